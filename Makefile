@@ -1,0 +1,40 @@
+# make demo: install and run on the clip that comes with the package.
+# make test: install the developer's tools, then lint, types, formatting and tests.
+# Another Python: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SETTINGS := pyproject.toml constraints.txt
+# The variable reaches the isolated build as well, where the option alone would not.
+PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.core
+	$(BIN)/tarvitpose demo --output results/demo
+	@echo "The results are in $(CURDIR)/results/demo: open demo.mp4 there"
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist results .mypy_cache .pytest_cache .ruff_cache
+
+# Empty files that say what is installed; both are made anew when the settings change.
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.core: $(SETTINGS) | $(VENV)/.made
+	$(PIP) -e '.'
+	touch $@
+
+$(VENV)/.dev: $(SETTINGS) | $(VENV)/.made
+	$(PIP) -e '.[dev]'
+	touch $@ $(VENV)/.core

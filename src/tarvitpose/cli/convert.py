@@ -1,0 +1,139 @@
+"""`tarvitpose convert`: other projects' checkpoints become weights folders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tarvitpose.cli import console
+from tarvitpose.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tarvitpose.config import ModelConfig
+
+
+class Size(StrEnum):
+    """The sizes of ViTPose."""
+
+    S = "s"
+    B = "b"
+    L = "l"
+    H = "h"
+
+
+class Joints(StrEnum):
+    """The joint sets, by their names in a config."""
+
+    POSETRACK15 = "posetrack15"
+    POSETRACK17 = "posetrack17"
+    COCO17 = "coco17"
+
+
+class HeatmapCodec(StrEnum):
+    """How joints and heatmaps turn into each other."""
+
+    UDP = "udp"
+    CLASSIC = "classic"
+
+
+def run(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A .pth, .pt, .bin or .safetensors file, a Hugging Face folder or a hub id.",
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Weights folder to write.")],
+    *,
+    size: Annotated[
+        Size | None, typer.Option(help="Size to expect; only checks what came.")
+    ] = None,
+    joint_set: Annotated[
+        Joints | None, typer.Option(help="Joints of the result; the source's own if not given.")
+    ] = None,
+    heads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Attention heads of the encoder, where no size tells them."),
+    ] = None,
+    dataset_index: Annotated[
+        int | None, typer.Option(min=0, help="Expert of a ViTPose+ to keep; 0, COCO, if not given.")
+    ] = None,
+    input_size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Crop size that it was trained with, such as 256x192."),
+    ] = None,
+    codec: Annotated[
+        HeatmapCodec, typer.Option(help="How it was trained to write joints into heatmaps.")
+    ] = HeatmapCodec.UDP,
+) -> None:
+    """Turn a checkpoint of another project into a weights folder.
+
+    Known by their keys: Hugging Face VitPose, ViTAE's and MMPose's ViTPose, released TAR-ViTPose.
+    """
+    sides = None if input_size is None else parse_input_size(input_size)
+    from tarvitpose.model.convert import convert
+
+    with notes_shown():
+        config = convert(
+            source,
+            output,
+            size=size and size.value,
+            joint_set=joint_set and joint_set.value,
+            heads=heads,
+            dataset_index=dataset_index,
+            input_size=sides,
+            codec=codec.value,
+        )
+    console.facts(f"{source} -> {output}", described(config))
+
+
+def parse_input_size(text: str) -> tuple[int, int]:
+    """Return height and width. Raises ConfigError.
+
+    >>> parse_input_size("256x192")
+    (256, 192)
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"--input-size {text}: expected HEIGHTxWIDTH, such as 256x192")
+    return int(height), int(width)
+
+
+def described(config: ModelConfig) -> list[tuple[str, str]]:
+    """Return what a converted model is, by name."""
+    height, width = config.input_size
+    temporal = f"frames {','.join(map(str, config.offsets))}" if config.temporal else "none"
+    return [
+        ("encoder", f"width {config.width}, {config.depth} blocks, {config.heads} heads"),
+        ("decoder", config.decoder),
+        ("temporal part", temporal),
+        ("input", f"{height}x{width}, {config.codec} heatmaps"),
+        ("joints", f"{config.joint_set} ({len(config.joints)})"),
+    ]
+
+
+@contextmanager
+def notes_shown() -> Iterator[None]:
+    """Print what the converter logs, such as joints that the source lacks."""
+    log, handler = logging.getLogger("tarvitpose"), _ToConsole()
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
+class _ToConsole(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        show = console.warn if record.levelno >= logging.WARNING else console.say
+        show(record.getMessage())

@@ -1,0 +1,48 @@
+"""`tarvitpose demo`: the whole thing on a clip that comes with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tarvitpose.cli.models import assets_folder
+from tarvitpose.cli.predict import Device, Quiet, SingleFrame, process_all
+from tarvitpose.errors import VideoError
+
+CLIP = "demo.mp4"
+
+
+def run(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of results, which are replaced.")
+    ] = Path("results/demo"),
+    single_frame: SingleFrame = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Find the poses in a short clip that comes with the package.
+
+    Writes the clip with the poses drawn on it, COCO JSON, a CSV table and a contact sheet.
+    """
+    from tarvitpose.config import PredictConfig, parse_config
+
+    values = {
+        "output": output,
+        "formats": ("coco", "csv"),
+        "contact_sheet": True,
+        "overwrite": True,
+        "single_frame": single_frame,
+        "device": device,
+    }
+    config = parse_config(PredictConfig, values, "demo")
+    process_all([str(demo_clip())], config, quiet=quiet)
+
+
+def demo_clip() -> Path:
+    """Return the clip's path. Raises VideoError if the installation lacks it."""
+    path = assets_folder() / CLIP
+    if not path.is_file():
+        raise VideoError(f"{path}: the demo clip is missing; install the package again")
+    return path

@@ -1,0 +1,42 @@
+"""`tarvitpose train`: one YAML file is one experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tarvitpose.cli import console
+
+
+def run(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="YAML file, such as configs/default.yaml.")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Changes to it, such as run.epochs=2 optim.lr=1e-4.",
+            show_default=False,
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start anew instead of where the last run stopped.")
+    ] = False,
+) -> None:
+    """Train a model, or go on where the last run stopped.
+
+    Ctrl-C is safe: the same command goes on from the last saved state.
+    """
+    from tarvitpose.training.config import load_train_config
+    from tarvitpose.training.loop import train
+
+    experiment = load_train_config(config, tuple(changes or ()))
+    try:
+        weights = train(experiment, console.say, resume=not fresh)
+    except KeyboardInterrupt:
+        console.stopped("stopped; the same command goes on from the last saved state")
+        raise typer.Exit(130) from None
+    console.say(f"weights: {weights}")

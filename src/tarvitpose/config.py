@@ -1,0 +1,208 @@
+"""Frozen, validated configurations. Every field has one sentence; every error names its field."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tarvitpose.errors import ConfigError
+from tarvitpose.geometry import Codec
+from tarvitpose.skeleton import JOINT_SETS, JointSet
+
+PATCH = 16
+LARGEST_OFFSET = 300
+
+
+class Config(BaseModel):
+    """What all configurations share: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(Config):
+    """One network, as `config.json` stores it beside the weights."""
+
+    width: int = Field(gt=0)  # C, channels of a token
+    depth: int = Field(gt=0)  # transformer blocks of the encoder
+    heads: int = Field(gt=0)  # attention heads of the encoder; a wrong value is silent
+    drop_path: float = Field(default=0.0, ge=0, lt=1)  # of the last block, linear from 0
+    layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
+    position_grid: tuple[int, int] = (16, 12)  # h, w of the stored position embedding
+    input_size: tuple[int, int] = (256, 192)  # height, width of a crop
+    joint_set: Literal["posetrack15", "posetrack17", "coco17"] = "posetrack15"
+    decoder: Literal["classic", "simple"] = "classic"
+    codec: Codec = "udp"
+    offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
+    jta_layers: int = Field(default=6, gt=0)
+    temporal_heads: int = Field(default=4, gt=0)  # attention heads of JTA and GRA
+    mask_rule: Literal["paper", "released"] = "paper"
+    mask_threshold: float = Field(default=0.2, ge=0, le=1)
+    gra_layers: int = Field(default=1, ge=1, le=4)
+    layout: Literal["paper", "released"] = "paper"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for name, heads in (("heads", self.heads), ("temporal_heads", self.temporal_heads)):
+            if self.width % heads:
+                raise ValueError(f"width {self.width} cannot be divided by {name} {heads}")
+        if any(side % PATCH or side < 2 * PATCH for side in self.input_size):
+            raise ValueError(
+                f"input_size {self.input_size} must be multiples of {PATCH} from {2 * PATCH} on"
+            )
+        if min(self.position_grid) < 1:
+            raise ValueError(f"position_grid {self.position_grid} must have a row and a column")
+        check_offsets(self.offsets)
+        return self
+
+    @property
+    def joints(self) -> JointSet:
+        """The joint set, with names, pairs and limbs."""
+        return JOINT_SETS[self.joint_set]
+
+    @property
+    def temporal(self) -> bool:
+        """Whether there is a temporal part."""
+        return bool(self.offsets)
+
+
+def check_offsets(offsets: tuple[int, ...]) -> None:
+    """Raise ValueError unless the offsets are sorted, distinct and without the current frame."""
+    if 0 in offsets or list(offsets) != sorted(set(offsets)):
+        raise ValueError(f"offsets {offsets} must be sorted, distinct and without 0")
+    if any(abs(offset) > LARGEST_OFFSET for offset in offsets):
+        raise ValueError(f"offsets {offsets} must lie within {LARGEST_OFFSET} frames")
+
+
+def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Return the offsets of all frames of a window, and the index of the current one.
+
+    >>> window_offsets((-2, -1, 1, 2))
+    ((-2, -1, 0, 1, 2), 2)
+    >>> window_offsets((-1,))
+    ((-1, 0), 1)
+    """
+    frames = tuple(sorted((*offsets, 0)))
+    return frames, frames.index(0)
+
+
+def vit_small(**changes: Any) -> ModelConfig:
+    """ViTPose-S: width 384, depth 12, 12 heads."""
+    return ModelConfig(**{"width": 384, "depth": 12, "heads": 12, "drop_path": 0.1, **changes})
+
+
+def vit_base(**changes: Any) -> ModelConfig:
+    """ViTPose-B: width 768, depth 12, 12 heads."""
+    return ModelConfig(**{"width": 768, "depth": 12, "heads": 12, "drop_path": 0.3, **changes})
+
+
+def vit_large(**changes: Any) -> ModelConfig:
+    """ViTPose-L: width 1024, depth 24, 16 heads."""
+    return ModelConfig(**{"width": 1024, "depth": 24, "heads": 16, "drop_path": 0.5, **changes})
+
+
+def vit_huge(**changes: Any) -> ModelConfig:
+    """ViTPose-H: width 1280, depth 32, 16 heads."""
+    return ModelConfig(**{"width": 1280, "depth": 32, "heads": 16, "drop_path": 0.55, **changes})
+
+
+SIZES = {"s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
+
+class PredictConfig(Config):
+    """One run of `predict`."""
+
+    weights: str = "default"  # "default", a folder or a hub id
+    detector: str = "nanodet"  # "nanodet", "torchvision", a transformers folder or hub id
+    boxes: Path | None = None  # a file of boxes instead of a detector
+    device: str = "auto"  # auto, cpu, cuda, cuda:0 or mps
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    offsets: tuple[int, ...] | None = None  # auxiliary frames; None: the weights' own
+    single_frame: bool = False  # the ViTPose baseline, no temporal part
+    flip_test: bool = False  # average with the mirrored crop
+    output: Path = Path("results")
+    formats: tuple[str, ...] = ("coco",)
+    render: bool = True  # write the overlay video
+    contact_sheet: bool = False  # write a picture of evenly spaced frames
+    box_threshold: float = Field(default=0.4, ge=0, le=1)  # people below it are left out
+    keypoint_threshold: float = Field(default=0.3, ge=0, le=1)  # for drawing only
+    max_people: int | None = Field(default=None, ge=1)  # the surest of each frame; None: all
+    start: float | None = Field(default=None, ge=0)  # seconds
+    end: float | None = Field(default=None, gt=0)  # seconds
+    overwrite: bool = False  # replace results that are there
+    batch_size: int = Field(default=16, ge=1)  # crops that the network reads at once
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.offsets is not None:
+            check_offsets(self.offsets)
+            if not self.offsets:
+                raise ValueError("offsets is empty; single_frame uses no other frames")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"end {self.end} must come after start {self.start}")
+        return self
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def parse_config(kind: type[AnyConfig], values: dict[str, Any], source: str) -> AnyConfig:
+    """Build a configuration, or raise ConfigError in one line that names source and field."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{source}: unknown key {key}{_hint(kind, first['loc'])}") from None
+        where = f"{key}: " if key else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{source}: {where}{message}") from None
+
+
+def _hint(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """Name the key that was probably meant."""
+    for part in location[:-1]:
+        inner = kind.model_fields[str(part)].annotation if part in kind.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return ""
+        kind = inner
+    close = difflib.get_close_matches(str(location[-1]), kind.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read a YAML file and apply `section.key=value` overrides. Raises ConfigError."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected sections with keys, found {type(values).__name__}")
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{override!r}: expected key=value, such as train.steps=100")
+        _set(values, key.split("."), _yaml_value(override, value), key)
+    return values
+
+
+def _yaml_value(override: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{override!r}: the value is not YAML") from None
+
+
+def _set(values: dict[str, Any], keys: list[str], value: Any, whole: str) -> None:
+    for key in keys[:-1]:
+        if values.get(key) is None:  # an absent or an empty section
+            values[key] = {}
+        values = values[key]
+        if not isinstance(values, dict):
+            raise ConfigError(f"{whole}: {key} is a value, it has no keys")
+    values[keys[-1]] = value

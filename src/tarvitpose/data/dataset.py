@@ -1,0 +1,216 @@
+"""Records to training clips.   Axes: T frames, J joints, h w the size of a crop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from tarvitpose.config import ModelConfig, window_offsets
+from tarvitpose.data.augment import AugmentConfig, augment_box, jitter_colour, plain_box, swap_sides
+from tarvitpose.data.degrade import Kind, degrade_current
+from tarvitpose.data.records import Record, read_image
+from tarvitpose.data.stills import MotionConfig, still_clip
+from tarvitpose.errors import DataError
+from tarvitpose.geometry import UInt8, transform_points, warp
+from tarvitpose.heatmaps import encode
+from tarvitpose.results import Float32
+from tarvitpose.skeleton import JointSet
+
+Generator = np.random.Generator
+Key = tuple[int, int]  # epoch and index: all that a clip's randomness depends on, with the seed
+
+JOINT_WEIGHTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # method section 4
+VALIDATION_MOTION = MotionConfig(still=0, fast=0)
+
+
+class ClipItem(TypedDict):
+    """One clip and what is to be found in its current frame; a loader adds the axis B in front."""
+
+    clip: Tensor  # (T, h, w, 3) uint8, RGB, not normalised
+    targets: Tensor  # (J, h / 4, w / 4) float32
+    weights: Tensor  # (J,) float32, of the loss; 0 where a joint is not labelled or outside
+    keypoints: Tensor  # (J, 2) float32, pixels of the crop
+    visible: Tensor  # (J,) float32, 1 where a joint is labelled, also outside the crop
+    frame_keypoints: Tensor  # (T, J, 2) float32, of every frame, pixels of the crop
+    frame_visible: Tensor  # (T, J) float32, all 0 for a frame whose joints are not known
+    matrix: Tensor  # (2, 3) float32, from pixels of the frame to pixels of the crop
+    name: str  # of the record
+
+
+def joint_weights(joints: JointSet) -> Float32:
+    """Return the loss weight of each joint, (J,)."""
+    parts = (name.partition("_")[2] for name in joints.joints)
+    return np.array([JOINT_WEIGHTS.get(part, 1.0) for part in parts], np.float32)
+
+
+class ClipDataset(Dataset[ClipItem]):
+    """Clips by key (epoch, index). The same seed and key always give the same clip.
+
+    With `augment` clips vary as training wants it; without, every person is cropped as at
+    inference. `kind` then says how each current frame is spoilt.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        model: ModelConfig,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+        kind: Kind = "clean",
+    ) -> None:
+        if not records:
+            raise DataError("a data set needs at least one record, found none")
+        self.records, self.model, self.augment = records, model, augment
+        self.seed, self.kind = seed, kind
+        self.joint_weights = joint_weights(model.joints)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: Key | int) -> ClipItem:
+        """Return the clip of (epoch, index); an index alone is of epoch 0."""
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} of {len(self)} records")
+        rng = np.random.default_rng((self.seed, epoch, index))
+        record = self.records[index]
+        matrix, flip = self._crop(record, rng)
+        clip, places, seen = self._frames(record, matrix, rng)
+        if flip:
+            order = list(self.model.joints.flip_order)
+            places, seen = places[:, order], seen[:, order]
+        current = window_offsets(self.model.offsets)[1]
+        keypoints, visible = places[current], seen[current]
+        clip = self._spoil(clip, keypoints[visible > 0], rng)
+        targets, weights = encode(keypoints, visible, self.model.input_size, self.model.codec)
+        return {
+            "clip": torch.from_numpy(clip),
+            "targets": torch.from_numpy(targets),
+            "weights": torch.from_numpy(weights * self.joint_weights),
+            "keypoints": torch.from_numpy(keypoints),
+            "visible": torch.from_numpy(visible),
+            "frame_keypoints": torch.from_numpy(places),
+            "frame_visible": torch.from_numpy(seen),
+            "matrix": torch.from_numpy(matrix.astype(np.float32)),
+            "name": record.name,
+        }
+
+    def _crop(self, record: Record, rng: Generator) -> tuple[NDArray[np.float64], bool]:
+        """The transform of all frames, (2, 3), and whether it mirrors."""
+        size, joints = self.model.input_size, self.model.joints
+        if self.augment is None:
+            crop = plain_box(record.box, size)
+        else:
+            crop = augment_box(
+                record.box,
+                record.keypoints,
+                record.visible,
+                joints=joints,
+                input_size=size,
+                config=self.augment,
+                rng=rng,
+            )
+        return crop.matrix(size, self.model.codec), crop.flip
+
+    def _frames(
+        self, record: Record, matrix: NDArray[np.float64], rng: Generator
+    ) -> tuple[UInt8, Float32, Float32]:
+        """The crops (T, h, w, 3), the joints (T, J, 2), and which are known (T, J)."""
+        offsets, current = window_offsets(self.model.offsets)
+        size = self.model.input_size
+        if len(record.frames) > 1:
+            points = transform_points(matrix[None], record.keypoints[None])
+            known = np.zeros((len(offsets), len(record.visible)), np.float32)
+            known[current] = record.visible
+            clip = window_clip(record, matrix, offsets, size)
+            return clip, points.repeat(len(offsets), 0), known
+        motion = self.augment.motion if self.augment else VALIDATION_MOTION
+        clip, places = still_clip(
+            read_image(record.frames[0], record.name),
+            record.keypoints,
+            record.visible,
+            matrix,
+            offsets=offsets,
+            input_size=size,
+            joints=self.model.joints,
+            motion=motion,
+            rng=rng,
+        )
+        return clip, places, np.tile(record.visible, (len(offsets), 1))
+
+    def _spoil(self, clip: UInt8, points: Float32, rng: Generator) -> UInt8:
+        """Vary the colours of a clip (T, h, w, 3) and spoil its current frame."""
+        current = window_offsets(self.model.offsets)[1]
+        if self.augment is None:
+            kinds: tuple[Kind, ...] = (self.kind,)
+            auxiliary = strong = 0.0
+        else:
+            clip = jitter_colour(clip, rng, self.augment.colour)
+            config = self.augment.degrade
+            spoilt = rng.uniform() < config.current
+            kinds = (config.kinds[rng.integers(len(config.kinds))] if spoilt else "clean",)
+            auxiliary, strong = config.auxiliary, config.auxiliary_strong
+        others = [self._another_image(rng)] if kinds == ("occluded",) else []
+        return degrade_current(
+            clip, current, rng, kinds, others=others, points=points, auxiliary=auxiliary, strong=strong
+        )[0]
+
+    def _another_image(self, rng: Generator) -> UInt8:
+        record = self.records[int(rng.integers(len(self.records)))]
+        return read_image(record.frames[record.current], record.name)
+
+
+def window_clip(
+    record: Record,
+    matrix: NDArray[np.float64],
+    offsets: tuple[int, ...],
+    input_size: tuple[int, int],
+) -> UInt8:
+    """Return the crops (T, h, w, 3) around a video's labelled frame, all by one matrix (2, 3).
+
+    Past either end of the video its last frame on that side is repeated.
+    """
+    last = len(record.frames) - 1
+    places = [min(max(record.current + offset, 0), last) for offset in offsets]
+    crops = {
+        at: warp(read_image(record.frames[at], record.name), matrix, input_size)
+        for at in sorted(set(places))
+    }
+    return np.stack([crops[at] for at in places])
+
+
+def validation_clips(
+    records: Sequence[Record], model: ModelConfig, kind: Kind = "clean", seed: int = 0
+) -> ClipDataset:
+    """Return a fixed benchmark: inference crops, moderate motion, one kind of spoilt frames.
+
+    Clips of one seed move alike whatever the kind.
+    """
+    return ClipDataset(records, model, None, seed, kind)
+
+
+class KeySampler(Sampler[Key]):
+    """Endless keys (epoch, index), shuffled anew in each epoch; can start at any step."""
+
+    def __init__(self, length: int, seed: int, start_step: int = 0, batch_size: int = 1) -> None:
+        self.length, self.seed, self.start = length, seed, start_step * batch_size
+
+    def __iter__(self) -> Iterator[Key]:
+        epoch, done = divmod(self.start, self.length)
+        while True:
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
+            for index in order[done:].tolist():
+                yield epoch, index
+            epoch, done = epoch + 1, 0
+
+
+def single_threaded(worker: int) -> None:
+    """Keep OpenCV from starting threads in a loader's worker (`worker_init_fn`)."""
+    cv2.setNumThreads(0)

@@ -1,0 +1,116 @@
+"""The person detector that comes with the package: NanoDet at 416 pixels, on ONNX Runtime."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
+from tarvitpose.results import Float32, Frame
+
+INPUT_SIDE = 416
+MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
+STD_BGR = np.array([57.375, 57.12, 58.395], np.float32)
+NMS_IOU = 0.5
+WEIGHTS = "nanodet_person_416.onnx"
+
+
+class Letterbox(NamedTuple):
+    """Where a frame lies inside the square input: its size there, and its left top corner."""
+
+    frame: tuple[int, int]  # width, height of the frame
+    inside: tuple[int, int]  # width, height it is resized to
+    corner: tuple[int, int]  # x, y
+
+    @classmethod
+    def of(cls, height: int, width: int) -> Letterbox:
+        """Centre a frame of that size, its longer side filling the input."""
+        scale = INPUT_SIDE / max(height, width)
+        inside = (max(1, round(width * scale)), max(1, round(height * scale)))
+        corner = ((INPUT_SIDE - inside[0]) // 2, (INPUT_SIDE - inside[1]) // 2)
+        return cls((width, height), inside, corner)
+
+    def fill(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the input (416, 416, 3): the frame resized, black around it."""
+        square = np.zeros((INPUT_SIDE, INPUT_SIDE, 3), np.uint8)
+        (x, y), (width, height) = self.corner, self.inside
+        square[y : y + height, x : x + width] = cv2.resize(image, self.inside)
+        return square
+
+    def to_frame(self, boxes: ArrayLike) -> Float32:
+        """Map boxes (N, 4) xyxy from pixels of the input to pixels of the frame.
+
+        >>> Letterbox.of(height=208, width=416).to_frame([[0, 104, 416, 312]]).tolist()
+        [[0.0, 0.0, 416.0, 208.0]]
+        """
+        scale = np.array(self.frame, np.float32) / np.array(self.inside, np.float32)
+        corners = np.asarray(boxes, np.float32).reshape(-1, 2, 2) - np.array(
+            self.corner, np.float32
+        )
+        return np.asarray(corners * scale, np.float32).reshape(-1, 4)
+
+
+class NanoDet:
+    """Find people with the embedded NanoDet.
+
+    `threshold` is the lowest score that counts: below 0.4 traffic cones turn up. `threads` is
+    how many cores one frame may use. On a `device` "cuda..." it runs there if the installed
+    onnxruntime can, else on the processor, where a frame takes some tens of milliseconds.
+    """
+
+    def __init__(self, threshold: float = 0.4, device: str = "cpu", threads: int = 2) -> None:
+        self.threshold = threshold
+        self._session = _open_session(device, threads)
+
+    def detect(self, frame: Frame) -> Detections:
+        """Return the people of one frame, best first, their boxes cut off at the frame's border.
+
+        The detector sees nothing beyond the border, so what it says about it is a guess.
+        """
+        height, width = frame.image.shape[:2]
+        letterbox = Letterbox.of(height, width)
+        boxes, scores = self._session.run(None, {"image": _network_input(frame, letterbox)})
+        found = suppress(boxes, scores, self.threshold)
+        upright = clip_to_frame(letterbox.to_frame(found.boxes), (height, width))
+        seen = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
+        return Detections(upright[seen], found.scores[seen])
+
+
+def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detections:
+    """Drop low scores, then every box that overlaps a better one by an IoU above 0.5."""
+    likely = ranked(boxes, scores, threshold)
+    corners = likely.boxes.astype(np.float64)
+    xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
+    kept = cv2.dnn.NMSBoxes(xywh.tolist(), likely.scores.tolist(), 0.0, NMS_IOU)
+    order = np.sort(np.asarray(kept, np.int64).reshape(-1))
+    return Detections(likely.boxes[order], likely.scores[order])
+
+
+def _network_input(frame: Frame, letterbox: Letterbox) -> Float32:
+    """Return what the network reads, (1, 3, 416, 416): BGR, normalised."""
+    bgr = letterbox.fill(frame.image)[:, :, ::-1]
+    normal = (bgr - MEAN_BGR) / STD_BGR  # (h, w, 3)
+    return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)  # (1, 3, h, w)
+
+
+def _open_session(device: str, threads: int) -> Any:
+    """Load the weights that the package carries."""
+    import onnxruntime  # noqa: PLC0415  slow to import, and not every run detects
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # share the cores
+    providers = ["CPUExecutionProvider"]
+    if (
+        device.startswith("cuda")
+        and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    ):
+        providers.insert(0, "CUDAExecutionProvider")
+    weights = resources.files("tarvitpose").joinpath("assets", WEIGHTS).read_bytes()
+    return onnxruntime.InferenceSession(weights, options, providers=providers)

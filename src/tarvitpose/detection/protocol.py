@@ -1,0 +1,62 @@
+"""What every detector gives back, and what all of them share.   Axes: N people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tarvitpose.results import Float32, Frame
+
+PERSON_NAMES = frozenset({"person", "pedestrian", "human"})  # of the class, in lower case
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The N people found in one frame, N may be 0, the most certain one first."""
+
+    boxes: Float32  # (N, 4), xyxy in pixels of the upright frame
+    scores: Float32  # (N,), 0..1
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+class Detector(Protocol):
+    """Anything that finds people in a frame."""
+
+    def detect(self, frame: Frame) -> Detections:
+        """Return the people of one frame."""
+        ...
+
+
+def ranked(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detections:
+    """Return boxes (N, 4) and scores (N,) that reach the threshold, the highest score first."""
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    scores = np.asarray(scores, np.float32).reshape(-1)
+    kept = np.flatnonzero(scores >= np.float32(threshold))
+    order = kept[np.argsort(-scores[kept], kind="stable")]
+    return Detections(boxes[order], scores[order])
+
+
+def clip_to_frame(boxes: ArrayLike, size: tuple[int, int]) -> Float32:
+    """Cut boxes (N, 4) xyxy off at the borders of a frame of `size` (height, width)."""
+    height, width = size
+    limits = np.array([width, height, width, height], np.float32)
+    return np.asarray(boxes, np.float32).reshape(-1, 4).clip(0, limits)
+
+
+def keep_best(detections: Detections, max_people: int | None) -> Detections:
+    """Keep the `max_people` detections of the highest score; all of them when it is None.
+
+    Score decides and area does not: a close bystander must not push out a sure, distant person.
+    Equal scores keep the order in which they came. Raises ValueError when `max_people` is below 1.
+    """
+    if max_people is None:
+        return detections
+    if max_people < 1:
+        raise ValueError(f"max_people must be at least 1, not {max_people}")
+    best = ranked(detections.boxes, detections.scores, -np.inf)
+    return Detections(best.boxes[:max_people], best.scores[:max_people])

@@ -1,0 +1,166 @@
+"""PoseEstimator: what users hold on to in Python.   Axes: N people, J joints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.detection import Detector, keep_best, load_detector
+from tarvitpose.errors import UserError
+from tarvitpose.frame_source import FrameSource
+from tarvitpose.geometry import UInt8
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.predict import Predictor, windows
+from tarvitpose.results import Float32, Frame, FramePoses
+from tarvitpose.tracking import IouTracker
+from tarvitpose.video import open_source, prefetched
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame with the people that were detected in it."""
+
+    frame: Frame
+    boxes: Float32  # (N, 4), xyxy
+    scores: Float32  # (N,)
+    track_ids: NDArray[np.int64]  # (N,)
+
+
+class PoseEstimator:
+    """Turns videos, or single windows of frames, into poses."""
+
+    def __init__(
+        self, predictor: Predictor, detector: Detector, max_people: int | None = None
+    ) -> None:
+        self.predictor, self.detector, self.max_people = predictor, detector, max_people
+        self.joint_names = predictor.model.config.joints.joints
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        weights: str | Path = "default",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        single_frame: bool = False,
+        offsets: tuple[int, ...] | None = None,
+        flip_test: bool = False,
+        detector: str | Detector = "nanodet",
+        box_threshold: float = 0.4,
+        max_people: int | None = None,
+        batch_size: int = 16,
+    ) -> Self:
+        """Load weights and a detector.
+
+        `weights` is "default", a folder or a hub id; `detector` a name, a folder, a hub id or an
+        object with `detect`. Raises UserError in one line for whatever cannot be had.
+        """
+        predictor = Predictor(
+            TARViTPose.from_pretrained(weights),
+            device=device,
+            precision=precision,
+            offsets=offsets,
+            single_frame=single_frame,
+            flip_test=flip_test,
+            batch_size=batch_size,
+        )
+        if isinstance(detector, str):
+            detector = load_detector(detector, threshold=box_threshold, device=device)
+        return cls(predictor, detector, max_people)
+
+    def stream(
+        self, source: str | Path, *, start: float | None = None, end: float | None = None
+    ) -> Iterator[FramePoses]:
+        """Yield the poses of every frame of a video, folder, glob, webcam or stream, in order.
+
+        Memory is bounded by the window. `start` and `end` are seconds. Raises VideoError.
+        """
+        with open_source(source, start=start, end=end) as frames:
+            for _, poses in self.run(frames):
+                yield poses
+
+    def run(self, source: FrameSource | Iterable[Frame]) -> Iterator[tuple[Frame, FramePoses]]:
+        """Yield every frame with its poses, in order, each once, also where nobody is seen."""
+        seen = self._detect(prefetched(source))
+        for batch in self._batches(windows(seen, self.predictor.offsets)):
+            current = [window[self.predictor.current] for window in batch]
+            found = self.predictor.joints(
+                [[item.frame.image for item in window] for window in batch],
+                [item.boxes for item in current],
+            )
+            for item, (keypoints, scores) in zip(current, found, strict=True):
+                yield item.frame, self._poses(item, keypoints, scores)
+
+    def predict(self, frames: Sequence[UInt8] | UInt8, boxes: ArrayLike) -> FramePoses:
+        """Return the poses of the current frame of one window.
+
+        `frames` are T RGB images (height, width, 3) uint8, one for each of `offsets` and the
+        current frame between them; with `single_frame` one image. `boxes` are (N, 4) xyxy in
+        pixels of the current frame. Raises UserError for other shapes.
+        """
+        images = [frames] if isinstance(frames, np.ndarray) and frames.ndim == 3 else list(frames)
+        self._check_images(images)
+        boxes = np.asarray(boxes, np.float32)
+        boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
+            raise UserError(f"boxes: expected (N, 4) finite numbers, xyxy, got {boxes.shape}")
+        if (boxes[:, 2:] <= boxes[:, :2]).any():
+            raise UserError("boxes: expected xyxy with right > left and bottom > top")
+        keypoints, scores = self.predictor.joints([images], [boxes])[0]
+        frame = Frame(0, 0.0, images[self.predictor.current])
+        ones, ids = np.ones(len(boxes), np.float32), np.arange(1, len(boxes) + 1)
+        return self._poses(Seen(frame, boxes, ones, ids), keypoints, scores)
+
+    def _check_images(self, images: list[UInt8]) -> None:
+        wanted = len(self.predictor.offsets)
+        if len(images) != wanted:
+            raise UserError(
+                f"frames: expected {wanted} images at the offsets {self.predictor.offsets}, "
+                f"got {len(images)}"
+            )
+        for image in images:
+            shape, kind = np.shape(image), getattr(image, "dtype", type(image))
+            if len(shape) != 3 or shape[2] != 3 or kind != np.uint8:
+                raise UserError(
+                    f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
+                )
+
+    def _detect(self, frames: Iterable[Frame]) -> Iterator[Seen]:
+        tracker = IouTracker()
+        for frame in frames:
+            people = keep_best(self.detector.detect(frame), self.max_people)
+            ids = tracker.update(people.boxes, people.scores, frame.index)
+            yield Seen(frame, people.boxes, people.scores, ids)
+
+    def _batches(self, found: Iterator[list[Seen]]) -> Iterator[list[list[Seen]]]:
+        """Gather windows until their crops fill a batch, and no more of them than a batch has."""
+        batch: list[list[Seen]] = []
+        crops = 0
+        for window in found:
+            batch.append(window)
+            crops += len(window) * len(window[self.predictor.current].boxes)
+            if max(crops, len(batch)) >= self.predictor.batch_size:
+                yield batch
+                batch, crops = [], 0
+        if batch:
+            yield batch
+
+    def _poses(self, item: Seen, keypoints: Float32, scores: Float32) -> FramePoses:
+        frame = item.frame
+        height, width = frame.image.shape[:2]
+        return FramePoses(
+            index=frame.index,
+            time=frame.time,
+            image_size=(height, width),
+            keypoints=keypoints,
+            scores=scores,
+            boxes=item.boxes,
+            box_scores=item.scores,
+            track_ids=item.track_ids,
+            joint_names=self.joint_names,
+        )

@@ -1,0 +1,74 @@
+"""A model over clips with known joints.   Axes: N clips, T frames, J joints, C channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tarvitpose import heatmaps as codec
+from tarvitpose.config import window_offsets
+from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.results import Float32
+
+THRESHOLD = 0.2  # of the torso: PCK@0.2
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """Which joints were found in N clips, with and without the temporal part; all are (N, J)."""
+
+    temporal: NDArray[np.bool_]
+    single: NDArray[np.bool_]
+    visible: NDArray[np.bool_]  # labelled, and the clip's torso is too
+
+    @property
+    def temporal_pck(self) -> float:
+        """PCK of the whole model, 0..100."""
+        return pck(self.temporal, self.visible)
+
+    @property
+    def single_pck(self) -> float:
+        """PCK of the same weights without their temporal part, 0..100."""
+        return pck(self.single, self.visible)
+
+    @property
+    def gain(self) -> tuple[float, float, float]:
+        """What the temporal part adds, and the 95% interval of that over clips."""
+        low, high = bootstrap_interval(self.temporal, self.visible, self.single)
+        return self.temporal_pck - self.single_pck, low, high
+
+
+Encoded = tuple[Tensor, Tensor, Tensor, Tensor]  # features, regions, keypoints, visible
+
+
+def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
+    """Return PCK@0.2 (torso) of encoded clips, in the crops' pixels.
+
+    Each item is features (B, T, C, h, w), regions (B, T, J, h, w), true keypoints (B, J, 2) and
+    visible (B, J): both modes read the same features.
+    """
+    current = window_offsets(model.config.offsets)[1]
+    rows: list[tuple[NDArray[np.bool_], ...]] = []
+    with torch.inference_mode():
+        for features, regions, keypoints, visible in encoded:
+            single = model.decoder(features[:, current])
+            temporal = model.aggregate(features, regions) if model.config.temporal else single
+            truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
+            torso = torso_size(truth, seen, model.config.joints)
+            seen = seen & np.isfinite(torso)[:, None]
+            found = [
+                hits(_joints(model, maps), truth, torso, THRESHOLD) for maps in (temporal, single)
+            ]
+            rows.append((*found, seen))
+    return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
+
+
+def _joints(model: TARViTPose, heatmaps: Tensor) -> Float32:
+    maps = heatmaps.float().cpu().numpy()
+    return codec.decode(maps, model.config.input_size, model.config.codec)[0]

@@ -1,0 +1,133 @@
+"""What every source of frames has in common, and reading ahead in a thread."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.errors import VideoError
+from tarvitpose.results import Frame
+
+UInt8 = NDArray[np.uint8]
+Moment = tuple[float, str, Callable[[], UInt8]]  # time, file name, and how to get the image
+
+DEFAULT_RATE = 25.0  # frames per second where nothing states it
+TIME_SLACK = 1e-6  # seconds; a frame at 0.3 s counts as such, however the float came out
+
+
+class FrameSource(ABC):
+    """The frames of one source, in order, in bounded memory; a context manager and iterable.
+
+    Each iteration over files starts again from the beginning; a live source goes on.
+    """
+
+    start: float | None = None
+    end: float | None = None
+
+    def __init__(self, source: str, name: str, path: Path | None) -> None:
+        self.source = source  # as the user wrote it
+        self.name = name  # the stem of output files
+        self.path = path  # the file or folder
+        self.frame_rate = DEFAULT_RATE  # frames per second, the mean where it varies
+        self.image_size = (0, 0)  # (height, width), upright
+        self.warnings: list[str] = []  # complete after the last frame
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Generator[Frame]:
+        """Yield the selected frames; raises VideoError if there is none."""
+        self.warnings.clear()
+        given, last = 0, 0.0
+        with closing(self._moments()) as moments:
+            for index, (time, name, load) in enumerate(moments):
+                last = time
+                if self.end is not None and time >= self.end - TIME_SLACK:
+                    break
+                if self.start is None or time >= self.start - TIME_SLACK:
+                    given += 1
+                    yield Frame(index, time, load(), name)
+        if not given:
+            raise VideoError(
+                f"{self.source}: no frame {self._window()}; the last one read is at {last:.2f} s"
+            )
+
+    @property
+    def frame_count(self) -> int | None:
+        """Return about how many frames will be given, None when unknown."""
+        total = self._count_all()
+        if total is None:
+            return None
+        last = total if self.end is None else min(total, round(self.end * self.frame_rate))
+        return max(last - round((self.start or 0.0) * self.frame_rate), 0)
+
+    def close(self) -> None:  # noqa: B027  (only some sources hold something open)
+        """Free what the source holds open."""
+
+    @abstractmethod
+    def _moments(self) -> Generator[Moment]:
+        """Yield every moment of the source, also those that nobody asks the image of."""
+
+    @abstractmethod
+    def _count_all(self) -> int | None:
+        """Return about how many moments there are."""
+
+    def _window(self) -> str:
+        start = f"from {self.start or 0:g} s on"
+        return start if self.end is None else f"between {self.start or 0:g} s and {self.end:g} s"
+
+
+def prefetched(frames: Iterable[Frame], ahead: int = 4) -> Iterator[Frame]:
+    """Yield the same frames while a thread already reads the next ones, at most `ahead` of them.
+
+    Errors of the reading are raised here. Stopping early stops the thread.
+    """
+    ready: Queue[Frame | Exception | None] = Queue(ahead)
+    stopped = Event()
+    thread = Thread(target=_read_ahead, args=(frames, ready, stopped), daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _read_ahead(
+    frames: Iterable[Frame], ready: Queue[Frame | Exception | None], stopped: Event
+) -> None:
+    """Put every frame, then None; an error takes the place of None."""
+    last: Exception | None = None
+    iterator = iter(frames)
+    try:
+        while not stopped.is_set() and (frame := next(iterator, None)) is not None:
+            _put(ready, frame, stopped)
+    except Exception as error:
+        last = error
+    if isinstance(iterator, Generator):
+        iterator.close()
+    _put(ready, last, stopped)
+
+
+def _put(
+    ready: Queue[Frame | Exception | None], item: Frame | Exception | None, stopped: Event
+) -> None:
+    while not stopped.is_set():
+        try:
+            return ready.put(item, timeout=0.05)
+        except Full:
+            continue

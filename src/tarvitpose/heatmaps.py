@@ -1,0 +1,144 @@
+"""Joints to heatmaps and back.   Axes: N people, J joints, h w the size of a heatmap.
+
+Two codecs, never mixed within one model: "udp" (unbiased, ViTPose: sub-pixel Gaussians, decoded
+by a Newton step on the smoothed log-heatmap, DARK) and "classic" (HRNet: Gaussians on whole
+pixels, decoded by a quarter of a pixel towards the higher neighbour).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.geometry import Codec
+from tarvitpose.results import Float32
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+STRIDE = 4  # crop pixels of one heatmap pixel
+BLUR_RADIUS, BLUR_SIGMA = 5, 2.0  # of the smoothing before the Newton step, as in ViTPose
+TINY = 1e-10
+
+
+def heatmap_size(input_size: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width) of the heatmaps of a crop."""
+    return input_size[0] // STRIDE, input_size[1] // STRIDE
+
+
+def _scale(input_size: tuple[int, int], codec: Codec) -> Float32:
+    """Heatmap pixels for each crop pixel, (2,) as x, y."""
+    less = 1 if codec == "udp" else 0
+    height, width = heatmap_size(input_size)
+    return np.array(
+        [(width - less) / (input_size[1] - less), (height - less) / (input_size[0] - less)],
+        np.float32,
+    )
+
+
+def encode(
+    points: ArrayLike, visible: ArrayLike, input_size: tuple[int, int], codec: Codec
+) -> tuple[Float32, Float32]:
+    """Return target heatmaps (J, h, w) and weights (J,) for points (J, 2) in crop pixels.
+
+    A joint that is not visible or lies outside the crop has an empty target and weight 0.
+    The Gaussian's sigma is 2 at 64x48 and 3 at 96x72.
+    """
+    height, width = heatmap_size(input_size)
+    centre = np.asarray(points, np.float32) * _scale(input_size, codec)
+    if codec == "classic":
+        centre = np.floor(centre + 0.5)
+    inside = ((centre > -0.5) & (centre < np.array([width, height]) - 0.5)).all(-1)
+    weights = (np.asarray(visible) > 0) & inside & np.isfinite(centre).all(-1)
+    centre = np.where(weights[:, None], centre, 0)
+    spread = 2 * (height / 32) ** 2
+    along_x = np.exp(-((np.arange(width) - centre[:, :1]) ** 2) / spread)  # (J, w)
+    along_y = np.exp(-((np.arange(height) - centre[:, 1:]) ** 2) / spread)  # (J, h)
+    targets = along_y[:, :, None] * along_x[:, None, :] * weights[:, None, None]
+    return targets.astype(np.float32), weights.astype(np.float32)
+
+
+def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tuple[Float32, Float32]:
+    """Return points (N, J, 2) in crop pixels and scores (N, J), the heatmaps' maxima in 0..1."""
+    people, joints, height, width = heatmaps.shape
+    maps = np.ascontiguousarray(heatmaps, np.float32).reshape(-1, height, width)  # (N J, h, w)
+    flat = maps.reshape(people * joints, height * width)
+    best = flat.argmax(-1)
+    peak = np.stack([best % width, best // width], -1)  # (N J, 2), x and y
+    scores = flat[np.arange(len(flat)), best]
+    moved = peak + (_newton_step(maps, peak) if codec == "udp" else _quarter_step(maps, peak))
+    points = moved.astype(np.float32) / _scale(input_size, codec)
+    shape = (people, joints)
+    return points.reshape(*shape, 2), scores.clip(0, 1).reshape(shape)
+
+
+def _quarter_step(maps: Float32, peak: Int64) -> Float32:
+    """A quarter of a pixel towards the higher neighbour, none at the border, (M, 2)."""
+    height, width = maps.shape[1:]
+    x, y, m = peak[:, 0], peak[:, 1], np.arange(len(maps))
+    across = maps[m, y, np.minimum(x + 1, width - 1)] - maps[m, y, np.maximum(x - 1, 0)]
+    down = maps[m, np.minimum(y + 1, height - 1), x] - maps[m, np.maximum(y - 1, 0), x]
+    inner = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1)
+    return np.asarray(0.25 * np.sign(np.stack([across, down], -1)) * inner[:, None], np.float32)
+
+
+def _newton_step(maps: Float32, peak: Int64) -> Float32:
+    """From the highest pixel to the top of the log-heatmap's parabola, (M, 2), x and y.
+
+    The heatmap is smoothed first, as DARK does. What lies outside would bend the parabola, so
+    close to a border the smoothing reaches, along that axis, only as far as it does.
+    """
+    limit = np.array([maps.shape[2], maps.shape[1]])
+    centre = peak.clip(1, limit - 2)
+    across, down = np.minimum(centre, limit - 1 - centre).T - 1  # (M,), free pixels on each side
+    wide = _patches(maps, centre, BLUR_RADIUS + 1)  # (M, 13, 13)
+    around = _smoothing(down) @ wide @ _smoothing(across).swapaxes(1, 2)  # (M, 3, 3)
+    step = _parabola_top(np.log(np.maximum(around, TINY)))
+    return np.asarray((centre + step - peak).clip(-1, 1), np.float32)
+
+
+def _patches(maps: Float32, centre: Int64, radius: int) -> Float32:
+    """Cut squares of 2 radius + 1 pixels around each centre, (M, 2 radius + 1, 2 radius + 1).
+
+    Outside the heatmap the border's pixels are repeated.
+    """
+    offset = np.arange(-radius, radius + 1)
+    rows = (centre[:, 1, None, None] + offset[:, None]).clip(0, maps.shape[1] - 1)
+    columns = (centre[:, 0, None, None] + offset).clip(0, maps.shape[2] - 1)
+    return np.asarray(maps[np.arange(len(maps))[:, None, None], rows, columns], np.float32)
+
+
+def _smoothing(room: Int64) -> Float64:
+    """The Gaussians that give three smoothed neighbours from the pixels around, (M, 3, 13).
+
+    `room` (M,) is how many pixels to either side each may use.
+    """
+    offset = np.arange(-BLUR_RADIUS, BLUR_RADIUS + 1)
+    kernel = np.exp(-(offset**2) / (2 * BLUR_SIGMA**2)) * (abs(offset) <= room[:, None])
+    kernel /= kernel.sum(-1, keepdims=True)
+    return np.stack([np.pad(kernel, ((0, 0), (shift, 2 - shift))) for shift in range(3)], 1)
+
+
+def _parabola_top(logs: Float64) -> Float64:
+    """Where the parabola through 3 x 3 log-values (M, 3, 3) is highest, from its middle, (M, 2)."""
+    middle = logs[:, 1, 1]
+    slope = np.stack([logs[:, 1, 2] - logs[:, 1, 0], logs[:, 2, 1] - logs[:, 0, 1]], -1) / 2
+    xx = logs[:, 1, 2] - 2 * middle + logs[:, 1, 0]
+    yy = logs[:, 2, 1] - 2 * middle + logs[:, 0, 1]
+    xy = (logs[:, 2, 2] - logs[:, 2, 0] - logs[:, 0, 2] + logs[:, 0, 0]) / 4
+    bend = xx * yy - xy * xy
+    is_top = (bend > TINY) & (xx < 0)
+    bend = np.where(is_top, bend, 1.0)
+    step = np.stack([xy * slope[:, 1] - yy * slope[:, 0], xy * slope[:, 0] - xx * slope[:, 1]], -1)
+    return np.where(is_top[:, None], step / bend[:, None], 0)
+
+
+def flip_back(heatmaps: Float32, flip_order: tuple[int, ...], codec: Codec) -> Float32:
+    """Turn heatmaps (N, J, h, w) of mirrored crops into those of the crops themselves.
+
+    With the classic codec a crop's mirror lies one heatmap pixel off: it is shifted by one.
+    """
+    restored = np.ascontiguousarray(heatmaps[:, list(flip_order), :, ::-1])
+    if codec == "classic":
+        restored[..., 1:] = restored[..., :-1].copy()
+    return restored

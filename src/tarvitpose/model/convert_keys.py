@@ -1,0 +1,223 @@
+"""What each kind of checkpoint calls our tensors, and how its tensors become ours.
+
+Every function here takes and returns tensors by name and knows no files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of checkpoint: a name for messages, and {its key: our key}, # being a number."""
+
+    name: str
+    keys: Mapping[str, str]
+
+
+def _encoder(block: str, names: Iterable[str]) -> dict[str, str]:
+    ours = ("norm1", "attention.qkv", "attention.proj", "norm2", "fc1", "fc2")
+    return {
+        f"{block}.{theirs}": f"encoder.blocks.#.{our}"
+        for theirs, our in zip(names, ours, strict=True)
+    }
+
+
+def _decoder(deconvolutions: str, final: str) -> dict[str, str]:
+    return {
+        f"{deconvolutions}.0": "decoder.deconv1",
+        f"{deconvolutions}.1": "decoder.norm1",
+        f"{deconvolutions}.3": "decoder.deconv2",
+        f"{deconvolutions}.4": "decoder.norm2",
+        final: "decoder.final",
+    }
+
+
+MMPOSE_ENCODER = {
+    "backbone.pos_embed": "encoder.pos_embed",
+    "backbone.patch_embed.projection": "encoder.patch_embed",
+    **_encoder(
+        "backbone.layers.#",
+        ("ln1", "attn.qkv", "attn.proj", "ln2", "ffn.layers.0.0", "ffn.layers.1"),
+    ),
+    "backbone.ln1": "encoder.norm",
+}
+MMPOSE = Kind("MMPose", {**MMPOSE_ENCODER, **_decoder("head.deconv_layers", "head.final_layer")})
+VITAE = Kind(
+    "ViTAE's ViTPose",
+    {
+        "backbone.pos_embed": "encoder.pos_embed",
+        "backbone.patch_embed.proj": "encoder.patch_embed",
+        **_encoder(
+            "backbone.blocks.#", ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
+        ),
+        "backbone.last_norm": "encoder.norm",
+        **_decoder("keypoint_head.deconv_layers", "keypoint_head.final_layer"),
+    },
+)
+HUGGING_FACE = Kind(
+    "Hugging Face VitPose",
+    {
+        "backbone.embeddings.position_embeddings": "encoder.pos_embed",
+        "backbone.embeddings.patch_embeddings.projection": "encoder.patch_embed",
+        **_encoder(
+            "backbone.encoder.layer.#",
+            (
+                "layernorm_before",
+                "attention.attention.qkv",
+                "attention.output.dense",
+                "layernorm_after",
+                "mlp.fc1",
+                "mlp.fc2",
+            ),
+        ),
+        "backbone.layernorm": "encoder.norm",
+        "head.deconv1": "decoder.deconv1",
+        "head.batchnorm1": "decoder.norm1",
+        "head.deconv2": "decoder.deconv2",
+        "head.batchnorm2": "decoder.norm2",
+        "head.conv": "decoder.final",
+    },
+)
+RELEASED = Kind(
+    "released TAR-ViTPose",
+    {
+        **MMPOSE_ENCODER,
+        **_decoder("heatmap_head.0", "heatmap_head.1"),
+        "query_feat.weight": "jta.query",
+        "query_pe.weight": "jta.query_position",
+        "masked_attention_layers.#.mha": "jta.layers.#.look",
+        "masked_attention_layers.#.norm": "jta.layers.#.look.norm",
+        "self_attention_layers.#.mha": "jta.layers.#.exchange",
+        "self_attention_layers.#.norm": "jta.layers.#.exchange.norm",
+        "ffn_layers.#": "jta.layers.#.feed_forward",
+        "cross_attention.mha": "gra.layers.0",
+        "cross_attention.norm": "gra.layers.0.norm",
+    },
+)
+# The first key that is found tells the kind; released checkpoints hold MMPose's encoder too.
+SIGNS = {
+    "query_feat.": RELEASED,
+    "backbone.embeddings.": HUGGING_FACE,
+    "backbone.blocks.": VITAE,
+    "backbone.layers.": MMPOSE,
+}
+
+
+def recognise(names: Iterable[str]) -> Kind | None:
+    """Return the kind of checkpoint that has these keys, None where no kind is known."""
+    names = tuple(names)
+    for sign, kind in SIGNS.items():
+        if any(name.startswith(sign) for name in names):
+            return kind
+    return None
+
+
+def without_copies(tensors: Tensors) -> Tensors:
+    """Leave out the encoder and decoder that a released checkpoint holds a second time."""
+    return {name: value for name, value in tensors.items() if not name.startswith("model.")}
+
+
+def choose_head(tensors: Tensors, dataset_index: int) -> Tensors:
+    """Keep the head of one data set of a ViTPose+: `keypoint_head` is that of the first."""
+    heads = {name: value for name, value in tensors.items() if "keypoint_head" in name}
+    chosen = f"associate_keypoint_heads.{dataset_index - 1}." if dataset_index else "keypoint_head."
+    return {name: value for name, value in tensors.items() if name not in heads} | {
+        name.replace(chosen, "keypoint_head."): value
+        for name, value in heads.items()
+        if name.startswith(chosen)
+    }
+
+
+def translate(tensors: Tensors, kind: Kind, dataset_index: int) -> Tensors:
+    """Return the tensors under our names; a key that is not known keeps its name."""
+    if kind is RELEASED:
+        tensors = without_copies(tensors)
+    if kind is VITAE:
+        tensors = choose_head(tensors, dataset_index)
+    tensors = merge_experts(fuse_attention(tensors), dataset_index)
+    renamed = split_attention({_our_name(name, kind): value for name, value in tensors.items()})
+    for norm in ("decoder.norm1", "decoder.norm2"):
+        if f"{norm}.running_mean" in renamed:  # a counter that nothing reads, and few files keep
+            renamed.setdefault(f"{norm}.num_batches_tracked", torch.tensor(0))
+    return renamed
+
+
+def _our_name(name: str, kind: Kind) -> str:
+    for theirs, ours in kind.keys.items():
+        pattern = re.escape(theirs).replace(r"\#", r"(\d+)") + r"(?=\.|$)"
+        if match := re.match(pattern, name):
+            return ours.replace("#", "".join(match.groups())) + name[match.end() :]
+    return name
+
+
+def fuse_attention(tensors: Tensors) -> Tensors:
+    """Join separate query, key and value projections into `qkv`.
+
+    Where the checkpoint has no such biases at all they are zero. A layer that lacks a part stays
+    as it is, so that the error names what is missing.
+    """
+    fused = dict(tensors)
+    has_bias = any(re.search(r"\.attention\.attention\.\w+\.bias$", name) for name in tensors)
+    for name in tensors:
+        if not name.endswith(".attention.attention.query.weight"):
+            continue
+        layer = name.removesuffix("query.weight")
+        for kind in ("weight", "bias") if has_bias else ("weight",):
+            parts = [f"{layer}{part}.{kind}" for part in ("query", "key", "value")]
+            if all(part in tensors for part in parts):
+                fused[f"{layer}qkv.{kind}"] = torch.cat([fused.pop(part) for part in parts])
+        if not has_bias:
+            fused[f"{layer}qkv.bias"] = torch.zeros(3 * len(tensors[name]))
+    return fused
+
+
+def merge_experts(tensors: Tensors, dataset_index: int) -> Tensors:
+    """Append the chosen expert's outputs to those of the shared `fc2`, and drop the others."""
+    expert = re.compile(r"(.*)\.mlp\.experts\.(\d+)\.(weight|bias)")
+    merged = dict(tensors)
+    for name, value in tensors.items():
+        if not (match := expert.fullmatch(name)):
+            continue
+        del merged[name]
+        shared = f"{match[1]}.mlp.fc2.{match[3]}"
+        if int(match[2]) == dataset_index and shared in tensors:
+            merged[shared] = torch.cat([tensors[shared], value])
+    return merged
+
+
+def count_experts(names: Iterable[str]) -> int:
+    """Return how many experts each block of a ViTPose+ has, 0 for a plain ViTPose."""
+    return count_parts(names, r".*\.mlp\.experts\.")
+
+
+def split_attention(tensors: Tensors) -> Tensors:
+    """Turn the keys of torch's MultiheadAttention into those of CrossAttention."""
+    ours: Tensors = {}
+    for name, value in tensors.items():
+        layer, joined, kind = name.rpartition(".in_proj_")
+        if joined:
+            width = len(value) // 3
+            ours[f"{layer}.to_query.{kind}"] = value[:width]
+            ours[f"{layer}.to_key_value.{kind}"] = value[width:]
+        else:
+            ours[name.replace(".out_proj.", ".to_out.")] = value
+    return ours
+
+
+def count_parts(names: Iterable[str], prefix: str) -> int:
+    """Return how many numbered parts a prefix such as "encoder.blocks." has: the highest and one.
+
+    >>> count_parts(["encoder.blocks.0.fc1.bias", "encoder.blocks.11.fc1.bias"], "encoder.blocks.")
+    12
+    """
+    found = [int(match[1]) for name in names if (match := re.match(rf"{prefix}(\d+)\.", name))]
+    return max(found, default=-1) + 1

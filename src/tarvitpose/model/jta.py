@@ -1,0 +1,86 @@
+"""Joint-centric temporal aggregation, and the mask that guides it (paper, section 3.2).
+
+Axes: B batch, T frames, J joints, N = h w tokens of one frame, C channels.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tarvitpose.config import ModelConfig
+from tarvitpose.model.attention import CrossAttention
+
+FEED_FORWARD_RATIO = 2
+
+
+class FeedForward(nn.Module):
+    """Add a two-layer perceptron's output to every query, then normalise."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, FEED_FORWARD_RATIO * width)
+        self.fc2 = nn.Linear(FEED_FORWARD_RATIO * width, width)
+        self.norm = nn.LayerNorm(width)
+        for layer in (self.fc1, self.fc2):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, query: Tensor) -> Tensor:
+        """Return (B, J, C)."""
+        updated: Tensor = self.norm(query + self.fc2(F.gelu(self.fc1(query))))
+        return updated
+
+
+class JTALayer(nn.Module):
+    """Each joint looks at its regions in all frames, then at the other joints."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.look = CrossAttention(width, heads)
+        self.exchange = CrossAttention(width, heads)
+        self.feed_forward = FeedForward(width)
+
+    def forward(self, joints: Tensor, tokens: Tensor, visible: Tensor | None) -> Tensor:
+        """Return the updated joint queries, (B, J, C)."""
+        joints = self.look(joints, tokens, visible)
+        joints = self.exchange(joints, joints)
+        updated: Tensor = self.feed_forward(joints)
+        return updated
+
+
+class JTA(nn.Module):
+    """A learned query for each joint gathers what the frames show of it (Eq. 2 and 4)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        joints = len(config.joints)
+        self.query = nn.Parameter(torch.randn(joints, config.width))
+        self.query_position = nn.Parameter(torch.randn(joints, config.width))
+        self.layers = nn.ModuleList(
+            JTALayer(config.width, config.temporal_heads) for _ in range(config.jta_layers)
+        )
+
+    def forward(self, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Return joint queries (B, J, C) for tokens (B, T N, C) and a mask (B, J, T N)."""
+        joints = (self.query + self.query_position).expand(len(tokens), -1, -1)  # (B, J, C)
+        for layer in self.layers:
+            joints = layer(joints, tokens, visible)
+        return joints
+
+
+def joint_regions(heatmaps: Tensor, rule: Literal["paper", "released"], threshold: float) -> Tensor:
+    """Return where each joint may look, (B, J, h, w) bool, from coarse heatmaps (B, J, 4h, 4w).
+
+    "paper" (Eq. 3): a token is visible where any pixel of its 4 x 4 cell reaches the threshold.
+    "released": each heatmap is stretched to 0..1 and shrunk bilinearly before the comparison.
+    """
+    if rule == "paper":
+        return F.max_pool2d(heatmaps, 4) >= threshold
+    lowest, highest = heatmaps.amin((2, 3), keepdim=True), heatmaps.amax((2, 3), keepdim=True)
+    stretched = (heatmaps - lowest) / (highest - lowest + 1e-6)
+    size = (heatmaps.shape[2] // 4, heatmaps.shape[3] // 4)
+    return F.interpolate(stretched, size, mode="bilinear", align_corners=False) >= threshold

@@ -1,0 +1,106 @@
+"""TAR-ViTPose: Figure 2 of the paper.
+
+Axes: B batch, T frames, J joints, C channels, h w the token grid (a 16th of the crop).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from tarvitpose.config import ModelConfig, window_offsets
+from tarvitpose.model.decoder import DECODERS
+from tarvitpose.model.encoder import Encoder
+from tarvitpose.model.gra import GRA
+from tarvitpose.model.jta import JTA, joint_regions
+from tarvitpose.model.layout import released_regions, to_features, to_tokens
+from tarvitpose.model.weights import load_checkpoint, load_into, save_checkpoint
+
+
+class TARViTPose(nn.Module):
+    """ViTPose with a temporal part; without `offsets` in its config, ViTPose alone."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = DECODERS[config.decoder](config.width, len(config.joints))
+        if config.temporal:
+            self.jta = JTA(config)
+            self.gra = GRA(config)
+
+    def forward(self, clip: Tensor, current: int | None = None) -> Tensor:
+        """Return heatmaps of the current frame, (B, J, 4h, 4w), for a clip, (B, T, 3, H, W).
+
+        `current` is the position of the current frame; by default the config's offsets give it.
+        """
+        features = self.encoder(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])  # (B, T, C, h, w)
+        return self.aggregate(features, self.regions(features), current)
+
+    def single_frame(self, images: Tensor) -> Tensor:
+        """Return heatmaps (B, J, 4h, 4w) of images (B, 3, H, W): plain ViTPose."""
+        heatmaps: Tensor = self.decoder(self.encoder(images))
+        return heatmaps
+
+    def regions(self, features: Tensor) -> Tensor:
+        """Return where each joint may look, (B, T, J, h, w) bool, for features (B, T, C, h, w).
+
+        No gradient flows through the coarse heatmaps, and they leave BatchNorm's averages alone.
+        """
+        training = self.decoder.training
+        self.decoder.eval()
+        with torch.no_grad():
+            coarse = self.decoder(features.flatten(0, 1))  # (B T, J, 4h, 4w)
+            seen = joint_regions(coarse, self.config.mask_rule, self.config.mask_threshold)
+        self.decoder.train(training)
+        return torch.unflatten(seen, 0, features.shape[:2])  # (B, T, J, h, w)
+
+    def aggregate(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
+        """Return heatmaps (B, J, 4h, 4w) from the features and regions of a window's frames.
+
+        `features` is (B, T, C, h, w), `regions` (B, T, J, h, w); T may differ from the config's
+        where `current` is given. Raises ValueError if the model has no temporal part.
+        """
+        heatmaps: Tensor = self.decoder(self.restore(features, regions, current))
+        return heatmaps
+
+    def restore(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
+        """Return the current frame's features after JTA and GRA, (B, C, h, w)."""
+        if not self.config.temporal:
+            raise ValueError("this model has no temporal part: use single_frame")
+        current = self._current(features.shape[1]) if current is None else current
+        tokens = to_tokens(features, self.config.layout)  # (B, T, N, C)
+        if self.config.layout == "released":
+            regions = released_regions(regions)
+        visible = regions.transpose(1, 2).flatten(2)  # (B, J, T N)
+        joints = self.jta(tokens.flatten(1, 2), visible)  # (B, J, C)
+        restored = self.gra(tokens[:, current], joints)  # (B, N, C)
+        return to_features(restored, features.shape[-2:], self.config.layout)
+
+    def _current(self, frames: int) -> int:
+        offsets, current = window_offsets(self.config.offsets)
+        if frames != len(offsets):
+            raise ValueError(
+                f"a clip of {frames} frames came, the offsets {self.config.offsets} make "
+                f"{len(offsets)}: pass clips of that length, or name the current frame"
+            )
+        return current
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path) -> Self:
+        """Load a model in evaluation mode from "default", a folder or a hub id.
+
+        Raises WeightsError that names what is missing, surplus or misshapen.
+        """
+        config, tensors, origin = load_checkpoint(source)
+        with torch.device("meta"):
+            model = cls(config)
+        load_into(model, tensors, origin)
+        return model.eval()
+
+    def save_pretrained(self, folder: str | Path, *, half: bool = False) -> None:
+        """Write `model.safetensors` (float16 if `half`) and `config.json` into a folder."""
+        save_checkpoint(Path(folder), self.config, self.state_dict(), half=half)

@@ -1,0 +1,129 @@
+"""Load and save weights: a folder or hub id with `model.safetensors` and `config.json`."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tarvitpose.config import ModelConfig, parse_config
+from tarvitpose.errors import OutputError, WeightsError
+from tarvitpose.files import replace_when_done
+
+DEFAULT = "default"
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+
+
+def default_folder() -> Path:
+    """Return the folder of the weights that ship inside the package."""
+    return Path(str(resources.files("tarvitpose") / "assets" / DEFAULT))
+
+
+def find_folder(source: str | Path) -> Path:
+    """Return the folder of "default", of a path, or of a hub id (downloaded once, then cached).
+
+    Raises WeightsError if there is none.
+    """
+    if str(source) == DEFAULT:
+        return default_folder()
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not _looks_like_hub_id(str(source)):
+        raise WeightsError(
+            f'{source}: expected "default", a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, '
+            "or a hub id such as owner/name; convert other checkpoints with 'tarvitpose convert'"
+        )
+    return _download(str(source))
+
+
+def _looks_like_hub_id(source: str) -> bool:
+    parts = source.split("/")
+    return len(parts) == 2 and all(parts) and not source.startswith((".", "~"))
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow, and rarely needed
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE]))
+    except Exception as error:  # the hub's errors share no base class
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{hub_id}: no such folder here, and the hub did not deliver it ({reason})"
+        ) from None
+
+
+def load_checkpoint(source: str | Path) -> tuple[ModelConfig, dict[str, Tensor], str]:
+    """Return the config, the tensors in float32, and their file. Raises WeightsError."""
+    folder = find_folder(source)
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: no {name}; a weights folder has it beside the other")
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise WeightsError(f"{folder / CONFIG_FILE}: not readable JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found a list or value")
+    config = parse_config(ModelConfig, values, str(folder / CONFIG_FILE))
+    return config, read_tensors(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file, floats in float32. Raises WeightsError."""
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Put tensors into a model, or raise one WeightsError that names every key at fault."""
+    expected = model.state_dict()
+    problems = [
+        *_listing("missing", expected.keys() - tensors.keys()),
+        *_listing("surplus", tensors.keys() - expected.keys()),
+        *_listing(
+            "misshapen",
+            (
+                f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+                for name in expected.keys() & tensors.keys()
+                if tensors[name].shape != expected[name].shape
+            ),
+        ),
+    ]
+    if problems:
+        raise WeightsError(f"{origin} does not fit its config: {'; '.join(problems)}")
+    model.load_state_dict(tensors, assign=True)
+
+
+def _listing(kind: str, names: object) -> list[str]:
+    ordered = sorted(names)  # type: ignore[call-overload]
+    return [f"{len(ordered)} {kind}: {', '.join(ordered)}"] if ordered else []
+
+
+def save_checkpoint(
+    folder: Path, config: ModelConfig, tensors: dict[str, Tensor], *, half: bool = False
+) -> None:
+    """Write config and tensors into a folder, each file whole or not at all. Raises OutputError."""
+    kind = torch.float16 if half else torch.float32
+    ready = {
+        name: (tensor.to(kind) if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in tensors.items()
+    }
+    if half and any(not tensor.isfinite().all() for tensor in ready.values()):
+        raise OutputError(f"{folder}: weights too large for float16; save them in float32")
+    with replace_when_done(folder / WEIGHTS_FILE) as path:
+        save_file(ready, path, metadata={"format": "pt"})
+    with replace_when_done(folder / CONFIG_FILE) as path:
+        path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")

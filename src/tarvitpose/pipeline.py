@@ -1,0 +1,103 @@
+"""A video to results on disk: every file whole or not there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarvitpose.config import PredictConfig
+from tarvitpose.detection import BoxesFile, Detector, load_detector
+from tarvitpose.errors import OutputError
+from tarvitpose.estimator import PoseEstimator
+from tarvitpose.frame_source import FrameSource
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.predict import Predictor
+from tarvitpose.video import open_source
+from tarvitpose.writers import PoseWriter, open_writer, output_paths
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    frame: int  # frames done
+    total: int | None  # frames in all, None where nobody knows
+    people: int  # in the frame just done
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind."""
+
+    source: str
+    files: tuple[Path, ...]
+    frames: int
+    people: int  # most in one frame
+    tracks: int  # different track ids
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def load_estimator(config: PredictConfig) -> PoseEstimator:
+    """Load the model and the detector that a run asks for. Raises UserError."""
+    model = TARViTPose.from_pretrained(config.weights)
+    predictor = Predictor(
+        model,
+        device=config.device,
+        precision=config.precision,
+        offsets=config.offsets,
+        single_frame=config.single_frame,
+        flip_test=config.flip_test,
+        batch_size=config.batch_size,
+    )
+    return PoseEstimator(predictor, _detector(config), config.max_people)
+
+
+def _detector(config: PredictConfig) -> Detector:
+    if config.boxes is not None:
+        return BoxesFile(config.boxes, threshold=config.box_threshold)
+    return load_detector(
+        config.detector, threshold=config.box_threshold, device=config.device
+    )
+
+
+def process(
+    source: str,
+    estimator: PoseEstimator,
+    config: PredictConfig,
+    on_progress: Callable[[Progress], None],
+) -> Outcome:
+    """Write the results of one source into `config.output`.
+
+    Raises VideoError, or OutputError where results are there already or cannot be written.
+    """
+    began = time.monotonic()
+    with open_source(source, start=config.start, end=config.end) as frames:
+        files = output_paths(frames, config)
+        _refuse_overwriting(files, config)
+        done, people, ids = 0, 0, set[int]()
+        with ExitStack() as stack:
+            writers: list[PoseWriter] = [
+                stack.enter_context(open_writer(kind, path, frames, config, estimator.joints))
+                for kind, path in files.items()
+            ]
+            for frame, poses in estimator.run(frames):
+                for writer in writers:
+                    writer.write(poses, frame.image)
+                done, people = done + 1, max(people, len(poses))
+                ids.update(poses.track_ids.tolist())
+                on_progress(Progress(done, frames.frame_count, len(poses)))
+        warnings = [*frames.warnings, *(w for writer in writers for w in writer.warnings)]
+    seconds = time.monotonic() - began
+    return Outcome(
+        source, tuple(files.values()), done, people, len(ids), seconds, tuple(warnings)
+    )
+
+
+def _refuse_overwriting(files: dict[str, Path], config: PredictConfig) -> None:
+    there = [str(path) for path in files.values() if path.exists()]
+    if there and not config.overwrite:
+        raise OutputError(f"{there[0]}: there already; pass --overwrite or another --output")

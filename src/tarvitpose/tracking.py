@@ -1,0 +1,110 @@
+"""Who is who between frames: association by overlap (paper, section 3).   Axes: N people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+
+from tarvitpose.geometry import box_iou
+from tarvitpose.results import Float32
+
+SMOOTHING = 0.3  # what the newest step counts in a velocity; one odd box then moves it little
+LONGEST_DRIFT = 15  # frames; an old velocity says nothing about where a person is
+
+
+@dataclass(frozen=True)
+class _Track:
+    box: Float32  # (4,), xyxy, where the person was last seen
+    seen: int  # index of that frame
+    velocity: Float32  # (2,), x and y in pixels per frame
+
+    def expected(self, index: int) -> Float32:
+        """Return where the box should be in frame `index`, (4,)."""
+        frames = min(index - self.seen, LONGEST_DRIFT)
+        return np.asarray(self.box + np.tile(self.velocity * frames, 2), np.float32)
+
+    def follow(self, box: Float32, index: int) -> _Track:
+        """Return the track after the person was seen again."""
+        step = (_centre(box) - _centre(self.box)) / (index - self.seen)
+        velocity = self.velocity + SMOOTHING * (step - self.velocity)
+        return _Track(box, index, np.asarray(velocity, np.float32))
+
+
+class IouTracker:
+    """Give every person a number that stays the same from frame to frame.
+
+    A track expects its person where the last box and a smoothed velocity put them: without the
+    velocity, people who cross swap numbers. The boxes of a frame are paired with the tracks so
+    that the overlaps have the largest sum; a pair whose IoU is below `iou_threshold` is no pair,
+    and its box starts a new track.
+
+    A gap is a run of frames in which a track finds no box. A track outlasts gaps of up to
+    `max_gap` frames, moving on for the first 15, and resumes its number when a box turns up
+    where it expects one; then it ends. Numbers start at 1 and are never given twice.
+    """
+
+    def __init__(self, iou_threshold: float = 0.3, max_gap: int = 30) -> None:
+        self.iou_threshold = iou_threshold
+        self.max_gap = max_gap
+        self._tracks: dict[int, _Track] = {}
+        self._next_id = 1
+        self._index: int | None = None
+
+    def update(self, boxes: ArrayLike, scores: ArrayLike, index: int) -> NDArray[np.int64]:
+        """Return the track of each box, (N,), for the boxes (N, 4) xyxy of frame `index`.
+
+        Frames may be skipped, never repeated: raises ValueError when `index` does not grow.
+        The order of the boxes does not matter; of two new people the surer one is numbered first.
+        """
+        if self._index is not None and index <= self._index:
+            raise ValueError(f"frame {index} came after frame {self._index}")
+        self._index = index
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        order = _fixed_order(boxes, np.asarray(scores, np.float32).reshape(-1))
+        self._end_lost_tracks(index)
+        ids = np.zeros(len(boxes), np.int64)
+        ids[order] = self._match(boxes[order], index)
+        for position in order.tolist():
+            ids[position] = self._record(int(ids[position]), boxes[position], index)
+        return ids
+
+    def _match(self, boxes: Float32, index: int) -> NDArray[np.int64]:
+        """Return the track of each box, (N,), 0 where there is none."""
+        ids = np.zeros(len(boxes), np.int64)
+        known = np.array(sorted(self._tracks), np.int64)
+        expected = [self._tracks[track_id].expected(index) for track_id in known.tolist()]
+        overlap = box_iou(boxes, expected)  # (N, tracks)
+        overlap[overlap < self.iou_threshold] = 0  # what is no pair must not sway the others
+        rows, columns = linear_sum_assignment(overlap, maximize=True)
+        pairs = overlap[rows, columns] > 0
+        ids[rows[pairs]] = known[columns[pairs]]
+        return ids
+
+    def _record(self, track_id: int, box: Float32, index: int) -> int:
+        """Add a box to its track, or to a new one for `track_id` 0; return the track's number."""
+        if track_id:
+            self._tracks[track_id] = self._tracks[track_id].follow(box, index)
+            return track_id
+        self._next_id += 1
+        self._tracks[self._next_id - 1] = _Track(box, index, np.zeros(2, np.float32))
+        return self._next_id - 1
+
+    def _end_lost_tracks(self, index: int) -> None:
+        """Forget the tracks whose gap is longer than allowed."""
+        self._tracks = {
+            track_id: track
+            for track_id, track in self._tracks.items()
+            if index - track.seen - 1 <= self.max_gap
+        }
+
+
+def _centre(box: Float32) -> Float32:
+    return np.asarray((box[:2] + box[2:]) / 2, np.float32)
+
+
+def _fixed_order(boxes: Float32, scores: Float32) -> NDArray[np.intp]:
+    """Return the order (N,) from the highest score down, equal scores by their boxes."""
+    return np.lexsort((*boxes.T[::-1], -scores))

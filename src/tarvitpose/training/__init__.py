@@ -1,0 +1,1 @@
+"""Training: what a configuration may say, the optimiser, the loop and its checkpoints."""

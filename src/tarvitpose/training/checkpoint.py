@@ -1,0 +1,32 @@
+"""A run's state on disk, always whole: written beside its place and renamed."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tarvitpose.errors import WeightsError
+from tarvitpose.files import replace_when_done
+
+LAST = "last.ckpt"
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a run's state. Raises OutputError; the state before stays where it was."""
+    with replace_when_done(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a run's state onto the CPU. Raises WeightsError."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{path}: not a readable training state ({reason})") from None
+    if not isinstance(state, dict) or "step" not in state:
+        raise WeightsError(f"{path}: expected a training state with a step, found something else")
+    return state

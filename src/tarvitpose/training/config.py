@@ -1,0 +1,109 @@
+"""What a training configuration may say; one YAML file is one experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tarvitpose.config import SIZES, Config, ModelConfig, parse_config, read_yaml
+from tarvitpose.data.augment import AugmentConfig
+from tarvitpose.data.degrade import Kind
+from tarvitpose.errors import ConfigError
+from tarvitpose.model.weights import load_checkpoint
+
+
+class SourceConfig(Config):
+    """Labelled people: one annotation file, or a folder of per-video files."""
+
+    format: Literal["coco", "posetrack18"]
+    annotations: Path  # relative paths start at the working directory
+    images: Path | None = None  # where file names in the annotations start; beside them if absent
+    repeat: int = Field(default=1, ge=1)  # how often each record appears in one epoch
+    cached_clips: int = Field(default=0, ge=0)  # encode so many clips once; needs a frozen encoder
+
+
+class DataConfig(Config):
+    """What is trained on, and what is only looked at."""
+
+    train: tuple[SourceConfig, ...] = Field(min_length=1)
+    validation: tuple[SourceConfig, ...] = ()  # never trained on
+    validation_kinds: tuple[Kind, ...] = ("clean", "motion_blur", "occluded")
+    augment: AugmentConfig = AugmentConfig()
+    workers: int = Field(default=2, ge=0)  # processes that prepare clips
+
+    @property
+    def cached(self) -> bool:
+        """Whether training reads clips that were encoded once."""
+        return any(source.cached_clips for source in self.train)
+
+
+class OptimConfig(Config):
+    """AdamW and its schedule; the defaults are the paper's (appendix A)."""
+
+    lr: float = Field(default=5e-6, gt=0)
+    encoder_lr_scale: float = Field(default=1.0, gt=0)  # times lr
+    layer_decay: float = Field(default=1.0, gt=0, le=1)  # of the encoder, per block from the last
+    weight_decay: float = Field(default=0.1, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["constant", "step", "cosine"] = "step"
+    decay_every: int = Field(default=5, ge=1)  # epochs between two decays of "step"
+    decay_factor: float = Field(default=0.5, gt=0, le=1)
+    clip_norm: float = Field(default=0.0, ge=0)  # largest norm of the gradient; 0: any
+
+
+class RunConfig(Config):
+    """How long, how large and how often."""
+
+    epochs: float = Field(default=30, gt=0)
+    batch_size: int = Field(default=16, ge=1)  # clips of one step and device
+    accumulate: int = Field(default=1, ge=1)  # batches of one optimiser step
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    seed: int = 0
+    frozen: tuple[Literal["encoder", "decoder"], ...] = ()  # parts that keep their weights
+    coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
+    log_every: int = Field(default=10, ge=1)  # steps
+    save_every: int = Field(default=200, ge=1)  # steps; each save is also a validation
+
+
+class TrainConfig(Config):
+    """One experiment."""
+
+    output: Path  # checkpoints, metrics.jsonl and the final weights go here
+    init: str | None = None  # weights to start from: "default", a folder or a hub id
+    model: dict[str, Any] = Field(default_factory=dict)  # `size` or changes to the config of `init`
+    data: DataConfig
+    optim: OptimConfig = OptimConfig()
+    run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.data.cached and "encoder" not in self.run.frozen:
+            raise ValueError("cached_clips of a source needs run.frozen to name the encoder")
+        if self.data.cached and not all(source.cached_clips for source in self.data.train):
+            raise ValueError("cached_clips is needed for every source of data.train, or for none")
+        if self.init is None and "size" not in self.model:
+            raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
+        return self
+
+
+def load_train_config(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
+    """Read a YAML file with `section.key=value` overrides. Raises ConfigError."""
+    return parse_config(TrainConfig, read_yaml(path, overrides), str(path))
+
+
+def model_config(config: TrainConfig) -> ModelConfig:
+    """Return the network's config: that of `init` or of `size`, with the changes asked for."""
+    changes = dict(config.model)
+    size = changes.pop("size", None)
+    if size is not None and size not in SIZES:
+        raise ConfigError(f"model.size: expected one of {', '.join(SIZES)}, got {size!r}")
+    if config.init is not None:
+        base = load_checkpoint(config.init)[0]
+    else:
+        base = SIZES[str(size)]()
+    return parse_config(ModelConfig, {**base.model_dump(), **changes}, "model")

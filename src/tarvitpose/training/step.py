@@ -1,0 +1,74 @@
+"""One training step's loss.   Axes: B batch, T frames, J joints, C channels, h w the token grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tarvitpose.config import window_offsets
+from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.losses import heatmap_loss
+from tarvitpose.model.tarvitpose import TARViTPose
+
+Batch = dict[str, Tensor | list[str]]
+
+
+class TrainingStep(nn.Module):
+    """A model with its loss, so that one forward call is one step on any device.
+
+    Frozen parts stay in evaluation mode: no drop-path, and BatchNorm keeps its averages.
+    """
+
+    def __init__(
+        self, model: TARViTPose, *, frozen: tuple[str, ...] = (), coarse_loss_weight: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.frozen = frozen
+        self.coarse_loss_weight = coarse_loss_weight
+        self.current = window_offsets(model.config.offsets)[1]
+        for part in frozen:
+            getattr(model, part).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> TrainingStep:
+        """Switch to training mode, but for the frozen parts."""
+        super().train(mode)
+        for part in self.frozen:
+            getattr(self.model, part).eval()
+        return self
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch: `clip` (B, T, h, w, 3) uint8 or what `encode` made of it,
+        with `targets` (B, J, 4h, 4w) and `weights` (B, J)."""
+        features, regions = self.encode(batch)
+        targets, weights = batch["targets"], batch["weights"]
+        assert isinstance(targets, Tensor)
+        assert isinstance(weights, Tensor)
+        loss = torch.zeros((), device=targets.device)
+        if self.coarse_loss_weight or not self.model.config.temporal:
+            coarse = self.model.decoder(features[:, self.current])
+            scale = self.coarse_loss_weight if self.model.config.temporal else 1.0
+            loss = loss + scale * heatmap_loss(coarse, targets, weights)
+        if self.model.config.temporal:
+            heatmaps = self.model.aggregate(features, regions)
+            loss = loss + heatmap_loss(heatmaps, targets, weights)
+        return loss
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return features (B, T, C, h, w) and regions (B, T, J, h, w), stored ones if there are."""
+        features, regions, clip = batch.get("features"), batch.get("regions"), batch.get("clip")
+        if isinstance(features, Tensor) and isinstance(regions, Tensor):
+            return features.float(), regions
+        assert isinstance(clip, Tensor)
+        images, frozen = normalise_clip(clip).flatten(0, 1), "encoder" in self.frozen
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            encoded = self.model.encoder(images).unflatten(0, clip.shape[:2])
+        return encoded, self.model.regions(encoded)
+
+
+def normalise_clip(clip: Tensor) -> Tensor:
+    """Turn RGB crops (B, T, h, w, 3) uint8 into what the encoder reads, (B, T, 3, h, w)."""
+    mean = torch.from_numpy(np.float32(255) * IMAGE_MEAN).to(clip.device)
+    scale = torch.from_numpy(1 / (np.float32(255) * IMAGE_STD)).to(clip.device)
+    return ((clip.float() - mean) * scale).movedim(-1, 2)

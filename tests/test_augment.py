@@ -1,0 +1,174 @@
+"""Random crops: each part can be switched, and names follow a mirrored person."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from tarvitpose.data.augment import (
+    AugmentConfig,
+    Crop,
+    augment_box,
+    half_body,
+    jitter_colour,
+    plain_box,
+    swap_sides,
+)
+from tarvitpose.geometry import centre_and_size, crop_matrices, transform_points, warp
+from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
+
+SIZE = (128, 96)
+BOX = (30.0, 20.0, 90.0, 180.0)
+OFF = AugmentConfig(half_body=0, scale=0, rotate=0, shift=0, flip=0, colour=0)
+
+
+def body(joints: JointSet = POSETRACK_15) -> NDArray[np.float32]:
+    """Joints (J, 2) with the legs below y = 100."""
+    rows = {"hip": 110, "knee": 140, "ankle": 170}
+    return np.array(
+        [
+            (40 + 40 * name.startswith("left"), rows.get(name.partition("_")[2], 60))
+            for name in joints.joints
+        ],
+        np.float32,
+    )
+
+
+def crops_of(config: AugmentConfig, count: int = 300) -> list[Crop]:
+    rng = np.random.default_rng(0)
+    return [
+        augment_box(
+            BOX,
+            body(),
+            np.ones(15),
+            joints=POSETRACK_15,
+            input_size=SIZE,
+            config=config,
+            rng=rng,
+        )
+        for _ in range(count)
+    ]
+
+
+def changed(**fields: float) -> AugmentConfig:
+    return OFF.model_copy(update=fields)
+
+
+def test_with_everything_off_the_crop_is_that_of_inference() -> None:
+    plain = plain_box(BOX, SIZE)
+    centre, size = centre_and_size(BOX, SIZE)
+    for crop in (plain, *crops_of(OFF, 5)):
+        assert np.array_equal(crop.centre, centre[0])
+        assert np.array_equal(crop.size, size[0])
+        assert (crop.rotation, crop.flip) == (0, False)
+    expected = crop_matrices(centre, size, SIZE, "udp")[0]
+    assert np.array_equal(plain.matrix(SIZE, "udp"), expected)
+
+
+def test_scale_stays_within_its_share_and_keeps_the_aspect() -> None:
+    plain = plain_box(BOX, SIZE)
+    ratios = np.array([crop.size / plain.size for crop in crops_of(changed(scale=0.35))])
+    assert np.allclose(ratios[:, 0], ratios[:, 1])
+    assert 0.649 < ratios.min() < 0.7
+    assert 1.3 < ratios.max() < 1.351
+
+
+def test_rotation_is_clipped_and_happens_with_its_probability() -> None:
+    angles = np.array([crop.rotation for crop in crops_of(changed(rotate=0.6))])
+    assert np.abs(angles).max() == pytest.approx(45)
+    assert 0.5 < (angles != 0).mean() < 0.7
+    assert abs(angles.mean()) < 5
+
+
+def test_flip_happens_with_its_probability() -> None:
+    assert 0.4 < np.mean([crop.flip for crop in crops_of(changed(flip=0.5))]) < 0.6
+    assert all(crop.flip for crop in crops_of(changed(flip=1.0), 5))
+
+
+def test_shift_moves_the_middle_within_its_share() -> None:
+    plain = plain_box(BOX, SIZE)
+    moved = np.array([crop.centre - plain.centre for crop in crops_of(changed(shift=0.1))])
+    assert (np.abs(moved) <= 0.1001 * plain.size).all()
+    assert (np.abs(moved).max(0) > 0.08 * plain.size).all()
+
+
+def test_half_bodies_show_the_upper_or_the_lower_joints() -> None:
+    plain = plain_box(BOX, SIZE)
+    middles = {float(crop.centre[1]) for crop in crops_of(changed(half_body=1.0), 50)}
+    assert middles == {60.0, 140.0}
+    for crop in crops_of(changed(half_body=1.0), 50):
+        assert (crop.size < plain.size).all()
+        assert (crop.size > 0.33 * plain.size).all()
+
+
+@pytest.mark.parametrize(("seen", "possible"), [(8, False), (9, True)])
+def test_half_bodies_need_more_than_8_visible_joints(seen: int, possible: bool) -> None:
+    visible = np.arange(15) < seen
+    crop = half_body(body(), visible, POSETRACK_15, SIZE, np.random.default_rng(0))
+    assert (crop is not None) == possible
+
+
+def test_half_bodies_ignore_joints_that_are_not_visible() -> None:
+    points, visible = body(), np.ones(15)
+    points[0], visible[0] = (5000, 5000), 0
+    crops = [
+        half_body(points, visible, POSETRACK_15, SIZE, np.random.default_rng(s)) for s in range(9)
+    ]
+    assert max(float(crop.size.max()) for crop in crops if crop) < 300
+
+
+@pytest.mark.parametrize("codec", ["udp", "classic"])
+def test_a_mirrored_crop_is_the_mirror_of_the_crop(codec: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (200, 150, 3), np.uint8)
+    centre, size = np.float32([60, 100]), np.float32([96, 128])
+    plain, mirrored = (Crop(centre, size, flip=flip).matrix(SIZE, codec) for flip in (0, 1))
+    pixels = warp(image, plain, SIZE)[:, ::-1].astype(int) - warp(image, mirrored, SIZE)
+    assert np.abs(pixels).max() <= 12  # of 255, in noise: OpenCV's fixed-point interpolation
+    points = transform_points(np.stack([plain, mirrored]), np.stack([body(), body()]))
+    assert np.allclose(points[0][:, 0], SIZE[1] - 1 - points[1][:, 0], atol=1e-3)
+    assert np.allclose(points[0][:, 1], points[1][:, 1])
+
+
+@pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=JOINT_SETS)
+def test_swapping_sides_goes_by_name_and_twice_is_identity(joints: JointSet) -> None:
+    values = np.arange(len(joints), dtype=np.float32)
+    swapped = swap_sides(values, joints)
+    for at, name in enumerate(joints.joints):
+        side, _, part = name.partition("_")
+        other = {"left": f"right_{part}", "right": f"left_{part}"}.get(side, name)
+        assert swapped[at] == joints.joints.index(other)
+    assert np.array_equal(swap_sides(swapped, joints), values)
+
+
+def test_swapping_sides_keeps_coordinates_together() -> None:
+    points = body(COCO_17)
+    left, right = (COCO_17.joints.index(f"{side}_wrist") for side in ("left", "right"))
+    assert swap_sides(points, COCO_17)[left].tolist() == points[right].tolist()
+
+
+def test_colour_is_the_same_in_all_frames_and_black_stays_black() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    frame[:3] = 0
+    clip = np.stack([frame] * 4)
+    varied = jitter_colour(clip, np.random.default_rng(2), 0.2)
+    assert varied.shape == clip.shape
+    assert varied.dtype == np.uint8
+    assert all(np.array_equal(varied[t], varied[0]) for t in range(4))
+    assert (varied[0, 3:] != frame[3:]).any()
+    assert not varied[:, :3].any()
+
+
+def test_colour_stays_mild_and_can_be_switched_off() -> None:
+    clip = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    assert np.array_equal(jitter_colour(clip, np.random.default_rng(0), 0), clip)
+    for seed in range(20):
+        varied = jitter_colour(clip, np.random.default_rng(seed), 0.2).astype(int)
+        assert abs(varied.mean() - clip.mean()) < 60
+
+
+@pytest.mark.parametrize(
+    "field", [{"flip": 1.5}, {"scale": 1.0}, {"rotation": 200.0}, {"motion": {"zoom": 0.9}}]
+)
+def test_impossible_settings_are_refused(field: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        AugmentConfig.model_validate(field)

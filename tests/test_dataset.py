@@ -1,0 +1,311 @@
+"""Clips by key: the same key gives the same clip, joints sit where the dots are."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from tarvitpose.config import ModelConfig
+from tarvitpose.data.augment import AugmentConfig
+from tarvitpose.data.coco import read_coco
+from tarvitpose.data.dataset import (
+    ClipDataset,
+    ClipItem,
+    KeySampler,
+    joint_weights,
+    single_threaded,
+    validation_clips,
+    window_clip,
+)
+from tarvitpose.data.degrade import KINDS, DegradeConfig
+from tarvitpose.data.records import Record
+from tarvitpose.data.stills import STANDSTILL, MotionConfig
+from tarvitpose.errors import DataError
+from tarvitpose.geometry import normalise
+from tarvitpose.heatmaps import decode
+from tarvitpose.skeleton import POSETRACK_15
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+SIZE, T, J = (128, 96), 5, 15
+HEIGHT, WIDTH = 200, 160
+BOX = (40.0, 40.0, 120.0, 160.0)
+LEFT, RIGHT = (POSETRACK_15.joints.index(f"{side}_wrist") for side in ("left", "right"))
+CLEAN = DegradeConfig(current=0, auxiliary=0)
+STEADY = AugmentConfig(
+    half_body=0, scale=0, rotate=0, flip=0, colour=0, motion=STANDSTILL, degrade=CLEAN
+)
+
+
+def model(**changes: object) -> ModelConfig:
+    return ModelConfig.model_validate(
+        {"width": 32, "depth": 1, "heads": 2, "input_size": SIZE, **changes}
+    )
+
+
+def keypoints() -> np.ndarray:
+    points = np.random.default_rng(5).uniform((60, 60), (100, 140), (J, 2)).astype(np.float32)
+    points[LEFT], points[RIGHT] = (60, 80), (100, 80)
+    return points
+
+
+def still(folder: Path, number: int = 0, name: str = "still.png") -> Record:
+    """A still of grey blotches, a red dot on the left wrist and a green one on the right wrist."""
+    blotches = np.random.default_rng(number).integers(60, 120, (10, 8), np.uint8)
+    image = cv2.cvtColor(cv2.resize(blotches, (WIDTH, HEIGHT)), cv2.COLOR_GRAY2BGR)
+    points = keypoints()
+    cv2.circle(image, (60, 80), 4, (0, 0, 255), -1)  # BGR
+    cv2.circle(image, (100, 80), 4, (0, 255, 0), -1)
+    cv2.imwrite(str(folder / name), image)
+    return Record(f"set/{number}#1", (folder / name,), 0, BOX, points, np.ones(J))
+
+
+def video(folder: Path, frames: int = 4, current: int = 1) -> Record:
+    """A video whose frame k is of the one grey level 10 + 20 k."""
+    paths = tuple(folder / f"{at:06d}.png" for at in range(frames))
+    for at, path in enumerate(paths):
+        cv2.imwrite(str(path), np.full((HEIGHT, WIDTH, 3), 10 + 20 * at, np.uint8))
+    return Record("clip/1#0", paths, current, BOX, keypoints(), np.ones(J))
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> list[Record]:
+    return [still(tmp_path, number, f"{number}.png") for number in range(3)]
+
+
+def same(first: ClipItem, second: ClipItem) -> bool:
+    return first["name"] == second["name"] and all(
+        torch.equal(first[key], second[key])  # type: ignore[literal-required]
+        for key in ("clip", "targets", "weights", "keypoints", "visible", "matrix")
+    )
+
+
+def dot_middle(frame: torch.Tensor, channel: int) -> np.ndarray:
+    """The middle of the pixels where one colour is much stronger than the others, (2,)."""
+    values = frame.numpy().astype(float)
+    excess = values[..., channel] - np.delete(values, channel, -1).max(-1)
+    y, x = np.nonzero(excess > 60)
+    return np.array([x.mean(), y.mean()])
+
+
+def test_an_item_has_the_promised_shapes(records: list[Record]) -> None:
+    item = ClipDataset(records, model(), AugmentConfig())[0, 1]
+    assert item["name"] == "set/1#1"
+    shapes = {
+        "clip": (T, *SIZE, 3),
+        "targets": (J, SIZE[0] // 4, SIZE[1] // 4),
+        "weights": (J,),
+        "keypoints": (J, 2),
+        "visible": (J,),
+        "matrix": (2, 3),
+    }
+    for key, shape in shapes.items():
+        values = item[key]  # type: ignore[literal-required]
+        assert values.shape == shape
+        assert values.dtype == (torch.uint8 if key == "clip" else torch.float32)
+
+
+def test_the_same_key_gives_the_same_clip_and_others_differ(records: list[Record]) -> None:
+    data, again = (ClipDataset(records, model(), AugmentConfig(), seed=1) for _ in range(2))
+    other = ClipDataset(records, model(), AugmentConfig(), seed=2)
+    assert same(data[3, 1], again[3, 1])
+    assert same(data[0, 1], again[1])
+    assert not same(data[3, 1], data[4, 1])
+    assert not same(data[3, 1], other[3, 1])
+
+
+def test_the_order_of_reading_does_not_matter(records: list[Record]) -> None:
+    data, again = (ClipDataset(records, model(), AugmentConfig()) for _ in range(2))
+    keys = list(itertools.product(range(3), range(3)))
+    forwards = {key: data[key] for key in keys}
+    assert all(same(forwards[key], again[key]) for key in reversed(keys))
+
+
+def test_reading_changes_no_record(records: list[Record]) -> None:
+    data = ClipDataset(records, model(), AugmentConfig(flip=1, half_body=1))
+    for epoch in range(8):
+        item = data[epoch, 0]
+        item["visible"][:] = 0  # nor does writing to what was read
+        item["keypoints"][:] = 0
+    assert np.array_equal(records[0].keypoints, keypoints())
+    assert records[0].visible.all()
+
+
+def test_left_and_right_swap_names_when_mirrored(records: list[Record]) -> None:
+    plain = ClipDataset(records, model(), STEADY)[0]
+    mirrored = ClipDataset(records, model(), STEADY.model_copy(update={"flip": 1.0}))[0]
+    red, green = 0, 1
+    for item, left, right in ((plain, red, green), (mirrored, green, red)):
+        frame, points = item["clip"][2], item["keypoints"].numpy()
+        assert np.abs(dot_middle(frame, left) - points[LEFT]).max() < 0.5
+        assert np.abs(dot_middle(frame, right) - points[RIGHT]).max() < 0.5
+    assert plain["keypoints"][LEFT, 0] < plain["keypoints"][RIGHT, 0]
+    assert mirrored["keypoints"][RIGHT, 0] > mirrored["keypoints"][LEFT, 0]
+
+
+def test_joints_stay_exact_under_all_augmentation(records: list[Record]) -> None:
+    lively = AugmentConfig(
+        colour=0, half_body=0, degrade=CLEAN, motion=MotionConfig(still=0, fast=1, limbs=1)
+    )
+    data = ClipDataset(records, model(), lively)
+    for epoch in range(12):
+        item = data[epoch, 0]
+        places = [dot_middle(item["clip"][2], channel) for channel in (0, 1)]
+        points = item["keypoints"].numpy()[[LEFT, RIGHT]]
+        error = min(np.abs(points - pair).max() for pair in (places, places[::-1]))
+        assert error < 0.5
+
+
+def test_targets_peak_at_the_joints(records: list[Record]) -> None:
+    item = ClipDataset(records, model(), AugmentConfig(degrade=CLEAN))[2, 0]
+    points, scores = decode(item["targets"].numpy()[None], SIZE, "udp")
+    labelled = item["weights"].numpy() > 0
+    assert labelled.sum() > 5
+    assert np.array_equal(scores[0] > 0, labelled)
+    assert np.abs(points[0] - item["keypoints"].numpy())[labelled].max() < 0.5
+
+
+def test_weights_are_those_of_the_method_and_0_outside(tmp_path: Path) -> None:
+    one = still(tmp_path)
+    points, visible = one.keypoints.copy(), one.visible.copy()
+    points[LEFT], visible[RIGHT] = (5000, 80), 0
+    cut = Record(one.name, one.frames, 0, BOX, points, visible)
+    item = ClipDataset([cut], model(), STEADY)[0]
+    expected = {"elbow": 1.2, "knee": 1.2, "wrist": 0.0, "ankle": 1.5}
+    for at, name in enumerate(POSETRACK_15.joints):
+        assert item["weights"][at] == pytest.approx(expected.get(name.partition("_")[2], 1.0))
+    assert item["visible"][[LEFT, RIGHT]].tolist() == [1, 0]
+    assert not item["targets"][[LEFT, RIGHT]].any()
+    assert joint_weights(POSETRACK_15)[LEFT] == 1.5
+
+
+def test_a_still_without_motion_gives_equal_frames(records: list[Record]) -> None:
+    clip = ClipDataset(records, model(), STEADY)[0]["clip"]
+    assert all(torch.equal(frame, clip[0]) for frame in clip)
+
+
+def test_a_single_frame_model_gets_one_frame(records: list[Record]) -> None:
+    item = ClipDataset(records, model(offsets=()), AugmentConfig())[0]
+    assert item["clip"].shape == (1, *SIZE, 3)
+
+
+@pytest.mark.parametrize(
+    ("current", "offsets", "expected"),
+    [
+        (1, (-2, -1, 1, 2), [0, 0, 1, 2, 3]),
+        (3, (-2, -1, 1, 2), [1, 2, 3, 3, 3]),
+        (0, (-1,), [0, 0]),
+        (2, (-1,), [1, 2]),
+        (2, (-300, 300), [0, 2, 3]),
+    ],
+)
+def test_windows_repeat_the_ends_of_a_video(
+    tmp_path: Path, current: int, offsets: tuple[int, ...], expected: list[int]
+) -> None:
+    item = ClipDataset([video(tmp_path, current=current)], model(offsets=offsets), STEADY)[0]
+    middle = item["clip"][:, SIZE[0] // 2, SIZE[1] // 2, 0]
+    assert middle.tolist() == [10 + 20 * at for at in expected]
+
+
+def test_a_window_has_one_transform(tmp_path: Path) -> None:
+    record = video(tmp_path)
+    matrix = np.array([[0.5, 0.2, 9], [-0.2, 0.5, 30]])
+    clip = window_clip(record, matrix, (-1, 0, 1), SIZE)
+    outside = [(frame == 0).all(-1) for frame in clip]
+    assert outside[0].any()
+    assert all(np.array_equal(mask, outside[0]) for mask in outside)
+
+
+def test_validation_crops_as_inference_does(records: list[Record]) -> None:
+    item = validation_clips(records, model())[0]
+    assert not torch.equal(item["clip"][0], item["clip"][2])
+    assert item["matrix"][0, 1] == item["matrix"][1, 0] == 0
+    points = item["keypoints"].numpy()
+    assert np.abs(dot_middle(item["clip"][2], 0) - points[LEFT]).max() < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_validation_differs_only_in_the_current_frame(records: list[Record], kind: str) -> None:
+    clean, spoilt = (validation_clips(records, model(), k, seed=3)[1] for k in ("clean", kind))
+    others = [0, 1, 3, 4]
+    assert torch.equal(clean["clip"][others], spoilt["clip"][others])
+    assert torch.equal(clean["keypoints"], spoilt["keypoints"])
+    assert torch.equal(clean["clip"][2], spoilt["clip"][2]) == (kind == "clean")
+    again = validation_clips(records, model(), kind, seed=3)[1]  # type: ignore[arg-type]
+    assert same(spoilt, again)
+
+
+def test_a_missing_image_names_file_and_record(tmp_path: Path) -> None:
+    record = still(tmp_path)
+    record.frames[0].unlink()
+    with pytest.raises(DataError, match=r"still\.png: .*set/0#1"):
+        ClipDataset([record], model())[0]
+
+
+def test_no_records_are_an_error() -> None:
+    with pytest.raises(DataError, match="at least one record"):
+        ClipDataset([], model())
+
+
+@pytest.mark.parametrize("index", [3, -1])
+def test_an_index_out_of_range_is_an_error(records: list[Record], index: int) -> None:
+    with pytest.raises(IndexError):
+        ClipDataset(records, model())[0, index]
+
+
+def take(sampler: KeySampler, count: int) -> list[tuple[int, int]]:
+    keys: Iterator[tuple[int, int]] = iter(sampler)
+    return list(itertools.islice(keys, count))
+
+
+def test_keys_are_shuffled_and_each_epoch_has_each_index_once() -> None:
+    keys = take(KeySampler(7, seed=0), 21)
+    for epoch in range(3):
+        part = keys[7 * epoch : 7 * epoch + 7]
+        assert {key[0] for key in part} == {epoch}
+        assert sorted(key[1] for key in part) == list(range(7))
+    assert keys[:7] != [(0, index) for _, index in keys[7:14]]
+    assert keys != take(KeySampler(7, seed=1), 21)
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 7, 20])
+def test_keys_resume_at_any_step(step: int) -> None:
+    whole = take(KeySampler(7, seed=4, batch_size=3), 90)
+    rest = take(KeySampler(7, seed=4, start_step=step, batch_size=3), 12)
+    assert rest == whole[3 * step : 3 * step + 12]
+
+
+def batches(records: list[Record], step: int, workers: int) -> Iterator[ClipItem]:
+    data = ClipDataset(records, model(), AugmentConfig(), seed=1)
+    sampler = KeySampler(len(data), seed=1, start_step=step, batch_size=2)
+    init = single_threaded if workers else None
+    return iter(DataLoader(data, 2, sampler=sampler, num_workers=workers, worker_init_fn=init))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 and later
+def test_a_loader_resumes_where_it_stopped_with_or_without_workers(records: list[Record]) -> None:
+    whole = batches(records, 0, workers=0)
+    third = next(itertools.islice(whole, 2, None))
+    resumed = next(batches(records, 2, workers=1))
+    assert third["clip"].shape == (2, T, *SIZE, 3)
+    assert same(third, resumed)
+
+
+def test_crops_normalise_as_at_inference(records: list[Record]) -> None:
+    clip = ClipDataset(records, model(), STEADY)[0]["clip"].numpy()
+    assert normalise(clip).shape == (T, 3, *SIZE)
+
+
+@pytest.mark.parametrize("name", ["lspet", "people"])
+def test_real_stills_load(name: str) -> None:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs ../shared/data/{name}")
+    data = ClipDataset(read_coco(folder / "train.json", POSETRACK_15), model(), AugmentConfig())
+    items = [data[1, at] for at in range(0, len(data), len(data) // 10)]
+    assert all(torch.isfinite(item["keypoints"]).all() for item in items)
+    assert np.mean([float((item["weights"] > 0).sum()) for item in items]) > 6
