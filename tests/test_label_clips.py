@@ -197,6 +197,22 @@ def test_two_boxes_with_one_persons_joints_are_both_dropped() -> None:
     assert label_rules.keep_distinct([one, again, other]) == [other]
 
 
+def test_one_who_stands_still_is_labelled_again_only_after_a_while() -> None:
+    last: dict[int, Label] = {}
+    kept = [label_rules.drop_still([label(frame=i)], last, gap=9) for i in range(0, 21, 3)]
+    assert [len(labels) for labels in kept] == [1, 0, 0, 1, 0, 0, 1]
+
+
+def test_one_who_moves_is_labelled_every_time() -> None:
+    last: dict[int, Label] = {}
+    one_arm = spread_out()
+    one_arm[at("left_elbow", "left_wrist")] += 0.1 * HEIGHT
+    assert label_rules.drop_still([label(0), label(0, track=2)], last, gap=9)
+    assert label_rules.drop_still([label(3, points=one_arm), label(3, track=2)], last, gap=9) == [
+        last[1]
+    ]
+
+
 # --- tracks and ranges ----------------------------------------------------------------------
 
 

@@ -55,3 +55,16 @@ def tiny_clip(frames: int = T, seed: int = 1) -> Tensor:
 def all_visible(frames: int = T) -> Tensor:
     """Return regions (B, frames, J, h, w) that hide nothing."""
     return torch.ones(B, frames, J, h, w, dtype=torch.bool)
+
+
+def modest_model(seed: int = 0, **changes: Any) -> TARViTPose:
+    """Return a random network whose heatmaps mostly lie in 0..1, so that scores differ."""
+    model = tiny_model(seed, **changes)
+    with torch.no_grad():
+        heatmaps = model(tiny_clip())
+        spread = heatmaps.std((0, 2, 3))
+        model.decoder.final.weight /= 10 * spread[:, None, None, None]
+        model.decoder.final.bias -= heatmaps.mean((0, 2, 3))
+        model.decoder.final.bias /= 10 * spread
+        model.decoder.final.bias += 0.3
+    return model

@@ -41,6 +41,7 @@ from label_rules import (
     agree,
     average_looks,
     best_range,
+    drop_still,
     good_tracks,
     is_close,
     keep_distinct,
@@ -81,6 +82,7 @@ LONGEST_READ = 500  # frames of a clip, from its start, in which people are look
 MOST_LABELLED = 60  # frames of one clip, about
 TEACHER_LOOKS = ((0.0, 0.0, 1.0), (0.04, -0.04, 1.12))  # shift in box sides, and zoom out
 FEWEST_JOINTS = 8
+STILL_EVERY = 5  # labelled frames: one who stands still is labelled in one of so many
 
 Image = NDArray[np.uint8]
 
@@ -240,6 +242,7 @@ class Labeller:
         folder.mkdir(parents=True, exist_ok=True)
         every = max(self._every, len(used) // MOST_LABELLED)
         labels, tally = [], Tally()
+        last: dict[int, Label] = {}
         for frame in frames_of(clip):
             if frame.index >= used.stop:
                 break
@@ -248,7 +251,8 @@ class Labeller:
             at = frame.index - used.start
             write_image(folder / f"{at:06d}.jpg", frame.image, scale)
             if at % every == 0 and people[frame.index]:
-                labels += self._people(frame.image, people[frame.index], at, tally)
+                found = self._people(frame.image, people[frame.index], at, tally)
+                labels += drop_still(found, last, STILL_EVERY * every)
         return [label.scaled(scale) for label in labels], tally
 
     def _people(self, image: Image, people: list[Seen], at: int, tally: Tally) -> list[Label]:

@@ -22,6 +22,7 @@ TOLERANCE = 0.05  # of the box's height
 TEACHER_SCORE, HEAD_SCORE = 0.3, 0.5
 TEACHER_SHARE = 0.65
 TWIN_DISTANCE = 0.03  # of the box's height: closer, a left and a right joint may be one joint
+STILL = 0.01  # of the box's height, the mean move of joints below which a person stands still
 SWAP_GAIN = 4  # joints more that must fit before the student's sides are swapped
 QUICK = 0.05  # of the box's height, a move between two frames that counts in full
 HEAD_SIDE = 0.13  # of the box's height, the side of the head box that PCKh measures with
@@ -161,6 +162,27 @@ def keep_distinct(labels: list[Label]) -> list[Label]:
         return a is not b and len(apart) > 0 and np.median(apart) < TOLERANCE * a.seen.height
 
     return [a for a in labels if not any(same(a, b) for b in labels)]
+
+
+def drop_still(labels: list[Label], last: dict[int, Label], gap: int) -> list[Label]:
+    """Drop those who have hardly moved since their last label, if that is under `gap` frames ago.
+
+    Else bystanders would be most of the labels. `last` has the last label of each track and is
+    brought up to date.
+    """
+    moved = []
+    for label in labels:
+        before = last.get(label.seen.track)
+        if before is None or label.frame - before.frame >= gap or not _is_still(before, label):
+            moved.append(label)
+    last.update({label.seen.track: label for label in moved})
+    return moved
+
+
+def _is_still(before: Label, now: Label) -> bool:
+    both = before.kept & now.kept
+    moves = np.linalg.norm(before.points - now.points, axis=-1)[both]
+    return len(moves) > 0 and float(moves.mean()) < STILL * now.seen.height
 
 
 def good_tracks(people: list[list[Seen]]) -> list[list[Seen]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from tarvitpose import heatmaps as codec
 from tarvitpose.config import window_offsets
+from tarvitpose.data.dataset import ClipDataset, single_threaded
+from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Float32
@@ -45,6 +48,31 @@ class ClipScores:
 
 
 Encoded = tuple[Tensor, Tensor, Tensor, Tensor]  # features, regions, keypoints, visible
+
+
+def normalise_clip(clip: Tensor) -> Tensor:
+    """Turn RGB crops (B, T, h, w, 3) uint8 into what the encoder reads, (B, T, 3, h, w)."""
+    mean = torch.from_numpy(np.float32(255) * IMAGE_MEAN).to(clip.device)
+    scale = torch.from_numpy(1 / (np.float32(255) * IMAGE_STD)).to(clip.device)
+    return ((clip.float() - mean) * scale).movedim(-1, 2)
+
+
+def encode_clip(model: TARViTPose, clip: Tensor) -> tuple[Tensor, Tensor]:
+    """Return features (B, T, C, h, w) and regions (B, T, J, h, w) of crops (B, T, 16h, 16w, 3)."""
+    encoded = model.encoder(normalise_clip(clip).flatten(0, 1))  # (B T, C, h, w)
+    features = encoded.unflatten(0, clip.shape[:2])
+    return features, model.regions(features)
+
+
+def encoded_batches(
+    model: TARViTPose, clips: ClipDataset, device: torch.device, batch_size: int = 8
+) -> Iterator[Encoded]:
+    """Encode a data set's clips in their order, batch by batch."""
+    loader = DataLoader(clips, batch_size=batch_size, worker_init_fn=single_threaded)
+    for batch in loader:
+        with torch.inference_mode():
+            features, regions = encode_clip(model, batch["clip"].to(device))
+        yield features, regions, batch["keypoints"], batch["visible"]
 
 
 def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:

@@ -62,7 +62,7 @@ class IouTracker:
         if self._index is not None and index <= self._index:
             raise ValueError(f"frame {index} came after frame {self._index}")
         self._index = index
-        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        boxes = np.array(boxes, np.float32).reshape(-1, 4)  # a copy, tracks keep it
         order = _fixed_order(boxes, np.asarray(scores, np.float32).reshape(-1))
         self._end_lost_tracks(index)
         ids = np.zeros(len(boxes), np.int64)

@@ -28,7 +28,8 @@ class OneLineErrors(TyperGroup):
             console.fail(error)
         except UsageError as error:
             command = error.ctx.command_path if error.ctx else "tarvitpose"
-            console.fail(f"{error.format_message().rstrip('.')}; see {command} --help")
+            message = error.format_message().replace("Value error, ", "").rstrip(".")
+            console.fail(f"{message}; see {command} --help")
         except KeyboardInterrupt:
             console.stopped("stopped; nothing half-written was left")
             raise typer.Exit(STOPPED) from None

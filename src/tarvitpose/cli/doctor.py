@@ -111,7 +111,12 @@ def optional_fact(module: str) -> tuple[str, str]:
     package, purpose, command = OPTIONAL[module]
     if util.find_spec(module) is None:
         return package, f"not installed ({purpose}): {command}"
-    return package, f"{_version(package, module)} ({purpose})"
+    from importlib import metadata
+
+    try:
+        return package, f"{metadata.version(package)} ({purpose})"
+    except metadata.PackageNotFoundError:  # a bundle under another name brought it
+        return package, f"installed ({purpose})"
 
 
 def _checked(name: str, check: Callable[[], str], problems: list[str]) -> tuple[str, str]:
@@ -124,16 +129,4 @@ def _checked(name: str, check: Callable[[], str], problems: list[str]) -> tuple[
 
 
 def _importer(module: str) -> Callable[[], str]:
-    return lambda: _version(module, importlib.import_module(module).__name__)
-
-
-def _version(package: str, module: str) -> str:
-    """Return a version by the name of the package, or by what else installs the module."""
-    from importlib import metadata
-
-    for name in (package, *metadata.packages_distributions().get(module, ())):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return "installed"
+    return lambda: str(importlib.import_module(module).__version__)

@@ -37,10 +37,7 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
-Weights = Annotated[
-    str,
-    typer.Option(help="default, a weights folder or a hub id."),
-]
+Weights = Annotated[str, typer.Option(help="default, a weights folder or a hub id.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0 or mps.")]
 Number = Annotated[Precision, typer.Option("--precision", help="Of the network.")]
 Offsets = Annotated[
@@ -59,54 +56,33 @@ SingleFrame = Annotated[
 ]
 FlipTest = Annotated[
     bool,
-    typer.Option(
-        "--flip-test", help="Average with the mirrored image: half the speed, a little better."
-    ),
+    typer.Option("--flip-test", help="Average with the mirrored image, at half the speed."),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Crops that run at once.")]
-Detector = Annotated[str, typer.Option(help="What finds the people: nanodet, torchvision, or a transformers model by folder or id.")]
-Boxes = Annotated[
-    Path | None,
-    typer.Option(help="File with the people's boxes instead."),
+Detector = Annotated[
+    str,
+    typer.Option(
+        help="What finds the people: nanodet, torchvision, or a transformers model by folder or id."
+    ),
 ]
-BoxThreshold = Annotated[
-    float,
-    typer.Option(min=0, max=1, help="Least score of a box."),
-]
+Boxes = Annotated[Path | None, typer.Option(help="File with the people's boxes instead.")]
+BoxThreshold = Annotated[float, typer.Option(min=0, max=1, help="Least score of a box.")]
 MaxPeople = Annotated[
-    int | None,
-    typer.Option(min=1, help="Keep only the surest boxes of a frame."),
+    int | None, typer.Option(min=1, help="Keep only the surest boxes of a frame.")
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of results.")]
 Format = Annotated[
-    str,
-    typer.Option("--format", help=f"{' and '.join(FORMATS)}, with commas between."),
+    str, typer.Option("--format", help=f"{' and '.join(FORMATS)}, with commas between.")
 ]
-Render = Annotated[
-    bool,
-    typer.Option("--render/--no-render", help="Draw the poses on a video."),
-]
-ContactSheet = Annotated[
-    bool,
-    typer.Option("--contact-sheet", help="Also make one picture of it."),
-]
+Render = Annotated[bool, typer.Option("--render/--no-render", help="Draw the poses on a video.")]
+ContactSheet = Annotated[bool, typer.Option("--contact-sheet", help="Also make one picture of it.")]
 KeypointThreshold = Annotated[
-    float,
-    typer.Option(min=0, max=1, help="Least score of a drawn joint."),
+    float, typer.Option(min=0, max=1, help="Least score of a drawn joint.")
 ]
-Start = Annotated[
-    float | None,
-    typer.Option(min=0, metavar="SECONDS", help="Where to begin."),
-]
-End = Annotated[
-    float | None,
-    typer.Option(min=0, metavar="SECONDS", help="Where to stop."),
-]
+Start = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to begin.")]
+End = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to stop.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Print warnings and errors only."),
-]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
 
 
 def run(
@@ -217,17 +193,19 @@ def expand(source: str) -> list[str]:
 
 
 def refuse_same_names(sources: Iterable[str]) -> None:
-    """Raise OutputError if the results of two sources would have the same names."""
+    """Raise OutputError if the results of two files or folders would have the same names."""
     seen: dict[str, str] = {}
     for source in sources:
         path = Path(source)
+        if not path.exists():  # a stream, a webcam or a glob of images
+            continue
         name = path.resolve().name if path.is_dir() else path.stem
-        other = seen.setdefault(name, source)
-        if other is not source:
+        if name in seen:
             raise OutputError(
-                f"{other} and {source}: the results of both would be named {name}; "
+                f"{seen[name]} and {source}: the results of both would be named {name}; "
                 "run them one by one with different --output"
             )
+        seen[name] = source
 
 
 def process_all(sources: list[str], config: PredictConfig, *, quiet: bool) -> None:

@@ -43,7 +43,7 @@ def load_detector(
 def _check_folder_or_hub_id(spec: str) -> None:
     """Raise BoxesError for what can be neither, before anything large is imported."""
     path = Path(spec)
-    if path.is_dir():
+    if spec and path.is_dir():
         return
     if path.is_file() or path.suffix == ".json":
         raise BoxesError(f"{spec}: a detector is expected, not a file; give boxes with --boxes")

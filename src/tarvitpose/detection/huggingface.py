@@ -60,10 +60,10 @@ def _load(spec: str) -> tuple[Any, Any]:
         raise MissingDependencyError(
             "transformers", f"the detector {spec}", "huggingface"
         ) from None
-    local = Path(spec).is_dir()
+    options = {"local_files_only": Path(spec).is_dir(), "trust_remote_code": False}
     try:
-        model = AutoModelForObjectDetection.from_pretrained(spec, local_files_only=local)
-        processor = AutoImageProcessor.from_pretrained(spec, local_files_only=local)
+        model = AutoModelForObjectDetection.from_pretrained(spec, **options)
+        processor = AutoImageProcessor.from_pretrained(spec, **options)
     except UNLOADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise BoxesError(f"{spec}: not a usable transformers object detector ({reason})") from None
@@ -76,9 +76,7 @@ def _person_classes(spec: str, names: dict[int, str]) -> list[int]:
     """Return the numbers of the classes that mean people."""
     people = [number for number, name in names.items() if name.lower() in PERSON_NAMES]
     if not people:
-        some = ", ".join(list(names.values())[:5])
+        some = ", ".join(list(names.values())[:5]) + (", ..." if len(names) > 5 else "")
         expected = ", ".join(sorted(PERSON_NAMES))
-        raise BoxesError(
-            f"{spec}: none of its {len(names)} classes ({some}, ...) is one of {expected}"
-        )
+        raise BoxesError(f"{spec}: none of its {len(names)} classes ({some}) is one of {expected}")
     return people

@@ -83,7 +83,7 @@ def convert(
         **_architecture(tensors, checkpoint.origin, size),
         **_settings(checkpoint, kind, tensors, heads),
         **_joints(tensors, checkpoint.origin, kind, joint_set),
-        **_grid(tensors, checkpoint, input_size),
+        **_grid(tensors, checkpoint, input_size or _trained_size(kind, tensors)),
         "codec": codec,
     }
     config = parse_config(ModelConfig, values, checkpoint.origin)
@@ -263,6 +263,16 @@ def _grid(
         "position_grid": grid,
         "input_size": said or (grid[0] * PATCH, grid[1] * PATCH),
     }
+
+
+def _trained_size(kind: Kind, tensors: Tensors) -> tuple[int, int] | None:
+    """Return the input size of the released weights, which their tensors do not tell.
+
+    They were trained at 384 x 288 (paper, appendix A) over the 16 x 12 positions of ViTPose.
+    """
+    position = tensors.get("encoder.pos_embed")
+    is_full_size = position is not None and position.shape[1:2] == (192,)
+    return (384, 288) if kind is RELEASED and is_full_size else None
 
 
 def _said_size(checkpoint: Checkpoint) -> tuple[int, int] | None:

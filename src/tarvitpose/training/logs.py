@@ -16,6 +16,7 @@ class RunLog:
 
     def __init__(self, folder: Path, resumed_at: int) -> None:
         self.path = folder / "metrics.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
         self._forget_after(resumed_at)
         self.file = self.path.open("a", encoding="utf-8")
         self.board: Any = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import window_offsets
-from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.evaluation import encode_clip
 from tarvitpose.losses import heatmap_loss
 from tarvitpose.model.tarvitpose import TARViTPose
 
@@ -61,14 +60,6 @@ class TrainingStep(nn.Module):
         if isinstance(features, Tensor) and isinstance(regions, Tensor):
             return features.float(), regions
         assert isinstance(clip, Tensor)
-        images, frozen = normalise_clip(clip).flatten(0, 1), "encoder" in self.frozen
+        frozen = "encoder" in self.frozen
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            encoded = self.model.encoder(images).unflatten(0, clip.shape[:2])
-        return encoded, self.model.regions(encoded)
-
-
-def normalise_clip(clip: Tensor) -> Tensor:
-    """Turn RGB crops (B, T, h, w, 3) uint8 into what the encoder reads, (B, T, 3, h, w)."""
-    mean = torch.from_numpy(np.float32(255) * IMAGE_MEAN).to(clip.device)
-    scale = torch.from_numpy(1 / (np.float32(255) * IMAGE_STD)).to(clip.device)
-    return ((clip.float() - mean) * scale).movedim(-1, 2)
+            return encode_clip(self.model, clip)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import torch
-from torch.utils.data import DataLoader
-
-from tarvitpose.data.dataset import single_threaded, validation_clips
+from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import Kind
 from tarvitpose.data.records import Record
-from tarvitpose.evaluation import ClipScores, Encoded, score_clips
+from tarvitpose.evaluation import ClipScores, Encoded, encoded_batches, score_clips
 from tarvitpose.training.step import TrainingStep
 
 
@@ -41,25 +37,15 @@ class ValidationSets:
         """Return the scores on clips whose current frame is spoilt in one way."""
         self.step.eval()
         with self.fabric.autocast():
+            model, device = self.step.model, self.fabric.device
+            clips = validation_clips(self.records, model.config, kind)
+            batches = encoded_batches(model, clips, device)
             if "encoder" not in self.step.frozen:
-                return score_clips(self.step.model, self._encode(kind))
+                return score_clips(model, batches)
             if kind not in self.kept:
                 self.kept[kind] = [
                     (features.half(), regions, keypoints, visible)
-                    for features, regions, keypoints, visible in self._encode(kind)
+                    for features, regions, keypoints, visible in batches
                 ]
             kept = ((f.float(), *others) for f, *others in self.kept[kind])
-            return score_clips(self.step.model, kept)  # type: ignore[arg-type]
-
-    def _encode(self, kind: Kind) -> Iterator[Encoded]:
-        loader = DataLoader(
-            validation_clips(self.records, self.step.model.config, kind),
-            batch_size=8,
-            worker_init_fn=single_threaded,
-        )
-        for batch in self.fabric.setup_dataloaders(loader, use_distributed_sampler=False):
-            with torch.inference_mode():
-                features, regions = self.step.encode(batch)
-            yield features, regions, batch["keypoints"], batch["visible"]
-
-
+            return score_clips(model, kept)  # type: ignore[arg-type]

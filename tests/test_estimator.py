@@ -1,0 +1,110 @@
+"""PoseEstimator: what users hold on to in Python, on tiny models and generated videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_models import modest_model
+from video_files import decode_fully, make_video
+
+from tarvitpose.detection import Detections
+from tarvitpose.errors import UserError
+from tarvitpose.estimator import PoseEstimator
+from tarvitpose.predict import Predictor
+from tarvitpose.results import Frame
+
+TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
+
+
+class Walker:
+    """Finds one person who walks to the right, and nobody in frame 3."""
+
+    def detect(self, frame: Frame) -> Detections:
+        if frame.index == 3:
+            return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+        left = 5.0 + 2 * frame.index
+        return Detections(np.float32([[left, 4, left + 20, 44]]), np.float32([0.9]))
+
+
+def estimator(**changes: object) -> PoseEstimator:
+    predictor = Predictor(modest_model(), device="cpu", precision="fp32", **changes)  # type: ignore[arg-type]
+    return PoseEstimator(predictor, Walker())
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return make_video(tmp_path / "walk.mp4", TIMES)
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_every_frame_comes_once_in_order_also_without_people(video: Path, batch_size: int) -> None:
+    poses = list(estimator(batch_size=batch_size).stream(video))
+    times, _ = decode_fully(video)
+    assert [frame.index for frame in poses] == list(range(len(times)))
+    assert np.allclose([frame.time for frame in poses], times)
+    assert [len(frame) for frame in poses] == [1, 1, 1, 0, 1, 1, 1]
+    assert poses[3].keypoints.shape == (0, 15, 2)
+
+
+def test_a_person_keeps_the_number_through_a_gap(video: Path) -> None:
+    ids = [frame.track_ids.tolist() for frame in estimator().stream(video)]
+    assert ids == [[1], [1], [1], [], [1], [1], [1]]
+
+
+def test_streaming_a_video_equals_predicting_each_window(video: Path) -> None:
+    own = estimator()
+    frames = [frame for frame, _ in own.run(_frames(video))]
+    images = [frame.image for frame in frames]
+    for poses in own.stream(video):
+        at = [min(max(poses.index + o, 0), len(images) - 1) for o in (-1, 0, 1)]
+        window = own.predict([images[i] for i in at], poses.boxes)
+        assert np.allclose(window.scores, poses.scores, atol=1e-5)
+        assert np.allclose(window.keypoints, poses.keypoints, atol=1e-2)
+
+
+def _frames(video: Path) -> list[Frame]:
+    from tarvitpose.video import open_source
+
+    with open_source(video) as source:
+        return list(source)
+
+
+def test_results_have_the_promised_types_and_names(video: Path) -> None:
+    poses = next(iter(estimator().stream(video)))
+    assert poses.image_size == (48, 64)
+    assert {poses.keypoints.dtype, poses.scores.dtype, poses.boxes.dtype} == {np.dtype(np.float32)}
+    assert poses.track_ids.dtype == np.int64
+    assert poses.joint_names[:3] == ("nose", "head_bottom", "head_top")
+    assert (0 <= poses.scores).all()
+    assert (poses.scores <= 1).all()
+
+
+def test_single_frame_predicts_from_one_image() -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    own = estimator(single_frame=True)
+    assert own.predict(image, [[4, 4, 30, 40]]).keypoints.shape == (1, 15, 2)
+    assert own.predict([image], []).keypoints.shape == (0, 15, 2)
+
+
+GOOD = np.zeros((48, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "boxes", "message"),
+    [
+        ([GOOD], [[0, 0, 9, 9]], r"expected 3 images at the offsets \(-1, 0, 1\), got 1"),
+        ([GOOD, GOOD, GOOD[..., 0]], [[0, 0, 9, 9]], r"expected RGB images .* got \(48, 64\)"),
+        ([GOOD, GOOD, GOOD / 2], [[0, 0, 9, 9]], r"uint8, got \(48, 64, 3\) float64"),
+        ([GOOD] * 3, [[0, 0, 9]], r"boxes: expected \(N, 4\)"),
+        ([GOOD] * 3, [[0, 0, np.nan, 9]], r"boxes: expected \(N, 4\) finite"),
+        ([GOOD] * 3, [[9, 0, 5, 9]], r"right > left"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(
+    frames: list[NDArray[np.uint8]], boxes: list[list[float]], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        estimator().predict(frames, boxes)

@@ -1,0 +1,150 @@
+"""Who is who between frames, on boxes that one can follow by hand."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tarvitpose.tracking import IouTracker
+
+LEFT = [0, 0, 10, 20]
+MIDDLE = [100, 0, 110, 20]
+RIGHT = [200, 0, 210, 20]
+
+
+def moved(box: list[int], x: float, y: float = 0) -> list[float]:
+    return [box[0] + x, box[1] + y, box[2] + x, box[3] + y]
+
+
+def update(
+    tracker: IouTracker, boxes: list[list[float]] | list[list[int]], index: int
+) -> list[int]:
+    ids: NDArray[np.int64] = tracker.update(np.array(boxes), np.full(len(boxes), 0.5), index)
+    assert ids.dtype == np.int64
+    assert ids.shape == (len(boxes),)
+    return ids.tolist()
+
+
+def test_people_keep_their_numbers_whatever_the_order_of_the_boxes() -> None:
+    tracker = IouTracker()
+    assert update(tracker, [LEFT, RIGHT], 0) == [1, 2]
+    assert update(tracker, [moved(RIGHT, 1), moved(LEFT, 1)], 1) == [2, 1]
+
+
+def test_the_surer_of_two_new_people_is_numbered_first() -> None:
+    ids = IouTracker().update([LEFT, MIDDLE, RIGHT], [0.5, 0.9, 0.7], 0)
+    assert ids.tolist() == [3, 1, 2]
+
+
+def test_permuted_detections_get_permuted_numbers() -> None:
+    rng = np.random.default_rng(0)
+    frames = []
+    for index in range(6):  # three people close to each other, two of them equally sure
+        boxes = np.array([moved(LEFT, 2 * index), moved(LEFT, 5), moved(LEFT, 8 - index, 4)])
+        frames.append((boxes + rng.normal(0, 0.5, boxes.shape), np.array([0.5, 0.5, 0.9])))
+    straight = IouTracker()
+    expected = [straight.update(*frame, i) for i, frame in enumerate(frames)]
+    for order in map(list, permutations(range(3))):
+        tracker = IouTracker()
+        for index, (boxes, scores) in enumerate(frames):
+            ids = tracker.update(boxes[order], scores[order], index)
+            assert ids.tolist() == expected[index][order].tolist()
+
+
+@pytest.mark.parametrize(("shift", "same"), [(5, True), (6, False)])
+def test_an_overlap_below_the_threshold_is_another_person(shift: int, same: bool) -> None:
+    tracker = IouTracker(iou_threshold=0.3)
+    update(tracker, [LEFT], 0)  # shifted by 5 of 10: IoU 5 / 15; by 6: 4 / 16
+    assert update(tracker, [moved(LEFT, shift)], 1) == [1 if same else 2]
+
+
+def test_the_sum_of_overlaps_decides_and_not_the_best_single_one() -> None:
+    tracker = IouTracker(iou_threshold=0.1)
+    update(tracker, [[0, 0, 10, 10]], 0)
+    update(tracker, [[0, 0, 10, 10], [4, 0, 14, 10]], 1)
+    # Shifted by 3 the first box has IoU 7/13 with track 1 and 9/11 with track 2, the second
+    # has 5/15 with track 1 and 9/11 with track 2: greedily track 2 could go to either one.
+    assert update(tracker, [[3, 0, 13, 10], [5, 0, 15, 10]], 2) == [1, 2]
+
+
+def test_a_pair_that_does_not_count_takes_nobodys_place() -> None:
+    tracker = IouTracker(iou_threshold=0.5)
+    update(tracker, [[0, 0, 10, 10], [7, 0, 17, 10]], 0)
+    # The one new box fits track 1 (IoU 8/12); its 5/15 with track 2 lies below the threshold.
+    assert update(tracker, [[2, 0, 12, 10]], 1) == [1]
+
+
+@pytest.mark.parametrize(("gap", "expected"), [(0, 1), (1, 1), (3, 1), (4, 2)])
+def test_a_lost_person_resumes_only_within_the_longest_gap(gap: int, expected: int) -> None:
+    tracker = IouTracker(max_gap=3)
+    update(tracker, [LEFT], 0)
+    for index in range(1, gap + 1):
+        assert update(tracker, [], index) == []
+    assert update(tracker, [LEFT], gap + 1) == [expected]
+
+
+def test_skipped_frames_count_as_a_gap() -> None:
+    tracker = IouTracker(max_gap=3)
+    assert update(tracker, [LEFT], 10) == [1]
+    assert update(tracker, [LEFT], 14) == [1]  # 11, 12 and 13 are missing
+    assert update(tracker, [LEFT], 19) == [2]
+
+
+def test_numbers_are_never_given_twice() -> None:
+    tracker = IouTracker(max_gap=0)
+    seen = [update(tracker, [LEFT], index)[0] for index in range(0, 10, 2)]
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_a_walking_person_is_found_again_where_the_walk_leads() -> None:
+    tracker = IouTracker()
+    for index in range(20):
+        update(tracker, [moved(LEFT, 2 * index)], index)
+    where = moved(LEFT, 2 * 29)  # ten frames later, 20 pixels on: no overlap with the last box
+    assert update(tracker, [where], 29) == [1]
+
+
+def test_a_lost_person_is_not_expected_ever_further_away() -> None:
+    tracker = IouTracker()
+    for index in range(30):
+        update(tracker, [moved(LEFT, 2 * index)], index)
+    assert update(tracker, [moved(LEFT, 2 * 29 + 2 * 15)], 29 + 25) == [1]
+
+
+@pytest.mark.parametrize("hidden", [0, 6, 12])
+@pytest.mark.parametrize("speed", [4, 8])
+def test_two_people_who_cross_keep_their_numbers(speed: int, hidden: int) -> None:
+    tracker, first, second = IouTracker(), [], []
+    for index in range(80):
+        away = speed * (index - 40)
+        in_front, behind = [away, 5, away + 80, 205], [-away, 0, 80 - away, 200]
+        seen = [in_front] if abs(index - 40) < hidden / 2 else [behind, in_front]
+        ids = update(tracker, seen, index)
+        first.append(ids[-1])
+        second += ids[:-1]
+    assert set(first) == {first[0]}
+    assert set(second) == {second[0]}
+    assert first[0] != second[0]
+
+
+def test_nobody_is_nobody() -> None:
+    tracker = IouTracker()
+    assert update(tracker, [], 0) == []
+    assert update(tracker, [LEFT], 1) == [1]
+    assert update(tracker, [], 2) == []
+
+
+@pytest.mark.parametrize("index", [4, 5])
+def test_frames_come_in_order(index: int) -> None:
+    tracker = IouTracker()
+    update(tracker, [LEFT], 5)
+    with pytest.raises(ValueError, match=f"frame {index} came after frame 5"):
+        tracker.update([LEFT], [0.5], index)
+
+
+def test_the_callers_boxes_may_change_afterwards() -> None:
+    tracker, boxes = IouTracker(), np.array([LEFT], np.float32)
+    tracker.update(boxes, [0.5], 0)
+    boxes += 1000
+    assert update(tracker, [LEFT], 1) == [1]

@@ -1,0 +1,345 @@
+"""The trainer, on a tiny network and generated stills."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from tiny_models import H, W, h, tiny_config, tiny_model, w
+
+from tarvitpose.errors import ConfigError, DataError, WeightsError
+from tarvitpose.evaluation import normalise_clip
+from tarvitpose.losses import heatmap_loss
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.training.checkpoint import load_state, save_state
+from tarvitpose.training.config import OptimConfig, TrainConfig, load_train_config, model_config
+from tarvitpose.training.optim import parameter_groups, rate_factor, set_rate
+from tarvitpose.training.step import TrainingStep
+
+pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+from tarvitpose.training import loop  # noqa: E402
+
+PEOPLE = 6
+
+
+@pytest.fixture
+def stills(tmp_path: Path) -> Path:
+    """A COCO file with one bright dot for each joint of each person."""
+    random = np.random.default_rng(0)
+    images, annotations = [], []
+    for number in range(PEOPLE):
+        points = random.uniform(10, 50, (15, 2)) + [0, 0]
+        picture = np.full((60, 80, 3), 30, np.uint8)
+        for x, y in points:
+            cv2.circle(picture, (int(x), int(y)), 2, (255, 255, 255), -1)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        images.append({"id": number, "file_name": f"{number}.png", "width": 80, "height": 60})
+        flat = [value for x, y in points for value in (float(x), float(y), 2)]
+        annotations.append(
+            {"id": number, "image_id": number, "bbox": [8, 8, 44, 44], "keypoints": flat}
+        )
+    categories = [{"id": 1, "name": "person", "keypoints": list(POSETRACK_15.joints)}]
+    path = tmp_path / "stills.json"
+    path.write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    )
+    return path
+
+
+def experiment(stills: Path, output: Path, **changes: Any) -> TrainConfig:
+    """Return a config of nine steps with two clips each, saved after every third."""
+    start = stills.parent / "start"
+    if not start.exists():
+        tiny_model().save_pretrained(start)
+    source = {"format": "coco", "annotations": stills, **changes.pop("source", {})}
+    values: dict[str, Any] = {
+        "output": output,
+        "init": str(start),
+        "data": {"train": [source], "workers": 0, **changes.pop("data", {})},
+        "optim": {"lr": 1e-3, "schedule": "constant", **changes.pop("optim", {})},
+        "run": {"epochs": 3, "batch_size": 2, "accelerator": "cpu", "save_every": 3, "log_every": 1}
+        | changes.pop("run", {}),
+    }
+    return TrainConfig.model_validate({**values, **changes})
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return TARViTPose.from_pretrained(folder).state_dict()
+
+
+def losses_of(folder: Path) -> list[float]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines if "loss" in json.loads(line)]
+
+
+def quiet(line: str) -> None:
+    """Drop what a run reports."""
+
+
+def test_the_loss_is_that_of_equation_6_with_weights_inside_the_square() -> None:
+    heatmaps, targets = torch.zeros(1, 2, 2, 2), torch.ones(1, 2, 2, 2)
+    assert heatmap_loss(heatmaps, targets, torch.tensor([[1.0, 0.0]])) == 0.5
+    assert heatmap_loss(heatmaps, targets, torch.tensor([[1.5, 0.5]])) == (1.5**2 + 0.5**2) / 2
+
+
+def test_training_lowers_the_loss(stills: Path, tmp_path: Path) -> None:
+    run = {"epochs": 40, "batch_size": 6, "save_every": 1000}
+    still = {"still": 1, "limbs": 0}
+    plain = {"half_body": 0, "scale": 0, "rotate": 0, "flip": 0, "colour": 0}
+    augment = {**plain, "motion": still, "degrade": {"current": 0, "auxiliary": 0}}
+    loop.train(experiment(stills, tmp_path / "run", run=run, data={"augment": augment}), quiet)
+    losses = losses_of(tmp_path / "run")
+    assert len(losses) == 40
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_resumed_run_gives_the_same_weights_as_one_in_one_piece(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = {"drop_path": 0.3}
+    whole = loop.train(experiment(stills, tmp_path / "whole", model=model), quiet)
+    broken = experiment(stills, tmp_path / "broken", model=model)
+    advance = loop.Run.advance
+
+    def stop_at_five(self: loop.Run, batch: Any, index: int) -> float:
+        if index == 4:
+            raise KeyboardInterrupt
+        return advance(self, batch, index)
+
+    monkeypatch.setattr(loop.Run, "advance", stop_at_five)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(broken, quiet)
+    monkeypatch.undo()
+    assert load_state(tmp_path / "broken" / "last.ckpt")["step"] == 3
+    resumed = weights_of(loop.train(broken, quiet))
+    for name, value in weights_of(whole).items():
+        assert torch.equal(value, resumed[name]), name
+    assert losses_of(tmp_path / "broken") == losses_of(tmp_path / "whole")
+
+
+def test_without_resume_a_run_starts_anew(stills: Path, tmp_path: Path) -> None:
+    config = experiment(stills, tmp_path / "run")
+    loop.train(config, quiet)
+    lines: list[str] = []
+    loop.train(config, lines.append)
+    assert "from step 9" in lines[0]
+    lines.clear()
+    loop.train(config, lines.append, resume=False)
+    assert "from step 0" in lines[0]
+    assert len(losses_of(tmp_path / "run")) == 9
+
+
+def test_frozen_parts_keep_their_weights_and_the_rest_learns(stills: Path, tmp_path: Path) -> None:
+    run = {"frozen": ["encoder", "decoder"]}
+    trained = weights_of(loop.train(experiment(stills, tmp_path / "run", run=run), quiet))
+    for name, value in weights_of(stills.parent / "start").items():
+        assert torch.equal(value, trained[name]) == (not name.startswith(("jta.", "gra."))), name
+
+
+def test_encoded_clips_give_the_features_and_joints_of_the_clips_themselves(
+    stills: Path, tmp_path: Path
+) -> None:
+    run = {"frozen": ["encoder", "decoder"]}
+    config = experiment(stills, tmp_path / "run", run=run, source={"cached_clips": 5})
+    loop.train(config, quiet)
+    from tarvitpose.data.dataset import ClipDataset, KeySampler
+    from tarvitpose.training.features import EncodedClips
+
+    encoded = EncodedClips(tmp_path / "run" / "features" / "0", tiny_config())
+    assert len(encoded) == 5 * 3  # every frame of a still's clip has joints
+    clips = ClipDataset(
+        loop.read_source(config.data.train[0], POSETRACK_15), tiny_config(), config.data.augment
+    )
+    item = clips[next(iter(KeySampler(PEOPLE, config.run.seed)))]
+    step = TrainingStep(TARViTPose.from_pretrained(stills.parent / "start"), frozen=("encoder",))
+    with torch.inference_mode():
+        features, regions = step.encode({"clip": item["clip"][None]})
+    own = encoded[0, 1]  # the middle frame of the first clip is the current one as it was
+    assert torch.allclose(own["features"].float(), features[0], atol=2e-2)
+    assert torch.equal(own["regions"], regions[0])
+    assert torch.allclose(own["targets"], item["targets"], atol=1e-5)
+    first = encoded[0, 0]
+    assert torch.equal(first["features"][1], own["features"][0])
+    assert torch.equal(first["features"][0], own["features"][1])
+    assert not torch.equal(first["targets"], own["targets"])
+
+
+def test_encoding_goes_on_where_it_stopped(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = {"frozen": ["encoder"]}
+    config = experiment(stills, tmp_path / "run", run=run, source={"cached_clips": 6})
+    encode, calls = TrainingStep.encode, []
+
+    def stop_at_three(self: TrainingStep, batch: Any) -> Any:
+        calls.append(len(batch["name"]))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(self, batch)
+
+    monkeypatch.setattr(TrainingStep, "encode", stop_at_three)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(config, quiet)
+    names = tmp_path / "run" / "features" / "0" / "names.json"
+    assert len(json.loads(names.read_text())) == 4
+    loop.train(config, quiet)
+    assert calls[:4] == [2, 2, 2, 2]  # the fourth is the one that was missing
+    assert len(json.loads(names.read_text())) == 6
+
+
+def test_encoded_clips_of_another_recipe_are_refused(stills: Path, tmp_path: Path) -> None:
+    run = {"frozen": ["encoder"]}
+    loop.train(experiment(stills, tmp_path / "run", run=run, source={"cached_clips": 2}), quiet)
+    other = experiment(
+        stills, tmp_path / "run", run=run, source={"cached_clips": 4}, data={"augment": {"flip": 0}}
+    )
+    with pytest.raises(ConfigError, match="holds clips of another configuration; remove it first"):
+        loop.train(other, quiet, resume=False)
+
+
+def test_a_loss_that_is_not_finite_names_the_batch_and_poisons_nothing(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = TrainingStep.forward
+    seen = []
+
+    def broken(self: TrainingStep, batch: Any) -> torch.Tensor:
+        seen.append(batch["name"])
+        return forward(self, batch) * (math.nan if len(seen) == 5 else 1.0)
+
+    monkeypatch.setattr(TrainingStep, "forward", broken)
+    with pytest.raises(DataError, match=r"step 5: the loss is nan; the batch is .*#\d") as error:
+        loop.train(experiment(stills, tmp_path / "run"), quiet)
+    assert all(name in str(error.value) for name in seen[4])
+    state = load_state(tmp_path / "run" / "last.ckpt")
+    assert state["step"] == 3
+    assert all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_validation_scores_both_modes_on_held_out_clips(stills: Path, tmp_path: Path) -> None:
+    data = {
+        "validation": [{"format": "coco", "annotations": stills}],
+        "validation_kinds": ["clean", "dark"],
+    }
+    loop.train(experiment(stills, tmp_path / "run", data=data, run={"epochs": 1}), quiet)
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    scores = [json.loads(line) for line in lines if "val/" in line][-1]
+    names = {f"val/{kind}/{mode}" for kind in ("clean", "dark") for mode in ("single", "temporal")}
+    assert names <= scores.keys()
+    assert all(0 <= scores[name] <= 100 for name in names)
+
+
+def test_the_coarse_loss_teaches_the_decoder_without_the_temporal_part() -> None:
+    model = tiny_model().train()
+    batch = {
+        "features": torch.randn(2, 3, 24, h, w),
+        "regions": torch.ones(2, 3, 15, h, w, dtype=torch.bool),
+        "targets": torch.rand(2, 15, H // 4, W // 4),
+        "weights": torch.ones(2, 15),
+    }
+    plain = TrainingStep(model).train()(batch)
+    both = TrainingStep(model, coarse_loss_weight=0.5).train()(batch)
+    current = model.decoder(batch["features"][:, 1])
+    expected = 0.5 * heatmap_loss(current, batch["targets"], batch["weights"])
+    assert torch.allclose(both - plain, expected, rtol=1e-3)
+
+
+def test_clips_are_normalised_as_at_inference() -> None:
+    from tarvitpose.geometry import normalise
+
+    clip = np.random.default_rng(0).integers(0, 256, (1, 2, 6, 8, 3), np.uint8)
+    expected = torch.from_numpy(normalise(clip[0]))
+    assert torch.allclose(normalise_clip(torch.from_numpy(clip))[0], expected, atol=1e-5)
+
+
+def test_the_encoder_learns_more_slowly_the_deeper_and_vectors_do_not_decay() -> None:
+    config = OptimConfig(lr=1.0, encoder_lr_scale=0.5, layer_decay=0.5, weight_decay=0.1)
+    model = tiny_model()  # two blocks: layers 0 to 3
+    groups = parameter_groups(model, config)
+    found = {
+        name: (group["lr"], group["weight_decay"])
+        for name, parameter in model.named_parameters()
+        for group in groups
+        if any(parameter is member for member in group["params"])  # type: ignore[attr-defined]
+    }
+    assert len(found) == len(list(model.parameters()))
+    assert found["encoder.patch_embed.weight"] == (0.5 * 0.5**3, 0.1)
+    assert found["encoder.pos_embed"] == (0.5 * 0.5**3, 0.0)
+    assert found["encoder.blocks.1.fc1.weight"] == (0.5 * 0.5, 0.1)
+    assert found["encoder.norm.weight"] == (0.5, 0.0)
+    assert found["jta.query"] == (1.0, 0.0)
+    assert found["decoder.final.weight"] == (1.0, 0.1)
+
+
+def test_the_paper_halves_the_rate_every_five_epochs() -> None:
+    config = OptimConfig()
+    factors = [rate_factor(step, 300, 10, config) for step in (0, 49, 50, 100, 299)]
+    assert factors == [1, 1, 0.5, 0.25, 0.5**5]
+
+
+def test_warm_up_rises_and_the_cosine_falls_to_zero() -> None:
+    config = OptimConfig(schedule="cosine", warmup_steps=4)
+    factors = [rate_factor(step, 104, 10, config) for step in range(104)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert factors[54] == pytest.approx(0.5)
+    assert factors[103] < 1e-3
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [parameter], "lr": 2.0, "base_lr": 2.0}], lr=1)
+    set_rate(optimizer, 0.25)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_configuration_errors_name_the_file_and_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text("output: out\ninit: default\ndata: {train: []}\nrun: {batch_sise: 3}\n")
+    with pytest.raises(ConfigError, match=r"train.yaml: (data.train|unknown key run.batch_sise)"):
+        load_train_config(path)
+    source = "{format: coco, annotations: a.json}"
+    path.write_text(f"output: o\ninit: default\ndata: {{train: [{source}]}}\n")
+    with pytest.raises(ConfigError, match=r"unknown key optim.lr_stpe"):
+        load_train_config(path, ("optim.lr_stpe=3",))
+    with pytest.raises(ConfigError, match="needs run.frozen to name the encoder"):
+        load_train_config(path, (f"data.train=[{source[:-1]}, cached_clips: 3}}]",))
+    path.write_text(f"output: o\ndata: {{train: [{source}]}}\n")
+    with pytest.raises(ConfigError, match=r"model.size is needed without init; one of s, b, l, h"):
+        load_train_config(path)
+
+
+def test_the_model_starts_from_init_with_changes(stills: Path, tmp_path: Path) -> None:
+    config = experiment(stills, tmp_path / "run", model={"gra_layers": 2, "offsets": [-1]})
+    assert model_config(config) == tiny_config(gra_layers=2, offsets=(-1,))
+    with pytest.raises(ConfigError, match="model: unknown key gra_layer; did you mean gra_layers"):
+        model_config(experiment(stills, tmp_path / "run", model={"gra_layer": 2}))
+    with pytest.raises(ConfigError, match=r"model.size: expected one of s, b, l, h, got 'xl'"):
+        model_config(experiment(stills, tmp_path / "run", model={"size": "xl"}))
+
+
+def test_a_new_temporal_part_starts_close_to_the_single_frame_model(
+    stills: Path, tmp_path: Path
+) -> None:
+    tiny_model(offsets=()).save_pretrained(stills.parent / "single")
+    config = experiment(
+        stills, tmp_path / "run", init=str(stills.parent / "single"), model={"offsets": [-1, 1]}
+    )
+    model = loop.build_model(config).eval()
+    features = model.encoder(torch.randn(2 * 3, 3, H, W)).unflatten(0, (2, 3))
+    restored = model.restore(features, model.regions(features))
+    error = (restored - features[:, 1]).std() / features.std()
+    assert error < 0.35  # a norm of random weights; 1 would mean nothing in common
+
+
+def test_unreadable_states_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"not a state")
+    with pytest.raises(WeightsError, match="last.ckpt: not a readable training state"):
+        load_state(path)
+    save_state(path, {"weights": torch.ones(2)})
+    with pytest.raises(WeightsError, match="expected a training state with a step"):
+        load_state(path)
