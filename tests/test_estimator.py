@@ -108,3 +108,14 @@ def test_wrong_input_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(UserError, match=message):
         estimator().predict(frames, boxes)
+
+
+def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path) -> None:
+    class Fading:
+        def detect(self, frame: Frame) -> Detections:
+            boxes = np.float32([[4, 4, 24, 44], [40, 4, 60, 44]])
+            return Detections(boxes, np.float32([0.9 - 0.1 * frame.index, 0.39]))
+
+    own = estimator()
+    followed = PoseEstimator(own.predictor, Fading(), start_threshold=0.4)
+    assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)

@@ -148,3 +148,18 @@ def test_the_callers_boxes_may_change_afterwards() -> None:
     tracker.update(boxes, [0.5], 0)
     boxes += 1000
     assert update(tracker, [LEFT], 1) == [1]
+
+
+def test_a_faint_box_goes_on_with_a_track_but_starts_none() -> None:
+    tracker = IouTracker(start_threshold=0.4)
+    near, far = [0, 0, 10, 20], [100, 0, 110, 20]
+    assert tracker.update([near, far], [0.9, 0.39], 0).tolist() == [1, 0]
+    assert tracker.update([near, far], [0.2, 0.3], 1).tolist() == [1, 0]
+    assert tracker.update([near, far], [0.2, 0.4], 2).tolist() == [1, 2]
+
+
+def test_a_sure_box_comes_before_a_faint_one_that_overlaps_more() -> None:
+    tracker = IouTracker(start_threshold=0.4)
+    tracker.update([[0, 0, 10, 20]], [0.9], 0)
+    sure, faint = [0, 0, 10, 14], [0, 0, 10, 20]
+    assert tracker.update([faint, sure], [0.3, 0.8], 1).tolist() == [0, 1]

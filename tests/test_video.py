@@ -374,7 +374,7 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
     source = open_source(folder)
     assert (source.name, source.path, source.frame_count) == ("walk", folder, 6)
     frames = read(source)
-    assert [frame.name for frame in frames] == names
+    assert [frame.name for frame in frames] == [f"walk/{name}" for name in names]
     assert times(frames) == pytest.approx([i / 25 for i in range(6)])
     assert_frames_are(frames, list(range(6)))
     assert np.abs(frames[0].image[2:8, 2:12].astype(int) - RED).max() == 0
@@ -391,7 +391,7 @@ def test_a_glob_takes_what_it_matches(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "walk", ["a2.png", "a10.png", "b1.png"])
     source = open_source(str(folder / "a*.png"))
     assert (source.name, source.path) == ("walk", None)
-    assert [frame.name for frame in read(source)] == ["a2.png", "a10.png"]
+    assert [frame.name for frame in read(source)] == ["walk/a2.png", "walk/a10.png"]
 
 
 def test_a_single_image_is_one_frame_turned_by_its_exif(tmp_path: Path) -> None:

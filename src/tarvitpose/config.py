@@ -126,7 +126,7 @@ class PredictConfig(Config):
     formats: tuple[str, ...] = ("coco",)
     render: bool = True  # write the overlay video
     contact_sheet: bool = False  # write a picture of evenly spaced frames
-    box_threshold: float = Field(default=0.4, ge=0, le=1)  # people below it are left out
+    box_threshold: float | None = Field(default=None, ge=0, le=1)  # None: 0.4, or 0 with `boxes`
     keypoint_threshold: float = Field(default=0.3, ge=0, le=1)  # for drawing only
     max_people: int | None = Field(default=None, ge=1)  # the surest of each frame; None: all
     start: float | None = Field(default=None, ge=0)  # seconds

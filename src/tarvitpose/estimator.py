@@ -21,6 +21,9 @@ from tarvitpose.tracking import IouTracker
 from tarvitpose.video import open_source, prefetched
 
 
+CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
+
+
 @dataclass(frozen=True)
 class Seen:
     """A frame with the people that were detected in it."""
@@ -35,9 +38,16 @@ class PoseEstimator:
     """Turns videos, or single windows of frames, into poses."""
 
     def __init__(
-        self, predictor: Predictor, detector: Detector, max_people: int | None = None
+        self,
+        predictor: Predictor,
+        detector: Detector,
+        *,
+        max_people: int | None = None,
+        start_threshold: float = 0.0,
     ) -> None:
-        self.predictor, self.detector, self.max_people = predictor, detector, max_people
+        """A box below `start_threshold` is only used to go on with a person already known."""
+        self.predictor, self.detector = predictor, detector
+        self.max_people, self.start_threshold = max_people, start_threshold
         self.joint_names = predictor.model.config.joints.joints
 
     @classmethod
@@ -58,7 +68,8 @@ class PoseEstimator:
         """Load weights and a detector.
 
         `weights` is "default", a folder or a hub id; `detector` a name, a folder, a hub id or an
-        object with `detect`. Raises UserError in one line for whatever cannot be had.
+        object with `detect`. A person is first seen with a score of `box_threshold`, and followed
+        down to half of it. Raises UserError in one line for whatever cannot be had.
         """
         predictor = Predictor(
             TARViTPose.from_pretrained(weights),
@@ -70,8 +81,9 @@ class PoseEstimator:
             batch_size=batch_size,
         )
         if isinstance(detector, str):
-            detector = load_detector(detector, threshold=box_threshold, device=device)
-        return cls(predictor, detector, max_people)
+            lowest = CONTINUE * box_threshold
+            detector = load_detector(detector, threshold=lowest, device=device)
+        return cls(predictor, detector, max_people=max_people, start_threshold=box_threshold)
 
     def stream(
         self, source: str | Path, *, start: float | None = None, end: float | None = None
@@ -131,11 +143,12 @@ class PoseEstimator:
                 )
 
     def _detect(self, frames: Iterable[Frame]) -> Iterator[Seen]:
-        tracker = IouTracker()
+        tracker = IouTracker(start_threshold=self.start_threshold)
         for frame in frames:
             people = keep_best(self.detector.detect(frame), self.max_people)
             ids = tracker.update(people.boxes, people.scores, frame.index)
-            yield Seen(frame, people.boxes, people.scores, ids)
+            known = ids > 0
+            yield Seen(frame, people.boxes[known], people.scores[known], ids[known])
 
     def _batches(self, found: Iterator[list[Seen]]) -> Iterator[list[list[Seen]]]:
         """Gather windows until their crops fill a batch, and no more of them than a batch has."""

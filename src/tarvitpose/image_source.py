@@ -30,7 +30,8 @@ class ImagesSource(FrameSource):
 
     def _moments(self) -> Generator[Moment]:
         for index, path in enumerate(self.images):
-            yield index / self.frame_rate, path.name, partial(self._image, path)
+            name = f"{path.parent.name}/{path.name}"
+            yield index / self.frame_rate, name, partial(self._image, path)
 
     def _image(self, path: Path) -> UInt8:
         image = read_image(path)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarvitpose.config import PredictConfig
-from tarvitpose.detection import BoxesFile, Detector, load_detector
+from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.errors import OutputError
 from tarvitpose.estimator import PoseEstimator
 from tarvitpose.frame_source import FrameSource
-from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.predict import Predictor
 from tarvitpose.video import open_source
 from tarvitpose.writers import PoseWriter, open_writer, output_paths
+
+DETECTOR_THRESHOLD = 0.4
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,22 @@ class Outcome:
 
 def load_estimator(config: PredictConfig) -> PoseEstimator:
     """Load the model and the detector that a run asks for. Raises UserError."""
-    model = TARViTPose.from_pretrained(config.weights)
-    predictor = Predictor(
-        model,
+    detector: str | Detector = config.detector
+    threshold = DETECTOR_THRESHOLD if config.box_threshold is None else config.box_threshold
+    if config.boxes is not None:
+        threshold = config.box_threshold or 0.0
+        detector = BoxesFile(config.boxes, threshold=threshold)
+    return PoseEstimator.from_pretrained(
+        config.weights,
         device=config.device,
         precision=config.precision,
-        offsets=config.offsets,
         single_frame=config.single_frame,
+        offsets=config.offsets,
         flip_test=config.flip_test,
+        detector=detector,
+        box_threshold=threshold,
+        max_people=config.max_people,
         batch_size=config.batch_size,
-    )
-    return PoseEstimator(predictor, _detector(config), config.max_people)
-
-
-def _detector(config: PredictConfig) -> Detector:
-    if config.boxes is not None:
-        return BoxesFile(config.boxes, threshold=config.box_threshold)
-    return load_detector(
-        config.detector, threshold=config.box_threshold, device=config.device
     )
 
 
@@ -81,7 +79,7 @@ def process(
         done, people, ids = 0, 0, set[int]()
         with ExitStack() as stack:
             writers: list[PoseWriter] = [
-                stack.enter_context(open_writer(kind, path, frames, config, estimator.joints))
+                stack.enter_context(open_writer(kind, path, frames, config))
                 for kind, path in files.items()
             ]
             for frame, poses in estimator.run(frames):
@@ -91,6 +89,8 @@ def process(
                 ids.update(poses.track_ids.tolist())
                 on_progress(Progress(done, frames.frame_count, len(poses)))
         warnings = [*frames.warnings, *(w for writer in writers for w in writer.warnings)]
+    if config.boxes is not None and not people:
+        warnings.append(f"{config.boxes}: no box matched any of the {done} frames of {source}")
     seconds = time.monotonic() - began
     return Outcome(
         source, tuple(files.values()), done, people, len(ids), seconds, tuple(warnings)

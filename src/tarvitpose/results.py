@@ -35,4 +35,4 @@ class Frame:
     index: int  # position in the source, from 0
     time: float  # presentation time in seconds
     image: NDArray[np.uint8]  # (height, width, 3), RGB, upright
-    name: str = ""  # file name of the frame where the source is a folder or a glob
+    name: str = ""  # folder and file name where the source is a folder or a glob

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,15 +40,19 @@ class IouTracker:
     A track expects its person where the last box and a smoothed velocity put them: without the
     velocity, people who cross swap numbers. The boxes of a frame are paired with the tracks so
     that the overlaps have the largest sum; a pair whose IoU is below `iou_threshold` is no pair,
-    and its box starts a new track.
+    and its box starts a new track if its score reaches `start_threshold`. A box below that can
+    only go on with a track that no surer box has taken: someone half hidden is still followed.
 
     A gap is a run of frames in which a track finds no box. A track outlasts gaps of up to
     `max_gap` frames, moving on for the first 15, and resumes its number when a box turns up
     where it expects one; then it ends. Numbers start at 1 and are never given twice.
     """
 
-    def __init__(self, iou_threshold: float = 0.3, max_gap: int = 30) -> None:
+    def __init__(
+        self, iou_threshold: float = 0.3, max_gap: int = 30, start_threshold: float = 0.0
+    ) -> None:
         self.iou_threshold = iou_threshold
+        self.start_threshold = start_threshold
         self.max_gap = max_gap
         self._tracks: dict[int, _Track] = {}
         self._next_id = 1
@@ -56,25 +61,30 @@ class IouTracker:
     def update(self, boxes: ArrayLike, scores: ArrayLike, index: int) -> NDArray[np.int64]:
         """Return the track of each box, (N,), for the boxes (N, 4) xyxy of frame `index`.
 
-        Frames may be skipped, never repeated: raises ValueError when `index` does not grow.
+        A box that belongs to no track and may not start one has the number 0. Frames may be skipped, never repeated: raises ValueError when `index` does not grow.
         The order of the boxes does not matter; of two new people the surer one is numbered first.
         """
         if self._index is not None and index <= self._index:
             raise ValueError(f"frame {index} came after frame {self._index}")
         self._index = index
         boxes = np.array(boxes, np.float32).reshape(-1, 4)  # a copy, tracks keep it
-        order = _fixed_order(boxes, np.asarray(scores, np.float32).reshape(-1))
+        scores = np.asarray(scores, np.float32).reshape(-1)
+        order = _fixed_order(boxes, scores)
         self._end_lost_tracks(index)
         ids = np.zeros(len(boxes), np.int64)
-        ids[order] = self._match(boxes[order], index)
+        sure = scores[order] >= np.float32(self.start_threshold)
+        for some in (order[sure], order[~sure]):
+            free = self._tracks.keys() - set(ids.tolist())
+            ids[some] = self._match(boxes[some], free, index)
         for position in order.tolist():
-            ids[position] = self._record(int(ids[position]), boxes[position], index)
+            if ids[position] or scores[position] >= np.float32(self.start_threshold):
+                ids[position] = self._record(int(ids[position]), boxes[position], index)
         return ids
 
-    def _match(self, boxes: Float32, index: int) -> NDArray[np.int64]:
-        """Return the track of each box, (N,), 0 where there is none."""
+    def _match(self, boxes: Float32, free: Set[int], index: int) -> NDArray[np.int64]:
+        """Return which of the `free` tracks each box belongs to, (N,), 0 where to none."""
         ids = np.zeros(len(boxes), np.int64)
-        known = np.array(sorted(self._tracks), np.int64)
+        known = np.array(sorted(free), np.int64)
         expected = [self._tracks[track_id].expected(index) for track_id in known.tolist()]
         overlap = box_iou(boxes, expected)  # (N, tracks)
         overlap[overlap < self.iou_threshold] = 0  # what is no pair must not sway the others

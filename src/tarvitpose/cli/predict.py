@@ -66,7 +66,10 @@ Detector = Annotated[
     ),
 ]
 Boxes = Annotated[Path | None, typer.Option(help="File with the people's boxes instead.")]
-BoxThreshold = Annotated[float, typer.Option(min=0, max=1, help="Least score of a box.")]
+BoxThreshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Least score of a new person; 0.4, with --boxes 0."),
+]
 MaxPeople = Annotated[
     int | None, typer.Option(min=1, help="Keep only the surest boxes of a frame.")
 ]
@@ -106,7 +109,7 @@ def run(
     batch_size: BatchSize = 16,
     detector: Detector = "nanodet",
     boxes: Boxes = None,
-    box_threshold: BoxThreshold = 0.4,
+    box_threshold: BoxThreshold = None,
     max_people: MaxPeople = None,
 ) -> None:
     """Find the poses of the people in videos.
