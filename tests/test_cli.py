@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_models import modest_model
 from typer.testing import CliRunner, Result
+from video_files import make_video
 
-from tarvitpose import __version__, pipeline
+from tarvitpose import __version__, pipeline, writers
 from tarvitpose.cli import app, console, demo, doctor, models
-from tarvitpose.cli.predict import expand, parse_formats, parse_offsets, refuse_same_names, summary
+from tarvitpose.cli.predict import (
+    FORMATS,
+    expand,
+    parse_formats,
+    parse_offsets,
+    refuse_same_names,
+    summary,
+)
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, OutputError, VideoError
 from tarvitpose.pipeline import Outcome, Progress
@@ -251,6 +260,23 @@ def test_weights_without_a_config_get_one_line(tmp_path: Path) -> None:
     assert found == f"{tmp_path}: no config.json; a weights folder has it beside the other"
 
 
+def test_a_real_run_with_a_tiny_model(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "walk.mp4", 3)
+    modest_model().save_pretrained(tmp_path / "weights")
+    boxes = tmp_path / "boxes.json"
+    person = {"bbox": [5, 4, 20, 40], "score": 0.9, "category_id": 1}
+    boxes.write_text(json.dumps([{"image_id": frame, **person} for frame in range(3)]))
+    options = ["--weights", tmp_path / "weights", "--boxes", boxes, "--device", "cpu"]
+    command = ["predict", video, *options, "--output", tmp_path / "out", "--format", "csv,coco"]
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert "walk.mp4: 3 frames, at most 1 person in one, 1 track, " in result.stdout
+    names = ("walk.csv", "walk.coco.json", "walk.mp4")
+    assert result.stdout.splitlines()[1:] == [f"  {tmp_path / 'out' / name}" for name in names]
+    assert all((tmp_path / "out" / name).is_file() for name in names)
+    assert refusal(*command).endswith("there already; pass --overwrite or another --output")
+
+
 def test_sources_of_the_same_name_are_refused_before_any_work(
     calls: list[Call], tmp_path: Path
 ) -> None:
@@ -294,6 +320,10 @@ def test_other_sources_stay_as_they_are(tmp_path: Path) -> None:
     odd.touch()
     for source in ("0", "dance.mp4", "http://host/a?b=[c]", str(odd), str(tmp_path / "no*.mp4")):
         assert expand(source) == [source]
+
+
+def test_formats_are_those_of_the_writers() -> None:
+    assert FORMATS == writers.FORMATS  # written out twice, because --help must not load them
 
 
 def test_lists_are_read() -> None:

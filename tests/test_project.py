@@ -26,7 +26,7 @@ VIDEO = ("audio_track", "frame_source", "image_source", "video", "video_reader",
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
     ("errors", "skeleton", "results"),
     ("files", "geometry", "heatmaps", "config"),
-    ("model", "losses", "data", "metrics", "detection", "tracking", "video"),
+    ("model", "losses", "data", "metrics", "detection", "tracking", "video", "drawing"),
     ("predict",),
     ("estimator", "evaluation", "writers", "pipeline"),
     ("training",),

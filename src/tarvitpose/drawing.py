@@ -144,8 +144,8 @@ def _draw_person(canvas: UInt8, poses: FramePoses, person: int, threshold: float
         colour=colour_of(int(poses.track_ids[person])),
         sizes=_sizes(canvas.shape, float(box[3] - box[1])),
     )
-    corners = _fixed(box.reshape(2, 2))
-    cv2.rectangle(canvas, *corners, body.colour, body.sizes.box, cv2.LINE_AA, SUBPIXEL_BITS)
+    first, last = _fixed(box.reshape(2, 2))
+    cv2.rectangle(canvas, first, last, body.colour, body.sizes.box, cv2.LINE_AA, SUBPIXEL_BITS)
     _draw_limbs(canvas, body)
     _draw_joints(canvas, body)
 

@@ -68,7 +68,7 @@ Detector = Annotated[
 Boxes = Annotated[Path | None, typer.Option(help="File with the people's boxes instead.")]
 BoxThreshold = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Least score of a new person; 0.4, with --boxes 0."),
+    typer.Option(min=0, max=1, help="Least score of a box; if not given 0.4, with --boxes 0."),
 ]
 MaxPeople = Annotated[
     int | None, typer.Option(min=1, help="Keep only the surest boxes of a frame.")

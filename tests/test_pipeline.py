@@ -1,0 +1,188 @@
+"""A video to results on disk, with a tiny model and boxes from a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import modest_model
+from video_files import cut, decode_fully, make_video
+
+from tarvitpose.config import PredictConfig
+from tarvitpose.errors import BoxesError, ConfigError, OutputError, VideoError, WeightsError
+from tarvitpose.pipeline import Outcome, Progress, load_estimator, process
+
+FRAMES = 6
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return make_video(tmp_path / "walk.mp4", FRAMES, audio="aac")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> PredictConfig:
+    modest_model().save_pretrained(tmp_path / "weights")
+    boxes = [
+        {"image_id": frame, "bbox": [5 + frame, 4, 20, 40], "score": 0.9, "category_id": 1}
+        for frame in range(FRAMES)
+        if frame != 2
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    return PredictConfig(
+        weights=str(tmp_path / "weights"),
+        boxes=tmp_path / "boxes.json",
+        device="cpu",
+        output=tmp_path / "out",
+        formats=("coco", "csv"),
+        contact_sheet=True,
+    )
+
+
+def run(video: Path, config: PredictConfig, seen: list[Progress] | None = None) -> Outcome:
+    report = seen.append if seen is not None else lambda _: None
+    return process(str(video), load_estimator(config), config, report)
+
+
+def changed(config: PredictConfig, **values: Any) -> PredictConfig:
+    return PredictConfig.model_validate({**config.model_dump(), **values})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_a_run_leaves_every_file_and_every_frame(video: Path, config: PredictConfig) -> None:
+    progress: list[Progress] = []
+    outcome = run(video, config, progress)
+    expected = ["walk.coco.json", "walk.contact.png", "walk.csv", "walk.mp4"]
+    assert names(config.output) == expected
+    assert sorted(path.name for path in outcome.files) == expected
+    assert (outcome.frames, outcome.people, outcome.tracks) == (FRAMES, 1, 1)
+    assert outcome.warnings == ()
+    assert [item.frame for item in progress] == list(range(1, FRAMES + 1))
+    assert progress[0].total == FRAMES
+    times, _ = decode_fully(video)
+    content = json.loads((config.output / "walk.coco.json").read_text())
+    assert [image["time"] for image in content["images"]] == pytest.approx(times)
+    assert [entry["image_id"] for entry in content["annotations"]] == [0, 1, 3, 4, 5]
+    assert np.allclose(decode_fully(config.output / "walk.mp4")[0], times, atol=1e-3)
+    with (config.output / "walk.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["frame"] for row in rows} == {str(index) for index in range(FRAMES)}
+
+
+def test_results_of_the_file_are_those_of_the_estimator(video: Path, config: PredictConfig) -> None:
+    estimator = load_estimator(config)
+    process(str(video), estimator, config, lambda _: None)
+    content = json.loads((config.output / "walk.coco.json").read_text())
+    found = {entry["image_id"]: entry for entry in content["annotations"]}
+    for poses in estimator.stream(video):
+        if len(poses):
+            points = np.array(found[poses.index]["keypoints"]).reshape(-1, 3)
+            assert np.allclose(points[:, :2], poses.keypoints[0], atol=1e-2)
+            assert found[poses.index]["track_id"] == poses.track_ids[0]
+
+
+def test_existing_results_are_kept_unless_told_otherwise(
+    video: Path, config: PredictConfig
+) -> None:
+    config.output.mkdir()
+    old = config.output / "walk.csv"
+    old.write_text("mine")
+    with pytest.raises(OutputError, match=r"walk.csv: there already; pass --overwrite"):
+        run(video, config)
+    assert names(config.output) == ["walk.csv"]
+    assert old.read_text() == "mine"
+    run(video, changed(config, overwrite=True))
+    assert old.read_text() != "mine"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_run_that_breaks_off_leaves_nothing(
+    video: Path, config: PredictConfig, error: type[BaseException]
+) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.frame == 3:
+            raise error
+
+    with pytest.raises(error):
+        process(str(video), load_estimator(config), config, stop)
+    assert names(config.output) == []
+
+
+def test_a_video_cut_off_gives_poses_up_to_the_cut_and_a_warning(
+    tmp_path: Path, config: PredictConfig
+) -> None:
+    whole = make_video(
+        tmp_path / "long.mp4", 60, container_options={"movflags": "frag_keyframe+empty_moov"}
+    )
+    outcome = run(cut(whole, 0.6), changed(config, render=False, contact_sheet=False))
+    assert 0 < outcome.frames < 60
+    assert any("cut off or damaged after frame" in line for line in outcome.warnings)
+    content = json.loads(next(config.output.glob("*.coco.json")).read_text())
+    assert len(content["images"]) == outcome.frames
+
+
+def test_boxes_that_match_no_frame_are_a_warning(video: Path, config: PredictConfig) -> None:
+    assert config.boxes is not None
+    config.boxes.write_text(
+        json.dumps([{"image_id": 99, "bbox": [1, 1, 5, 5], "score": 1, "category_id": 1}])
+    )
+    outcome = run(video, config)
+    assert outcome.people == 0
+    assert any("no box matched any of the 6 frames" in line for line in outcome.warnings)
+
+
+def test_an_output_folder_that_cannot_be_written_is_named_before_any_work(
+    video: Path, config: PredictConfig
+) -> None:
+    config.output.write_text("a file, not a folder")
+    seen: list[Progress] = []
+    with pytest.raises(OutputError, match="cannot be written"):
+        run(video, config, seen)
+    assert seen == []
+
+
+def test_a_source_that_is_no_video_leaves_no_folder(tmp_path: Path, config: PredictConfig) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("no video")
+    with pytest.raises(VideoError, match=r"notes.mp4"):
+        run(path, config)
+    assert not config.output.exists()
+
+
+def test_wrong_weights_are_named(config: PredictConfig, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="model.safetensors|expected"):
+        load_estimator(changed(config, weights=str(tmp_path / "nowhere")))
+    (tmp_path / "weights" / "config.json").unlink()
+    with pytest.raises(WeightsError, match=r"weights: no config.json"):
+        load_estimator(config)
+
+
+def test_boxes_with_a_missing_field_are_named(config: PredictConfig) -> None:
+    assert config.boxes is not None
+    config.boxes.write_text(json.dumps([{"image_id": 1, "score": 1, "category_id": 1}]))
+    with pytest.raises(BoxesError, match=r'boxes.json: entry 0 has no "bbox"'):
+        load_estimator(config)
+
+
+def test_a_part_of_a_video_keeps_its_times_and_numbers(video: Path, config: PredictConfig) -> None:
+    outcome = run(video, changed(config, start=0.07, end=0.17, contact_sheet=False))
+    assert outcome.frames == 3
+    content = json.loads((config.output / "walk.coco.json").read_text())
+    assert [image["id"] for image in content["images"]] == [2, 3, 4]
+    assert [image["time"] for image in content["images"]] == pytest.approx([0.08, 0.12, 0.16])
+
+
+def test_options_that_contradict_each_other_are_refused() -> None:
+    from tarvitpose.config import parse_config
+
+    with pytest.raises(ConfigError, match=r"end 1.0 must come after start 2.0"):
+        parse_config(PredictConfig, {"start": 2, "end": 1}, "predict")
+    with pytest.raises(ConfigError, match=r"offsets \(0, 1\) must be sorted, distinct"):
+        parse_config(PredictConfig, {"offsets": (0, 1)}, "predict")
