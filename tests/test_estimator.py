@@ -78,7 +78,7 @@ def test_results_have_the_promised_types_and_names(video: Path) -> None:
     assert {poses.keypoints.dtype, poses.scores.dtype, poses.boxes.dtype} == {np.dtype(np.float32)}
     assert poses.track_ids.dtype == np.int64
     assert poses.joint_names[:3] == ("nose", "head_bottom", "head_top")
-    assert (0 <= poses.scores).all()
+    assert (poses.scores >= 0).all()
     assert (poses.scores <= 1).all()
 
 

@@ -116,9 +116,9 @@ def test_offsets_of_the_user_replace_those_of_the_weights() -> None:
 def test_flip_test_of_a_mirrored_image_is_the_mirrored_result() -> None:
     own = predictor(flip_test=True)
     centred = np.float32([[30, 10, 129, 79]])  # symmetric about the middle, 79.5
-    keypoints, scores = own.joints([IMAGES], [centred])[0]
+    scores = own.joints([IMAGES], [centred])[0][1]
     mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in IMAGES]
-    found, found_scores = own.joints([mirrored], [centred])[0]
+    found_scores = own.joints([mirrored], [centred])[0][1]
     order = list(own.model.config.joints.flip_order)
     sure = scores[0] > 0.05
     assert sure.any()

@@ -111,6 +111,7 @@ def vit_huge(**changes: Any) -> ModelConfig:
 
 SIZES = {"s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
 
+
 class PredictConfig(Config):
     """One run of `predict`."""
 

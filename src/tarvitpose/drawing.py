@@ -19,13 +19,13 @@ PALETTE: tuple[Colour, ...] = (  # RGB; neighbours differ most, because ids are 
     (255, 75, 75),  # red
     (90, 225, 70),  # green
     (225, 90, 255),  # violet
+    (235, 235, 235),  # white
     (255, 135, 30),  # orange
     (60, 240, 210),  # turquoise
     (255, 120, 185),  # pink
-    (110, 135, 255),  # blue
     (225, 240, 90),  # lime
+    (110, 135, 255),  # blue
     (190, 150, 110),  # sand
-    (235, 235, 235),  # white
 )
 DARK, LIGHT = (15, 15, 15), (245, 245, 245)
 OPACITY = 0.85  # of skeletons and boxes

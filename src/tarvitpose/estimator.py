@@ -20,7 +20,6 @@ from tarvitpose.results import Float32, Frame, FramePoses
 from tarvitpose.tracking import IouTracker
 from tarvitpose.video import open_source, prefetched
 
-
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
 
 

@@ -12,7 +12,6 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.errors import OutputError
 from tarvitpose.estimator import PoseEstimator
-from tarvitpose.frame_source import FrameSource
 from tarvitpose.video import open_source
 from tarvitpose.writers import PoseWriter, open_writer, output_paths
 
@@ -62,6 +61,17 @@ def load_estimator(config: PredictConfig) -> PoseEstimator:
     )
 
 
+def check_source(source: str, config: PredictConfig) -> None:
+    """Refuse what cannot be read or would replace results, before a model is loaded.
+
+    Raises VideoError or OutputError. Webcams and streams are not opened twice: they pass.
+    """
+    if source.isdigit() or "://" in source:
+        return
+    with open_source(source, start=config.start, end=config.end) as frames:
+        _refuse_overwriting(output_paths(frames, config), config)
+
+
 def process(
     source: str,
     estimator: PoseEstimator,
@@ -92,9 +102,7 @@ def process(
     if config.boxes is not None and not people:
         warnings.append(f"{config.boxes}: no box matched any of the {done} frames of {source}")
     seconds = time.monotonic() - began
-    return Outcome(
-        source, tuple(files.values()), done, people, len(ids), seconds, tuple(warnings)
-    )
+    return Outcome(source, tuple(files.values()), done, people, len(ids), seconds, tuple(warnings))
 
 
 def _refuse_overwriting(files: dict[str, Path], config: PredictConfig) -> None:

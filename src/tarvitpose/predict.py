@@ -113,11 +113,12 @@ class Predictor:
             for image in window
         ]
         clip = torch.from_numpy(normalise(np.stack(crops))).to(self.device)  # (N T, 3, h, w)
-        clip = clip.unflatten(0, (len(images), -1))  # (N, T, 3, h, w)
+        clip = clip.reshape(len(images), -1, *clip.shape[1:])  # (N, T, 3, h, w)
         maps = self.heatmaps(clip)
         if self.flip_test:
             order = self.model.config.joints.flip_order
-            maps = (maps + codec.flip_back(self.heatmaps(clip.flip(-1)), order, kind)) / 2
+            mirrored = codec.flip_back(self.heatmaps(clip.flip(-1)), order, kind)
+            maps = np.asarray((maps + mirrored) / 2, np.float32)
         return codec.decode(maps, size, kind)
 
     @torch.inference_mode()
@@ -176,7 +177,11 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name != "auto":
         raise UserError(f"precision {name!r}: expected auto, {', '.join(PRECISIONS)}")
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float16
+        )
     if device.type == "cpu" and has_cpu_bfloat16():
         return torch.bfloat16
     return torch.float32

@@ -1,4 +1,4 @@
-"""Names, left/right pairs and limbs of each joint set. Data only: joints are always mapped by name."""
+"""Names, left/right pairs and limbs of each joint set; joints are always mapped by name."""
 
 from __future__ import annotations
 

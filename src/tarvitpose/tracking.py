@@ -61,8 +61,9 @@ class IouTracker:
     def update(self, boxes: ArrayLike, scores: ArrayLike, index: int) -> NDArray[np.int64]:
         """Return the track of each box, (N,), for the boxes (N, 4) xyxy of frame `index`.
 
-        A box that belongs to no track and may not start one has the number 0. Frames may be skipped, never repeated: raises ValueError when `index` does not grow.
-        The order of the boxes does not matter; of two new people the surer one is numbered first.
+        A box that belongs to no track and may not start one has the number 0. Frames may be
+        skipped, never repeated: raises ValueError when `index` does not grow. The order of boxes
+        does not matter; of two new people the surer one is numbered first.
         """
         if self._index is not None and index <= self._index:
             raise ValueError(f"frame {index} came after frame {self._index}")

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from tarvitpose import __version__
-from tarvitpose.cli import console, convert, demo, doctor, models, predict, train
+from tarvitpose.cli import console, convert, demo, doctor, evaluate, models, predict, train
 from tarvitpose.errors import UserError
 
 __all__ = ["app", "main"]
@@ -48,6 +48,7 @@ app = typer.Typer(
 app.command("demo")(demo.run)
 app.command("predict")(predict.run)
 app.command("train")(train.run)
+app.command("evaluate")(evaluate.run)
 app.command("convert")(convert.run)
 app.command("models")(models.run)
 app.command("doctor")(doctor.run)

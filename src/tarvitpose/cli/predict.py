@@ -213,13 +213,22 @@ def refuse_same_names(sources: Iterable[str]) -> None:
 
 def process_all(sources: list[str], config: PredictConfig, *, quiet: bool) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
-    from tarvitpose.pipeline import load_estimator, process
+    from tarvitpose.pipeline import check_source, load_estimator, process
 
     refuse_same_names(sources)
-    estimator = load_estimator(config)
-    failed = 0
-    for source in sources:
+    usable = []
+    for source in sources:  # before the slow loading of a model that may not be needed
         try:
+            check_source(source, config)
+        except UserError as error:
+            console.fail(error)
+        else:
+            usable.append(source)
+    failed = len(sources) - len(usable)
+    estimator = load_estimator(config) if usable else None
+    for source in usable:
+        try:
+            assert estimator is not None
             with console.progress_bar(Path(source).name, quiet=quiet) as on_progress:
                 outcome = process(source, estimator, config, on_progress)
         except UserError as error:

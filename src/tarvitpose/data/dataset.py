@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from tarvitpose.config import ModelConfig, window_offsets
-from tarvitpose.data.augment import AugmentConfig, augment_box, jitter_colour, plain_box, swap_sides
+from tarvitpose.data.augment import AugmentConfig, augment_box, jitter_colour, plain_box
 from tarvitpose.data.degrade import Kind, degrade_current
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.stills import MotionConfig, still_clip
@@ -159,7 +159,14 @@ class ClipDataset(Dataset[ClipItem]):
             auxiliary, strong = config.auxiliary, config.auxiliary_strong
         others = [self._another_image(rng)] if kinds == ("occluded",) else []
         return degrade_current(
-            clip, current, rng, kinds, others=others, points=points, auxiliary=auxiliary, strong=strong
+            clip,
+            current,
+            rng,
+            kinds,
+            others=others,
+            points=points,
+            auxiliary=auxiliary,
+            strong=strong,
         )[0]
 
     def _another_image(self, rng: Generator) -> UInt8:

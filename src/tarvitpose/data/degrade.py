@@ -143,7 +143,8 @@ def degrade_current(
 
     An occluder is cut from one of `others`, RGB images of any size, or made up, and hides one of
     `points`, (K, 2) crop pixels. Every other frame is spoilt mildly with the probability
-    `auxiliary`, or strongly with `strong`; an occluder goes on moving through all of them with that probability.
+    `auxiliary`, or strongly with `strong`; an occluder goes on moving through all of them with the
+    probability `auxiliary`.
     """
     spoilt = clip.copy()
     kind = kinds[int(rng.integers(len(kinds)))]

@@ -21,7 +21,7 @@ def hits(
 
 
 def torso_size(truth: Float32, visible: ArrayLike, joints: JointSet) -> Float32:
-    """Return the longer diagonal from shoulder to opposite hip, (N,); NaN where it is not labelled."""
+    """Return the longer diagonal from shoulder to opposite hip, (N,); NaN without labels."""
     index = {name: position for position, name in enumerate(joints.joints)}
     seen = np.asarray(visible) > 0
     diagonals = []
@@ -52,7 +52,7 @@ def bootstrap_interval(
     samples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Return the 95% interval of PCK, or of its gain over `baseline` (N, J), drawing whole people."""
+    """Return the 95% interval of PCK, or of its gain over `baseline` (N, J), over people."""
     labelled = np.asarray(visible) > 0
     values = np.asarray(correct, np.float64) * labelled
     if baseline is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -24,18 +26,27 @@ class GRA(nn.Module):
             tokens = layer(tokens, joints)
         return tokens
 
-    def start_from_features(self, norm: nn.LayerNorm) -> None:
-        """Begin as nearly nothing: pass on what the encoder's last norm gives, add no joints yet.
-
-        A pretrained decoder then starts from heatmaps close to the single-frame ones. Every
-        layer's own norm is set to the mean and spread that features have behind `norm`.
-        """
+    def add_nothing(self) -> None:
+        """Begin without the joints' part; with `match`, a pretrained decoder then starts well."""
         with torch.no_grad():
-            mean = norm.bias.mean()
-            spread = (norm.weight.square().mean() + norm.bias.var(correction=0)).sqrt()
-            for layer in self.layers:
-                assert isinstance(layer, CrossAttention)
+            for layer in self._attention_layers():
                 layer.to_out.weight.zero_()
                 layer.to_out.bias.zero_()
-                layer.norm.weight.fill_(spread)
-                layer.norm.bias.fill_(mean)
+
+    @property
+    def adds_nothing(self) -> bool:
+        """Whether no layer adds anything of the joints' queries yet."""
+        return not any(layer.to_out.weight.any() for layer in self._attention_layers())
+
+    def match(self, features: Tensor) -> None:
+        """Let every layer's norm return the mean and spread of tokens in features (B, C, h, w).
+
+        What a token's own spread says is lost in the norm; a decoder has to learn that anew.
+        """
+        with torch.no_grad():
+            for layer in self._attention_layers():
+                layer.norm.weight.fill_(features.std(1, correction=0).mean())
+                layer.norm.bias.fill_(features.mean())
+
+    def _attention_layers(self) -> Iterator[CrossAttention]:
+        return (layer for layer in self.layers if isinstance(layer, CrossAttention))

@@ -102,8 +102,5 @@ def model_config(config: TrainConfig) -> ModelConfig:
     size = changes.pop("size", None)
     if size is not None and size not in SIZES:
         raise ConfigError(f"model.size: expected one of {', '.join(SIZES)}, got {size!r}")
-    if config.init is not None:
-        base = load_checkpoint(config.init)[0]
-    else:
-        base = SIZES[str(size)]()
+    base = SIZES[str(size)]() if config.init is None else load_checkpoint(config.init)[0]
     return parse_config(ModelConfig, {**base.model_dump(), **changes}, "model")

@@ -96,7 +96,9 @@ def encode_clips(
         if start >= done:
             with torch.inference_mode():
                 features, regions = step.encode(batch)
-            _store(folder, arrays, {**batch, "features": features, "regions": regions}, start, length)
+            _store(
+                folder, arrays, {**batch, "features": features, "regions": regions}, start, length
+            )
             names += list(batch["name"])[:size]
             _note(folder, recipe, names)
         start += size
@@ -117,9 +119,7 @@ def _progress(folder: Path, recipe: str | None) -> tuple[int, list[str]]:
     return len(names), names
 
 
-def _store(
-    folder: Path, arrays: dict[str, Any], batch: Batch, start: int, length: int
-) -> None:
+def _store(folder: Path, arrays: dict[str, Any], batch: Batch, start: int, length: int) -> None:
     for name in ARRAYS:
         values = batch[name]
         assert isinstance(values, Tensor)

@@ -23,9 +23,7 @@ class RunLog:
         if find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
 
-            self.board = SummaryWriter(  # type: ignore[no-untyped-call]
-                str(folder / "tensorboard"), purge_step=resumed_at
-            )
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at)
 
     def _forget_after(self, step: int) -> None:
         if not self.path.exists():

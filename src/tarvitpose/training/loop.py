@@ -48,7 +48,7 @@ def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:
     state_file = config.output / LAST
     start = _resume(state_file, step.model, optimizer) if resume and state_file.exists() else 0
     module, optimizer = fabric.setup(step, optimizer)
-    run = Run(config, fabric, module, step, optimizer, report)
+    run = Run(config, fabric=fabric, module=module, step=step, optimizer=optimizer, report=report)
     run.fit(start)
     step.model.eval().save_pretrained(config.output / "weights")
     return config.output / "weights"
@@ -63,7 +63,7 @@ def build_model(config: TrainConfig) -> TARViTPose:
         fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
         model.load_state_dict(fitting, strict=False)
         if model.config.temporal and not any(name.startswith("gra.") for name in fitting):
-            model.gra.start_from_features(model.encoder.norm)
+            model.gra.add_nothing()
     return model
 
 
@@ -81,6 +81,7 @@ class Run:
     def __init__(
         self,
         config: TrainConfig,
+        *,
         fabric: Any,
         module: Any,
         step: TrainingStep,
@@ -103,6 +104,7 @@ class Run:
         self.report(f"training: {self.total} steps of {run.batch_size} clips, from step {start}")
         began, losses = time.monotonic(), []
         with RunLog(self.config.output, start) as log:
+            self._match_gra()
             batches = self._loader(self.dataset, start)
             for done, batch in zip(range(start + 1, self.total + 1), batches, strict=False):
                 losses.append(self.advance(batch, done - 1))
@@ -120,6 +122,15 @@ class Run:
                     for name, score in scores.items():
                         self.report(f"step {done}: {name} {score:.1f}")
 
+    def _match_gra(self) -> None:
+        """Give a new GRA the features' mean and spread, taken from the first batch."""
+        model = self.step.model
+        if model.config.temporal and model.gra.adds_nothing:
+            self.module.eval()
+            with torch.inference_mode():
+                features, _ = self.step.encode(next(self._loader(self.dataset, 0)))
+            model.gra.match(features[:, self.step.current])
+
     def advance(self, batch: Batch, index: int) -> float:
         """Take one optimiser step and return its loss. Raises DataError if that is not finite.
 
@@ -131,7 +142,7 @@ class Run:
         self.module.train()
         loss = self.module(batch)
         if not torch.isfinite(loss):
-            names = ", ".join(batch["name"])  # type: ignore[arg-type]
+            names = ", ".join(batch["name"])
             raise DataError(f"step {index + 1}: the loss is {loss.item()}; the batch is {names}")
         self.fabric.backward(loss)
         if self.config.optim.clip_norm:

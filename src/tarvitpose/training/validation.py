@@ -1,4 +1,4 @@
-"""What a run looks at while it trains: PCK on held-out clips, with and without the temporal part."""
+"""What a run looks at while it trains: PCK on held-out clips, in both modes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tarvitpose.geometry import UInt8
 from tarvitpose.results import FramePoses
 from tarvitpose.writers.base import FileWriter, needed
 
-TILES, COLUMNS, WIDTH = 12, 4, 1920
+TILES, COLUMNS, WIDTH = 12, 4, 1280
 KEPT_PER_TILE = 6  # so that gaps differ by a third at most, whatever the length of the video
 PAPER, INK = (24, 24, 24), (235, 235, 235)
 

@@ -1,0 +1,322 @@
+"""PoseTrack's JSON, in the layouts of 2017 and of 2018 and 2021: read for AP, and written.
+
+Joints are mapped by name (2018) or by point id (2017), never by position. What is missing stops
+with a DataError that names the file, the entry and the field.   Axes: J = 15 joints, P points.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.errors import DataError
+from tarvitpose.files import replace_when_done
+from tarvitpose.metrics.json_entry import Entry, read_entry
+from tarvitpose.metrics.posetrack_ap import (
+    JOINTS,
+    Float64,
+    FramePair,
+    PredictedFrame,
+    TrueFrame,
+    present,
+)
+from tarvitpose.skeleton import POSETRACK_17
+
+POINT_IDS = (  # of PoseTrack17, from 0
+    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+    *("right_wrist", "right_elbow", "right_shoulder"),
+    *("left_shoulder", "left_elbow", "left_wrist"),
+    *("head_bottom", "nose", "head_top"),
+)
+JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
+NO_SCORE = -9999.0  # what poseval takes where a prediction has none
+NO_HEAD = np.full(4, np.nan)
+MOST_NAMED = 10  # file names in one error
+
+
+def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]]:
+    """Return the (prediction, annotation) files of two folders, matched and sorted by name.
+
+    Raises DataError naming the prediction files that are missing or have no annotations.
+    """
+    found, wanted = _json_names(predictions), _json_names(annotations)
+    problems = [
+        f"{word} {_listed(names)}"
+        for word, names in (("lacks", wanted - found), ("has but should not", found - wanted))
+        if names
+    ]
+    if problems:
+        raise DataError(
+            f"{predictions}: {'; '.join(problems)} (one file for each of {annotations})"
+        )
+    return [(predictions / name, annotations / name) for name in sorted(wanted)]
+
+
+def read_pairs(predictions: Path, annotations: Path) -> list[FramePair]:
+    """Return the annotated frames of one file with what was predicted for each.
+
+    Frames are matched by file name without folders, or with them where the file holds several
+    videos. Frames without labelled people need no prediction. Raises DataError.
+    """
+    truth, predicted = read_truth(annotations), read_predictions(predictions)
+    key = _file_name if _has_distinct_names(truth) and _has_distinct_names(predicted) else str
+    by_key = {key(name): frame for name, frame in predicted.items()}
+    labelled = {name: frame for name, frame in truth.items() if len(frame.keypoints)}
+    missing = [name for name in labelled if key(name) not in by_key]
+    if missing:
+        raise DataError(
+            f"{predictions}: lacks {len(missing)} of the {len(labelled)} frames with people in"
+            f" {annotations}, the first is {missing[0]}"
+        )
+    return [(frame, by_key[key(name)]) for name, frame in labelled.items()]
+
+
+def read_truth(path: Path) -> dict[str, TrueFrame]:
+    """Return the labelled people of every frame by its file name. Raises DataError."""
+    source, frames = _opened(path), {}
+    for name, frame, people in _frames(source, path):
+        joints = [source.joints(person)[0] for person in people]
+        heads = [
+            source.head_box(person) if present(points).any() else NO_HEAD
+            for person, points in zip(people, joints, strict=True)
+        ]
+        frames[name] = TrueFrame(np.array(joints), np.array(heads), source.ignored(frame))
+    return frames
+
+
+def read_predictions(path: Path) -> dict[str, PredictedFrame]:
+    """Return the predicted people of every frame by its file name. Raises DataError.
+
+    A joint without a score gets NO_SCORE, as in poseval.
+    """
+    source, frames = _opened(path), {}
+    for name, _, people in _frames(source, path):
+        joints = [source.joints(person) for person in people]
+        keypoints, scores = [one[0] for one in joints], [one[1] for one in joints]
+        frames[name] = PredictedFrame(np.array(keypoints), np.array(scores), _track_ids(people))
+    return frames
+
+
+def write_posetrack18(
+    path: Path, frames: Mapping[str, PredictedFrame], image_ids: Mapping[str, int] | None = None
+) -> None:
+    """Write the predictions of one video, by file name, in the layout of PoseTrack18 and 21.
+
+    `image_ids` are the ids that the annotations give the same files; counted from 1 otherwise.
+    """
+    ids = image_ids or {name: at for at, name in enumerate(frames, 1)}
+    images = [{"file_name": name, "id": ids[name], "frame_id": ids[name]} for name in frames]
+    people = [
+        {"image_id": ids[name], "category_id": 1, **person}
+        for name, frame in frames.items()
+        for person in _people18(frame)
+    ]
+    category = {"id": 1, "name": "person", "supercategory": "person"}
+    content = {
+        "images": images,
+        "annotations": [{"id": at, **person} for at, person in enumerate(people, 1)],
+        "categories": [{**category, "keypoints": list(POSETRACK_17.joints)}],
+    }
+    _write(path, content)
+
+
+def write_posetrack17(path: Path, frames: Mapping[str, PredictedFrame]) -> None:
+    """Write the predictions of one video, by file name, in the layout of PoseTrack17."""
+    annolist = [
+        {"image": [{"name": name}], "imgnum": [at], "annorect": _people17(frame)}
+        for at, (name, frame) in enumerate(frames.items(), 1)
+    ]
+    _write(path, {"annolist": annolist})
+
+
+class _Source(Protocol):
+    """One layout: where it keeps frames, people, joints and regions."""
+
+    def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
+        """Yield the file name, the entry and the people of each frame."""
+
+    def joints(self, person: Entry) -> tuple[Float64, Float64]:
+        """Return keypoints (J, 2), NaN where there is none, and scores (J,)."""
+
+    def head_box(self, person: Entry) -> Float64:
+        """Return the head box, (4,) xyxy."""
+
+    def ignored(self, frame: Entry) -> tuple[Float64, ...]:
+        """Return the polygons of a frame's ignore regions, (corners, 2) each."""
+
+
+class _PoseTrack17:
+    """One annolist: a frame holds its people."""
+
+    def __init__(self, content: Entry) -> None:
+        self._content = content
+
+    def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
+        for frame in self._content["annolist"].items():
+            yield str(frame["image"].only()["name"].value), frame, frame["annorect"].items()
+
+    def joints(self, person: Entry) -> tuple[Float64, Float64]:
+        keypoints, scores = np.full((len(JOINTS), 2), np.nan), np.full(len(JOINTS), NO_SCORE)
+        pose = person.get("annopoints")
+        points = pose.only().get("point") if pose and pose.value else None
+        if points and points.value:
+            ids = points.column("id")
+            known = np.flatnonzero((ids >= 0) & (ids < len(POINT_IDS)))[::-1]  # the first wins
+            at = JOINT_OF_ID[ids[known].astype(int)]
+            keypoints[at, 0] = points.column("x")[known]
+            keypoints[at, 1] = points.column("y")[known]
+            scores[at] = points.column("score", NO_SCORE)[known]
+        return keypoints, scores
+
+    def head_box(self, person: Entry) -> Float64:
+        corners = [person[key].only().value for key in ("x1", "y1", "x2", "y2")]
+        return Entry(f"{person.where}: x1, y1, x2, y2", corners).numbers(4)
+
+    def ignored(self, frame: Entry) -> tuple[Float64, ...]:
+        regions = frame.get("ignore_regions")
+        points = [region["point"] for region in regions.items()] if regions else []
+        return tuple(np.stack([one.column("x"), one.column("y")], 1) for one in points)
+
+
+class _PoseTrack18:
+    """COCO's three lists: images, the people that refer to them, and the joints' names."""
+
+    def __init__(self, content: Entry) -> None:
+        self._content = content
+        keypoints = content["categories"].only()["keypoints"]
+        names = [name.value for name in keypoints.items()]
+        missing = [joint for joint in JOINTS if joint not in names]
+        if missing:
+            raise DataError(f"{keypoints.where}: lacks {', '.join(missing)}")
+        self._order = [names.index(joint) for joint in JOINTS]
+        self._count = len(names)
+
+    def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
+        images = self._content["images"].items()
+        people: dict[Any, list[Entry]] = {image["id"].value: [] for image in images}
+        for person in self._content["annotations"].items():
+            image_id = person["image_id"].value
+            if image_id not in people:
+                raise DataError(f"{person.where}: image_id {image_id} is not among the images")
+            people[image_id].append(person)
+        for image in images:
+            yield str(image["file_name"].value), image, people[image["id"].value]
+
+    def joints(self, person: Entry) -> tuple[Float64, Float64]:
+        points = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)[self._order]
+        # As in poseval: not there is 0, 0, 0; a hidden joint that has a place is there.
+        keypoints = np.where((points == 0).all(1)[:, None], np.nan, points[:, :2])
+        scores = person.get("scores")
+        if scores is None or not scores.value:
+            return keypoints, np.full(len(JOINTS), NO_SCORE)
+        return keypoints, scores.numbers(self._count)[self._order]
+
+    def head_box(self, person: Entry) -> Float64:
+        x, y, width, height = person["bbox_head"].numbers(4)
+        return np.array([x, y, x + width, y + height])
+
+    def ignored(self, frame: Entry) -> tuple[Float64, ...]:
+        if frame.get("ignore_regions_x") is None and frame.get("ignore_regions_y") is None:
+            return ()
+        xs, ys = frame["ignore_regions_x"].items(), frame["ignore_regions_y"].items()
+        if [len(x.value) for x in xs] != [len(y.value) for y in ys]:
+            raise DataError(f"{frame.where}: ignore_regions_x and _y have different lengths")
+        return tuple(np.stack([x.numbers(), y.numbers()], 1) for x, y in zip(xs, ys, strict=True))
+
+
+def _opened(path: Path) -> _Source:
+    """Read a file and recognise its layout by its keys."""
+    content = read_entry(path)
+    if content.get("annolist"):
+        return _PoseTrack17(content)
+    if content.get("images"):
+        return _PoseTrack18(content)
+    raise DataError(f"{path}: has neither annolist (PoseTrack17) nor images (PoseTrack18 and 21)")
+
+
+def _frames(source: _Source, path: Path) -> Iterator[tuple[str, Entry, list[Entry]]]:
+    """Yield a file's frames. Raises DataError where two have the same name."""
+    seen: set[str] = set()
+    for name, frame, people in source.frames():
+        if name in seen:
+            raise DataError(f"{path}: two frames are called {name}")
+        seen.add(name)
+        yield name, frame, people
+
+
+def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
+    """Return the track ids of people, (M,), if all have one."""
+    ids = [person.get("track_id") for person in people]
+    known = [one.only().value for one in ids if one is not None]
+    return np.array(known, np.int64) if len(known) == len(people) else None
+
+
+def _people18(frame: PredictedFrame) -> Iterator[dict[str, Any]]:
+    names = POSETRACK_17.joints
+    at = [names.index(joint) for joint in JOINTS]
+    for track_id, keypoints, scores in _poses(frame):
+        there = present(keypoints)
+        points, marks = np.zeros((len(names), 3)), np.zeros(len(names))
+        points[at] = np.where(there[:, None], np.c_[keypoints, np.ones(len(JOINTS))], 0)
+        marks[at] = np.where(there, scores, 0)
+        yield {
+            "track_id": track_id,
+            "keypoints": points.ravel().tolist(),
+            "scores": marks.tolist(),
+        }
+
+
+def _people17(frame: PredictedFrame) -> list[dict[str, Any]]:
+    people = []
+    for track_id, keypoints, scores in _poses(frame):
+        points = [
+            {"id": [i], "x": [float(x)], "y": [float(y)], "score": [float(scores[joint])]}
+            for i, joint in enumerate(JOINT_OF_ID)
+            for x, y in [keypoints[joint]]
+            if present(keypoints[joint])
+        ]
+        people.append({"track_id": [track_id], "annopoints": [{"point": points}]})
+    return people
+
+
+def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
+    """Yield track id, keypoints (J, 2) and scores (J,) of each person; evaluators want ids."""
+    ids = range(len(frame.scores)) if frame.track_ids is None else frame.track_ids.tolist()
+    yield from zip(ids, frame.keypoints, frame.scores, strict=True)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with replace_when_done(path) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+
+
+def _json_names(folder: Path) -> set[str]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of PoseTrack JSON files")
+    names = {path.name for path in folder.glob("*.json") if not path.name.startswith(".")}
+    if not names:
+        raise DataError(f"{folder}: no JSON files in this folder, expected one for each video")
+    return names
+
+
+def _listed(names: set[str]) -> str:
+    """Return names in order, shortened where there are many.
+
+    >>> _listed({"b.json", "a.json"})
+    'a.json, b.json'
+    """
+    more = len(names) - MOST_NAMED
+    return ", ".join(sorted(names)[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _has_distinct_names(frames: Mapping[str, object]) -> bool:
+    return len({_file_name(name) for name in frames}) == len(frames)
+
+
+def _file_name(name: str) -> str:
+    return PurePosixPath(name).name
