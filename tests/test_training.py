@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from tiny_models import H, W, h, tiny_config, tiny_model, w
 
 from tarvitpose.errors import ConfigError, DataError, WeightsError
@@ -22,6 +23,7 @@ from tarvitpose.training.checkpoint import load_state, save_state
 from tarvitpose.training.config import OptimConfig, TrainConfig, load_train_config, model_config
 from tarvitpose.training.optim import parameter_groups, rate_factor, set_rate
 from tarvitpose.training.step import TrainingStep
+from tarvitpose.training.warm_start import warm_start
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
@@ -321,27 +323,72 @@ def test_the_model_starts_from_init_with_changes(stills: Path, tmp_path: Path) -
         model_config(experiment(stills, tmp_path / "run", model={"size": "xl"}))
 
 
-def test_a_new_temporal_part_starts_close_to_the_single_frame_model(
-    stills: Path, tmp_path: Path
-) -> None:
+def placed_features(channels: int = 48, frames: int = 40) -> torch.Tensor:
+    """Return features (1, frames, C, 8, 6) that tell their place in half of their directions."""
+    random = torch.Generator().manual_seed(3)
+    rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(6.0), indexing="ij")
+    grid = torch.stack([rows.flatten(), columns.flatten()], -1)  # (N, 2)
+    waves = torch.cos(grid @ torch.randn(2, channels, generator=random) * 0.5)
+    places = waves @ torch.randn(channels, channels, generator=random) / 5  # (N, C)
+    content = torch.randn(frames, len(grid), channels, generator=random) / 3
+    return (places + content).transpose(1, 2).unflatten(2, (8, 6))[None]
+
+
+def test_after_a_warm_start_tokens_listen_to_the_joint_seen_where_they_are() -> None:
+    torch.manual_seed(0)
+    model = tiny_model(width=48, heads=4, temporal_heads=4, position_grid=(8, 6)).train()
+    features = placed_features()
+    warm_start(model, features)
+    layer = model.gra.layers[0]
+    tokens = features[0, 0].flatten(1).T[None]  # (1, N, C), of one frame
+    elsewhere = features[0, 1:].mean(0).flatten(1).T[None]  # what other frames show at each place
+    q = layer._split_heads(layer.to_query(tokens))
+    k = layer._split_heads(layer.to_key_value(elsewhere).chunk(2, dim=-1)[0])
+    scores = (q @ k.transpose(-1, -2)).mean(1)[0]  # (N, N), token by place
+    best = scores.argmax(1)
+    rows, columns = torch.arange(48) // 6, torch.arange(48) % 6
+    distance = torch.hypot((best // 6 - rows).float(), (best % 6 - columns).float())
+    assert distance.mean() < 1.0  # a place at random is about 3.3 away
+
+
+def test_after_a_warm_start_a_query_is_the_mean_of_what_it_may_look_at() -> None:
+    model = tiny_model().eval()
+    features = torch.randn(2, 3, 24, h, w)
+    warm_start(model, features)
+    layer = model.jta.layers[0].look
+    torch.nn.init.zeros_(layer.to_key_value.weight[:24])
+    torch.nn.init.zeros_(layer.to_key_value.bias)
+    torch.nn.init.zeros_(layer.to_out.bias)
+    tokens = torch.randn(2, 3 * h * w, 24)
+    visible = torch.zeros(2, 15, 3 * h * w, dtype=torch.bool)
+    visible[:, :, 5:9] = True
+    query = torch.zeros(2, 15, 24)
+    expected = layer.norm(tokens[:, 5:9].mean(1, keepdim=True).expand(-1, 15, -1))
+    assert torch.allclose(layer(query, tokens, visible), expected, atol=1e-5)
+
+
+def test_a_warm_start_keeps_the_mean_and_spread_of_the_features() -> None:
+    model = tiny_model(offsets=(-1, 1)).eval()
+    features = 2 * torch.randn(2, 3, 24, h, w) + 0.5
+    warm_start(model, features)
+    restored = model.restore(features, model.regions(features))
+    assert restored.std(1, correction=0).mean().item() == pytest.approx(2, rel=0.1)
+    assert restored.mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_warm_start_is_for_a_new_temporal_part_only(stills: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="needs an init without a temporal part"):
+        experiment(stills, tmp_path / "run", run={"warm_start": True})
     tiny_model(offsets=()).save_pretrained(stills.parent / "single")
     config = experiment(
-        stills, tmp_path / "run", init=str(stills.parent / "single"), model={"offsets": [-1, 1]}
+        stills,
+        tmp_path / "run",
+        init=str(stills.parent / "single"),
+        model={"offsets": [-1, 1]},
+        run={"warm_start": True},
     )
-    model = loop.build_model(config).eval()
-    assert model.gra.adds_nothing
-    features = model.encoder(torch.randn(2 * 3, 3, H, W)).unflatten(0, (2, 3))
-    model.gra.match(features[:, 1])
-    restored = model.restore(features, model.regions(features))
-    spread = features[:, 1].std(1, correction=0)
-    assert torch.allclose(restored.std(1, correction=0).mean(), spread.mean(), rtol=1e-3)
-    assert torch.allclose(restored.mean(), features[:, 1].mean(), atol=1e-4)
-    exact = features[:, 1] - features[:, 1].mean(1, keepdim=True)
-    exact = exact / spread[:, None] * spread.mean() + features[:, 1].mean()
-    assert torch.allclose(restored, exact, atol=1e-3)
-    loop.train(config, quiet)
-    trained = TARViTPose.from_pretrained(tmp_path / "run" / "weights")
-    assert not trained.gra.adds_nothing
+    weights = loop.train(config, quiet)
+    assert TARViTPose.from_pretrained(weights).config.offsets == (-1, 1)
 
 
 def test_unreadable_states_are_refused_in_one_line(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ class RunConfig(Config):
     devices: int = Field(default=1, ge=1)
     seed: int = 0
     frozen: tuple[Literal["encoder", "decoder"], ...] = ()  # parts that keep their weights
+    warm_start: bool = False  # set JTA and GRA from the features of the first batch
     coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
     log_every: int = Field(default=10, ge=1)  # steps
     save_every: int = Field(default=200, ge=1)  # steps; each save is also a validation
@@ -86,6 +87,8 @@ class TrainConfig(Config):
             raise ValueError("cached_clips of a source needs run.frozen to name the encoder")
         if self.data.cached and not all(source.cached_clips for source in self.data.train):
             raise ValueError("cached_clips is needed for every source of data.train, or for none")
+        if self.run.warm_start and (self.init is None or load_checkpoint(self.init)[0].temporal):
+            raise ValueError("run.warm_start needs an init without a temporal part")
         if self.init is None and "size" not in self.model:
             raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
         return self

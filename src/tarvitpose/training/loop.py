@@ -26,6 +26,7 @@ from tarvitpose.training.logs import RunLog
 from tarvitpose.training.optim import parameter_groups, rate_factor, set_rate
 from tarvitpose.training.step import Batch, TrainingStep
 from tarvitpose.training.validation import ValidationSets
+from tarvitpose.training.warm_start import warm_start
 
 Report = Callable[[str], None]  # receives one line for a person to read
 
@@ -62,8 +63,6 @@ def build_model(config: TrainConfig) -> TARViTPose:
         own = model.state_dict()
         fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
         model.load_state_dict(fitting, strict=False)
-        if model.config.temporal and not any(name.startswith("gra.") for name in fitting):
-            model.gra.add_nothing()
     return model
 
 
@@ -104,7 +103,8 @@ class Run:
         self.report(f"training: {self.total} steps of {run.batch_size} clips, from step {start}")
         began, losses = time.monotonic(), []
         with RunLog(self.config.output, start) as log:
-            self._match_gra()
+            if start == 0 and self.config.run.warm_start:
+                self._warm_start()
             batches = self._loader(self.dataset, start)
             for done, batch in zip(range(start + 1, self.total + 1), batches, strict=False):
                 losses.append(self.advance(batch, done - 1))
@@ -122,14 +122,12 @@ class Run:
                     for name, score in scores.items():
                         self.report(f"step {done}: {name} {score:.1f}")
 
-    def _match_gra(self) -> None:
-        """Give a new GRA the features' mean and spread, taken from the first batch."""
-        model = self.step.model
-        if model.config.temporal and model.gra.adds_nothing:
-            self.module.eval()
-            with torch.inference_mode():
-                features, _ = self.step.encode(next(self._loader(self.dataset, 0)))
-            model.gra.match(features[:, self.step.current])
+    def _warm_start(self) -> None:
+        """Set a new temporal part by the first batch's features."""
+        self.module.eval()
+        with torch.no_grad():
+            features, _ = self.step.encode(next(self._loader(self.dataset, 0)))
+        warm_start(self.step.model, features)
 
     def advance(self, batch: Batch, index: int) -> float:
         """Take one optimiser step and return its loss. Raises DataError if that is not finite.

@@ -1,0 +1,87 @@
+"""A start for a new temporal part from which few steps are enough.
+
+From random weights, hundreds of steps pass before a joint's query tells a token anything. Here a
+query begins as the mean of what it may look at, and tokens begin by listening to the joints that
+were seen where they are. Only the start differs: everything is trained, and the network is that of
+the paper.   Axes: B batch, T frames, C channels, h w the token grid, N = h w, D channels of a head.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tarvitpose.model.attention import CrossAttention
+from tarvitpose.model.gra import GRA
+from tarvitpose.model.jta import JTA, JTALayer
+from tarvitpose.model.tarvitpose import TARViTPose
+
+QUERY_SCALE = 0.2  # of the learned queries, beside tokens of spread 1
+REACH = 2.0  # tokens: how far from a joint its query still speaks
+SHARPNESS = 8.0  # the attention's score where a token and a joint share their place
+GAIN = 0.5  # how much of what a query gathered is added to a token
+RIDGE = 1e-2  # keeps the fit of places from tokens stable
+
+
+@torch.no_grad()
+def warm_start(model: TARViTPose, features: Tensor) -> None:
+    """Set the weights of JTA and GRA from features (B, T, C, h, w) of some clips."""
+    _gather_means(model.jta)
+    _speak_where_seen(model.gra, features.float())
+
+
+def _gather_means(jta: JTA) -> None:
+    """Let each layer pass on the tokens that it may look at, and do nothing else yet."""
+    jta.query *= QUERY_SCALE
+    jta.query_position *= QUERY_SCALE
+    for layer in jta.layers:
+        assert isinstance(layer, JTALayer)
+        _pass_values(layer.look, 1.0)
+        nn.init.zeros_(layer.exchange.to_out.weight)
+        nn.init.zeros_(layer.feed_forward.fc2.weight)
+
+
+def _speak_where_seen(gra: GRA, features: Tensor) -> None:
+    """Let tokens and queries compare places, and the norm keep the features' mean and spread."""
+    spread, mean = features.std(2, correction=0).mean(), features.mean()
+    for layer in gra.layers:
+        assert isinstance(layer, CrossAttention)
+        places = _place_reader(features, layer.heads)  # (C, C), a block of D rows for each head
+        layer.to_query.weight.copy_(places)
+        layer.to_key_value.weight[: len(places)] = places
+        _pass_values(layer, GAIN)
+        layer.norm.weight.fill_(spread)
+        layer.norm.bias.fill_(mean)
+
+
+def _pass_values(layer: CrossAttention, gain: float) -> None:
+    """Let a layer add what it attends to, times `gain`."""
+    width = layer.to_out.in_features
+    nn.init.eye_(layer.to_key_value.weight[width:])
+    nn.init.eye_(layer.to_out.weight).mul_(gain)
+
+
+def _place_reader(features: Tensor, heads: int) -> Tensor:
+    """Return weights (C, C) that read a token's place, fitted to features (B, T, C, h, w).
+
+    A place is D random waves over the grid, whose inner product falls off like a Gaussian of the
+    distance (random Fourier features). The waves are fitted linearly (ridge regression).
+    """
+    channels, height, width = features.shape[2:]
+    tokens = features.flatten(3).transpose(2, 3).flatten(0, 1)  # (B T, N, C)
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    grid = torch.stack([rows.flatten(), columns.flatten()], -1).to(tokens)  # (N, 2)
+    size = channels // heads  # D
+    frequencies = torch.randn(2, channels).to(tokens) / REACH
+    waves = math.sqrt(2) * torch.cos(
+        grid @ frequencies + 2 * math.pi * torch.rand(channels).to(grid)
+    )
+    together = tokens.flatten(0, 1).T @ tokens.flatten(0, 1) / tokens.shape[:2].numel()  # (C, C)
+    together += RIDGE * torch.eye(channels).to(tokens)
+    target = tokens.mean(0).T @ waves / len(waves)  # (C, C)
+    fit = torch.linalg.solve(together, target)  # (C, C), a wave in each column
+    explained = 1 - (tokens @ fit - waves).square().mean() / waves.square().mean()
+    scale = math.sqrt(SHARPNESS * math.sqrt(size) / size) / float(explained.clamp(min=0.1))
+    return scale * fit.T
