@@ -177,3 +177,10 @@ def test_default_is_a_folder_of_the_package(folder: Path, monkeypatch: pytest.Mo
     assert weights.default_folder().parts[-3:] == ("tarvitpose", "assets", "default")
     monkeypatch.setattr(weights, "default_folder", lambda: folder)
     assert TARViTPose.from_pretrained("default").config == tiny_config()
+
+
+def test_saved_weights_can_be_read_by_others(tmp_path: Path) -> None:
+    tiny_model().save_pretrained(tmp_path)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+    assert modes.pop() & 0o044

@@ -124,6 +124,8 @@ def save_checkpoint(
     if half and any(not tensor.isfinite().all() for tensor in ready.values()):
         raise OutputError(f"{folder}: weights too large for float16; save them in float32")
     with replace_when_done(folder / WEIGHTS_FILE) as path:
+        mode = path.stat().st_mode
         save_file(ready, path, metadata={"format": "pt"})
+        path.chmod(mode)  # safetensors makes files that only their owner can read
     with replace_when_done(folder / CONFIG_FILE) as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
