@@ -34,8 +34,8 @@ def warm_start(model: TARViTPose, features: Tensor) -> None:
 
 def _gather_means(jta: JTA) -> None:
     """Let each layer pass on the tokens that it may look at, and do nothing else yet."""
-    jta.query *= QUERY_SCALE
-    jta.query_position *= QUERY_SCALE
+    jta.query.mul_(QUERY_SCALE)
+    jta.query_position.mul_(QUERY_SCALE)
     for layer in jta.layers:
         assert isinstance(layer, JTALayer)
         _pass_values(layer.look, 1.0)
@@ -81,7 +81,7 @@ def _place_reader(features: Tensor, heads: int) -> Tensor:
     together = tokens.flatten(0, 1).T @ tokens.flatten(0, 1) / tokens.shape[:2].numel()  # (C, C)
     together += RIDGE * torch.eye(channels).to(tokens)
     target = tokens.mean(0).T @ waves / len(waves)  # (C, C)
-    fit = torch.linalg.solve(together, target)  # (C, C), a wave in each column
+    fit: Tensor = torch.linalg.solve(together, target)  # (C, C), a wave in each column
     explained = 1 - (tokens @ fit - waves).square().mean() / waves.square().mean()
     scale = math.sqrt(SHARPNESS * math.sqrt(size) / size) / float(explained.clamp(min=0.1))
     return scale * fit.T
