@@ -95,6 +95,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         on_progress(Progress(frame=1, total=None, people=2))
         return outcome(source)
 
+    monkeypatch.setattr(pipeline, "check_source", lambda source, config: None)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return noted
@@ -249,14 +250,19 @@ def test_what_is_missing_or_unknown_gets_one_line() -> None:
     assert refusal("dance").startswith("No such command 'dance'")
 
 
-def test_a_missing_video_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
+def test_a_missing_video_is_refused_before_the_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(pipeline, "load_estimator", loaded.append)
     missing = tmp_path / "no such.mp4"
     assert refusal("predict", missing) == f"{missing}: no such file or folder"
+    assert loaded == []
 
 
 def test_weights_without_a_config_get_one_line(tmp_path: Path) -> None:
-    found = refusal("predict", "dance.mp4", "--weights", tmp_path)
+    video = make_video(tmp_path / "walk.mp4", 2)
+    found = refusal("predict", video, "--weights", tmp_path)
     assert found == f"{tmp_path}: no config.json; a weights folder has it beside the other"
 
 
