@@ -13,7 +13,7 @@ from tarvitpose.cli import console
 from tarvitpose.errors import WeightsError
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
-WEIGHTS_LICENCE = "Apache-2.0; what it was trained on: docs/model-card.md"
+WEIGHTS_LICENCE = "Apache-2.0, its training data partly for research only: docs/model-card.md"
 SIZES = {(384, 12): "S", (768, 12): "B", (1024, 24): "L", (1280, 32): "H"}  # width, depth
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Facts = list[tuple[str, str]]
