@@ -20,6 +20,7 @@ from tarvitpose.results import Float32, Frame, FramePoses
 from tarvitpose.tracking import IouTracker
 from tarvitpose.video import open_source, prefetched
 
+BOX_THRESHOLD = 0.4  # the score with which a detected person is first seen
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
 
 
@@ -60,7 +61,7 @@ class PoseEstimator:
         offsets: tuple[int, ...] | None = None,
         flip_test: bool = False,
         detector: str | Detector = "nanodet",
-        box_threshold: float = 0.4,
+        box_threshold: float = BOX_THRESHOLD,
         max_people: int | None = None,
         batch_size: int = 16,
     ) -> Self:

@@ -11,11 +11,9 @@ from pathlib import Path
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.errors import OutputError
-from tarvitpose.estimator import PoseEstimator
+from tarvitpose.estimator import BOX_THRESHOLD, PoseEstimator
 from tarvitpose.video import open_source
 from tarvitpose.writers import PoseWriter, open_writer, output_paths
-
-DETECTOR_THRESHOLD = 0.4
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Outcome:
 def load_estimator(config: PredictConfig) -> PoseEstimator:
     """Load the model and the detector that a run asks for. Raises UserError."""
     detector: str | Detector = config.detector
-    threshold = DETECTOR_THRESHOLD if config.box_threshold is None else config.box_threshold
+    threshold = BOX_THRESHOLD if config.box_threshold is None else config.box_threshold
     if config.boxes is not None:
         threshold = config.box_threshold or 0.0
         detector = BoxesFile(config.boxes, threshold=threshold)

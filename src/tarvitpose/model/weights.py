@@ -62,6 +62,16 @@ def _download(hub_id: str) -> Path:
 def load_checkpoint(source: str | Path) -> tuple[ModelConfig, dict[str, Tensor], str]:
     """Return the config, the tensors in float32, and their file. Raises WeightsError."""
     folder = find_folder(source)
+    config = _read_config(folder)
+    return config, read_tensors(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE)
+
+
+def load_config(source: str | Path) -> ModelConfig:
+    """Return the config alone, without reading the tensors beside it. Raises WeightsError."""
+    return _read_config(find_folder(source))
+
+
+def _read_config(folder: Path) -> ModelConfig:
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise WeightsError(f"{folder}: no {name}; a weights folder has it beside the other")
@@ -71,8 +81,7 @@ def load_checkpoint(source: str | Path) -> tuple[ModelConfig, dict[str, Tensor],
         raise WeightsError(f"{folder / CONFIG_FILE}: not readable JSON ({error})") from None
     if not isinstance(values, dict):
         raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found a list or value")
-    config = parse_config(ModelConfig, values, str(folder / CONFIG_FILE))
-    return config, read_tensors(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE)
+    return parse_config(ModelConfig, values, str(folder / CONFIG_FILE))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from tarvitpose.config import SIZES, Config, ModelConfig, parse_config, read_yam
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Kind
 from tarvitpose.errors import ConfigError
-from tarvitpose.model.weights import load_checkpoint
+from tarvitpose.model.weights import load_config
 
 
 class SourceConfig(Config):
@@ -87,7 +87,7 @@ class TrainConfig(Config):
             raise ValueError("cached_clips of a source needs run.frozen to name the encoder")
         if self.data.cached and not all(source.cached_clips for source in self.data.train):
             raise ValueError("cached_clips is needed for every source of data.train, or for none")
-        if self.run.warm_start and (self.init is None or load_checkpoint(self.init)[0].temporal):
+        if self.run.warm_start and (self.init is None or load_config(self.init).temporal):
             raise ValueError("run.warm_start needs an init without a temporal part")
         if self.init is None and "size" not in self.model:
             raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
@@ -105,5 +105,5 @@ def model_config(config: TrainConfig) -> ModelConfig:
     size = changes.pop("size", None)
     if size is not None and size not in SIZES:
         raise ConfigError(f"model.size: expected one of {', '.join(SIZES)}, got {size!r}")
-    base = SIZES[str(size)]() if config.init is None else load_checkpoint(config.init)[0]
+    base = SIZES[str(size)]() if config.init is None else load_config(config.init)
     return parse_config(ModelConfig, {**base.model_dump(), **changes}, "model")
