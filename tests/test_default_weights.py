@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from tarvitpose.data.coco import read_coco
 from tarvitpose.data.dataset import validation_clips
-from tarvitpose.evaluation import encoded_batches, score_clips
+from tarvitpose.evaluation.clips import encoded_batches, score_clips
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import default_folder
 from tarvitpose.video import open_source

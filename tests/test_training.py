@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tiny_models import H, W, h, tiny_config, tiny_model, w
 
 from tarvitpose.errors import ConfigError, DataError, WeightsError
-from tarvitpose.evaluation import normalise_clip
+from tarvitpose.evaluation.clips import normalise_clip
 from tarvitpose.losses import heatmap_loss
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15

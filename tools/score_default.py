@@ -14,7 +14,7 @@ import torch
 from tarvitpose.data.coco import read_coco
 from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import KINDS
-from tarvitpose.evaluation import ClipScores, encoded_batches, score_clips
+from tarvitpose.evaluation.clips import ClipScores, encoded_batches, score_clips
 from tarvitpose.model.tarvitpose import TARViTPose
 
 

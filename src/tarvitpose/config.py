@@ -14,6 +14,13 @@ from tarvitpose.geometry import Codec
 from tarvitpose.skeleton import JOINT_SETS, JointSet
 
 PATCH = 16
+Aggregation = Literal[
+    "joints",  # JTA and GRA: Table 4 (d), Table 5 (b)
+    "all_tokens",  # Table 4 (a): self-attention over the tokens of all frames
+    "current_to_auxiliary",  # Table 4 (b): cross-attention from the current frame's tokens
+    "auxiliary_first",  # Table 4 (c): self-attention over the auxiliary tokens, then (b)
+    "regression",  # Table 5 (a): coordinates straight from JTA's queries
+]
 LARGEST_OFFSET = 300
 
 
@@ -37,9 +44,10 @@ class ModelConfig(Config):
     decoder: Literal["classic", "simple"] = "classic"
     codec: Codec = "udp"
     offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
-    jta_layers: int = Field(default=6, gt=0)
+    aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
+    jta_layers: int = Field(default=6, gt=0)  # of JTA, or of the alternative
     temporal_heads: int = Field(default=4, gt=0)  # attention heads of JTA and GRA
-    mask_rule: Literal["paper", "released"] = "paper"
+    mask_rule: Literal["paper", "released", "none"] = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
     layout: Literal["paper", "released"] = "paper"

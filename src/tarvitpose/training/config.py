@@ -17,7 +17,7 @@ from tarvitpose.model.weights import load_config
 class SourceConfig(Config):
     """Labelled people: one annotation file, or a folder of per-video files."""
 
-    format: Literal["coco", "posetrack18"]
+    format: Literal["coco", "posetrack17", "posetrack18", "dcpose"]
     annotations: Path  # relative paths start at the working directory
     images: Path | None = None  # where file names in the annotations start; beside them if absent
     repeat: int = Field(default=1, ge=1)  # how often each record appears in one epoch

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import window_offsets
-from tarvitpose.evaluation import encode_clip
+from tarvitpose.evaluation.clips import encode_clip
 from tarvitpose.losses import heatmap_loss
 from tarvitpose.model.tarvitpose import TARViTPose
 

@@ -7,7 +7,7 @@ from typing import Any
 from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import Kind
 from tarvitpose.data.records import Record
-from tarvitpose.evaluation import ClipScores, Encoded, encoded_batches, score_clips
+from tarvitpose.evaluation.clips import ClipScores, Encoded, encoded_batches, score_clips
 from tarvitpose.training.step import TrainingStep
 
 
