@@ -231,7 +231,7 @@ def test_another_file_is_turned_down(tmp_path: Path, text: str, message: str) ->
 
 
 def test_a_missing_or_binary_file_is_turned_down(tmp_path: Path) -> None:
-    with pytest.raises(BoxesError, match=r"none\.json: no such file of boxes"):
+    with pytest.raises(BoxesError, match=r"none\.json: no such file"):
         BoxesFile(tmp_path / "none.json")
     with pytest.raises(BoxesError, match="not readable JSON"):
         BoxesFile(tmp_path)

@@ -243,7 +243,14 @@ WRONG = [
     (change_point17(x=[None]), f"{POINT}: x: a number is missing or not finite"),
     (change_point17(id=["nose"]), f"{POINT}: id: expected numbers, found ["),
     (video18() | {"annotations": {}}, "annotations: expected a list, found dict"),
-    (video18() | {"images": video18()["images"] * 2}, f"two frames are called {FRAME}"),
+    (
+        video18() | {"images": video18()["images"] * 2},
+        "images[1]: an image before it has the same id 7",
+    ),
+    (
+        video18() | {"images": [{**video18()["images"][0], "id": at} for at in (7, 8)]},
+        f"two frames are called {FRAME}",
+    ),
     (
         video18() | {"categories": [{"keypoints": [*JOINTS[:2], "left_eye", *JOINTS[3:14]]}]},
         "categories: keypoints: lacks head_top, right_ankle",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.errors import DataError
 from tarvitpose.results import Float32
-from tarvitpose.skeleton import JointSet
 
 Box = tuple[float, float, float, float]
 
@@ -45,78 +41,19 @@ def _read_only(values: ArrayLike) -> Float32:
     return array
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds one object. Raises DataError naming the file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such annotation file") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected an object with keys, found {type(content).__name__}")
-    return content
-
-
-def required(entry: dict[str, Any], key: str, where: str) -> Any:
-    """Return a field of an entry. Raises DataError that names the place and the field."""
-    try:
-        return entry[key]
-    except (KeyError, TypeError):
-        raise DataError(f"{where}: {key} is missing") from None
-
-
-def joint_names(content: dict[str, Any], path: Path) -> list[str]:
-    """Return the names of the file's joints, in the file's order. Raises DataError."""
-    categories = required(content, "categories", str(path))
-    if not categories:
-        raise DataError(f"{path}: categories is empty, so the joints have no names")
-    return list(required(categories[0], "keypoints", f"{path}: categories[0]"))
-
-
-def in_joint_order(
-    values: Sequence[float], names: Sequence[str], joints: JointSet, where: str
-) -> tuple[Float32, Float32]:
-    """Turn a flat list of x, y, v into keypoints (J, 2) and visible (J,), mapped by name.
-
-    A joint that the file does not know, or marks with v = 0, is 0, 0 and not visible.
-    Raises DataError when the list does not fit the names.
-    """
-    if len(values) != 3 * len(names):
-        raise DataError(f"{where}: keypoints has {len(values)} numbers, expected {3 * len(names)}")
-    try:
-        points = np.array(values, np.float32).reshape(-1, 3)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: keypoints must be numbers, found {values}") from None
-    keypoints = np.zeros((len(joints), 2), np.float32)
-    visible = np.zeros(len(joints), np.float32)
-    for target, name in enumerate(joints.joints):
-        if name in names:
-            x, y, v = points[names.index(name)]
-            if v > 0 and np.isfinite([x, y]).all():
-                keypoints[target], visible[target] = (x, y), 1
-    return keypoints, visible
-
-
-def box_of(entry: dict[str, Any], where: str) -> Box:
-    """Return the xyxy box of an entry's `bbox`, xywh. Raises DataError."""
-    values = required(entry, "bbox", where)
-    try:
-        x, y, width, height = map(float, values)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: bbox must be x, y, width, height, found {values}") from None
-    if not (width > 0 and height > 0):
-        raise DataError(f"{where}: bbox {values} has no area")
-    return x, y, x + width, y + height
-
-
 def read_image(path: Path, record: str) -> NDArray[np.uint8]:
     """Read an RGB image (height, width, 3). Raises DataError naming the file and the record."""
     try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
+        image = decode_image(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read for {record} ({error.strerror})") from None
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
         raise DataError(f"{path}: not an image that OpenCV can decode, needed for {record}")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    return image
+
+
+def decode_image(content: bytes) -> NDArray[np.uint8] | None:
+    """Return the RGB image (height, width, 3) of a file's content, None where it is no image."""
+    values = np.frombuffer(content, np.uint8)
+    image = cv2.imdecode(values, cv2.IMREAD_COLOR) if len(values) else None
+    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,8 @@ import numpy as np
 from tarvitpose.detection.protocol import PERSON_NAMES, Detections, ranked
 from tarvitpose.errors import BoxesError
 from tarvitpose.geometry import xywh_to_xyxy
+from tarvitpose.json_file import read_json
+from tarvitpose.posetrack_layout import frame_number
 from tarvitpose.results import Frame
 
 PERSON = 1  # the category of people in COCO and PoseTrack
@@ -104,7 +105,7 @@ class BoxesFile:
 
 def _read_entries(path: Path) -> Iterator[tuple[_Image, list[float], float]]:
     """Yield image, box xywh and score of every person in the file."""
-    content = _read_json(path)
+    content = read_json(path, BoxesError)
     if isinstance(content, list):
         yield from _read_list(path, content)
     elif isinstance(content, dict) and {"images", "annotations"} <= content.keys():
@@ -114,15 +115,6 @@ def _read_entries(path: Path) -> Iterator[tuple[_Image, list[float], float]]:
             f"{path}: expected a list of detections, or images and annotations, "
             f"found {_kind(content)}"
         )
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise BoxesError(f"{path}: no such file of boxes") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise BoxesError(f"{path}: not readable JSON ({str(error).splitlines()[0]})") from None
 
 
 def _read_list(path: Path, entries: list[Any]) -> Iterator[tuple[_Image, list[float], float]]:
@@ -188,7 +180,7 @@ def _image_of(where: str, fields: dict[str, Any]) -> _Image:
     key = name if name is not None else fields.get("image_id")
     if isinstance(key, str) and key:
         path = _posix(key)
-        return _Image(path.parent.name, path.stem, _number_in(path.stem))
+        return _Image(path.parent.name, path.stem, frame_number(path.stem))
     if isinstance(key, bool) or not isinstance(key, int) or name is not None:
         expected = 'an "image_name" in text or an "image_id" that is a whole number'
         raise BoxesError(f"{where} has no usable image ({key!r}); expected {expected}")
@@ -196,18 +188,6 @@ def _image_of(where: str, fields: dict[str, Any]) -> _Image:
         return _Image("", "", key)
     video, number = divmod(key, 10_000)
     return _Image(f"{video % 10**6:06d}_", f"{number:06d}", number)
-
-
-def _number_in(stem: str) -> int | None:
-    """Return the place in the video, from 0, that a file name tells.
-
-    >>> _number_in("frame_000012"), _number_in("00000012"), _number_in("portrait")
-    (12, 11, None)
-    """
-    digits = re.search(r"[0-9]{1,12}$", stem)
-    if digits is None:
-        return None
-    return int(digits[0]) - (1 if re.fullmatch(r"[0-9]{8}", stem) else 0)
 
 
 def _box(where: str, fields: dict[str, Any]) -> list[float]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tarvitpose.errors import DataError
 from tarvitpose.files import replace_when_done
-from tarvitpose.metrics.json_entry import Entry, read_entry
+from tarvitpose.json_file import Entry, read_entry
 from tarvitpose.metrics.posetrack_ap import (
     JOINTS,
     Float64,
@@ -25,16 +25,19 @@ from tarvitpose.metrics.posetrack_ap import (
     TrueFrame,
     present,
 )
+from tarvitpose.posetrack_layout import (
+    NO_SCORE,
+    POINT_IDS,
+    annolist_head,
+    annolist_points,
+    annolist_regions,
+    coco_people,
+    coco_regions,
+)
 from tarvitpose.skeleton import POSETRACK_17
 
-POINT_IDS = (  # of PoseTrack17, from 0
-    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
-    *("right_wrist", "right_elbow", "right_shoulder"),
-    *("left_shoulder", "left_elbow", "left_wrist"),
-    *("head_bottom", "nose", "head_top"),
-)
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
-NO_SCORE = -9999.0  # what poseval takes where a prediction has none
+ID_OF_JOINT = np.array([POINT_IDS.index(name) for name in JOINTS])
 NO_HEAD = np.full(4, np.nan)
 MOST_NAMED = 10  # file names in one error
 
@@ -161,26 +164,14 @@ class _PoseTrack17:
             yield str(frame["image"].only()["name"].value), frame, frame["annorect"].items()
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
-        keypoints, scores = np.full((len(JOINTS), 2), np.nan), np.full(len(JOINTS), NO_SCORE)
-        pose = person.get("annopoints")
-        points = pose.only().get("point") if pose and pose.value else None
-        if points and points.value:
-            ids = points.column("id")
-            known = np.flatnonzero((ids >= 0) & (ids < len(POINT_IDS)))[::-1]  # the first wins
-            at = JOINT_OF_ID[ids[known].astype(int)]
-            keypoints[at, 0] = points.column("x")[known]
-            keypoints[at, 1] = points.column("y")[known]
-            scores[at] = points.column("score", NO_SCORE)[known]
-        return keypoints, scores
+        points, scores = annolist_points(person)
+        return points[ID_OF_JOINT], scores[ID_OF_JOINT]
 
     def head_box(self, person: Entry) -> Float64:
-        corners = [person[key].only().value for key in ("x1", "y1", "x2", "y2")]
-        return Entry(f"{person.where}: x1, y1, x2, y2", corners).numbers(4)
+        return annolist_head(person)
 
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
-        regions = frame.get("ignore_regions")
-        points = [region["point"] for region in regions.items()] if regions else []
-        return tuple(np.stack([one.column("x"), one.column("y")], 1) for one in points)
+        return annolist_regions(frame)
 
 
 class _PoseTrack18:
@@ -197,15 +188,8 @@ class _PoseTrack18:
         self._count = len(names)
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
-        images = self._content["images"].items()
-        people: dict[Any, list[Entry]] = {image["id"].value: [] for image in images}
-        for person in self._content["annotations"].items():
-            image_id = person["image_id"].value
-            if image_id not in people:
-                raise DataError(f"{person.where}: image_id {image_id} is not among the images")
-            people[image_id].append(person)
-        for image in images:
-            yield str(image["file_name"].value), image, people[image["id"].value]
+        for image, people in coco_people(self._content):
+            yield str(image["file_name"].value), image, people
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
         points = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)[self._order]
@@ -221,12 +205,7 @@ class _PoseTrack18:
         return np.array([x, y, x + width, y + height])
 
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
-        if frame.get("ignore_regions_x") is None and frame.get("ignore_regions_y") is None:
-            return ()
-        xs, ys = frame["ignore_regions_x"].items(), frame["ignore_regions_y"].items()
-        if [len(x.value) for x in xs] != [len(y.value) for y in ys]:
-            raise DataError(f"{frame.where}: ignore_regions_x and _y have different lengths")
-        return tuple(np.stack([x.numbers(), y.numbers()], 1) for x, y in zip(xs, ys, strict=True))
+        return coco_regions(frame)
 
 
 def _opened(path: Path) -> _Source:

@@ -1,4 +1,4 @@
-"""A JSON file whose every part knows where it stands, so that errors name file, entry and field."""
+"""JSON files, and parts of them that know where they stand: errors name file, entry and field."""
 
 from __future__ import annotations
 
@@ -8,9 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tarvitpose.errors import DataError
-from tarvitpose.metrics.posetrack_ap import Float64
+from tarvitpose.errors import DataError, UserError
+
+Float64 = NDArray[np.float64]
+
+
+def read_json(path: Path, error: type[UserError] = DataError) -> Any:
+    """Return the content of a JSON file. Raises `error`, naming the file in one line."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except (OSError, ValueError, RecursionError) as cause:
+        raise error(f"{path}: not readable JSON ({str(cause).splitlines()[0]})") from None
+
+
+def read_entry(path: Path) -> Entry:
+    """Return the content of a JSON file as an entry. Raises DataError naming the file."""
+    return Entry(str(path), read_json(path))
 
 
 @dataclass(frozen=True)
@@ -19,6 +36,11 @@ class Entry:
 
     where: str
     value: Any
+
+    @property
+    def position(self) -> str:
+        """Where in its list the entry stands: "3" for annotations[3]."""
+        return self.where.rpartition("[")[2].rstrip("]")
 
     def __getitem__(self, key: str) -> Entry:
         """Return a field. Raises DataError where it is missing or null, as all below do."""
@@ -36,6 +58,11 @@ class Entry:
         value = self.value.get(key)
         return None if value is None else Entry(f"{self.where}{between}{key}", value)
 
+    def filled(self, key: str) -> Entry | None:
+        """Return a field, or None if there is none or it holds nothing."""
+        found = self.get(key)
+        return found if found and found.value else None
+
     def items(self) -> list[Entry]:
         """Return the entries of a list."""
         if not isinstance(self.value, list):
@@ -45,6 +72,13 @@ class Entry:
     def only(self) -> Entry:
         """Return the first entry of a list, which PoseTrack17 puts around single values."""
         return Entry(self.where, self.value[0]) if _is_wrapped(self.value) else self
+
+    def whole(self) -> int:
+        """Return a whole number, which PoseTrack17 may have put into a list."""
+        value = self.only().value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise DataError(f"{self.where}: expected a whole number, found {value!r}")
+        return value
 
     def numbers(self, count: int | None = None) -> Float64:
         """Return a list of `count` numbers, or of any length."""
@@ -70,16 +104,6 @@ class Entry:
             raise
         values = [value[0] if _is_wrapped(value) else value for value in found]
         return Entry(f"{self.where}: {key}", values).numbers()
-
-
-def read_entry(path: Path) -> Entry:
-    """Read a JSON file. Raises DataError naming the file."""
-    try:
-        return Entry(str(path), json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable JSON ({error})") from None
 
 
 def _is_wrapped(value: object) -> bool:

@@ -1,0 +1,114 @@
+"""Every layout of labelled people that can be read, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
+
+from tarvitpose.data.coco import coco_stills
+from tarvitpose.data.dcpose import dcpose_videos
+from tarvitpose.data.posetrack import annotation_files, posetrack18_videos
+from tarvitpose.data.posetrack17 import posetrack17_videos
+from tarvitpose.data.records import Record
+from tarvitpose.data.videos import Video, records_of
+from tarvitpose.errors import DataError
+from tarvitpose.json_file import Entry, read_entry
+from tarvitpose.skeleton import JointSet
+
+Format = Literal["coco", "posetrack17", "posetrack18", "dcpose"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+ANNOTATIONS = ("annotations", "posetrack_data")  # folder names; PoseTrack21 has the second
+OF_VIDEOS = ("nframes", "vid_id", "frame_id", "is_labeled")  # keys that no still has
+FOLDERS_UP = 3  # how far above the annotations the images may lie: annotations/val/clip.json
+
+
+def read_records(
+    format: Format, annotations: Path, joints: JointSet, images: Path | None = None
+) -> list[Record]:
+    """Return a record for each labelled person with a visible joint. Raises DataError.
+
+    `annotations` is a JSON file or a folder of them; `images` is the folder that the file names
+    in them start from, by default the nearest one above the annotations that has the first.
+    """
+    files = annotation_files(annotations)
+    root = images or image_root(files[0])
+    return [
+        record
+        for file in files
+        for video in read_videos(format, file, root)
+        for record in records_of(video, root, joints)
+    ]
+
+
+def dataset_files(dataset: Path, set_name: str | None = None) -> list[Path]:
+    """Return the annotation files of a data set: a JSON file, or a folder that holds some.
+
+    Of a folder with `annotations` in it these are the files of the set, or those of all sets.
+    Raises DataError if there are none.
+    """
+    if dataset.is_file():
+        return [dataset]
+    if not dataset.is_dir():
+        raise DataError(f"{dataset}: no such file or folder of annotations")
+    folders = [dataset / name for name in ANNOTATIONS if (dataset / name).is_dir()][:1]
+    if not folders:
+        return annotation_files(dataset)
+    if set_name is not None:
+        return annotation_files(_one_set(folders[0], set_name))
+    sets = sorted({path.parent for path in folders[0].glob("*/*.json")})
+    return [file for one in sets or folders for file in annotation_files(one)]
+
+
+def _one_set(folder: Path, set_name: str) -> Path:
+    found = [path for path in (folder / set_name, folder / f"{set_name}.json") if path.exists()]
+    if not found:
+        raise DataError(f"{folder}: has neither the folder {set_name} nor {set_name}.json")
+    return found[0]
+
+
+def read_videos(format: Format, file: Path, root: Path) -> Iterator[Video]:
+    """Yield the videos of one annotation file, in its order. Raises DataError."""
+    if format == "posetrack17":
+        return posetrack17_videos(file, root)
+    if format == "posetrack18":
+        return posetrack18_videos(file)
+    return dcpose_videos(file) if format == "dcpose" else coco_stills(file)
+
+
+def image_root(file: Path) -> Path:
+    """Return the folder that the file names of an annotation file start from.
+
+    It is the nearest folder above the file that holds the beginning of the first name, or the
+    file's own if none does. Raises DataError if the file cannot be read.
+    """
+    names = image_names(read_entry(file))
+    folders = list(file.absolute().parents)[:FOLDERS_UP]
+    start = PurePosixPath(names[0]).parts[0] if names else ""
+    return next((folder for folder in folders if (folder / start).exists()), file.parent)
+
+
+def guess_format(file: Path) -> Format:
+    """Return the layout of an annotation file, by its keys. Raises DataError."""
+    content = read_entry(file)
+    if not isinstance(content.value, dict):
+        raise DataError(f"{file}: expected annotations, found a list; is this a file of boxes?")
+    if content.get("annolist"):
+        return "posetrack17"
+    if not (content.get("images") and content.get("annotations")):
+        raise DataError(
+            f"{file}: has neither annolist (PoseTrack17) nor images and annotations (the others)"
+        )
+    images = content["images"].items()
+    if not any(image.get(key) for image in images for key in OF_VIDEOS):
+        return "coco"
+    folders = {PurePosixPath(name).parent for name in image_names(content)}
+    return "dcpose" if len(folders) > 1 else "posetrack18"
+
+
+def image_names(content: Entry) -> list[str]:
+    """Return the file names of all images of an annotation file."""
+    if content.get("annolist"):
+        images = [frame["image"].only() for frame in content["annolist"].items()]
+        return [str(image["name"].value) for image in images]
+    return [str(image["file_name"].value) for image in content["images"].items()]

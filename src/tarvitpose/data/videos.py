@@ -1,0 +1,140 @@
+"""What every layout is read into first.   Axes: K joints of the file, J of the model.
+
+Records for training, the check and the preparation all start from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from tarvitpose.data.records import Box, Record
+from tarvitpose.json_file import Float64
+from tarvitpose.posetrack_layout import frame_number
+from tarvitpose.results import Float32
+from tarvitpose.skeleton import JointSet
+
+BOX_MARGIN = 0.15  # of the joints' extent, on each side, where a person has no box
+SMALLEST_SIDE = 32.0  # pixels, of a box that is made from joints
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person in one frame, as the file has it."""
+
+    where: str  # the place in the file
+    label: str  # what tells the person apart in its frame: the track id, else the annotation id
+    points: Float64  # (K, 3): x and y in pixels of the frame, and v, 0 where not labelled
+    box: Box | None = None  # xyxy; may have no area, or be wrong
+    head: Box | None = None  # xyxy
+    track: int | None = None
+    number: int | str | None = None  # the annotation's id
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
+    """One frame, labelled or not."""
+
+    name: str  # the image's file name, from the image root
+    number: int = 0  # place in time: frames whose numbers follow each other are neighbours
+    labelled: bool = False
+    people: tuple[Person, ...] = ()
+    ignored: tuple[Float64, ...] = ()  # polygons, (corners, 2) each
+    size: tuple[int, int] | None = None  # (height, width), where the file tells
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """The frames of one video in the order of time; a still is a video of one frame."""
+
+    name: str
+    source: Path  # the annotation file
+    joints: tuple[str, ...]  # the names of the K joints
+    frames: tuple[VideoFrame, ...]
+    frame_count: int | None = None  # how many frames the file says there are
+
+
+def in_time(frames: Iterable[VideoFrame]) -> tuple[VideoFrame, ...]:
+    """Return frames sorted and numbered by the number in their file names.
+
+    Where a name has none, or two have the same, all are numbered in the order of their names.
+    """
+    frames = sorted(frames, key=lambda frame: frame.name)
+    found = [frame_number(PurePosixPath(frame.name).stem) for frame in frames]
+    numbers = [number for number in found if number is not None]
+    if len(set(numbers)) < len(frames):
+        numbers = list(range(len(frames)))
+    numbered = [
+        replace(frame, number=number) for frame, number in zip(frames, numbers, strict=True)
+    ]
+    return tuple(sorted(numbered, key=lambda frame: frame.number))
+
+
+def runs(frames: Sequence[VideoFrame]) -> list[tuple[VideoFrame, ...]]:
+    """Return the frames split where a number is missing, so that all in a run are neighbours."""
+    numbers = [frame.number for frame in frames]
+    cuts = [at for at in range(1, len(frames)) if numbers[at] != numbers[at - 1] + 1]
+    ends = [*cuts, len(frames)]
+    return [tuple(frames[a:b]) for a, b in zip([0, *cuts], ends, strict=True)]
+
+
+def records_of(video: Video, root: Path, joints: JointSet) -> list[Record]:
+    """Return a record for each person with a visible joint in each labelled frame.
+
+    A record's frames are those around it without a gap; a window that reaches farther repeats
+    the last of them, as it does at the end of a video.
+    """
+    records = []
+    for run in runs(video.frames):
+        files = tuple(root / frame.name for frame in run)
+        for at, frame in enumerate(run):
+            for person in frame.people if frame.labelled else ():
+                keypoints, visible = by_name(person.points, video.joints, joints)
+                if visible.any():
+                    name = f"{video.name}/{files[at].stem}#{person.label}"
+                    box = crop_box(person.box, keypoints[visible > 0])
+                    records.append(Record(name, files, at, box, keypoints, visible))
+    return records
+
+
+def by_name(points: Float64, names: tuple[str, ...], joints: JointSet) -> tuple[Float32, Float32]:
+    """Turn points (K, 3) of x, y, v into keypoints (J, 2) and visible (J,), mapped by name.
+
+    A joint that the file does not know, or marks with v = 0, is 0, 0 and not visible.
+    """
+    nowhere = np.zeros((1, 3))
+    found = np.concatenate([points, nowhere])[_order(names, joints)].astype(np.float32)
+    visible = (found[:, 2] > 0).astype(np.float32)
+    return found[:, :2] * visible[:, None], visible
+
+
+@cache
+def _order(names: tuple[str, ...], joints: JointSet) -> list[int]:
+    """Where each joint of the model stands among the names, -1 if nowhere."""
+    return [names.index(name) if name in names else -1 for name in joints.joints]
+
+
+def crop_box(box: Box | None, points: Float32) -> Box:
+    """Return the labelled box if it has an area, else one around the visible joints (K, 2)."""
+    return box_around(points) if box is None or not has_area(box) else box
+
+
+def has_area(box: Box) -> bool:
+    """Tell whether a box xyxy is wider and higher than nothing.
+
+    >>> has_area((0, 0, 5, 1)), has_area((0, 0, 5, 0))
+    (True, False)
+    """
+    return box[2] > box[0] and box[3] > box[1]
+
+
+def box_around(points: Float32) -> Box:
+    """Return the xyxy box of points (K, 2), larger by 15% on each side and never tiny."""
+    low, high = points.min(0), points.max(0)
+    half = ((high - low) * (0.5 + BOX_MARGIN)).clip(min=SMALLEST_SIDE / 2)
+    (x, y), (across, down) = (low + high) / 2, half
+    return float(x - across), float(y - down), float(x + across), float(y + down)

@@ -1,0 +1,100 @@
+"""What training and evaluation both know of PoseTrack's JSON.   Axes: K = 15 joints, P points."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tarvitpose.errors import DataError
+from tarvitpose.json_file import Entry, Float64
+
+POINT_IDS = (  # the joints of PoseTrack17, by point id from 0
+    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+    *("right_wrist", "right_elbow", "right_shoulder"),
+    *("left_shoulder", "left_elbow", "left_wrist"),
+    *("head_bottom", "nose", "head_top"),
+)
+NO_SCORE = -9999.0  # what poseval takes where a prediction has none
+
+
+def frame_number(stem: str) -> int | None:
+    """Return the place in the video, from 0, that a file name without its ending tells.
+
+    Names of eight digits (PoseTrack17) start at 1, all others at 0.
+
+    >>> frame_number("frame_000012"), frame_number("00000012"), frame_number("portrait")
+    (12, 11, None)
+    """
+    digits = re.search(r"[0-9]{1,12}$", stem)
+    if digits is None:
+        return None
+    return int(digits[0]) - is_counted_from_1(stem)
+
+
+def is_counted_from_1(stem: str) -> bool:
+    """Tell whether a file name without its ending is one of PoseTrack17's.
+
+    >>> is_counted_from_1("00000012"), is_counted_from_1("000012")
+    (True, False)
+    """
+    return re.fullmatch(r"[0-9]{8}", stem) is not None
+
+
+def annolist_points(person: Entry) -> tuple[Float64, Float64]:
+    """Return PoseTrack17's points by id, (K, 2), NaN where there is none, and scores, (K,)."""
+    places, scores = np.full((len(POINT_IDS), 2), np.nan), np.full(len(POINT_IDS), NO_SCORE)
+    pose = person.filled("annopoints")
+    points = pose.only().filled("point") if pose else None
+    if points:
+        ids = points.column("id")
+        known = np.flatnonzero((ids >= 0) & (ids < len(POINT_IDS)))[::-1]  # the first wins
+        at = ids[known].astype(int)
+        places[at] = np.stack([points.column("x"), points.column("y")], 1)[known]
+        scores[at] = points.column("score", NO_SCORE)[known]
+    return places, scores
+
+
+def annolist_head(person: Entry) -> Float64:
+    """Return PoseTrack17's box of a head, (4,) xyxy."""
+    corners = [person[key].only().value for key in ("x1", "y1", "x2", "y2")]
+    return Entry(f"{person.where}: x1, y1, x2, y2", corners).numbers(4)
+
+
+def annolist_regions(frame: Entry) -> tuple[Float64, ...]:
+    """Return the polygons of a PoseTrack17 frame's ignore regions, (corners, 2) each."""
+    regions = frame.get("ignore_regions")
+    points = [region["point"] for region in regions.items()] if regions else []
+    return tuple(np.stack([one.column("x"), one.column("y")], 1) for one in points)
+
+
+def coco_regions(image: Entry) -> tuple[Float64, ...]:
+    """Return the polygons of a PoseTrack18 image's ignore regions, (corners, 2) each."""
+    if image.get("ignore_regions_x") is None and image.get("ignore_regions_y") is None:
+        return ()
+    xs, ys = image["ignore_regions_x"].items(), image["ignore_regions_y"].items()
+    if [len(x.value) for x in xs] != [len(y.value) for y in ys]:
+        raise DataError(f"{image.where}: ignore_regions_x and _y have different lengths")
+    return tuple(np.stack([x.numbers(), y.numbers()], 1) for x, y in zip(xs, ys, strict=True))
+
+
+def coco_people(content: Entry) -> list[tuple[Entry, list[Entry]]]:
+    """Return each image of COCO's layout with the annotations that refer to it."""
+    people: dict[int | str, tuple[Entry, list[Entry]]] = {}
+    for image in content["images"].items():
+        own = _id(image.get("image_id") or image["id"])  # PoseTrack21 has it under both names
+        if own in people:
+            raise DataError(f"{image.where}: an image before it has the same id {own}")
+        people[own] = (image, [])
+    for person in content["annotations"].items():
+        of = _id(person["image_id"])
+        if of not in people:
+            raise DataError(f"{person.where}: image_id {of} is not among the images")
+        people[of][1].append(person)
+    return list(people.values())
+
+
+def _id(entry: Entry) -> int | str:
+    if isinstance(entry.value, bool) or not isinstance(entry.value, int | str):
+        raise DataError(f"{entry.where}: expected a whole number, found {entry.value!r}")
+    return entry.value

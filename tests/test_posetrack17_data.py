@@ -1,0 +1,88 @@
+"""PoseTrack2017's per-video files: points by id, frames from 1, frames that are only on disk."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from label_files import frame17, person17, save, save_images
+
+from tarvitpose.data.posetrack17 import posetrack17_videos
+from tarvitpose.data.records import Record
+from tarvitpose.data.sources import read_records
+from tarvitpose.errors import DataError
+from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
+
+
+def read(root: Path, *frames: dict[str, Any], joints: Any = POSETRACK_15) -> list[Record]:
+    path = save(root / "annotations" / "val" / "clip.json", {"annolist": list(frames)})
+    return read_records("posetrack17", path, joints, root)
+
+
+def test_points_are_mapped_by_id_and_the_box_is_made_from_them(tmp_path: Path) -> None:
+    points = {"left_knee": (200.0, 250.0), "right_ankle": (100.0, 50.0)}
+    for joints in (POSETRACK_15, POSETRACK_17):
+        (one,) = read(tmp_path, frame17(1, person17(7, points)), joints=joints)
+        assert one.keypoints[joints.joints.index("left_knee")].tolist() == [200, 250]
+        assert one.keypoints[joints.joints.index("right_ankle")].tolist() == [100, 50]
+        assert one.visible.sum() == 2
+        assert one.box == pytest.approx((85, 20, 215, 280))
+        assert one.name == "clip/00000001#7"
+        with pytest.raises(ValueError, match="read-only"):
+            one.visible[0] = 0
+
+
+def test_frames_that_are_only_on_disk_are_neighbours(tmp_path: Path) -> None:
+    names = [f"images/val/clip/{number:08d}.jpg" for number in range(1, 7)]
+    save_images(tmp_path, [*names, "images/val/clip/cover.jpg", "images/val/clip/00000003.png"])
+    (one,) = read(tmp_path, frame17(4, person17()), frame17(3), frame17(5))
+    assert one.frames == tuple(tmp_path / name for name in names)
+    assert one.current == 3
+
+
+def test_without_images_the_listed_frames_are_the_video(tmp_path: Path) -> None:
+    (one,) = read(tmp_path, frame17(4), frame17(5, person17()), frame17(6))
+    assert [frame.stem for frame in one.frames] == ["00000004", "00000005", "00000006"]
+    assert one.current == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"is_labeled": [0]},
+        {"annorect": []},
+        {"annorect": None},
+        {"annorect": [person17(annopoints=[])]},
+        {"annorect": [person17(annopoints=[{"point": []}])]},
+    ],
+)
+def test_frames_and_people_without_labels_give_no_record(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    assert read(tmp_path, frame17(1, person17(), **changes)) == []
+
+
+def test_where_no_frame_is_marked_those_with_people_are_labelled(tmp_path: Path) -> None:
+    frames = [frame17(1, is_labeled=None), frame17(2, person17(), is_labeled=None)]
+    assert [one.current for one in read(tmp_path, *frames)] == [1]
+
+
+def test_head_boxes_and_ignore_regions_are_read(tmp_path: Path) -> None:
+    region = {"point": [{"x": [1], "y": [2]}, {"x": [5], "y": [2]}, {"x": [5], "y": [9]}]}
+    swapped = person17(x1=[14], x2=[8])  # a few corners are given the other way round
+    content = {"annolist": [frame17(1, swapped, person17(), ignore_regions=[region])]}
+    (video,) = posetrack17_videos(save(tmp_path / "clip.json", content), tmp_path)
+    (frame,) = video.frames
+    assert [one.tolist() for one in frame.ignored] == [[[1, 2], [5, 2], [5, 9]]]
+    assert [one.head for one in frame.people] == [(8, 18, 14, 26)] * 2
+
+
+def test_people_without_track_ids_are_told_apart(tmp_path: Path) -> None:
+    records = read(tmp_path, frame17(1, person17(None), person17(None)))
+    assert [one.name for one in records] == ["clip/00000001#0", "clip/00000001#1"]
+
+
+def test_what_is_wrong_names_file_entry_and_field(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"clip\.json: annolist\[0\]: image is missing"):
+        read(tmp_path, frame17(1, image=None))
+    with pytest.raises(DataError, match=r"annorect\[1\]: y2 is missing"):
+        read(tmp_path, frame17(1, person17(), person17(y2=None)))
