@@ -1,0 +1,234 @@
+"""`tarvitpose data`: check a data set before training, prepare a smaller copy, or make one up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tarvitpose.cli import console, data_generate
+
+if TYPE_CHECKING:
+    from tarvitpose.data.check import Report
+    from tarvitpose.data.sources import Format
+
+EXAMPLES = 3  # places of each kind of fault on the screen
+MOST_EXAMPLES = 100  # in the file
+SOMETHING_WRONG = 1
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+class Layout(StrEnum):
+    """How annotations are written; each has a reader in data/sources.py."""
+
+    COCO = "coco"
+    POSETRACK17 = "posetrack17"
+    POSETRACK18 = "posetrack18"  # and 21
+    DCPOSE = "dcpose"
+
+
+Dataset = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATASET",
+        help="Annotation file, folder of them, or the folder above annotations/.",
+    ),
+]
+FormatOption = Annotated[
+    Layout | None, typer.Option("--format", help="Layout of the annotations; guessed if absent.")
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", metavar="DIR", help="Folder that file names start from; found if absent."
+    ),
+]
+
+
+@app.callback()
+def group() -> None:
+    """Check a data set before training, prepare a smaller copy of it, or generate one."""
+
+
+@app.command("check")
+def run_check(
+    dataset: Dataset,
+    *,
+    layout: FormatOption = None,
+    images: Images = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only look for the images, and decode none.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
+    ] = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option("--preview", metavar="FILE", help="Draw what augmentation does, as PNG."),
+    ] = None,
+) -> None:
+    """Find what breaks trainings; the exit code is 1 if there is something."""
+    from tarvitpose.data.check import check_data
+    from tarvitpose.data.sources import dataset_files
+
+    files = dataset_files(dataset)
+    chosen = format_of(files, layout)
+    with progress_bar("images") as progress:
+        report = check_data(files, chosen, images, quick=quick, progress=progress)
+    if json_file is not None:
+        write_json(json_file, dataset, chosen, report)
+    say_report(dataset, chosen, report)
+    if preview is not None:
+        draw_preview(files, chosen, images, preview)
+    if report.faults:
+        raise typer.Exit(SOMETHING_WRONG)
+
+
+@app.command("prepare")
+def run_prepare(
+    dataset: Dataset,
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="Folder for annotations/ and images/.")
+    ],
+    *,
+    layout: FormatOption = None,
+    images: Images = None,
+    set_name: Annotated[
+        str, typer.Option("--set", metavar="NAME", help="Such as train or val.")
+    ] = "train",
+    span: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Frames kept on each side of a labelled one.")
+    ] = 2,
+    max_side: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="PIXELS", help="Scale larger images down to this; 0 links all as is."
+        ),
+    ] = 0,
+) -> None:
+    """Write the layout that training reads (PoseTrack18), with the frames that windows reach.
+
+    The same command goes on where it was stopped.
+    """
+    from tarvitpose.data.prepare import Plan, prepare
+    from tarvitpose.data.sources import dataset_files, image_root, read_videos
+    from tarvitpose.errors import DataError
+
+    files = dataset_files(dataset, set_name)
+    chosen = format_of(files, layout)
+    if chosen == "coco":
+        raise DataError(f"{dataset}: stills need no preparing; train on them with format: coco")
+    root = images or image_root(files[0])
+    videos = [(root, video) for file in files for video in read_videos(chosen, file, root)]
+    with progress_bar("videos") as progress:
+        done = prepare(videos, Plan(output, set_name, span, max_side), progress)
+    if done.missing:
+        lost = console.counted(done.missing, "unlabelled frame")
+        console.warn(f"{lost} not on disk, left out: windows there repeat the nearest frame")
+    written = f"{console.counted(done.written, 'video')}, {console.counted(done.frames, 'frame')}"
+    before = f"; {done.done_before} there before" if done.done_before else ""
+    console.say(f"written: {written}{before}")
+    console.say(f"train with format: posetrack18, annotations: {output / 'annotations' / set_name}")
+
+
+app.command("generate")(data_generate.run)
+
+
+def format_of(files: list[Path], layout: Layout | None) -> Format:
+    """Return the layout asked for, or that of the first file that can be read.
+
+    Raises DataError if none can be.
+    """
+    from tarvitpose.data.sources import guess_format
+    from tarvitpose.errors import DataError
+
+    if layout is not None:
+        return layout.value
+    errors = []
+    for file in files:
+        try:
+            return guess_format(file)
+        except DataError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def draw_preview(files: list[Path], layout: Format, images: Path | None, path: Path) -> None:
+    """Draw what augmentation does to the people of a data set."""
+    from tarvitpose.data.sources import read_records
+    from tarvitpose.data_preview import write_preview
+    from tarvitpose.skeleton import POSETRACK_15
+
+    records = [one for file in files for one in read_records(layout, file, POSETRACK_15, images)]
+    write_preview(records, path)
+    console.say(f"preview: {path}")
+
+
+def say_report(dataset: Path, layout: Format, report: Report) -> None:
+    """Print what was looked at, and a table of what is wrong with it."""
+    counts = [
+        console.counted(report.videos, "still" if layout == "coco" else "video"),
+        console.counted(report.frames, "frame"),
+        f"{report.labelled} labelled",
+        console.counted(report.people, "person with joints", "people with joints"),
+    ]
+    console.say(f"{dataset} ({layout}): {', '.join(counts)}", style="bold")
+    for line in table(report):
+        console.say(line)
+    if not report.faults:
+        console.say("nothing wrong was found")
+
+
+def table(report: Report) -> list[str]:
+    """Return a line for each kind of fault with its count, and lines with the first places."""
+    from tarvitpose.data.check import KINDS
+
+    lines = []
+    for kind, places in report.by_kind().items():
+        lines.append(f"{len(places):>8}  {kind}: {KINDS[kind]}")
+        lines += [f"{'':>10}{place}" for place in places[:EXAMPLES]]
+        more = len(places) - EXAMPLES
+        lines += [f"{'':>10}and {more} more"] if more > 0 else []
+    return lines
+
+
+def write_json(path: Path, dataset: Path, layout: Format, report: Report) -> None:
+    """Write counts and the first places of each kind of fault. Raises OutputError."""
+    from tarvitpose.files import replace_when_done
+
+    content = {
+        "dataset": str(dataset),
+        "format": layout,
+        "videos": report.videos,
+        "frames": report.frames,
+        "labelled_frames": report.labelled,
+        "people": report.people,
+        "faults": {
+            kind: {"count": len(places), "places": places[:MOST_EXAMPLES]}
+            for kind, places in report.by_kind().items()
+        },
+    }
+    with replace_when_done(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what to call with how many are done, of how many; draws if stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(bar_width=30), MofNCompleteColumn(), unit, TimeRemainingColumn(), "left")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,198 @@
+"""Find what breaks trainings: images that are missing or broken, labels that contradict them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from tarvitpose.data.records import Box, decode_image
+from tarvitpose.data.sources import Format, image_root, read_videos
+from tarvitpose.data.videos import Person, Video, VideoFrame, has_area
+from tarvitpose.errors import DataError
+
+KINDS = {  # in the order of the table: what it is called, and what it means
+    "annotations": "a file that cannot be read",
+    "missing image": "a labelled frame that is not on disk",
+    "missing neighbour": "an unlabelled frame that is listed and not on disk",
+    "broken image": "empty, cut off or not an image",
+    "frame count": "nframes is not the number of images on disk",
+    "gap beside a label": "a frame next to a labelled one is not listed, farther ones are",
+    "box outside": "no pixel of the image is in the person's box",
+    "box without area": "a width or height of 0",
+    "joint far from box": "outside by more than half the box's width or height",
+    "duplicate id": "two annotations of a file have it",
+    "duplicate track id": "two people of a frame have it",
+}
+FAR = 0.5  # of the box's width and height, beyond each side
+HEADER = 12  # bytes that tell an image's format
+TAIL = 4096  # bytes in which the end of an image is looked for; some cameras append a little
+ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}  # beginning and end of JPEG and PNG
+HEADERS = (*ENDS, b"BM", b"RIFF", b"II*\0", b"MM\0*", b"GIF8")
+
+Progress = Callable[[int, int], None]  # receives how many frames are done, of how many
+Fault = tuple[str, str]  # kind and place
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at, and what is wrong with it."""
+
+    videos: int
+    frames: int
+    labelled: int
+    people: int  # with a joint, in labelled frames
+    faults: tuple[Fault, ...]
+
+    def by_kind(self) -> dict[str, list[str]]:
+        """Return the places of each kind of fault that occurs, in the order of `KINDS`."""
+        places = {kind: [place for one, place in self.faults if one == kind] for kind in KINDS}
+        return {kind: found for kind, found in places.items() if found}
+
+
+def check_data(
+    files: Sequence[Path],
+    format: Format,
+    images: Path | None,
+    *,
+    quick: bool,
+    progress: Progress,
+) -> Report:
+    """Look at all annotation files and all images that they name.
+
+    `images` is the folder that file names start from, found by each file itself where absent.
+    With `quick` an image is only looked for, and its first bytes read; else it is decoded.
+    """
+    faults: list[Fault] = []
+    jobs: list[tuple[Path, Video, VideoFrame]] = []
+    videos = 0
+    for file in files:
+        try:
+            root = images or image_root(file)
+            found = list(read_videos(format, file, root))
+        except DataError as error:
+            faults.append(("annotations", str(error)))
+            continue
+        videos += len(found)
+        faults += _repeated_ids(file, found)
+        for video in found:
+            faults += _about_frames(video, root)
+            jobs += [(root, video, frame) for frame in video.frames]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        each = map if quick else pool.map  # threads only help where images are decoded
+        for done, new in enumerate(each(partial(_about_image, quick=quick), jobs), 1):
+            faults += new
+            progress(done, len(jobs))
+    labelled = [frame for _, _, frame in jobs if frame.labelled]
+    people = sum(len(_with_joints(frame)) for frame in labelled)
+    return Report(videos, len(jobs), len(labelled), people, tuple(faults))
+
+
+def _repeated_ids(file: Path, videos: list[Video]) -> list[Fault]:
+    frames = [(video, frame) for video in videos for frame in video.frames]
+    ids = Counter(
+        one.number for _, frame in frames for one in frame.people if one.number is not None
+    )
+    faults = [("duplicate id", f"{file.name}: {one}") for one, count in ids.items() if count > 1]
+    for video, frame in frames:
+        tracks = Counter(one.track for one in frame.people if one.track is not None)
+        faults += [
+            ("duplicate track id", _place(video, frame, str(track)))
+            for track, count in tracks.items()
+            if count > 1
+        ]
+    return faults
+
+
+def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
+    """What is wrong with the frames of a video taken together."""
+    folder = (root / video.frames[0].name).parent if video.frames else root
+    if video.frame_count is not None and folder.is_dir():
+        suffix = PurePosixPath(video.frames[0].name).suffix
+        there = sum(path.suffix == suffix for path in folder.iterdir())
+        if there != video.frame_count:
+            yield (
+                "frame count",
+                f"{video.name}: nframes is {video.frame_count}, on disk {there},"
+                f" listed {len(video.frames)}",
+            )
+    numbers = [frame.number for frame in video.frames]
+    known = set(numbers)
+    for frame in video.frames:
+        beside = {frame.number - 1, frame.number + 1} & set(range(numbers[0], numbers[-1] + 1))
+        if frame.labelled and _with_joints(frame) and not beside <= known:
+            yield "gap beside a label", _place(video, frame)
+
+
+def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fault]:
+    """What is wrong with one image, and with its people's boxes and joints in it."""
+    root, video, frame = job
+    path = root / frame.name
+    if not path.is_file():
+        return [("missing image" if frame.labelled else "missing neighbour", frame.name)]
+    try:
+        size = _header_size(path, frame) if quick else _decoded_size(path)
+    except ValueError as error:
+        return [("broken image", f"{frame.name}: {error}")]
+    people = _with_joints(frame) if frame.labelled else []
+    return [
+        (kind, _place(video, frame, person.label))
+        for person in people
+        for kind in _about_box(person, size)
+    ]
+
+
+def _header_size(path: Path, frame: VideoFrame) -> tuple[int, int] | None:
+    """The (height, width) that the annotations tell, of a file that begins as an image does."""
+    with path.open("rb") as file:
+        start = file.read(HEADER)
+    if not start.startswith(HEADERS):
+        raise ValueError("empty" if not start else "begins like no image")
+    return frame.size
+
+
+def _decoded_size(path: Path) -> tuple[int, int]:
+    """The (height, width) of an image. Raises ValueError if it cannot be decoded to its end."""
+    content = path.read_bytes()
+    image = decode_image(content)
+    if image is None:
+        raise ValueError("cannot be decoded" if content else "empty")
+    for start, end in ENDS.items():  # decoders fill in what is cut off
+        if content.startswith(start) and end not in content[-TAIL:]:
+            raise ValueError("cut off")
+    return image.shape[0], image.shape[1]
+
+
+def _about_box(person: Person, size: tuple[int, int] | None) -> Iterator[str]:
+    if person.box is None:
+        return
+    if not has_area(person.box):
+        yield "box without area"
+        return
+    left, top, right, bottom = person.box
+    if size is not None and (right <= 0 or bottom <= 0 or left >= size[1] or top >= size[0]):
+        yield "box outside"
+    if _is_far(person, person.box):
+        yield "joint far from box"
+
+
+def _is_far(person: Person, box: Box) -> bool:
+    corners = np.array(box).reshape(2, 2)
+    margin = FAR * (corners[1] - corners[0])
+    seen = person.points[person.points[:, 2] > 0, :2]
+    return bool(((seen < corners[0] - margin) | (seen > corners[1] + margin)).any())
+
+
+def _with_joints(frame: VideoFrame) -> list[Person]:
+    return [person for person in frame.people if (person.points[:, 2] > 0).any()]
+
+
+def _place(video: Video, frame: VideoFrame, label: str | None = None) -> str:
+    place = f"{video.name}/{PurePosixPath(frame.name).stem}"
+    return place if label is None else f"{place}#{label}"

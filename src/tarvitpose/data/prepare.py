@@ -1,0 +1,206 @@
+"""Write the layout that training reads: PoseTrack18's, with the frames that windows can reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.data.records import Box, read_image
+from tarvitpose.data.videos import Person, Video, VideoFrame
+from tarvitpose.errors import DataError, OutputError
+from tarvitpose.files import replace_when_done
+from tarvitpose.json_file import Float64, read_entry
+
+JPEG_QUALITY = 95
+LEFTOVERS = ".*.tmp.*"  # what a killed run leaves of the file it was writing
+MOVED = "{}: made with {} and not {}; choose another folder, or remove this one"
+
+Progress = Callable[[int, int], None]  # receives how many videos are done, of how many
+Scale = tuple[float, float]  # across and down; 1, 1 for an image as it is
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a data set goes, and how much of it."""
+
+    output: Path
+    set_name: str  # "train": the folder below annotations/ and images/
+    span: int = 2  # frames kept on each side of a labelled one
+    max_side: int = 0  # pixels of the longer side of an image; 0: as it is
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """What decides which frames are written, and how; stands in every file."""
+        return {"span": self.span, "max_side": self.max_side}
+
+    def annotations(self, video: Video) -> Path:
+        """Return the file that a video's annotations go to."""
+        return self.output / "annotations" / self.set_name / f"{video.name}.json"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `prepare` did."""
+
+    written: int  # videos
+    done_before: int  # videos
+    frames: int  # of the videos written
+    missing: int  # unlabelled frames that are not on disk, and were left out
+
+
+def prepare(
+    videos: Iterable[tuple[Path, Video]], plan: Plan, progress: Progress = lambda _, __: None
+) -> Summary:
+    """Write every video that is not there yet; `videos` come with the root of their images.
+
+    A video's annotations are written last, so that a run that was killed goes on where it
+    stopped. Raises DataError for a labelled frame without image, and OutputError.
+    """
+    jobs, names = list(videos), set()
+    written = frames = missing = 0
+    for done, (root, video) in enumerate(jobs):
+        if video.name in names:
+            raise DataError(f"{video.source}: a second video is called {video.name}")
+        names.add(video.name)
+        if root.resolve() == plan.output.resolve():
+            raise OutputError(f"{plan.output}: is the data set itself; choose another folder")
+        progress(done, len(jobs))
+        if not _is_done(video, plan):
+            kept, lost = _write_video(video, root, plan)
+            written, frames, missing = written + 1, frames + kept, missing + lost
+    progress(len(jobs), len(jobs))
+    return Summary(written, len(jobs) - written, frames, missing)
+
+
+def near_labels(frames: Iterable[VideoFrame], span: int) -> list[VideoFrame]:
+    """Return the frames that are at most `span` away from a labelled one."""
+    frames = list(frames)
+    labelled = [frame.number for frame in frames if frame.labelled]
+    wanted = {number + step for number in labelled for step in range(-span, span + 1)}
+    return [frame for frame in frames if frame.number in wanted]
+
+
+def _is_done(video: Video, plan: Plan) -> bool:
+    path = plan.annotations(video)
+    if not path.exists():
+        return False
+    made = read_entry(path).get("prepared")
+    if made is None or made.value != plan.kept:
+        found = "something else" if made is None else made.value
+        raise OutputError(MOVED.format(path, found, plan.kept))
+    return True
+
+
+def _write_video(video: Video, root: Path, plan: Plan) -> tuple[int, int]:
+    """Write images, then annotations; returns how many frames, and how many are not there."""
+    folder = PurePosixPath("images", plan.set_name, video.name)
+    for place in (plan.output / folder, plan.annotations(video).parent):
+        for leftover in place.glob(LEFTOVERS):
+            leftover.unlink()
+    wanted = near_labels(video.frames, plan.span)
+    frames = [one for one in wanted if one.labelled or (root / one.name).is_file()]
+    before_0 = min([0, *(frame.number for frame in frames)])
+    images: list[dict[str, Any]] = []
+    people: list[dict[str, Any]] = []
+    for frame in frames:
+        number = frame.number - before_0
+        suffix = PurePosixPath(frame.name).suffix.lower()
+        name = str(folder / f"{number:06d}{suffix}")
+        scale = _write_image(root / frame.name, plan.output / name, plan.max_side)
+        own = {"file_name": name, "id": number, "frame_id": number, "vid_id": video.name}
+        counts = {"nframes": len(frames), "is_labeled": frame.labelled}
+        images.append({**own, **counts, **_regions(frame.ignored, scale)})
+        for person in frame.people:
+            people.append({"id": len(people), "image_id": number, **_person(person, scale)})
+    _refuse_others(plan.output / folder, {PurePosixPath(one["file_name"]).name for one in images})
+    category = {"id": 1, "name": "person", "supercategory": "person"}
+    content = {
+        "images": images,
+        "annotations": people,
+        "categories": [{**category, "keypoints": list(video.joints)}],
+        "prepared": plan.kept,
+    }
+    with replace_when_done(plan.annotations(video)) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    return len(frames), len(wanted) - len(frames)
+
+
+def _refuse_others(folder: Path, names: set[str]) -> None:
+    """Raise OutputError for images of another run, which readers could take for frames."""
+    others = {path.name for path in folder.glob("*")} - names
+    if others:
+        raise OutputError(f"{folder}: has images of another run ({min(others)}); remove the folder")
+
+
+def _write_image(source: Path, target: Path, max_side: int) -> Scale:
+    """Link or copy an image, or write it smaller; returns its scale."""
+    if not source.is_file():
+        raise DataError(f"{source}: a labelled frame is missing; see 'tarvitpose data check'")
+    if max_side:
+        image = read_image(source, str(target))
+        height, width = image.shape[:2]
+        if max(height, width) > max_side:
+            share = max_side / max(height, width)
+            size = (max(round(width * share), 1), max(round(height * share), 1))
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            with replace_when_done(target) as temporary:
+                temporary.write_bytes(_encoded(small, target.suffix))
+            return size[0] / width, size[1] / height
+    with replace_when_done(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source.resolve(), temporary)
+        except OSError:  # another disk, or one that knows no links
+            shutil.copyfile(source, temporary)
+    return 1.0, 1.0
+
+
+def _encoded(image: NDArray[Any], suffix: str) -> bytes:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in {".jpg", ".jpeg"} else []
+    return bytes(cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1])
+
+
+def _person(person: Person, scale: Scale) -> dict[str, Any]:
+    points = person.points.copy()
+    there = points.any(1)  # a joint that is not there stays 0, 0, 0
+    points[there, :2] = _scaled(points[there, :2], scale)
+    fields: dict[str, Any] = {"category_id": 1, "keypoints": _listed(points)}
+    if person.number is not None:
+        fields["id"] = person.number
+    if person.track is not None:
+        fields["track_id"] = person.track
+    for key, box in (("bbox", person.box), ("bbox_head", person.head)):
+        if box is not None:
+            fields[key] = _box(box, scale)
+    return fields
+
+
+def _box(box: Box, scale: Scale) -> list[float]:
+    corners = _scaled(np.array(box).reshape(2, 2), scale)
+    return _listed(np.concatenate([corners[0], corners[1] - corners[0]]))
+
+
+def _regions(polygons: tuple[Float64, ...], scale: Scale) -> dict[str, list[list[float]]]:
+    scaled = [_scaled(polygon, scale) for polygon in polygons]
+    return {
+        f"ignore_regions_{name}": [_listed(one[:, i]) for one in scaled]
+        for i, name in enumerate("xy")
+    }
+
+
+def _scaled(points: Float64, scale: Scale) -> Float64:
+    """Where points (P, 2) lie in the smaller image; pixels' centres are at whole numbers."""
+    return points if scale == (1, 1) else (points + 0.5) * np.array(scale) - 0.5
+
+
+def _listed(values: Float64) -> list[float]:
+    return [round(value, 3) for value in values.ravel().tolist()]
