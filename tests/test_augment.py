@@ -10,6 +10,7 @@ from tarvitpose.data.augment import (
     Crop,
     augment_box,
     half_body,
+    jitter_boxes,
     jitter_colour,
     plain_box,
     swap_sides,
@@ -146,6 +147,31 @@ def test_swapping_sides_keeps_coordinates_together() -> None:
     assert swap_sides(points, COCO_17)[left].tolist() == points[right].tolist()
 
 
+def test_jittered_boxes_are_other_crops_of_the_same_frame() -> None:
+    """Moving a crop is the same as cropping by the moved box."""
+    plain = plain_box(BOX, SIZE)
+    moves = jitter_boxes(40, SIZE, 0.1, np.random.default_rng(0))  # (40, 2, 3)
+    matrix = plain.matrix(SIZE, "udp")
+    middle = (np.array(SIZE[::-1]) - 1) / 2
+    for move in moves:
+        scale, shown = 1 / move[0, 0], move[:, :2] @ middle + move[:, 2]
+        person = np.array(SIZE[::-1]) / 1.25  # pixels of the crop
+        assert move[0, 0] == move[1, 1]
+        assert move[0, 1] == move[1, 0] == 0
+        assert abs(scale - 1) <= 0.1
+        assert (np.abs(shown - middle) <= 0.1 * person + 1e-9).all()
+        centre = plain.centre - (shown - middle) / matrix[[0, 1], [0, 1]] * scale
+        other = Crop(np.float32(centre), plain.size * np.float32(scale)).matrix(SIZE, "udp")
+        both = move[:, :2] @ matrix + [[0, 0, 1]] * move[:, 2:]
+        assert np.allclose(both, other, atol=1e-3)
+    assert (np.ptp(moves[:, 0, 2]), np.ptp(moves[:, 1, 2])) > (10, 10)
+
+
+def test_boxes_without_noise_stay() -> None:
+    moves = jitter_boxes(3, SIZE, 0, np.random.default_rng(0))
+    assert np.array_equal(moves, np.tile(np.eye(2, 3), (3, 1, 1)))
+
+
 def test_colour_is_the_same_in_all_frames_and_black_stays_black() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
     frame[:3] = 0
@@ -167,7 +193,16 @@ def test_colour_stays_mild_and_can_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [{"flip": 1.5}, {"scale": 1.0}, {"rotation": 200.0}, {"motion": {"zoom": 0.9}}]
+    "field",
+    [
+        {"flip": 1.5},
+        {"scale": 1.0},
+        {"rotation": 200.0},
+        {"motion": {"zoom": 0.9}},
+        {"offset_span": -1},
+        {"reverse": 2},
+        {"box_noise": 0.5},
+    ],
 )
 def test_impossible_settings_are_refused(field: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -20,13 +20,12 @@ from tarvitpose.data.dataset import (
     joint_weights,
     single_threaded,
     validation_clips,
-    window_clip,
 )
 from tarvitpose.data.degrade import KINDS, DegradeConfig
 from tarvitpose.data.records import Record
 from tarvitpose.data.stills import STANDSTILL, MotionConfig
-from tarvitpose.errors import DataError
-from tarvitpose.geometry import normalise
+from tarvitpose.errors import ConfigError, DataError
+from tarvitpose.geometry import normalise, transform_points
 from tarvitpose.heatmaps import decode
 from tarvitpose.skeleton import POSETRACK_15
 
@@ -80,7 +79,7 @@ def records(tmp_path: Path) -> list[Record]:
 def same(first: ClipItem, second: ClipItem) -> bool:
     return first["name"] == second["name"] and all(
         torch.equal(first[key], second[key])  # type: ignore[literal-required]
-        for key in ("clip", "targets", "weights", "keypoints", "visible", "matrix")
+        for key in (set(ClipItem.__annotations__) - {"name"})
     )
 
 
@@ -101,12 +100,17 @@ def test_an_item_has_the_promised_shapes(records: list[Record]) -> None:
         "weights": (J,),
         "keypoints": (J, 2),
         "visible": (J,),
+        "frame_keypoints": (T, J, 2),
+        "frame_visible": (T, J),
+        "offsets": (T,),
         "matrix": (2, 3),
     }
+    kinds = {"clip": torch.uint8, "offsets": torch.int64}
     for key, shape in shapes.items():
         values = item[key]  # type: ignore[literal-required]
         assert values.shape == shape
-        assert values.dtype == (torch.uint8 if key == "clip" else torch.float32)
+        assert values.dtype == kinds.get(key, torch.float32)
+    assert item["offsets"].tolist() == [-2, -1, 0, 1, 2]
 
 
 def test_the_same_key_gives_the_same_clip_and_others_differ(records: list[Record]) -> None:
@@ -211,15 +215,6 @@ def test_windows_repeat_the_ends_of_a_video(
     assert middle.tolist() == [10 + 20 * at for at in expected]
 
 
-def test_a_window_has_one_transform(tmp_path: Path) -> None:
-    record = video(tmp_path)
-    matrix = np.array([[0.5, 0.2, 9], [-0.2, 0.5, 30]])
-    clip = window_clip(record, matrix, (-1, 0, 1), SIZE)
-    outside = [(frame == 0).all(-1) for frame in clip]
-    assert outside[0].any()
-    assert all(np.array_equal(mask, outside[0]) for mask in outside)
-
-
 def test_validation_crops_as_inference_does(records: list[Record]) -> None:
     item = validation_clips(records, model())[0]
     assert not torch.equal(item["clip"][0], item["clip"][2])
@@ -237,6 +232,166 @@ def test_validation_differs_only_in_the_current_frame(records: list[Record], kin
     assert torch.equal(clean["clip"][2], spoilt["clip"][2]) == (kind == "clean")
     again = validation_clips(records, model(), kind, seed=3)[1]  # type: ignore[arg-type]
     assert same(spoilt, again)
+
+
+def steady(degrade: DegradeConfig = CLEAN, **changes: object) -> AugmentConfig:
+    """Nothing varies but for what is asked for."""
+    return STEADY.model_copy(update={"degrade": degrade, **changes})
+
+
+def lively(**changes: object) -> AugmentConfig:
+    motion = MotionConfig(still=0, limbs=1)
+    return steady(scale=0.3, rotate=1, flip=0.5, motion=motion, **changes)
+
+
+def changed_frames(first: ClipItem, second: ClipItem) -> list[int]:
+    return [t for t in range(T) if not torch.equal(first["clip"][t], second["clip"][t])]
+
+
+def test_what_an_unchanged_configuration_gives_stays_as_it_was(records: list[Record]) -> None:
+    """Trainings of earlier versions can be repeated: these numbers were theirs."""
+    data = ClipDataset(records, model(), AugmentConfig(), seed=7)
+    expected = {  # key: where the frame's corner is, and the first frame's nose, in the crop
+        (0, 0): ((-32.528, -36.799), (64.208, 84.042)),
+        (1, 2): ((19.319, -34.141), (49.568, 90.825)),
+        (5, 1): ((-18.074, -20.145), (55.489, 78.202)),
+    }
+    for (epoch, index), (corner, nose) in expected.items():
+        item = data[epoch, index]
+        assert np.allclose(item["matrix"][:, 2], corner, atol=1e-3)
+        assert np.allclose(item["frame_keypoints"][0, 0], nose, atol=1e-3)
+
+
+def test_offsets_are_drawn_within_a_span(tmp_path: Path) -> None:
+    data = ClipDataset([video(tmp_path, 9, current=4)], model(), steady(offset_span=4), seed=1)
+    shown = set()
+    for epoch in range(8):
+        item = data[epoch, 0]
+        levels = item["clip"][:, SIZE[0] // 2, SIZE[1] // 2, 0]
+        assert levels.tolist() == (10 + 20 * (4 + item["offsets"])).tolist()
+        assert item["frame_visible"].any(1).tolist() == [False, False, True, False, False]
+        assert same(item, data[epoch, 0])
+        shown.add(tuple(item["offsets"].tolist()))
+    assert len(shown) > 3
+
+
+def test_drawn_offsets_move_a_still_as_far_as_they_reach(records: list[Record]) -> None:
+    motion = MotionConfig(still=0, limbs=0)
+    near, far = (
+        ClipDataset(records, model(offsets=offsets), steady(motion=motion, offset_span=span))
+        for offsets, span in (((-1, 1), 0), ((-1, 1), 8))
+    )
+    moved = []
+    for data in (near, far):
+        places = np.stack([data[epoch, 0]["frame_keypoints"].numpy() for epoch in range(8)])
+        moved.append(np.abs(places[:, [0, 2]] - places[:, 1:2]).mean())
+    assert moved[1] > 2 * moved[0]
+
+
+def test_a_span_that_is_too_small_is_refused(records: list[Record]) -> None:
+    with pytest.raises(ConfigError, match="offset_span 1 is too small"):
+        ClipDataset(records, model(), AugmentConfig(offset_span=1))
+
+
+def test_reversed_clips_run_backwards(records: list[Record], tmp_path: Path) -> None:
+    people = [*records, video(tmp_path, 9, current=4)]
+    forwards, backwards = (ClipDataset(people, model(), lively(reverse=p)) for p in (0, 1))
+    for index in range(len(people)):
+        for key in ("clip", "frame_keypoints", "frame_visible", "offsets"):
+            first, second = forwards[2, index][key], backwards[2, index][key]  # type: ignore[literal-required]
+            assert torch.equal(first.flip(0), second)
+        assert torch.equal(forwards[2, index]["targets"], backwards[2, index]["targets"])
+
+
+def test_a_window_of_the_past_alone_is_not_reversed(tmp_path: Path) -> None:
+    data = ClipDataset([video(tmp_path)], model(offsets=(-1,)), steady(reverse=1))
+    assert data[0]["offsets"].tolist() == [-1, 0]
+
+
+def test_joints_are_exact_in_the_crop_that_each_frame_has_of_its_own(
+    records: list[Record],
+) -> None:
+    image = records[0].frames[0]
+    standing = Record("video/1#0", (image,) * T, 2, BOX, keypoints(), np.ones(J))
+    data = ClipDataset([records[0], standing], model(), lively(box_jitter=1, box_noise=0.1))
+    for index in range(2):
+        for epoch in range(6):
+            item = data[epoch, index]
+            points = item["frame_keypoints"].numpy()[:, [LEFT, RIGHT]]
+            for t in range(T):
+                places = [dot_middle(item["clip"][t], channel) for channel in (0, 1)]
+                error = min(np.abs(points[t] - pair).max() for pair in (places, places[::-1]))
+                assert error < 0.5
+            own = transform_points(item["matrix"][None], keypoints()[None])[0]
+            assert torch.equal(item["frame_keypoints"][2], item["keypoints"])
+            turned = np.linalg.det(item["matrix"][:, :2]) < 0
+            order = POSETRACK_15.flip_order if turned else range(J)
+            assert np.allclose(own[list(order)], item["keypoints"], atol=0.01)
+
+
+def test_boxes_jitter_by_their_share_and_independently(records: list[Record]) -> None:
+    plain = ClipDataset(records, model(), STEADY)[0]["keypoints"].numpy()
+    data = ClipDataset(records, model(), steady(box_jitter=1, box_noise=0.05))
+    moved = np.stack([data[epoch, 0]["frame_keypoints"].numpy() for epoch in range(20)]) - plain
+    assert np.abs(moved).max() < 0.05 * SIZE[0] * 1.1
+    middles = moved.mean(2)  # (epochs, T, 2)
+    assert np.abs(np.corrcoef(middles[..., 0].T) - np.eye(T)).max() < 0.7
+    assert (middles.std(0) > 0.5).all()
+    calm = ClipDataset(records, model(), steady(box_jitter=1, box_noise=0))[0]
+    assert np.allclose(calm["frame_keypoints"], plain, atol=1e-3)
+
+
+@pytest.mark.parametrize("switch", ["blurred", "defocused", "dropped"])
+def test_frames_beside_the_current_one_are_spoilt(records: list[Record], switch: str) -> None:
+    plain = ClipDataset(records, model(), lively())[1, 0]
+    degrade = CLEAN.model_copy(update={switch: 1.0})
+    spoilt = ClipDataset(records, model(), lively(degrade=degrade))[1, 0]
+    assert changed_frames(plain, spoilt) == [0, 1, 3, 4]
+    assert torch.equal(plain["targets"], spoilt["targets"])
+    assert torch.equal(plain["frame_keypoints"], spoilt["frame_keypoints"])
+    lost = switch == "dropped"
+    assert spoilt["frame_visible"].any(1).tolist() == [not lost, not lost, True, not lost, not lost]
+
+
+def test_a_frame_that_repeats_the_current_one_shows_it_as_spoilt_as_it_is(
+    records: list[Record],
+) -> None:
+    degrade = DegradeConfig(current=1, auxiliary=0, kinds=("motion_blur",), dropped=1)
+    data = ClipDataset(records, model(), steady(degrade))
+    items = [data[epoch, 0] for epoch in range(8)]
+    frozen = [item["clip"] for item in items if item["clip"][3].float().std() > 1]
+    assert frozen
+    assert all(torch.equal(clip[3], clip[2]) for clip in frozen)
+
+
+def test_an_occluder_moves_through_the_whole_window(records: list[Record]) -> None:
+    plain = ClipDataset(records, model(), STEADY)
+    degrade = CLEAN.model_copy(update={"occluder": 1.0})
+    hidden = ClipDataset(records, model(), steady(degrade))
+    moves = 0
+    for epoch in range(6):
+        before, after = plain[epoch, 0], hidden[epoch, 0]
+        masks = (before["clip"] != after["clip"]).any(-1)
+        assert 0.02 < masks[2].float().mean() < 0.6
+        assert masks[1].any()
+        assert masks[3].any()
+        moves += not torch.equal(masks[1], masks[2])
+        assert torch.equal(before["frame_keypoints"], after["frame_keypoints"])
+        assert after["frame_visible"].all()
+    assert moves >= 5
+
+
+def test_all_switches_together_depend_on_the_key_alone(
+    records: list[Record], tmp_path: Path
+) -> None:
+    degrade = DegradeConfig(occluder=0.5, blurred=0.3, defocused=0.3, dropped=0.3)
+    everything = AugmentConfig(offset_span=5, reverse=0.5, box_jitter=0.5, degrade=degrade)
+    people = [*records, video(tmp_path, 9, current=4)]
+    data, again = (ClipDataset(people, model(), everything, seed=5) for _ in range(2))
+    keys = list(itertools.product(range(3), range(len(people))))
+    clips = {key: data[key] for key in keys}
+    assert all(same(clips[key], again[key]) for key in reversed(keys))
+    assert not same(clips[0, 0], clips[1, 0])
 
 
 def test_a_missing_image_names_file_and_record(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from tarvitpose.data.degrade import (
     dark,
     defocus,
     degrade_current,
+    degrade_others,
     dropped,
     low_resolution,
     motion_blur,
     noisy,
+    occlude_window,
 )
 
 T, H, W, CURRENT = 5, 128, 96, 2
@@ -229,7 +231,76 @@ def test_joints_outside_the_crop_draw_no_occluder_out() -> None:
     assert (after[CURRENT] != clip()[CURRENT]).any()
 
 
-@pytest.mark.parametrize("wrong", [{"kinds": ()}, {"kinds": ("rainy",)}, {"current": 2}])
+def quiet(**shares: float) -> DegradeConfig:
+    return DegradeConfig(current=0, auxiliary=0, **shares)
+
+
+OTHERS = [t for t in range(T) if t != CURRENT]
+
+
+@pytest.mark.parametrize("switch", ["blurred", "defocused", "dropped"])
+def test_each_other_frame_is_spoilt_with_its_own_probability(switch: str) -> None:
+    before, changed, all_lost = clip(), np.zeros(T), np.zeros(T)
+    for seed in range(100):
+        after, lost = degrade_others(before, CURRENT, rng(seed), quiet(**{switch: 0.3}))
+        changed += (after != before).reshape(T, -1).any(1)
+        all_lost += lost
+    assert np.array_equal(before, clip())
+    assert changed[CURRENT] == all_lost[CURRENT] == 0
+    assert (np.abs(changed[OTHERS] / 100 - 0.3) < 0.15).all()
+    assert np.array_equal(all_lost, changed * (switch == "dropped"))
+
+
+@pytest.mark.parametrize("switch", ["blurred", "defocused"])
+def test_blurred_frames_are_smoother_and_as_light(switch: str) -> None:
+    after, _ = degrade_others(clip(), CURRENT, rng(), quiet(**{switch: 1.0}))
+    for t in OTHERS:
+        edges = [cv2.Laplacian(one, cv2.CV_64F).std() for one in (after[t], clip()[t])]
+        assert edges[0] < 0.6 * edges[1]
+        assert after[t].mean() == pytest.approx(clip()[t].mean(), abs=5)
+
+
+def test_lost_frames_show_nothing_or_the_last_frame_again() -> None:
+    before, kinds = clip(), set()
+    for seed in range(30):
+        after, lost = degrade_others(before, CURRENT, rng(seed), quiet(dropped=1.0))
+        assert lost.tolist() == [t != CURRENT for t in range(T)]
+        for t in OTHERS:
+            flat = bool((after[t] == after[t, 0, 0, 0]).all())
+            assert flat or np.array_equal(after[t], after[t - 1])
+            kinds |= {(t, flat)}
+    repeats = {(3, False), (4, False)}  # a repeated frame that was empty is empty
+    assert kinds == {(t, True) for t in OTHERS} | repeats
+
+
+def test_a_single_frame_and_a_quiet_configuration_lose_nothing() -> None:
+    for frames, current, config in ((clip()[:1], 0, quiet(dropped=1.0)), (clip(), 2, quiet())):
+        after, lost = degrade_others(frames, current, rng(), config)
+        assert np.array_equal(after, frames)
+        assert not lost.any()
+    assert not quiet().touches_others
+    assert quiet(blurred=0.1).touches_others
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_occluder_crosses_all_frames_at_a_steady_pace(seed: int) -> None:
+    before = np.full((T, 400, 400, 3), 128, np.uint8)
+    point = np.array([[200.0, 200.0]])
+    after = occlude_window(before, CURRENT, rng(seed), points=point)
+    assert (before == 128).all()
+    masks = (after != before).any(-1)
+    assert masks[CURRENT, 190:210, 190:210].mean() > 0.5
+    middles = [np.argwhere(mask).mean(0) for mask in masks[1:4] if mask.any()]
+    assert len(middles) == 3
+    inside = [not (mask[0].any() or mask[-1].any() or mask[:, [0, -1]].any()) for mask in masks]
+    if all(inside[1:4]):
+        assert np.abs(middles[2] - 2 * middles[1] + middles[0]).max() < 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"kinds": ()}, {"kinds": ("rainy",)}, {"current": 2}, {"dropped": -1}, {"occluder": 2}],
+)
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DegradeConfig.model_validate(wrong)

@@ -1,10 +1,11 @@
 """A still becomes a moving clip, and its joints stay exact in the current frame."""
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tarvitpose.data.augment import Crop, plain_box
+from tarvitpose.data.augment import Crop, jitter_boxes, plain_box
 from tarvitpose.data.stills import (
     STANDSTILL,
     MotionConfig,
@@ -62,6 +63,7 @@ def clip_of(
     visible: Array | None = None,
     seed: int = 3,
     offsets: tuple[int, ...] = OFFSETS,
+    own: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.uint8], Array]:
     matrix = (crop or plain_box(BOX, SIZE)).matrix(SIZE, codec)
     return still_clip(
@@ -74,6 +76,7 @@ def clip_of(
         joints=JOINTS,
         motion=motion,
         rng=np.random.default_rng(seed),
+        own=own,
     )
 
 
@@ -213,13 +216,33 @@ def test_composing_applies_the_matrix_first() -> None:
     one_by_one = transform_points(moves, transform_points(matrix[None], points).repeat(5, 0))
     at_once = transform_points(compose(moves, matrix), points.repeat(5, 0))
     assert np.allclose(one_by_one, at_once, atol=1e-3)
+    first = compose(moves, matrix)  # and one matrix for each frame is as good as one for all
+    twice = compose(moves[::-1], first)
+    for t in range(5):
+        assert np.allclose(twice[t], compose(moves[4 - t, None], first[t])[0])
 
 
-def test_the_joints_are_exact_in_every_frame() -> None:
+def test_crops_of_their_own_move_joints_and_frames_alike() -> None:
+    own = jitter_boxes(5, SIZE, 0.1, np.random.default_rng(0))
+    smooth = np.asarray(cv2.GaussianBlur(noise_image(), (0, 0), 4))
+    clip, places = clip_of(smooth, joints_inside(), CAMERA, own=own)
+    plain, homes = clip_of(smooth, joints_inside(), CAMERA)
+    assert np.allclose(places, transform_points(own, homes), atol=1e-3)
+    for t in range(5):
+        moved = warp(plain[t], own[t], SIZE).astype(int)[20:-20, 20:-20]
+        shown = clip[t].astype(int)[20:-20, 20:-20]
+        assert np.abs(moved - shown).max() < 6  # resampled twice, and once
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("offsets", [OFFSETS, OFFSETS[::-1]])
+def test_the_joints_are_exact_in_every_frame(offsets: tuple[int, ...], own: bool) -> None:
     keypoints = joints_inside()
     errors = []
+    moves = jitter_boxes(5, SIZE, 0.05, np.random.default_rng(1)) if own else None
     for at, joint in enumerate(keypoints):
-        clip, places = clip_of(dot(joint), keypoints, LIVELY, crop=CROPS["plain"])
+        image, crop = dot(joint), CROPS["plain"]
+        clip, places = clip_of(image, keypoints, LIVELY, crop=crop, offsets=offsets, own=moves)
         for t in range(len(OFFSETS)):
             inside = ((places[t, at] > 15) & (places[t, at] < np.array(SIZE[::-1]) - 16)).all()
             if inside:  # elsewhere the border cuts the dot

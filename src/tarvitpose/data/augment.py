@@ -1,6 +1,7 @@
-"""Random crops of a person: half bodies, scale, rotation, mirror, colour.   Axes: J joints.
+"""Random crops of a person: half bodies, scale, rotation, mirror, colour.
 
-One choice for all frames of a clip (method section 4).
+One choice for all frames of a clip (method section 4), but for `box_jitter`.
+Axes: T frames, J joints.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from tarvitpose.config import Config
+from tarvitpose.config import LARGEST_OFFSET, Config
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Box
 from tarvitpose.data.stills import MotionConfig
-from tarvitpose.geometry import Codec, UInt8, centre_and_size, crop_matrices
+from tarvitpose.geometry import BOX_PADDING, Codec, UInt8, centre_and_size, crop_matrices
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
 
@@ -38,6 +39,10 @@ class AugmentConfig(Config):
     shift: float = Field(default=0.0, ge=0, lt=1)  # of the crop's middle, in shares of its size
     flip: float = Field(default=0.5, ge=0, le=1)  # probability
     colour: float = Field(default=0.2, ge=0, lt=1)  # brightness, contrast, saturation, at most
+    offset_span: int = Field(default=0, ge=0, le=LARGEST_OFFSET)  # frames to draw offsets from
+    reverse: float = Field(default=0.0, ge=0, le=1)  # probability; only of symmetric windows
+    box_jitter: float = Field(default=0.0, ge=0, le=1)  # probability of a box for each frame
+    box_noise: float = Field(default=0.05, ge=0, lt=0.5)  # by which it moves and grows, in shares
     motion: MotionConfig = MotionConfig()
     degrade: DegradeConfig = DegradeConfig()
 
@@ -111,6 +116,20 @@ def half_body(
     box = np.concatenate([points.min(0), points.max(0)])
     centre, size = centre_and_size(box, input_size, HALF_BODY_PADDING)
     return Crop(centre[0], size[0])
+
+
+def jitter_boxes(
+    frames: int, input_size: tuple[int, int], amount: float, rng: Generator
+) -> NDArray[np.float64]:
+    """Return what moves a clip's crop to each frame's own, (T, 2, 3).
+
+    As if each frame's box were another one: moved and scaled by up to `amount` of its size.
+    """
+    scale = 1 / (1 + rng.uniform(-amount, amount, frames))  # (T,), a larger box shows less large
+    size = np.array(input_size[::-1], np.float64)
+    shift = rng.uniform(-amount, amount, (frames, 2)) * size / BOX_PADDING
+    moved = (1 - scale[:, None]) * (size - 1) / 2 - shift
+    return np.concatenate([scale[:, None, None] * np.eye(2), moved[..., None]], -1)
 
 
 def jitter_colour(clip: UInt8, rng: Generator, amount: float) -> UInt8:

@@ -13,17 +13,25 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from tarvitpose.config import ModelConfig, window_offsets
-from tarvitpose.data.augment import AugmentConfig, augment_box, jitter_colour, plain_box
-from tarvitpose.data.degrade import Kind, degrade_current
+from tarvitpose.data.augment import (
+    AugmentConfig,
+    augment_box,
+    jitter_boxes,
+    jitter_colour,
+    plain_box,
+)
+from tarvitpose.data.degrade import Kind, degrade_current, degrade_others, occlude_window
 from tarvitpose.data.records import Record, read_image
-from tarvitpose.data.stills import MotionConfig, still_clip
+from tarvitpose.data.stills import MotionConfig, compose, still_clip
+from tarvitpose.data.windows import check_span, shown_frames, window_clip
 from tarvitpose.errors import DataError
-from tarvitpose.geometry import UInt8, transform_points, warp
+from tarvitpose.geometry import UInt8, transform_points
 from tarvitpose.heatmaps import encode
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
 
 Generator = np.random.Generator
+Moves = NDArray[np.float64]  # transforms (2, 3) or (T, 2, 3)
 Key = tuple[int, int]  # epoch and index: all that a clip's randomness depends on, with the seed
 
 JOINT_WEIGHTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # method section 4
@@ -38,9 +46,10 @@ class ClipItem(TypedDict):
     weights: Tensor  # (J,) float32, of the loss; 0 where a joint is not labelled or outside
     keypoints: Tensor  # (J, 2) float32, pixels of the crop
     visible: Tensor  # (J,) float32, 1 where a joint is labelled, also outside the crop
-    frame_keypoints: Tensor  # (T, J, 2) float32, of every frame, pixels of the crop
-    frame_visible: Tensor  # (T, J) float32, all 0 for a frame whose joints are not known
-    matrix: Tensor  # (2, 3) float32, from pixels of the frame to pixels of the crop
+    frame_keypoints: Tensor  # (T, J, 2) float32, of every frame, pixels of its crop
+    frame_visible: Tensor  # (T, J) float32, all 0 for a frame that is lost or has no known joints
+    offsets: Tensor  # (T,) int64, which frame each one shows, counted from the current one
+    matrix: Tensor  # (2, 3) float32, of the current frame, from its pixels to those of the crop
     name: str  # of the record
 
 
@@ -67,6 +76,8 @@ class ClipDataset(Dataset[ClipItem]):
     ) -> None:
         if not records:
             raise DataError("a data set needs at least one record, found none")
+        if augment is not None:
+            check_span(model.offsets, augment.offset_span)
         self.records, self.model, self.augment = records, model, augment
         self.seed, self.kind = seed, kind
         self.joint_weights = joint_weights(model.joints)
@@ -80,16 +91,24 @@ class ClipDataset(Dataset[ClipItem]):
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} records")
         rng = np.random.default_rng((self.seed, epoch, index))
+        # What was added later draws from its own numbers: it leaves earlier runs as they were.
+        extra = np.random.default_rng((self.seed, epoch, index, 1))
         record = self.records[index]
+        current = window_offsets(self.model.offsets)[1]
         matrix, flip = self._crop(record, rng)
-        clip, places, seen = self._frames(record, matrix, rng)
+        offsets, own = self._window(extra)
+        clip, places, seen = self._frames(record, matrix, offsets, own, rng)
         if flip:
             order = list(self.model.joints.flip_order)
             places, seen = places[:, order], seen[:, order]
-        current = window_offsets(self.model.offsets)[1]
         keypoints, visible = places[current], seen[current]
+        clip = self._pass_by(clip, keypoints[visible > 0], extra)
         clip = self._spoil(clip, keypoints[visible > 0], rng)
+        if self.augment is not None and self.augment.degrade.touches_others:
+            clip, lost = degrade_others(clip, current, extra, self.augment.degrade)
+            seen[lost] = 0
         targets, weights = encode(keypoints, visible, self.model.input_size, self.model.codec)
+        matrix = matrix if own is None else compose(own[current, None], matrix)[0]
         return {
             "clip": torch.from_numpy(clip),
             "targets": torch.from_numpy(targets),
@@ -98,11 +117,12 @@ class ClipDataset(Dataset[ClipItem]):
             "visible": torch.from_numpy(visible),
             "frame_keypoints": torch.from_numpy(places),
             "frame_visible": torch.from_numpy(seen),
+            "offsets": torch.tensor(offsets),
             "matrix": torch.from_numpy(matrix.astype(np.float32)),
             "name": record.name,
         }
 
-    def _crop(self, record: Record, rng: Generator) -> tuple[NDArray[np.float64], bool]:
+    def _crop(self, record: Record, rng: Generator) -> tuple[Moves, bool]:
         """The transform of all frames, (2, 3), and whether it mirrors."""
         size, joints = self.model.input_size, self.model.joints
         if self.augment is None:
@@ -119,19 +139,38 @@ class ClipDataset(Dataset[ClipItem]):
             )
         return crop.matrix(size, self.model.codec), crop.flip
 
+    def _window(self, rng: Generator) -> tuple[tuple[int, ...], Moves | None]:
+        """Which frames are shown (T,), and what moves each crop from the common one, (T, 2, 3)."""
+        if self.augment is None:
+            return window_offsets(self.model.offsets)[0], None
+        offsets = shown_frames(
+            self.model.offsets,
+            span=self.augment.offset_span,
+            reverse=self.augment.reverse,
+            rng=rng,
+        )
+        if rng.uniform() >= self.augment.box_jitter:
+            return offsets, None
+        size, amount = self.model.input_size, self.augment.box_noise
+        return offsets, jitter_boxes(len(offsets), size, amount, rng)
+
     def _frames(
-        self, record: Record, matrix: NDArray[np.float64], rng: Generator
+        self,
+        record: Record,
+        matrix: Moves,
+        offsets: tuple[int, ...],
+        own: Moves | None,
+        rng: Generator,
     ) -> tuple[UInt8, Float32, Float32]:
         """The crops (T, h, w, 3), the joints (T, J, 2), and which are known (T, J)."""
-        offsets, current = window_offsets(self.model.offsets)
         size = self.model.input_size
         if len(record.frames) > 1:
-            points = transform_points(matrix[None], record.keypoints[None])
-            known = np.zeros((len(offsets), len(record.visible)), np.float32)
+            count, current = len(offsets), offsets.index(0)
+            matrices = np.tile(matrix, (count, 1, 1)) if own is None else compose(own, matrix)
+            points = transform_points(matrices, np.tile(record.keypoints, (count, 1, 1)))
+            known = np.zeros((count, len(record.visible)), np.float32)
             known[current] = record.visible
-            clip = window_clip(record, matrix, offsets, size)
-            return clip, points.repeat(len(offsets), 0), known
-        motion = self.augment.motion if self.augment else VALIDATION_MOTION
+            return window_clip(record, matrices, offsets, size), points, known
         clip, places = still_clip(
             read_image(record.frames[0], record.name),
             record.keypoints,
@@ -140,10 +179,19 @@ class ClipDataset(Dataset[ClipItem]):
             offsets=offsets,
             input_size=size,
             joints=self.model.joints,
-            motion=motion,
+            motion=self.augment.motion if self.augment else VALIDATION_MOTION,
             rng=rng,
+            own=own,
         )
         return clip, places, np.tile(record.visible, (len(offsets), 1))
+
+    def _pass_by(self, clip: UInt8, points: Float32, rng: Generator) -> UInt8:
+        """Let a thing move through the whole clip (T, h, w, 3), at times."""
+        if self.augment is None or rng.uniform() >= self.augment.degrade.occluder:
+            return clip
+        current = window_offsets(self.model.offsets)[1]
+        others = [self._another_image(rng)]
+        return occlude_window(clip, current, rng, others=others, points=points)
 
     def _spoil(self, clip: UInt8, points: Float32, rng: Generator) -> UInt8:
         """Vary the colours of a clip (T, h, w, 3) and spoil its current frame."""
@@ -172,25 +220,6 @@ class ClipDataset(Dataset[ClipItem]):
     def _another_image(self, rng: Generator) -> UInt8:
         record = self.records[int(rng.integers(len(self.records)))]
         return read_image(record.frames[record.current], record.name)
-
-
-def window_clip(
-    record: Record,
-    matrix: NDArray[np.float64],
-    offsets: tuple[int, ...],
-    input_size: tuple[int, int],
-) -> UInt8:
-    """Return the crops (T, h, w, 3) around a video's labelled frame, all by one matrix (2, 3).
-
-    Past either end of the video its last frame on that side is repeated.
-    """
-    last = len(record.frames) - 1
-    places = [min(max(record.current + offset, 0), last) for offset in offsets]
-    crops = {
-        at: warp(read_image(record.frames[at], record.name), matrix, input_size)
-        for at in sorted(set(places))
-    }
-    return np.stack([crops[at] for at in places])
 
 
 def validation_clips(

@@ -41,6 +41,15 @@ class DegradeConfig(Config):
     auxiliary: float = Field(default=0.25, ge=0, le=1)  # mildly, for each other frame
     auxiliary_strong: float = Field(default=0.0, ge=0, le=1)  # as the current one, for each other
     kinds: tuple[Kind, ...] = Field(default=KINDS[1:], min_length=1)  # equally likely
+    occluder: float = Field(default=0.0, ge=0, le=1)  # that a thing moves through all frames
+    blurred: float = Field(default=0.0, ge=0, le=1)  # smeared strongly, for each other frame
+    defocused: float = Field(default=0.0, ge=0, le=1)  # strongly, for each other frame
+    dropped: float = Field(default=0.0, ge=0, le=1)  # black, grey or repeated, for each other frame
+
+    @property
+    def touches_others(self) -> bool:
+        """Whether other frames than the current one may be blurred or lost by keys of their own."""
+        return max(self.blurred, self.defocused, self.dropped) > 0
 
 
 def motion_blur(image: UInt8, rng: Generator, severity: float, angle: float | None = None) -> UInt8:
@@ -159,6 +168,46 @@ def degrade_current(
             severity = rng.uniform(*(STRONG if chance < strong else MILD))
             spoilt[t] = SPOIL[MILD_KINDS[rng.integers(len(MILD_KINDS))]](spoilt[t], rng, severity)
     return spoilt, kind
+
+
+def occlude_window(
+    clip: UInt8,
+    current: int,
+    rng: Generator,
+    *,
+    others: Sequence[UInt8] = (),
+    points: ArrayLike | None = None,
+) -> UInt8:
+    """Let a thing move steadily through all frames of a clip (T, h, w, 3).
+
+    It looks like those of `degrade_current`, and hides one of `points` in the current frame.
+    """
+    hidden = clip.copy()
+    _occlude(hidden, current, rng, others=others, points=points, frames=range(len(clip)))
+    return hidden
+
+
+def degrade_others(
+    clip: UInt8, current: int, rng: Generator, config: DegradeConfig
+) -> tuple[UInt8, NDArray[np.bool_]]:
+    """Blur or lose frames of a clip (T, h, w, 3) other than the current one.
+
+    Returns the clip, and which frames are lost (T,): half of them show nothing, and half the frame
+    before them again, as a frozen video does (the first frame has none before it).
+    """
+    spoilt, lost = clip.copy(), np.zeros(len(clip), bool)
+    blurs = (motion_blur, config.blurred), (defocus, config.defocused)
+    for t in range(len(clip)):
+        chances, repeated = rng.uniform(size=3), rng.uniform() < 0.5
+        if t == current:
+            continue
+        for (blur, share), chance in zip(blurs, chances[:2], strict=True):
+            if chance < share:
+                spoilt[t] = blur(spoilt[t], rng, rng.uniform(*STRONG))
+        if chances[2] < config.dropped:
+            lost[t] = True
+            spoilt[t] = spoilt[t - 1] if t and repeated else dropped(spoilt[t], rng, 1.0)
+    return spoilt, lost
 
 
 def _occlude(

@@ -52,16 +52,18 @@ def still_clip(
     joints: JointSet,
     motion: MotionConfig,
     rng: Generator,
+    own: ArrayLike | None = None,
 ) -> tuple[UInt8, Float32]:
     """Return a clip (T, h, w, 3) of a still and the joints (T, J, 2) in the crop's pixels.
 
     `matrix` (2, 3) takes pixels of the image to those of the crop of the current frame, whose
     offset is 0; there the joints are where it takes `keypoints` (J, 2), in the other frames where
     camera and limbs have moved them. What is outside the image is black. Every frame is resampled
-    only once.
+    only once. `own` (T, 2, 3) then moves each frame, the current one too, to a crop of its own.
     """
     points = transform_points(np.asarray(matrix)[None], np.asarray(keypoints)[None])[0]
-    moves = camera_path(offsets, input_size, rng, motion)  # (T, 2, 3)
+    path = camera_path(offsets, input_size, rng, motion)  # (T, 2, 3)
+    moves = path if own is None else compose(own, path)
     matrices = compose(moves, np.asarray(matrix, np.float64))  # (T, 2, 3)
     swings = limb_path(offsets, input_size, rng, motion, joints)  # (T, J, 2)
     seen = np.asarray(visible) > 0
@@ -79,7 +81,10 @@ def still_clip(
 
 
 def compose(moves: ArrayLike, matrix: ArrayLike) -> NDArray[np.float64]:
-    """Return the transforms (T, 2, 3) that apply `matrix` (2, 3) first, then each of `moves`."""
+    """Return the transforms (T, 2, 3) that apply `matrix` first, then each of `moves`.
+
+    `matrix` is (2, 3), or (T, 2, 3) with one for each.
+    """
     moves, matrix = np.asarray(moves, np.float64), np.asarray(matrix, np.float64)
     composed = moves[:, :, :2] @ matrix  # (T, 2, 3)
     composed[:, :, 2] += moves[:, :, 2]

@@ -1,0 +1,79 @@
+"""Which frames a clip shows, and its crops out of a video.   Axes: T frames, h w a crop's size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.config import window_offsets
+from tarvitpose.data.records import Record, read_image
+from tarvitpose.errors import ConfigError
+from tarvitpose.geometry import UInt8, warp
+
+Generator = np.random.Generator
+
+
+def window_clip(
+    record: Record,
+    matrices: NDArray[np.float64],
+    offsets: tuple[int, ...],
+    input_size: tuple[int, int],
+) -> UInt8:
+    """Return the crops (T, h, w, 3) around a video's labelled frame.
+
+    `matrices` is (T, 2, 3), or (2, 3) for all frames. Past either end of the video its last frame
+    on that side is repeated.
+    """
+    last = len(record.frames) - 1
+    places = [min(max(record.current + offset, 0), last) for offset in offsets]
+    images = {at: read_image(record.frames[at], record.name) for at in sorted(set(places))}
+    each = np.broadcast_to(matrices, (len(offsets), 2, 3))
+    return np.stack(
+        [warp(images[at], one, input_size) for at, one in zip(places, each, strict=True)]
+    )
+
+
+def check_span(offsets: tuple[int, ...], span: int) -> None:
+    """Raise ConfigError unless offsets drawn within `span` frames can replace these."""
+    needed = max(sum(offset < 0 for offset in offsets), sum(offset > 0 for offset in offsets))
+    if 0 < span < needed:
+        raise ConfigError(
+            f"augment.offset_span {span} is too small for the offsets {offsets}:"
+            f" use {needed} or more, or 0 for the offsets themselves"
+        )
+
+
+def random_offsets(offsets: tuple[int, ...], span: int, rng: Generator) -> tuple[int, ...]:
+    """Return as many past and future offsets as given, drawn within `span` frames, sorted.
+
+    >>> random_offsets((-2, -1, 1), 2, np.random.default_rng(0))
+    (-2, -1, 2)
+    """
+    steps = np.arange(1, span + 1)
+    past = rng.choice(steps, sum(offset < 0 for offset in offsets), replace=False)
+    future = rng.choice(steps, sum(offset > 0 for offset in offsets), replace=False)
+    return tuple(sorted([*(-past).tolist(), *future.tolist()]))
+
+
+def is_symmetric(offsets: tuple[int, ...]) -> bool:
+    """Tell whether a window of these offsets reaches as far back as forward.
+
+    >>> is_symmetric((-2, -1, 1, 2)), is_symmetric((-1,))
+    (True, False)
+    """
+    return sorted(offsets) == sorted(-offset for offset in offsets)
+
+
+def shown_frames(
+    offsets: tuple[int, ...], *, span: int, reverse: float, rng: Generator
+) -> tuple[int, ...]:
+    """Return what each place of a clip shows, (T,) in frames from the current one.
+
+    With a `span` the auxiliary offsets are drawn anew. With the probability `reverse` time runs
+    backwards, if the configured offsets are symmetric: t + k is shown in the place of t - k.
+    """
+    drawn = random_offsets(offsets, span, rng) if span else offsets
+    frames, _ = window_offsets(drawn)
+    if reverse and rng.uniform() < reverse and is_symmetric(offsets):
+        return tuple(-offset for offset in frames)
+    return frames
