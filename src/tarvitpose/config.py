@@ -64,6 +64,10 @@ class ModelConfig(Config):
         if min(self.position_grid) < 1:
             raise ValueError(f"position_grid {self.position_grid} must have a row and a column")
         check_offsets(self.offsets)
+        if self.aggregation != "joints" and self.layout == "released":
+            raise ValueError('layout "released" is only known for aggregation "joints"')
+        if self.aggregation == "regression" and self.codec != "udp":
+            raise ValueError('aggregation "regression" needs codec "udp"')
         return self
 
     @property
@@ -75,6 +79,12 @@ class ModelConfig(Config):
     def temporal(self) -> bool:
         """Whether there is a temporal part."""
         return bool(self.offsets)
+
+    @property
+    def masked(self) -> bool:
+        """Whether the temporal part looks through a mask made from coarse heatmaps."""
+        uses_joints = self.aggregation in ("joints", "regression")
+        return self.temporal and uses_joints and self.mask_rule != "none"
 
 
 def check_offsets(offsets: tuple[int, ...]) -> None:

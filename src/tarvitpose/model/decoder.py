@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -37,12 +38,28 @@ class SimpleDecoder(nn.Module):
         self.apply(_initialise)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return heatmaps (B, J, 4h, 4w) for features (B, C, h, w)."""
-        large = F.interpolate(
-            F.relu(features), scale_factor=4, mode="bilinear", align_corners=False
-        )
-        heatmaps: Tensor = self.final(large)
-        return heatmaps
+        """Return heatmaps (B, J, 4h, 4w) for features (B, C, h, w).
+
+        Both steps are linear: the taps of the convolution read the small features, and what they
+        read is enlarged, shifted and added in two small products. A tenth of the work.
+        """
+        height, width = features.shape[-2:]
+        read = torch.einsum("bchw,jcyx->bjyhxw", F.relu(features), self.final.weight)
+        wide = read.flatten(4) @ shifted_enlargement(width).to(read)  # (B, J, 3, h, 4w)
+        heatmaps = shifted_enlargement(height).to(read).T @ wide.flatten(2, 3)  # (B, J, 4h, 4w)
+        assert self.final.bias is not None
+        return heatmaps + self.final.bias[:, None, None]
+
+
+def shifted_enlargement(length: int) -> Tensor:
+    """Return the matrix (3 length, 4 length) from what three taps read to what they add up to.
+
+    Each tap's part enlarges a row bilinearly and shifts it by -1, 0 or 1, with 0 from outside.
+    """
+    eye = torch.eye(length)[None]
+    large = F.interpolate(eye, scale_factor=4, mode="linear", align_corners=False)[0]
+    padded = F.pad(large, (1, 1))  # (length, 4 length + 2)
+    return torch.cat([padded[:, tap : tap + 4 * length] for tap in range(3)])
 
 
 DECODERS: dict[str, type[ClassicDecoder] | type[SimpleDecoder]] = {

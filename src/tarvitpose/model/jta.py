@@ -15,6 +15,7 @@ from tarvitpose.config import ModelConfig
 from tarvitpose.model.attention import CrossAttention
 
 FEED_FORWARD_RATIO = 2
+MaskRule = Literal["paper", "released", "none"]
 
 
 class FeedForward(nn.Module):
@@ -72,15 +73,25 @@ class JTA(nn.Module):
         return joints
 
 
-def joint_regions(heatmaps: Tensor, rule: Literal["paper", "released"], threshold: float) -> Tensor:
-    """Return where each joint may look, (B, J, h, w) bool, from coarse heatmaps (B, J, 4h, 4w).
+def token_scores(heatmaps: Tensor, rule: MaskRule) -> Tensor:
+    """Return how sure each token is of each joint, (B, J, h, w), from heatmaps (B, J, 4h, 4w).
 
-    "paper" (Eq. 3): a token is visible where any pixel of its 4 x 4 cell reaches the threshold.
-    "released": each heatmap is stretched to 0..1 and shrunk bilinearly before the comparison.
+    "paper" (Eq. 3): the highest pixel of the token's 4 x 4 cell.
+    "released": each heatmap is stretched to 0..1 and shrunk bilinearly.
     """
-    if rule == "paper":
-        return F.max_pool2d(heatmaps, 4) >= threshold
-    lowest, highest = heatmaps.amin((2, 3), keepdim=True), heatmaps.amax((2, 3), keepdim=True)
-    stretched = (heatmaps - lowest) / (highest - lowest + 1e-6)
-    size = (heatmaps.shape[2] // 4, heatmaps.shape[3] // 4)
-    return F.interpolate(stretched, size, mode="bilinear", align_corners=False) >= threshold
+    if rule == "released":
+        lowest, highest = heatmaps.amin((2, 3), keepdim=True), heatmaps.amax((2, 3), keepdim=True)
+        stretched = (heatmaps - lowest) / (highest - lowest + 1e-6)
+        size = (heatmaps.shape[2] // 4, heatmaps.shape[3] // 4)
+        return F.interpolate(stretched, size, mode="bilinear", align_corners=False)
+    return F.max_pool2d(heatmaps, 4)
+
+
+def joint_regions(heatmaps: Tensor, rule: MaskRule, threshold: float) -> Tensor:
+    """Return where each joint may look, (B, J, h, w) bool, from coarse heatmaps (B, J, 4h, 4w)."""
+    return seen_regions(token_scores(heatmaps, rule), rule, threshold)
+
+
+def seen_regions(scores: Tensor, rule: MaskRule, threshold: float) -> Tensor:
+    """Return where each joint may look (bool), from the scores of tokens; "none" hides nothing."""
+    return torch.ones_like(scores, dtype=torch.bool) if rule == "none" else scores >= threshold

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import ModelConfig, window_offsets
+from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, drawn
 from tarvitpose.model.decoder import DECODERS
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
-from tarvitpose.model.jta import JTA, joint_regions
+from tarvitpose.model.jta import JTA, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
 from tarvitpose.model.weights import load_checkpoint, load_into, save_checkpoint
 
@@ -28,9 +29,14 @@ class TARViTPose(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = DECODERS[config.decoder](config.width, len(config.joints))
-        if config.temporal:
+        if config.temporal and config.aggregation in TOKEN_MODELS:
+            self.temporal = TOKEN_MODELS[config.aggregation](config)
+        elif config.temporal:
             self.jta = JTA(config)
-            self.gra = GRA(config)
+            if config.aggregation == "joints":
+                self.gra = GRA(config)
+            else:
+                self.regression = JointRegression(config)
 
     def forward(self, clip: Tensor, current: int | None = None) -> Tensor:
         """Return heatmaps of the current frame, (B, J, 4h, 4w), for a clip, (B, T, 3, H, W).
@@ -46,7 +52,15 @@ class TARViTPose(nn.Module):
         return heatmaps
 
     def regions(self, features: Tensor) -> Tensor:
-        """Return where each joint may look, (B, T, J, h, w) bool, for features (B, T, C, h, w).
+        """Return where each joint may look, (B, T, J, h, w) bool, for features (B, T, C, h, w)."""
+        rule, threshold = self.config.mask_rule, self.config.mask_threshold
+        if not self.config.masked:
+            shape = (*features.shape[:2], len(self.config.joints), *features.shape[3:])
+            return torch.ones(shape, dtype=torch.bool, device=features.device)
+        return seen_regions(self.token_scores(features), rule, threshold)
+
+    def token_scores(self, features: Tensor) -> Tensor:
+        """Return what the mask is cut from, (B, T, J, h, w), for features (B, T, C, h, w).
 
         No gradient flows through the coarse heatmaps, and they leave BatchNorm's averages alone.
         """
@@ -54,9 +68,9 @@ class TARViTPose(nn.Module):
         self.decoder.eval()
         with torch.no_grad():
             coarse = self.decoder(features.flatten(0, 1))  # (B T, J, 4h, 4w)
-            seen = joint_regions(coarse, self.config.mask_rule, self.config.mask_threshold)
+            scores = token_scores(coarse, self.config.mask_rule)
         self.decoder.train(training)
-        return torch.unflatten(seen, 0, features.shape[:2])  # (B, T, J, h, w)
+        return torch.unflatten(scores, 0, features.shape[:2])  # (B, T, J, h, w)
 
     def aggregate(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) from the features and regions of a window's frames.
@@ -64,21 +78,33 @@ class TARViTPose(nn.Module):
         `features` is (B, T, C, h, w), `regions` (B, T, J, h, w); T may differ from the config's
         where `current` is given. Raises ValueError if the model has no temporal part.
         """
+        if self.config.temporal and self.config.aggregation == "regression":
+            height, width = features.shape[-2:]
+            place, sigma = self.regression(self.queries(features, regions))
+            return drawn(place, sigma, (4 * height, 4 * width))
         heatmaps: Tensor = self.decoder(self.restore(features, regions, current))
         return heatmaps
 
     def restore(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
-        """Return the current frame's features after JTA and GRA, (B, C, h, w)."""
+        """Return the current frame's features after the temporal part, (B, C, h, w)."""
         if not self.config.temporal:
             raise ValueError("this model has no temporal part: use single_frame")
         current = self._current(features.shape[1]) if current is None else current
         tokens = to_tokens(features, self.config.layout)  # (B, T, N, C)
+        if self.config.aggregation in TOKEN_MODELS:
+            restored = self.temporal(tokens, current)  # (B, N, C)
+        else:
+            restored = self.gra(tokens[:, current], self.queries(features, regions))  # (B, N, C)
+        return to_features(restored, features.shape[-2:], self.config.layout)
+
+    def queries(self, features: Tensor, regions: Tensor) -> Tensor:
+        """Return what each joint's query gathered, (B, J, C), as `aggregate` takes its input."""
+        tokens = to_tokens(features, self.config.layout)  # (B, T, N, C)
         if self.config.layout == "released":
             regions = released_regions(regions)
         visible = regions.transpose(1, 2).flatten(2)  # (B, J, T N)
-        joints = self.jta(tokens.flatten(1, 2), visible)  # (B, J, C)
-        restored = self.gra(tokens[:, current], joints)  # (B, N, C)
-        return to_features(restored, features.shape[-2:], self.config.layout)
+        gathered: Tensor = self.jta(tokens.flatten(1, 2), visible)
+        return gathered
 
     def _current(self, frames: int) -> int:
         offsets, current = window_offsets(self.config.offsets)

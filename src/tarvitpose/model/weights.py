@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.files import replace_when_done
+from tarvitpose.json_file import read_json
 
 DEFAULT = "default"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
@@ -75,10 +75,7 @@ def _read_config(folder: Path) -> ModelConfig:
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise WeightsError(f"{folder}: no {name}; a weights folder has it beside the other")
-    try:
-        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise WeightsError(f"{folder / CONFIG_FILE}: not readable JSON ({error})") from None
+    values = read_json(folder / CONFIG_FILE, WeightsError)
     if not isinstance(values, dict):
         raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found a list or value")
     return parse_config(ModelConfig, values, str(folder / CONFIG_FILE))

@@ -1,0 +1,68 @@
+"""What a network costs, counted by running it without numbers: parameters and multiply-adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tarvitpose.config import ModelConfig
+from tarvitpose.model.tarvitpose import TARViTPose
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one part of the network, for one person and output frame."""
+
+    parameters: int
+    gmacs: float  # 10^9 multiply-adds of products and convolutions, attention's included
+
+
+def count(config: ModelConfig) -> dict[str, Cost]:
+    """Return the cost of `encoder` (one frame), `decoder` (one call), `temporal` and `total`.
+
+    `total` is a whole window, every frame of it encoded and, where there is a mask, decoded.
+    Profilers that hook layers do not see attention's weights; here every product is counted.
+    """
+    with torch.device("meta"):
+        model = TARViTPose(config).eval()
+        frames = len(config.offsets) + 1
+        clip = torch.empty(1, frames, 3, *config.input_size)
+        features = torch.empty(1, frames, config.width, *(side // 16 for side in config.input_size))
+        regions = torch.ones(1, frames, len(config.joints), *features.shape[3:], dtype=torch.bool)
+    encoder = Cost(parameters(model.encoder), _gmacs(model.encoder, clip[:, 0]))
+    decoder = Cost(parameters(model.decoder), _gmacs(model.decoder, features[:, 0]))
+    own = parameters(model) - encoder.parameters - decoder.parameters
+    if not config.temporal:
+        total = Cost(parameters(model), encoder.gmacs + decoder.gmacs)
+        return {"encoder": encoder, "decoder": decoder, "temporal": Cost(0, 0.0), "total": total}
+    after = _gmacs(_Aggregate(model), features, regions)
+    decoded = 0.0 if config.aggregation == "regression" else decoder.gmacs
+    coarse = frames * decoder.gmacs if config.masked else 0.0
+    total = Cost(parameters(model), frames * encoder.gmacs + coarse + after)
+    temporal = Cost(own, after - decoded)
+    return {"encoder": encoder, "decoder": decoder, "temporal": temporal, "total": total}
+
+
+def parameters(module: nn.Module) -> int:
+    """Return how many parameters a module has."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+class _Aggregate(nn.Module):
+    """Everything after encoder and mask, as one module."""
+
+    def __init__(self, model: TARViTPose) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: Tensor, regions: Tensor) -> Tensor:
+        return self.model.aggregate(features, regions)
+
+
+def _gmacs(module: nn.Module, *arguments: Tensor) -> float:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(*arguments)
+    return counter.get_total_flops() / 2e9
