@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from label_files import NAMES, person18, save, save_images, video18
+from tiny_models import modest_model, tiny_model
 from typer.testing import CliRunner, Result
 
 from tarvitpose.cli import app
@@ -182,3 +184,144 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny network, which finds nothing but is quick."""
+    folder = tmp_path_factory.mktemp("tiny")
+    modest_model().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """Return a PoseTrack18 data set of two videos with two labelled frames each."""
+    for name in ("a", "b"):
+        folder = f"images/val/{name}"
+        people = [person18(at, 0, bbox=[10, 5, 40, 50]) for at in (88, 89)]
+        save(tmp_path / "annotations" / f"{name}.json", video18(people, folder=folder))
+        save_images(tmp_path, [f"{folder}/{at:06d}.jpg" for at in range(4)])
+    return tmp_path / "annotations"
+
+
+def evaluate_model(weights: Path, *options: str | Path) -> Result:
+    result = run("evaluate", "--weights", weights, "--device", "cpu", *options)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_model_is_scored_with_and_without_its_temporal_part(weights: Path, videos: Path) -> None:
+    path = videos.parent / "ap.json"
+    result = evaluate_model(weights, "--annotations", videos, "--bootstrap", "5", "--json", path)
+    assert result.stderr == ""
+    lines = [line for line in result.stdout.splitlines() if line.strip() and "─" not in line]
+    counts = "2 videos, 4 labelled frames, 4 people"
+    assert lines[0] == f"{weights} on {videos}: {counts}, boxes: ground truth"
+    assert lines[1].split() == [
+        *("Head", "Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle", "Mean"),
+    ]
+    names = [line.strip().split()[:3] for line in lines[2:7]]
+    assert [name[0] for name in names] == ["PoseTrack", "temporal", "difference", "95%", "to"]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["boxes"] == "ground truth"
+    assert list(content["ap"]) == [*JOINTS, "mean"]
+    rows = content["metrics"]["PoseTrack AP"]["values"]
+    assert list(rows) == ["single-frame", "temporal", "difference"]
+    assert rows["temporal"]["mean"] == content["ap"]["mean"]
+    assert "PCKh@0.5" in content["metrics"]
+
+
+def test_a_model_alone_in_its_single_frame_form(weights: Path, videos: Path) -> None:
+    out = videos.parent / "made"
+    result = evaluate_model(
+        *(weights, "--annotations", videos, "--single-frame", "--limit", "1", "--output", out)
+    )
+    assert "1 video, 2 labelled frames, 2 people" in result.stdout
+    assert "temporal" not in result.stdout
+    assert [path.name for path in out.rglob("*.json") if path.parent != out] == ["a.json"]
+    same = ("--weights", weights, "--annotations", videos, "--output", out)
+    again = run("evaluate", *same, "--flip-test")
+    assert again.exit_code == 2
+    assert "pass --overwrite or another --output" in again.stderr
+
+
+def test_boxes_of_a_file_are_named(weights: Path, videos: Path) -> None:
+    entry = {"image_name": "images/val/a/000001.jpg", "bbox": [5, 5, 30, 40], "score": 0.9}
+    path = save(videos.parent / "boxes.json", [entry])
+    result = evaluate_model(
+        *(weights, "--annotations", videos, "--boxes", path, "--box-threshold", "0.7")
+    )
+    assert f"boxes: {path}, score 0.7 or more" in result.stdout
+    assert "PCK" not in result.stdout
+
+
+def test_stills_are_scored_by_cocos_rules(weights: Path, tmp_path: Path) -> None:
+    pytest.importorskip("faster_coco_eval")
+    category = {"id": 1, "name": "person", "keypoints": NAMES}
+    images = [{"id": 1, "file_name": "images/one.jpg"}]
+    content = {"images": images, "annotations": [person18(1, 1)], "categories": [category]}
+    save_images(tmp_path, ["images/one.jpg"])
+    path = save(tmp_path / "stills.json", content)
+    result = evaluate_model(weights, "--annotations", path, "--json", tmp_path / "ap.json")
+    assert "1 still, 1 person, boxes: ground truth" in result.stdout
+    assert "AP50" in result.stdout
+    found = json.loads((tmp_path / "ap.json").read_text())["metrics"]["COCO AP"]["values"]
+    assert list(found["temporal"]) == ["AP", "AP50", "AP75", "APM", "APL", "AR"]
+
+
+def test_clips_of_stills(weights: Path, videos: Path) -> None:
+    path = videos.parent / "pck.json"
+    result = evaluate_model(
+        *(weights, "--annotations", videos, "--kinds", "dark,clean", "--limit", "2"),
+        *("--json", path),
+    )
+    rows = result.stdout.splitlines()
+    assert rows[0].endswith("2 people, boxes: ground truth")
+    assert [row.split()[0] for row in rows[2:]] == ["clean", "dark", "all"]
+    assert list(json.loads(path.read_text())["pck"]) == ["clean", "dark", "all spoilt"]
+
+
+def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
+    entries = [
+        {"image_id": at, "bbox": [5 + at, 5, 30, 40], "score": 0.9, "category_id": 1}
+        for at in range(4)
+    ]
+    boxes = save(videos.parent / "boxes.json", entries)
+    clip, path = videos.parent / "images" / "val" / "a", videos.parent / "jitter.json"
+    result = evaluate_model(weights, "--videos", clip, "--boxes", boxes, "--json", path)
+    assert result.stdout.splitlines()[0] == f"{weights} on 1 video, boxes: {boxes}"
+    row = result.stdout.splitlines()[-1].split()
+    assert row[:3] == ["a", "4", "1"]
+    found = json.loads(path.read_text(encoding="utf-8"))["videos"][str(clip)]
+    assert set(found) >= {"jitter_single", "jitter_temporal", "apart", "lag"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "expected --weights (a model) or --predictions (files of poses)"),
+        ("--weights default", "--weights also needs --annotations"),
+        ("--kinds clean", "--kinds also needs --weights"),
+        ("--videos a.mp4", "--videos also needs --weights"),
+        ("--weights default --predictions x", "--weights has no meaning with --predictions"),
+        ("--weights default --videos a.mp4 --limit 2", "--limit has no meaning with --videos"),
+        ("--weights x --annotations y --kinds dark --boxes gt", "--boxes has no meaning with --k"),
+        ("--weights x --annotations y --end 2", "--end has no meaning with --weights"),
+        ("--weights default --annotations y --kinds foggy", "--kinds foggy: expected all or some"),
+        ("--weights default --videos a --boxes gt", "videos have no labelled boxes"),
+        ("--weights default --annotations nowhere.json", "nowhere.json: no such file"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: str, message: str) -> None:
+    result = run("evaluate", *options.split())
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+
+
+def test_a_model_without_temporal_part_has_no_steadiness_to_compare(tmp_path: Path) -> None:
+    tiny_model(offsets=()).save_pretrained(tmp_path)
+    result = run("evaluate", "--weights", tmp_path, "--videos", "a.mp4")
+    assert result.exit_code == 2
+    assert "has no temporal part, so there is nothing to compare" in result.stderr

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
-from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
+from tarvitpose.skeleton import COCO_17, POSETRACK_15
 
 INDEX = {name: at for at, name in enumerate(POSETRACK_15.joints)}
 
@@ -38,6 +38,21 @@ def test_the_torso_is_the_longer_labelled_diagonal() -> None:
     assert np.isnan(torso[2])
 
 
+def test_the_head_is_measured_by_its_box_or_else_by_its_joints() -> None:
+    truth, visible = np.zeros((4, 15, 2), np.float32), np.ones((4, 15))
+    truth[:, INDEX["head_top"]] = (0, 7)
+    visible[2:, INDEX["head_bottom"]] = 0
+    nothing = [np.nan] * 4
+    boxes = [[10, 10, 40, 50], nothing, nothing, [0, 0, 6, 8]]
+    sizes = head_size(truth, visible, POSETRACK_15, boxes)
+    assert sizes.tolist() == pytest.approx([30, 7, np.nan, 6], nan_ok=True)
+    assert head_size(truth, visible, POSETRACK_15)[:2].tolist() == [7, 7]
+
+
+def test_a_head_without_box_and_joints_has_no_size() -> None:
+    assert np.isnan(head_size(np.ones((2, 17, 2), np.float32), np.ones((2, 17)), COCO_17)).all()
+
+
 def test_joints_without_label_do_not_count() -> None:
     correct = [[True, False, True], [False, False, True]]
     assert pck(correct, [[1, 1, 0], [1, 0, 0]]) == pytest.approx(100 / 3)
@@ -66,3 +81,13 @@ def test_people_are_drawn_whole() -> None:
     correct = np.repeat([[True], [False]], 50, axis=0).reshape(-1, 1).repeat(15, axis=1)
     low, high = bootstrap_interval(correct, np.ones((100, 15)))
     assert high - low > 15  # with independent joints it would be about 5
+
+
+def test_people_of_one_group_are_drawn_together() -> None:
+    correct = np.repeat([[True], [False]], 50, axis=0)  # 50 right, then 50 wrong
+    alone = bootstrap_interval(correct, np.ones((100, 1)))
+    videos = bootstrap_interval(correct, np.ones((100, 1)), groups=[7] * 50 + [3] * 50)
+    assert 30 < alone[0] < alone[1] < 70
+    assert videos == (0.0, 100.0)
+    each = bootstrap_interval(correct, np.ones((100, 1)), groups=np.arange(100))
+    assert each == alone

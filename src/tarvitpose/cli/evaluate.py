@@ -1,62 +1,171 @@
-"""`tarvitpose evaluate`: PoseTrack's average precision of predictions that stand in files."""
+"""`tarvitpose evaluate`: how good poses are, a model's own or those that stand in files."""
 
 from __future__ import annotations
 
-import json
-import math
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tarvitpose.cli import console
+from tarvitpose.cli.evaluate_model import score_clips, score_model, score_videos
+from tarvitpose.cli.evaluate_options import Options
+from tarvitpose.cli.predict import BatchSize, Device, FlipTest, Number, Overwrite, Precision
+from tarvitpose.cli.tables import ap_table, drawn, write_numbers
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from tarvitpose.cli.tables import Intervals
+    from tarvitpose.metrics.posetrack_ap import FramePair, Judged
 
-    from tarvitpose.metrics.posetrack_ap import ApResult, FramePair, Judged
+UNKNOWN_BOXES = "unknown"  # files of poses do not say whose boxes they come from
 
-    Intervals = dict[str, tuple[float, float]]
 
-BOXES = "unknown"  # files of poses do not say whose boxes they come from
+class Layout(StrEnum):
+    """The layouts of annotations."""
+
+    COCO = "coco"
+    POSETRACK17 = "posetrack17"
+    POSETRACK18 = "posetrack18"
+    DCPOSE = "dcpose"
+
+
+Predictions = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Score these PoseTrack JSON files, one for each video."),
+]
+Weights = Annotated[
+    str | None, typer.Option(help="Score these: default, a weights folder or a hub id.")
+]
+Annotations = Annotated[Path | None, typer.Option(metavar="DIR|FILE", help="What people labelled.")]
+LayoutName = Annotated[
+    Layout | None, typer.Option("--format", help="Of the annotations; guessed if not given.")
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the annotations' file names start; found if absent."),
+]
+BoxesOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="gt|detector|FILE",
+        help="Whose boxes: the labelled ones (gt, the default), the detector's, or a JSON file's.",
+    ),
+]
+BoxThreshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Least score of a box; 0.2, and 0.4 with --videos."),
+]
+SingleFrame = Annotated[
+    bool, typer.Option("--single-frame", help="Score only without the temporal part.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Keep the predictions here; resumable."),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only the first N videos, stills or people.")
+]
+Kinds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND,...",
+        help="Make clips of stills, the frame spoilt like this: clean,motion_blur or all.",
+    ),
+]
+Videos = Annotated[
+    list[str] | None,
+    typer.Option(metavar="VIDEO", help="Compare the steadiness of joints in this; repeatable."),
+]
+End = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where --videos stop.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--bootstrap",
+        metavar="N",
+        min=0,
+        help="95% intervals of N draws of videos; 0 is off. 1000 with --weights, else 0.",
+    ),
+]
 
 
 def run(
     *,
-    predictions: Annotated[
-        Path, typer.Option(metavar="DIR", help="PoseTrack JSON to score, one file for each video.")
-    ],
-    annotations: Annotated[
-        Path, typer.Option(metavar="DIR", help="PoseTrack's JSON, files of the same names.")
-    ],
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the AP here.")
-    ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(
-            "--bootstrap",
-            metavar="N",
-            min=0,
-            help="Give the 95% interval of N draws of videos; 0 is off.",
-        ),
-    ] = 0,
+    weights: Weights = None,
+    predictions: Predictions = None,
+    annotations: Annotations = None,
+    layout: LayoutName = None,
+    images: Images = None,
+    boxes: BoxesOf = None,
+    box_threshold: BoxThreshold = None,
+    single_frame: SingleFrame = False,
+    flip_test: FlipTest = False,
+    kinds: Kinds = None,
+    videos: Videos = None,
+    end: End = None,
+    limit: Limit = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    json_file: JsonFile = None,
+    samples: Samples = None,
+    device: Device = "auto",
+    precision: Number = Precision.AUTO,
+    batch_size: BatchSize = 16,
 ) -> None:
-    """Score poses by PoseTrack's average precision, as poseval does.
+    """Score poses against what people labelled.
 
-    The layouts of PoseTrack17, 18 and 21 are known by their keys.
+    With --weights, of a model with and without its temporal part: PoseTrack's AP and PCK, COCO's
+    AP (--format coco), PCK of clips made from stills (--kinds), or jitter (--videos). With
+    --predictions, of files: PoseTrack's AP as poseval computes it, in any of its layouts.
     """
+    options = Options(
+        weights=weights,
+        predictions=predictions,
+        annotations=annotations,
+        layout=None if layout is None else layout.value,
+        images=images,
+        boxes=boxes,
+        box_threshold=box_threshold,
+        single_frame=single_frame,
+        flip_test=flip_test,
+        kinds=kinds,
+        videos=tuple(videos or ()),
+        end=end,
+        limit=limit,
+        output=output,
+        overwrite=overwrite,
+        json_file=json_file,
+        samples=samples,
+        device=device,
+        precision=precision.value,
+        batch_size=batch_size,
+    )
+    WAYS[options.way()](options)
+
+
+def score_files(options: Options) -> None:
+    """Score PoseTrack JSON by PoseTrack's average precision, as poseval does."""
     from tarvitpose.metrics.posetrack_ap import pooled
     from tarvitpose.metrics.posetrack_files import paired_files
 
-    videos = read_judged(paired_files(predictions, annotations))
+    assert options.predictions is not None
+    assert options.annotations is not None
+    videos = read_judged(paired_files(options.predictions, options.annotations))
     result = pooled(videos)
-    found = intervals(videos, samples)
-    if json_file is not None:
-        write_json(json_file, result, found)
+    found = intervals(videos, options.samples or 0)
+    if options.json_file is not None:
+        names = (*result.joints, "mean")
+        content: dict[str, Any] = {"ap": {name: result.columns[name] for name in names}}
+        if found:
+            content["interval95"] = {name: found[name] for name in names}
+        write_numbers(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
     counted = console.counted(len(videos), "video")
-    console.say(f"PoseTrack AP of {predictions}, {counted}, boxes: {BOXES}", style="bold")
-    console.say(drawn(table(result, found)))
+    title = f"PoseTrack AP of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
+    console.say(title, style="bold")
+    console.say(drawn(ap_table(result, found)))
 
 
 def read_judged(files: list[tuple[Path, Path]]) -> list[Judged]:
@@ -78,7 +187,7 @@ def read_judged(files: list[tuple[Path, Path]]) -> list[Judged]:
 def count_unscored(pairs: list[FramePair]) -> int:
     """Return how many predicted joints have no score in their file."""
     from tarvitpose.metrics.posetrack_ap import present
-    from tarvitpose.metrics.posetrack_files import NO_SCORE
+    from tarvitpose.posetrack_layout import NO_SCORE
 
     frames = [predicted for _, predicted in pairs]
     return sum(int((one.scores[present(one.keypoints)] == NO_SCORE).sum()) for one in frames)
@@ -92,75 +201,13 @@ def intervals(videos: list[Judged], samples: int) -> Intervals:
         console.warn("--bootstrap draws whole videos and there is only one: no interval")
     if not samples or len(videos) == 1:
         return {}
-    drawn_values = [values(result) for result in bootstrap(videos, samples)]
-    return {name: interval(one[name] for one in drawn_values) for name in drawn_values[0]}
+    draws = [result.columns for result in bootstrap(videos, samples)]
+    return {name: interval(one[name] for one in draws) for name in draws[0]}
 
 
-def values(result: ApResult) -> dict[str, float]:
-    """Return the AP of groups, joints and mean by name."""
-    return {**result.groups, **result.joints, "mean": result.mean}
-
-
-def write_json(path: Path, result: ApResult, found: Intervals) -> None:
-    """Write the AP of each joint and their mean, null where there is none. Raises OutputError."""
-    from tarvitpose.files import replace_when_done
-
-    ap = {**result.joints, "mean": result.mean}
-    content: dict[str, Any] = {"ap": {name: known(value) for name, value in ap.items()}}
-    if found:
-        content["interval95"] = {name: [known(end) for end in found[name]] for name in ap}
-    content["boxes"] = BOXES
-    with replace_when_done(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def known(value: float) -> float | None:
-    """Return a value as JSON can say it: NaN is null.
-
-    >>> known(1.5), known(float("nan"))
-    (1.5, None)
-    """
-    return None if math.isnan(value) else value
-
-
-def table(result: ApResult, found: Intervals) -> Table:
-    """Return the seven groups and the mean in the paper's order, each beside its joints."""
-    from rich import box
-    from rich.table import Table
-
-    from tarvitpose.metrics.posetrack_ap import GROUPS
-
-    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("", "AP", *(["95% interval"] if found else [])):
-        rows.add_column(heading, justify="right" if heading else "left")
-    rows.add_column("joints")
-    for group, value in result.groups.items():
-        joints = ", ".join(f"{name} {shown(result.joints[name])}" for name in GROUPS[group])
-        rows.add_row(group, shown(value), *shown_interval(found, group), joints)
-    rows.add_section()
-    rows.add_row("Mean", shown(result.mean), *shown_interval(found, "mean"), "of the 15 joints")
-    return rows
-
-
-def shown(value: float) -> str:
-    """Return an AP as the paper prints it.
-
-    >>> shown(81.25), shown(float("nan"))
-    ('81.2', '-')
-    """
-    return "-" if known(value) is None else f"{value:.1f}"
-
-
-def shown_interval(found: Intervals, name: str) -> list[str]:
-    """Return the table's cell for an interval, if there are intervals."""
-    return ["..".join(shown(end) for end in found[name])] if found else []
-
-
-def drawn(rows: Table) -> str:
-    """Return a table as text of one width, whatever the terminal's."""
-    from rich.console import Console
-
-    page = Console(width=100, color_system=None, force_terminal=False)
-    with page.capture() as captured:
-        page.print(rows)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
+WAYS = {
+    "predictions": score_files,
+    "weights": score_model,
+    "kinds": score_clips,
+    "videos": score_videos,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import window_offsets
+from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.dataset import ClipDataset, single_threaded
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
@@ -50,6 +50,15 @@ class ClipScores:
 Encoded = tuple[Tensor, Tensor, Tensor, Tensor]  # features, regions, keypoints, visible
 
 
+def side_by_side(parts: Sequence[ClipScores]) -> ClipScores:
+    """Return the joints of N people in several kinds of clips as one, so that each is drawn whole.
+
+    The parts are of the same people in the same order.
+    """
+    columns = zip(*((part.temporal, part.single, part.visible) for part in parts), strict=True)
+    return ClipScores(*(np.concatenate(column, axis=1) for column in columns))
+
+
 def normalise_clip(clip: Tensor) -> Tensor:
     """Turn RGB crops (B, T, h, w, 3) uint8 into what the encoder reads, (B, T, 3, h, w)."""
     mean = torch.from_numpy(np.float32(255) * IMAGE_MEAN).to(clip.device)
@@ -57,10 +66,15 @@ def normalise_clip(clip: Tensor) -> Tensor:
     return ((clip.float() - mean) * scale).movedim(-1, 2)
 
 
+def encode_crops(model: TARViTPose, clip: Tensor) -> Tensor:
+    """Return features (B, T, C, h, w) of crops (B, T, 16h, 16w, 3) uint8."""
+    encoded = model.encoder(normalise_clip(clip).flatten(0, 1))  # (B T, C, h, w)
+    return torch.unflatten(encoded, 0, clip.shape[:2])
+
+
 def encode_clip(model: TARViTPose, clip: Tensor) -> tuple[Tensor, Tensor]:
     """Return features (B, T, C, h, w) and regions (B, T, J, h, w) of crops (B, T, 16h, 16w, 3)."""
-    encoded = model.encoder(normalise_clip(clip).flatten(0, 1))  # (B T, C, h, w)
-    features = encoded.unflatten(0, clip.shape[:2])
+    features = encode_crops(model, clip)
     return features, model.regions(features)
 
 
@@ -91,12 +105,13 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
             found = [
-                hits(_joints(model, maps), truth, torso, THRESHOLD) for maps in (temporal, single)
+                hits(found_joints(model.config, maps)[0], truth, torso, THRESHOLD)
+                for maps in (temporal, single)
             ]
             rows.append((*found, seen))
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
-def _joints(model: TARViTPose, heatmaps: Tensor) -> Float32:
-    maps = heatmaps.float().cpu().numpy()
-    return codec.decode(maps, model.config.input_size, model.config.codec)[0]
+def found_joints(config: ModelConfig, heatmaps: Tensor) -> tuple[Float32, Float32]:
+    """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
+    return codec.decode(heatmaps.float().cpu().numpy(), config.input_size, config.codec)

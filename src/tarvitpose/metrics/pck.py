@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.metrics.posetrack_ap import head_sizes
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
 
@@ -32,6 +33,27 @@ def torso_size(truth: Float32, visible: ArrayLike, joints: JointSet) -> Float32:
     return np.fmax(*diagonals).astype(np.float32)
 
 
+def head_size(
+    truth: Float32, visible: ArrayLike, joints: JointSet, head_boxes: ArrayLike | None = None
+) -> Float32:
+    """Return the reference of PCKh, (N,): 0.6 x the head box's diagonal, as in poseval.
+
+    `head_boxes` are (N, 4) xyxy. A person without one (NaN, or none at all) is measured from
+    head_bottom to head_top, and has NaN where these are not labelled either.
+    """
+    index = {name: position for position, name in enumerate(joints.joints)}
+    sizes = np.full(len(truth), np.nan)
+    if {"head_bottom", "head_top"} <= index.keys():
+        ends = [index["head_bottom"], index["head_top"]]
+        labelled = (np.asarray(visible)[:, ends] > 0).all(1)
+        length = np.linalg.norm(truth[:, ends[0]] - truth[:, ends[1]], axis=-1)
+        sizes = np.where(labelled, length, np.nan)
+    if head_boxes is not None:
+        by_box = head_sizes(np.asarray(head_boxes, np.float64))
+        sizes = np.where(np.isnan(by_box), sizes, by_box)
+    return sizes.astype(np.float32)
+
+
 def pck(correct: ArrayLike, visible: ArrayLike) -> float:
     """Return the share of labelled joints that are correct, 0..100; both are (N, J).
 
@@ -49,15 +71,21 @@ def bootstrap_interval(
     visible: ArrayLike,
     baseline: ArrayLike | None = None,
     *,
+    groups: ArrayLike | None = None,
     samples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Return the 95% interval of PCK, or of its gain over `baseline` (N, J), over people."""
+    """Return the 95% interval of PCK, or of its gain over `baseline` (N, J), over people.
+
+    People with the same number in `groups`, (N,), such as those of one video, are drawn together.
+    """
     labelled = np.asarray(visible) > 0
     values = np.asarray(correct, np.float64) * labelled
     if baseline is not None:
         values = values - np.asarray(baseline, np.float64) * labelled
-    people = np.random.default_rng(seed).integers(len(values), size=(samples, len(values)))
-    gains = values.sum(1)[people].sum(1) / np.maximum(labelled.sum(1)[people].sum(1), 1)
+    units = np.unique(range(len(values)) if groups is None else groups, return_inverse=True)[1]
+    gained, counted = (np.bincount(units, part.sum(1)) for part in (values, labelled))
+    draws = np.random.default_rng(seed).integers(len(gained), size=(samples, len(gained)))
+    gains = gained[draws].sum(1) / np.maximum(counted[draws].sum(1), 1)
     low, high = np.percentile(100 * gains, [2.5, 97.5])
     return float(low), float(high)

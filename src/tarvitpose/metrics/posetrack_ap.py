@@ -88,6 +88,11 @@ class ApResult:
         """Mean over the known APs of the 15 joints, not over the groups."""
         return _mean_of_known(self.joints.values())
 
+    @property
+    def columns(self) -> dict[str, float]:
+        """AP of the groups, the joints and their mean by name."""
+        return {**self.groups, **self.joints, "mean": self.mean}
+
 
 def average_precision(frames: Iterable[FramePair]) -> ApResult:
     """Return the AP of predictions over all frames of all videos.

@@ -1,0 +1,296 @@
+"""The ways of `tarvitpose evaluate` that run a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tarvitpose.cli import console
+from tarvitpose.cli.evaluate_options import Options
+from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table, write_numbers
+from tarvitpose.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from rich.table import Table
+
+    from tarvitpose.data.degrade import Kind
+    from tarvitpose.data.sources import Format
+    from tarvitpose.estimator import PoseEstimator
+    from tarvitpose.evaluation.clips import ClipScores
+    from tarvitpose.evaluation.run import Evaluation
+    from tarvitpose.evaluation.steadiness import Steadiness
+    from tarvitpose.pipeline import Progress
+    from tarvitpose.results import FramePoses
+
+DRAWS = 1000  # of videos, for the 95% intervals
+ALL_SPOILT = "all spoilt"
+
+
+def score_model(options: Options) -> None:
+    """Score a model on a data set, with and without its temporal part."""
+    from tarvitpose.evaluation.boxes import open_boxes
+    from tarvitpose.evaluation.datasets import read_labelled
+    from tarvitpose.evaluation.run import evaluate, load_predictors
+    from tarvitpose.model.weights import load_config
+    from tarvitpose.pipeline import Progress
+    from tarvitpose.predict import choose_device
+
+    assert options.weights is not None
+    assert options.annotations is not None
+    device = str(choose_device(options.device))
+    videos = read_labelled(
+        layout_of(options),
+        options.annotations,
+        load_config(options.weights).joints,
+        images=options.images,
+        limit=options.limit,
+    )
+    boxes = open_boxes(options.boxes or "gt", options.box_threshold, device)
+    predictors = load_predictors(
+        options.weights,
+        single_frame=options.single_frame,
+        device=device,
+        precision=options.precision,
+        flip_test=options.flip_test,
+        batch_size=options.batch_size,
+    )
+    people = sum(len(frame.people.boxes) for video in videos for frame in video.frames)
+    with console.progress_bar(options.annotations.name, quiet=False) as show:
+        result = evaluate(
+            predictors,
+            videos,
+            boxes,
+            samples=DRAWS if options.samples is None else options.samples,
+            output=options.output,
+            overwrite=options.overwrite,
+            settings={
+                "annotations": str(options.annotations),
+                "flip_test": options.flip_test,
+                "precision": options.precision,
+            },
+            on_frames=lambda done, total: show(Progress(done, total, people)),
+        )
+    if options.json_file is not None:
+        write_numbers(options.json_file, numbers(result, options))
+    report(result, options)
+
+
+def layout_of(options: Options) -> Format:
+    """Return the layout of the annotations, as given or by the keys of the first file."""
+    from tarvitpose.data.posetrack import annotation_files
+    from tarvitpose.data.sources import FORMATS, guess_format
+
+    assert options.annotations is not None
+    named = [name for name in FORMATS if name == options.layout]
+    return named[0] if named else guess_format(annotation_files(options.annotations)[0])
+
+
+def report(result: Evaluation, options: Options) -> None:
+    """Print what an evaluation found, the groups in the paper's order."""
+    from tarvitpose.evaluation.scores import AP, OKS_AP
+    from tarvitpose.metrics.posetrack_ap import GROUPS
+
+    for warning in result.warnings:
+        console.warn(warning)
+    people = console.counted(result.people, "person", "people")
+    counts = [console.counted(result.frames, "still"), people]
+    if not result.are_stills:
+        videos = console.counted(result.videos, "video")
+        counts = [videos, console.counted(result.frames, "labelled frame"), people]
+    title = f"{options.weights} on {options.annotations}: {', '.join(counts)}"
+    console.say(f"{title}, boxes: {result.boxes}", style="bold")
+    in_groups = [one for one in result.comparisons if one.metric != OKS_AP]
+    for one in result.comparisons:
+        if one.metric == OKS_AP:
+            console.say(drawn(comparison_table([one], list(next(iter(one.values.values()))))))
+    if in_groups:
+        console.say(drawn(comparison_table(in_groups, [*GROUPS, "mean"])))
+    for one in result.comparisons:
+        if one.note:
+            console.say(f"{one.metric}: {one.note}")
+    for one in result.comparisons:
+        if one.metric == AP:
+            console.say(f"\n{AP} of each joint")
+            console.say(drawn(joints_table(one)))
+
+
+def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
+    """Return what `--json` holds: `ap` is of the whole model, `metrics` of every mode."""
+    from tarvitpose.evaluation.scores import AP
+    from tarvitpose.metrics.posetrack_ap import JOINTS
+
+    content: dict[str, Any] = {}
+    for one in result.comparisons:
+        if one.metric == AP:
+            whole = list(one.values.values())[-1]
+            content["ap"] = {name: whole[name] for name in (*JOINTS, "mean")}
+    return {
+        **content,
+        "boxes": result.boxes,
+        "weights": options.weights,
+        "annotations": str(options.annotations),
+        "flip_test": options.flip_test,
+        "videos": result.videos,
+        "frames": result.frames,
+        "people": result.people,
+        "metrics": {
+            one.metric: {"values": one.rows, "interval95": one.intervals, "note": one.note}
+            for one in result.comparisons
+        },
+        "warnings": result.warnings,
+    }
+
+
+def score_clips(options: Options) -> None:
+    """Score a model on clips made of labelled people, one kind of spoilt frames after the other."""
+    from tarvitpose.data.dataset import validation_clips
+    from tarvitpose.data.sources import read_records
+    from tarvitpose.evaluation.clips import encoded_batches, side_by_side
+    from tarvitpose.evaluation.clips import score_clips as score
+    from tarvitpose.model.tarvitpose import TARViTPose
+    from tarvitpose.predict import choose_device
+
+    assert options.weights is not None
+    assert options.annotations is not None
+    kinds, device = parse_kinds(options.kinds or ""), choose_device(options.device)
+    model = TARViTPose.from_pretrained(options.weights).eval().to(device)
+    if not model.config.temporal:
+        console.warn(f"{options.weights} has no temporal part: both columns are the same")
+    joints = model.config.joints
+    records = read_records(layout_of(options), options.annotations, joints, options.images)
+    records = records[: options.limit]
+    counted = console.counted(len(records), "person", "people")
+    title = f"{options.weights} on clips of {options.annotations}: {counted}"
+    console.say(f"{title}, boxes: ground truth", style="bold")
+    console.say("PCK@0.2 of the torso, and the 95% interval of the gain over people")
+    found: dict[str, ClipScores] = {}
+    for kind in kinds:
+        clips = validation_clips(records, model.config, kind)
+        found[kind] = score(model, encoded_batches(model, clips, device))
+        say_clips(kind, found[kind])
+    spoilt = [one for kind, one in found.items() if kind != "clean"]
+    if spoilt:
+        found[ALL_SPOILT] = side_by_side(spoilt)
+        say_clips(ALL_SPOILT, found[ALL_SPOILT])
+    if options.json_file is not None:
+        content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
+        rows = {kind: clip_numbers(one) for kind, one in found.items()}
+        write_numbers(options.json_file, {**content, "pck": rows})
+
+
+def parse_kinds(text: str) -> list[Kind]:
+    """Return the kinds of a list with commas; "all" is every one. Raises ConfigError.
+
+    >>> parse_kinds("clean, dark")
+    ['clean', 'dark']
+    """
+    from tarvitpose.data.degrade import KINDS
+
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in (*KINDS, "all"):
+            expected = f"all or some of {', '.join(KINDS)}"
+            raise ConfigError(f"--kinds {text}: expected {expected}, got {name!r}")
+    return [kind for kind in KINDS if kind in names or "all" in names]
+
+
+def say_clips(kind: str, scores: ClipScores) -> None:
+    """Print the row of a kind."""
+    gain, low, high = scores.gain
+    console.say(
+        f"{kind:12} single-frame {scores.single_pck:5.1f}  temporal {scores.temporal_pck:5.1f}  "
+        f"difference {gain:+5.1f} ({low:+.1f} to {high:+.1f})"
+    )
+
+
+def clip_numbers(scores: ClipScores) -> dict[str, Any]:
+    """Return a kind's row for JSON."""
+    gain, low, high = scores.gain
+    return {
+        "single-frame": scores.single_pck,
+        "temporal": scores.temporal_pck,
+        "difference": gain,
+        "interval95": (low, high),
+    }
+
+
+def score_videos(options: Options) -> None:
+    """Print how steady joints are in videos, with and without the temporal part."""
+    from dataclasses import asdict
+
+    from tarvitpose.evaluation.steadiness import SURE, steadiness
+
+    single, temporal = estimators(options)
+    found: dict[str, Steadiness] = {}
+    for video in options.videos:
+        with console.progress_bar(Path(video).name, quiet=False) as show:
+            runs = (one.stream(video, end=options.end) for one in (single, temporal))
+            found[video] = steadiness(*(watched(run, show) for run in runs))
+    label = options.boxes or "nanodet"
+    counted = console.counted(len(found), "video")
+    console.say(f"{options.weights} on {counted}, boxes: {label}", style="bold")
+    console.say("Jitter: mean second difference of joints, in pixels and % of the box's height.")
+    console.say(f"Apart: mean distance of the two. Only joints of score {SURE:g} in both count.")
+    console.say(drawn(steadiness_table(found)))
+    if options.json_file is not None:
+        content = {"boxes": label, "weights": options.weights}
+        rows = {video: asdict(one) for video, one in found.items()}
+        write_numbers(options.json_file, {**content, "videos": rows})
+
+
+def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
+    """Return the same model and detector without and with the temporal part. Raises UserError."""
+    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.estimator import PoseEstimator
+    from tarvitpose.evaluation.boxes import OWN_DETECTOR, TRUE, is_file_of_boxes
+    from tarvitpose.pipeline import load_estimator
+    from tarvitpose.predict import Predictor
+
+    choice = options.boxes or OWN_DETECTOR
+    if choice == TRUE:
+        raise ConfigError("--boxes gt: videos have no labelled boxes; use detector or a file")
+    values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
+    if not values and choice != OWN_DETECTOR:
+        values = {"detector": choice}
+    how: dict[str, Any] = {
+        "device": options.device,
+        "precision": options.precision,
+        "flip_test": options.flip_test,
+        "batch_size": options.batch_size,
+    }
+    values |= {"weights": options.weights, "box_threshold": options.box_threshold, **how}
+    temporal = load_estimator(parse_config(PredictConfig, values, "evaluate"))
+    model = temporal.predictor.model
+    if not model.config.temporal:
+        raise ConfigError(
+            f"{options.weights}: has no temporal part, so there is nothing to compare"
+        )
+    single = PoseEstimator(
+        Predictor(model, single_frame=True, **how),
+        temporal.detector,
+        start_threshold=temporal.start_threshold,
+    )
+    return single, temporal
+
+
+def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iterator[FramePoses]:
+    """Yield a run's poses and show how far it is."""
+    from tarvitpose.pipeline import Progress
+
+    for poses in run:
+        yield poses
+        show(Progress(poses.index + 1, None, len(poses)))
+
+
+def steadiness_table(found: dict[str, Steadiness]) -> Table:
+    """Return a row for each video."""
+    headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "apart", "late")
+    rows = plain_table(headings)
+    for video, one in found.items():
+        pairs = (one.jitter_single, one.jitter_temporal, one.apart)
+        cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
+        late = "-" if one.lag is None else console.counted(one.lag, "frame")
+        rows.add_row(Path(video).name, str(one.frames), str(one.tracks), *cells, late)
+    return rows

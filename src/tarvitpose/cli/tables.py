@@ -1,0 +1,123 @@
+"""Tables of results as text of one width, whatever the terminal's."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from tarvitpose.evaluation.scores import Comparison
+    from tarvitpose.metrics.posetrack_ap import ApResult
+
+    Intervals = dict[str, tuple[float, float]]
+
+WIDTH = 100
+
+
+def plain_table(headings: Iterable[str], left: int = 1) -> Table:
+    """Return an empty table; all columns but the first `left` are numbers."""
+    from rich import box
+    from rich.table import Table
+
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for at, heading in enumerate(headings):
+        side: Literal["left", "right"] = "left" if at < left else "right"
+        rows.add_column(heading, justify=side, overflow="fold")
+    return rows
+
+
+def drawn(rows: Table) -> str:
+    """Return a table as text, without an empty line around it."""
+    from rich.console import Console
+
+    page = Console(width=WIDTH, color_system=None, force_terminal=False)
+    with page.capture() as captured:
+        page.print(rows)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
+
+
+def write_numbers(path: Path, content: dict[str, Any]) -> None:
+    """Write results as JSON, whole or not at all. Raises OutputError."""
+    from tarvitpose.files import replace_when_done
+
+    with replace_when_done(path) as temporary:
+        temporary.write_text(json.dumps(known(content), indent=2) + "\n", encoding="utf-8")
+
+
+def known(value: Any) -> Any:
+    """Return a value as JSON can say it: NaN is null, also inside of objects and lists.
+
+    >>> known({"nose": 1.5, "ends": (float("nan"), 2)})
+    {'nose': 1.5, 'ends': [None, 2]}
+    """
+    if isinstance(value, dict):
+        return {name: known(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [known(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def shown(value: float, sign: str = "") -> str:
+    """Return a percentage as the paper prints it; `sign` "+" also shows the one of gains.
+
+    >>> shown(81.25), shown(float("nan")), shown(2.31, "+")
+    ('81.2', '-', '+2.3')
+    """
+    return "-" if math.isnan(value) else f"{value:{sign}.1f}"
+
+
+def ap_table(result: ApResult, intervals: Intervals) -> Table:
+    """Return the seven groups and the mean in the paper's order, each beside its joints."""
+    from tarvitpose.metrics.posetrack_ap import GROUPS
+
+    rows = plain_table(["", "AP", *(["95% interval"] if intervals else [])])
+    rows.add_column("joints")
+    for group, value in result.groups.items():
+        joints = ", ".join(f"{name} {shown(result.joints[name])}" for name in GROUPS[group])
+        rows.add_row(group, shown(value), *shown_interval(intervals, group), joints)
+    rows.add_section()
+    mean = shown_interval(intervals, "mean")
+    rows.add_row("Mean", shown(result.mean), *mean, "of the 15 joints")
+    return rows
+
+
+def shown_interval(intervals: Intervals, name: str) -> list[str]:
+    """Return the table's cell for an interval, if there are intervals."""
+    return ["..".join(shown(end) for end in intervals[name])] if intervals else []
+
+
+def comparison_table(comparisons: Iterable[Comparison], columns: Sequence[str]) -> Table:
+    """Return the modes of each metric below each other, their difference, and its interval."""
+    from tarvitpose.evaluation.scores import DIFFERENCE
+
+    rows = plain_table(["", "", *(name.replace("mean", "Mean") for name in columns)], left=2)
+    for one in comparisons:
+        for at, (mode, values) in enumerate(one.rows.items()):
+            sign = "+" if mode == DIFFERENCE else ""
+            cells = [shown(values[name], sign) for name in columns]
+            rows.add_row("" if at else one.metric, mode, *cells)
+        last = list(one.rows)[-1]
+        for end, label in enumerate(("95% from", "to") if one.intervals else ()):
+            ends = [one.intervals[last][name][end] for name in columns]
+            rows.add_row("", label, *(shown(value, sign) for value in ends))
+        rows.add_section()
+    return rows
+
+
+def joints_table(comparison: Comparison) -> Table:
+    """Return PoseTrack's AP of each joint, in the order of the groups."""
+    from tarvitpose.evaluation.scores import DIFFERENCE
+    from tarvitpose.metrics.posetrack_ap import GROUPS
+
+    rows = plain_table(["", *comparison.rows])
+    for name in (name for names in GROUPS.values() for name in names):
+        signs = ("+" if mode == DIFFERENCE else "" for mode in comparison.rows)
+        values = zip(comparison.rows.values(), signs, strict=True)
+        rows.add_row(name, *(shown(row[name], sign) for row, sign in values))
+    return rows

@@ -1,0 +1,184 @@
+"""What a data set asks of a model: its labelled frames, with people, neighbours and truth.
+
+Axes: N people, J joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.data.posetrack import annotation_files
+from tarvitpose.data.sources import Format, image_root, read_videos
+from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
+from tarvitpose.errors import DataError
+from tarvitpose.json_file import read_entry
+from tarvitpose.metrics.posetrack_ap import TrueFrame
+from tarvitpose.metrics.posetrack_files import read_truth
+from tarvitpose.posetrack_layout import coco_people
+from tarvitpose.results import Float32
+from tarvitpose.skeleton import POSETRACK_15, JointSet
+
+NO_HEAD = (np.nan,) * 4
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPeople:
+    """The N people of one frame who have a labelled joint."""
+
+    boxes: Float32  # (N, 4), xyxy; made from the joints where the file has none
+    keypoints: Float32  # (N, J, 2), 0 where not labelled
+    visible: Float32  # (N, J), 1 where labelled
+    heads: NDArray[np.float64]  # (N, 4), xyxy, NaN for a person without a head box
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFrame:
+    """One frame that a model is asked about."""
+
+    name: str  # the image's file name, as the annotations have it
+    frames: tuple[Path, ...]  # the run of neighbours that the frame is part of, in time
+    current: int  # its position in them
+    people: LabelledPeople
+    number: int = 0  # its place in the video; of a still its image id
+    image_id: int | None = None  # PoseTrack17 has none
+    truth: TrueFrame | None = None  # what PoseTrack's AP needs; None for COCO's layout
+    unlisted: tuple[int, int] = (0, 0)  # existing frames before and behind `frames`
+
+    def window(
+        self, offsets: Sequence[int], is_there: Callable[[Path], bool]
+    ) -> tuple[list[Path], int]:
+        """Return the image of each offset, and how many were missing.
+
+        Past either end of the video the end is repeated. For an image that exists in the data
+        set, but not on this disk, the nearest one towards the current frame stands in.
+        """
+        before, behind = self.unlisted
+        images, missing = [], 0
+        for wanted in (self.current + offset for offset in offsets):
+            last = len(self.frames) - 1
+            at = min(max(wanted, 0), last)
+            while at != self.current and not is_there(self.frames[at]):
+                at += 1 if at < self.current else -1
+            exists = -before <= wanted <= last + behind
+            missing += exists and at != wanted
+            images.append(self.frames[at])
+        return images, missing
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledVideo:
+    """The labelled frames that one file of predictions answers."""
+
+    name: str  # of that file, without its ending
+    source: Path  # the annotations
+    frames: tuple[LabelledFrame, ...]
+
+    @property
+    def are_stills(self) -> bool:
+        """Whether these are the stills of COCO's layout, scored by COCO's rules."""
+        return self.frames[0].truth is None
+
+
+def read_labelled(
+    layout: Format,
+    annotations: Path,
+    joints: JointSet,
+    *,
+    images: Path | None = None,
+    limit: int | None = None,
+) -> list[LabelledVideo]:
+    """Return the first `limit` videos of a file or folder of annotations.
+
+    The stills of a COCO file are one "video" together, and `limit` counts them. `joints` are what
+    its people are compared in; PoseTrack's are always its 15. Raises DataError in one line, also
+    where nothing is labelled.
+    """
+    videos: list[LabelledVideo] = []
+    for file in annotation_files(annotations):
+        left = None if limit is None else limit - len(videos)
+        root = images or image_root(file)
+        found = islice(read_videos(layout, file, root), left)
+        if layout == "coco":
+            videos += _stills(file, found, root, joints)
+        else:
+            videos += _posetrack(file, found, root)
+    videos = [video for video in videos if video.frames]
+    if not videos:
+        raise DataError(f"{annotations}: no labelled frame in it, so there is nothing to evaluate")
+    return videos
+
+
+def _stills(
+    file: Path, found: Iterable[Video], root: Path, joints: JointSet
+) -> Iterator[LabelledVideo]:
+    ids = image_ids(file)
+    frames = [_frame(still, still.frames, 0, root, joints) for still in found]
+    frames = [replace(frame, number=ids[frame.name]) for frame in frames]
+    yield LabelledVideo(file.stem, file, _with_ids(frames, ids))
+
+
+def _posetrack(file: Path, found: Iterable[Video], root: Path) -> Iterator[LabelledVideo]:
+    truth, ids = read_truth(file), image_ids(file)
+    for video in found:
+        frames = [
+            replace(_frame(video, run, at, root, POSETRACK_15), truth=truth[frame.name])
+            for run in runs(video.frames)
+            for at, frame in enumerate(run)
+            if frame.labelled
+        ]
+        yield LabelledVideo(video.name, file, _with_ids(frames, ids))
+
+
+def _with_ids(frames: Iterable[LabelledFrame], ids: dict[str, int]) -> tuple[LabelledFrame, ...]:
+    return tuple(replace(frame, image_id=ids.get(frame.name)) for frame in frames)
+
+
+def _frame(
+    video: Video, run: Sequence[VideoFrame], at: int, root: Path, joints: JointSet
+) -> LabelledFrame:
+    first, end = _extent(video)
+    return LabelledFrame(
+        name=run[at].name,
+        frames=tuple(root / frame.name for frame in run),
+        current=at,
+        people=_people(run[at], video.joints, joints),
+        number=run[at].number,
+        unlisted=(run[0].number - first, end - 1 - run[-1].number),
+    )
+
+
+def _extent(video: Video) -> tuple[int, int]:
+    """Return the number of the video's first frame and one past its last, listed or not."""
+    first, end = video.frames[0].number, video.frames[-1].number + 1
+    if video.frame_count is None or video.frame_count <= len(video.frames):
+        return first, end
+    return min(first, 0), max(end, video.frame_count)
+
+
+def _people(frame: VideoFrame, names: tuple[str, ...], joints: JointSet) -> LabelledPeople:
+    found = [(person, *by_name(person.points, names, joints)) for person in frame.people]
+    found = [one for one in found if one[2].any()]
+    boxes = [crop_box(person.box, points[seen > 0]) for person, points, seen in found]
+    return LabelledPeople(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        keypoints=np.array([one[1] for one in found], np.float32).reshape(-1, len(joints), 2),
+        visible=np.array([one[2] for one in found], np.float32).reshape(-1, len(joints)),
+        heads=np.array([one[0].head or NO_HEAD for one in found], np.float64).reshape(-1, 4),
+    )
+
+
+def image_ids(path: Path) -> dict[str, int]:
+    """Return the ids of a file's images by their names; none in the layout of PoseTrack17."""
+    content = read_entry(path)
+    if content.get("images") is None:
+        return {}
+    return {
+        str(image["file_name"].value): (image.get("image_id") or image["id"]).whole()
+        for image, _ in coco_people(content)
+    }

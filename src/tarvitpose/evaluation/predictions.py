@@ -1,0 +1,209 @@
+"""A model's poses of a data set, in the files that submissions are made of.
+
+Axes: N people, J joints of the model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tarvitpose.data.coco import joint_names
+from tarvitpose.data.records import read_image
+from tarvitpose.detection import Detections
+from tarvitpose.errors import OutputError
+from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
+from tarvitpose.files import replace_when_done
+from tarvitpose.json_file import read_entry, read_json
+from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
+from tarvitpose.metrics.posetrack_files import write_posetrack17, write_posetrack18
+from tarvitpose.predict import Predictor
+from tarvitpose.results import FramePoses
+from tarvitpose.tracking import IouTracker
+
+TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
+LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17
+FOLDERS = [mode + layout for mode in (TEMPORAL, SINGLE_FRAME) for layout in ("", LAYOUT_17)]
+SETTINGS_FILE = "evaluation.json"
+IMAGES_HELD = 16  # decoded ones; the windows of neighbouring frames share most of theirs
+FramesDone = Callable[[int], None]  # called with how many frames were just finished
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is predicted, by what, with whose boxes, into which folder."""
+
+    predictors: Mapping[str, Predictor]  # by mode
+    boxes: Boxes
+    output: Path
+
+    def file(self, mode: str, video: LabelledVideo) -> Path:
+        """Return the file of one video's predictions."""
+        return self.output / mode / f"{video.name}.json"
+
+    def missing_modes(self, video: LabelledVideo) -> list[str]:
+        """Return the modes whose predictions of a video are not there yet."""
+        return [mode for mode in self.predictors if not self.file(mode, video).exists()]
+
+    def finish(self, video: LabelledVideo, on_frames: FramesDone) -> None:
+        """Write the predictions of a video that are missing.
+
+        Each file is whole or not there. Raises DataError, BoxesError or OutputError.
+        """
+        wanted = {mode: self.predictors[mode] for mode in self.missing_modes(video)}
+        found: dict[str, list[FramePoses]] = {mode: [] for mode in wanted}
+        images = _Images(video.name)
+        for batch in _batches(_seen(video, self.boxes, images), wanted) if wanted else ():
+            for mode, predictor in wanted.items():
+                found[mode] += _poses(batch, predictor, images)
+            on_frames(len(batch))
+        for mode, poses in found.items():
+            write_predictions(self.file(mode, video), video, poses)
+
+
+def claim(output: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
+    """Make a folder's files belong to one evaluation, which can then go on where it stopped.
+
+    With `overwrite` the predictions that are there are removed. Raises OutputError where they
+    were made with other settings.
+    """
+    path = output / SETTINGS_FILE
+    there = [file for folder in FOLDERS for file in (output / folder).glob("*.json")]
+    if there and not overwrite:
+        before = read_json(path, OutputError) if path.exists() else {}
+        changed = [key for key in settings if before.get(key) != settings[key]]
+        if changed:
+            was, is_now = before.get(changed[0]), settings[changed[0]]
+            raise OutputError(
+                f"{output}: has predictions of another evaluation ({changed[0]} was {was}, is "
+                f"{is_now}); pass --overwrite or another --output"
+            )
+    for file in there if overwrite else ():
+        file.unlink()
+    with replace_when_done(path) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+class _Images:
+    """The images of one video, as windows need them: read once, asked for often."""
+
+    def __init__(self, video: str) -> None:
+        self.read = lru_cache(IMAGES_HELD)(partial(read_image, record=video))
+        self.is_there = cache(Path.exists)
+
+
+Seen = tuple[LabelledFrame, tuple[int, int], Detections]  # with the image's height and width
+
+
+def _seen(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[Seen]:
+    for frame in video.frames:
+        image = images.read(frame.frames[frame.current])
+        yield frame, (image.shape[0], image.shape[1]), boxes.people(frame, image)
+
+
+def _batches(seen: Iterator[Seen], predictors: Mapping[str, Predictor]) -> Iterator[list[Seen]]:
+    """Gather frames until the crops of their people fill a batch of one of the predictors."""
+    per_person = max((len(one.offsets) / one.batch_size for one in predictors.values()), default=1)
+    batch: list[Seen] = []
+    for item in seen:
+        batch.append(item)
+        people = sum(len(detections) for _, _, detections in batch)
+        if people * per_person >= 1 or len(batch) == IMAGES_HELD:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _poses(batch: list[Seen], predictor: Predictor, images: _Images) -> list[FramePoses]:
+    windows = []
+    for frame, _, people in batch:
+        paths = frame.window(predictor.offsets, images.is_there)[0] if len(people) else []
+        windows.append([images.read(path) for path in paths])
+    joints = predictor.joints(windows, [people.boxes for _, _, people in batch])
+    return [
+        FramePoses(
+            index=frame.number,
+            time=0.0,
+            image_size=size,
+            keypoints=keypoints,
+            scores=scores,
+            boxes=people.boxes,
+            box_scores=people.scores,
+            track_ids=np.arange(len(people)),
+            joint_names=predictor.model.config.joints.joints,
+        )
+        for (frame, size, people), (keypoints, scores) in zip(batch, joints, strict=True)
+    ]
+
+
+def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses]) -> None:
+    """Write the poses of a video's frames in the layout that its evaluators read.
+
+    Stills get COCO's list of results; videos PoseTrack18's layout, and where the annotations are
+    in that of PoseTrack17 also this one, in a folder of its own. Raises OutputError.
+    """
+    if video.are_stills:
+        with replace_when_done(path) as temporary:
+            temporary.write_text(json.dumps(coco_results(video, poses)), encoding="utf-8")
+        return
+    frames = posetrack_frames(video, poses)
+    ids = {frame.name: frame.image_id for frame in video.frames if frame.image_id is not None}
+    if not ids:
+        folder = path.parent.with_name(path.parent.name + LAYOUT_17)
+        write_posetrack17(folder / path.name, frames)
+    write_posetrack18(path, frames, ids or None)
+
+
+def posetrack_frames(video: LabelledVideo, poses: list[FramePoses]) -> dict[str, PredictedFrame]:
+    """Return poses by file name, with track ids; joints that PoseTrack does not label are gone.
+
+    A joint's score is the one of its box times its own (method section 7, step 7).
+    """
+    tracker, frames = IouTracker(), {}
+    for labelled, found in zip(video.frames, poses, strict=True):
+        keypoints = np.full((len(found), len(JOINTS), 2), np.nan)
+        scores = np.zeros((len(found), len(JOINTS)))
+        for at, name in enumerate(JOINTS):
+            if name in found.joint_names:
+                own = found.joint_names.index(name)
+                keypoints[:, at] = found.keypoints[:, own]
+                scores[:, at] = found.scores[:, own] * found.box_scores
+        ids = tracker.update(found.boxes, found.box_scores, found.index)
+        frames[labelled.name] = PredictedFrame(keypoints, scores, ids)
+    return frames
+
+
+def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str, Any]]:
+    """Return poses as COCO's results; joints of the file that the model does not know are 0.
+
+    A person's score is the one of the box times the mean of the joints'.
+    """
+    content = read_entry(video.source)
+    names = joint_names(content)
+    category = next(one for one in content["categories"].items() if one.get("keypoints"))
+    results = []
+    for labelled, found in zip(video.frames, poses, strict=True):
+        points = np.zeros((len(found), len(names), 3))
+        for at, name in enumerate(names):
+            if name in found.joint_names:
+                own = found.joint_names.index(name)
+                points[:, at, :2], points[:, at, 2] = found.keypoints[:, own], found.scores[:, own]
+        marks = found.box_scores * found.scores.mean(1)
+        results += [
+            {
+                "image_id": labelled.image_id,
+                "category_id": category["id"].value,
+                "keypoints": person.ravel().tolist(),
+                "score": float(mark),
+            }
+            for person, mark in zip(points, marks, strict=True)
+        ]
+    return results

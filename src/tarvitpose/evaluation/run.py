@@ -1,0 +1,132 @@
+"""A whole evaluation: predictions of every labelled frame into files, and these files scored."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.datasets import LabelledVideo
+from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task, claim
+from tarvitpose.evaluation.scores import Comparison, compare
+from tarvitpose.metrics.posetrack_ap import JOINTS
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.predict import Predictor
+
+OnVideo = Callable[[int, int], None]  # called with frames done and frames in all
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, and over what."""
+
+    boxes: str  # whose: "ground truth", a detector's name or a file
+    are_stills: bool
+    videos: int
+    frames: int
+    people: int  # labelled, with a joint
+    comparisons: tuple[Comparison, ...]
+    warnings: tuple[str, ...]
+
+
+def load_predictors(
+    weights: str, *, single_frame: bool = False, **how: Any
+) -> dict[str, Predictor]:
+    """Return the predictors of one model by mode: single-frame, and temporal if it can and may.
+
+    `how` is what Predictor takes. Raises UserError.
+    """
+    model = TARViTPose.from_pretrained(weights)
+    predictors = {SINGLE_FRAME: Predictor(model, single_frame=True, **how)}
+    if model.config.temporal and not single_frame:
+        predictors[TEMPORAL] = Predictor(model, **how)
+    return predictors
+
+
+def evaluate(
+    predictors: dict[str, Predictor],
+    videos: Sequence[LabelledVideo],
+    boxes: Boxes,
+    *,
+    samples: int,
+    output: Path | None = None,
+    overwrite: bool = False,
+    settings: dict[str, Any] | None = None,
+    on_frames: OnVideo | None = None,
+) -> Evaluation:
+    """Predict and score a data set.
+
+    The files of predictions are kept in `output`, if given, and a video whose files are there
+    is not predicted again. `settings` are what else a later run must share to go on with them.
+    Raises OutputError if it does not, and DataError.
+    """
+    model = predictors[SINGLE_FRAME].model
+    done, total = 0, sum(len(video.frames) for video in videos)
+
+    def count(frames: int) -> None:
+        nonlocal done
+        done += frames
+        if on_frames is not None:
+            on_frames(done, total)
+
+    with _folder(output) as folder:
+        known = {"model": fingerprint(model), "boxes": boxes.label, **(settings or {})}
+        claim(folder, known, overwrite=overwrite)
+        task = Task(predictors, boxes, folder)
+        for video in videos:
+            task.finish(video, count)
+        comparisons = compare(task, videos, model.config.joints, samples)
+    return Evaluation(
+        boxes=boxes.label,
+        are_stills=videos[0].are_stills,
+        videos=len(videos),
+        frames=total,
+        people=sum(len(frame.people.boxes) for video in videos for frame in video.frames),
+        comparisons=tuple(comparisons),
+        warnings=tuple(_warnings(predictors, videos)),
+    )
+
+
+def fingerprint(model: TARViTPose) -> str:
+    """Return a short text that differs between different weights."""
+    checksum = 0
+    for name, value in model.state_dict().items():
+        content = value.detach().cpu().contiguous().numpy().tobytes()
+        checksum = zlib.crc32(content, zlib.crc32(name.encode(), checksum))
+    return f"{checksum:08x}"
+
+
+@contextmanager
+def _folder(output: Path | None) -> Iterator[Path]:
+    """Yield the folder of predictions, a passing one if the user wants none."""
+    if output is not None:
+        yield output
+        return
+    with TemporaryDirectory(prefix="tarvitpose-") as folder:
+        yield Path(folder)
+
+
+def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo]) -> Iterator[str]:
+    missing = sum(missing_images(videos, one.offsets) for one in predictors.values())
+    if missing:
+        yield (
+            f"{missing} neighbouring images are not there; in each place the nearest one towards "
+            "the labelled frame stood in, so the temporal part saw less than it should"
+        )
+    known = predictors[SINGLE_FRAME].model.config.joints.joints
+    absent = [name for name in JOINTS if name not in known]
+    if absent and not videos[0].are_stills:
+        yield f"the model has no {' and no '.join(absent)}; PoseTrack counts them as not found"
+
+
+def missing_images(videos: Sequence[LabelledVideo], offsets: Sequence[int]) -> int:
+    """Return how many images of the windows of labelled frames exist, but not on this disk."""
+    is_there = cache(Path.exists)
+    frames = [frame for video in videos for frame in video.frames]
+    return sum(frame.window(offsets, is_there)[1] for frame in frames)

@@ -1,0 +1,132 @@
+"""What a trained row of an ablation is tried on, and how that is judged.
+
+Either the encoded people of a benchmark, where rows share a frozen encoder, or a whole data set.
+Axes: n people, K kinds, J joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.evaluation.benchmark import Benchmark, Poses, correct, find, judged_people
+from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.datasets import LabelledVideo
+from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task
+from tarvitpose.evaluation.run import load_predictors
+from tarvitpose.evaluation.scores import judged_video
+from tarvitpose.files import replace_when_done
+from tarvitpose.metrics.posetrack_ap import Judged
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.skeleton import JointSet
+
+CLEAN, SPOILT = "clean", "spoilt"
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedTrial:
+    """The people of a benchmark, with the current frame spoilt in several ways."""
+
+    benchmark: Benchmark
+    joints: JointSet
+
+    @property
+    def label(self) -> str:
+        """What is tried on, for a person to read."""
+        return f"{len(self.benchmark.keypoints)} held-out people, ground-truth boxes"
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The kinds of frames that are scored together: clean, all spoilt ones, each kind."""
+        kinds = [str(kind) for kind in self.benchmark.kinds]
+        spoilt = [kind for kind in kinds if kind != CLEAN]
+        return {**({SPOILT: spoilt} if spoilt else {}), **{kind: [kind] for kind in kinds}}
+
+    def is_done(self, folder: Path) -> bool:
+        """Return whether the weights of a folder were tried out."""
+        return _file(folder).exists()
+
+    def run(self, weights: Path, folder: Path) -> None:
+        """Find the joints with some weights and keep them in a folder. Raises OutputError."""
+        model = TARViTPose.from_pretrained(weights)
+        found: dict[str, Any] = {}
+        for kind in self.benchmark.kinds:
+            poses = find(model, self.benchmark.batches(kind, model.config.offsets))
+            found[f"{kind}/keypoints"], found[f"{kind}/scores"] = poses.keypoints, poses.scores
+        with replace_when_done(_file(folder)) as temporary, temporary.open("wb") as file:
+            np.savez(file, **found)
+
+    def judged(self, folder: Path) -> dict[str, list[Judged]]:
+        """Return the judged people of each group."""
+        return {
+            name: judged_people(poses, *self._truth) for name, poses in self._found(folder).items()
+        }
+
+    def right(self, folder: Path) -> dict[str, tuple[Bools, Bools]]:
+        """Return which joints are right by PCK and which count, (n, K J) each, of each group."""
+        return {name: correct(poses, *self._truth) for name, poses in self._found(folder).items()}
+
+    @property
+    def _truth(self) -> tuple[Any, Any, JointSet]:
+        return self.benchmark.keypoints, self.benchmark.visible, self.joints
+
+    def _found(self, folder: Path) -> dict[str, list[Poses]]:
+        with np.load(_file(folder)) as found:
+            return {
+                name: [Poses(found[f"{kind}/keypoints"], found[f"{kind}/scores"]) for kind in kinds]
+                for name, kinds in self.groups.items()
+            }
+
+
+def _file(folder: Path) -> Path:
+    return folder / "found.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetTrial:
+    """Every labelled frame of a data set's videos, as `evaluate` runs them."""
+
+    videos: Sequence[LabelledVideo]
+    boxes: Boxes
+
+    @property
+    def label(self) -> str:
+        """What is tried on, for a person to read."""
+        return f"{len(self.videos)} held-out videos, boxes: {self.boxes.label}"
+
+    def is_done(self, folder: Path) -> bool:
+        """Return whether the weights of a folder were tried out on every video."""
+        task, mode = self._task(folder), self._mode(folder)
+        return all(task.file(mode, video).exists() for video in self.videos)
+
+    def run(self, weights: Path, folder: Path) -> None:
+        """Predict each video that was not yet predicted. Raises DataError or OutputError."""
+        predictors = load_predictors(str(weights))
+        mode = TEMPORAL if TEMPORAL in predictors else SINGLE_FRAME
+        task = Task({mode: predictors[mode]}, self.boxes, folder / "predictions")
+        for video in self.videos:
+            task.finish(video, lambda frames: None)
+
+    def judged(self, folder: Path) -> dict[str, list[Judged]]:
+        """Return the judged videos; all frames are as they are."""
+        task, mode = self._task(folder), self._mode(folder)
+        return {CLEAN: [judged_video(task, mode, video) for video in self.videos]}
+
+    def right(self, folder: Path) -> dict[str, tuple[Bools, Bools]]:
+        """Return nothing: PCK is what `evaluate` says."""
+        return {}
+
+    def _task(self, folder: Path) -> Task:
+        return Task({}, self.boxes, folder / "predictions")
+
+    def _mode(self, folder: Path) -> str:
+        return TEMPORAL if (folder / "predictions" / TEMPORAL).is_dir() else SINGLE_FRAME
+
+
+Trial = EncodedTrial | DatasetTrial
