@@ -69,7 +69,7 @@ DECODERS: dict[str, type[ClassicDecoder] | type[SimpleDecoder]] = {
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not module.weight.is_meta:
         nn.init.normal_(module.weight, std=1e-3)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
