@@ -3,86 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 from tiny_models import H, W, h, tiny_config, tiny_model, w
+from tiny_training import PEOPLE, experiment, losses_of, quiet, weights_of, write_stills
 
-from tarvitpose.errors import ConfigError, DataError, WeightsError
+from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.evaluation.clips import normalise_clip
 from tarvitpose.losses import heatmap_loss
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.training.checkpoint import load_state, save_state
-from tarvitpose.training.config import OptimConfig, TrainConfig, load_train_config, model_config
+from tarvitpose.training.config import OptimConfig, load_train_config, model_config
 from tarvitpose.training.optim import parameter_groups, rate_factor, set_rate
 from tarvitpose.training.step import TrainingStep
 from tarvitpose.training.warm_start import warm_start
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
-
-PEOPLE = 6
+from tarvitpose.training.batches import read_source
 
 
 @pytest.fixture
 def stills(tmp_path: Path) -> Path:
-    """A COCO file with one bright dot for each joint of each person."""
-    random = np.random.default_rng(0)
-    images, annotations = [], []
-    for number in range(PEOPLE):
-        points = random.uniform(10, 50, (15, 2))
-        picture = np.full((60, 80, 3), 30, np.uint8)
-        for x, y in points:
-            cv2.circle(picture, (int(x), int(y)), 2, (255, 255, 255), -1)
-        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
-        images.append({"id": number, "file_name": f"{number}.png", "width": 80, "height": 60})
-        flat = [value for x, y in points for value in (float(x), float(y), 2)]
-        annotations.append(
-            {"id": number, "image_id": number, "bbox": [8, 8, 44, 44], "keypoints": flat}
-        )
-    categories = [{"id": 1, "name": "person", "keypoints": list(POSETRACK_15.joints)}]
-    path = tmp_path / "stills.json"
-    path.write_text(
-        json.dumps({"images": images, "annotations": annotations, "categories": categories})
-    )
-    return path
-
-
-def experiment(stills: Path, output: Path, **changes: Any) -> TrainConfig:
-    """Return a config of nine steps with two clips each, saved after every third."""
-    start = stills.parent / "start"
-    if not start.exists():
-        tiny_model().save_pretrained(start)
-    source = {"format": "coco", "annotations": stills, **changes.pop("source", {})}
-    values: dict[str, Any] = {
-        "output": output,
-        "init": str(start),
-        "data": {"train": [source], "workers": 0, **changes.pop("data", {})},
-        "optim": {"lr": 1e-3, "schedule": "constant", **changes.pop("optim", {})},
-        "run": {"epochs": 3, "batch_size": 2, "accelerator": "cpu", "save_every": 3, "log_every": 1}
-        | changes.pop("run", {}),
-    }
-    return TrainConfig.model_validate({**values, **changes})
-
-
-def weights_of(folder: Path) -> dict[str, torch.Tensor]:
-    return TARViTPose.from_pretrained(folder).state_dict()
-
-
-def losses_of(folder: Path) -> list[float]:
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["loss"] for line in lines if "loss" in json.loads(line)]
-
-
-def quiet(line: str) -> None:
-    """Drop what a run reports."""
+    return write_stills(tmp_path)
 
 
 def test_the_loss_is_that_of_equation_6_with_weights_inside_the_square() -> None:
@@ -110,10 +59,10 @@ def test_a_resumed_run_gives_the_same_weights_as_one_in_one_piece(
     broken = experiment(stills, tmp_path / "broken", model=model)
     advance = loop.Run.advance
 
-    def stop_at_five(self: loop.Run, batch: Any, index: int) -> float:
+    def stop_at_five(self: loop.Run, batches: Any, index: int) -> float:
         if index == 4:
             raise KeyboardInterrupt
-        return advance(self, batch, index)
+        return advance(self, batches, index)
 
     monkeypatch.setattr(loop.Run, "advance", stop_at_five)
     with pytest.raises(KeyboardInterrupt):
@@ -157,7 +106,7 @@ def test_encoded_clips_give_the_features_and_joints_of_the_clips_themselves(
     encoded = EncodedClips(tmp_path / "run" / "features" / "0", tiny_config())
     assert len(encoded) == 5 * 3  # every frame of a still's clip has joints
     clips = ClipDataset(
-        loop.read_source(config.data.train[0], POSETRACK_15), tiny_config(), config.data.augment
+        read_source(config.data.train[0], POSETRACK_15), tiny_config(), config.data.augment
     )
     item = clips[next(iter(KeySampler(PEOPLE, config.run.seed)))]
     step = TrainingStep(TARViTPose.from_pretrained(stills.parent / "start"), frozen=("encoder",))
@@ -178,22 +127,22 @@ def test_encoding_goes_on_where_it_stopped(
 ) -> None:
     run = {"frozen": ["encoder"]}
     config = experiment(stills, tmp_path / "run", run=run, source={"cached_clips": 6})
-    encode, calls = TrainingStep.encode, []
+    features, calls = TrainingStep.features, []
 
-    def stop_at_three(self: TrainingStep, batch: Any) -> Any:
-        calls.append(len(batch["name"]))
+    def stop_at_three(self: TrainingStep, clip: torch.Tensor) -> torch.Tensor:
+        calls.append(len(clip))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return encode(self, batch)
+        return features(self, clip)
 
-    monkeypatch.setattr(TrainingStep, "encode", stop_at_three)
+    monkeypatch.setattr(TrainingStep, "features", stop_at_three)
     with pytest.raises(KeyboardInterrupt):
         loop.train(config, quiet)
-    names = tmp_path / "run" / "features" / "0" / "names.json"
-    assert len(json.loads(names.read_text())) == 4
+    about = tmp_path / "run" / "features" / "0" / "about.json"
+    assert len(json.loads(about.read_text())["names"]) == 4
     loop.train(config, quiet)
     assert calls[:4] == [2, 2, 2, 2]  # the fourth is the one that was missing
-    assert len(json.loads(names.read_text())) == 6
+    assert len(json.loads(about.read_text())["names"]) == 6
 
 
 def test_encoded_clips_of_another_recipe_are_refused(stills: Path, tmp_path: Path) -> None:
@@ -204,25 +153,6 @@ def test_encoded_clips_of_another_recipe_are_refused(stills: Path, tmp_path: Pat
     )
     with pytest.raises(ConfigError, match=r"holds clips of another configuration; remove it first"):
         loop.train(other, quiet, resume=False)
-
-
-def test_a_loss_that_is_not_finite_names_the_batch_and_poisons_nothing(
-    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    forward = TrainingStep.forward
-    seen = []
-
-    def broken(self: TrainingStep, batch: Any) -> torch.Tensor:
-        seen.append(batch["name"])
-        return forward(self, batch) * (math.nan if len(seen) == 5 else 1.0)
-
-    monkeypatch.setattr(TrainingStep, "forward", broken)
-    with pytest.raises(DataError, match=r"step 5: the loss is nan; the batch is .*#\d") as error:
-        loop.train(experiment(stills, tmp_path / "run"), quiet)
-    assert all(name in str(error.value) for name in seen[4])
-    state = load_state(tmp_path / "run" / "last.ckpt")
-    assert state["step"] == 3
-    assert all(value.isfinite().all() for value in state["model"].values())
 
 
 def test_validation_scores_both_modes_on_held_out_clips(stills: Path, tmp_path: Path) -> None:
@@ -376,19 +306,26 @@ def test_a_warm_start_keeps_the_mean_and_spread_of_the_features() -> None:
     assert restored.mean().item() == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_warm_start_is_for_a_new_temporal_part_only(stills: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="needs an init without a temporal part"):
-        experiment(stills, tmp_path / "run", run={"warm_start": True})
-    tiny_model(offsets=()).save_pretrained(stills.parent / "single")
-    config = experiment(
-        stills,
-        tmp_path / "run",
-        init=str(stills.parent / "single"),
-        model={"offsets": [-1, 1]},
-        run={"warm_start": True},
-    )
+def test_a_warm_start_takes_encoder_and_decoder_of_init_and_a_new_temporal_part(
+    stills: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValidationError, match=r"run\.warm_start needs an init"):
+        experiment(
+            stills, tmp_path / "run", init=None, model={"size": "s"}, run={"warm_start": True}
+        )
+    config = experiment(stills, tmp_path / "run", run={"warm_start": True})
+    start, model = weights_of(Path(str(config.init))), loop.build_model(config).state_dict()
+    for name, value in model.items():
+        assert torch.equal(value, start[name]) == name.startswith(("encoder.", "decoder.")), name
     weights = loop.train(config, quiet)
     assert TARViTPose.from_pretrained(weights).config.offsets == (-1, 1)
+
+
+def test_a_model_without_temporal_part_has_nothing_to_warm(stills: Path, tmp_path: Path) -> None:
+    config = experiment(
+        stills, tmp_path / "run", model={"offsets": []}, run={"warm_start": True, "epochs": 1}
+    )
+    assert not TARViTPose.from_pretrained(loop.train(config, quiet)).config.temporal
 
 
 def test_unreadable_states_are_refused_in_one_line(tmp_path: Path) -> None:

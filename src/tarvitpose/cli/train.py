@@ -28,9 +28,11 @@ def run(
 ) -> None:
     """Train a model, or go on where the last run stopped.
 
-    Ctrl-C is safe: the same command goes on from the last saved state.
+    Ctrl-C is safe: the same command goes on from the last saved state. With run.devices=2 it
+    starts a process for each device.
     """
     from tarvitpose.training.config import load_train_config
+    from tarvitpose.training.devices import is_first_process
     from tarvitpose.training.loop import train
 
     experiment = load_train_config(config, tuple(changes or ()))
@@ -39,4 +41,5 @@ def run(
     except KeyboardInterrupt:
         console.stopped("stopped; the same command goes on from the last saved state")
         raise typer.Exit(130) from None
-    console.say(f"weights: {weights}")
+    if is_first_process():
+        console.say(f"weights: {weights}")

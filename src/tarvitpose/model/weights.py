@@ -131,7 +131,10 @@ def save_checkpoint(
         raise OutputError(f"{folder}: weights too large for float16; save them in float32")
     with replace_when_done(folder / WEIGHTS_FILE) as path:
         mode = path.stat().st_mode
-        save_file(ready, path, metadata={"format": "pt"})
+        try:
+            save_file(ready, path, metadata={"format": "pt"})
+        except SafetensorError as error:  # how it says that the disk is full
+            raise OutputError(f"{folder / WEIGHTS_FILE}: cannot be written ({error})") from None
         path.chmod(mode)  # safetensors makes files that only their owner can read
     with replace_when_done(folder / CONFIG_FILE) as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tarvitpose.errors import WeightsError
+from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.files import replace_when_done
 
 LAST = "last.ckpt"
@@ -17,7 +18,13 @@ LAST = "last.ckpt"
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a run's state. Raises OutputError; the state before stays where it was."""
     with replace_when_done(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # torch's writer does not pass on what the system said
+            reason = str(error).splitlines()[0]
+            raise OutputError(f"{path}: cannot be written; is the disk full? ({reason})") from None
+        with temporary.open("rb") as file:
+            os.fsync(file)  # some disks say only now that they are full
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -30,3 +37,9 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "step" not in state:
         raise WeightsError(f"{path}: expected a training state with a step, found something else")
     return state
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the half-written states that killed runs left beside `path`."""
+    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
+        leftover.unlink(missing_ok=True)

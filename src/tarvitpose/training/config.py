@@ -31,6 +31,8 @@ class DataConfig(Config):
     validation: tuple[SourceConfig, ...] = ()  # never trained on
     validation_kinds: tuple[Kind, ...] = ("clean", "motion_blur", "occluded")
     augment: AugmentConfig = AugmentConfig()
+    features: Path | None = None  # where encoded clips are kept; output/features if not given
+    encoded_offsets: tuple[int, ...] | None = None  # of encoded clips; None: the model's own
     workers: int = Field(default=2, ge=0)  # processes that prepare clips
 
     @property
@@ -58,17 +60,21 @@ class RunConfig(Config):
     """How long, how large and how often."""
 
     epochs: float = Field(default=30, gt=0)
-    batch_size: int = Field(default=16, ge=1)  # clips of one step and device
+    batch_size: int = Field(default=16, ge=1)  # clips that one device reads at once
     accumulate: int = Field(default=1, ge=1)  # batches of one optimiser step
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"  # 16-mixed needs cuda
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: int = Field(default=1, ge=1)
+    devices: int = Field(default=1, ge=1)  # of this machine, one process each (DDP)
     seed: int = 0
+    ema: float = Field(default=0.0, ge=0, lt=1)  # decay of the weights' running average; 0: none
     frozen: tuple[Literal["encoder", "decoder"], ...] = ()  # parts that keep their weights
-    warm_start: bool = False  # set JTA and GRA from the features of the first batch
+    warm_start: bool = False  # a new temporal part, set from the features of the first batch
     coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
     log_every: int = Field(default=10, ge=1)  # steps
     save_every: int = Field(default=200, ge=1)  # steps; each save is also a validation
+    monitor: str = ""  # the score that says which weights are best; "": the mean of all kinds
+    patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
+    wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none
 
 
 class TrainConfig(Config):
@@ -87,8 +93,10 @@ class TrainConfig(Config):
             raise ValueError("cached_clips of a source needs run.frozen to name the encoder")
         if self.data.cached and not all(source.cached_clips for source in self.data.train):
             raise ValueError("cached_clips is needed for every source of data.train, or for none")
-        if self.run.warm_start and (self.init is None or load_config(self.init).temporal):
-            raise ValueError("run.warm_start needs an init without a temporal part")
+        if (self.run.patience or self.run.monitor) and not self.data.validation:
+            raise ValueError("run.patience and run.monitor need data.validation")
+        if self.run.warm_start and self.init is None:
+            raise ValueError("run.warm_start needs an init, whose encoder and decoder it takes")
         if self.init is None and "size" not in self.model:
             raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
         return self

@@ -5,6 +5,7 @@ Axes: n clips, T frames, J joints, C channels, h w the token grid.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,30 +14,42 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from tarvitpose.config import ModelConfig, window_offsets
+from tarvitpose.config import Config, ModelConfig, window_offsets
 from tarvitpose.data.dataset import joint_weights
 from tarvitpose.errors import ConfigError
 from tarvitpose.files import replace_when_done
 from tarvitpose.heatmaps import encode
+from tarvitpose.model.jta import seen_regions
 from tarvitpose.training.step import Batch, TrainingStep
 
-ARRAYS = ("features", "regions", "frame_keypoints", "frame_visible")
+ARRAYS = ("features", "frame_keypoints", "frame_visible")
+SCORES = "scores"  # of tokens, for the mask: stored where the decoder is frozen too
+ABOUT = "about.json"  # recipe, offsets and names; written last, so it says how much is there
 
 
 class EncodedClips(Dataset[dict[str, Any]]):
     """The clips of a folder that `encode_clips` filled, each once for every frame with joints.
 
-    JTA does not know the order of frames, so any frame can change places with the current one.
+    JTA does not know the order of frames, so any frame can be the current one, with those next to
+    it as the others. A model that looks at fewer frames than are stored takes the nearest.
+    Raises ConfigError if the model looks at more.
     """
 
-    def __init__(self, folder: Path, model: ModelConfig) -> None:
-        self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        self.names: list[str] = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+    def __init__(self, folder: Path, model: ModelConfig, *, scores: bool = True) -> None:
+        names = (*ARRAYS, SCORES) if scores and (folder / f"{SCORES}.npy").exists() else ARRAYS
+        self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+        about = _about(folder)
+        self.names: list[str] = about["names"]
         self.model, self.joint_weights = model, joint_weights(model.joints)
-        self.current = window_offsets(model.offsets)[1]
+        self.stored = window_offsets(tuple(about["offsets"]))[0]
+        if len(model.offsets) > len(self.stored) - 1:
+            raise ConfigError(
+                f"{folder}: holds {len(self.stored)} frames of each clip, the model's offsets "
+                f"{model.offsets} need {len(model.offsets) + 1}; encode them anew"
+            )
         known = self.arrays["frame_visible"][: len(self.names)].any(-1)  # (n, T)
         self.places = np.argwhere(known)  # (items, 2), clip and frame
 
@@ -46,18 +59,38 @@ class EncodedClips(Dataset[dict[str, Any]]):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """Return one clip with one of its frames as the current one, by (epoch, index)."""
         clip, frame = (int(value) for value in self.places[key[1]])
-        order = list(range(self.arrays["features"].shape[1]))
-        order[self.current], order[frame] = frame, self.current
+        order = around(frame, self.stored, self.model.offsets)
         keypoints = np.array(self.arrays["frame_keypoints"][clip, frame])
         visible = np.array(self.arrays["frame_visible"][clip, frame], np.float32)
         targets, weights = encode(keypoints, visible, self.model.input_size, self.model.codec)
-        return {
+        item = {
             "features": torch.from_numpy(self.arrays["features"][clip][order]),
-            "regions": torch.from_numpy(self.arrays["regions"][clip][order]),
             "targets": torch.from_numpy(targets),
             "weights": torch.from_numpy(weights * self.joint_weights),
+            "keypoints": torch.from_numpy(keypoints),
             "name": self.names[clip],
         }
+        if SCORES in self.arrays:
+            scores = torch.from_numpy(self.arrays[SCORES][clip][order]).float()
+            rule, threshold = self.model.mask_rule, self.model.mask_threshold
+            item["regions"] = seen_regions(scores, rule, threshold)
+        return item
+
+
+def around(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) -> list[int]:
+    """Return which stored frames make a window about one of them, the current one in its place.
+
+    `stored` are the offsets of the stored frames, `offsets` those of the model: as many others
+    are taken, the nearest first, earlier before later.
+
+    >>> around(0, (-2, -1, 0, 1, 2), (-1, 1))
+    [1, 0, 2]
+    """
+    others = [at for at in range(len(stored)) if at != frame]
+    others.sort(key=lambda at: (abs(stored[at] - stored[frame]), at))
+    order = sorted(others[: len(offsets)])
+    order.insert(window_offsets(offsets)[1], frame)
+    return order
 
 
 class Together(Dataset[dict[str, Any]]):
@@ -78,52 +111,92 @@ class Together(Dataset[dict[str, Any]]):
 
 
 def encode_clips(
-    folder: Path, step: TrainingStep, loader: DataLoader[Batch], length: int, recipe: str
+    folder: Path,
+    step: TrainingStep,
+    loader: DataLoader[Batch],
+    *,
+    length: int,
+    offsets: tuple[int, ...],
+    recipe: str,
 ) -> Iterator[int]:
     """Encode `length` clips into a folder, float16, and yield how many are done after each batch.
 
-    Goes on where an earlier run stopped, so the loader must give the same batches again.
-    `recipe` names what the clips come from; raises ConfigError if the folder holds another's.
+    Goes on where an earlier run stopped, so the loader must give the same batches again; its
+    clips have the frames of `offsets`. `recipe` names what the clips come from; raises
+    ConfigError if the folder holds another's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    done, names = _progress(folder, recipe)
+    names = check_recipe(folder, recipe)
+    done, start = len(names), 0
     arrays: dict[str, np.memmap[Any, Any]] = {}
-    start = 0
     for batch in loader:
         size = min(len(batch["name"]), length - start)
         if size <= 0:
             break
         if start >= done:
-            with torch.inference_mode():
-                features, regions = step.encode(batch)
-            _store(
-                folder, arrays, {**batch, "features": features, "regions": regions}, start, length
-            )
+            _store(folder, arrays, {**batch, **_encoded(step, batch)}, start, length)
             names += list(batch["name"])[:size]
-            _note(folder, recipe, names)
+            about = {"recipe": recipe, "offsets": offsets, "names": names}
+            with replace_when_done(folder / ABOUT) as path:
+                path.write_text(json.dumps(about), encoding="utf-8")
         start += size
         yield start
 
 
-def is_complete(folder: Path, length: int) -> bool:
-    """Return whether a folder holds `length` encoded clips."""
-    return (folder / "names.json").exists() and len(_progress(folder, None)[1]) >= length
+def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
+    clip = batch["clip"]
+    assert isinstance(clip, Tensor)
+    with torch.inference_mode():
+        features = step.features(clip)
+        if "decoder" in step.frozen and step.model.config.masked:
+            return {"features": features, SCORES: step.model.token_scores(features)}
+    return {"features": features}
 
 
-def _progress(folder: Path, recipe: str | None) -> tuple[int, list[str]]:
-    if not (folder / "names.json").exists():
-        return 0, []
-    if recipe is not None and (folder / "recipe.txt").read_text(encoding="utf-8") != recipe:
+def is_complete(folder: Path, length: int, recipe: str) -> bool:
+    """Return whether a folder holds `length` encoded clips. Raises ConfigError on other clips."""
+    return len(check_recipe(folder, recipe)) >= length
+
+
+def check_recipe(folder: Path, recipe: str) -> list[str]:
+    """Return the names of a folder's clips. Raises ConfigError if they have another recipe."""
+    if not (folder / ABOUT).exists():
+        return []
+    about = _about(folder)
+    if about["recipe"] != recipe:
         raise ConfigError(f"{folder}: holds clips of another configuration; remove it first")
-    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    return len(names), names
+    return list(about["names"])
+
+
+def recipe(step: TrainingStep, offsets: tuple[int, ...], *parts: Config) -> str:
+    """Return what makes encoded clips what they are: the frozen weights and some configurations.
+
+    What a configuration leaves at its default is not named: keys that come later change nothing.
+    """
+    weights = [fingerprint(getattr(step.model, name)) for name in sorted(step.frozen)]
+    said = [part.model_dump_json(exclude_defaults=True) for part in parts]
+    return " ".join([str(offsets), step.model.config.codec, *said, *weights])
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    return about
 
 
 def _store(folder: Path, arrays: dict[str, Any], batch: Batch, start: int, length: int) -> None:
-    for name in ARRAYS:
-        values = batch[name]
-        assert isinstance(values, Tensor)
-        half = values.is_floating_point() and name == "features"
+    for name in (*ARRAYS, SCORES):
+        values = batch.get(name)
+        if not isinstance(values, Tensor):
+            continue
+        half = name in ("features", SCORES)
         block = (values.half() if half else values).cpu().numpy()
         if name not in arrays:
             arrays[name] = _open(folder / f"{name}.npy", (length, *block.shape[1:]), block.dtype)
@@ -136,10 +209,3 @@ def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.memmap
     if path.exists():
         return open_memmap(path, mode="r+")
     return open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-
-
-def _note(folder: Path, recipe: str, names: list[str]) -> None:
-    with replace_when_done(folder / "recipe.txt") as path:
-        path.write_text(recipe, encoding="utf-8")
-    with replace_when_done(folder / "names.json") as path:
-        path.write_text(json.dumps(names), encoding="utf-8")

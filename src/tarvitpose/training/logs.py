@@ -1,45 +1,60 @@
-"""What a run writes down: `metrics.jsonl`, and TensorBoard where it is installed."""
+"""What a run writes down: `metrics.jsonl`, TensorBoard, and Weights & Biases where asked for."""
 
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tarvitpose.files import replace_when_done
+from tarvitpose.errors import MissingDependencyError
+from tarvitpose.files import cannot_write, replace_when_done
 
 
 class RunLog:
-    """One line of numbers for each logged step; a resumed run forgets what came after its state."""
+    """One line of numbers for each logged step; a resumed run forgets what came after its state.
 
-    def __init__(self, folder: Path, resumed_at: int) -> None:
+    Raises OutputError where the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, resumed_at: int, wandb: Any = None) -> None:
         self.path = folder / "metrics.jsonl"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._forget_after(resumed_at)
-        self.file = self.path.open("a", encoding="utf-8")
+        self.wandb = wandb
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._forget_after(resumed_at)
+            self.file = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
         self.board: Any = None
         if find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
 
-            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at)
+            # `purge_step` is the first step that is forgotten.
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1)
 
     def _forget_after(self, step: int) -> None:
         if not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        kept = [line for line in lines if _is_until(line, step)]
         with replace_when_done(self.path) as path:
             path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def write(self, step: int, **values: float) -> None:
-        """Note the values of a step."""
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
-        self.file.flush()
-        for name, value in values.items():
+        """Note the values of a step. Raises OutputError."""
+        try:
+            self.file.write(json.dumps({"step": step, **values}) + "\n")
+            self.file.flush()
             if self.board is not None:
-                self.board.add_scalar(name, value, step)
+                for name, value in values.items():
+                    self.board.add_scalar(name, value, step)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        if self.wandb is not None:
+            self.wandb.log(values, step=step)
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +65,36 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.file.close()
-        if self.board is not None:
-            self.board.close()
+        try:
+            self.file.close()
+            if self.board is not None:
+                self.board.close()
+        except OSError as unwritten:
+            if error is None:  # what came first says more
+                raise cannot_write(self.path, unwritten) from unwritten
+        if self.wandb is not None:
+            self.wandb.finish(exit_code=0 if error is None else 1)
+
+
+def open_wandb(project: str, folder: Path, settings: dict[str, Any]) -> Any:
+    """Start the run in a project of Weights & Biases, or go on with the one of this folder.
+
+    Raises MissingDependencyError.
+    """
+    try:
+        wandb: Any = import_module("wandb")
+    except ImportError:
+        raise MissingDependencyError("wandb", "run.wandb", "wandb") from None
+    note = folder / "wandb_run.txt"
+    known = note.read_text(encoding="utf-8").strip() if note.exists() else None
+    run = wandb.init(project=project, dir=str(folder), config=settings, id=known, resume="allow")
+    with replace_when_done(note) as path:
+        path.write_text(f"{run.id}\n", encoding="utf-8")
+    return run
+
+
+def _is_until(line: str, step: int) -> bool:
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except ValueError:  # half a line, of a process that was killed
+        return False

@@ -4,222 +4,247 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from tarvitpose.data.coco import read_coco
-from tarvitpose.data.dataset import ClipDataset, KeySampler, single_threaded
-from tarvitpose.data.posetrack import read_posetrack18
-from tarvitpose.data.records import Record
-from tarvitpose.errors import DataError, MissingDependencyError
+from tarvitpose.errors import WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import load_checkpoint
-from tarvitpose.skeleton import JointSet
-from tarvitpose.training.checkpoint import LAST, load_state, save_state
-from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
-from tarvitpose.training.features import EncodedClips, Together, encode_clips, is_complete
-from tarvitpose.training.logs import RunLog
-from tarvitpose.training.optim import parameter_groups, rate_factor, set_rate
+from tarvitpose.training.batches import Batches, Report, next_batch, read_sources
+from tarvitpose.training.best import Best, check_monitor
+from tarvitpose.training.checkpoint import LAST, load_state, remove_leftovers, save_state
+from tarvitpose.training.config import TrainConfig, model_config
+from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
+from tarvitpose.training.ema import Ema
+from tarvitpose.training.logs import RunLog, open_wandb
+from tarvitpose.training.optim import parameter_groups, rate_factor
 from tarvitpose.training.step import Batch, TrainingStep
+from tarvitpose.training.stepper import Stepper
 from tarvitpose.training.validation import ValidationSets
 from tarvitpose.training.warm_start import warm_start
-
-Report = Callable[[str], None]  # receives one line for a person to read
 
 
 def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:
     """Run an experiment and return the folder of its final weights.
 
     Goes on from the last saved state in `config.output` if there is one and `resume` is set.
-    Raises ConfigError, DataError, WeightsError or OutputError.
+    Raises ConfigError, DataError, WeightsError, OutputError or MissingDependencyError.
     """
-    fabric = _fabric(config)
+    step = training_step(config)
+    some_unused = step.model.config.aggregation == "regression"  # the decoder, then
+    fabric = open_devices(config.run, some_unused=some_unused)
+    run = Run(config, fabric=fabric, step=step, report=report)
+    fabric.launch()  # from here on there may be several processes
+    try:
+        weights = run.fit(resume=resume)
+    except KeyboardInterrupt:
+        if fabric.is_global_zero:
+            raise
+        raise SystemExit(0) from None
+    close_devices(fabric)
+    return weights
+
+
+def training_step(config: TrainConfig) -> TrainingStep:
+    """Return the network to train and its loss. Raises ConfigError or WeightsError."""
     torch.manual_seed(config.run.seed)
-    step = TrainingStep(
+    return TrainingStep(
         build_model(config),
         frozen=config.run.frozen,
         coarse_loss_weight=config.run.coarse_loss_weight,
     )
-    groups = parameter_groups(step.model, config.optim)
-    optimizer = torch.optim.AdamW(groups, betas=config.optim.betas)
-    state_file = config.output / LAST
-    start = _resume(state_file, step.model, optimizer) if resume and state_file.exists() else 0
-    module, optimizer = fabric.setup(step, optimizer)
-    run = Run(config, fabric=fabric, module=module, step=step, optimizer=optimizer, report=report)
-    run.fit(start)
-    step.model.eval().save_pretrained(config.output / "weights")
-    return config.output / "weights"
 
 
 def build_model(config: TrainConfig) -> TARViTPose:
-    """Return the network to train: weights of `init` where it has them, else random ones."""
+    """Return the network to train: weights of `init` where it has them, else random ones.
+
+    For a warm start the temporal part is a new one, also where `init` has one.
+    """
     model = TARViTPose(model_config(config))
     if config.init is not None:
         tensors = load_checkpoint(config.init)[1]
         own = model.state_dict()
+        if config.run.warm_start:
+            tensors = {k: v for k, v in tensors.items() if k.startswith(("encoder.", "decoder."))}
         fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
         model.load_state_dict(fitting, strict=False)
     return model
 
 
-def read_source(source: SourceConfig, joints: JointSet) -> list[Record]:
-    """Return the records of one source, repeated as it asks. Raises DataError."""
-    if source.format == "coco":
-        return read_coco(source.annotations, joints, source.images) * source.repeat
-    images = source.images or source.annotations.parent
-    return read_posetrack18(source.annotations, images, joints) * source.repeat
-
-
 class Run:
-    """One process of a training run."""
+    """One process of a training run. Making it reads the sources; raises DataError."""
 
     def __init__(
-        self,
-        config: TrainConfig,
-        *,
-        fabric: Any,
-        module: Any,
-        step: TrainingStep,
-        optimizer: Any,
-        report: Report,
+        self, config: TrainConfig, *, fabric: Any, step: TrainingStep, report: Report
     ) -> None:
-        self.config, self.fabric, self.report = config, fabric, report
-        self.module, self.step, self.optimizer = module, step, optimizer
-        held_out = [
-            r for s in config.data.validation for r in read_source(s, step.model.config.joints)
-        ]
-        self.validation = ValidationSets(held_out, config.data.validation_kinds, step, fabric)
+        self.config, self.fabric, self.step, self._report = config, fabric, step, report
+        model, data = step.model.config, config.data
+        self.data = Batches(config, model, fabric)
+        held_out = read_sources(data.validation, model.joints)
+        self.validation = ValidationSets(held_out, data.validation_kinds, step, fabric)
+        check_monitor(config.run.monitor, self.validation.names)
+        self.best = Best(config.run.monitor, config.run.patience)
+        self.ema: Ema | None = None
+        self.log: RunLog | None = None
 
-    def fit(self, start: int) -> None:
-        """Train from a step to the last one, saving and validating on the way."""
+    def report(self, line: str) -> None:
+        """Tell the person who waits, once for all processes."""
+        if self.fabric.is_global_zero:
+            self._report(line)
+
+    def fit(self, *, resume: bool) -> Path:
+        """Train to the last step, save and validate on the way; return the folder of weights."""
+        start = self._prepare(resume=resume)
         run = self.config.run
-        self.dataset = self._encoded() if self.config.data.cached else self._clips()
-        self.steps_per_epoch = max(len(self.dataset) / run.batch_size, 1)  # type: ignore[arg-type]
+        clips = run.batch_size * run.accumulate * self.fabric.world_size
+        self.steps_per_epoch = max(self.data.length / clips, 1)
         self.total = math.ceil(run.epochs * self.steps_per_epoch)
-        self.report(f"training: {self.total} steps of {run.batch_size} clips, from step {start}")
-        began, losses = time.monotonic(), []
-        with RunLog(self.config.output, start) as log:
-            if start == 0 and self.config.run.warm_start:
-                self._warm_start()
-            batches = self._loader(self.dataset, start)
-            for done, batch in zip(range(start + 1, self.total + 1), batches, strict=False):
-                losses.append(self.advance(batch, done - 1))
-                if done % run.log_every == 0 or done == self.total:
-                    loss, losses = sum(losses) / len(losses), []
-                    pace = (done - start) / (time.monotonic() - began)
-                    rate = self.optimizer.param_groups[0]["lr"]
-                    log.write(done, loss=loss, lr=rate, steps_per_second=pace)
-                    left = (self.total - done) / pace / 60
-                    self.report(f"step {done}/{self.total}: loss {loss:.6f}, {left:.0f} min left")
-                if done % run.save_every == 0 or done == self.total:
-                    self._save(done)
-                    scores = self.validation.scores()
-                    log.write(done, **scores)
-                    for name, score in scores.items():
-                        self.report(f"step {done}: {name} {score:.1f}")
+        self.report(f"training: {self.total} steps of {clips} clips, from step {start}")
+        with together(self.fabric):
+            self.log = self._open_log(start)
+        with self.log or nullcontext():
+            self._train(start)
+        weights = self.config.output / "weights"
+        with together(self.fabric), self.averaged():
+            if self.fabric.is_global_zero:
+                self.step.model.eval().save_pretrained(weights)
+        if self.best.step:
+            best = self.config.output / "best"
+            self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {best}")
+        return weights
+
+    def _prepare(self, *, resume: bool) -> int:
+        """Bring everything to the devices, as it was saved, and return the steps that are done."""
+        path = self.config.output / LAST
+        with together(self.fabric):
+            if self.fabric.is_global_zero:
+                remove_leftovers(path)
+                if not resume:
+                    path.unlink(missing_ok=True)
+        with together(self.fabric):
+            state = load_state(path) if path.exists() else None
+        shared_statistics(self.step, self.fabric).to(self.fabric.device)
+        if self.config.data.cached:
+            self.data.encode(self.step, self.report)
+        if state is None and self.config.run.warm_start and self.step.model.config.temporal:
+            self._warm_start()
+        groups = parameter_groups(self.step.model, self.config.optim)
+        optimizer = torch.optim.AdamW(groups, betas=self.config.optim.betas)
+        if self.config.run.ema:
+            self.ema = Ema(self.step.model, self.config.run.ema)
+        if state is not None:
+            with together(self.fabric):
+                self._resume(state, optimizer, path)
+        module, self.optimizer = self.fabric.setup(self.step, optimizer)
+        self.stepper = Stepper(
+            self.config,
+            fabric=self.fabric,
+            module=module,
+            step=self.step,
+            optimizer=self.optimizer,
+        )
+        return 0 if state is None else int(state["step"])
+
+    def _resume(self, state: dict[str, Any], optimizer: Any, path: Path) -> None:
+        try:
+            self.step.model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
+            self.best.resume(state["best"])
+            if self.ema is not None:
+                self.ema.average = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
+        except (KeyError, ValueError, RuntimeError, AttributeError):
+            raise WeightsError(
+                f"{path}: the state of another configuration; start with --fresh, or set output"
+            ) from None
 
     def _warm_start(self) -> None:
-        """Set a new temporal part by the first batch's features."""
-        self.module.eval()
+        """Set a new temporal part by the first batch's features, the same on all ranks."""
+        with together(self.fabric):
+            batch = next_batch(self.data.read(0, everything=True))
+        self.step.eval()
         with torch.no_grad():
-            features, _ = self.step.encode(next(self._loader(self.dataset, 0)))
+            features, _ = self.step.encode(batch)
+        torch.manual_seed(self.config.run.seed)  # whatever was read or encoded before
         warm_start(self.step.model, features)
 
-    def advance(self, batch: Batch, index: int) -> float:
-        """Take one optimiser step and return its loss. Raises DataError if that is not finite.
+    def _open_log(self, start: int) -> RunLog | None:
+        if not self.fabric.is_global_zero:
+            return None
+        project, folder, wandb = self.config.run.wandb, self.config.output, None
+        if project:
+            folder.mkdir(parents=True, exist_ok=True)
+            wandb = open_wandb(project, folder, self.config.model_dump(mode="json"))
+        return RunLog(folder, start, wandb)
 
-        The random numbers of a step depend on the step alone: that makes a resumed run exact.
-        """
-        torch.manual_seed(self.config.run.seed * 1_000_003 + index)
+    def _train(self, start: int) -> None:
+        run = self.config.run
+        batches = self.data.read(start * run.accumulate)
+        began, losses = time.monotonic(), []
+        for done in range(start + 1, self.total + 1):
+            if self.best.is_over:
+                self.report(f"stopped: no better score in {self.best.stale} validations")
+                return
+            losses.append(self.advance(batches, done - 1))
+            is_last = done == self.total
+            if is_last or done % run.log_every == 0:
+                pace = (done - start) / (time.monotonic() - began)
+                self._log_loss(done, sum(losses) / len(losses), pace)
+                losses = []
+            if is_last or done % run.save_every == 0:
+                self._look_and_save(done)
+
+    def advance(self, batches: Iterator[Batch], index: int) -> float:
+        """Take one optimiser step (from 0) and return its loss. Raises DataError."""
         factor = rate_factor(index, self.total, self.steps_per_epoch, self.config.optim)
-        set_rate(self.optimizer, factor)
-        self.module.train()
-        loss = self.module(batch)
-        if not torch.isfinite(loss):
-            names = ", ".join(batch["name"])
-            raise DataError(f"step {index + 1}: the loss is {loss.item()}; the batch is {names}")
-        self.fabric.backward(loss)
-        if self.config.optim.clip_norm:
-            self.fabric.clip_gradients(
-                self.module, self.optimizer, max_norm=self.config.optim.clip_norm
-            )
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return float(loss.detach())
+        loss, moved = self.stepper.take(batches, index, factor)
+        if moved and self.ema is not None:
+            self.ema.update(index)
+        return loss
 
-    def _loader(self, dataset: Dataset[Any], start: int) -> Iterator[Batch]:
-        size = self.config.run.batch_size
-        length = len(dataset)  # type: ignore[arg-type]
-        return iter(self._prepared(dataset, KeySampler(length, self.config.run.seed, start, size)))
+    def _log_loss(self, done: int, loss: float, pace: float) -> None:
+        values = {"loss": loss, "lr": self.stepper.rate, "steps_per_second": pace}
+        if self.stepper.scaler is not None:
+            values["loss_scale"] = self.stepper.scaler.get_scale()
+        with together(self.fabric):
+            if self.log is not None:
+                self.log.write(done, **values)
+        left = (self.total - done) / pace / 60
+        self.report(f"step {done}/{self.total}: loss {loss:.6f}, {left:.0f} min left")
 
-    def _prepared(self, dataset: Dataset[Any], sampler: KeySampler) -> Any:
-        loader = DataLoader(
-            dataset,
-            batch_size=self.config.run.batch_size,
-            sampler=sampler,
-            num_workers=self.config.data.workers,
-            worker_init_fn=single_threaded,
-        )
-        return self.fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    def _look_and_save(self, done: int) -> None:
+        """Validate, keep the best weights, and save the state."""
+        with together(self.fabric):
+            if self.log is not None:
+                self._look(done, self.log)
+                save_state(self.config.output / LAST, self._state(done))
+        self.best.resume(self.fabric.broadcast(self.best.state()))
 
-    def _clips(self, *sources: SourceConfig) -> ClipDataset:
-        """The clips of the given sources, or of all."""
-        model = self.step.model.config
-        records = [
-            record
-            for source in sources or self.config.data.train
-            for record in read_source(source, model.joints)
-        ]
-        return ClipDataset(records, model, self.config.data.augment, self.config.run.seed)
+    def _look(self, done: int, log: RunLog) -> None:
+        if not self.validation.names:
+            return
+        with self.averaged():
+            scores = self.validation.scores()
+            if self.best.note(done, scores):
+                self.step.model.save_pretrained(self.config.output / "best")
+        log.write(done, **scores)
+        for name, score in scores.items():
+            self.report(f"step {done}: {name} {score:.1f}")
 
-    def _encoded(self) -> Dataset[Any]:
-        """The clips of each source, encoded once into a folder of its own."""
-        parts = []
-        for number, source in enumerate(self.config.data.train):
-            folder = self.config.output / "features" / str(number)
-            if not is_complete(folder, source.cached_clips):
-                self._encode(source, folder)
-            parts.append(EncodedClips(folder, self.step.model.config))
-        return Together(parts)
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the model have its averaged weights for a while, if the run averages them."""
+        return nullcontext() if self.ema is None else self.ema.applied()
 
-    def _encode(self, source: SourceConfig, folder: Path) -> None:
-        self.module.eval()
-        dataset = self._clips(source)
-        loader = self._prepared(dataset, KeySampler(len(dataset), self.config.run.seed))
-        recipe = f"{source!r} {self.config.data.augment!r} {self.step.model.config!r}"
-        for done in encode_clips(folder, self.step, loader, source.cached_clips, recipe):
-            if done // 200 > (done - self.config.run.batch_size) // 200:
-                self.report(f"{source.annotations}: {done} of {source.cached_clips} clips encoded")
-
-    def _save(self, done: int) -> None:
-        state = {
+    def _state(self, done: int) -> dict[str, Any]:
+        return {
             "step": done,
             "model": self.step.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "ema": None if self.ema is None else self.ema.average,
+            "best": self.best.state(),
         }
-        save_state(self.config.output / LAST, state)
-
-
-def _fabric(config: TrainConfig) -> Any:
-    try:
-        from lightning_fabric import Fabric  # noqa: PLC0415 - an optional extra
-    except ImportError:
-        raise MissingDependencyError("lightning-fabric", "training", "train") from None
-    fabric = Fabric(
-        accelerator=config.run.accelerator,
-        devices=config.run.devices,
-        precision=config.run.precision,
-    )
-    fabric.launch()
-    return fabric
-
-
-def _resume(path: Path, model: TARViTPose, optimizer: torch.optim.Optimizer) -> int:
-    state = load_state(path)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import window_offsets
-from tarvitpose.evaluation.clips import encode_clip
+from tarvitpose.evaluation.clips import encode_crops
 from tarvitpose.losses import heatmap_loss
 from tarvitpose.model.tarvitpose import TARViTPose
 
@@ -38,28 +38,41 @@ class TrainingStep(nn.Module):
         return self
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the loss of a batch: `clip` (B, T, h, w, 3) uint8 or what `encode` made of it,
-        with `targets` (B, J, 4h, 4w) and `weights` (B, J)."""
+        """Return the loss of a batch: `clip` (B, T, h, w, 3) uint8 or its `features`, with
+        `targets` (B, J, 4h, 4w), `weights` (B, J) and, to regress, `keypoints` (B, J, 2)."""
         features, regions = self.encode(batch)
-        targets, weights = batch["targets"], batch["weights"]
-        assert isinstance(targets, Tensor)
-        assert isinstance(weights, Tensor)
+        targets, weights = _tensor(batch, "targets"), _tensor(batch, "weights")
         loss = torch.zeros((), device=targets.device)
         if self.coarse_loss_weight or not self.model.config.temporal:
             coarse = self.model.decoder(features[:, self.current])
             scale = self.coarse_loss_weight if self.model.config.temporal else 1.0
             loss = loss + scale * heatmap_loss(coarse, targets, weights)
-        if self.model.config.temporal:
-            heatmaps = self.model.aggregate(features, regions)
-            loss = loss + heatmap_loss(heatmaps, targets, weights)
-        return loss
+        if not self.model.config.temporal:
+            return loss
+        if self.model.config.aggregation == "regression":
+            joints = self.model.queries(features, regions)
+            truth = self.model.regression.shares(_tensor(batch, "keypoints"))
+            return loss + self.model.regression.loss(joints, truth, weights)
+        return loss + heatmap_loss(self.model.aggregate(features, regions), targets, weights)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return features (B, T, C, h, w) and regions (B, T, J, h, w), stored ones if there are."""
-        features, regions, clip = batch.get("features"), batch.get("regions"), batch.get("clip")
-        if isinstance(features, Tensor) and isinstance(regions, Tensor):
-            return features.float(), regions
-        assert isinstance(clip, Tensor)
+        stored, regions = batch.get("features"), batch.get("regions")
+        if isinstance(stored, Tensor):
+            features = stored.float()
+        else:
+            features = self.features(_tensor(batch, "clip"))
+        seen = regions if isinstance(regions, Tensor) else self.model.regions(features)
+        return features, seen
+
+    def features(self, clip: Tensor) -> Tensor:
+        """Return features (B, T, C, h, w) of crops (B, T, 16h, 16w, 3) uint8."""
         frozen = "encoder" in self.frozen
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            return encode_clip(self.model, clip)
+            return encode_crops(self.model, clip)
+
+
+def _tensor(batch: Batch, name: str) -> Tensor:
+    values = batch[name]
+    assert isinstance(values, Tensor)
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tarvitpose.data.dataset import validation_clips
@@ -23,29 +24,39 @@ class ValidationSets:
         self.records, self.kinds, self.step, self.fabric = records, kinds, step, fabric
         self.kept: dict[Kind, list[Encoded]] = {}
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all scores: `val/clean/single` and so on; none without records."""
+        modes = ("single", "temporal") if self.step.model.config.temporal else ("single",)
+        kinds = self.kinds if self.records else ()
+        return [f"val/{kind}/{mode}" for kind in kinds for mode in modes]
+
     def scores(self) -> dict[str, float]:
-        """Return PCK@0.2 for each kind and mode, `val/clean/single` and so on; 0..100."""
-        values: dict[str, float] = {}
+        """Return PCK@0.2 of each kind and mode by name, 0..100."""
+        found: dict[str, float] = {}
         for kind in self.kinds if self.records else ():
             result = self.score(kind)
-            values[f"val/{kind}/single"] = result.single_pck
-            if self.step.model.config.temporal:
-                values[f"val/{kind}/temporal"] = result.temporal_pck
-        return values
+            found[f"val/{kind}/single"] = result.single_pck
+            found[f"val/{kind}/temporal"] = result.temporal_pck
+        return {name: found[name] for name in self.names}
 
     def score(self, kind: Kind) -> ClipScores:
         """Return the scores on clips whose current frame is spoilt in one way."""
         self.step.eval()
         with self.fabric.autocast():
-            model, device = self.step.model, self.fabric.device
+            return score_clips(self.step.model, self._encoded(kind))
+
+    def _encoded(self, kind: Kind) -> Iterator[Encoded]:
+        model = self.step.model
+        if kind not in self.kept:
             clips = validation_clips(self.records, model.config, kind)
-            batches = encoded_batches(model, clips, device)
+            batches = encoded_batches(model, clips, self.fabric.device)
             if "encoder" not in self.step.frozen:
-                return score_clips(model, batches)
-            if kind not in self.kept:
-                self.kept[kind] = [
-                    (features.half(), regions, keypoints, visible)
-                    for features, regions, keypoints, visible in batches
-                ]
-            kept = ((f.float(), *others) for f, *others in self.kept[kind])
-            return score_clips(model, kept)  # type: ignore[arg-type]
+                yield from batches
+                return
+            self.kept[kind] = [(features.half(), *others) for features, *others in batches]  # type: ignore[misc]
+        for half, seen, keypoints, visible in self.kept[kind]:
+            features = half.float()
+            # A decoder that learns sees other regions each time.
+            regions = seen if "decoder" in self.step.frozen else model.regions(features)
+            yield features, regions, keypoints, visible

@@ -9,12 +9,13 @@ the paper.   Axes: B batch, T frames, C channels, h w the token grid, N = h w, D
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
+from tarvitpose.model.alternatives import TOKEN_MODELS
 from tarvitpose.model.attention import CrossAttention
-from tarvitpose.model.gra import GRA
 from tarvitpose.model.jta import JTA, JTALayer
 from tarvitpose.model.tarvitpose import TARViTPose
 
@@ -27,9 +28,18 @@ RIDGE = 1e-2  # keeps the fit of places from tokens stable
 
 @torch.no_grad()
 def warm_start(model: TARViTPose, features: Tensor) -> None:
-    """Set the weights of JTA and GRA from features (B, T, C, h, w) of some clips."""
+    """Set the weights of JTA and GRA from features (B, T, C, h, w) of some clips.
+
+    The paper's alternatives start alike: queries as means, tokens looking at their own place.
+    """
+    if model.config.aggregation in TOKEN_MODELS:
+        for layer in (*model.temporal.first, *model.temporal.layers):
+            _look_at_own_place([layer.look], features.float(), [layer.feed_forward.norm])
+            nn.init.zeros_(layer.feed_forward.fc2.weight)
+        return
     _gather_means(model.jta)
-    _speak_where_seen(model.gra, features.float())
+    if model.config.aggregation == "joints":
+        _look_at_own_place(model.gra.layers, features.float(), [])
 
 
 def _gather_means(jta: JTA) -> None:
@@ -43,17 +53,22 @@ def _gather_means(jta: JTA) -> None:
         nn.init.zeros_(layer.feed_forward.fc2.weight)
 
 
-def _speak_where_seen(gra: GRA, features: Tensor) -> None:
-    """Let tokens and queries compare places, and the norm keep the features' mean and spread."""
+def _look_at_own_place(
+    layers: Iterable[nn.Module], features: Tensor, norms: Iterable[nn.LayerNorm]
+) -> None:
+    """Let both sides of a layer compare places, and norms keep the features' mean and spread."""
     spread, mean = features.std(2, correction=0).mean(), features.mean()
-    for layer in gra.layers:
+    layers = list(layers)
+    for layer in layers:
         assert isinstance(layer, CrossAttention)
         places = _place_reader(features, layer.heads)  # (C, C), a block of D rows for each head
         layer.to_query.weight.copy_(places)
         layer.to_key_value.weight[: len(places)] = places
         _pass_values(layer, GAIN)
-        layer.norm.weight.fill_(spread)
-        layer.norm.bias.fill_(mean)
+    for norm in (*(layer.norm for layer in layers), *norms):
+        assert isinstance(norm, nn.LayerNorm)
+        norm.weight.fill_(spread)
+        norm.bias.fill_(mean)
 
 
 def _pass_values(layer: CrossAttention, gain: float) -> None:

@@ -1,0 +1,147 @@
+"""From a configuration's sources to the batches of one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from tarvitpose.config import ModelConfig
+from tarvitpose.data.dataset import ClipDataset, Key, KeySampler, single_threaded
+from tarvitpose.data.records import Record
+from tarvitpose.data.sources import read_records
+from tarvitpose.errors import UserError
+from tarvitpose.skeleton import JointSet
+from tarvitpose.training.config import SourceConfig, TrainConfig
+from tarvitpose.training.devices import together
+from tarvitpose.training.features import (
+    EncodedClips,
+    Together,
+    encode_clips,
+    is_complete,
+    recipe,
+)
+from tarvitpose.training.step import Batch, TrainingStep
+
+Report = Callable[[str], None]  # receives one line for a person to read
+
+
+def read_source(source: SourceConfig, joints: JointSet) -> list[Record]:
+    """Return the records of one source, repeated as it asks. Raises DataError."""
+    records = read_records(source.format, source.annotations, joints, source.images)
+    return records * source.repeat
+
+
+def read_sources(sources: Iterable[SourceConfig], joints: JointSet) -> list[Record]:
+    """Return the records of several sources. Raises DataError."""
+    return [record for source in sources for record in read_source(source, joints)]
+
+
+class RankBatches(Sampler[list[Key]]):
+    """One rank's part of every batch, endlessly: all ranks together read what one process would."""
+
+    def __init__(
+        self, length: int, seed: int, *, start: int = 0, size: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.keys = KeySampler(length, seed, start, size * ranks)
+        self.whole, self.part = size * ranks, slice(rank * size, (rank + 1) * size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        keys = iter(self.keys)
+        while True:
+            yield list(islice(keys, self.whole))[self.part]
+
+
+class Batches:
+    """Reads the clips of a run, from any batch on.
+
+    `length` clips make one epoch. Raises DataError where a source cannot be read.
+    """
+
+    def __init__(self, config: TrainConfig, model: ModelConfig, fabric: Any) -> None:
+        self.config, self.model, self.fabric = config, model, fabric
+        self.dataset: Dataset[Any] = self._clips(*config.data.train)
+
+    @property
+    def length(self) -> int:
+        """How many clips make one epoch."""
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def read(self, start: int, *, everything: bool = False) -> Iterator[Batch]:
+        """Yield this rank's part of every batch from the one of number `start` on, endlessly.
+
+        With `everything` it reads what one process alone would read. Raises DataError.
+        """
+        return iter(self._loader(self.dataset, start, everything=everything))
+
+    def encode(self, step: TrainingStep, report: Report) -> None:
+        """Read encoded clips from now on; rank 0 encodes those that are missing."""
+        root = self.config.data.features or self.config.output / "features"
+        folders = [root / str(number) for number in range(len(self.config.data.train))]
+        with together(self.fabric):
+            if self.fabric.is_global_zero:
+                for folder, source in zip(folders, self.config.data.train, strict=True):
+                    clips = self._clips(source)
+                    name = recipe(step, clips.model.offsets, source, self.config.data.augment)
+                    if not is_complete(folder, source.cached_clips, name):
+                        self._encode(step, source, folder, name, report)
+        scores = "decoder" in step.frozen
+        self.dataset = Together(
+            [EncodedClips(folder, self.model, scores=scores) for folder in folders]
+        )
+
+    def _encode(
+        self, step: TrainingStep, source: SourceConfig, folder: Path, name: str, report: Report
+    ) -> None:
+        step.eval()
+        clips = self._clips(source)
+        found = encode_clips(
+            folder,
+            step,
+            self._loader(clips, 0, everything=True),
+            length=source.cached_clips,
+            offsets=clips.model.offsets,
+            recipe=name,
+        )
+        for done in found:
+            if done // 200 > (done - self.config.run.batch_size) // 200:
+                report(f"{source.annotations}: {done} of {source.cached_clips} clips encoded")
+
+    def _clips(self, *sources: SourceConfig) -> ClipDataset:
+        records = read_sources(sources, self.model.joints)
+        stored = self.config.data.encoded_offsets
+        model = self.model if stored is None else self.model.model_copy(update={"offsets": stored})
+        return ClipDataset(records, model, self.config.data.augment, self.config.run.seed)
+
+    def _loader(self, dataset: Dataset[Any], start: int, *, everything: bool) -> Any:
+        run = self.config.run
+        rank, ranks = self.fabric.global_rank, self.fabric.world_size
+        sampler = RankBatches(
+            len(dataset),  # type: ignore[arg-type]
+            run.seed,
+            start=start,
+            size=run.batch_size,
+            rank=0 if everything else rank,
+            ranks=1 if everything else ranks,
+        )
+        loader = DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=self.config.data.workers,
+            worker_init_fn=single_threaded,
+        )
+        return self.fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+
+
+def next_batch(batches: Iterator[Batch]) -> Batch:
+    """Return the next batch. Raises what a loader's process raised, in one line."""
+    try:
+        return next(batches)
+    except UserError as error:
+        text = str(error)
+        if not text.startswith("Caught "):  # how PyTorch hands on a whole traceback
+            raise
+        raise type(error)(text.splitlines()[-1].partition(": ")[2]) from None
