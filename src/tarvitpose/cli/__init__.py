@@ -8,7 +8,18 @@ import typer
 from typer.core import TyperGroup
 
 from tarvitpose import __version__
-from tarvitpose.cli import console, convert, demo, doctor, evaluate, models, predict, train
+from tarvitpose.cli import (
+    ablate,
+    console,
+    convert,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    models,
+    predict,
+    train,
+)
 from tarvitpose.errors import UserError
 
 __all__ = ["app", "main"]
@@ -48,7 +59,9 @@ app = typer.Typer(
 app.command("demo")(demo.run)
 app.command("predict")(predict.run)
 app.command("train")(train.run)
+app.add_typer(data.app, name="data")
 app.command("evaluate")(evaluate.run)
+app.command("ablate")(ablate.run)
 app.command("convert")(convert.run)
 app.command("models")(models.run)
 app.command("doctor")(doctor.run)

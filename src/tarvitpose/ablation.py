@@ -1,0 +1,196 @@
+"""Train and score the rows of one of the paper's tables, alike but for what the table varies.
+
+A row is a training configuration with some keys changed; every row and seed has a folder of its
+own, so that a stopped ablation goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pydantic import Field
+
+from tarvitpose.config import Config, parse_config, read_yaml
+from tarvitpose.errors import ConfigError
+from tarvitpose.evaluation.benchmark import Score, ap_score, encode_benchmark, pck_score
+from tarvitpose.evaluation.boxes import open_boxes
+from tarvitpose.evaluation.datasets import read_labelled
+from tarvitpose.evaluation.trials import DatasetTrial, EncodedTrial, Trial
+from tarvitpose.files import replace_when_done
+from tarvitpose.model.cost import count
+from tarvitpose.predict import choose_device
+from tarvitpose.training.batches import read_sources
+from tarvitpose.training.config import TrainConfig, load_train_config, model_config
+from tarvitpose.training.loop import build_model, train
+
+Report = Callable[[str], None]
+
+
+class Row(Config):
+    """One line of a table."""
+
+    name: str
+    change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
+    paper: float | None = None  # the paper's mean AP
+
+
+class Table(Config):
+    """One table of the paper."""
+
+    title: str
+    paper: str  # what the paper's numbers were measured on
+    rows: tuple[Row, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """What one row came to, as means over the seeds that were trained."""
+
+    row: Row
+    parameters: int
+    gmacs: float  # of one person and output frame, in windowed mode
+    seeds: int
+    scores: dict[str, Score]  # "clean/ap", "spoilt/pck" and so on
+    gains: dict[str, Score]  # over the first row, the same people compared
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        return {**asdict(self), "row": self.row.model_dump()}
+
+
+def load_table(path: Path) -> Table:
+    """Read a table's YAML file. Raises ConfigError."""
+    return parse_config(Table, read_yaml(path), str(path))
+
+
+class Ablation:
+    """The rows of a table on one base configuration.
+
+    With a frozen encoder the held-out people of `data.validation` are encoded once, their current
+    frames spoilt in the ways of `data.validation_kinds`; else its videos are run as `evaluate`
+    does, with `boxes`: "gt", "detector" or a file. Raises ConfigError or DataError.
+    """
+
+    def __init__(
+        self, base: Path, overrides: tuple[str, ...], report: Report, boxes: str = "gt"
+    ) -> None:
+        self.base, self.overrides, self.report, self.boxes = base, overrides, report, boxes
+        self.config = load_train_config(base, overrides)
+        self.is_frozen = "encoder" in self.config.run.frozen
+        if not self.config.data.validation:
+            raise ConfigError(f"{base}: an ablation needs data.validation, to score its rows on")
+        if self.is_frozen and boxes != "gt":
+            raise ConfigError(f"{base}: with a frozen encoder, people are encoded by their labels")
+
+    def row_config(self, row: Row, seed: int) -> TrainConfig:
+        """Return the training configuration of a row. Raises ConfigError.
+
+        It looks at nothing that is held out: no row is chosen or stopped by that.
+        """
+        own = {"run.seed": seed, "output": str(self.folder(row, seed)), "data.validation": []}
+        changes = {**row.change, **own}
+        changed = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
+        return load_train_config(self.base, (*self.overrides, *changed))
+
+    def folder(self, row: Row, seed: int) -> Path:
+        """Return where a row is trained: rows of several tables that are alike share theirs."""
+        words = json.dumps(row.change, sort_keys=True).lower()
+        name = re.sub(r"[^a-z0-9.+]+", "_", words.replace("-", "m")).strip("_") or "tar"
+        return self.config.output / name / f"seed{seed}"
+
+    def train(self, row: Row, seed: int) -> None:
+        """Train and try a row, unless that was done; goes on where it stopped."""
+        folder = self.folder(row, seed)
+        if not self.trial.is_done(folder):
+            self.report(f"{row.name}, seed {seed}: {folder}")
+            config = self.row_config(row, seed)
+            if not is_trained(config):
+                build_model(config).save_pretrained(folder / "weights")
+            elif config.run.devices == 1:
+                train(config, self.report)
+            else:
+                train_apart(config)
+            self.trial.run(folder / "weights", folder)
+
+    @cached_property
+    def trial(self) -> Trial:
+        """What the rows are tried on. Raises DataError or BoxesError."""
+        config, sources = model_config(self.config), self.config.data.validation
+        if not self.is_frozen:
+            device = str(choose_device("auto"))
+            videos = [
+                video
+                for one in sources
+                for video in read_labelled(
+                    one.format, one.annotations, config.joints, images=one.images
+                )
+            ]
+            return DatasetTrial(videos, open_boxes(self.boxes, None, device))
+        folder = (self.config.data.features or self.config.output / "features") / "held_out"
+        people = encode_benchmark(
+            folder,
+            build_model(self.config).eval(),
+            read_sources(sources, config.joints),
+            self.config.data.validation_kinds,
+            self.report,
+            scores="decoder" in self.config.run.frozen,
+        )
+        return EncodedTrial(people, config.joints)
+
+    def scores(self, table: Table, seeds: Sequence[int]) -> list[RowScores]:
+        """Return the scores of the rows of which at least one seed has been tried out."""
+        rows: list[RowScores] = []
+        reference: list[Path] = []
+        for row in table.rows:
+            folders = [self.folder(row, seed) for seed in seeds]
+            if not any(folder.exists() for folder in folders):
+                continue  # before anything is encoded
+            done = [folder for folder in folders if self.trial.is_done(folder)]
+            if done:
+                reference = reference or done
+                cost = count(model_config(self.row_config(row, 0)))["total"]
+                scores, gains = self._scores(done, ()), self._scores(done, reference)
+                rows.append(RowScores(row, cost.parameters, cost.gmacs, len(done), scores, gains))
+        return rows
+
+    def _scores(self, seeds: Sequence[Path], reference: Sequence[Path]) -> dict[str, Score]:
+        """Score each group of frames, or its gain over a reference: AP, and PCK if it is there."""
+        own, other = ([self.trial.judged(one) for one in some] for some in (seeds, reference))
+        scores = {
+            f"{name}/ap": ap_score([one[name] for one in own], [one[name] for one in other])
+            for name in own[0]
+        }
+        right, base = ([self.trial.right(one) for one in some] for some in (seeds, reference))
+        for name, (_, seen) in right[0].items():
+            before = np.mean([one[name][0] for one in base], 0) if base else None
+            after = np.mean([one[name][0] for one in right], 0)
+            scores[f"{name}/pck"] = pck_score(after, seen, before)
+        return scores
+
+
+def is_trained(config: TrainConfig) -> bool:
+    """Return whether a training would change anything: not with all parts frozen."""
+    return model_config(config).temporal or not {"encoder", "decoder"} <= set(config.run.frozen)
+
+
+def train_apart(config: TrainConfig) -> None:
+    """Train on several devices in processes of their own: what joins them lasts as long as they.
+
+    Raises ConfigError if that fails; they have said why.
+    """
+    path = config.output / "config.yaml"
+    with replace_when_done(path) as temporary:
+        temporary.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    command = [sys.executable, "-m", "tarvitpose", "train", str(path)]
+    if subprocess.run(command, check=False).returncode:
+        raise ConfigError(f"{path}: this training stopped; the reason stands above")

@@ -1,0 +1,122 @@
+"""`tarvitpose ablate`: the rows of one of the paper's tables, trained alike and compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tarvitpose.cli import console
+from tarvitpose.cli.tables import drawn, plain_table, shown, write_numbers
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tarvitpose.ablation import RowScores
+    from tarvitpose.evaluation.benchmark import Score
+
+
+def run(
+    *,
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="TABLE", help="YAML file, such as configs/ablation/table4.yaml."),
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE", help="Changes to all rows, run.epochs=2.", show_default=False
+        ),
+    ] = None,
+    base: Annotated[
+        Path,
+        typer.Option("--base", metavar="CONFIG", help="What all rows share: data, size, recipe."),
+    ] = Path("configs/ablation/stills.yaml"),
+    seeds: Annotated[
+        str, typer.Option(metavar="N,N", help="Train every row once with each of these.")
+    ] = "0",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--row", metavar="TEXT", help="Only rows whose name has this in it."),
+    ] = None,
+    boxes: Annotated[
+        str,
+        typer.Option(
+            metavar="WHOSE",
+            help="gt, detector or a file; other than gt needs an encoder that is trained.",
+        ),
+    ] = "gt",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write all scores here.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Train nothing; show the rows that are there.")
+    ] = False,
+) -> None:
+    """Train and score the rows of a table, ours beside the paper's.
+
+    Ctrl-C is safe: the same command goes on where it stopped. Rows that several tables share are
+    trained once.
+    """
+    from tarvitpose.ablation import Ablation, load_table
+
+    rows = load_table(table)
+    numbers = parsed_seeds(seeds)
+    chosen = [row for row in rows.rows if not only or any(part in row.name for part in only)]
+    if not chosen:
+        names = ", ".join(row.name for row in rows.rows)
+        raise typer.BadParameter(f"--row {', '.join(only or ())}: the rows are {names}")
+    ablation = Ablation(base, tuple(changes or ()), console.say, boxes)
+    try:
+        for seed in () if show else numbers:
+            for row in chosen:
+                ablation.train(row, seed)
+    except KeyboardInterrupt:
+        console.stopped("stopped; the same command goes on from the last saved state")
+        raise typer.Exit(130) from None
+    found = ablation.scores(rows, numbers)
+    if not found:
+        console.say(f"{rows.title}: no row has been trained yet in {ablation.config.output}")
+        return
+    if json_file is not None:
+        write_numbers(json_file, {"table": rows.title, "rows": [one.facts() for one in found]})
+    console.say(f"{rows.title}: {base}, {ablation.trial.label}", style="bold")
+    console.say(drawn(comparison(found)))
+    console.say(
+        "Mean AP. Gains are over the first row, 95% intervals over people or videos; "
+        f"n is how many seeds were trained.\nThe paper's numbers: {rows.paper}."
+    )
+
+
+def parsed_seeds(text: str) -> tuple[int, ...]:
+    """Return the seeds that an option names. Raises a usage error.
+
+    >>> parsed_seeds("0,2")
+    (0, 2)
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--seeds: expected numbers such as 0,1,2, got {text!r}") from None
+
+
+def comparison(found: list[RowScores]) -> Table:
+    """Return a line for each row: its cost, our scores and the paper's."""
+    headings = ["", "M", "GMAC", "spoilt", "gain (95%)", "clean", "gain (95%)", "n", "paper"]
+    rows = plain_table(headings)
+    for one in found:
+        cells = []
+        for name in ("spoilt/ap", "clean/ap"):
+            score, gain = one.scores.get(name), one.gains.get(name)
+            cells.append("-" if score is None else shown(score.value))
+            cells.append("" if gain is None or one is found[0] else interval_cell(gain))
+        paper = "-" if one.row.paper is None else shown(one.row.paper)
+        size, work = f"{one.parameters / 1e6:.1f}", f"{one.gmacs:.1f}"
+        rows.add_row(one.row.name, size, work, *cells, str(one.seeds), paper)
+    return rows
+
+
+def interval_cell(gain: Score) -> str:
+    """Return a gain with its interval as a cell of a table."""
+    return f"{shown(gain.value, '+')} ({shown(gain.low, '+')}..{shown(gain.high, '+')})"
