@@ -197,18 +197,19 @@ def test_the_loss_is_that_of_a_laplace_distribution_times_the_flows() -> None:
 
 
 def test_the_loss_draws_places_to_the_truth() -> None:
+    """With the flow as it starts; one that learns at the same time can also move its peak."""
     torch.manual_seed(0)
     regression = JointRegression(tiny_model(aggregation="regression").config)
-    joints, truth = torch.randn(B, J, C), torch.rand(B, J, 2) - 0.5
-    before = (regression(joints)[0] - truth).abs().mean()
-    optimizer = torch.optim.Adam(regression.parameters(), lr=1e-2)
-    for _ in range(100):
+    joints, truth = torch.zeros(B, J, C), torch.tensor([0.3, -0.2]).expand(B, J, 2)
+    assert regression(joints)[0].abs().max() == 0
+    optimizer = torch.optim.Adam(regression.head.parameters(), lr=0.02)
+    for _ in range(40):
         optimizer.zero_grad()
         regression.loss(joints, truth, torch.ones(B, J)).backward()
         optimizer.step()
-    place, sigma = regression(joints)
-    assert float((place - truth).abs().mean()) < 0.3 * float(before)
-    assert bool(((sigma > 0) & (sigma < 1)).all())
+    place, sigma = (one.detach() for one in regression(joints))
+    assert (place - truth).abs().max() < 0.1
+    assert ((sigma > 0) & (sigma < 0.5)).all()  # a half at first: it grows surer
 
 
 def test_what_does_not_go_together_is_refused() -> None:

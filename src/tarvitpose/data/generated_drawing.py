@@ -116,7 +116,7 @@ def _random_cloth(hues: tuple[float, float], rng: Generator) -> Cloth:
     rainbow = np.clip(np.abs((hue * 6 - np.array([0, 2, 4])) % 6 - 3) - 1, 0, 1)  # (3,), RGB
     colour = light * (1 - rng.uniform(0.55, 0.9) * (1 - rainbow))
     waves = np.array([rng.uniform(15, 45), rng.uniform(0.6, 1.4)]) * rng.integers(0, 2, 2)
-    return Cloth(colour, waves, rng.uniform(0.1, 0.3))
+    return Cloth(np.asarray(colour), np.asarray(waves, np.float64), rng.uniform(0.1, 0.3))
 
 
 def draw_figure(canvas: UInt8, body: Body, looks: Looks) -> None:
@@ -153,7 +153,8 @@ def outline(part: Part, body: Body) -> Float64:
 def head_outline(body: Body) -> Float64:
     """Return the ellipse as which the head is seen, (M, 2) in pixels."""
     axes = body.head[:2] * body.height  # without depth
-    return body.points[AT["head"]] + CIRCLE @ np.linalg.cholesky(axes @ axes.T).T * (1, -1)
+    ring = CIRCLE @ np.linalg.cholesky(axes @ axes.T).T * (1, -1)
+    return np.asarray(body.points[AT["head"]] + ring)
 
 
 def _draw_part(canvas: UInt8, part: Part, body: Body, cloth: Cloth) -> None:
@@ -170,7 +171,7 @@ def _draw_part(canvas: UInt8, part: Part, body: Body, cloth: Cloth) -> None:
         v = (x * across[0] + y * across[1] - middle) / wide
         light = 1.05 - 0.4 * (v + 0.3) ** 2
         pattern = 1 + cloth.contrast * np.sin(2 * np.pi * (u * cloth.waves[0] + v * cloth.waves[1]))
-        return (light * pattern)[..., None] * cloth.colour
+        return np.asarray((light * pattern)[..., None] * cloth.colour)
 
     _fill(canvas, shape, paint)
 
@@ -194,7 +195,8 @@ def _draw_head(canvas: UInt8, body: Body, looks: Looks) -> None:
         for direction, reach, darkness in FEATURES:
             near = spot @ (np.array(direction) / np.linalg.norm(direction))
             colour = colour * (1 - darkness * (near > np.cos(np.deg2rad(reach))))[..., None]
-        return colour * (0.7 + 0.35 * z / np.linalg.norm(axes, axis=1).max())[..., None]
+        lit = 0.7 + 0.35 * z / np.linalg.norm(axes, axis=1).max()
+        return np.asarray(colour * lit[..., None])
 
     _fill(canvas, head_outline(body), paint)
 
@@ -224,10 +226,10 @@ def random_background(rng: Generator, size: tuple[int, int]) -> UInt8:
         picture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
     floor = round(height * rng.uniform(0.6, 0.85))
     picture[floor:] = picture[floor:] * rng.uniform(0.5, 1.3) + rng.uniform(-25, 25, 3)
-    picture = np.asarray(picture.clip(0, 255), np.uint8)
+    background: UInt8 = picture.clip(0, 255).astype(np.uint8)
     for _ in range(int(rng.integers(6, 14))):
-        _draw_thing(picture, rng)
-    return picture
+        _draw_thing(background, rng)
+    return background
 
 
 def _draw_thing(picture: UInt8, rng: Generator) -> None:

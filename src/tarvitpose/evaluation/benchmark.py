@@ -178,8 +178,7 @@ def find(model: TARViTPose, batches: Iterator[Window]) -> Poses:
             else:
                 heatmaps = model.aggregate(features, _regions(model, features, scores))
             found.append(found_joints(model.config, heatmaps))
-    keypoints, scores = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Poses(keypoints, scores)
+    return Poses(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 def _regions(model: TARViTPose, features: Tensor, scores: Tensor | None) -> Tensor:

@@ -65,4 +65,4 @@ class _Aggregate(nn.Module):
 def _gmacs(module: nn.Module, *arguments: Tensor) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module(*arguments)
-    return counter.get_total_flops() / 2e9
+    return float(counter.get_total_flops()) / 2e9
