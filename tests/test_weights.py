@@ -184,3 +184,12 @@ def test_saved_weights_can_be_read_by_others(tmp_path: Path) -> None:
     modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert len(modes) == 1
     assert modes.pop() & 0o044
+
+
+def test_a_fingerprint_tells_weights_apart() -> None:
+    model = tiny_model()
+    assert weights.fingerprint(model) == weights.fingerprint(tiny_model())
+    assert weights.fingerprint(model) != weights.fingerprint(tiny_model(seed=1))
+    with torch.no_grad():
+        model.jta.query[0, 0] += 1e-6
+    assert weights.fingerprint(model) != weights.fingerprint(tiny_model())

@@ -34,6 +34,7 @@ from tarvitpose.training.config import TrainConfig, load_train_config, model_con
 from tarvitpose.training.loop import build_model, train
 
 Report = Callable[[str], None]
+CONFIG_FILE = "config.yaml"  # of a row, beside what it came to
 
 
 class Row(Config):
@@ -109,17 +110,20 @@ class Ablation:
         return self.config.output / name / f"seed{seed}"
 
     def train(self, row: Row, seed: int) -> None:
-        """Train and try a row, unless that was done; goes on where it stopped."""
-        folder = self.folder(row, seed)
+        """Train and try a row, unless that was done; goes on where it stopped.
+
+        Raises ConfigError if its folder is of a row with another configuration.
+        """
+        folder, config = self.folder(row, seed), self.row_config(row, seed)
+        claim(config)
         if not self.trial.is_done(folder):
             self.report(f"{row.name}, seed {seed}: {folder}")
-            config = self.row_config(row, seed)
             if not is_trained(config):
                 build_model(config).save_pretrained(folder / "weights")
             elif config.run.devices == 1:
                 train(config, self.report)
             else:
-                train_apart(config)
+                train_apart(config.output)
             self.trial.run(folder / "weights", folder)
 
     @cached_property
@@ -183,14 +187,41 @@ def is_trained(config: TrainConfig) -> bool:
     return model_config(config).temporal or not {"encoder", "decoder"} <= set(config.run.frozen)
 
 
-def train_apart(config: TrainConfig) -> None:
+def claim(config: TrainConfig) -> None:
+    """Keep a row's configuration beside its results. Raises ConfigError if another one is there."""
+    path, own = config.output / CONFIG_FILE, config.model_dump(mode="json")
+    if path.exists():
+        before = read_yaml(path)
+        changed = [key for key in flat(own) if flat(own)[key] != flat(before).get(key)]
+        if changed:
+            was, is_now = flat(before).get(changed[0]), flat(own)[changed[0]]
+            raise ConfigError(
+                f"{config.output}: was trained with another configuration ({changed[0]} was {was}, "
+                f"is {is_now}); remove it, or set another output"
+            )
+    with replace_when_done(path) as temporary:
+        temporary.write_text(yaml.safe_dump(own, sort_keys=False), encoding="utf-8")
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values under dotted keys.
+
+    >>> flat({"run": {"epochs": 2, "seed": 0}})
+    {'run.epochs': 2, 'run.seed': 0}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        found |= inner
+    return found
+
+
+def train_apart(folder: Path) -> None:
     """Train on several devices in processes of their own: what joins them lasts as long as they.
 
     Raises ConfigError if that fails; they have said why.
     """
-    path = config.output / "config.yaml"
-    with replace_when_done(path) as temporary:
-        temporary.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    path = folder / CONFIG_FILE
     command = [sys.executable, "-m", "tarvitpose", "train", str(path)]
     if subprocess.run(command, check=False).returncode:
         raise ConfigError(f"{path}: this training stopped; the reason stands above")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +83,7 @@ def run(
     if json_file is not None:
         write_numbers(json_file, {"table": rows.title, "rows": [one.facts() for one in found]})
     console.say(f"{rows.title}: {base}, {ablation.trial.label}", style="bold")
-    console.say(drawn(comparison(found)))
+    console.say(drawn(comparison(found), width=140))
     console.say(
         "Mean AP. Gains are over the first row, 95% intervals over people or videos; "
         f"n is how many seeds were trained.\nThe paper's numbers: {rows.paper}."
@@ -118,5 +119,7 @@ def comparison(found: list[RowScores]) -> Table:
 
 
 def interval_cell(gain: Score) -> str:
-    """Return a gain with its interval as a cell of a table."""
+    """Return a gain as a cell of a table, with its interval if there is one."""
+    if math.isnan(gain.low):
+        return shown(gain.value, "+")
     return f"{shown(gain.value, '+')} ({shown(gain.low, '+')}..{shown(gain.high, '+')})"

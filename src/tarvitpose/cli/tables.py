@@ -32,11 +32,11 @@ def plain_table(headings: Iterable[str], left: int = 1) -> Table:
     return rows
 
 
-def drawn(rows: Table) -> str:
-    """Return a table as text, without an empty line around it."""
+def drawn(rows: Table, width: int = WIDTH) -> str:
+    """Return a table as text of at most `width` columns, without an empty line around it."""
     from rich.console import Console
 
-    page = Console(width=WIDTH, color_system=None, force_terminal=False)
+    page = Console(width=width, color_system=None, force_terminal=False)
     with page.capture() as captured:
         page.print(rows)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")

@@ -38,6 +38,7 @@ from tarvitpose.metrics.posetrack_ap import (
 )
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.model.weights import fingerprint
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
 
@@ -104,7 +105,8 @@ def encode_benchmark(
     """
     names = [record.name for record in records]
     about = {"kinds": list(kinds), "offsets": list(model.config.offsets), "names": names}
-    about["scores"] = scores
+    parts = ["encoder", *(["decoder"] if scores else [])]
+    about["weights"] = {name: fingerprint(getattr(model, name)) for name in parts}
     if (folder / ABOUT).exists():
         if json.loads((folder / ABOUT).read_text(encoding="utf-8")) != about:
             raise ConfigError(f"{folder}: holds another benchmark; remove it first")
@@ -239,13 +241,16 @@ def ap_score(
 ) -> Score:
     """Return the mean AP of judged people, or its gain over a baseline's.
 
-    Of several trainings of one thing (`seeds`) it is their mean; the interval is over people. A
-    joint that nobody has a label of is left out, in the number as in the interval.
+    Of several trainings of one thing (`seeds`) it is their mean; the interval is over people, and
+    NaN for one alone. A joint that nobody has a label of is left out.
     """
     value = float(np.mean([_mean_ap(people) for people in seeds]))
+    if baseline:
+        value -= float(np.mean([_mean_ap(people) for people in baseline]))
+    if len(seeds[0]) < 2:
+        return Score(value, float("nan"), float("nan"))
     drawn = _drawn_ap(seeds, samples)
     if baseline:  # the same random numbers draw the same people
-        value -= float(np.mean([_mean_ap(people) for people in baseline]))
         drawn = drawn - _drawn_ap(baseline, samples)
     return Score(value, *interval(drawn.tolist()))
 

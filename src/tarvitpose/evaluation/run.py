@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task, clai
 from tarvitpose.evaluation.scores import Comparison, compare
 from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.model.weights import fingerprint
 from tarvitpose.predict import Predictor
 
 OnVideo = Callable[[int, int], None]  # called with frames done and frames in all
@@ -91,15 +91,6 @@ def evaluate(
         comparisons=tuple(comparisons),
         warnings=tuple(_warnings(predictors, videos)),
     )
-
-
-def fingerprint(model: TARViTPose) -> str:
-    """Return a short text that differs between different weights."""
-    checksum = 0
-    for name, value in model.state_dict().items():
-        content = value.detach().cpu().contiguous().numpy().tobytes()
-        checksum = zlib.crc32(content, zlib.crc32(name.encode(), checksum))
-    return f"{checksum:08x}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 from pathlib import Path
 
@@ -138,3 +139,11 @@ def save_checkpoint(
         path.chmod(mode)  # safetensors makes files that only their owner can read
     with replace_when_done(folder / CONFIG_FILE) as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

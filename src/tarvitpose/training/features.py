@@ -5,7 +5,6 @@ Axes: n clips, T frames, J joints, C channels, h w the token grid.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tarvitpose.config import Config, ModelConfig, window_offsets
@@ -23,6 +22,7 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.files import replace_when_done
 from tarvitpose.heatmaps import encode
 from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.weights import fingerprint
 from tarvitpose.training.step import Batch, TrainingStep
 
 ARRAYS = ("features", "frame_keypoints", "frame_visible")
@@ -176,14 +176,6 @@ def recipe(step: TrainingStep, offsets: tuple[int, ...], *parts: Config) -> str:
     weights = [fingerprint(getattr(step.model, name)) for name in sorted(step.frozen)]
     said = [part.model_dump_json(exclude_defaults=True) for part in parts]
     return " ".join([str(offsets), step.model.config.codec, *said, *weights])
-
-
-def fingerprint(module: nn.Module) -> str:
-    """Return the SHA-256 of a module's weights."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _about(folder: Path) -> dict[str, Any]:
