@@ -63,7 +63,7 @@ class Batches:
 
     def __init__(self, config: TrainConfig, model: ModelConfig, fabric: Any) -> None:
         self.config, self.model, self.fabric = config, model, fabric
-        self.dataset: Dataset[Any] = self._clips(*config.data.train)
+        self.dataset: Dataset[Any] = self._clips(config.data.train, model)
 
     @property
     def length(self) -> int:
@@ -84,8 +84,7 @@ class Batches:
         with together(self.fabric):
             if self.fabric.is_global_zero:
                 for folder, source in zip(folders, self.config.data.train, strict=True):
-                    clips = self._clips(source)
-                    name = recipe(step, clips.model.offsets, source, self.config.data.augment)
+                    name = recipe(step, self._stored.offsets, source, self.config.data.augment)
                     if not is_complete(folder, source.cached_clips, name):
                         self._encode(step, source, folder, name, report)
         scores = "decoder" in step.frozen
@@ -97,23 +96,26 @@ class Batches:
         self, step: TrainingStep, source: SourceConfig, folder: Path, name: str, report: Report
     ) -> None:
         step.eval()
-        clips = self._clips(source)
         found = encode_clips(
             folder,
             step,
-            self._loader(clips, 0, everything=True),
+            self._loader(self._clips([source], self._stored), 0, everything=True),
             length=source.cached_clips,
-            offsets=clips.model.offsets,
+            offsets=self._stored.offsets,
             recipe=name,
         )
         for done in found:
             if done // 200 > (done - self.config.run.batch_size) // 200:
                 report(f"{source.annotations}: {done} of {source.cached_clips} clips encoded")
 
-    def _clips(self, *sources: SourceConfig) -> ClipDataset:
-        records = read_sources(sources, self.model.joints)
-        stored = self.config.data.encoded_offsets
-        model = self.model if stored is None else self.model.model_copy(update={"offsets": stored})
+    @property
+    def _stored(self) -> ModelConfig:
+        """The model whose windows are encoded: they may have more frames than it looks at."""
+        offsets = self.config.data.encoded_offsets
+        return self.model if offsets is None else self.model.model_copy(update={"offsets": offsets})
+
+    def _clips(self, sources: Iterable[SourceConfig], model: ModelConfig) -> ClipDataset:
+        records = read_sources(sources, model.joints)
         return ClipDataset(records, model, self.config.data.augment, self.config.run.seed)
 
     def _loader(self, dataset: Dataset[Any], start: int, *, everything: bool) -> Any:
