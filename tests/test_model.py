@@ -9,7 +9,7 @@ from tiny_models import B, C, H, J, N, T, W, all_visible, h, tiny_clip, tiny_con
 
 from tarvitpose.config import SIZES
 from tarvitpose.model.encoder import Encoder
-from tarvitpose.model.jta import joint_regions
+from tarvitpose.model.jta import MaskRule, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
 from tarvitpose.model.tarvitpose import TARViTPose
 
@@ -29,6 +29,11 @@ def test_parameter_counts(size: str) -> None:
     parts = (model.encoder, model.decoder, model.jta, model.gra, model)
     counts = tuple(round(sum(p.numel() for p in part.parameters()) / 1e6, 3) for part in parts)
     assert counts == MILLIONS[size]
+
+
+def joint_regions(heatmaps: torch.Tensor, rule: MaskRule, threshold: float) -> torch.Tensor:
+    """Return where each joint may look, as the model finds it from coarse heatmaps."""
+    return seen_regions(token_scores(heatmaps, rule), rule, threshold)
 
 
 def test_the_simple_decoder_is_a_3x3_convolution_of_the_enlarged_features() -> None:

@@ -87,11 +87,6 @@ def token_scores(heatmaps: Tensor, rule: MaskRule) -> Tensor:
     return F.max_pool2d(heatmaps, 4)
 
 
-def joint_regions(heatmaps: Tensor, rule: MaskRule, threshold: float) -> Tensor:
-    """Return where each joint may look, (B, J, h, w) bool, from coarse heatmaps (B, J, 4h, 4w)."""
-    return seen_regions(token_scores(heatmaps, rule), rule, threshold)
-
-
 def seen_regions(scores: Tensor, rule: MaskRule, threshold: float) -> Tensor:
     """Return where each joint may look (bool), from the scores of tokens; "none" hides nothing."""
     return torch.ones_like(scores, dtype=torch.bool) if rule == "none" else scores >= threshold
