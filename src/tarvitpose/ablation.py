@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tarvitpose.config import Config, parse_config, read_yaml
@@ -25,8 +26,9 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.benchmark import Score, ap_score, encode_benchmark, pck_score
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.datasets import read_labelled
-from tarvitpose.evaluation.trials import DatasetTrial, EncodedTrial, Trial
+from tarvitpose.evaluation.trials import Bools, DatasetTrial, EncodedTrial, Trial
 from tarvitpose.files import replace_when_done
+from tarvitpose.metrics.posetrack_ap import Judged
 from tarvitpose.model.cost import count
 from tarvitpose.predict import choose_device
 from tarvitpose.training.batches import read_sources
@@ -154,31 +156,45 @@ class Ablation:
     def scores(self, table: Table, seeds: Sequence[int]) -> list[RowScores]:
         """Return the scores of the rows of which at least one seed has been tried out."""
         rows: list[RowScores] = []
-        reference: list[Path] = []
+        reference: Tried | None = None
         for row in table.rows:
             folders = [self.folder(row, seed) for seed in seeds]
             if not any(folder.exists() for folder in folders):
                 continue  # before anything is encoded
             done = [folder for folder in folders if self.trial.is_done(folder)]
             if done:
-                reference = reference or done
                 cost = count(model_config(self.row_config(row, 0)))["total"]
-                scores, gains = self._scores(done, ()), self._scores(done, reference)
+                own = Tried([self.trial.judged(one) for one in done], self._right(done))
+                reference = reference or own
+                scores, gains = own.scores(None), own.scores(reference)
                 rows.append(RowScores(row, cost.parameters, cost.gmacs, len(done), scores, gains))
         return rows
 
-    def _scores(self, seeds: Sequence[Path], reference: Sequence[Path]) -> dict[str, Score]:
-        """Score each group of frames, or its gain over a reference: AP, and PCK if it is there."""
-        own, other = ([self.trial.judged(one) for one in some] for some in (seeds, reference))
-        scores = {
-            f"{name}/ap": ap_score([one[name] for one in own], [one[name] for one in other])
-            for name in own[0]
+    def _right(self, seeds: Sequence[Path]) -> dict[str, tuple[NDArray[np.float64], Bools]]:
+        """Return, of each group that PCK is known of, how often each joint was right."""
+        every = [self.trial.right(one) for one in seeds]
+        return {
+            name: (np.mean([one[name][0] for one in every], 0), seen)
+            for name, (_, seen) in every[0].items()
         }
-        right, base = ([self.trial.right(one) for one in some] for some in (seeds, reference))
-        for name, (_, seen) in right[0].items():
-            before = np.mean([one[name][0] for one in base], 0) if base else None
-            after = np.mean([one[name][0] for one in right], 0)
-            scores[f"{name}/pck"] = pck_score(after, seen, before)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How a row did on each group of frames, judged once for its scores and all gains over it."""
+
+    judged: list[dict[str, list[Judged]]]  # of each seed
+    right: dict[str, tuple[NDArray[np.float64], Bools]]  # share of seeds (n, K J), what counts
+
+    def scores(self, reference: Tried | None) -> dict[str, Score]:
+        """Score each group, or its gain over a reference: AP, and PCK where that is known."""
+        scores = {}
+        for name in self.judged[0]:
+            other = [one[name] for one in reference.judged] if reference else []
+            scores[f"{name}/ap"] = ap_score([one[name] for one in self.judged], other)
+        for name, (right, seen) in self.right.items():
+            before = reference.right[name][0] if reference else None
+            scores[f"{name}/pck"] = pck_score(right, seen, before)
         return scores
 
 

@@ -14,7 +14,8 @@ from tarvitpose.cli.tables import drawn, plain_table, shown, write_numbers
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tarvitpose.ablation import RowScores
+    from tarvitpose.ablation import Ablation, RowScores
+    from tarvitpose.ablation import Table as AblationTable
     from tarvitpose.evaluation.benchmark import Score
 
 
@@ -76,17 +77,23 @@ def run(
     except KeyboardInterrupt:
         console.stopped("stopped; the same command goes on from the last saved state")
         raise typer.Exit(130) from None
-    found = ablation.scores(rows, numbers)
+    report(ablation, rows, ablation.scores(rows, numbers), json_file)
+
+
+def report(
+    ablation: Ablation, table: AblationTable, found: list[RowScores], json_file: Path | None
+) -> None:
+    """Print the rows that have been trained, and write them to a file if one is asked for."""
     if not found:
-        console.say(f"{rows.title}: no row has been trained yet in {ablation.config.output}")
+        console.say(f"{table.title}: no row has been trained yet in {ablation.config.output}")
         return
     if json_file is not None:
-        write_numbers(json_file, {"table": rows.title, "rows": [one.facts() for one in found]})
-    console.say(f"{rows.title}: {base}, {ablation.trial.label}", style="bold")
+        write_numbers(json_file, {"table": table.title, "rows": [one.facts() for one in found]})
+    console.say(f"{table.title}: {ablation.base}, {ablation.trial.label}", style="bold")
     console.say(drawn(comparison(found), width=140))
     console.say(
         "Mean AP. Gains are over the first row, 95% intervals over people or videos; "
-        f"n is how many seeds were trained.\nThe paper's numbers: {rows.paper}."
+        f"n is how many seeds were trained.\nThe paper's numbers: {table.paper}."
     )
 
 

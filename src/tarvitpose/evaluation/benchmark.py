@@ -22,7 +22,7 @@ from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import Kind
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.clips import encode_crops, found_joints
+from tarvitpose.evaluation.clips import THRESHOLD, encode_crops, found_joints
 from tarvitpose.files import replace_when_done
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import (
@@ -44,7 +44,6 @@ from tarvitpose.skeleton import JointSet
 
 FRAMES = ("around", "current")
 BATCH = 16
-PCK_THRESHOLD = 0.2  # of the torso
 ABOUT = "about.json"
 
 
@@ -272,7 +271,7 @@ def correct(
     """Return which joints are right by PCK@0.2 and which count, (n, K J) each."""
     torso = torso_size(truth, visible, joints)  # (n,)
     seen = (visible > 0) & np.isfinite(torso)[:, None]
-    right = [hits(one.keypoints, truth, torso, PCK_THRESHOLD) for one in kinds]
+    right = [hits(one.keypoints, truth, torso, THRESHOLD) for one in kinds]
     return np.concatenate(right, 1), np.concatenate([seen] * len(kinds), 1)
 
 
