@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from tiny_models import modest_model
 from video_files import decode_fully, make_video
 
+from tarvitpose.config import CropPolicy
 from tarvitpose.detection import Detections
 from tarvitpose.errors import UserError
 from tarvitpose.estimator import PoseEstimator
 from tarvitpose.predict import Predictor
 from tarvitpose.results import Frame
+from tarvitpose.runtime.torch import TorchRuntime
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
 
@@ -29,9 +31,10 @@ class Walker:
         return Detections(np.float32([[left, 4, left + 20, 44]]), np.float32([0.9]))
 
 
-def estimator(**changes: object) -> PoseEstimator:
-    predictor = Predictor(modest_model(), device="cpu", precision="fp32", **changes)  # type: ignore[arg-type]
-    return PoseEstimator(predictor, Walker())
+def estimator(crop_policy: CropPolicy = "anchored", **changes: object) -> PoseEstimator:
+    runtime = TorchRuntime(modest_model(), device="cpu", precision="fp32")
+    predictor = Predictor(runtime, **changes)  # type: ignore[arg-type]
+    return PoseEstimator(predictor, Walker(), crop_policy=crop_policy)
 
 
 @pytest.fixture
@@ -54,8 +57,8 @@ def test_a_person_keeps_the_number_through_a_gap(video: Path) -> None:
     assert ids == [[1], [1], [1], [], [1], [1], [1]]
 
 
-def test_streaming_a_video_equals_predicting_each_window(video: Path) -> None:
-    own = estimator()
+def test_the_window_policy_equals_predicting_each_window(video: Path) -> None:
+    own = estimator("window")
     frames = [frame for frame, _ in own.run(_frames(video))]
     images = [frame.image for frame in frames]
     for poses in own.stream(video):

@@ -34,6 +34,7 @@ from tarvitpose.metrics.posetrack_ap import average_precision
 from tarvitpose.metrics.posetrack_files import paired_files, read_pairs, read_predictions
 from tarvitpose.predict import Joints, Predictor
 from tarvitpose.results import Float32
+from tarvitpose.runtime.torch import TorchRuntime
 from tarvitpose.skeleton import BODY, JOINT_SETS, POSETRACK_15
 
 TRUE_BOXES = Boxes("ground truth", None)
@@ -45,7 +46,8 @@ class Oracle(Predictor):
     """Knows where everybody is by the box, and can be made to err by some pixels."""
 
     def __init__(self, videos: list[LabelledVideo], shift: float = 0, **how: Any) -> None:
-        super().__init__(how.pop("model", MODEL), device="cpu", precision="fp32", **how)
+        model = how.pop("model", MODEL)
+        super().__init__(TorchRuntime(model, device="cpu", precision="fp32"), **how)
         self.shift = shift
         self.asked: list[tuple[int, int]] = []  # images in each window, people
         self.answers = {
@@ -60,7 +62,7 @@ class Oracle(Predictor):
         return [self._answer(some) for some in boxes]
 
     def _answer(self, boxes: Float32) -> Joints:
-        count = len(self.model.config.joints)
+        count = len(self.config.joints)
         found = [self.answers[tuple(box)] for box in boxes.tolist()]
         points = np.array(found, np.float32).reshape(-1, *np.shape(found)[1:] or (count, 2))
         return points[:, :count] + np.float32(self.shift), np.full((len(boxes), count), 0.5, "f4")

@@ -19,15 +19,21 @@ from tarvitpose.geometry import (
     transform_points,
     warp,
 )
-from tarvitpose.predict import Predictor, choose_device, choose_precision, windows
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.predict import Predictor, windows
+from tarvitpose.runtime.torch import TorchRuntime, choose_device, choose_precision
 
 rng = np.random.default_rng(0)
 IMAGES = [rng.integers(0, 256, (90, 160, 3), np.uint8) for _ in range(3)]
 BOXES = np.float32([[10, 5, 60, 80], [70, -20, 170, 60], [100, 40, 130, 85]])
 
 
+def cpu(model: TARViTPose, precision: str = "fp32") -> TorchRuntime:
+    return TorchRuntime(model, device="cpu", precision=precision)
+
+
 def predictor(**changes: object) -> Predictor:
-    return Predictor(modest_model(), device="cpu", precision="fp32", **changes)  # type: ignore[arg-type]
+    return Predictor(cpu(modest_model()), **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8])
@@ -63,7 +69,7 @@ def test_joints_are_those_of_the_model_on_crops_by_the_current_box() -> None:
         matrix = crop_matrices(*centre_and_size(box, (H, W)), (H, W), "udp")
         crops = np.stack([warp(image, matrix[0], (H, W)) for image in IMAGES])
         with torch.inference_mode():
-            maps = own.model(torch.from_numpy(normalise(crops))[None]).numpy()
+            maps = modest_model()(torch.from_numpy(normalise(crops))[None]).numpy()
         points, expected = codec.decode(maps, (H, W), "udp")
         assert np.allclose(scores[person], expected[0], atol=1e-5)
         assert np.allclose(
@@ -101,9 +107,9 @@ def test_single_frame_reads_one_image_and_ignores_the_temporal_part() -> None:
     own = predictor(single_frame=True)
     assert own.offsets == (0,)
     scores = own.joints([[IMAGES[1]]], [BOXES])[0][1]
-    plain = Predictor(tiny_model(offsets=()), device="cpu", precision="fp32")
-    state = own.model.state_dict()
-    plain.model.load_state_dict({name: state[name] for name in plain.model.state_dict()})
+    alone, state = tiny_model(offsets=()), modest_model().state_dict()
+    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
+    plain = Predictor(cpu(alone))
     assert np.array_equal(scores, plain.joints([[IMAGES[1]]], [BOXES])[0][1])
 
 
@@ -119,7 +125,7 @@ def test_flip_test_of_a_mirrored_image_is_the_mirrored_result() -> None:
     scores = own.joints([IMAGES], [centred])[0][1]
     mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in IMAGES]
     found_scores = own.joints([mirrored], [centred])[0][1]
-    order = list(own.model.config.joints.flip_order)
+    order = list(own.config.joints.flip_order)
     sure = scores[0] > 0.05
     assert sure.any()
     assert np.allclose(found_scores[0][order], scores[0], atol=2e-2)
@@ -138,11 +144,11 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for there, expected in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr("tarvitpose.predict.has_cpu_bfloat16", lambda there=there: there)
+        monkeypatch.setattr("tarvitpose.runtime.torch.has_cpu_bfloat16", lambda there=there: there)
         assert choose_precision("auto", torch.device("cpu")) == expected
 
 
 def test_bfloat16_stays_close_to_float32() -> None:
     expected = predictor().joints([IMAGES], [BOXES])[0][1]
-    low = Predictor(modest_model(), device="cpu", precision="bf16")
+    low = Predictor(cpu(modest_model(), "bf16"))
     assert np.abs(low.joints([IMAGES], [BOXES])[0][1] - expected).max() < 0.05

@@ -19,12 +19,15 @@ import tarvitpose
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tarvitpose"
-VIDEO = ("audio_track", "frame_source", "image_source", "video", "video_reader", "video_writer")
+VIDEO = (
+    *("audio_track", "frame_source", "image_source", "prefetch"),
+    *("video", "video_reader", "video_writer"),
+)
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
     ("errors", "skeleton", "results"),
     ("files", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
     ("model", "losses", "data", "metrics", "detection", "tracking", "video", "drawing"),
-    ("predict",),
+    ("predict", "runtime", "streaming"),
     ("estimator", "evaluation", "writers", "pipeline", "data_preview"),
     ("training",),
     ("ablation",),
@@ -34,6 +37,8 @@ NOTED = {  # within one level
     ("config", "geometry"),
     ("heatmaps", "geometry"),
     ("posetrack_layout", "json_file"),
+    ("predict", "runtime"),
+    ("streaming", "predict"),
     ("pipeline", "estimator"),
     ("pipeline", "writers"),
     ("data_preview", "writers"),

@@ -30,7 +30,7 @@ from tarvitpose.evaluation.trials import Bools, DatasetTrial, EncodedTrial, Tria
 from tarvitpose.files import replace_when_done
 from tarvitpose.metrics.posetrack_ap import Judged
 from tarvitpose.model.cost import count
-from tarvitpose.predict import choose_device
+from tarvitpose.runtime.torch import choose_device
 from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
 from tarvitpose.training.loop import build_model, train

@@ -22,6 +22,8 @@ Aggregation = Literal[
     "regression",  # Table 5 (a): coordinates straight from JTA's queries
 ]
 LARGEST_OFFSET = 300
+Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
+CropPolicy = Literal["anchored", "window", "own"]
 
 
 class Config(BaseModel):
@@ -130,6 +132,13 @@ def vit_huge(**changes: Any) -> ModelConfig:
 SIZES = {"s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
 
 
+class AnchorRule(Config):
+    """When a person's crop may stay where it is, for the crop policy "anchored"."""
+
+    margin: float = Field(default=0.05, ge=0, lt=0.5)  # of the crop, free on each side of the box
+    scale: float = Field(default=1.15, ge=1)  # how much larger or smaller the box may become
+
+
 class PredictConfig(Config):
     """One run of `predict`."""
 
@@ -138,6 +147,10 @@ class PredictConfig(Config):
     boxes: Path | None = None  # a file of boxes instead of a detector
     device: str = "auto"  # auto, cpu, cuda, cuda:0 or mps
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    backend: Backend = "auto"
+    crop_policy: CropPolicy = "anchored"  # window: the exact oracle
+    anchor: AnchorRule = AnchorRule()
+    det_every: int = Field(default=1, ge=1)  # frames from one detection to the next
     offsets: tuple[int, ...] | None = None  # auxiliary frames; None: the weights' own
     single_frame: bool = False  # the ViTPose baseline, no temporal part
     flip_test: bool = False  # average with the mirrored crop

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tarvitpose.config import AnchorRule, Backend, CropPolicy
 from tarvitpose.detection import Detector, keep_best, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8
-from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.predict import Predictor, windows
-from tarvitpose.results import Float32, Frame, FramePoses
+from tarvitpose.predict import Joints, Predictor, windows
+from tarvitpose.results import Float32, Frame, FramePoses, Seen
+from tarvitpose.runtime.load import load_runtime
+from tarvitpose.streaming import open_streamer
 from tarvitpose.tracking import IouTracker
 from tarvitpose.video import open_source, prefetched
 
 BOX_THRESHOLD = 0.4  # the score with which a detected person is first seen
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A frame with the people that were detected in it."""
-
-    frame: Frame
-    boxes: Float32  # (N, 4), xyxy
-    scores: Float32  # (N,)
-    track_ids: NDArray[np.int64]  # (N,)
 
 
 class PoseEstimator:
@@ -44,11 +35,17 @@ class PoseEstimator:
         *,
         max_people: int | None = None,
         start_threshold: float = 0.0,
+        crop_policy: CropPolicy = "anchored",
+        anchor: AnchorRule | None = None,
     ) -> None:
-        """A box below `start_threshold` is only used to go on with a person already known."""
+        """A box below `start_threshold` is only used to go on with a person already known.
+
+        `crop_policy` is for videos: "anchored" and "own" stream, "window" is the exact oracle.
+        """
         self.predictor, self.detector = predictor, detector
         self.max_people, self.start_threshold = max_people, start_threshold
-        self.joint_names = predictor.model.config.joints.joints
+        self.crop_policy, self.anchor = crop_policy, anchor or AnchorRule()
+        self.joint_names = predictor.config.joints.joints
 
     @classmethod
     def from_pretrained(
@@ -64,6 +61,9 @@ class PoseEstimator:
         box_threshold: float = BOX_THRESHOLD,
         max_people: int | None = None,
         batch_size: int = 16,
+        backend: Backend = "auto",
+        crop_policy: CropPolicy = "anchored",
+        anchor: AnchorRule | None = None,
     ) -> Self:
         """Load weights and a detector.
 
@@ -72,9 +72,7 @@ class PoseEstimator:
         down to half of it. Raises UserError in one line for whatever cannot be had.
         """
         predictor = Predictor(
-            TARViTPose.from_pretrained(weights),
-            device=device,
-            precision=precision,
+            load_runtime(weights, backend=backend, device=device, precision=precision),
             offsets=offsets,
             single_frame=single_frame,
             flip_test=flip_test,
@@ -83,7 +81,14 @@ class PoseEstimator:
         if isinstance(detector, str):
             lowest = CONTINUE * box_threshold
             detector = load_detector(detector, threshold=lowest, device=device)
-        return cls(predictor, detector, max_people=max_people, start_threshold=box_threshold)
+        return cls(
+            predictor,
+            detector,
+            max_people=max_people,
+            start_threshold=box_threshold,
+            crop_policy=crop_policy,
+            anchor=anchor,
+        )
 
     def stream(
         self, source: str | Path, *, start: float | None = None, end: float | None = None
@@ -99,14 +104,23 @@ class PoseEstimator:
     def run(self, source: FrameSource | Iterable[Frame]) -> Iterator[tuple[Frame, FramePoses]]:
         """Yield every frame with its poses, in order, each once, also where nobody is seen."""
         seen = self._detect(prefetched(source))
+        joints = self._open_engine()
         for batch in self._batches(windows(seen, self.predictor.offsets)):
-            current = [window[self.predictor.current] for window in batch]
-            found = self.predictor.joints(
-                [[item.frame.image for item in window] for window in batch],
-                [item.boxes for item in current],
-            )
-            for item, (keypoints, scores) in zip(current, found, strict=True):
+            for window, (keypoints, scores) in zip(batch, joints(batch), strict=True):
+                item = window[self.predictor.current]
                 yield item.frame, self._poses(item, keypoints, scores)
+
+    def _open_engine(self) -> Callable[[list[list[Seen]]], list[Joints]]:
+        """Return what turns windows that follow each other into joints."""
+        if self.predictor.single_frame or self.crop_policy == "window":
+            return self._windowed
+        rule = self.anchor if self.crop_policy == "anchored" else None
+        return open_streamer(self.predictor, rule).joints
+
+    def _windowed(self, batch: list[list[Seen]]) -> list[Joints]:
+        images = [[item.frame.image for item in window] for window in batch]
+        boxes = [window[self.predictor.current].boxes for window in batch]
+        return self.predictor.joints(images, boxes)
 
     def predict(self, frames: Sequence[UInt8] | UInt8, boxes: ArrayLike) -> FramePoses:
         """Return the poses of the current frame of one window.
@@ -151,12 +165,14 @@ class PoseEstimator:
             yield Seen(frame, people.boxes[known], people.scores[known], ids[known])
 
     def _batches(self, found: Iterator[list[Seen]]) -> Iterator[list[list[Seen]]]:
-        """Gather windows until their crops fill a batch, and no more of them than a batch has."""
+        """Gather windows until their new crops fill a batch, and no more than a batch has."""
+        streams = self.crop_policy != "window"
         batch: list[list[Seen]] = []
         crops = 0
         for window in found:
             batch.append(window)
-            crops += len(window) * len(window[self.predictor.current].boxes)
+            new = 1 if streams else len(window)
+            crops += new * len(window[self.predictor.current].boxes)
             if max(crops, len(batch)) >= self.predictor.batch_size:
                 yield batch
                 batch, crops = [], 0

@@ -56,6 +56,9 @@ def load_estimator(config: PredictConfig) -> PoseEstimator:
         box_threshold=threshold,
         max_people=config.max_people,
         batch_size=config.batch_size,
+        backend=config.backend,
+        crop_policy=config.crop_policy,
+        anchor=config.anchor,
     )
 
 

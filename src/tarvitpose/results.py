@@ -36,3 +36,13 @@ class Frame:
     time: float  # presentation time in seconds
     image: NDArray[np.uint8]  # (height, width, 3), RGB, upright
     name: str = ""  # folder and file name where the source is a folder or a glob
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A frame with the people that were detected in it."""
+
+    frame: Frame
+    boxes: Float32  # (N, 4), xyxy
+    scores: Float32  # (N,)
+    track_ids: NDArray[np.int64]  # (N,)

@@ -35,7 +35,7 @@ def score_model(options: Options) -> None:
     from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.model.weights import load_config
     from tarvitpose.pipeline import Progress
-    from tarvitpose.predict import choose_device
+    from tarvitpose.runtime.torch import choose_device
 
     assert options.weights is not None
     assert options.annotations is not None
@@ -150,7 +150,7 @@ def score_clips(options: Options) -> None:
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
     from tarvitpose.evaluation.clips import score_clips as score
     from tarvitpose.model.tarvitpose import TARViTPose
-    from tarvitpose.predict import choose_device
+    from tarvitpose.runtime.torch import choose_device
 
     assert options.weights is not None
     assert options.annotations is not None
@@ -254,21 +254,17 @@ def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
     values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
     if not values and choice != OWN_DETECTOR:
         values = {"detector": choice}
-    how: dict[str, Any] = {
-        "device": options.device,
-        "precision": options.precision,
-        "flip_test": options.flip_test,
-        "batch_size": options.batch_size,
-    }
-    values |= {"weights": options.weights, "box_threshold": options.box_threshold, **how}
+    how: dict[str, Any] = {"flip_test": options.flip_test, "batch_size": options.batch_size}
+    values |= {"device": options.device, "precision": options.precision, **how}
+    values |= {"weights": options.weights, "box_threshold": options.box_threshold}
     temporal = load_estimator(parse_config(PredictConfig, values, "evaluate"))
-    model = temporal.predictor.model
-    if not model.config.temporal:
+    runtime = temporal.predictor.runtime
+    if not runtime.config.temporal:
         raise ConfigError(
             f"{options.weights}: has no temporal part, so there is nothing to compare"
         )
     single = PoseEstimator(
-        Predictor(model, single_frame=True, **how),
+        Predictor(runtime, single_frame=True, **how),
         temporal.detector,
         start_threshold=temporal.start_threshold,
     )

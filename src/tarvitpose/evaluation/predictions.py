@@ -138,7 +138,7 @@ def _poses(batch: list[Seen], predictor: Predictor, images: _Images) -> list[Fra
             boxes=people.boxes,
             box_scores=people.scores,
             track_ids=np.arange(len(people)),
-            joint_names=predictor.model.config.joints.joints,
+            joint_names=predictor.config.joints.joints,
         )
         for (frame, size, people), (keypoints, scores) in zip(batch, joints, strict=True)
     ]

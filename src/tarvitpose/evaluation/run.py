@@ -16,8 +16,8 @@ from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task, clai
 from tarvitpose.evaluation.scores import Comparison, compare
 from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.model.weights import fingerprint
 from tarvitpose.predict import Predictor
+from tarvitpose.runtime.torch import TorchRuntime
 
 OnVideo = Callable[[int, int], None]  # called with frames done and frames in all
 
@@ -36,16 +36,22 @@ class Evaluation:
 
 
 def load_predictors(
-    weights: str, *, single_frame: bool = False, **how: Any
+    weights: str,
+    *,
+    single_frame: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    **how: Any,
 ) -> dict[str, Predictor]:
     """Return the predictors of one model by mode: single-frame, and temporal if it can and may.
 
     `how` is what Predictor takes. Raises UserError.
     """
     model = TARViTPose.from_pretrained(weights)
-    predictors = {SINGLE_FRAME: Predictor(model, single_frame=True, **how)}
+    runtime = TorchRuntime(model, device=device, precision=precision)
+    predictors = {SINGLE_FRAME: Predictor(runtime, single_frame=True, **how)}
     if model.config.temporal and not single_frame:
-        predictors[TEMPORAL] = Predictor(model, **how)
+        predictors[TEMPORAL] = Predictor(runtime, **how)
     return predictors
 
 
@@ -66,7 +72,7 @@ def evaluate(
     is not predicted again. `settings` are what else a later run must share to go on with them.
     Raises OutputError if it does not, and DataError.
     """
-    model = predictors[SINGLE_FRAME].model
+    runtime = predictors[SINGLE_FRAME].runtime
     done, total = 0, sum(len(video.frames) for video in videos)
 
     def count(frames: int) -> None:
@@ -76,12 +82,12 @@ def evaluate(
             on_frames(done, total)
 
     with _folder(output) as folder:
-        known = {"model": fingerprint(model), "boxes": boxes.label, **(settings or {})}
+        known = {"model": runtime.fingerprint(), "boxes": boxes.label, **(settings or {})}
         claim(folder, known, overwrite=overwrite)
         task = Task(predictors, boxes, folder)
         for video in videos:
             task.finish(video, count)
-        comparisons = compare(task, videos, model.config.joints, samples)
+        comparisons = compare(task, videos, runtime.config.joints, samples)
     return Evaluation(
         boxes=boxes.label,
         are_stills=videos[0].are_stills,
@@ -110,7 +116,7 @@ def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo])
             f"{missing} neighbouring images are not there; in each place the nearest one towards "
             "the labelled frame stood in, so the temporal part saw less than it should"
         )
-    known = predictors[SINGLE_FRAME].model.config.joints.joints
+    known = predictors[SINGLE_FRAME].config.joints.joints
     absent = [name for name in JOINTS if name not in known]
     if absent and not videos[0].are_stills:
         yield f"the model has no {' and no '.join(absent)}; PoseTrack counts them as not found"

@@ -1,0 +1,1 @@
+"""What runs the network: PyTorch, OpenVINO or ONNX Runtime behind one protocol."""
