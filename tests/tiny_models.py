@@ -61,7 +61,7 @@ def modest_model(seed: int = 0, **changes: Any) -> TARViTPose:
     """Return a random network whose heatmaps mostly lie in 0..1, so that scores differ."""
     model = tiny_model(seed, **changes)
     with torch.no_grad():
-        heatmaps = model(tiny_clip())
+        heatmaps = model(tiny_clip(len(model.config.offsets) + 1))
         spread = heatmaps.std((0, 2, 3))
         model.decoder.final.weight /= 10 * spread[:, None, None, None]
         model.decoder.final.bias -= heatmaps.mean((0, 2, 3))

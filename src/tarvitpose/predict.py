@@ -151,8 +151,8 @@ class Predictor:
 
 def split(found: Joints, people: Sequence[int]) -> list[Joints]:
     """Return the joints of each window, where `people` says how many it has."""
-    ends = np.cumsum(people)[:-1]
-    return list(zip(np.split(found[0], ends), np.split(found[1], ends), strict=True))
+    ends = np.cumsum(people, dtype=np.int64)
+    return list(zip(np.split(found[0], ends)[:-1], np.split(found[1], ends)[:-1], strict=True))
 
 
 def slices(length: int, size: int) -> Iterator[slice]:
