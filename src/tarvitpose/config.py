@@ -135,8 +135,8 @@ SIZES = {"s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
 class AnchorRule(Config):
     """When a person's crop may stay where it is, for the crop policy "anchored"."""
 
-    margin: float = Field(default=0.05, ge=0, lt=0.5)  # of the crop, free on each side of the box
-    scale: float = Field(default=1.15, ge=1)  # how much larger or smaller the box may become
+    margin: float = Field(default=0.02, ge=0, lt=0.5)  # of the crop, free on each side of the box
+    scale: float = Field(default=1.25, ge=1)  # how much larger or smaller the box may become
 
 
 class PredictConfig(Config):

@@ -103,7 +103,7 @@ class PoseEstimator:
 
     def run(self, source: FrameSource | Iterable[Frame]) -> Iterator[tuple[Frame, FramePoses]]:
         """Yield every frame with its poses, in order, each once, also where nobody is seen."""
-        seen = self._detect(prefetched(source))
+        seen = self.detect(prefetched(source))
         joints = self._open_engine()
         for batch in self._batches(windows(seen, self.predictor.offsets)):
             for window, (keypoints, scores) in zip(batch, joints(batch), strict=True):
@@ -156,7 +156,8 @@ class PoseEstimator:
                     f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
                 )
 
-    def _detect(self, frames: Iterable[Frame]) -> Iterator[Seen]:
+    def detect(self, frames: Iterable[Frame]) -> Iterator[Seen]:
+        """Yield every frame with the people in it, each with the number of a track."""
         tracker = IouTracker(start_threshold=self.start_threshold)
         for frame in frames:
             people = keep_best(self.detector.detect(frame), self.max_people)

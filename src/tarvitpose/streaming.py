@@ -34,7 +34,8 @@ class Crop(NamedTuple):
 class Anchored:
     """One box for all frames of a person's window, kept while the person stays inside its crop.
 
-    A window whose box changes is encoded anew, once.
+    Else the newest box of the window takes its place (it lasts longest), if its crop holds the
+    person in the current frame, and the window is encoded anew, once.
     """
 
     def __init__(self, rule: AnchorRule, input_size: tuple[int, int]) -> None:
@@ -49,9 +50,18 @@ class Anchored:
         self._anchors = {track: box for track, box in self._anchors.items() if track in there}
         for track, box in zip(now.track_ids.tolist(), now.boxes, strict=True):
             anchor = self._anchors.get(track)
-            if anchor is None or not holds(anchor, box, self.rule, self.input_size):
-                self._anchors[track] = box
+            if anchor is None or not self._holds(anchor, box):
+                self._anchors[track] = self._new_anchor(window[current:], track, box)
         return [[(seen, self._anchors[t]) for seen in window] for t in now.track_ids.tolist()]
+
+    def _new_anchor(self, ahead: Window, track: int, box: Float32) -> Float32:
+        """Return the newest box (xyxy) of a person whose crop holds the current one."""
+        boxes = (seen.boxes[seen.track_ids == track] for seen in reversed(ahead))
+        newest = (one[0] for one in boxes if len(one))
+        return next((one for one in newest if self._holds(one, box)), box)
+
+    def _holds(self, anchor: Float32, box: Float32) -> bool:
+        return holds(anchor, box, self.rule, self.input_size)
 
 
 def holds(anchor: Float32, box: Float32, rule: AnchorRule, input_size: tuple[int, int]) -> bool:

@@ -29,6 +29,23 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class Backend(StrEnum):
+    """What runs the network."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
+
+
+class CropPolicy(StrEnum):
+    """Which box cuts the frames of a window."""
+
+    ANCHORED = "anchored"
+    WINDOW = "window"
+    OWN = "own"
+
+
 Sources = Annotated[
     list[str],
     typer.Argument(
@@ -40,6 +57,24 @@ Sources = Annotated[
 Weights = Annotated[str, typer.Option(help="default, a weights folder or a hub id.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:0 or mps.")]
 Number = Annotated[Precision, typer.Option("--precision", help="Of the network.")]
+RunBy = Annotated[
+    Backend, typer.Option("--backend", help="What runs the network; auto takes the fastest.")
+]
+Policy = Annotated[
+    CropPolicy,
+    typer.Option(
+        "--crop-policy",
+        help="anchored: one box for a person while it fits, every crop encoded once; "
+        "own: each frame's box; window: the current box for all frames, encoded anew for each "
+        "(exact, and several times slower).",
+    ),
+]
+DetEvery = Annotated[
+    int,
+    typer.Option(
+        "--det-every", min=1, metavar="N", help="Detect in every Nth frame, track in between."
+    ),
+]
 Offsets = Annotated[
     str | None,
     typer.Option(
@@ -106,11 +141,14 @@ def run(
     flip_test: FlipTest = False,
     device: Device = "auto",
     precision: Number = Precision.AUTO,
+    backend: RunBy = Backend.AUTO,
+    crop_policy: Policy = CropPolicy.ANCHORED,
     batch_size: BatchSize = 16,
     detector: Detector = "nanodet",
     boxes: Boxes = None,
     box_threshold: BoxThreshold = None,
     max_people: MaxPeople = None,
+    det_every: DetEvery = 1,
 ) -> None:
     """Find the poses of the people in videos.
 
@@ -133,7 +171,10 @@ def run(
         "flip_test": flip_test,
         "device": device,
         "precision": precision.value,
+        "backend": backend.value,
+        "crop_policy": crop_policy.value,
         "batch_size": batch_size,
+        "det_every": det_every,
         "detector": detector,
         "boxes": boxes,
         "box_threshold": box_threshold,

@@ -6,11 +6,13 @@ bfloat16.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD, UInt8
@@ -20,6 +22,7 @@ from tarvitpose.results import Float32
 from tarvitpose.runtime.protocol import Kept
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class TorchRuntime:
@@ -31,6 +34,10 @@ class TorchRuntime:
         self.dtype = choose_precision(precision, self.device)
         self.model = model.eval().to(self.device)
         self.config = model.config
+        self._encoder, self._after = self.model.encoder, self.model
+        if self.dtype != torch.float32:
+            self._encoder = lowered(self.model.encoder, self.dtype)
+            self._after = self.model if self._is_cpu else lowered(self.model, self.dtype)
         self._scale = torch.from_numpy(1 / (255 * IMAGE_STD)).to(self.device)
         self._shift = torch.from_numpy(IMAGE_MEAN / IMAGE_STD).to(self.device)
 
@@ -43,7 +50,7 @@ class TorchRuntime:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         features = self._features(crops)  # (B, C, h, w)
         with self._after_encoder():
-            regions = self.model.regions(features[:, None])[:, 0]  # (B, J, h, w)
+            regions = self._after.regions(features[:, None])[:, 0]  # (B, J, h, w)
         tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
         visible = regions.flatten(2)  # (B, J, N)
         # Copies: a crop that is kept must not hold on to the whole batch.
@@ -60,7 +67,7 @@ class TorchRuntime:
         features = tokens.transpose(1, 2).reshape(*shape, -1, *grid)  # (B, T, C, h, w)
         regions = visible.reshape(*shape, -1, *grid)  # (B, T, J, h, w)
         with self._after_encoder():
-            heatmaps = self.model.aggregate(features, regions, current)
+            heatmaps = self._after.aggregate(features, regions, current)
         return _to_numpy(heatmaps)
 
     @torch.inference_mode()
@@ -68,21 +75,37 @@ class TorchRuntime:
         """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
         features = self._features(crops)
         with self._after_encoder():
-            return _to_numpy(self.model.decoder(features))
+            return _to_numpy(self._after.decoder(features))
 
     def _features(self, crops: UInt8) -> Tensor:
         """Return features (B, C, h, w) of RGB crops (B, H, W, 3)."""
         pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
         images = (pixels * self._scale - self._shift).permute(0, 3, 1, 2)  # (B, 3, H, W)
         with self._low_precision(self.dtype != torch.float32):
-            features: Tensor = self.model.encoder(images)
-        return features.float() if self.device.type == "cpu" else features
+            features: Tensor = self._encoder(images)
+        return features.float() if self._is_cpu else features
+
+    @property
+    def _is_cpu(self) -> bool:
+        return self.device.type == "cpu"
 
     def _after_encoder(self) -> torch.autocast:
-        return self._low_precision(self.dtype != torch.float32 and self.device.type != "cpu")
+        return self._low_precision(self.dtype != torch.float32 and not self._is_cpu)
 
     def _low_precision(self, wanted: bool) -> torch.autocast:
         return torch.autocast(self.device.type, self.dtype if wanted else None, enabled=wanted)
+
+
+def lowered(module: AnyModule, dtype: torch.dtype) -> AnyModule:
+    """Return a copy whose products have weights in `dtype`: autocast would cast them at each call.
+
+    Normalisation and what is added up stay in float32, as with autocast alone.
+    """
+    copied = copy.deepcopy(module)
+    for part in copied.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            part.to(dtype)
+    return copied
 
 
 def _to_numpy(heatmaps: Tensor) -> Float32:
