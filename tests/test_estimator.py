@@ -14,9 +14,10 @@ from tarvitpose.config import CropPolicy
 from tarvitpose.detection import Detections
 from tarvitpose.errors import UserError
 from tarvitpose.estimator import PoseEstimator
-from tarvitpose.predict import Predictor
-from tarvitpose.results import Frame
+from tarvitpose.predict import Joints, Predictor
+from tarvitpose.results import Frame, Seen
 from tarvitpose.runtime.torch import TorchRuntime
+from tarvitpose.video import open_source
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
 
@@ -69,8 +70,6 @@ def test_the_window_policy_equals_predicting_each_window(video: Path) -> None:
 
 
 def _frames(video: Path) -> list[Frame]:
-    from tarvitpose.video import open_source
-
     with open_source(video) as source:
         return list(source)
 
@@ -122,3 +121,50 @@ def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path)
     own = estimator()
     followed = PoseEstimator(own.predictor, Fading(), start_threshold=0.4)
     assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)
+
+
+class CountingWalker(Walker):
+    """Remembers which frames it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def detect(self, frame: Frame) -> Detections:
+        self.asked.append(frame.index)
+        return super().detect(frame)
+
+
+def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> None:
+    video, detector = make_video(tmp_path / "walk.mp4", 12), CountingWalker()
+    own = PoseEstimator(estimator().predictor, detector, det_every=4)
+    poses = list(own.stream(video))
+    assert detector.asked == [0, 4, 8]
+    assert [frame.track_ids.tolist() for frame in poses] == [[1]] * 12
+    lefts = [float(frame.boxes[0, 0]) for frame in poses]
+    assert lefts[:9] == [5 + 2 * index for index in range(9)]  # where the walker is
+    assert 21 < lefts[9] < lefts[10] < lefts[11] < 27  # carried on, as no detection follows
+    assert [frame.box_scores[0] for frame in poses] == [np.float32(0.9)] * 12
+
+
+def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "walk.mp4", 6)  # nobody is found in frame 3
+    own = PoseEstimator(estimator().predictor, Walker(), det_every=3)
+    assert [len(frame) for frame in own.stream(video)] == [1, 1, 1, 0, 0, 0]
+
+
+def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
+    """No frame waits for others to fill a batch; what is dropped is counted."""
+    video = make_video(tmp_path / "walk.mp4", 12)
+    own, together = estimator(batch_size=16), []
+    streamed = own._open_engine()
+
+    def joints(batch: list[list[Seen]]) -> list[Joints]:
+        together.append(len(batch))
+        return streamed(batch)
+
+    own._open_engine = lambda: joints  # type: ignore[method-assign]
+    with open_source(video, live=True) as source:
+        found = [poses for _, poses in own.run(source)]
+    assert set(together) == {1}
+    assert len(found) + source.dropped == 12
+    assert [frame.time for frame in found] == pytest.approx([f.index / 25 for f in found])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,20 @@ def test_options_that_contradict_each_other_are_refused() -> None:
         parse_config(PredictConfig, {"start": 2, "end": 1}, "predict")
     with pytest.raises(ConfigError, match=r"offsets \(0, 1\) must be sorted, distinct"):
         parse_config(PredictConfig, {"offsets": (0, 1)}, "predict")
+
+
+def test_ctrl_c_ends_a_live_source_and_keeps_what_was_seen(
+    tmp_path: Path, config: PredictConfig
+) -> None:
+    video = make_video(tmp_path / "walk.mp4", 200)
+
+    def press(progress: Progress) -> None:
+        if progress.frame == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    live = changed(config, live=True)
+    outcome = process(str(video), load_estimator(live), live, press)
+    assert outcome.frames == 3
+    assert all(path.is_file() for path in outcome.files)
+    assert len(decode_fully(config.output / "walk.mp4")[0]) == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -163,3 +163,86 @@ def test_a_sure_box_comes_before_a_faint_one_that_overlaps_more() -> None:
     tracker.update([[0, 0, 10, 20]], [0.9], 0)
     sure, faint = [0, 0, 10, 14], [0, 0, 10, 20]
     assert tracker.update([faint, sure], [0.3, 0.8], 1).tolist() == [0, 1]
+
+
+def test_people_are_carried_on_at_their_velocity_until_the_next_detection() -> None:
+    tracker = IouTracker()
+    for index in range(0, 250, 5):  # 1 pixel to the right a frame, seen in every fifth
+        tracker.update([moved(RIGHT, 300), moved(LEFT, index)], [0.5, 0.75], index)
+    boxes, scores, ids = tracker.carry(248)
+    assert np.allclose(boxes, [moved(LEFT, 248), moved(RIGHT, 300)], atol=1e-2)
+    assert scores.tolist() == [0.75, 0.5]  # the surer one was numbered first
+    assert ids.tolist() == [1, 2]
+    assert (boxes.dtype, scores.dtype, ids.dtype) == (np.float32, np.float32, np.int64)
+
+
+def test_in_the_frame_of_the_update_people_are_where_they_were_seen() -> None:
+    tracker = IouTracker()
+    update(tracker, [LEFT], 0)
+    update(tracker, [moved(LEFT, 3)], 1)
+    assert tracker.carry(1).boxes.tolist() == [moved(LEFT, 3)]
+
+
+def test_who_was_not_seen_in_the_last_update_is_not_carried() -> None:
+    tracker = IouTracker(start_threshold=0.4)
+    tracker.update([LEFT, MIDDLE, RIGHT], [0.9, 0.8, 0.3], 0)  # RIGHT starts no track
+    tracker.update([MIDDLE], [0.7], 5)
+    assert tracker.carry(7).track_ids.tolist() == [2]
+    assert tracker.carry(7).scores.tolist() == pytest.approx([0.7])
+
+
+@pytest.mark.parametrize("is_updated", [False, True])
+def test_nobody_is_carried_where_nobody_was_seen(is_updated: bool) -> None:
+    tracker = IouTracker()
+    if is_updated:
+        update(tracker, [], 0)
+    boxes, scores, ids = tracker.carry(3)
+    assert (boxes.shape, scores.shape, ids.shape) == ((0, 4), (0,), (0,))
+
+
+def test_carrying_changes_nothing() -> None:
+    plain, asked = IouTracker(), IouTracker()
+    for index in range(0, 30, 5):
+        boxes = [moved(LEFT, 1.5 * index), moved(MIDDLE, -index)]
+        for tracker in (plain, asked):
+            tracker.update(boxes, [0.9, 0.8], index)
+        for between in range(index, index + 5):
+            asked.carry(between).boxes[:] = 0
+    for tracker in (plain, asked):
+        assert update(tracker, [moved(LEFT, 45), moved(MIDDLE, -30)], 30) == [1, 2]
+    assert np.array_equal(plain.carry(33).boxes, asked.carry(33).boxes)
+
+
+def test_nobody_is_carried_back_in_time() -> None:
+    tracker = IouTracker()
+    update(tracker, [LEFT], 5)
+    with pytest.raises(ValueError, match="frame 4 came after frame 5"):
+        tracker.carry(4)
+
+
+@pytest.mark.parametrize(("skipped", "same"), [(0, False), (1, False), (2, True), (5, True)])
+def test_after_skipped_frames_a_person_may_be_a_little_further_away(
+    skipped: int, same: bool
+) -> None:
+    tracker = IouTracker(iou_threshold=0.3)
+    update(tracker, [LEFT], 0)
+    far = moved(LEFT, 7)  # of 10: IoU 3 / 17; grown by a tenth on each side 5 / 19, by two 7 / 21
+    assert update(tracker, [far], skipped + 1) == [1 if same else 2]
+
+
+def test_the_second_chance_takes_no_pair_apart() -> None:
+    tracker = IouTracker()
+    update(tracker, [LEFT, moved(LEFT, 12)], 0)
+    # Grown, the newcomer reaches track 1, which has its own box already.
+    assert update(tracker, [LEFT, moved(LEFT, 12), moved(LEFT, -4)], 6) == [1, 2, 3]
+
+
+def test_people_who_walk_past_each_other_keep_their_numbers_with_every_tenth_frame() -> None:
+    tracker, first, second = IouTracker(), set(), set()
+    for index in range(0, 160, 10):
+        there, back = [index, 5, index + 40, 125], [160 - index, 0, 200 - index, 120]
+        ids = update(tracker, [there, back], index)
+        first.add(ids[0])
+        second.add(ids[1])
+    assert len(first) == len(second) == 1
+    assert first != second

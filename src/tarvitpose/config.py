@@ -163,6 +163,7 @@ class PredictConfig(Config):
     max_people: int | None = Field(default=None, ge=1)  # the surest of each frame; None: all
     start: float | None = Field(default=None, ge=0)  # seconds
     end: float | None = Field(default=None, gt=0)  # seconds
+    live: bool | None = None  # drop frames that come too fast; None: webcams and streams do
     overwrite: bool = False  # replace results that are there
     batch_size: int = Field(default=16, ge=1)  # crops that the network reads at once
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -10,15 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tarvitpose.config import AnchorRule, Backend, CropPolicy
-from tarvitpose.detection import Detector, keep_best, load_detector
+from tarvitpose.detection import Detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8
+from tarvitpose.people import PeopleFinder
 from tarvitpose.predict import Joints, Predictor, windows
 from tarvitpose.results import Float32, Frame, FramePoses, Seen
 from tarvitpose.runtime.load import load_runtime
 from tarvitpose.streaming import open_streamer
-from tarvitpose.tracking import IouTracker
 from tarvitpose.video import open_source, prefetched
 
 BOX_THRESHOLD = 0.4  # the score with which a detected person is first seen
@@ -37,14 +38,17 @@ class PoseEstimator:
         start_threshold: float = 0.0,
         crop_policy: CropPolicy = "anchored",
         anchor: AnchorRule | None = None,
+        det_every: int = 1,
     ) -> None:
         """A box below `start_threshold` is only used to go on with a person already known.
 
         `crop_policy` is for videos: "anchored" and "own" stream, "window" is the exact oracle.
+        People are detected in every `det_every`th frame, and tracked in between.
         """
         self.predictor, self.detector = predictor, detector
         self.max_people, self.start_threshold = max_people, start_threshold
         self.crop_policy, self.anchor = crop_policy, anchor or AnchorRule()
+        self.det_every = det_every
         self.joint_names = predictor.config.joints.joints
 
     @classmethod
@@ -64,6 +68,7 @@ class PoseEstimator:
         backend: Backend = "auto",
         crop_policy: CropPolicy = "anchored",
         anchor: AnchorRule | None = None,
+        det_every: int = 1,
     ) -> Self:
         """Load weights and a detector.
 
@@ -88,27 +93,36 @@ class PoseEstimator:
             start_threshold=box_threshold,
             crop_policy=crop_policy,
             anchor=anchor,
+            det_every=det_every,
         )
 
     def stream(
-        self, source: str | Path, *, start: float | None = None, end: float | None = None
+        self,
+        source: str | Path,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        live: bool | None = None,
     ) -> Iterator[FramePoses]:
         """Yield the poses of every frame of a video, folder, glob, webcam or stream, in order.
 
-        Memory is bounded by the window. `start` and `end` are seconds. Raises VideoError.
+        Memory is bounded by the window. `start` and `end` are seconds. A live source drops frames
+        that come too fast; `live` says so where the source does not. Raises VideoError.
         """
-        with open_source(source, start=start, end=end) as frames:
+        with open_source(source, start=start, end=end, live=live) as frames:
             for _, poses in self.run(frames):
                 yield poses
 
-    def run(self, source: FrameSource | Iterable[Frame]) -> Iterator[tuple[Frame, FramePoses]]:
+    def run(self, source: FrameSource | Iterable[Frame]) -> Generator[tuple[Frame, FramePoses]]:
         """Yield every frame with its poses, in order, each once, also where nobody is seen."""
-        seen = self.detect(prefetched(source))
+        is_live = isinstance(source, FrameSource) and source.is_live
         joints = self._open_engine()
-        for batch in self._batches(windows(seen, self.predictor.offsets)):
-            for window, (keypoints, scores) in zip(batch, joints(batch), strict=True):
-                item = window[self.predictor.current]
-                yield item.frame, self._poses(item, keypoints, scores)
+        with closing(prefetched(source)) as frames:
+            shown = windows(self.detect(frames, is_live=is_live), self.predictor.offsets)
+            for batch in self._batches(shown, at_once=1 if is_live else self.predictor.batch_size):
+                for window, (keypoints, scores) in zip(batch, joints(batch), strict=True):
+                    item = window[self.predictor.current]
+                    yield item.frame, self._poses(item, keypoints, scores)
 
     def _open_engine(self) -> Callable[[list[list[Seen]]], list[Joints]]:
         """Return what turns windows that follow each other into joints."""
@@ -156,17 +170,19 @@ class PoseEstimator:
                     f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
                 )
 
-    def detect(self, frames: Iterable[Frame]) -> Iterator[Seen]:
+    def detect(self, frames: Iterable[Frame], *, is_live: bool = False) -> Iterator[Seen]:
         """Yield every frame with the people in it, each with the number of a track."""
-        tracker = IouTracker(start_threshold=self.start_threshold)
-        for frame in frames:
-            people = keep_best(self.detector.detect(frame), self.max_people)
-            ids = tracker.update(people.boxes, people.scores, frame.index)
-            known = ids > 0
-            yield Seen(frame, people.boxes[known], people.scores[known], ids[known])
+        finder = PeopleFinder(
+            self.detector,
+            start_threshold=self.start_threshold,
+            max_people=self.max_people,
+            every=self.det_every,
+            is_live=is_live,
+        )
+        return finder.find(frames)
 
-    def _batches(self, found: Iterator[list[Seen]]) -> Iterator[list[list[Seen]]]:
-        """Gather windows until their new crops fill a batch, and no more than a batch has."""
+    def _batches(self, found: Iterator[list[Seen]], at_once: int) -> Iterator[list[list[Seen]]]:
+        """Gather windows until they have `at_once` new crops, and no more windows than that."""
         streams = self.crop_policy != "window"
         batch: list[list[Seen]] = []
         crops = 0
@@ -174,7 +190,7 @@ class PoseEstimator:
             batch.append(window)
             new = 1 if streams else len(window)
             crops += new * len(window[self.predictor.current].boxes)
-            if max(crops, len(batch)) >= self.predictor.batch_size:
+            if max(crops, len(batch)) >= at_once:
                 yield batch
                 batch, crops = [], 0
         if batch:

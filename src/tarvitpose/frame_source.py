@@ -1,13 +1,11 @@
-"""What every source of frames has in common, and reading ahead in a thread."""
+"""What every source of frames has in common."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
-from queue import Full, Queue
-from threading import Event, Thread
 from typing import Self
 
 import numpy as np
@@ -31,6 +29,9 @@ class FrameSource(ABC):
 
     start: float | None = None
     end: float | None = None
+    is_live = False  # frames that nobody takes in time are dropped, see `prefetched`
+    is_paced = False  # a recording that plays as if live: no frame comes before its time
+    dropped = 0  # frames, the latest time that a live source was read
 
     def __init__(self, source: str, name: str, path: Path | None) -> None:
         self.source = source  # as the user wrote it
@@ -86,48 +87,3 @@ class FrameSource(ABC):
     def _window(self) -> str:
         start = f"from {self.start or 0:g} s on"
         return start if self.end is None else f"between {self.start or 0:g} s and {self.end:g} s"
-
-
-def prefetched(frames: Iterable[Frame], ahead: int = 4) -> Iterator[Frame]:
-    """Yield the same frames while a thread already reads the next ones, at most `ahead` of them.
-
-    Errors of the reading are raised here. Stopping early stops the thread.
-    """
-    ready: Queue[Frame | Exception | None] = Queue(ahead)
-    stopped = Event()
-    thread = Thread(target=_read_ahead, args=(frames, ready, stopped), daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _read_ahead(
-    frames: Iterable[Frame], ready: Queue[Frame | Exception | None], stopped: Event
-) -> None:
-    """Put every frame, then None; an error takes the place of None."""
-    last: Exception | None = None
-    iterator = iter(frames)
-    try:
-        while not stopped.is_set() and (frame := next(iterator, None)) is not None:
-            _put(ready, frame, stopped)
-    except Exception as error:
-        last = error
-    if isinstance(iterator, Generator):
-        iterator.close()
-    _put(ready, last, stopped)
-
-
-def _put(
-    ready: Queue[Frame | Exception | None], item: Frame | Exception | None, stopped: Event
-) -> None:
-    while not stopped.is_set():
-        try:
-            return ready.put(item, timeout=0.05)
-        except Full:
-            continue

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, current_thread, main_thread
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
@@ -59,6 +61,7 @@ def load_estimator(config: PredictConfig) -> PoseEstimator:
         backend=config.backend,
         crop_policy=config.crop_policy,
         anchor=config.anchor,
+        det_every=config.det_every,
     )
 
 
@@ -69,7 +72,7 @@ def check_source(source: str, config: PredictConfig) -> None:
     """
     if source.isdigit() or "://" in source:
         return
-    with open_source(source, start=config.start, end=config.end) as frames:
+    with open_source(source, start=config.start, end=config.end, live=config.live) as frames:
         _refuse_overwriting(output_paths(frames, config), config)
 
 
@@ -81,10 +84,11 @@ def process(
 ) -> Outcome:
     """Write the results of one source into `config.output`.
 
-    Raises VideoError, or OutputError where results are there already or cannot be written.
+    Ctrl-C ends a live source: what was seen until then is written. Raises VideoError, or
+    OutputError where results are there already or cannot be written.
     """
     began = time.monotonic()
-    with open_source(source, start=config.start, end=config.end) as frames:
+    with open_source(source, start=config.start, end=config.end, live=config.live) as frames:
         files = output_paths(frames, config)
         _refuse_overwriting(files, config)
         done, people, ids = 0, 0, set[int]()
@@ -93,17 +97,40 @@ def process(
                 stack.enter_context(open_writer(kind, path, frames, config))
                 for kind, path in files.items()
             ]
-            for frame, poses in estimator.run(frames):
+            is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
+            run = stack.enter_context(closing(estimator.run(frames)))
+            for frame, poses in run:
                 for writer in writers:
                     writer.write(poses, frame.image)
                 done, people = done + 1, max(people, len(poses))
                 ids.update(poses.track_ids.tolist())
                 on_progress(Progress(done, frames.frame_count, len(poses)))
+                if is_stopped():
+                    break
         warnings = [*frames.warnings, *(w for writer in writers for w in writer.warnings)]
     if config.boxes is not None and not people:
         warnings.append(f"{config.boxes}: no box matched any of the {done} frames of {source}")
     seconds = time.monotonic() - began
     return Outcome(source, tuple(files.values()), done, people, len(ids), seconds, tuple(warnings))
+
+
+@contextmanager
+def _stopped_by_user(is_live: bool) -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether the user pressed Ctrl-C; only for live sources, and only once."""
+    stopped = Event()
+    if not is_live or current_thread() is not main_thread():
+        yield stopped.is_set
+        return
+
+    def stop(number: int, frame: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, before)  # a second time ends the program
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _refuse_overwriting(files: dict[str, Path], config: PredictConfig) -> None:

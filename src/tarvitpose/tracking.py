@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +15,22 @@ from tarvitpose.results import Float32
 
 SMOOTHING = 0.3  # what the newest step counts in a velocity; one odd box then moves it little
 LONGEST_DRIFT = 15  # frames; an old velocity says nothing about where a person is
+MARGIN = 0.1  # of width and height, for each frame that was skipped: how far people stray by then
+LARGEST_MARGIN = 0.5
+
+
+class Carried(NamedTuple):
+    """Where N people are expected in a frame in which nobody was looked for."""
+
+    boxes: Float32  # (N, 4), xyxy, which may reach out of the frame
+    scores: Float32  # (N,), of the last detection
+    track_ids: NDArray[np.int64]  # (N,), rising
 
 
 @dataclass(frozen=True)
 class _Track:
     box: Float32  # (4,), xyxy, where the person was last seen
+    score: float  # of that box
     seen: int  # index of that frame
     velocity: Float32  # (2,), x and y in pixels per frame
 
@@ -27,11 +39,11 @@ class _Track:
         frames = min(index - self.seen, LONGEST_DRIFT)
         return np.asarray(self.box + np.tile(self.velocity * frames, 2), np.float32)
 
-    def follow(self, box: Float32, index: int) -> _Track:
+    def follow(self, box: Float32, score: float, index: int) -> _Track:
         """Return the track after the person was seen again."""
         step = (_centre(box) - _centre(self.box)) / (index - self.seen)
         velocity = self.velocity + SMOOTHING * (step - self.velocity)
-        return _Track(box, index, np.asarray(velocity, np.float32))
+        return _Track(box, score, index, np.asarray(velocity, np.float32))
 
 
 class IouTracker:
@@ -42,6 +54,8 @@ class IouTracker:
     that the overlaps have the largest sum; a pair whose IoU is below `iou_threshold` is no pair,
     and its box starts a new track if its score reaches `start_threshold`. A box below that can
     only go on with a track that no surer box has taken: someone half hidden is still followed.
+    Where frames were skipped since the last update, what found no partner gets a second chance
+    with boxes grown on all sides by MARGIN for each of those frames.
 
     A gap is a run of frames in which a track finds no box. A track outlasts gaps of up to
     `max_gap` frames, moving on for the first 15, and resumes its number when a box turns up
@@ -67,6 +81,7 @@ class IouTracker:
         """
         if self._index is not None and index <= self._index:
             raise ValueError(f"frame {index} came after frame {self._index}")
+        reach = self._reach(index)
         self._index = index
         boxes = np.array(boxes, np.float32).reshape(-1, 4)  # a copy, tracks keep it
         scores = np.asarray(scores, np.float32).reshape(-1)
@@ -75,32 +90,57 @@ class IouTracker:
         ids = np.zeros(len(boxes), np.int64)
         sure = scores[order] >= np.float32(self.start_threshold)
         for some in (order[sure], order[~sure]):
-            free = self._tracks.keys() - set(ids.tolist())
-            ids[some] = self._match(boxes[some], free, index)
+            for margin in sorted({0.0, reach}):
+                left = some[ids[some] == 0]
+                free = self._tracks.keys() - set(ids.tolist())
+                ids[left] = self._match(boxes[left], free, index, margin)
         for position in order.tolist():
             if ids[position] or scores[position] >= np.float32(self.start_threshold):
-                ids[position] = self._record(int(ids[position]), boxes[position], index)
+                score = float(scores[position])
+                ids[position] = self._record(int(ids[position]), boxes[position], score, index)
         return ids
 
-    def _match(self, boxes: Float32, free: Set[int], index: int) -> NDArray[np.int64]:
+    def carry(self, index: int) -> Carried:
+        """Return where the people of the last update are expected in frame `index`.
+
+        Only those who had a box then, moved on at their velocity. Nothing is changed. Raises
+        ValueError for a frame before that update.
+        """
+        if self._index is not None and index < self._index:
+            raise ValueError(f"frame {index} came after frame {self._index}")
+        seen = [(i, t) for i, t in sorted(self._tracks.items()) if t.seen == self._index]
+        return Carried(
+            np.array([track.expected(index) for _, track in seen], np.float32).reshape(-1, 4),
+            np.array([track.score for _, track in seen], np.float32),
+            np.array([track_id for track_id, _ in seen], np.int64),
+        )
+
+    def _reach(self, index: int) -> float:
+        """Return by which share of their size boxes grow for the second chance, 0 for none."""
+        skipped = 0 if self._index is None else index - self._index - 1
+        return min(MARGIN * skipped, LARGEST_MARGIN)
+
+    def _match(
+        self, boxes: Float32, free: Set[int], index: int, margin: float
+    ) -> NDArray[np.int64]:
         """Return which of the `free` tracks each box belongs to, (N,), 0 where to none."""
         ids = np.zeros(len(boxes), np.int64)
         known = np.array(sorted(free), np.int64)
         expected = [self._tracks[track_id].expected(index) for track_id in known.tolist()]
-        overlap = box_iou(boxes, expected)  # (N, tracks)
+        overlap = box_iou(_grown(boxes, margin), _grown(expected, margin))  # (N, tracks)
         overlap[overlap < self.iou_threshold] = 0  # what is no pair must not sway the others
         rows, columns = linear_sum_assignment(overlap, maximize=True)
         pairs = overlap[rows, columns] > 0
         ids[rows[pairs]] = known[columns[pairs]]
         return ids
 
-    def _record(self, track_id: int, box: Float32, index: int) -> int:
+    def _record(self, track_id: int, box: Float32, score: float, index: int) -> int:
         """Add a box to its track, or to a new one for `track_id` 0; return the track's number."""
         if track_id:
-            self._tracks[track_id] = self._tracks[track_id].follow(box, index)
+            self._tracks[track_id] = self._tracks[track_id].follow(box, score, index)
             return track_id
         self._next_id += 1
-        self._tracks[self._next_id - 1] = _Track(box, index, np.zeros(2, np.float32))
+        self._tracks[self._next_id - 1] = _Track(box, score, index, np.zeros(2, np.float32))
         return self._next_id - 1
 
     def _end_lost_tracks(self, index: int) -> None:
@@ -110,6 +150,13 @@ class IouTracker:
             for track_id, track in self._tracks.items()
             if index - track.seen - 1 <= self.max_gap
         }
+
+
+def _grown(boxes: ArrayLike, margin: float) -> Float32:
+    """Return boxes (N, 4) with `margin` of their width and height more on each side."""
+    corners = np.asarray(boxes, np.float32).reshape(-1, 2, 2)
+    more = margin * (corners[:, 1:] - corners[:, :1])  # (N, 1, 2)
+    return np.concatenate([corners[:, :1] - more, corners[:, 1:] + more], 1).reshape(-1, 4)
 
 
 def _centre(box: Float32) -> Float32:

@@ -14,12 +14,15 @@ import cv2
 from av.video.reformatter import VideoReformatter
 
 from tarvitpose.errors import VideoError
-from tarvitpose.frame_source import DEFAULT_RATE, FrameSource, Moment, UInt8, prefetched
+from tarvitpose.frame_source import DEFAULT_RATE, FrameSource, Moment, UInt8
 from tarvitpose.image_source import IMAGE_SUFFIXES, ImagesSource, sorted_images
+from tarvitpose.prefetch import prefetched
 from tarvitpose.video_reader import Reading, upright_rgb
 from tarvitpose.video_writer import VideoWriter
 
 __all__ = ["FrameSource", "VideoWriter", "open_source", "prefetched"]
+
+LIVE_PROTOCOLS = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "srt", "udp", "rist"}
 
 
 def open_source(
@@ -28,18 +31,25 @@ def open_source(
     start: float | None = None,
     end: float | None = None,
     frame_rate: float | None = None,
+    live: bool | None = None,
 ) -> FrameSource:
     """Open a video file, a folder or glob of images, an image, a webcam ("0") or a stream URL.
 
     Only frames with start <= time < end (seconds) are given; their index still counts from the
     first frame of the source, and time 0 is where the source begins to play. `frame_rate` (25
-    unless given) makes the times of images; videos have their own. Raises VideoError where nothing
-    can be read.
+    unless given) makes the times of images; videos have their own.
+
+    A `live` source never waits for who reads it through `prefetched`, which drops frames instead.
+    Webcams and streams (rtsp, rtmp, srt, udp ...) are live unless told otherwise, files and http
+    addresses play at their own pace if told to be. Raises VideoError where nothing can be read.
     """
     text = str(source)
     _check_window(text, start, end, frame_rate)
     opened = _open(text, frame_rate or DEFAULT_RATE)
     opened.start, opened.end = start, end
+    if live is not None:
+        opened.is_paced = live and not opened.is_live
+        opened.is_live = live
     return opened
 
 
@@ -51,6 +61,7 @@ class VideoSource(FrameSource):
         super().__init__(source, name, path)
         # "file:" keeps a colon in a file name from being taken for a protocol.
         self._address = source if path is None else f"file:{path}"
+        self.is_live = path is None and source.partition("://")[0].lower() in LIVE_PROTOCOLS
         self._reading: Reading | None
         self._reading, self._first = self._begin()
         self._reformatter = VideoReformatter()
@@ -106,6 +117,8 @@ class VideoSource(FrameSource):
 
 class WebcamSource(FrameSource):
     """A webcam, read through OpenCV: PyAV's wheels have no camera drivers."""
+
+    is_live = True
 
     def __init__(self, number: str) -> None:
         """Open the camera and read one image; raises VideoError where there is none."""

@@ -119,6 +119,15 @@ KeypointThreshold = Annotated[
 ]
 Start = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to begin.")]
 End = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to stop.")]
+Live = Annotated[
+    bool | None,
+    typer.Option(
+        "--live/--not-live",
+        help="Drop frames that come too fast; a file plays at its own pace. "
+        "Webcams and streams are live unless told otherwise.",
+        show_default=False,
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
 
@@ -133,6 +142,7 @@ def run(
     keypoint_threshold: KeypointThreshold = 0.3,
     start: Start = None,
     end: End = None,
+    live: Live = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     weights: Weights = "default",
@@ -164,6 +174,7 @@ def run(
         "keypoint_threshold": keypoint_threshold,
         "start": start,
         "end": end,
+        "live": live,
         "overwrite": overwrite,
         "weights": weights,
         "single_frame": single_frame,

@@ -1,0 +1,76 @@
+"""Who is in each frame: detected in every Nth, tracked, and moved on in between.   Axes: N people.
+
+Between two detections of a file a person's box is interpolated; a live source cannot wait for the
+second one, and carries the boxes on at their pace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from tarvitpose.detection import Detector, keep_best
+from tarvitpose.results import Frame, Seen
+from tarvitpose.tracking import IouTracker
+
+
+class PeopleFinder:
+    """Finds the people of a source's frames, and gives each the number of a track."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        start_threshold: float,
+        max_people: int | None,
+        every: int,
+        is_live: bool,
+    ) -> None:
+        """A detection in every `every`th frame of the source, also where frames are dropped."""
+        self.detector, self.max_people = detector, max_people
+        self.every, self.is_live = every, is_live
+        self.tracker = IouTracker(start_threshold=start_threshold)
+
+    def find(self, frames: Iterable[Frame]) -> Iterator[Seen]:
+        """Yield every frame with its people, in order; holds `every` frames at most."""
+        before: Seen | None = None  # the last frame that was looked at
+        since: list[Frame] = []
+        for frame in frames:
+            if before is None or frame.index >= before.frame.index + self.every:
+                carried = [self._carried(one) for one in since]
+                now = self._detected(frame)
+                if before is not None:
+                    yield from (interpolated(seen, before, now) for seen in carried)
+                yield now
+                before, since = now, []
+            elif self.is_live:
+                yield self._carried(frame)
+            else:
+                since.append(frame)
+        yield from map(self._carried, since)
+
+    def _detected(self, frame: Frame) -> Seen:
+        people = keep_best(self.detector.detect(frame), self.max_people)
+        ids = self.tracker.update(people.boxes, people.scores, frame.index)
+        known = ids > 0
+        return Seen(frame, people.boxes[known], people.scores[known], ids[known])
+
+    def _carried(self, frame: Frame) -> Seen:
+        """Return who was detected last, where they should be by now; not who has left the frame."""
+        boxes, scores, ids = self.tracker.carry(frame.index)
+        height, width = frame.image.shape[:2]
+        inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
+        return Seen(frame, boxes[inside], scores[inside], ids[inside])
+
+
+def interpolated(seen: Seen, before: Seen, after: Seen) -> Seen:
+    """Return `seen` with the boxes that two detections around it give, where both have one."""
+    share = (seen.frame.index - before.frame.index) / (after.frame.index - before.frame.index)
+    boxes = seen.boxes.copy()
+    for place, track in enumerate(seen.track_ids.tolist()):
+        if track in after.track_ids:
+            first = before.boxes[before.track_ids == track][0]
+            last = after.boxes[after.track_ids == track][0]
+            boxes[place] = first + np.float32(share) * (last - first)
+    return Seen(seen.frame, boxes, seen.scores, seen.track_ids)
