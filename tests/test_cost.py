@@ -46,13 +46,20 @@ def test_cost_is_that_of_the_published_architecture(
 
 
 def saved_by_folding(config: ModelConfig) -> float:
-    """GMACs that JTA saves where it folds W_k into its queries and applies W_v after pooling."""
+    """GMACs that JTA and GRA save by not projecting what there is more of, tokens."""
     height, width = config.input_size
-    keys = (len(config.offsets) + 1) * (height // 16) * (width // 16)
-    channels, joints, heads = config.width, len(config.joints), config.temporal_heads
-    projected = 2 * keys * channels**2 + 2 * joints * keys * channels
-    folded = 2 * joints * channels**2 + 2 * heads * joints * keys * channels
-    return config.jta_layers * (projected - folded) / 1e9
+    tokens, joints = (height // 16) * (width // 16), len(config.joints)
+    all_tokens = (len(config.offsets) + 1) * tokens
+    saved = config.jta_layers * saved_by_attention(joints, all_tokens, config)
+    return (saved + config.gra_layers * saved_by_attention(tokens, joints, config)) / 1e9
+
+
+def saved_by_attention(queries: int, keys: int, config: ModelConfig) -> float:
+    """Multiply-adds: four projections of the few and scores of width C for every head instead."""
+    channels, heads = config.width, config.temporal_heads
+    plain = 2 * (queries + keys) * channels**2 + 2 * queries * keys * channels
+    folded = 4 * min(queries, keys) * channels**2 + 2 * heads * queries * keys * channels
+    return max(plain - folded, 0)
 
 
 def test_a_model_without_temporal_part_has_none_to_count() -> None:

@@ -87,10 +87,10 @@ def test_every_frame_is_looked_at_unless_told_otherwise(is_live: bool) -> None:
 
 
 def test_who_was_carried_out_of_the_frame_is_gone() -> None:
-    boxes = {0: [walk(100)], 1: [walk(130)], 2: [walk(160)]}
+    boxes = {0: [walk(100)], 1: [walk(115)], 2: [walk(130)]}
     found = find(Scene(boxes), [0, 1, 2], 1)
     assert [len(seen.boxes) for seen in found] == [1, 1, 1]
     finder = PeopleFinder(Scene(boxes), start_threshold=0.0, max_people=None, every=1, is_live=True)
     list(finder.find(Frame(index, 0.0, IMAGE) for index in range(3)))
-    later = [finder._carried(Frame(index, 0.0, IMAGE)) for index in (3, 9)]
+    later = [finder._carried(Frame(index, 0.0, IMAGE)) for index in (3, 14)]
     assert [len(seen.boxes) for seen in later] == [1, 0]

@@ -24,40 +24,72 @@ class CrossAttention(nn.Module):
     def forward(self, query: Tensor, context: Tensor, visible: Tensor | None = None) -> Tensor:
         """Return the updated query, (B, Q, C).
 
-        `query` is (B, Q, C) and `context` (B, K, C). `visible` is (B, Q, K), true where a
-        query may look; a query that may look nowhere looks everywhere.
+        `query` is (B, Q, C) and `context` (B, K, C). `visible` is (B, Q, K), true where a query
+        may look; each must be able to look somewhere (`open_blind`).
         """
-        mask = None
-        if visible is not None:
-            mask = (visible | ~visible.any(-1, keepdim=True)).unsqueeze(1)  # (B, 1, Q, K)
-        q = self._split_heads(self.to_query(query))  # (B, heads, Q, C / heads)
-        # Either projects the context once, or every head of every query: what is less work.
-        attend = self._folded if self.heads * query.shape[1] < context.shape[1] else self._plain
-        found = attend(q, context, mask)  # (B, heads, Q, C / heads)
-        updated: Tensor = self.norm(query + self.to_out(found.transpose(1, 2).flatten(2)))
+        queries, keys, width = query.shape[1], context.shape[1], query.shape[2]
+        # Multiply-adds of the three forms, over 2 C: all give the same.
+        scored = self.heads * queries * keys
+        plain = (queries + keys) * width + scored // self.heads
+        folded, turned = 2 * queries * width + scored, 2 * keys * width + scored
+        if plain <= min(folded, turned):
+            found = self._plain(query, context, visible)
+        elif folded <= turned:
+            found = self._few_queries(query, context, visible)
+        else:
+            found = self._few_keys(query, context, visible)
+        updated: Tensor = self.norm(query + found)
         return updated
 
-    def _plain(self, q: Tensor, context: Tensor, mask: Tensor | None) -> Tensor:
+    def _plain(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
+        q = self._split_heads(self.to_query(query))  # (B, heads, Q, C / heads)
         k, v = map(self._split_heads, self.to_key_value(context).chunk(2, dim=-1))
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mask = None if visible is None else visible.unsqueeze(1)  # (B, 1, Q, K)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out: Tensor = self.to_out(found.transpose(1, 2).flatten(2))  # (B, Q, C)
+        return out
 
-    def _folded(self, q: Tensor, context: Tensor, mask: Tensor | None) -> Tensor:
+    def _few_queries(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
         """The same without keys and values: fold W_k into the query, apply W_v after pooling.
 
         The keys' bias adds the same to all scores of a query, which softmax does not see.
         """
         width = context.shape[-1]
         w_k, w_v = torch.unflatten(self.to_key_value.weight, 0, (2, self.heads, -1))
-        b_v = torch.unflatten(self.to_key_value.bias[width:], 0, (self.heads, 1, -1))
-        looks = (q @ w_k) * q.shape[-1] ** -0.5  # (B, heads, Q, C)
+        b_v = self.to_key_value.bias[width:]
+        q = torch.unflatten(self.to_query(query), -1, (self.heads, -1))  # (B, Q, heads, C / heads)
+        looks = torch.einsum("bqhd,hdc->bhqc", q * q.shape[-1] ** -0.5, w_k)  # (B, heads, Q, C)
         scores = looks.flatten(1, 2) @ context.transpose(1, 2)  # (B, heads Q, K)
         scores = torch.unflatten(scores, 1, (self.heads, -1))  # (B, heads, Q, K)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, float("-inf"))
+        if visible is not None:
+            scores = scores.masked_fill(~visible.unsqueeze(1), float("-inf"))
         pooled = scores.softmax(-1).flatten(1, 2) @ context  # (B, heads Q, C)
         pooled = torch.unflatten(pooled, 1, (self.heads, -1))  # (B, heads, Q, C)
-        found: Tensor = pooled @ w_v.transpose(1, 2) + b_v  # (B, heads, Q, C / heads)
-        return found
+        found = torch.einsum("bhqc,hdc->bqhd", pooled, w_v).flatten(2) + b_v  # (B, Q, C)
+        out: Tensor = self.to_out(found)
+        return out
+
+    def _few_keys(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
+        """The same for many queries: fold W_q into the keys and W_o into the values."""
+        k, v = torch.unflatten(self.to_key_value(context), -1, (2, self.heads, -1)).unbind(2)
+        k = k * k.shape[-1] ** -0.5  # (B, K, heads, C / heads)
+        w_q = torch.unflatten(self.to_query.weight, 0, (self.heads, -1))  # (heads, C / heads, C)
+        b_q = torch.unflatten(self.to_query.bias, 0, (self.heads, -1))
+        w_o = torch.unflatten(self.to_out.weight, 1, (self.heads, -1))  # (C, heads, C / heads)
+        looks = torch.einsum("bkhd,hdc->bhkc", k, w_q).flatten(1, 2)  # (B, heads K, C)
+        always = torch.einsum("bkhd,hd->bhk", k, b_q).flatten(1)  # (B, heads K)
+        scores = torch.baddbmm(always.unsqueeze(1), query, looks.transpose(1, 2))  # (B, Q, heads K)
+        scores = torch.unflatten(scores, 2, (self.heads, -1))  # (B, Q, heads, K)
+        if visible is not None:
+            scores = scores.masked_fill(~visible.unsqueeze(2), float("-inf"))
+        shares = scores.softmax(-1).flatten(2)  # (B, Q, heads K)
+        values = torch.einsum("bkhd,chd->bhkc", v, w_o).flatten(1, 2)  # (B, heads K, C)
+        return shares @ values + self.to_out.bias  # (B, Q, C)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)  # (B, heads, ., C / heads)
+
+
+def open_blind(visible: Tensor) -> Tensor:
+    """Return the mask (B, Q, K) with every query that may look nowhere looking everywhere."""
+    return visible | ~visible.any(-1, keepdim=True)

@@ -21,9 +21,10 @@ class Cost:
 
 
 def count(config: ModelConfig) -> dict[str, Cost]:
-    """Return the cost of `encoder` (one frame), `decoder` (one call), `temporal` and `total`.
+    """Return the cost of `encoder` (one frame), `decoder` (one call), `temporal`, and of a pose.
 
-    `total` is a whole window, every frame of it encoded and, where there is a mask, decoded.
+    `total` is a whole window, every frame of it encoded and, where there is a mask, decoded;
+    `streaming` the same for one frame alone, the others being known; `single_frame` is ViTPose.
     Profilers that hook layers do not see attention's weights; here every product is counted.
     """
     with torch.device("meta"):
@@ -35,15 +36,19 @@ def count(config: ModelConfig) -> dict[str, Cost]:
     encoder = Cost(parameters(model.encoder), _gmacs(model.encoder, clip[:, 0]))
     decoder = Cost(parameters(model.decoder), _gmacs(model.decoder, features[:, 0]))
     own = parameters(model) - encoder.parameters - decoder.parameters
+    single = Cost(encoder.parameters + decoder.parameters, encoder.gmacs + decoder.gmacs)
+    parts = {"encoder": encoder, "decoder": decoder, "single_frame": single}
     if not config.temporal:
-        total = Cost(parameters(model), encoder.gmacs + decoder.gmacs)
-        return {"encoder": encoder, "decoder": decoder, "temporal": Cost(0, 0.0), "total": total}
+        return {**parts, "temporal": Cost(0, 0.0), "total": single, "streaming": single}
     after = _gmacs(_Aggregate(model), features, regions)
     decoded = 0.0 if config.aggregation == "regression" else decoder.gmacs
-    coarse = frames * decoder.gmacs if config.masked else 0.0
-    total = Cost(parameters(model), frames * encoder.gmacs + coarse + after)
-    temporal = Cost(own, after - decoded)
-    return {"encoder": encoder, "decoder": decoder, "temporal": temporal, "total": total}
+    frame = encoder.gmacs + (decoder.gmacs if config.masked else 0.0)
+    return {
+        **parts,
+        "temporal": Cost(own, after - decoded),
+        "total": Cost(parameters(model), frames * frame + after),
+        "streaming": Cost(parameters(model), frame + after),
+    }
 
 
 def parameters(module: nn.Module) -> int:

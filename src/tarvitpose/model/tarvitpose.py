@@ -28,7 +28,7 @@ class TARViTPose(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.decoder = DECODERS[config.decoder](config.width, len(config.joints))
+        self.decoder: nn.Module = DECODERS[config.decoder](config.width, len(config.joints))
         if config.temporal and config.aggregation in TOKEN_MODELS:
             self.temporal = TOKEN_MODELS[config.aggregation](config)
         elif config.temporal:

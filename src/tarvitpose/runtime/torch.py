@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD, UInt8
+from tarvitpose.model.decoder import frozen
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import fingerprint
 from tarvitpose.results import Float32
@@ -34,10 +35,12 @@ class TorchRuntime:
         self.dtype = choose_precision(precision, self.device)
         self.model = model.eval().to(self.device)
         self.config = model.config
-        self._encoder, self._after = self.model.encoder, self.model
-        if self.dtype != torch.float32:
-            self._encoder = lowered(self.model.encoder, self.dtype)
-            self._after = self.model if self._is_cpu else lowered(self.model, self.dtype)
+        is_low = self.dtype != torch.float32
+        self._encoder = lowered(self.model.encoder, self.dtype) if is_low else self.model.encoder
+        self._after = lowered(self.model, self.dtype) if is_low and not self._is_cpu else self.model
+        if self._is_cpu:
+            self._after = copy.copy(self.model)
+            self._after._modules = {**self.model._modules, "decoder": frozen(self.model.decoder)}
         self._scale = torch.from_numpy(1 / (255 * IMAGE_STD)).to(self.device)
         self._shift = torch.from_numpy(IMAGE_MEAN / IMAGE_STD).to(self.device)
 
