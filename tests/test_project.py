@@ -27,9 +27,9 @@ LEVELS = (  # a unit is a file or folder of the package; it imports only from le
     ("errors", "skeleton", "results"),
     ("files", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
     ("model", "losses", "data", "metrics", "detection", "tracking", "video", "drawing"),
-    ("predict", "runtime", "streaming"),
+    ("people", "predict", "runtime", "streaming"),
     ("estimator", "evaluation", "writers", "pipeline", "data_preview"),
-    ("training",),
+    ("training", "timing"),
     ("ablation",),
     ("cli", "__main__"),
 )

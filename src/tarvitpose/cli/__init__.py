@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from tarvitpose import __version__
 from tarvitpose.cli import (
     ablate,
+    benchmark,
     console,
     convert,
     data,
@@ -61,6 +62,7 @@ app.command("predict")(predict.run)
 app.command("train")(train.run)
 app.add_typer(data.app, name="data")
 app.command("evaluate")(evaluate.run)
+app.command("benchmark")(benchmark.run)
 app.command("ablate")(ablate.run)
 app.command("convert")(convert.run)
 app.command("models")(models.run)

@@ -1,0 +1,246 @@
+"""`tarvitpose benchmark`: how fast it is on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tarvitpose.cli import benchmark_tables as tables
+from tarvitpose.cli import console
+from tarvitpose.cli.demo import demo_clip
+from tarvitpose.cli.predict import (
+    DetEvery,
+    Device,
+    Number,
+    Offsets,
+    Precision,
+    Weights,
+    parse_offsets,
+)
+from tarvitpose.cli.tables import write_numbers
+from tarvitpose.errors import ConfigError
+
+MODES = ("single", "windowed", "streaming")
+BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
+RIVALS = ("transformers",)
+
+Sizes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE,...", help="Of s, b, l, h; the weights' own if not given.", show_default=False
+    ),
+]
+Inputs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW,...",
+        help="Crops for each of --sizes, 256x192 if not given.",
+        show_default=False,
+    ),
+]
+Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Of {', '.join(MODES)}.")]
+Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Of {', '.join(BACKENDS)}.")]
+Batches = Annotated[str, typer.Option(metavar="N,...", help="Crops that run at once.")]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="transformers: also its VitPose of the same size, and all at batch 8.",
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Processor cores to use, all if not given.")
+]
+Rounds = Annotated[int, typer.Option(min=1, help="Turns of each case.")]
+Seconds = Annotated[float, typer.Option(min=0, help="Least length of a turn.")]
+Video = Annotated[
+    str | None, typer.Option(help="Clip to take crops from, the demo's if not given.")
+]
+WithStages = Annotated[
+    bool, typer.Option("--stages/--no-stages", help="Time the parts of predict on the clip.")
+]
+WithMemory = Annotated[
+    bool, typer.Option("--memory/--no-memory", help="Find the most memory of each case.")
+]
+SoakFrames = Annotated[
+    int | None,
+    typer.Option(
+        "--soak",
+        min=100,
+        metavar="FRAMES",
+        help="Only watch the memory over a generated video of two people.",
+        show_default=False,
+    ),
+]
+SoakNetwork = Annotated[
+    str, typer.Option(metavar="WEIGHTS", help="For --soak: tiny, default, a folder or a hub id.")
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers here.")
+]
+PlotFile = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds, as PNG.")
+]
+
+
+def run(
+    *,
+    sizes: Sizes = None,
+    inputs: Inputs = None,
+    modes: Modes = "single,windowed,streaming",
+    backends: Backends = "auto",
+    batch: Batches = "1,16",
+    against: Against = None,
+    weights: Weights = "default",
+    offsets: Offsets = None,
+    device: Device = "auto",
+    precision: Number = Precision.AUTO,
+    threads: Threads = None,
+    rounds: Rounds = 7,
+    seconds: Seconds = 0.7,
+    video: Video = None,
+    det_every: DetEvery = 1,
+    stages: WithStages = True,
+    memory: WithMemory = True,
+    soak: SoakFrames = None,
+    soak_network: SoakNetwork = "tiny",
+    json_file: JsonFile = None,
+    plot_file: PlotFile = None,
+) -> None:
+    """Time the network and the whole pipeline on this machine.
+
+    Crops per second are people's poses, from RGB crops to joints. All cases take turns in a
+    random order, round after round, so that a busy machine slows all of them alike, and ratios
+    are taken within a round. Shown are medians and quartiles.
+
+    Sizes that the weights do not have run on random weights. They are the slowest case: the mask
+    then hides nothing.
+    """
+    values = {
+        "modes": listed("--modes", modes, MODES),
+        "backends": listed("--backends", backends, BACKENDS),
+        "batches": parse_batches(batch),
+        "offsets": None if offsets is None else parse_offsets(offsets),
+        "device": device,
+        "precision": precision.value,
+        "rounds": rounds,
+        "seconds": seconds,
+        "against_transformers": against is not None and bool(listed("--against", against, RIVALS)),
+        "video": video,
+        "det_every": det_every,
+        "stages": stages,
+        "memory": memory,
+    }
+    if sizes is None and inputs is not None:
+        raise ConfigError(
+            "--inputs: needs --sizes, because weights have an input size of their own"
+        )
+    crops = parse_inputs(inputs or "256x192")
+    names = [] if sizes is None else listed("--sizes", sizes.lower(), ("s", "b", "l", "h"))
+    from tarvitpose.timing.run import limited_threads
+
+    with limited_threads(threads):
+        if soak is not None:
+            facts = watch_memory(soak, soak_network, values)
+        else:
+            facts = measure_all(names, crops, weights, values, plot_file)
+    if json_file is not None:
+        write_numbers(json_file, facts)
+
+
+def measure_all(
+    sizes: Sequence[str],
+    inputs: Sequence[tuple[int, int]],
+    weights: str,
+    values: dict[str, Any],
+    plot_file: Path | None,
+) -> Any:
+    """Time every network, print its tables, and return all numbers for JSON. Raises UserError."""
+    from tarvitpose.timing.plot import load_figure, plot
+    from tarvitpose.timing.result import Plan
+    from tarvitpose.timing.run import measure
+    from tarvitpose.timing.subject import find_subjects
+
+    if plot_file is not None:
+        load_figure()  # what is missing shows before the work
+    plan = Plan(**{**values, "video": values["video"] or str(demo_clip())})
+    results = []
+    for subject in find_subjects(sizes, inputs, weights):
+        on_round = partial(note, subject.title, plan.rounds)
+        results.append(measure(subject, plan, warn=console.warn, on_round=on_round))
+        console.say(subject.title, style="bold")
+        console.say(f"{tables.report(results[-1])}\n")
+    paper = tables.paper_table(results)
+    if paper:
+        console.say(paper)
+    if plot_file is not None:
+        plot(plot_file, results)
+    return [fact for result in results for fact in result.facts()]
+
+
+def note(title: str, rounds: int, done: int) -> None:
+    """Say on a terminal how far a measurement has come."""
+    if sys.stderr.isatty():
+        typer.echo(f"{title}: round {done} of {rounds}", err=True)
+
+
+def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:
+    """Stream a long generated video, say what the memory did, and return it for JSON."""
+    from tarvitpose.timing.memory import in_child
+    from tarvitpose.timing.soak import soak
+
+    names = ("device", "precision")
+    backend = values["backends"][0]
+    done = in_child(soak, frames, network, backend, *(values[name] for name in names))
+    console.say(tables.soak_line(done))
+    return [done.facts()]
+
+
+def listed(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of a list with commas, each once. Raises ConfigError for an unknown one.
+
+    >>> listed("--modes", "single, windowed", MODES)
+    ('single', 'windowed')
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in known:
+            expected = ", ".join(known)
+            raise ConfigError(f"{option} {text}: expected some of {expected}, got {name!r}")
+    return names
+
+
+def parse_inputs(text: str) -> list[tuple[int, int]]:
+    """Return heights and widths of a list with commas. Raises ConfigError.
+
+    >>> parse_inputs("256x192,384x288")
+    [(256, 192), (384, 288)]
+    """
+    try:
+        pairs = [part.split("x") for part in text.lower().split(",")]
+        return [(int(height), int(width)) for height, width in pairs]
+    except ValueError:
+        raise ConfigError(
+            f"--inputs {text}: expected height x width with commas between, such as 256x192,384x288"
+        ) from None
+
+
+def parse_batches(text: str) -> tuple[int, ...]:
+    """Return the batches of a list with commas, sorted. Raises ConfigError.
+
+    >>> parse_batches("16,1")
+    (1, 16)
+    """
+    try:
+        batches = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        batches = ()
+    if not batches or batches[0] < 1:
+        raise ConfigError(f"--batch {text}: expected whole numbers from 1 on, such as 1,16")
+    return batches

@@ -1,0 +1,154 @@
+"""What `tarvitpose benchmark` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tarvitpose.cli.tables import drawn, plain_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tarvitpose.timing.memory import Soak
+    from tarvitpose.timing.result import Result
+    from tarvitpose.timing.rounds import Spread
+
+PAPER = {"s": (35.6, 413), "b": (101.1, 186), "h": (672.5, 28)}  # M parameters, frames/s
+PAPER_TITLE = (
+    "The paper's Table 3 (an A6000 GPU, batch 16, two auxiliary frames) beside streaming here"
+)
+
+
+def report(result: Result) -> str:
+    """Return all tables about one network."""
+    parts = [costs(result), speeds(result)]
+    parts += [times(result)] if result.comparisons() else []
+    parts += [stages(result)] if result.stages else []
+    return "\n\n".join(parts)
+
+
+def costs(result: Result) -> str:
+    """Return what was counted, and the speed of the machine, a line each."""
+    cost, frames = result.costs, len(result.offsets) + 1
+    single, encoder, decoder, streaming, windowed = (
+        number(cost[name].gmacs)
+        for name in ("single_frame", "encoder", "decoder", "streaming", "total")
+    )
+    products = (
+        f"{name} {number(median(rates))} GFLOP/s" for name, rates in result.products.items()
+    )
+    return "\n".join(
+        (
+            f"  parameters       {cost['total'].parameters / 1e6:.1f} M",
+            f"  GMAC of a pose   single {single} (encoder {encoder}, decoder {decoder})",
+            f"                   streaming {streaming}, windowed {windowed}, of {frames} frames",
+            f"  matrix products  {', '.join(products)}",
+        )
+    )
+
+
+def speeds(result: Result) -> str:
+    """Return the table of crops per second."""
+    peak = f"of {result.peak}"  # a rate as a share of the large matrix product's
+    rows = plain_table(["", "backend", "batch", "crops/s", "quartiles", "GMAC", peak, "MB"], 2)
+    for key in result.rates:
+        middle = spread_of(result.rates[key])
+        memory = result.memory.get(key)
+        rows.add_row(
+            key.mode,
+            key.backend,
+            str(key.batch),
+            number(middle.median),
+            interval(middle),
+            number(result.gmacs(key)),
+            f"{result.peak_share(key, result.peak).median:.0%}",
+            "" if memory is None else f"{memory:.0f}",
+        )
+    return drawn(rows)
+
+
+def times(result: Result) -> str:
+    """Return how many times as fast streaming is as other modes, and as transformers."""
+    rows = plain_table(["", "batch", "is as fast as", "times", "quartiles", "by count"], 1)
+    for one in result.comparisons():
+        rows.add_row(
+            f"{one.first.mode}, {one.first.backend}",
+            str(one.first.batch),
+            f"{one.second.mode}, {one.second.backend}",
+            f"{one.times.median:.2f}",
+            interval(one.times),
+            f"{one.counted:.2f}",
+        )
+    return drawn(rows)
+
+
+def stages(result: Result) -> str:
+    """Return where the time of the whole pipeline goes, in milliseconds for each frame."""
+    names = list(next(iter(result.stages.values())).milliseconds)
+    rows = plain_table(["ms per frame", *names, "frames/s"])
+    for (mode, backend), one in result.stages.items():
+        cells = (number(one.milliseconds[name]) for name in names)
+        rows.add_row(f"{mode}, {backend}", *cells, number(one.frame_rate))
+    every = result.plan.det_every
+    often = "in every frame" if every == 1 else f"every {every} frames"
+    return (
+        f"{drawn(rows)}\n"
+        f"One person, people detected {often}. Decoding runs in a thread beside the rest."
+    )
+
+
+def paper_table(results: Iterable[Result]) -> str:
+    """Return the paper's speeds beside ours, where sizes match."""
+    rows = plain_table(["", "paper M", "ours M", "paper frames/s", "crops/s here", "how"], 1)
+    for result in results:
+        streamed = {key: median(r) for key, r in result.rates.items() if key.mode == "streaming"}
+        if result.subject.size not in PAPER or not streamed:
+            continue
+        most = max(key.batch for key in streamed)
+        best = max((key for key in streamed if key.batch == most), key=lambda key: streamed[key])
+        millions, frames = PAPER[result.subject.size]
+        rows.add_row(
+            f"{result.subject.name} {result.subject.input}",
+            str(millions),
+            f"{result.costs['total'].parameters / 1e6:.1f}",
+            str(frames),
+            number(streamed[best]),
+            f"{best.backend}, batch {most}, {len(result.offsets)} auxiliary",
+        )
+    return f"{PAPER_TITLE}\n{drawn(rows)}" if rows.row_count else ""
+
+
+def soak_line(soak: Soak) -> str:
+    """Return what a long video did to the memory."""
+    (first, before), (last, after) = soak.memory[0], soak.memory[-1]
+    return (
+        f"{soak.network} network on {soak.backend}, {soak.frames} generated frames, "
+        f"{soak.people} poses, {soak.seconds:.0f} s: {before:.0f} MB after frame {first}, "
+        f"{after:.0f} MB after frame {last}, growth {soak.growth:+.1f} MB"
+    )
+
+
+def number(value: float) -> str:
+    """Return a number with three digits that count.
+
+    >>> number(1234.5), number(12.345), number(0.5)
+    ('1234', '12.3', '0.50')
+    """
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def interval(middle: Spread) -> str:
+    """Return the quartiles as a cell."""
+    return f"{number(middle.low)}..{number(middle.high)}"
+
+
+def spread_of(rates: Sequence[float]) -> Spread:
+    """Return median and quartiles; imports numpy only when asked."""
+    from tarvitpose.timing.rounds import spread
+
+    return spread(rates)
+
+
+def median(rates: Sequence[float]) -> float:
+    """Return the median."""
+    return spread_of(rates).median

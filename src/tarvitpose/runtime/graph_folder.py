@@ -1,0 +1,167 @@
+"""Folders of exported graphs: `frame.onnx`, `step.onnx`, `config.json`, `export.json` about them.
+
+Whoever uses OpenVINO or ONNX Runtime need not know of them: made on first use, they are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tarvitpose import __version__
+from tarvitpose.config import ModelConfig, parse_config
+from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.files import DISK_IS_FULL, cannot_write
+from tarvitpose.json_file import read_json
+
+FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
+GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
+Numbers = Literal["fp32", "fp16", "int8"]
+
+
+@dataclass(frozen=True)
+class GraphFolder:
+    """Exported graphs that are all there."""
+
+    path: Path
+    config: ModelConfig
+    fingerprint: str
+    precision: Numbers
+
+
+def is_exported(folder: Path) -> bool:
+    """Tell whether a folder holds graphs instead of weights."""
+    return (folder / ABOUT).is_file() or (folder / FRAME).is_file()
+
+
+def read_graphs(folder: Path) -> GraphFolder:
+    """Return what a folder of graphs holds. Raises WeightsError where a file is not as written."""
+    about = read_json(folder / ABOUT, WeightsError)
+    try:
+        files, numbers, name = about["files"], about["precision"], str(about["fingerprint"])
+        sizes = {str(file): int(size) for file, size in files.items()}
+    except (TypeError, KeyError, AttributeError, ValueError):
+        raise WeightsError(f"{folder / ABOUT}: not written by 'tarvitpose export'") from None
+    if about.get("graphs") != GRAPH_VERSION:
+        raise WeightsError(
+            f"{folder}: graphs of version {about.get('graphs')}, this is for {GRAPH_VERSION}; "
+            "run 'tarvitpose export' again"
+        )
+    for file, size in sizes.items():
+        there = (folder / file).stat().st_size if (folder / file).is_file() else None
+        if there != size:
+            found = "is missing" if there is None else f"has {there} bytes instead of {size}"
+            raise WeightsError(f"{folder / file}: {found}; run 'tarvitpose export' again")
+    config = parse_config(
+        ModelConfig, read_json(folder / CONFIG, WeightsError), str(folder / CONFIG)
+    )
+    return GraphFolder(folder, config, name, numbers)
+
+
+def describe(
+    folder: Path, config: ModelConfig, fingerprint: str, precision: Numbers, check: Any = None
+) -> None:
+    """Add `config.json` and `export.json` to a folder of graphs; `check` is what was measured."""
+    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    about = {
+        "tarvitpose": __version__,
+        "graphs": GRAPH_VERSION,
+        "precision": precision,
+        "fingerprint": fingerprint,
+        "files": {one.name: one.stat().st_size for one in sorted(folder.iterdir())},
+        "check": check,
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def folder_when_done(path: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+    """Yield a new folder beside `path`; it takes its place on success and vanishes on an error.
+
+    What came to stand there meanwhile stays if it passes `keep`. Raises OutputError where it
+    cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield temporary
+        if keep is None or not keep(path):
+            _put(temporary, path)
+    except OSError as error:
+        if error.errno in DISK_IS_FULL:
+            raise cannot_write(path, error) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put(new: Path, path: Path) -> None:
+    """Rename a folder to `path`, what stood there vanishing."""
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        with suppress(FileNotFoundError):
+            path.rename(old)
+        new.rename(path)
+    except OSError as error:
+        if not path.exists() and old.exists():
+            old.rename(path)
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def cache_folder() -> Path:
+    """Return where this system keeps what can be made again."""
+    if sys.platform == "win32":
+        place = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        place = Path.home() / "Library" / "Caches"
+    else:
+        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return place / "tarvitpose" / "graphs"
+
+
+def cache_place(files: tuple[Path, ...]) -> Path:
+    """Return the folder in which the graphs of some weights' files are kept.
+
+    Raises WeightsError if one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise WeightsError(f"{file}: cannot be read ({error.strerror})") from None
+    return cache_folder() / f"{digest.hexdigest()[:20]}-{__version__}-{GRAPH_VERSION}"
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether graphs that were kept can be used."""
+    try:
+        read_graphs(folder)
+    except UserError:
+        return False
+    return True
+
+
+def refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    """Raise OutputError if something other than graphs, or graphs to be kept, stand there."""
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not is_exported(folder)):
+        raise OutputError(f"{folder}: there already, and no folder of graphs; choose another")
+    if any(folder.iterdir()) and not overwrite:
+        raise OutputError(f"{folder}: there already; pass --overwrite or choose another")

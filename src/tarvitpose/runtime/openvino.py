@@ -1,0 +1,71 @@
+"""The exported graphs on OpenVINO, on the processor."""
+
+from __future__ import annotations
+
+from importlib import util
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.errors import MissingDependencyError, WeightsError
+from tarvitpose.runtime.graph_folder import FRAME, GraphFolder
+from tarvitpose.runtime.graph_runtime import Graph, GraphRuntime, refuse_precision
+from tarvitpose.runtime.onnx import usable_cores
+from tarvitpose.runtime.torch import has_cpu_bfloat16
+
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+def is_installed() -> bool:
+    """Tell whether OpenVINO can be imported."""
+    return util.find_spec("openvino") is not None
+
+
+class OpenVinoRuntime(GraphRuntime):
+    """Exported graphs on OpenVINO.
+
+    Only crops are encoded in low precision: what the windows add to them stays in float32.
+    """
+
+    def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
+        """Use all cores that this process may use unless `threads` says how many.
+
+        Raises MissingDependencyError, and UserError for a precision that this processor has not.
+        """
+        if not is_installed():
+            raise MissingDependencyError("openvino", "backend openvino", "openvino")
+        if precision == "auto":
+            precision = "bf16" if has_cpu_bfloat16() else "fp32"
+        if precision not in PRECISIONS:
+            raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
+        self._folder, self._threads = folder, threads or usable_cores()
+        super().__init__(folder, lambda name: self._open(name, precision))
+
+    def _open(self, name: str, precision: str) -> Graph:
+        import openvino  # noqa: PLC0415 - not part of the core
+
+        wanted = PRECISIONS[precision] if name == FRAME else "f32"
+        settings = {
+            # Without it bfloat16 is used where the processor has it, whatever was asked for.
+            "INFERENCE_PRECISION_HINT": wanted,
+            "INFERENCE_NUM_THREADS": self._threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # decoder and detector use the same cores
+        }
+        path = self._folder.path / name
+        try:
+            compiled = openvino.Core().compile_model(path, "CPU", settings)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise WeightsError(f"{path}: not a readable graph ({reason})") from None
+        chosen = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if chosen != wanted:
+            raise refuse_precision("openvino", precision, "fp32")
+        request = compiled.create_infer_request()
+
+        def run(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+            request.infer(inputs, share_inputs=True)
+            return [np.array(one.data) for one in request.output_tensors]
+
+        return run

@@ -1,0 +1,1 @@
+"""How fast the network and the whole pipeline are on this machine."""
