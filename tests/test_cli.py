@@ -30,7 +30,10 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, OutputError, VideoError
 from tarvitpose.pipeline import Outcome, Progress
 
-VERBS = ("demo", "predict", "train", "evaluate", "benchmark", "convert", "models", "doctor")
+VERBS = (
+    *("demo", "predict", "train", "evaluate", "benchmark", "export"),
+    *("convert", "models", "doctor"),
+)
 HEAVY = ("torch", "cv2", "av", "numpy", "onnxruntime", "scipy", "yaml", "tarvitpose.config")
 HELP_OF_ALL = """
 import sys

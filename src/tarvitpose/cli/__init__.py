@@ -17,6 +17,7 @@ from tarvitpose.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     models,
     predict,
     train,
@@ -64,6 +65,7 @@ app.add_typer(data.app, name="data")
 app.command("evaluate")(evaluate.run)
 app.command("benchmark")(benchmark.run)
 app.command("ablate")(ablate.run)
+app.command("export")(export.run)
 app.command("convert")(convert.run)
 app.command("models")(models.run)
 app.command("doctor")(doctor.run)

@@ -9,9 +9,9 @@ from tarvitpose.cli.tables import drawn, plain_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tarvitpose.timing.memory import Soak
     from tarvitpose.timing.result import Result
     from tarvitpose.timing.rounds import Spread
+    from tarvitpose.timing.soak import Soak
 
 PAPER = {"s": (35.6, 413), "b": (101.1, 186), "h": (672.5, 28)}  # M parameters, frames/s
 PAPER_TITLE = (

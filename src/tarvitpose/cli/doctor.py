@@ -24,6 +24,9 @@ OPTIONAL = {  # module to package, what it is for, and how to get it
         "other detectors",
         "pip install 'tarvitpose[huggingface]'",
     ),
+    "openvino": ("openvino", "faster on a CPU", "pip install 'tarvitpose[openvino]'"),
+    "onnx": ("onnx", "tarvitpose export", "pip install 'tarvitpose[export]'"),
+    "matplotlib": ("matplotlib", "plots of speeds", "pip install 'tarvitpose[plot]'"),
     "torchvision": ("torchvision", "Faster R-CNN", "pip install 'tarvitpose[torchvision]'"),
 }
 SPEED_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16")

@@ -35,6 +35,7 @@ class GraphFolder:
     config: ModelConfig
     fingerprint: str
     precision: Numbers
+    version: str  # of the package that wrote them
 
 
 def is_exported(folder: Path) -> bool:
@@ -63,7 +64,7 @@ def read_graphs(folder: Path) -> GraphFolder:
     config = parse_config(
         ModelConfig, read_json(folder / CONFIG, WeightsError), str(folder / CONFIG)
     )
-    return GraphFolder(folder, config, name, numbers)
+    return GraphFolder(folder, config, name, numbers, str(about.get("tarvitpose")))
 
 
 def describe(
@@ -76,7 +77,9 @@ def describe(
         "graphs": GRAPH_VERSION,
         "precision": precision,
         "fingerprint": fingerprint,
-        "files": {one.name: one.stat().st_size for one in sorted(folder.iterdir())},
+        "files": {
+            one.name: one.stat().st_size for one in sorted(folder.iterdir()) if one.name != ABOUT
+        },
         "check": check,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -145,16 +148,15 @@ def cache_place(files: tuple[Path, ...]) -> Path:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         except OSError as error:
             raise WeightsError(f"{file}: cannot be read ({error.strerror})") from None
-    return cache_folder() / f"{digest.hexdigest()[:20]}-{__version__}-{GRAPH_VERSION}"
+    return cache_folder() / digest.hexdigest()[:20]
 
 
-def is_whole(folder: Path) -> bool:
-    """Tell whether graphs that were kept can be used."""
+def is_current(folder: Path) -> bool:
+    """Tell whether graphs that were kept are whole, and written by this version."""
     try:
-        read_graphs(folder)
+        return read_graphs(folder).version == __version__
     except UserError:
         return False
-    return True
 
 
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:

@@ -7,6 +7,7 @@ Axes: B batch, J joints, N = h w tokens of one crop, K tokens of a window, C cha
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from importlib import util
@@ -18,8 +19,8 @@ from torch import Tensor, nn
 from tarvitpose.config import PATCH, ModelConfig
 from tarvitpose.errors import MissingDependencyError, UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.jta import seen_regions, token_scores
-from tarvitpose.model.layout import to_tokens
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.runtime.graph_decoder import GraphDecoder
 from tarvitpose.runtime.graph_folder import FRAME, STEP
@@ -35,6 +36,7 @@ class FrameGraph(nn.Module):
     def __init__(self, model: TARViTPose) -> None:
         super().__init__()
         self.model, self.grid = model, token_grid(model.config)
+        self.encoder = resized(model.encoder, self.grid)
         self.decoder = GraphDecoder(model.decoder, self.grid)
         self.scale = nn.Buffer(torch.from_numpy(1 / (255 * IMAGE_STD)))
         self.shift = nn.Buffer(torch.from_numpy(IMAGE_MEAN / IMAGE_STD))
@@ -46,13 +48,17 @@ class FrameGraph(nn.Module):
         """
         config = self.model.config
         images = (crops.float() * self.scale - self.shift).permute(0, 3, 1, 2)  # (B, 3, H, W)
-        features = self.model.encoder(images)  # (B, C, h, w)
+        features = self.encoder(images)  # (B, C, h, w)
         heatmaps: Tensor = self.decoder(features)
         if not config.temporal:
             return (heatmaps,)
         scores = token_scores(heatmaps, config.mask_rule)  # (B, J, h, w)
         visible = seen_regions(scores, config.mask_rule, config.mask_threshold)
-        return to_tokens(features[:, None], config.layout)[:, 0], visible.flatten(2), heatmaps
+        # `to_tokens`, for a batch of any size.
+        read_as = (math.prod(self.grid), config.width)
+        mixed = torch.unflatten(features.flatten(1), 1, read_as)  # (B, "N", "C")
+        paper = features.flatten(2).transpose(1, 2)  # (B, N, C)
+        return mixed if config.layout == "released" else paper, visible.flatten(2), heatmaps
 
 
 class StepGraph(nn.Module):
@@ -81,6 +87,15 @@ class StepGraph(nn.Module):
 def token_grid(config: ModelConfig) -> tuple[int, int]:
     """Return h and w."""
     return config.input_size[0] // PATCH, config.input_size[1] // PATCH
+
+
+def resized(encoder: Encoder, grid: tuple[int, int]) -> Encoder:
+    """Return an encoder with the same weights, its position embedding made for a grid (h, w)."""
+    new = copy.copy(encoder)
+    with torch.no_grad():
+        position = nn.Parameter(encoder.position(grid), requires_grad=False)
+    new._parameters, new.grid = {**encoder._parameters, "pos_embed": position}, grid
+    return new
 
 
 def can_write_graphs(config: ModelConfig) -> bool:

@@ -24,8 +24,8 @@ from tarvitpose.runtime.graph_folder import (
     cache_place,
     describe,
     folder_when_done,
+    is_current,
     is_exported,
-    is_whole,
     read_graphs,
 )
 from tarvitpose.runtime.graphs import can_write_graphs, refuse_unsupported, write_graphs
@@ -78,12 +78,13 @@ def open_graphs(
 def kept_graphs(folder: Path) -> GraphFolder:
     """Return the graphs of a weights folder, written on first use (some seconds) and then kept.
 
-    Several processes may do so at once. Raises UserError, OutputError where they cannot be kept.
+    Another version of the package writes them anew. Several processes may do so at once. Raises
+    UserError, OutputError where they cannot be kept.
     """
     place = cache_place((folder / CONFIG_FILE, folder / WEIGHTS_FILE))
-    if not is_whole(place):
+    if not is_current(place):
         refuse_unsupported(load_config(folder), "a backend other than torch")
-        with folder_when_done(place, keep=is_whole) as new:
+        with folder_when_done(place, keep=is_current) as new:
             model = TARViTPose.from_pretrained(folder)
             write_graphs(model, new)
             describe(new, model.config, fingerprint(model), "fp32")

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tarvitpose.errors import UserError
 from tarvitpose.geometry import UInt8
 from tarvitpose.runtime.graph_folder import FRAME, STEP, Numbers
 
@@ -22,13 +23,20 @@ AT_ONCE = 4  # crops that calibration reads at a time
 def reduce_numbers(folder: Path, precision: Numbers, crops: UInt8) -> None:
     """Rewrite the graphs of a folder: all weights in "fp16", or the encoder in "int8".
 
-    `crops` are RGB (N, H, W, 3), for the ranges of int8.
+    `crops` are RGB (N, H, W, 3), for the ranges of int8. Raises UserError for int8 of a graph
+    beyond 2 GB.
     """
+    # A graph beyond 2 GB has its weights in files beside it.
+    beside = [one for one in folder.iterdir() if one.name not in (FRAME, STEP)]
     if precision == "fp16":
         for name in (FRAME, STEP):
             if (folder / name).is_file():
                 halve_weights(folder / name)
+        for one in beside:
+            one.unlink()
     elif precision == "int8":
+        if beside:
+            raise UserError("int8 is there for graphs up to 2 GB, size L; use --precision fp16")
         quantise_encoder(folder / FRAME, crops)
 
 

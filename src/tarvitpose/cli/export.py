@@ -1,0 +1,85 @@
+"""`tarvitpose export`: a model as graphs for OpenVINO and ONNX Runtime."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tarvitpose.cli import console
+from tarvitpose.cli.demo import demo_clip
+from tarvitpose.cli.predict import Weights
+
+if TYPE_CHECKING:
+    from tarvitpose.export import Agreement
+
+
+class Numbers(StrEnum):
+    """The numbers in the graphs."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+def run(
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT_DIR", help="Folder of graphs to write.")
+    ],
+    *,
+    weights: Weights = "default",
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIP",
+            help="Video with people like yours to check on; the demo clip if not given.",
+        ),
+    ] = None,
+    precision: Annotated[
+        Numbers,
+        typer.Option(
+            help="fp16 halves the files; int8 makes the encoder's products smaller and less exact."
+        ),
+    ] = Numbers.FP32,
+    max_error: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Pixels of the clip by which 99% of the joints may differ from PyTorch's."
+        ),
+    ] = 0.5,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace graphs there.")] = False,
+) -> None:
+    """Write a model as graphs for --backend openvino and onnxruntime.
+
+    The graphs run on a clip and are compared with PyTorch, joint by joint where PyTorch's score is
+    0.3 or more. Where they differ by more than --max-error, nothing is written. Nobody needs this
+    to use those backends: predict makes and keeps graphs by itself.
+    """
+    clip = check or str(demo_clip())
+    from tarvitpose.export import export
+
+    found = export(
+        weights,
+        output,
+        clip=clip,
+        precision=precision.value,
+        max_error=max_error,
+        overwrite=overwrite,
+    )
+    console.say(f"{output}: the graphs agree with PyTorch on {clip}", style="bold")
+    for line in table(found):
+        console.say(line)
+    console.say(f"use them: tarvitpose predict VIDEO --weights {output}")
+
+
+def table(found: list[Agreement]) -> list[str]:
+    """Return the lines that say how well each backend agrees."""
+    title = f"  {'backend':<12}{'joints':>8}{'median':>10}{'99%':>10}{'largest':>10}{'speed':>8}"
+    lines = [
+        f"  {one.backend:<12}{one.joints:>8}{one.median:>7.3f} px{one.most:>7.3f} px"
+        f"{one.largest:>7.3f} px{one.speed:>7.2f}x"
+        for one in found
+    ]
+    return [title, *lines]
