@@ -17,6 +17,7 @@ from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.geometry import UInt8
 from tarvitpose.model.cost import count
+from tarvitpose.pipeline import load_estimator
 from tarvitpose.results import Float32, Frame
 from tarvitpose.runtime.protocol import Kept
 from tarvitpose.runtime.torch import TorchRuntime
@@ -25,7 +26,7 @@ from tarvitpose.timing.cases import MODES, Key, Mode, pose_case
 from tarvitpose.timing.result import Plan, Result
 from tarvitpose.timing.rounds import Case, ratios, spread, take_turns
 from tarvitpose.timing.soak import TwoPeople
-from tarvitpose.timing.stages import STAGES, Stopwatch, open_timed, time_stages
+from tarvitpose.timing.stages import STAGES, Stopwatch, TimedEstimator, time_stages
 from tarvitpose.timing.subject import Subject
 
 FRAMES = 3  # of a window of the tiny model
@@ -186,7 +187,7 @@ def test_detection_every_few_frames_takes_less_time(
     monkeypatch.setattr("tarvitpose.estimator.load_detector", lambda *_, **__: Noting())
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, det_every=4)
-    assert time_stages(video, open_timed(config), config).frames == 6
+    assert time_stages(video, load_estimator(config, TimedEstimator), config).frames == 6
     assert seen == [0, 4]
 
 
@@ -217,7 +218,7 @@ def test_stages_cover_the_whole_pipeline(
     monkeypatch.setattr("tarvitpose.estimator.load_detector", load)
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, **changes)
-    stages = time_stages(video, open_timed(config), config)
+    stages = time_stages(video, load_estimator(config, TimedEstimator), config)
     assert stages.frames == 6
     assert set(stages.milliseconds) == {*STAGES, "rest"}
     assert {name for name, value in stages.milliseconds.items() if value == 0} == without

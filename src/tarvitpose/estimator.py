@@ -127,14 +127,9 @@ class PoseEstimator:
     def _open_engine(self) -> Callable[[list[list[Seen]]], list[Joints]]:
         """Return what turns windows that follow each other into joints."""
         if self.predictor.single_frame or self.crop_policy == "window":
-            return self._windowed
+            return self.predictor.windowed
         rule = self.anchor if self.crop_policy == "anchored" else None
         return open_streamer(self.predictor, rule).joints
-
-    def _windowed(self, batch: list[list[Seen]]) -> list[Joints]:
-        images = [[item.frame.image for item in window] for window in batch]
-        boxes = [window[self.predictor.current].boxes for window in batch]
-        return self.predictor.joints(images, boxes)
 
     def predict(self, frames: Sequence[UInt8] | UInt8, boxes: ArrayLike) -> FramePoses:
         """Return the poses of the current frame of one window.

@@ -40,14 +40,16 @@ class Outcome:
     warnings: tuple[str, ...]
 
 
-def load_estimator(config: PredictConfig) -> PoseEstimator:
+def load_estimator(
+    config: PredictConfig, kind: type[PoseEstimator] = PoseEstimator
+) -> PoseEstimator:
     """Load the model and the detector that a run asks for. Raises UserError."""
     detector: str | Detector = config.detector
     threshold = BOX_THRESHOLD if config.box_threshold is None else config.box_threshold
     if config.boxes is not None:
         threshold = config.box_threshold or 0.0
         detector = BoxesFile(config.boxes, threshold=threshold)
-    return PoseEstimator.from_pretrained(
+    return kind.from_pretrained(
         config.weights,
         device=config.device,
         precision=config.precision,

@@ -22,7 +22,7 @@ from tarvitpose.geometry import (
     transform_points,
     warp,
 )
-from tarvitpose.results import Float32
+from tarvitpose.results import Float32, Seen
 from tarvitpose.runtime.protocol import Kept, Runtime
 
 Item = TypeVar("Item")
@@ -86,6 +86,11 @@ class Predictor:
         some = max(self.batch_size // len(self.offsets), 1)
         parts = [self._window_joints(images[at], stacked[at]) for at in slices(len(images), some)]
         return split(self.joined(parts), people)
+
+    def windowed(self, shown: Sequence[Sequence[Seen]]) -> list[Joints]:
+        """Return the joints of the people in the current frame of windows of T frames."""
+        images = [[seen.frame.image for seen in window] for window in shown]
+        return self.joints(images, [window[self.current].boxes for window in shown])
 
     def _window_joints(self, images: list[Sequence[UInt8]], boxes: Float32) -> Joints:
         """Return the joints of some people, from a window and a box of each."""

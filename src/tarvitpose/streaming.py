@@ -133,7 +133,7 @@ class Streamer:
         """Encode each crop that is not kept yet."""
         new: dict[Crop, tuple[Seen, Float32]] = {}
         for shown in wanted:
-            new |= {_crop(*one): one for one in shown if _crop(*one) not in self._kept}
+            new |= {crop: one for one in shown if (crop := _crop(*one)) not in self._kept}
         if new:
             images = [seen.frame.image for seen, _ in new.values()]
             boxes = np.stack([box for _, box in new.values()])

@@ -14,6 +14,7 @@ from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.predict import (
+    Backend,
     DetEvery,
     Device,
     Number,
@@ -26,8 +27,9 @@ from tarvitpose.cli.tables import write_numbers
 from tarvitpose.errors import ConfigError
 
 MODES = ("single", "windowed", "streaming")
-BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
+BACKENDS = tuple(one.value for one in Backend)
 RIVALS = ("transformers",)
+SIZES = ("s", "b", "l", "h")
 
 Sizes = Annotated[
     str | None,
@@ -137,12 +139,7 @@ def run(
         "stages": stages,
         "memory": memory,
     }
-    if sizes is None and inputs is not None:
-        raise ConfigError(
-            "--inputs: needs --sizes, because weights have an input size of their own"
-        )
-    crops = parse_inputs(inputs or "256x192")
-    names = [] if sizes is None else listed("--sizes", sizes.lower(), ("s", "b", "l", "h"))
+    names, crops = parse_networks(sizes, inputs)
     from tarvitpose.timing.run import limited_threads
 
     with limited_threads(threads):
@@ -195,9 +192,8 @@ def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:
     from tarvitpose.timing.memory import in_child
     from tarvitpose.timing.soak import soak
 
-    names = ("device", "precision")
-    backend = values["backends"][0]
-    done = in_child(soak, frames, network, backend, *(values[name] for name in names))
+    backend, device, precision = values["backends"][0], values["device"], values["precision"]
+    done = in_child(soak, frames, network, backend, device, precision)
     console.say(tables.soak_line(done))
     return [done.facts()]
 
@@ -214,6 +210,18 @@ def listed(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
             expected = ", ".join(known)
             raise ConfigError(f"{option} {text}: expected some of {expected}, got {name!r}")
     return names
+
+
+def parse_networks(
+    sizes: str | None, inputs: str | None
+) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
+    """Return sizes, none for the weights' own, and inputs (height, width). Raises ConfigError."""
+    if sizes is None and inputs is not None:
+        raise ConfigError(
+            "--inputs: needs --sizes, because weights have an input size of their own"
+        )
+    crops = parse_inputs(inputs or "256x192")
+    return () if sizes is None else listed("--sizes", sizes.lower(), SIZES), crops
 
 
 def parse_inputs(text: str) -> list[tuple[int, int]]:

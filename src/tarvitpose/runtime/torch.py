@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tarvitpose.config import PATCH
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD, UInt8
 from tarvitpose.model.decoder import frozen
@@ -63,7 +64,7 @@ class TorchRuntime:
     def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         height, width = self.config.input_size
-        grid = (height // 16, width // 16)
+        grid = (height // PATCH, width // PATCH)
         shape = (len(windows), len(windows[0]))
         tokens = torch.stack([kept.tokens for window in windows for kept in window])  # (B T, N, C)
         visible = torch.stack([kept.visible for window in windows for kept in window])

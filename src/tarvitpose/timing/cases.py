@@ -7,7 +7,6 @@ how many crops the network reads at once, though a window is always read whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import count, islice
 from typing import Literal, NamedTuple
 
@@ -20,7 +19,7 @@ from tarvitpose.results import Float32, Frame, Seen
 from tarvitpose.runtime.onnx import OnnxRuntime
 from tarvitpose.runtime.openvino import OpenVinoRuntime
 from tarvitpose.runtime.protocol import Runtime
-from tarvitpose.streaming import Window, open_streamer
+from tarvitpose.streaming import open_streamer
 from tarvitpose.timing.rounds import Case
 
 Mode = Literal["single", "windowed", "streaming", "encoder"]
@@ -56,9 +55,7 @@ def pose_case(
     read = 1 if streams else len(predictor.offsets)  # crops that each pose has encoded
     predictor.batch_size = max(key.batch, read)
     poses = predictor.batch_size // read
-    answer = (
-        open_streamer(predictor, AnchorRule()).joints if streams else partial(_joints, predictor)
-    )
+    answer = open_streamer(predictor, AnchorRule()).joints if streams else predictor.windowed
     shown = windows(_endless(crops), predictor.offsets)
 
     def work() -> list[Joints]:
@@ -67,11 +64,6 @@ def pose_case(
     if streams:
         work()  # the first window has all of its crops encoded: that is not the steady state
     return Case(key, poses, work)
-
-
-def _joints(predictor: Predictor, shown: Sequence[Window]) -> list[Joints]:
-    images = [[seen.frame.image for seen in window] for window in shown]
-    return predictor.joints(images, [window[predictor.current].boxes for window in shown])
 
 
 def _endless(crops: UInt8) -> Iterator[Seen]:

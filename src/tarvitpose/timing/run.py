@@ -13,6 +13,7 @@ import torch
 from tarvitpose.config import Backend, PredictConfig
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.model.cost import count
+from tarvitpose.pipeline import load_estimator
 from tarvitpose.runtime.load import load_runtime
 from tarvitpose.runtime.protocol import Runtime
 from tarvitpose.timing.cases import Key, Mode, backend_of, pose_case
@@ -20,7 +21,7 @@ from tarvitpose.timing.memory import in_child, peak_of
 from tarvitpose.timing.result import Plan, Result
 from tarvitpose.timing.rivals import TRANSFORMERS, VitPoseRuntime, product_cases
 from tarvitpose.timing.rounds import Case, take_turns
-from tarvitpose.timing.stages import POLICIES, Pipeline, Stages, open_timed, time_stages_in_turn
+from tarvitpose.timing.stages import POLICIES, Pipeline, Stages, TimedEstimator, time_stages_in_turn
 from tarvitpose.timing.subject import Subject, encoder_alone, person_crops, weights_of
 
 
@@ -155,5 +156,8 @@ def _stages(keys: list[Key], plan: Plan, weights: str) -> dict[Pipeline, Stages]
             det_every=plan.det_every,
             max_people=1,
         )
-        pipelines[mode, backend] = (open_timed(config), config)
+        pipelines[mode, backend] = (
+            cast(TimedEstimator, load_estimator(config, TimedEstimator)),
+            config,
+        )
     return time_stages_in_turn(plan.video, pipelines)

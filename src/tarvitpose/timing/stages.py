@@ -168,22 +168,6 @@ class Stages:
         return self.frames / self.seconds
 
 
-def open_timed(config: PredictConfig) -> TimedEstimator:
-    """Return the estimator of a run of `predict`, with stopwatches. Raises UserError."""
-    return TimedEstimator.from_pretrained(
-        config.weights,
-        backend=config.backend,
-        device=config.device,
-        precision=config.precision,
-        single_frame=config.single_frame,
-        offsets=config.offsets,
-        crop_policy=config.crop_policy,
-        batch_size=config.batch_size,
-        max_people=config.max_people,
-        det_every=config.det_every,
-    )
-
-
 def time_stages(video: str | Path, estimator: TimedEstimator, config: PredictConfig) -> Stages:
     """Run the whole pipeline on a video once, its results into a folder that is removed after."""
     estimator.watch.seconds.clear()
