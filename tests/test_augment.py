@@ -1,5 +1,7 @@
 """Random crops: each part can be switched, and names follow a mirrored person."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,12 +11,16 @@ from tarvitpose.data.augment import (
     AugmentConfig,
     Crop,
     augment_box,
+    blackened,
+    cut_off,
     half_body,
     jitter_boxes,
     jitter_colour,
     plain_box,
+    shrink,
     swap_sides,
 )
+from tarvitpose.data.records import Record
 from tarvitpose.geometry import centre_and_size, crop_matrices, transform_points, warp
 from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
 
@@ -207,3 +213,43 @@ def test_colour_stays_mild_and_can_be_switched_off() -> None:
 def test_impossible_settings_are_refused(field: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         AugmentConfig.model_validate(field)
+
+
+def person(box: tuple[float, float, float, float] = BOX) -> Record:
+    return Record("still", (Path("still.png"),), 0, box, body(), np.ones(15, np.float32))
+
+
+def test_a_frame_that_ends_within_a_person_hides_what_is_beyond_it() -> None:
+    sides = set()
+    for seed in range(60):
+        shown = cut_off(person(), np.random.default_rng(seed))
+        if shown.area is None:  # too few joints would be left
+            assert not shown.gone.any()
+            assert shown.record.visible.all()
+            continue
+        (side,) = np.flatnonzero(np.isfinite(shown.area))
+        sides.add(int(side))
+        x0, y0, x1, y1 = shown.area
+        x, y = body().T
+        np.testing.assert_array_equal(shown.gone, (x < x0) | (x > x1) | (y < y0) | (y > y1))
+        np.testing.assert_array_equal(shown.record.visible, 1 - shown.gone)
+        assert shown.record.visible.sum() >= 4
+        expected = [max(BOX[0], x0), max(BOX[1], y0), min(BOX[2], x1), min(BOX[3], y1)]
+        assert shown.record.box == pytest.approx(expected)
+    assert sides == {0, 1, 2, 3}
+
+
+def test_beyond_the_edge_the_image_is_black() -> None:
+    image = np.full((40, 30, 3), 9, np.uint8)
+    kept = blackened(image, (-np.inf, -np.inf, np.inf, 25.2))
+    assert (kept[:25] == 9).all()
+    assert (kept[25:] == 0).all()
+
+
+def test_a_person_far_away_has_few_pixels_and_the_same_place() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, 64, 48, 3), np.uint8)
+    far = shrink(noise, np.random.default_rng(1))
+    assert far.shape == noise.shape
+    assert far.std() < 0.6 * noise.std()
+    ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None, None], (1, 1, 48, 3))
+    assert np.abs(shrink(ramp, np.random.default_rng(1)).astype(int) - ramp)[:, 8:-8].max() < 6

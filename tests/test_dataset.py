@@ -464,3 +464,34 @@ def test_real_stills_load(name: str) -> None:
     items = [data[1, at] for at in range(0, len(data), len(data) // 10)]
     assert all(torch.isfinite(item["keypoints"]).all() for item in items)
     assert np.mean([float((item["weights"] > 0).sum()) for item in items]) > 6
+
+
+def test_joints_beyond_the_frames_edge_are_taught_to_have_no_heat(tmp_path: Path) -> None:
+    config = STEADY.model_copy(update={"truncate": 1.0, "absent": 0.5})
+    clips = ClipDataset([still(tmp_path)], model(), config)
+    found = 0
+    for epoch in range(8):
+        item = clips[epoch, 0]
+        outside = item["targets"].amax((1, 2)) == 0
+        found += int(outside.sum())
+        base = torch.from_numpy(joint_weights(POSETRACK_15))
+        torch.testing.assert_close(item["weights"], torch.where(outside, 0.5 * base, base))
+        assert (item["keypoints"][outside] < 0).all()
+    assert found > 8
+
+
+def test_without_absent_joints_outside_are_not_trained_on(tmp_path: Path) -> None:
+    config = STEADY.model_copy(update={"truncate": 1.0})
+    item = ClipDataset([still(tmp_path)], model(), config)[1, 0]
+    outside = item["targets"].amax((1, 2)) == 0
+    assert outside.any()
+    assert (item["weights"][outside] == 0).all()
+
+
+def test_a_second_person_leaves_the_joints_alone(tmp_path: Path) -> None:
+    records = [still(tmp_path), still(tmp_path, 1, "other.png")]
+    plain = ClipDataset(records, model(), STEADY)[0, 0]
+    joined = ClipDataset(records, model(), STEADY.model_copy(update={"crowd": 1.0}))[0, 0]
+    assert not torch.equal(plain["clip"], joined["clip"])
+    for key in ("targets", "weights", "keypoints", "visible"):
+        assert torch.equal(plain[key], joined[key])

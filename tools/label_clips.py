@@ -80,7 +80,11 @@ TALLEST = 480  # pixels, of a person in the images that are written
 JPEG_QUALITY = 92
 LONGEST_READ = 500  # frames of a clip, from its start, in which people are looked for
 MOST_LABELLED = 60  # frames of one clip, about
-TEACHER_LOOKS = ((0.0, 0.0, 1.0), (0.04, -0.04, 1.12))  # shift in box sides, and zoom out
+TEACHER_LOOKS = (  # shift in box sides, zoom out, whether mirrored
+    (0.0, 0.0, 1.0, False),
+    (0.0, 0.0, 1.0, True),
+    (0.04, -0.04, 1.12, False),
+)
 FEWEST_JOINTS = 8
 STILL_EVERY = 5  # labelled frames: one who stands still is labelled in one of so many
 
@@ -90,7 +94,8 @@ Image = NDArray[np.uint8]
 class Teacher:
     """MoveNet Thunder: square crops, one at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, looks: int = 3) -> None:
+        self._looks = looks
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 2
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -100,18 +105,17 @@ class Teacher:
         self._input = self._session.get_inputs()[0].name
 
     def look(self, image: Image, box: Float32) -> Guess:
-        """Look at a person as it is, mirrored, and through a shifted, wider crop."""
+        """Look at a person as it is, then mirrored, then through a shifted, wider crop."""
         (centre,), (size,) = centre_and_size(box, (TEACHER_SIDE, TEACHER_SIDE))
         looks = []
-        for dx, dy, zoom in TEACHER_LOOKS:
+        for dx, dy, zoom, mirrored in TEACHER_LOOKS[: self._looks]:
             middle = centre + size * np.array([dx, dy], np.float32)
             matrix = crop_matrices(
                 middle[None], zoom * size[None], (TEACHER_SIDE, TEACHER_SIDE), "classic"
             )
             crop = warp(image, matrix[0], (TEACHER_SIDE, TEACHER_SIDE))
-            for mirrored in (False, True) if zoom == 1 else (False,):
-                points, scores = self._run(crop, mirrored)
-                looks.append((transform_points(invert(matrix), points[None])[0], scores))
+            points, scores = self._run(crop, mirrored)
+            looks.append((transform_points(invert(matrix), points[None])[0], scores))
         return average_looks(np.stack([p for p, _ in looks]), np.stack([s for _, s in looks]))
 
     def _run(self, crop: Image, mirrored: bool) -> tuple[Float32, Float32]:
@@ -123,7 +127,8 @@ class Teacher:
 class Student:
     """The single-frame ViTPose that training starts from."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, looks: int = 2) -> None:
+        self._mirrored = looks > 1
         self._model = TARViTPose.from_pretrained(source)
         self._config = self._model.config
         if self._config.joints.joints != JOINTS:
@@ -131,20 +136,25 @@ class Student:
 
     @torch.inference_mode()
     def look(self, image: Image, boxes: Float32) -> list[Guess]:
-        """Look at people, boxes (N, 4), as they are and mirrored."""
+        """Look at people, boxes (N, 4), as they are and, with two looks, mirrored."""
         config = self._config
         centre, size = centre_and_size(boxes, config.input_size)
         matrices = crop_matrices(centre, size, config.input_size, config.codec)
         crops = np.stack([warp(image, matrix, config.input_size) for matrix in matrices])
-        both = np.concatenate([crops, crops[:, :, ::-1]])  # (2 N, H, W, 3)
-        heatmaps = self._model.single_frame(torch.from_numpy(normalise(both))).numpy()
-        straight, mirrored = heatmaps[: len(crops)], heatmaps[len(crops) :]
+        seen = [self._heatmaps(crops)]
+        if self._mirrored:
+            mirrored = self._heatmaps(crops[:, :, ::-1])
+            seen.append(flip_back(mirrored, config.joints.flip_order, config.codec))
         looks = []
-        for maps in (straight, flip_back(mirrored, config.joints.flip_order, config.codec)):
+        for maps in seen:
             points, scores = decode(maps, config.input_size, config.codec)
             looks.append((transform_points(invert(matrices), points), scores))
         points, scores = (np.stack(parts, 1) for parts in zip(*looks, strict=True))  # (N, R, J, ..)
         return [average_looks(p, s) for p, s in zip(points, scores, strict=True)]
+
+    def _heatmaps(self, crops: Image) -> Float32:
+        heatmaps = self._model.single_frame(torch.from_numpy(normalise(crops)))
+        return np.asarray(heatmaps.numpy())
 
 
 def frames_of(path: Path) -> Iterator[Frame]:

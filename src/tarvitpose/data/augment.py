@@ -6,7 +6,8 @@ Axes: T frames, J joints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from tarvitpose.config import LARGEST_OFFSET, Config
 from tarvitpose.data.degrade import DegradeConfig
-from tarvitpose.data.records import Box
+from tarvitpose.data.records import Box, Record
 from tarvitpose.data.stills import MotionConfig
 from tarvitpose.geometry import BOX_PADDING, Codec, UInt8, centre_and_size, crop_matrices
 from tarvitpose.results import Float32
@@ -25,7 +26,11 @@ Generator = np.random.Generator
 LOWER_BODY = ("hip", "knee", "ankle")
 HALF_BODY_PADDING = 1.5  # a half body's joints reach less far than its outline
 SMALLEST_HALF = 1 / 3  # of the whole body: joints that coincide would make a crop of a few pixels
+FEWEST_LEFT = 4  # joints of a person whom the frame cuts off
 HALF_BODY_JOINTS = 8  # more than so many must be visible
+CUT_AT = (0.35, 0.85)  # of the box that stays when a frame's edge cuts a person
+CUT_SIDES = (3, 3, 3, 0, 2, 1)  # the bottom most often: indices into a box xyxy
+FAR_AWAY = (1.5, 5.0)  # how many times smaller a small person is
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -43,8 +48,20 @@ class AugmentConfig(Config):
     reverse: float = Field(default=0.0, ge=0, le=1)  # probability; only of symmetric windows
     box_jitter: float = Field(default=0.0, ge=0, le=1)  # probability of a box for each frame
     box_noise: float = Field(default=0.05, ge=0, lt=0.5)  # by which it moves and grows, in shares
+    truncate: float = Field(default=0.0, ge=0, le=1)  # probability that a still's frame cuts it off
+    absent: float = Field(default=0.0, ge=0)  # loss weight of joints that lie outside: no heat
+    crowd: float = Field(default=0.0, ge=0, le=1)  # probability of a second person beside
+    small: float = Field(default=0.0, ge=0, le=1)  # probability of a person far away, in all frames
     motion: MotionConfig = MotionConfig()
     degrade: DegradeConfig = DegradeConfig()
+
+
+class Shown(NamedTuple):
+    """What a still's frame shows of a person."""
+
+    record: Record  # with the box of what is left, and only the joints that are left visible
+    gone: NDArray[np.bool_]  # (J,), which joints are cut off
+    area: Box | None  # xyxy of the image that is left, reaching outside it; None: all
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,48 @@ def half_body(
     box = np.concatenate([points.min(0), points.max(0)])
     centre, size = centre_and_size(box, input_size, HALF_BODY_PADDING)
     return Crop(centre[0], size[0])
+
+
+def whole(record: Record) -> Shown:
+    """Return a person of whom nothing is cut off."""
+    return Shown(record, np.zeros(len(record.visible), bool), None)
+
+
+def cut_off(record: Record, rng: Generator) -> Shown:
+    """Let the frame of a still end within the person, if that leaves enough joints."""
+    side = CUT_SIDES[rng.integers(len(CUT_SIDES))]
+    axis, share = side % 2, rng.uniform(*CUT_AT)
+    low, high = record.box[axis], record.box[axis + 2]
+    far = side >= 2  # the right or the bottom edge
+    edge = low + share * (high - low) if far else high - share * (high - low)
+    along = record.keypoints[:, axis]
+    gone = (record.visible > 0) & ((along > edge) if far else (along < edge))
+    visible = np.where(gone, 0, record.visible)
+    if visible.sum() < FEWEST_LEFT:
+        return whole(record)
+    x0, y0, x1, y1 = (edge if at == side else value for at, value in enumerate(record.box))
+    area = [-np.inf, -np.inf, np.inf, np.inf]
+    area[side] = edge
+    left = replace(record, box=(x0, y0, x1, y1), visible=visible)
+    return Shown(left, gone, (area[0], area[1], area[2], area[3]))
+
+
+def blackened(image: UInt8, area: Box) -> UInt8:
+    """Return an image (h, w, 3) that is black outside an area xyxy, as if its frame ended there."""
+    limits = np.array([*image.shape[1::-1], *image.shape[1::-1]])
+    x0, y0, x1, y1 = np.rint(np.clip(area, 0, limits)).astype(int)
+    kept = np.zeros_like(image)
+    kept[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+    return kept
+
+
+def shrink(clip: UInt8, rng: Generator) -> UInt8:
+    """Show a clip (T, h, w, 3) as if the person were so small that few pixels are left of it."""
+    height, width = clip.shape[1:3]
+    factor = rng.uniform(*FAR_AWAY)
+    size = (max(round(width / factor), 1), max(round(height / factor), 1))
+    small = (cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip)
+    return np.stack([cv2.resize(one, (width, height)) for one in small])
 
 
 def jitter_boxes(

@@ -8,18 +8,24 @@ from typing import TypedDict
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.augment import (
     AugmentConfig,
+    Shown,
     augment_box,
+    blackened,
+    cut_off,
     jitter_boxes,
     jitter_colour,
     plain_box,
+    shrink,
+    whole,
 )
+from tarvitpose.data.crowd import add_person, can_be_cut_out
 from tarvitpose.data.degrade import Kind, degrade_current, degrade_others, occlude_window
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.stills import MotionConfig, compose, still_clip
@@ -35,6 +41,7 @@ Moves = NDArray[np.float64]  # transforms (2, 3) or (T, 2, 3)
 Key = tuple[int, int]  # epoch and index: all that a clip's randomness depends on, with the seed
 
 JOINT_WEIGHTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # method section 4
+OUTSIDE = -1e4  # pixels of a crop, where a joint is put that the frame has cut off
 VALIDATION_MOTION = MotionConfig(still=0, fast=0)
 
 
@@ -59,6 +66,19 @@ def joint_weights(joints: JointSet) -> Float32:
     return np.array([JOINT_WEIGHTS.get(part, 1.0) for part in parts], np.float32)
 
 
+def training_targets(
+    keypoints: ArrayLike, visible: ArrayLike, model: ModelConfig, absent: float
+) -> tuple[Float32, Float32]:
+    """Return target heatmaps (J, h, w) and loss weights (J,) of points (J, 2) in crop pixels.
+
+    A labelled joint that lies outside the crop has an empty target and the weight `absent`.
+    """
+    targets, weights = encode(keypoints, visible, model.input_size, model.codec)
+    outside = (np.asarray(visible) > 0) & (weights == 0)
+    weights[outside] = absent
+    return targets, weights * joint_weights(model.joints)
+
+
 class ClipDataset(Dataset[ClipItem]):
     """Clips by key (epoch, index). The same seed and key always give the same clip.
 
@@ -80,7 +100,6 @@ class ClipDataset(Dataset[ClipItem]):
             check_span(model.offsets, augment.offset_span)
         self.records, self.model, self.augment = records, model, augment
         self.seed, self.kind = seed, kind
-        self.joint_weights = joint_weights(model.joints)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -93,34 +112,44 @@ class ClipDataset(Dataset[ClipItem]):
         rng = np.random.default_rng((self.seed, epoch, index))
         # What was added later draws from its own numbers: it leaves earlier runs as they were.
         extra = np.random.default_rng((self.seed, epoch, index, 1))
-        record = self.records[index]
+        newest = np.random.default_rng((self.seed, epoch, index, 2))
         current = window_offsets(self.model.offsets)[1]
-        matrix, flip = self._crop(record, rng)
+        shown = self._shown(self.records[index], newest)
+        matrix, flip = self._crop(shown.record, rng)
         offsets, own = self._window(extra)
-        clip, places, seen = self._frames(record, matrix, offsets, own, rng)
+        clip, places, seen = self._frames(shown, matrix, offsets, own, rng)
+        clip = self._join(clip, places, seen[current], newest)
+        places[:, shown.gone], seen[:, shown.gone] = OUTSIDE, 1
         if flip:
             order = list(self.model.joints.flip_order)
             places, seen = places[:, order], seen[:, order]
         keypoints, visible = places[current], seen[current]
         clip = self._pass_by(clip, keypoints[visible > 0], extra)
-        clip = self._spoil(clip, keypoints[visible > 0], rng)
+        clip = self._spoil(clip, keypoints[visible > 0], rng, newest)
         if self.augment is not None and self.augment.degrade.touches_others:
             clip, lost = degrade_others(clip, current, extra, self.augment.degrade)
             seen[lost] = 0
-        targets, weights = encode(keypoints, visible, self.model.input_size, self.model.codec)
+        absent = 0.0 if self.augment is None else self.augment.absent
+        targets, weights = training_targets(keypoints, visible, self.model, absent)
         matrix = matrix if own is None else compose(own[current, None], matrix)[0]
         return {
             "clip": torch.from_numpy(clip),
             "targets": torch.from_numpy(targets),
-            "weights": torch.from_numpy(weights * self.joint_weights),
+            "weights": torch.from_numpy(weights),
             "keypoints": torch.from_numpy(keypoints),
             "visible": torch.from_numpy(visible),
             "frame_keypoints": torch.from_numpy(places),
             "frame_visible": torch.from_numpy(seen),
             "offsets": torch.tensor(offsets),
             "matrix": torch.from_numpy(matrix.astype(np.float32)),
-            "name": record.name,
+            "name": shown.record.name,
         }
+
+    def _shown(self, record: Record, rng: Generator) -> Shown:
+        """What the frame shows of a person: part of it, at times, if this is a still."""
+        if self.augment is None or len(record.frames) > 1 or rng.uniform() >= self.augment.truncate:
+            return whole(record)
+        return cut_off(record, rng)
 
     def _crop(self, record: Record, rng: Generator) -> tuple[Moves, bool]:
         """The transform of all frames, (2, 3), and whether it mirrors."""
@@ -156,14 +185,14 @@ class ClipDataset(Dataset[ClipItem]):
 
     def _frames(
         self,
-        record: Record,
+        shown: Shown,
         matrix: Moves,
         offsets: tuple[int, ...],
         own: Moves | None,
         rng: Generator,
     ) -> tuple[UInt8, Float32, Float32]:
         """The crops (T, h, w, 3), the joints (T, J, 2), and which are known (T, J)."""
-        size = self.model.input_size
+        record, size = shown.record, self.model.input_size
         if len(record.frames) > 1:
             count, current = len(offsets), offsets.index(0)
             matrices = np.tile(matrix, (count, 1, 1)) if own is None else compose(own, matrix)
@@ -171,8 +200,9 @@ class ClipDataset(Dataset[ClipItem]):
             known = np.zeros((count, len(record.visible)), np.float32)
             known[current] = record.visible
             return window_clip(record, matrices, offsets, size), points, known
+        image = read_image(record.frames[0], record.name)
         clip, places = still_clip(
-            read_image(record.frames[0], record.name),
+            image if shown.area is None else blackened(image, shown.area),
             record.keypoints,
             record.visible,
             matrix,
@@ -185,6 +215,24 @@ class ClipDataset(Dataset[ClipItem]):
         )
         return clip, places, np.tile(record.visible, (len(offsets), 1))
 
+    def _join(self, clip: UInt8, places: Float32, visible: Float32, rng: Generator) -> UInt8:
+        """Put another person beside the one of a clip (T, h, w, 3), at times."""
+        if self.augment is None or rng.uniform() >= self.augment.crowd:
+            return clip
+        other = self.records[int(rng.integers(len(self.records)))]
+        if not can_be_cut_out(other):
+            return clip
+        return add_person(
+            clip,
+            places,
+            visible,
+            current=window_offsets(self.model.offsets)[1],
+            image=read_image(other.frames[other.current], other.name),
+            other=other,
+            joints=self.model.joints,
+            rng=rng,
+        )
+
     def _pass_by(self, clip: UInt8, points: Float32, rng: Generator) -> UInt8:
         """Let a thing move through the whole clip (T, h, w, 3), at times."""
         if self.augment is None or rng.uniform() >= self.augment.degrade.occluder:
@@ -193,7 +241,7 @@ class ClipDataset(Dataset[ClipItem]):
         others = [self._another_image(rng)]
         return occlude_window(clip, current, rng, others=others, points=points)
 
-    def _spoil(self, clip: UInt8, points: Float32, rng: Generator) -> UInt8:
+    def _spoil(self, clip: UInt8, points: Float32, rng: Generator, newest: Generator) -> UInt8:
         """Vary the colours of a clip (T, h, w, 3) and spoil its current frame."""
         current = window_offsets(self.model.offsets)[1]
         if self.augment is None:
@@ -201,6 +249,8 @@ class ClipDataset(Dataset[ClipItem]):
             auxiliary = strong = 0.0
         else:
             clip = jitter_colour(clip, rng, self.augment.colour)
+            if self.augment.small and newest.uniform() < self.augment.small:
+                clip = shrink(clip, newest)
             config = self.augment.degrade
             spoilt = rng.uniform() < config.current
             kinds = (config.kinds[rng.integers(len(config.kinds))] if spoilt else "clean",)

@@ -87,9 +87,9 @@ class Batches:
                     name = recipe(step, self._stored.offsets, source, self.config.data.augment)
                     if not is_complete(folder, source.cached_clips, name):
                         self._encode(step, source, folder, name, report)
-        scores = "decoder" in step.frozen
+        scores, absent = "decoder" in step.frozen, self.config.data.augment.absent
         self.dataset = Together(
-            [EncodedClips(folder, self.model, scores=scores) for folder in folders]
+            [EncodedClips(one, self.model, scores=scores, absent=absent) for one in folders]
         )
 
     def _encode(

@@ -17,10 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tarvitpose.config import Config, ModelConfig, window_offsets
-from tarvitpose.data.dataset import joint_weights
+from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
 from tarvitpose.files import replace_when_done
-from tarvitpose.heatmaps import encode
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.weights import fingerprint
 from tarvitpose.training.step import Batch, TrainingStep
@@ -35,15 +34,18 @@ class EncodedClips(Dataset[dict[str, Any]]):
 
     JTA does not know the order of frames, so any frame can be the current one, with those next to
     it as the others. A model that looks at fewer frames than are stored takes the nearest.
-    Raises ConfigError if the model looks at more.
+    `absent` is the loss weight of joints that lie outside. Raises ConfigError if the model looks
+    at more frames.
     """
 
-    def __init__(self, folder: Path, model: ModelConfig, *, scores: bool = True) -> None:
+    def __init__(
+        self, folder: Path, model: ModelConfig, *, scores: bool = True, absent: float = 0.0
+    ) -> None:
         names = (*ARRAYS, SCORES) if scores and (folder / f"{SCORES}.npy").exists() else ARRAYS
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
         about = _about(folder)
         self.names: list[str] = about["names"]
-        self.model, self.joint_weights = model, joint_weights(model.joints)
+        self.model, self.absent = model, absent
         self.stored = window_offsets(tuple(about["offsets"]))[0]
         if len(model.offsets) > len(self.stored) - 1:
             raise ConfigError(
@@ -62,11 +64,11 @@ class EncodedClips(Dataset[dict[str, Any]]):
         order = around(frame, self.stored, self.model.offsets)
         keypoints = np.array(self.arrays["frame_keypoints"][clip, frame])
         visible = np.array(self.arrays["frame_visible"][clip, frame], np.float32)
-        targets, weights = encode(keypoints, visible, self.model.input_size, self.model.codec)
+        targets, weights = training_targets(keypoints, visible, self.model, self.absent)
         item = {
             "features": torch.from_numpy(self.arrays["features"][clip][order]),
             "targets": torch.from_numpy(targets),
-            "weights": torch.from_numpy(weights * self.joint_weights),
+            "weights": torch.from_numpy(weights),
             "keypoints": torch.from_numpy(keypoints),
             "name": self.names[clip],
         }

@@ -1,0 +1,109 @@
+"""A second person beside the first, who must not be taken for it.   Axes: T frames, J joints.
+
+Nobody has cut people out of the images, so a person's outline is drawn from its joints: thick
+limbs, a filled trunk and a head.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.data.records import Record
+from tarvitpose.geometry import BOX_PADDING, UInt8
+from tarvitpose.results import Float32
+from tarvitpose.skeleton import JointSet
+
+Generator = np.random.Generator
+
+TRUNK = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")
+FEWEST_JOINTS = 8  # with fewer, the outline would be that of a part
+LIMB, HEAD = 0.085, 0.17  # widths, in heights of the person's box
+FEATHER = 0.012  # of the outline's edge, in heights of the crop
+HEIGHTS = (0.7, 1.15)  # of the newcomer's box, in those of the person's
+ASIDE = (0.35, 0.9)  # how far beside the person, in widths of its box
+UP_OR_DOWN = 0.08  # at most, in heights of its box
+SPEED = 0.02  # at most, in heights of its box for each frame
+
+
+def can_be_cut_out(record: Record) -> bool:
+    """Return whether enough joints are known to draw the person's outline."""
+    return int(record.visible.sum()) >= FEWEST_JOINTS
+
+
+def add_person(
+    clip: UInt8,
+    places: Float32,
+    visible: ArrayLike,
+    *,
+    current: int,
+    image: UInt8,
+    other: Record,
+    joints: JointSet,
+    rng: Generator,
+) -> UInt8:
+    """Put the person `other` of an RGB image into all frames of a clip (T, h, w, 3).
+
+    `places` (T, J, 2) and `visible` (J,) are the joints of the clip's own person, in pixels of the
+    crops. The newcomer stands half beside it, behind it as often as in front, and moves steadily.
+    """
+    height, width = clip.shape[1:3]
+    known = np.asarray(visible) > 0
+    if not known.any():
+        return clip
+    scale = rng.uniform(*HEIGHTS) * height / BOX_PADDING / max(1.0, other.box[3] - other.box[1])
+    start = _standpoint(places[current, known], (height, width), rng)
+    speed = rng.uniform(-SPEED, SPEED, 2) * height
+    mirrored, behind = rng.uniform(size=2) < 0.5
+    turn = np.diag([-scale if mirrored else scale, scale])
+    middle = np.array([other.box[0] + other.box[2], other.box[1] + other.box[3]]) / 2
+    cut = outline(
+        image.shape[:2], other.keypoints, other.visible, other.box[3] - other.box[1], joints
+    )
+    joined = clip.copy()
+    for t, frame in enumerate(clip):
+        moved = start + speed * (t - current) - turn @ middle
+        matrix = np.column_stack([turn, moved])
+        person = cv2.warpAffine(image, matrix, (width, height))
+        share = cv2.warpAffine(cut.astype(np.float32), matrix, (width, height))
+        share = cv2.GaussianBlur(share, (0, 0), FEATHER * height)
+        if behind:
+            person_height = height / BOX_PADDING
+            own = outline((height, width), places[t], known, person_height, joints)
+            share *= 1 - cv2.GaussianBlur(own.astype(np.float32), (0, 0), FEATHER * height)
+        mixed = frame + share[..., None] * (person.astype(np.float32) - frame)
+        joined[t] = np.rint(mixed).astype(np.uint8)
+    return joined
+
+
+def _standpoint(points: Float32, size: tuple[int, int], rng: Generator) -> NDArray[np.float64]:
+    """The middle of the newcomer in the current frame, (2,)."""
+    low, high = points.min(0), points.max(0)
+    wide = max(float(high[0] - low[0]), size[0] / BOX_PADDING / 4)
+    aside = rng.uniform(*ASIDE) * wide * (1 if rng.uniform() < 0.5 else -1)
+    along = rng.uniform(-UP_OR_DOWN, UP_OR_DOWN) * size[0] / BOX_PADDING
+    return np.asarray((low + high) / 2 + (aside, along), np.float64)
+
+
+def outline(
+    size: tuple[int, int], keypoints: ArrayLike, visible: ArrayLike, height: float, joints: JointSet
+) -> UInt8:
+    """Draw the area that a person covers: 1 inside, 0 outside, of `size` (h, w).
+
+    `keypoints` (J, 2) are in pixels, `height` is that of the person's box.
+    """
+    mask = np.zeros(size, np.uint8)
+    points = np.rint(np.asarray(keypoints)).astype(int).clip(-(2**14), 2**14)
+    seen = np.asarray(visible) > 0
+    for a, b in joints.limb_indices:
+        if seen[a] and seen[b]:
+            cv2.line(mask, points[a].tolist(), points[b].tolist(), 1, max(1, round(LIMB * height)))
+    trunk = [joints.joints.index(name) for name in TRUNK]
+    if seen[trunk].all():
+        cv2.fillConvexPoly(mask, cv2.convexHull(points[trunk].astype(np.int32)), 1)
+    head = [at for at, name in enumerate(joints.joints) if "_" not in name or "head" in name]
+    for at in head:
+        if seen[at]:
+            cv2.circle(mask, points[at].tolist(), max(1, round(HEAD * height / 2)), 1, -1)
+    return mask
