@@ -25,7 +25,7 @@ VIDEO = (
 )
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
     ("errors", "skeleton", "results"),
-    ("files", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
+    ("files", "figure", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
     ("model", "losses", "data", "metrics", "detection", "tracking", "video", "drawing"),
     ("people", "predict", "runtime", "streaming"),
     ("estimator", "evaluation", "writers", "pipeline", "data_preview"),

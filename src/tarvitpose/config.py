@@ -53,6 +53,7 @@ class ModelConfig(Config):
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
     layout: Literal["paper", "released"] = "paper"
+    score_curve: tuple[tuple[float, float], ...] = ()  # heatmap maximum -> score; none: as it is
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -66,6 +67,7 @@ class ModelConfig(Config):
         if min(self.position_grid) < 1:
             raise ValueError(f"position_grid {self.position_grid} must have a row and a column")
         check_offsets(self.offsets)
+        check_curve(self.score_curve)
         if self.aggregation != "joints" and self.layout == "released":
             raise ValueError('layout "released" is only known for aggregation "joints"')
         if self.aggregation == "regression" and self.codec != "udp":
@@ -95,6 +97,15 @@ def check_offsets(offsets: tuple[int, ...]) -> None:
         raise ValueError(f"offsets {offsets} must be sorted, distinct and without 0")
     if any(abs(offset) > LARGEST_OFFSET for offset in offsets):
         raise ValueError(f"offsets {offsets} must lie within {LARGEST_OFFSET} frames")
+
+
+def check_curve(curve: tuple[tuple[float, float], ...]) -> None:
+    """Raise ValueError unless the points of a score curve rise in both values, within 0..1."""
+    for values in zip(*curve, strict=True):
+        if list(values) != sorted(set(values)) or not 0 <= values[0] <= values[-1] <= 1:
+            raise ValueError(
+                f"score_curve {curve}: both values must rise from point to point, in 0..1"
+            )
 
 
 def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:

@@ -7,6 +7,8 @@ pixels, decoded by a quarter of a pixel towards the higher neighbour).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -70,6 +72,17 @@ def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tupl
     points = moved.astype(np.float32) / _scale(input_size, codec)
     shape = (people, joints)
     return points.reshape(*shape, 2), scores.clip(0, 1).reshape(shape)
+
+
+def calibrate(scores: Float32, curve: Sequence[tuple[float, float]]) -> Float32:
+    """Return scores read off a curve of points (maximum, score), straight between them.
+
+    Without points the scores stay as they are; `evaluation/calibration.py` fits a curve.
+    """
+    if not curve:
+        return scores
+    maxima, values = zip(*curve, strict=True)
+    return np.asarray(np.interp(scores, maxima, values), np.float32)
 
 
 def _quarter_step(maps: Float32, peak: Int64) -> Float32:

@@ -159,13 +159,14 @@ def measure_all(
     plot_file: Path | None,
 ) -> Any:
     """Time every network, print its tables, and return all numbers for JSON. Raises UserError."""
-    from tarvitpose.timing.plot import load_figure, plot
+    from tarvitpose.figure import load_figure
+    from tarvitpose.timing.plot import plot
     from tarvitpose.timing.result import Plan
     from tarvitpose.timing.run import measure
     from tarvitpose.timing.subject import find_subjects
 
     if plot_file is not None:
-        load_figure()  # what is missing shows before the work
+        load_figure("--plot")  # what is missing shows before the work
     plan = Plan(**{**values, "video": values["video"] or str(demo_clip())})
     results = []
     for subject in find_subjects(sizes, inputs, weights):

@@ -73,6 +73,14 @@ Kinds = Annotated[
         help="Make clips of stills, the frame spoilt like this: clean,motion_blur or all.",
     ),
 ]
+ReliabilityFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--reliability",
+        metavar="FILE",
+        help="With --kinds: draw how often joints of each score are right (PNG).",
+    ),
+]
 Videos = Annotated[
     list[str] | None,
     typer.Option(metavar="VIDEO", help="Compare the steadiness of joints in this; repeatable."),
@@ -104,6 +112,7 @@ def run(
     single_frame: SingleFrame = False,
     flip_test: FlipTest = False,
     kinds: Kinds = None,
+    reliability: ReliabilityFile = None,
     videos: Videos = None,
     end: End = None,
     limit: Limit = None,
@@ -132,6 +141,7 @@ def run(
         single_frame=single_frame,
         flip_test=flip_test,
         kinds=kinds,
+        reliability=reliability,
         videos=tuple(videos or ()),
         end=end,
         limit=limit,

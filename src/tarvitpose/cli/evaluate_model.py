@@ -147,13 +147,17 @@ def score_clips(options: Options) -> None:
     """Score a model on clips made of labelled people, one kind of spoilt frames after the other."""
     from tarvitpose.data.dataset import validation_clips
     from tarvitpose.data.sources import read_records
+    from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
     from tarvitpose.evaluation.clips import score_clips as score
+    from tarvitpose.figure import load_figure
     from tarvitpose.model.tarvitpose import TARViTPose
     from tarvitpose.runtime.torch import choose_device
 
     assert options.weights is not None
     assert options.annotations is not None
+    if options.reliability is not None:
+        load_figure("--reliability")  # what is missing shows before the work
     kinds, device = parse_kinds(options.kinds or ""), choose_device(options.device)
     model = TARViTPose.from_pretrained(options.weights).eval().to(device)
     if not model.config.temporal:
@@ -164,7 +168,10 @@ def score_clips(options: Options) -> None:
     counted = console.counted(len(records), "person", "people")
     title = f"{options.weights} on clips of {options.annotations}: {counted}"
     console.say(f"{title}, boxes: ground truth", style="bold")
-    console.say("PCK@0.2 of the torso, and the 95% interval of the gain over people")
+    console.say(
+        "PCK@0.2 of the torso, 95% interval of the gain over people, and the expected calibration "
+        "error of the scores (0 to 100, single-frame and temporal)"
+    )
     found: dict[str, ClipScores] = {}
     for kind in kinds:
         clips = validation_clips(records, model.config, kind)
@@ -174,6 +181,11 @@ def score_clips(options: Options) -> None:
     if spoilt:
         found[ALL_SPOILT] = side_by_side(spoilt)
         say_clips(ALL_SPOILT, found[ALL_SPOILT])
+    if options.reliability is not None:
+        whole = side_by_side([found[kind] for kind in kinds])
+        single, temporal = whole.single_reliability, whole.temporal_reliability
+        plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
+        console.say(f"reliability of all kinds together: {options.reliability}")
     if options.json_file is not None:
         content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
         rows = {kind: clip_numbers(one) for kind, one in found.items()}
@@ -201,7 +213,9 @@ def say_clips(kind: str, scores: ClipScores) -> None:
     gain, low, high = scores.gain
     console.say(
         f"{kind:12} single-frame {scores.single_pck:5.1f}  temporal {scores.temporal_pck:5.1f}  "
-        f"difference {gain:+5.1f} ({low:+.1f} to {high:+.1f})"
+        f"difference {gain:+5.1f} ({low:+.1f} to {high:+.1f})  "
+        f"calibration error {100 * scores.single_reliability.error:4.1f} "
+        f"{100 * scores.temporal_reliability.error:4.1f}"
     )
 
 
@@ -213,6 +227,10 @@ def clip_numbers(scores: ClipScores) -> dict[str, Any]:
         "temporal": scores.temporal_pck,
         "difference": gain,
         "interval95": (low, high),
+        "calibration_error": {
+            "single-frame": 100 * scores.single_reliability.error,
+            "temporal": 100 * scores.temporal_reliability.error,
+        },
     }
 
 

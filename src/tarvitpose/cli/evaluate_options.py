@@ -13,7 +13,7 @@ LABELS = {"annotations", "layout", "images", "limit"}
 WAYS = {  # the option that decides what is scored, and all that goes with it
     "predictions": {"predictions", "annotations", "json_file", "samples"},
     "videos": COMMON | NETWORK | {"videos", "end"},
-    "kinds": COMMON | LABELS | {"kinds"},
+    "kinds": COMMON | LABELS | {"kinds", "reliability"},
     "weights": COMMON | NETWORK | LABELS | {"single_frame", "output", "overwrite", "samples"},
 }
 SPELT = {"layout": "--format", "json_file": "--json", "samples": "--bootstrap"}
@@ -33,6 +33,7 @@ class Options:
     single_frame: bool = False
     flip_test: bool = False
     kinds: str | None = None
+    reliability: Path | None = None
     videos: tuple[str, ...] = ()
     end: float | None = None  # seconds
     limit: int | None = None

@@ -12,7 +12,8 @@ from tarvitpose.cli import console
 
 def run(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="YAML file, such as configs/default_stage1.yaml.")
+        Path,
+        typer.Argument(metavar="CONFIG", help="YAML file, such as configs/default_stage1.yaml."),
     ],
     changes: Annotated[
         list[str] | None,

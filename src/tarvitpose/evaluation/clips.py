@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 from tarvitpose import heatmaps as codec
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.dataset import ClipDataset, single_threaded
+from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -29,6 +31,8 @@ class ClipScores:
     temporal: NDArray[np.bool_]
     single: NDArray[np.bool_]
     visible: NDArray[np.bool_]  # labelled, and the clip's torso is too
+    temporal_scores: Float32  # 0..1, what the model says of each joint
+    single_scores: Float32
 
     @property
     def temporal_pck(self) -> float:
@@ -39,6 +43,16 @@ class ClipScores:
     def single_pck(self) -> float:
         """PCK of the same weights without their temporal part, 0..100."""
         return pck(self.single, self.visible)
+
+    @property
+    def temporal_reliability(self) -> Reliability:
+        """How far the whole model's scores are the shares of joints that it finds."""
+        return reliability(self.temporal_scores[self.visible], self.temporal[self.visible])
+
+    @property
+    def single_reliability(self) -> Reliability:
+        """The same without the temporal part."""
+        return reliability(self.single_scores[self.visible], self.single[self.visible])
 
     @property
     def gain(self) -> tuple[float, float, float]:
@@ -55,7 +69,8 @@ def side_by_side(parts: Sequence[ClipScores]) -> ClipScores:
 
     The parts are of the same people in the same order.
     """
-    columns = zip(*((part.temporal, part.single, part.visible) for part in parts), strict=True)
+    names = [field.name for field in fields(ClipScores)]
+    columns = ([getattr(part, name) for part in parts] for name in names)
     return ClipScores(*(np.concatenate(column, axis=1) for column in columns))
 
 
@@ -96,7 +111,7 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
     visible (B, J): both modes read the same features.
     """
     current = window_offsets(model.config.offsets)[1]
-    rows: list[tuple[NDArray[np.bool_], ...]] = []
+    rows: list[tuple[NDArray[Any], ...]] = []
     with torch.inference_mode():
         for features, regions, keypoints, visible in encoded:
             single = model.decoder(features[:, current])
@@ -104,14 +119,14 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
             truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
-            found = [
-                hits(found_joints(model.config, maps)[0], truth, torso, THRESHOLD)
-                for maps in (temporal, single)
-            ]
-            rows.append((*found, seen))
+            found = [found_joints(model.config, maps) for maps in (temporal, single)]
+            right = [hits(points, truth, torso, THRESHOLD) for points, _ in found]
+            rows.append((*right, seen, *(scores for _, scores in found)))
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
 def found_joints(config: ModelConfig, heatmaps: Tensor) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
-    return codec.decode(heatmaps.float().cpu().numpy(), config.input_size, config.codec)
+    maps = heatmaps.float().cpu().numpy()
+    points, scores = codec.decode(maps, config.input_size, config.codec)
+    return points, codec.calibrate(scores, config.score_curve)

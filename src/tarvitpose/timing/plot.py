@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tarvitpose.errors import MissingDependencyError
+from tarvitpose.figure import load_figure
 from tarvitpose.files import replace_when_done
 from tarvitpose.timing.cases import MODES, Key
 from tarvitpose.timing.result import Result
@@ -24,22 +24,13 @@ def plot(path: Path, results: Sequence[Result]) -> None:
     Raises MissingDependencyError without matplotlib, and OutputError.
     """
     widths = [MARGIN + BAR * max(len(_keys(one)), 6) for one in results]
-    figure = load_figure()((sum(widths), HEIGHT), layout="constrained")
+    figure = load_figure("--plot")((sum(widths), HEIGHT), layout="constrained")
     panels = figure.subplots(1, len(results), squeeze=False, width_ratios=widths)[0]
     for panel, result in zip(panels, results, strict=True):
         _draw(panel, result)
     panels[0].set_ylabel("crops per second")
     with replace_when_done(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
-
-
-def load_figure() -> Any:
-    """Return matplotlib's figures, or raise MissingDependencyError."""
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError:
-        raise MissingDependencyError("matplotlib", "--plot", "plot") from None
-    return Figure
 
 
 def _keys(result: Result) -> list[Key]:
