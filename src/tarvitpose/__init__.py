@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tarvitpose.model.tarvitpose import TARViTPose
     from tarvitpose.results import FramePoses
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 __all__ = ["FramePoses", "PoseEstimator", "TARViTPose", "UserError", "__version__"]
 
