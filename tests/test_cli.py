@@ -472,9 +472,8 @@ def test_convert_passes_on_options_and_prints_notes(
             "codec": "classic",
         }
     ]
-    assert result.stderr == "warning: joints dropped: left_eye\n"
+    assert result.stderr == "warning: joints dropped: left_eye\nkept expert 0\n"
     assert result.stdout.splitlines() == [
-        "kept expert 0",
         f"a.pth -> {tmp_path}",
         "  encoder        width 384, 12 blocks, 12 heads",
         "  decoder        classic",

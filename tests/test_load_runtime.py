@@ -269,3 +269,11 @@ def test_the_cache_is_where_the_system_keeps_caches(
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setenv(variable, str(tmp_path))
     assert cache_folder() == Path(place.format(tmp_path))
+
+
+def test_who_waits_for_graphs_is_told_once(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tarvitpose")
+    place = kept_graphs(weights).path
+    assert [str(place) in record.message for record in caplog.records] == [True]
+    kept_graphs(weights)
+    assert len(caplog.records) == 1

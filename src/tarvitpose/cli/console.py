@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -94,3 +95,25 @@ def _ignore(progress: Progress) -> None:
 
 def _one_line(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+@contextmanager
+def notes_shown(*, quiet: bool = False) -> Iterator[None]:
+    """Print what the package logs meanwhile on stderr, with `quiet` only its warnings."""
+    log, handler = logging.getLogger("tarvitpose"), _ToConsole()
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
+class _ToConsole(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            warn(record.getMessage())
+        else:
+            _console(stderr=True).print(_one_line(record.getMessage()))

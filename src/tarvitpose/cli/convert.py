@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -80,7 +77,7 @@ def run(
     sides = None if input_size is None else parse_input_size(input_size)
     from tarvitpose.model.convert import convert
 
-    with notes_shown():
+    with console.notes_shown():
         config = convert(
             source,
             output,
@@ -117,23 +114,3 @@ def described(config: ModelConfig) -> list[tuple[str, str]]:
         ("input", f"{height}x{width}, {config.codec} heatmaps"),
         ("joints", f"{config.joint_set} ({len(config.joints)})"),
     ]
-
-
-@contextmanager
-def notes_shown() -> Iterator[None]:
-    """Print what the converter logs, such as joints that the source lacks."""
-    log, handler = logging.getLogger("tarvitpose"), _ToConsole()
-    before = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(before)
-
-
-class _ToConsole(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        show = console.warn if record.levelno >= logging.WARNING else console.say
-        show(record.getMessage())

@@ -160,10 +160,7 @@ def run(
     max_people: MaxPeople = None,
     det_every: DetEvery = 1,
 ) -> None:
-    """Find the poses of the people in videos.
-
-    Writes OUTPUT/NAME.coco.json (or .csv) and OUTPUT/NAME.mp4 for each source.
-    """
+    """Find the poses of the people in videos: OUTPUT/NAME.coco.json (or .csv) and NAME.mp4."""
     from tarvitpose.config import PredictConfig, parse_config
 
     values = {
@@ -192,7 +189,7 @@ def run(
         "max_people": max_people,
     }
     config = parse_config(PredictConfig, values, "predict")
-    process_all([one for given in source for one in expand(given)], config, quiet=quiet)
+    process_all(expanded(source), config, quiet=quiet)
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -227,6 +224,11 @@ def parse_offsets(text: str) -> tuple[int, ...]:
     except ValueError as error:
         raise ConfigError(f"--offsets={text}: {error}") from None
     return offsets
+
+
+def expanded(sources: Iterable[str]) -> list[str]:
+    """Return the sources with each glob of videos replaced by its files. Raises VideoError."""
+    return [one for given in sources for one in expand(given)]
 
 
 def expand(source: str) -> list[str]:
@@ -277,7 +279,8 @@ def process_all(sources: list[str], config: PredictConfig, *, quiet: bool) -> No
         else:
             usable.append(source)
     failed = len(sources) - len(usable)
-    estimator = load_estimator(config) if usable else None
+    with console.notes_shown(quiet=quiet):
+        estimator = load_estimator(config) if usable else None
     for source in usable:
         try:
             assert estimator is not None

@@ -84,6 +84,7 @@ def kept_graphs(folder: Path) -> GraphFolder:
     place = cache_place((folder / CONFIG_FILE, folder / WEIGHTS_FILE))
     if not is_current(place):
         refuse_unsupported(load_config(folder), "a backend other than torch")
+        log.info("writing the network's graphs into %s, once for these weights", place)
         with folder_when_done(place, keep=is_current) as new:
             model = TARViTPose.from_pretrained(folder)
             write_graphs(model, new)

@@ -1,0 +1,159 @@
+"""The pictures and the counts of failures in docs/model-card.md.
+
+    python tools/card_pictures.py --annotations ../shared/data/lspet/val.json \\
+        --clips ../shared/data/clips --output docs/pictures
+
+`worst.jpg` has the twenty people of the annotations where most joints are wrong: the label on the
+left, what the model says on the right. `clips.jpg` has three frames of every clip. Printed is what
+the wrong joints are: on their twin of the other side, near, beyond the crop's middle, or lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tarvitpose.config import window_offsets
+from tarvitpose.data.dataset import ClipDataset, validation_clips
+from tarvitpose.data.sources import read_records
+from tarvitpose.drawing import draw_poses
+from tarvitpose.estimator import PoseEstimator
+from tarvitpose.evaluation.clips import THRESHOLD, encode_clip, found_joints
+from tarvitpose.files import replace_when_done
+from tarvitpose.geometry import UInt8
+from tarvitpose.metrics.pck import hits, torso_size
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.results import Float32, FramePoses
+from tarvitpose.skeleton import JointSet
+from tarvitpose.video import open_source
+from tarvitpose.writers.contact_sheet import contact_sheet
+
+WORST, COLUMNS, WIDTH = 20, 5, 1100
+NEAR = 0.5  # torsos: further off, a joint is lost
+SHOTS, RUN_UP = (0.2, 0.5, 0.8), 0.3  # shares of a clip, and seconds before each
+QUALITY = 80
+Bools = NDArray[np.bool_]
+
+
+def poses_of(
+    points: Float32, scores: Float32, size: tuple[int, int], joints: JointSet
+) -> FramePoses:
+    """Return one person's joints (J, 2) in a crop (h, w) as a frame's poses."""
+    return FramePoses(
+        index=0,
+        time=0.0,
+        image_size=size,
+        keypoints=points[None].astype(np.float32),
+        scores=scores[None].astype(np.float32),
+        boxes=np.array([[0, 0, size[1], size[0]]], np.float32),
+        box_scores=np.ones(1, np.float32),
+        track_ids=np.zeros(1, np.int64),
+        joint_names=joints.joints,
+    )
+
+
+def found_in(model: TARViTPose, clips: ClipDataset) -> tuple[Float32, Float32]:
+    """Return keypoints (N, J, 2) in crop pixels and scores (N, J)."""
+    rows = []
+    with torch.inference_mode():
+        for index in range(len(clips)):
+            maps = model.aggregate(*encode_clip(model, clips[index]["clip"][None]))
+            rows.append(found_joints(model.config, maps))
+    points, scores = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return points, scores
+
+
+def say_failures(found: Float32, truth: Float32, seen: Bools, joints: JointSet) -> Bools:
+    """Print what the wrong joints of N people are, and return which are wrong, (N, J)."""
+    torso = torso_size(truth, seen, joints)
+    seen = seen & np.isfinite(torso)[:, None]
+    wrong = seen & ~hits(found, truth, torso, THRESHOLD)
+    order = list(joints.flip_order)
+    paired = np.array(order) != np.arange(len(order))
+    on_twin = wrong & paired & seen[:, order] & hits(found, truth[:, order], torso, THRESHOLD)
+    near = wrong & ~on_twin & hits(found, truth, torso, NEAR)
+    lost = wrong & ~on_twin & ~near
+    for name, part in (("on the other side's", on_twin), ("near", near), ("lost", lost)):
+        print(f"{name}: {part.sum()} of {wrong.sum()} wrong joints, {seen.sum()} labelled")
+    for at, name in enumerate(joints.joints):
+        if seen[:, at].any():
+            share = 100 * wrong[:, at].sum() / seen[:, at].sum()
+            print(f"  {name}: {share:.0f}% wrong, {on_twin[:, at].sum()} on the other side's")
+    return wrong
+
+
+def worst_people(model: TARViTPose, annotations: Path) -> UInt8:
+    """Return the sheet of the people where most joints are wrong."""
+    config = model.config
+    clips = validation_clips(read_records("coco", annotations, config.joints), config)
+    items = [clips[index] for index in range(len(clips))]
+    truth = np.stack([item["keypoints"].numpy() for item in items])
+    seen = np.stack([item["visible"].numpy() for item in items]) > 0
+    found, scores = found_in(model, clips)
+    wrong = say_failures(found, truth, seen, config.joints)
+    size, current = config.input_size, window_offsets(config.offsets)[1]
+    tiles, captions = [], []
+    for person in np.argsort(-wrong.sum(1), kind="stable")[:WORST].tolist():
+        crop = items[person]["clip"][current].numpy()
+        given = poses_of(truth[person], seen[person].astype(np.float32), size, config.joints)
+        said = poses_of(found[person], scores[person], size, config.joints)
+        both = [draw_poses(crop, one, legend=False) for one in (given, said)]
+        tiles.append(np.concatenate(both, 1))
+        captions.append(f"{wrong[person].sum()} of {seen[person].sum()} wrong")
+    return contact_sheet(tiles, captions, COLUMNS, WIDTH)
+
+
+def shots_of(clips: Path) -> UInt8:
+    """Return a sheet with a row of frames for each clip."""
+    estimator = PoseEstimator.from_pretrained("default", crop_policy="anchored")
+    tiles, captions = [], []
+    for path in sorted(clips.glob("*.m*")):
+        for at, (image, poses) in enumerate(some_frames(estimator, path)):
+            tiles.append(draw_poses(image, poses, legend=False))
+            captions.append(path.stem if at == 0 else f"{poses.time:.1f} s")
+    return contact_sheet(tiles, captions, 2 * len(SHOTS), WIDTH)
+
+
+def some_frames(estimator: PoseEstimator, path: Path) -> list[tuple[UInt8, FramePoses]]:
+    """Return a few frames of a clip with their poses, each after a short run towards it."""
+    with open_source(path) as source:
+        times = [frame.time for frame in source]
+    moments = [times[round(share * (len(times) - 1))] for share in SHOTS]
+    shown = [
+        list(estimator.stream(path, start=max(moment - RUN_UP, 0), end=moment + 0.01))[-1]
+        for moment in moments
+    ]
+    wanted = {poses.index for poses in shown}
+    with open_source(path) as source:
+        images = {frame.index: frame.image for frame in source if frame.index in wanted}
+    return [(images[poses.index], poses) for poses in shown]
+
+
+def write(path: Path, image: UInt8) -> None:
+    """Write a JPEG."""
+    content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    with replace_when_done(path) as temporary:
+        temporary.write_bytes(content.tobytes())
+
+
+def main() -> None:
+    """Write both pictures."""
+    parser = argparse.ArgumentParser(description="The pictures in docs/model-card.md.")
+    parser.add_argument("--annotations", type=Path, required=True)
+    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(2)
+    given.output.mkdir(parents=True, exist_ok=True)
+    model = TARViTPose.from_pretrained("default")
+    write(given.output / "worst.jpg", worst_people(model, given.annotations))
+    write(given.output / "clips.jpg", shots_of(given.clips))
+
+
+if __name__ == "__main__":
+    main()
