@@ -15,16 +15,8 @@ demo: $(VENV)/.core
 	$(BIN)/tarvitpose demo --output results/demo
 	@echo "The results are in $(CURDIR)/results/demo: open demo.mp4 there"
 
-# Three processes: in one, all that the tests up to "d" leave in memory makes a later test that starts
-# a program crash (segmentation fault); the reason is not found yet.
-FIRST := $(sort $(wildcard tests/test_[a-c]*.py))
-SECOND := $(sort $(wildcard tests/test_d*.py))
-REST := $(filter-out $(FIRST) $(SECOND),$(sort $(wildcard tests/test_*.py)))
-
 test: lint
-	$(BIN)/python -m pytest $(FIRST)
-	$(BIN)/python -m pytest $(SECOND)
-	$(BIN)/python -m pytest $(REST)
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,3 +279,26 @@ def test_who_waits_for_graphs_is_told_once(weights: Path, caplog: pytest.LogCapt
     assert [str(place) in record.message for record in caplog.records] == [True]
     kept_graphs(weights)
     assert len(caplog.records) == 1
+
+
+CLOSED = """
+import faulthandler, os, signal, sys, threading
+from pathlib import Path
+from tarvitpose.runtime.graph_folder import read_graphs
+from tarvitpose.runtime.openvino import OpenVinoRuntime
+
+faulthandler.enable()  # as pytest does: signals then have a stack of their own
+kept = [OpenVinoRuntime(read_graphs(Path(sys.argv[1])))]
+closer = threading.Thread(target=kept.clear)
+closer.start()
+closer.join()
+signal.signal(signal.SIGUSR1, lambda *_: print("alive"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_signals_arrive_after_openvino_was_closed(weights: Path) -> None:
+    pytest.importorskip("openvino")
+    call = [sys.executable, "-c", CLOSED, str(kept_graphs(weights).path)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

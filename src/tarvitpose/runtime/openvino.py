@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import util
 from typing import Any
 
@@ -20,6 +21,20 @@ PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 def is_installed() -> bool:
     """Tell whether OpenVINO can be imported."""
     return util.find_spec("openvino") is not None
+
+
+@cache
+def _core() -> Any:
+    """Return this process's only `openvino.Core`, which lives as long as the process.
+
+    OpenVINO's processor plugin gives the thread that compiles a signal stack of its own. When it
+    is unloaded in another thread, or late, that memory is gone while the thread still points to
+    it: the next signal, such as Ctrl-C or the end of a child process, is then a segmentation fault
+    (seen with 2026.4). With a core that stays, the plugin is never unloaded.
+    """
+    import openvino  # noqa: PLC0415 - not part of the core
+
+    return openvino.Core()
 
 
 class OpenVinoRuntime(GraphRuntime):
@@ -43,8 +58,6 @@ class OpenVinoRuntime(GraphRuntime):
         super().__init__(folder, lambda name: self._open(name, precision))
 
     def _open(self, name: str, precision: str) -> Graph:
-        import openvino  # noqa: PLC0415 - not part of the core
-
         wanted = PRECISIONS[precision] if name == FRAME else "f32"
         settings = {
             # Without it bfloat16 is used where the processor has it, whatever was asked for.
@@ -55,7 +68,7 @@ class OpenVinoRuntime(GraphRuntime):
         }
         path = self._folder.path / name
         try:
-            compiled = openvino.Core().compile_model(path, "CPU", settings)
+            compiled = _core().compile_model(path, "CPU", settings)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise WeightsError(f"{path}: not a readable graph ({reason})") from None
