@@ -12,6 +12,9 @@ from tarvitpose.config import ModelConfig
 from tarvitpose.evaluation.calibration import fit_curve, plot_reliability, reliability
 from tarvitpose.evaluation.clips import found_joints
 from tarvitpose.heatmaps import calibrate
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.predict import Predictor
+from tarvitpose.runtime.torch import TorchRuntime
 
 
 def test_the_error_is_the_mean_distance_over_bins() -> None:
@@ -52,22 +55,47 @@ def test_a_curve_rises_even_where_the_data_do_not() -> None:
         fit_curve([0.5, 0.5], [0, 1])
 
 
+@pytest.mark.parametrize("name", ["score_curve", "single_score_curve"])
 @pytest.mark.parametrize(
     "curve", [((0.5, 0.1), (0.2, 0.3)), ((0, 0.5), (1, 0.5)), ((0, 0), (2, 1))]
 )
-def test_curves_that_fall_or_leave_the_range_are_refused(curve: object) -> None:
-    with pytest.raises(ValidationError, match="score_curve"):
-        ModelConfig.model_validate({"width": 32, "depth": 1, "heads": 2, "score_curve": curve})
+def test_curves_that_fall_or_leave_the_range_are_refused(curve: object, name: str) -> None:
+    with pytest.raises(ValidationError, match="score curve"):
+        ModelConfig.model_validate({"width": 32, "depth": 1, "heads": 2, name: curve})
 
 
 def test_a_model_says_what_its_curve_says() -> None:
     config = tiny_config()
     maps = torch.rand(2, len(config.joints), *(side // 4 for side in config.input_size))
     points, raw = found_joints(config, maps)
-    halved = config.model_copy(update={"score_curve": ((0.0, 0.0), (1.0, 0.5))})
-    same, scores = found_joints(halved, maps)
-    np.testing.assert_array_equal(points, same)
-    np.testing.assert_allclose(scores, raw / 2, atol=1e-6)
+    curves = {
+        "score_curve": ((0.0, 0.0), (1.0, 0.5)),
+        "single_score_curve": ((0.0, 0.0), (1.0, 0.25)),
+    }
+    curved = config.model_copy(update=curves)
+    for single_frame, share in ((False, 0.5), (True, 0.25)):
+        same, scores = found_joints(curved, maps, single_frame=single_frame)
+        np.testing.assert_array_equal(points, same)
+        np.testing.assert_allclose(scores, raw * share, atol=1e-6)
+    without_time = curved.model_copy(update={"offsets": ()})
+    np.testing.assert_allclose(
+        found_joints(without_time, maps, single_frame=True)[1], raw / 2, atol=1e-6
+    )
+
+
+def test_predict_takes_the_curve_of_its_mode() -> None:
+    curve = ((0.0, 0.0), (1.0, 0.5))
+    model = TARViTPose(tiny_config(single_score_curve=curve))
+    plain = TARViTPose(tiny_config())
+    plain.load_state_dict(model.state_dict())
+    image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    boxes = np.array([[10, 5, 60, 85]], np.float32)
+    for single_frame, share in ((True, 0.5), (False, 1)):
+        found = []
+        for one in (model, plain):
+            predictor = Predictor(TorchRuntime(one.eval()), single_frame=single_frame)
+            found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
+        np.testing.assert_allclose(found[0][1], found[1][1] * share, atol=1e-6)
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""Fit the score curve of weights, so that a score is the share of joints that are right.
+"""Fit the score curves of weights, so that a score is the share of joints that are right.
 
     python tools/calibrate.py .work/runs/stage2/weights ../shared/data/lspet/train.json
 
 Clips are made of people of the training part, as the benchmark of `evaluate --kinds` makes them of
 others, each person's spoilt in one of the kinds (of lost frames there is nothing to tell). The
-curve is one for both modes, single-frame and temporal. It is written into the folder's config.json.
+curves, one for each mode, are written into the folder's config.json.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tarvitpose.config import Curve
 from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import KINDS
 from tarvitpose.data.sources import read_records
@@ -22,6 +23,7 @@ from tarvitpose.evaluation.calibration import fit_curve, reliability
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
 from tarvitpose.files import replace_when_done
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.results import Float32
 
 SHOWN = [kind for kind in KINDS if kind != "dropped"]
 
@@ -35,24 +37,32 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(2)
     model = TARViTPose.from_pretrained(str(given.weights))
-    raw = model.config.model_copy(update={"score_curve": ()})
+    raw = model.config.model_copy(update={"score_curve": (), "single_score_curve": ()})
     model.config = raw
     records = read_records("coco", given.annotations, raw.joints)
     records = records[:: max(len(records) // given.people, 1)][: given.people]
-    scores, right = [], []
+    rows = []
     for at, kind in enumerate(SHOWN):
         clips = validation_clips(records[at :: len(SHOWN)], raw, kind, seed=1)
         found = score_clips(model, encoded_batches(model, clips, torch.device("cpu")))
-        scores += [part[found.visible] for part in (found.temporal_scores, found.single_scores)]
-        right += [part[found.visible] for part in (found.temporal, found.single)]
+        parts = (found.temporal_scores, found.temporal, found.single_scores, found.single)
+        rows.append([part[found.visible] for part in parts])
         print(f"{kind}: {found.single_pck:.1f} single-frame, {found.temporal_pck:.1f}", flush=True)
-    every, hits = np.concatenate(scores), np.concatenate(right)
-    curve = fit_curve(every, hits)
-    print(f"{len(every)} joints, error of raw scores {100 * reliability(every, hits).error:.1f}%")
-    print(curve)
-    config = raw.model_copy(update={"score_curve": curve})
+    columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+    curves = {
+        "score_curve": _fitted("temporal", *columns[:2]),
+        "single_score_curve": _fitted("single-frame", *columns[2:]),
+    }
+    config = raw.model_copy(update=curves)
     with replace_when_done(given.weights / "config.json") as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _fitted(mode: str, scores: Float32, right: Float32) -> Curve:
+    curve = fit_curve(scores, right)
+    error = 100 * reliability(scores, right).error
+    print(f"{mode}: {len(scores)} joints, error of raw scores {error:.1f}%, curve {curve}")
+    return curve
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
         --clips ../shared/data/clips --output docs/pictures
 
 `worst.jpg` has the twenty people of the annotations where most joints are wrong: the label on the
-left, what the model says on the right. `clips.jpg` has three frames of every clip. Printed is what
-the wrong joints are: on their twin of the other side, near, beyond the crop's middle, or lost.
+left, what the model says on the right; without `--photographs` on plain ground, because nobody has
+licensed those to be shown. `clips.jpg` has three frames of every clip whose licence is known.
+Printed is what the wrong joints are: on their twin of the other side, near, or lost.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ WORST, COLUMNS, WIDTH = 20, 5, 1100
 NEAR = 0.5  # torsos: further off, a joint is lost
 SHOTS, RUN_UP = (0.2, 0.5, 0.8), 0.3  # shares of a clip, and seconds before each
 QUALITY = 80
+GROUND = 60  # grey level
+UNLICENSED = ("crowd_above",)  # clips of unknown origin
 Bools = NDArray[np.bool_]
 
 
@@ -87,7 +90,7 @@ def say_failures(found: Float32, truth: Float32, seen: Bools, joints: JointSet) 
     return wrong
 
 
-def worst_people(model: TARViTPose, annotations: Path) -> UInt8:
+def worst_people(model: TARViTPose, annotations: Path, *, photographs: bool) -> UInt8:
     """Return the sheet of the people where most joints are wrong."""
     config = model.config
     clips = validation_clips(read_records("coco", annotations, config.joints), config)
@@ -100,6 +103,8 @@ def worst_people(model: TARViTPose, annotations: Path) -> UInt8:
     tiles, captions = [], []
     for person in np.argsort(-wrong.sum(1), kind="stable")[:WORST].tolist():
         crop = items[person]["clip"][current].numpy()
+        if not photographs:
+            crop = np.full_like(crop, GROUND)
         given = poses_of(truth[person], seen[person].astype(np.float32), size, config.joints)
         said = poses_of(found[person], scores[person], size, config.joints)
         both = [draw_poses(crop, one, legend=False) for one in (given, said)]
@@ -112,7 +117,7 @@ def shots_of(clips: Path) -> UInt8:
     """Return a sheet with a row of frames for each clip."""
     estimator = PoseEstimator.from_pretrained("default", crop_policy="anchored")
     tiles, captions = [], []
-    for path in sorted(clips.glob("*.m*")):
+    for path in sorted(one for one in clips.glob("*.m*") if one.stem not in UNLICENSED):
         for at, (image, poses) in enumerate(some_frames(estimator, path)):
             tiles.append(draw_poses(image, poses, legend=False))
             captions.append(path.stem if at == 0 else f"{poses.time:.1f} s")
@@ -147,11 +152,15 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--photographs", action="store_true", help="show the people too")
     given = parser.parse_args()
     torch.set_num_threads(2)
     given.output.mkdir(parents=True, exist_ok=True)
     model = TARViTPose.from_pretrained("default")
-    write(given.output / "worst.jpg", worst_people(model, given.annotations))
+    write(
+        given.output / "worst.jpg",
+        worst_people(model, given.annotations, photographs=given.photographs),
+    )
     write(given.output / "clips.jpg", shots_of(given.clips))
 
 

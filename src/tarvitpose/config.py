@@ -24,6 +24,7 @@ Aggregation = Literal[
 LARGEST_OFFSET = 300
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 CropPolicy = Literal["anchored", "window", "own"]
+Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
 
 
 class Config(BaseModel):
@@ -53,7 +54,8 @@ class ModelConfig(Config):
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
     layout: Literal["paper", "released"] = "paper"
-    score_curve: tuple[tuple[float, float], ...] = ()  # heatmap maximum -> score; none: as it is
+    score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
+    single_score_curve: Curve = ()  # the same without the temporal part
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -68,6 +70,7 @@ class ModelConfig(Config):
             raise ValueError(f"position_grid {self.position_grid} must have a row and a column")
         check_offsets(self.offsets)
         check_curve(self.score_curve)
+        check_curve(self.single_score_curve)
         if self.aggregation != "joints" and self.layout == "released":
             raise ValueError('layout "released" is only known for aggregation "joints"')
         if self.aggregation == "regression" and self.codec != "udp":
@@ -84,6 +87,10 @@ class ModelConfig(Config):
         """Whether there is a temporal part."""
         return bool(self.offsets)
 
+    def curve(self, single_frame: bool) -> Curve:
+        """Return the score curve of one mode."""
+        return self.single_score_curve if single_frame and self.temporal else self.score_curve
+
     @property
     def masked(self) -> bool:
         """Whether the temporal part looks through a mask made from coarse heatmaps."""
@@ -99,12 +106,12 @@ def check_offsets(offsets: tuple[int, ...]) -> None:
         raise ValueError(f"offsets {offsets} must lie within {LARGEST_OFFSET} frames")
 
 
-def check_curve(curve: tuple[tuple[float, float], ...]) -> None:
+def check_curve(curve: Curve) -> None:
     """Raise ValueError unless the points of a score curve rise in both values, within 0..1."""
     for values in zip(*curve, strict=True):
         if list(values) != sorted(set(values)) or not 0 <= values[0] <= values[-1] <= 1:
             raise ValueError(
-                f"score_curve {curve}: both values must rise from point to point, in 0..1"
+                f"score curve {curve}: both values must rise from point to point, in 0..1"
             )
 
 

@@ -140,7 +140,7 @@ class Predictor:
         if self.flip_test:
             found = np.asarray((found + codec.flip_back(maps[1], order, kind)) / 2, np.float32)
         points, scores = codec.decode(found, self.config.input_size, kind)
-        scores = codec.calibrate(scores, self.config.score_curve)
+        scores = codec.calibrate(scores, self.config.curve(self.single_frame))
         return transform_points(invert(self._matrices(boxes)), points), scores
 
     def _matrices(self, boxes: Float32) -> Float32:

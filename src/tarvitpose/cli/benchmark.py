@@ -13,7 +13,8 @@ import typer
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import console
 from tarvitpose.cli.demo import demo_clip
-from tarvitpose.cli.predict import (
+from tarvitpose.cli.predict import parse_offsets
+from tarvitpose.cli.predict_options import (
     Backend,
     DetEvery,
     Device,
@@ -21,7 +22,6 @@ from tarvitpose.cli.predict import (
     Offsets,
     Precision,
     Weights,
-    parse_offsets,
 )
 from tarvitpose.cli.tables import write_numbers
 from tarvitpose.errors import ConfigError

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from tarvitpose.cli.models import assets_folder
-from tarvitpose.cli.predict import Device, Quiet, SingleFrame, process_all
+from tarvitpose.cli.predict import process_all
+from tarvitpose.cli.predict_options import Device, Quiet, SingleFrame
 from tarvitpose.errors import VideoError
 
 CLIP = "demo.mp4"

@@ -11,7 +11,7 @@ import typer
 from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_model import score_clips, score_model, score_videos
 from tarvitpose.cli.evaluate_options import Options
-from tarvitpose.cli.predict import BatchSize, Device, FlipTest, Number, Overwrite, Precision
+from tarvitpose.cli.predict_options import BatchSize, Device, FlipTest, Number, Overwrite, Precision
 from tarvitpose.cli.tables import ap_table, drawn, write_numbers
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import typer
 
 from tarvitpose.cli import console
 from tarvitpose.cli.demo import demo_clip
-from tarvitpose.cli.predict import Weights
+from tarvitpose.cli.predict_options import Weights
 
 if TYPE_CHECKING:
     from tarvitpose.export import Agreement

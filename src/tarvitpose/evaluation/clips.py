@@ -119,14 +119,19 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
             truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
-            found = [found_joints(model.config, maps) for maps in (temporal, single)]
+            found = [
+                found_joints(model.config, maps, single_frame=maps is single)
+                for maps in (temporal, single)
+            ]
             right = [hits(points, truth, torso, THRESHOLD) for points, _ in found]
             rows.append((*right, seen, *(scores for _, scores in found)))
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
-def found_joints(config: ModelConfig, heatmaps: Tensor) -> tuple[Float32, Float32]:
+def found_joints(
+    config: ModelConfig, heatmaps: Tensor, *, single_frame: bool = False
+) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
     maps = heatmaps.float().cpu().numpy()
     points, scores = codec.decode(maps, config.input_size, config.codec)
-    return points, codec.calibrate(scores, config.score_curve)
+    return points, codec.calibrate(scores, config.curve(single_frame))
