@@ -23,6 +23,7 @@ class FramePoses:
     box_scores: Float32  # (N,), 0..1
     track_ids: NDArray[np.int64]  # (N,), never reused within a video
     joint_names: tuple[str, ...]  # (J,), the order of the joints
+    raw_keypoints: Float32 | None = None  # (N, J, 2) before smoothing; None: nothing was smoothed
 
     def __len__(self) -> int:
         return len(self.boxes)
