@@ -21,7 +21,7 @@ from tarvitpose.video import open_source
 ASSETS = default_folder().parent
 LSPET = Path(__file__).parents[2] / "shared" / "data" / "lspet" / "val.json"
 CHECKSUMS = {
-    "default/model.safetensors": "a6b2d1ad4cc0181b0c1b159cc159d58a88355a6170e0a42aac285065e824b6a7",
+    "default/model.safetensors": "dfdb43f71a35de2747e0deba27af351f3c18c964eb1f44450a7af5d95b9f59db",
     "nanodet_person_416.onnx": "2304be405d692c0e3d0f552cde467cb66def273ba9b9a490f10d5b2b472bec0c",
     "demo.mp4": "c2ed570422c6e4edbed732487e6af9a568e4029430062e3927ec21f4f68818b5",
 }
