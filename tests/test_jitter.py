@@ -71,6 +71,15 @@ def test_missing_joints_do_not_disturb_the_lag() -> None:
     assert lag([(first, second), (first[:1], second[:1])]) == 2
 
 
+def test_jumps_do_not_hide_the_lag() -> None:
+    track = moving()
+    first, second = track[2:].copy(), track[:-2]
+    random = np.random.default_rng(0)
+    for frame in random.choice(len(first), len(first) // 10, replace=False):
+        first[frame] += random.normal(0, 100 * np.abs(np.diff(track, axis=0)).max(), (1, 2))
+    assert lag([(first, second)]) == 2
+
+
 def test_what_does_not_change_its_speed_has_no_lag() -> None:
     still, steady = np.ones((10, 2, 2)), np.arange(10)[:, None, None] * np.array([0.3, -7])
     assert lag([(still, still)]) is None

@@ -16,6 +16,7 @@ Tracks = Iterable[tuple[Float64, Float64]]  # the same poses twice, made in two 
 
 LONGEST_LAG = 5  # frames
 NOTHING = 1e-6  # pixels², what float rounding may leave of no motion
+JUMP = 3  # medians: what counts as a jump
 ALIKE = 0.3  # the least correlation that says something about time
 
 
@@ -59,10 +60,24 @@ def lag(tracks: Tracks, longest: int = LONGEST_LAG) -> int | None:
 
 
 def _changes(track: Float64) -> Float64:
-    """Return each joint's velocity (F - 1, J, 2) less its mean: steady motion tells no time."""
+    """Return each joint's velocity (F - 1, J, 2) less its median: steady motion tells no time.
+
+    Jumps, as of a joint that was taken for the other side's, count as three usual changes: as they
+    are, a few would drown all motion.
+    """
     velocity = np.diff(track, axis=0)
-    known = (~np.isnan(velocity)).sum(0)
-    return np.asarray(velocity - np.nansum(velocity, 0) / np.maximum(known, 1))
+    changes = velocity - _median(velocity)
+    usual = _median(np.abs(changes))
+    limit = np.where(usual > 0, JUMP * usual, np.inf)
+    return np.asarray(np.clip(changes, -limit, limit))
+
+
+def _median(values: Float64) -> Float64:
+    """Return the median over frames, (J, 2), 0 where nothing is known."""
+    if not len(values):
+        return np.zeros(values.shape[1:])
+    known = ~np.isnan(values).all(0)
+    return np.asarray(np.nanmedian(np.where(known, values, 0), axis=0))
 
 
 def _correlation(speeds: Tracks, shift: int) -> float:
