@@ -269,19 +269,71 @@ def test_labels_stay_inside_the_image() -> None:
         assert exact.sum() > 60
 
 
+def opaque(image: UInt8, track_id: int) -> NDArray[np.bool_]:
+    """Return where a label of this id is: nothing else is drawn opaque."""
+    return (image == np.array(colour_of(track_id), np.uint8)).all(-1)
+
+
+@pytest.mark.parametrize("other", [(104, 62), (100, 60), (96, 70)])
+def test_labels_do_not_hide_each_other(other: tuple[int, int]) -> None:
+    alone = opaque(draw_poses(grey(), people((100, 60)), legend=False), 1).sum()
+    drawn = draw_poses(grey(), people((100, 60), other), legend=False)
+    assert opaque(drawn, 1).sum() >= 0.9 * alone
+    assert opaque(drawn, 2).sum() >= 0.7 * alone  # a 2 has more ink than a 1
+
+
+@pytest.mark.parametrize(("corner", "expected"), [((2, 26), (69, 11)), ((250, 2), (250, 82))])
+def test_labels_keep_off_the_legend_and_the_border(
+    corner: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    drawn = draw_poses(grey(), people(corner))
+    drawn[:25, :60] = GREY  # the legend
+    rows, columns = np.nonzero(opaque(drawn, 1))
+    assert (columns.min(), rows.min()) == pytest.approx(expected, abs=2)
+
+
 # ------------------------------------------------------------------------------ colours and texts
 
 
-def test_the_palette_is_distinct() -> None:
-    lab = cv2.cvtColor(np.array([PALETTE], np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
-    for (i, first), (j, second) in combinations(enumerate(lab), 2):
-        assert np.linalg.norm(first - second) > 25, (PALETTE[i], PALETTE[j])
+# How people without one kind of cones see linear RGB (Machado, Oliveira and Fernandes 2009).
+EYES = {
+    "full": np.eye(3),
+    "no red": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "no green": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "no blue": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
 
 
-def test_ids_given_one_after_the_other_differ_most() -> None:
-    lab = cv2.cvtColor(np.array([PALETTE], np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+def seen_by(eyes: str) -> NDArray[np.float32]:
+    """Return the palette in CIE Lab, where distances are about as large as they look."""
+    linear = (np.array(PALETTE) / 255) ** 2.2
+    seen = (linear @ np.array(EYES[eyes]).T).clip(0, 1) ** (1 / 2.2)
+    return cv2.cvtColor(seen[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_the_palette_is_distinct_for_the_colour_blind_too(eyes: str) -> None:
+    for (i, first), (j, second) in combinations(enumerate(seen_by(eyes)), 2):
+        least = 35 if eyes == "full" else 19
+        assert np.linalg.norm(first - second) > least, (PALETTE[i], PALETTE[j])
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_ids_given_one_after_the_other_differ_most(eyes: str) -> None:
+    lab = seen_by(eyes)
     neighbours = np.linalg.norm(lab - np.roll(lab, 1, 0), axis=1)
-    assert neighbours.min() > 45
+    assert neighbours.min() > 35
+
+
+def test_the_second_round_of_the_palette_has_light_joints() -> None:
+    poses = people((60, 20), height=170)
+    second = replace(poses, track_ids=poses.track_ids + len(PALETTE))
+    nose, knee = joint(poses, "nose"), joint(poses, "left_knee")
+    thigh = (joint(poses, "left_hip") + knee) / 2
+    first, other = draw_poses(grey(), poses), draw_poses(grey(), second)
+    assert at(other, nose) == pytest.approx([0.85 * 245 + 0.15 * GREY] * 3, abs=2)
+    assert at(other, thigh) == at(first, thigh)
+    assert colour_of(1) == colour_of(1 + len(PALETTE))
 
 
 def test_black_text_reads_on_every_colour() -> None:
@@ -310,12 +362,21 @@ def test_the_legend_has_a_chip_for_everybody() -> None:
 
 
 def test_a_legend_that_is_too_long_ends_with_how_many_are_missing() -> None:
-    poses = people(*[(5 * i, 120) for i in range(60)], height=40)
-    drawn = draw_poses(grey(), poses)
-    panel = drawn[1, :] < GREY // 2
-    assert panel.all(-1).sum() <= SIZE[1]
-    text = drawn[:26, 250:].min(-1) > 200
-    assert text.any(), "the number stands at the end"
+    crowd = people(*[(5 * i, 120) for i in range(60)], height=40)
+    drawn = draw_poses(grey(), crowd)
+    with_nobody = draw_poses(grey(), people(), legend=False)
+    right = np.flatnonzero(changed(with_nobody, drawn)[:20].any(0)).max()
+    assert right <= SIZE[1] / 2, "half of the image stays free"
+    number = drawn[:20, right - 30 : right].min(-1) > 200
+    assert number.any(), "the number stands at the end"
+
+
+def test_poses_are_drawn_over_the_ground_of_the_legend() -> None:
+    poses = people((-30, -44), height=120)  # the hips are under the time
+    hips = (joint(poses, "left_hip") + joint(poses, "right_hip")) / 2
+    assert hips.tolist() == [30, 22]
+    expected = [0.85 * value + 0.15 * 0.4 * GREY for value in colour_of(1)]
+    assert at(draw_poses(grey(), poses), hips) == pytest.approx(expected, abs=2)
 
 
 def test_the_legend_of_a_narrow_image_keeps_the_time() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.geometry import UInt8
 from tarvitpose.results import Float32, FramePoses
@@ -13,27 +15,38 @@ from tarvitpose.skeleton import JOINT_SETS
 
 Colour = tuple[int, int, int]
 
-PALETTE: tuple[Colour, ...] = (  # RGB; neighbours differ most, because ids are given in order
-    (255, 196, 0),  # amber
-    (0, 190, 255),  # sky
-    (255, 75, 75),  # red
-    (90, 225, 70),  # green
-    (225, 90, 255),  # violet
-    (235, 235, 235),  # white
-    (255, 135, 30),  # orange
-    (60, 240, 210),  # turquoise
-    (255, 120, 185),  # pink
-    (225, 240, 90),  # lime
-    (110, 135, 255),  # blue
-    (190, 150, 110),  # sand
+PALETTE: tuple[Colour, ...] = (  # RGB; apart also for the colour-blind, most of all neighbours
+    (255, 75, 120),  # raspberry
+    (255, 210, 0),  # amber
+    (75, 105, 255),  # blue
+    (255, 150, 105),  # peach
+    (195, 165, 255),  # lilac
+    (60, 180, 150),  # teal
+    (240, 255, 150),  # lemon
+    (135, 120, 45),  # bronze
+    (0, 255, 180),  # mint
+    (180, 75, 195),  # purple
+    (120, 165, 0),  # olive
+    (195, 255, 255),  # ice
 )
 DARK, LIGHT = (15, 15, 15), (245, 245, 245)
 OPACITY = 0.85  # of skeletons and boxes
-RIGHT_SHADE = 0.6  # how much of the colour is left on the right side
+PANEL_SHADE = 0.4  # how much of the image is left behind the legend
+LEGEND_SHARE = 0.5  # of the image's width, at most: who is named there has a label as well
+RIGHT_SHADE = 0.65  # how much of the colour is left on the right side
 FONT = cv2.FONT_HERSHEY_DUPLEX
 FONT_HEIGHT = 22  # pixels of a capital at scale 1
 SUBPIXEL_BITS = 4  # OpenCV's fixed point
 FARTHEST = 100_000  # pixels; what lies farther outside the image is drawn no farther
+
+
+class Rectangle(NamedTuple):
+    """A part of the image in pixels, right and bottom not included."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,18 @@ class _Sizes:
 
 
 @dataclass(frozen=True)
+class _Legend:
+    """What stands top left."""
+
+    time: str
+    chips: list[int]  # ids
+    hidden: str  # how many more people there are, such as "+3"
+    place: Rectangle
+    size: float  # height of the text
+    gap: int  # pixels between the parts
+
+
+@dataclass(frozen=True)
 class _Body:
     """One person, ready to be drawn."""
 
@@ -55,6 +80,7 @@ class _Body:
     drawn: frozenset[int]  # the joints that score high enough
     names: tuple[str, ...]
     colour: Colour
+    dots: Colour | None  # of the joints, where it is not the limbs' colour
     sizes: _Sizes
 
     def shade(self, first: int, second: int) -> Colour:
@@ -74,16 +100,21 @@ def draw_poses(
     Joints that score below `keypoint_threshold` are left out, with their limbs. The legend, top
     left, shows the time and who is in the frame.
     """
-    image = np.ascontiguousarray(image)
-    canvas = image.copy()
+    below = np.array(image, order="C")  # a copy
+    plan = _plan_legend(poses, image.shape) if legend else None
+    taken = [] if plan is None else [plan.place]
+    for place in taken:  # poses are drawn over the legend's ground, its text over poses
+        ground = below[: place.bottom, : place.right]
+        ground[:] = ground * np.float32(PANEL_SHADE)
+    canvas = below.copy()
     order = poses.boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
     for person in order:
         _draw_person(canvas, poses, int(person), keypoint_threshold)
-    canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, image, 1 - OPACITY, 0), np.uint8)
-    for person in order:
-        _draw_label(canvas, poses, int(person))
-    if legend:
-        _draw_legend(canvas, poses)
+    canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
+    for person in order[::-1]:
+        taken.append(_draw_label(canvas, poses, int(person), taken))
+    if plan is not None:
+        _draw_legend(canvas, plan)
     return canvas
 
 
@@ -94,6 +125,30 @@ def colour_of(track_id: int) -> Colour:
     True
     """
     return PALETTE[(track_id - 1) % len(PALETTE)]
+
+
+def is_dotted(track_id: int) -> bool:
+    """Tell whether a person's joints are light dots: every second round through the palette.
+
+    >>> is_dotted(1), is_dotted(1 + len(PALETTE)), is_dotted(1 + 2 * len(PALETTE))
+    (False, True, False)
+    """
+    return (track_id - 1) // len(PALETTE) % 2 == 1
+
+
+def fit_width(image: UInt8, width: int) -> UInt8:
+    """Return the image `width` pixels wide, its aspect kept."""
+    height = max(round(image.shape[0] * width / image.shape[1]), 1)
+    smoothing = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
+    image = np.ascontiguousarray(image)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=smoothing), np.uint8)
+
+
+def resized(poses: FramePoses, image: UInt8) -> FramePoses:
+    """Return the poses in pixels of their frame's image at another size, (height, width, 3)."""
+    scale = np.float32(image.shape[1] / poses.image_size[1])
+    keypoints, boxes = poses.keypoints * scale, poses.boxes * scale
+    return replace(poses, keypoints=keypoints, boxes=boxes, image_size=image.shape[:2])
 
 
 def shown_time(seconds: float) -> str:
@@ -131,17 +186,20 @@ def _sizes(shape: tuple[int, ...], person_height: float = np.inf) -> _Sizes:
     side = min(shape[:2])
     line = max(round(min(side / 270 + 1, person_height / 50)), 1)
     rim = 0 if line == 1 else 1 + line // 6  # an edge would drown the colour of a thin line
-    return _Sizes(line, rim, 0.7 * line + 1, max(side // 540, 1), max(side / 54, 8.5))
+    dot = 0.7 * line + min(1, person_height / 90)
+    return _Sizes(line, rim, dot, max(side // 540, 1), max(side / 54, 8.5))
 
 
 def _draw_person(canvas: UInt8, poses: FramePoses, person: int, threshold: float) -> None:
     box, points = poses.boxes[person], poses.keypoints[person]
+    track_id = int(poses.track_ids[person])
     is_drawn = (poses.scores[person] >= threshold) & np.isfinite(points).all(-1)  # (J,)
     body = _Body(
         points=_fixed(points),
         drawn=frozenset(np.flatnonzero(is_drawn).tolist()),
         names=poses.joint_names,
-        colour=colour_of(int(poses.track_ids[person])),
+        colour=colour_of(track_id),
+        dots=LIGHT if is_dotted(track_id) else None,
         sizes=_sizes(canvas.shape, float(box[3] - box[1])),
     )
     first, last = _fixed(box.reshape(2, 2))
@@ -166,7 +224,7 @@ def _draw_joints(canvas: UInt8, body: _Body) -> None:
     radius = round(body.sizes.joint * 2**SUBPIXEL_BITS)
     edge = radius + (body.sizes.rim << SUBPIXEL_BITS)
     for joint in sorted(body.drawn):
-        for size, colour in ((edge, DARK), (radius, body.shade(joint, joint))):
+        for size, colour in ((edge, DARK), (radius, body.dots or body.shade(joint, joint))):
             centre = body.points[joint]
             cv2.circle(canvas, centre, size, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
 
@@ -177,33 +235,58 @@ def _limbs(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     return sets[names].limb_indices if names in sets else ()
 
 
-def _draw_label(canvas: UInt8, poses: FramePoses, person: int) -> None:
-    """Write the id on the upper edge of the box, inside the image where the box leaves it."""
+def _draw_label(canvas: UInt8, poses: FramePoses, person: int, taken: list[Rectangle]) -> Rectangle:
+    """Write the id beside a corner of the box, and return the place, xyxy.
+
+    Inside the image, off what is `taken` and off people where that can be; above on the left by
+    choice, because a label that jumps about cannot be read.
+    """
     track_id = int(poses.track_ids[person])
     size = _sizes(canvas.shape).text
     width, height = _chip_size(str(track_id), size)
-    left, top = map(round, _near(poses.boxes[person, None, :2])[0])
-    left = max(min(left, canvas.shape[1] - width), 0)
-    top = max(min(top - height, canvas.shape[0] - height), 0)
-    _draw_chip(canvas, track_id, (left, top), size)
+    boxes = np.array(_near(poses.boxes.reshape(-1, 2))).reshape(-1, 4)
+    left, top, right, bottom = map(round, boxes[person])
+    corners = [(x, y) for y in (top - height, bottom) for x in (left, right - width)]
+    room = canvas.shape[1] - width, canvas.shape[0] - height
+    places = [(max(min(x, room[0]), 0), max(min(y, room[1]), 0)) for x, y in corners]
+    found = [Rectangle(x, y, x + width, y + height) for x, y in places]
+    late = np.arange(len(found)) * width * height / 4
+    best = found[int(np.argmin(4 * _overlaps(found, taken) + _overlaps(found, boxes) + late))]
+    _draw_chip(canvas, track_id, best[:2], size)
+    return best
 
 
-def _draw_legend(canvas: UInt8, poses: FramePoses) -> None:
-    """Show the time and a chip for everybody who fits into one line."""
-    size = _sizes(canvas.shape).text
+def _overlaps(places: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+    """Return the area in pixels that each place (P, 4) shares with others (K, 4) xyxy, summed."""
+    here = np.asarray(places, np.float64)[:, None]  # (P, 1, 4)
+    there = np.asarray(others, np.float64).reshape(-1, 4)
+    shared = np.minimum(here[..., 2:], there[:, 2:]) - np.maximum(here[..., :2], there[:, :2])
+    return np.asarray(shared.clip(min=0).prod(-1).sum(-1))  # (P,)
+
+
+def _plan_legend(poses: FramePoses, shape: tuple[int, ...]) -> _Legend:
+    """Show the time and a chip for everybody who fits."""
+    size = _sizes(shape).text
     gap = round(size * 0.6)
     time = shown_time(poses.time)
-    left, height = text_width(time, size) + 2 * gap, _chip_size("0", size)[1]
-    chips, hidden = _chips_that_fit(poses, size, gap, canvas.shape[1] - left)
+    left = text_width(time, size) + 2 * gap
+    room = max(round(LEGEND_SHARE * shape[1]) - left, 0)
+    chips, hidden = _chips_that_fit(poses, size, gap, room)
     right = left + sum(_chip_size(str(i), size)[0] + gap for i in chips)
-    panel = canvas[: height + 2 * gap, : right + (text_width(hidden, size) + gap) * bool(hidden)]
-    panel[:] = panel // 4
-    baseline = gap + round(height / 2 + size / 2)
-    draw_text(canvas, time, (gap, baseline), size, LIGHT)
-    for track_id in chips:
+    right += (text_width(hidden, size) + gap) * bool(hidden)
+    place = Rectangle(0, 0, right, _chip_size("0", size)[1] + 2 * gap)
+    return _Legend(time, chips, hidden, place, size, gap)
+
+
+def _draw_legend(canvas: UInt8, legend: _Legend) -> None:
+    size, gap = legend.size, legend.gap
+    baseline = round((legend.place.bottom + size) / 2)
+    draw_text(canvas, legend.time, (gap, baseline), size, LIGHT)
+    left = text_width(legend.time, size) + 2 * gap
+    for track_id in legend.chips:
         _draw_chip(canvas, track_id, (left, gap), size)
         left += _chip_size(str(track_id), size)[0] + gap
-    draw_text(canvas, hidden, (left, baseline), size, LIGHT)
+    draw_text(canvas, legend.hidden, (left, baseline), size, LIGHT)
 
 
 def _chips_that_fit(poses: FramePoses, size: float, gap: int, width: int) -> tuple[list[int], str]:
@@ -224,7 +307,12 @@ def _draw_chip(canvas: UInt8, track_id: int, corner: tuple[int, int], size: floa
     """Draw a filled tag with an id."""
     left, top = corner
     width, height = _chip_size(str(track_id), size)
-    canvas[top : top + height, left : left + width] = colour_of(track_id)
+    chip = canvas[top : top + height, left : left + width]
+    if is_dotted(track_id):
+        chip[:] = LIGHT
+        frame = max(round(size / 9), 1)
+        chip = chip[frame:-frame, frame:-frame]
+    chip[:] = colour_of(track_id)
     origin = left + round(size * 0.4), top + round(height / 2 + size / 2)
     draw_text(canvas, str(track_id), origin, size, DARK)
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tarvitpose.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
 
 Float32 = NDArray[np.float32]
 
@@ -24,9 +31,74 @@ class FramePoses:
     track_ids: NDArray[np.int64]  # (N,), never reused within a video
     joint_names: tuple[str, ...]  # (J,), the order of the joints
     raw_keypoints: Float32 | None = None  # (N, J, 2) before smoothing; None: nothing was smoothed
+    single_keypoints: Float32 | None = None  # (N, J, 2) without the temporal part, where asked for
+    single_scores: Float32 | None = None  # (N, J), likewise
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def single_frame(self) -> FramePoses:
+        """Return the same people as the network sees them without the temporal part.
+
+        Raises ValueError unless the estimator was asked to `compare`.
+        """
+        points, scores = self.single_keypoints, self.single_scores
+        if points is None or scores is None:
+            raise ValueError("no single frames here: give the estimator compare=True")
+        poses = replace(self, keypoints=points, scores=scores, raw_keypoints=None)
+        return replace(poses, single_keypoints=None, single_scores=None)
+
+    def to_columns(self) -> dict[str, list[Any]]:
+        """Return the long table of CSV and Parquet by column: a row for each joint of each person.
+
+        Where nobody is seen it is one row, in which `track_id` and all behind it are None. What
+        was smoothed has its raw coordinates, `x_raw` and `y_raw`, at the end.
+        """
+        people, joints = len(self), len(self.joint_names)
+        rest: dict[str, list[Any]] = {
+            "track_id": np.repeat(self.track_ids, joints).tolist(),
+            "joint": [*self.joint_names] * people,
+            "x": self.keypoints[..., 0].ravel().tolist(),
+            "y": self.keypoints[..., 1].ravel().tolist(),
+            "score": self.scores.ravel().tolist(),
+        }
+        if self.raw_keypoints is not None:
+            rest["x_raw"] = self.raw_keypoints[..., 0].ravel().tolist()
+            rest["y_raw"] = self.raw_keypoints[..., 1].ravel().tolist()
+        if not people:
+            rest = {name: [None] for name in rest}
+        rows = len(rest["joint"])
+        return {"frame": [self.index] * rows, "time_s": [self.time] * rows, **rest}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return `to_columns` as a data frame of pandas. Raises MissingDependencyError."""
+        try:
+            import pandas as pd  # noqa: PLC0415 - an optional package
+        except ImportError:
+            raise MissingDependencyError("pandas", "to_dataframe", "dataframe") from None
+        columns = self.to_columns()
+        kinds = {"frame": "int64", "time_s": "float64", "track_id": "Int64", "joint": "string"}
+        return pd.DataFrame(columns).astype({name: kinds.get(name, "float32") for name in columns})
+
+    def to_supervision(self) -> sv.KeyPoints:
+        """Return the people as supervision's key points. Raises MissingDependencyError.
+
+        Its `data` has `tracker_id`, (N,), and `xyxy`, (N, 4); after smoothing also `xy_raw`.
+        """
+        try:
+            import supervision as sv  # noqa: PLC0415 - an optional package
+        except ImportError:
+            raise MissingDependencyError("supervision", "to_supervision", "supervision") from None
+        data: dict[str, Any] = {"tracker_id": self.track_ids, "xyxy": self.boxes}
+        if self.raw_keypoints is not None:
+            data["xy_raw"] = self.raw_keypoints
+        return sv.KeyPoints(
+            xy=self.keypoints,
+            class_id=np.zeros(len(self), int),
+            keypoint_confidence=self.scores,
+            detection_confidence=self.box_scores,
+            data=data,
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.errors import DataError
 from tarvitpose.files import replace_when_done
@@ -39,15 +39,19 @@ from tarvitpose.skeleton import POSETRACK_17
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
 ID_OF_JOINT = np.array([POINT_IDS.index(name) for name in JOINTS])
 NO_HEAD = np.full(4, np.nan)
+OF_PREDICT = ".posetrack.json"  # ends the names of what `predict` writes
 MOST_NAMED = 10  # file names in one error
 
 
 def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]]:
     """Return the (prediction, annotation) files of two folders, matched and sorted by name.
 
-    Raises DataError naming the prediction files that are missing or have no annotations.
+    A folder that `predict --format posetrack` wrote has NAME.posetrack.json for NAME.json, and may
+    hold other results. Raises DataError naming the prediction files that are missing or have no
+    annotations.
     """
-    found, wanted = _json_names(predictions), _json_names(annotations)
+    files, wanted = _predicted(predictions), _json_names(annotations)
+    found = set(files)
     problems = [
         f"{word} {_listed(names)}"
         for word, names in (("lacks", wanted - found), ("has but should not", found - wanted))
@@ -57,7 +61,7 @@ def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]
         raise DataError(
             f"{predictions}: {'; '.join(problems)} (one file for each of {annotations})"
         )
-    return [(predictions / name, annotations / name) for name in sorted(wanted)]
+    return [(files[name], annotations / name) for name in sorted(wanted)]
 
 
 def read_pairs(predictions: Path, annotations: Path) -> list[FramePair]:
@@ -236,18 +240,30 @@ def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
 
 
 def _people18(frame: PredictedFrame) -> Iterator[dict[str, Any]]:
-    names = POSETRACK_17.joints
-    at = [names.index(joint) for joint in JOINTS]
     for track_id, keypoints, scores in _poses(frame):
         there = present(keypoints)
-        points, marks = np.zeros((len(names), 3)), np.zeros(len(names))
-        points[at] = np.where(there[:, None], np.c_[keypoints, np.ones(len(JOINTS))], 0)
-        marks[at] = np.where(there, scores, 0)
+        points = np.where(there[:, None], np.c_[keypoints, np.ones(len(JOINTS))], 0)
         yield {
             "track_id": track_id,
-            "keypoints": points.ravel().tolist(),
-            "scores": marks.tolist(),
+            "keypoints": in_slots(points, JOINTS).ravel().tolist(),
+            "scores": in_slots(np.where(there, scores, 0), JOINTS).tolist(),
         }
+
+
+def in_slots(values: ArrayLike, joint_names: Sequence[str]) -> Float64:
+    """Return values of joints in the 17 places of PoseTrack18, 0 where there is none.
+
+    Joints that PoseTrack18 has no place for are left out.
+
+    >>> in_slots([7.0, 8.0, 9.0], ["head_top", "left_eye", "nose"])[:4].tolist()
+    [9.0, 0.0, 7.0, 0.0]
+    """
+    values = np.asarray(values, np.float64)
+    placed = np.zeros((len(POSETRACK_17), *values.shape[1:]))
+    for value, name in zip(values, joint_names, strict=True):
+        if name in POSETRACK_17.joints:
+            placed[POSETRACK_17.joints.index(name)] = value
+    return placed
 
 
 def _people17(frame: PredictedFrame) -> list[dict[str, Any]]:
@@ -272,6 +288,13 @@ def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
 def _write(path: Path, content: dict[str, Any]) -> None:
     with replace_when_done(path) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+
+
+def _predicted(folder: Path) -> dict[str, Path]:
+    """Return the files of predictions by the names of their annotations."""
+    names = _json_names(folder)
+    written = {name for name in names if name.endswith(OF_PREDICT)}
+    return {name.replace(OF_PREDICT, ".json"): folder / name for name in written or names}
 
 
 def _json_names(folder: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Results on disk: one file a module, each whole or not there."""
+"""Results on disk: one format a module, each file whole or not there."""
 
 from __future__ import annotations
 
@@ -7,48 +7,73 @@ from pathlib import Path
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import OutputError
 from tarvitpose.frame_source import FrameSource
+from tarvitpose.readers.table import load_pyarrow
 from tarvitpose.writers.base import PoseWriter
 from tarvitpose.writers.coco import CocoWriter
+from tarvitpose.writers.comparison import ComparisonWriter
 from tarvitpose.writers.contact_sheet import ContactSheetWriter, contact_sheet
+from tarvitpose.writers.mmpose import MmposeWriter
+from tarvitpose.writers.npz import NpzWriter
+from tarvitpose.writers.openpose import OpenposeWriter, refuse_other
 from tarvitpose.writers.overlay import OverlayWriter
+from tarvitpose.writers.parquet import ParquetWriter
+from tarvitpose.writers.posetrack import PosetrackWriter
 from tarvitpose.writers.table import CsvWriter
 
 __all__ = [
     "FORMATS",
     "CocoWriter",
+    "ComparisonWriter",
     "ContactSheetWriter",
     "CsvWriter",
+    "MmposeWriter",
+    "NpzWriter",
+    "OpenposeWriter",
     "OverlayWriter",
+    "ParquetWriter",
     "PoseWriter",
+    "PosetrackWriter",
     "contact_sheet",
     "open_writer",
     "output_paths",
 ]
 
-FORMATS = ("coco", "csv")
+FORMATS = ("coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz")
 ENDINGS = {
     "coco": ".coco.json",
+    "posetrack": ".posetrack.json",
+    "openpose": ".openpose",  # a folder
+    "mmpose": ".mmpose.json",
     "csv": ".csv",
+    "parquet": ".parquet",
+    "npz": ".npz",
     "overlay": ".mp4",
+    "compare": ".compare.mp4",
     "contact_sheet": ".contact.png",
 }
 
 
 def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
-    """Return what a run writes: the formats asked for, "overlay" and "contact_sheet".
+    """Return what a run writes: the formats asked for, "overlay", "compare", "contact_sheet".
 
-    Raises OutputError for an unknown format, and where a result would replace the source.
+    Raises OutputError for an unknown format, and where a result would replace the source or
+    another folder; MissingDependencyError where a format needs a package that is not there.
     """
     for name in config.formats:
         if name not in FORMATS:
             raise OutputError(f"{name}: unknown format; available are {', '.join(FORMATS)}")
+    if "parquet" in config.formats:
+        load_pyarrow("--format parquet")
     kinds = [*config.formats]
     kinds += ["overlay"] if config.render else []
+    kinds += ["compare"] if config.compare else []
     kinds += ["contact_sheet"] if config.contact_sheet else []
     paths = {kind: config.output / f"{source.name}{ENDINGS[kind]}" for kind in kinds}
     for path in paths.values():
         if source.path is not None and path.exists() and path.samefile(source.path):
             raise OutputError(f"{path}: is the source itself; choose another folder for results")
+    if "openpose" in paths:
+        refuse_other(paths["openpose"])
     return paths
 
 
@@ -58,13 +83,27 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
     Raises OutputError for an unknown kind.
     """
     threshold = config.keypoint_threshold
+    writer: PoseWriter
     match kind:
         case "coco":
-            return CocoWriter(path, source, config.weights)
+            writer = CocoWriter(path, source, config.weights)
+        case "posetrack":
+            writer = PosetrackWriter(path, source, config.weights)
+        case "openpose":
+            writer = OpenposeWriter(path, source)
+        case "mmpose":
+            writer = MmposeWriter(path)
         case "csv":
-            return CsvWriter(path)
-        case "overlay":
-            return OverlayWriter(path, source, keypoint_threshold=threshold)
+            writer = CsvWriter(path)
+        case "parquet":
+            writer = ParquetWriter(path, source, config.weights)
+        case "npz":
+            writer = NpzWriter(path)
+        case "overlay" | "compare":
+            drawing = OverlayWriter if kind == "overlay" else ComparisonWriter
+            writer = drawing(path, source, keypoint_threshold=threshold)
         case "contact_sheet":
-            return ContactSheetWriter(path, keypoint_threshold=threshold)
-    raise OutputError(f"{kind}: unknown format; available are {', '.join(ENDINGS)}")
+            writer = ContactSheetWriter(path, keypoint_threshold=threshold)
+        case _:
+            raise OutputError(f"{kind}: unknown format; available are {', '.join(ENDINGS)}")
+    return writer

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import IO, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tarvitpose import __version__
 from tarvitpose.errors import OutputError
+from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8
 from tarvitpose.results import FramePoses
 
@@ -49,6 +52,7 @@ class FileWriter(ABC):
         self.path = path
         self._stack = ExitStack()
         self._frames = 0
+        self._is_smoothed = False
 
     @property
     def warnings(self) -> list[str]:
@@ -78,6 +82,11 @@ class FileWriter(ABC):
 
     def write(self, poses: FramePoses, image: UInt8 | None = None) -> None:
         """Append a frame; writers that draw need its image, (height, width, 3) RGB."""
+        is_smoothed = poses.raw_keypoints is not None
+        if not self._frames:
+            self._is_smoothed = is_smoothed
+        elif is_smoothed != self._is_smoothed:
+            raise ValueError("either all frames have raw_keypoints, also those of nobody, or none")
         self._add(poses, image)
         self._frames += 1
 
@@ -91,6 +100,34 @@ class FileWriter(ABC):
 
     def _finish(self) -> None:  # noqa: B027  (not every format has an end)
         """Write what comes last."""
+
+
+def origin(source: FrameSource, weights: str) -> dict[str, Any]:
+    """Return where results come from, for those who find the file later."""
+    path = source.path  # without one the source is an address, which may hold a password
+    return {
+        "description": "2D human poses predicted by TAR-ViTPose",
+        "version": __version__,
+        "weights": weights,
+        "source": source.name if path is None else path.name,
+        "frame_rate": rounded(source.frame_rate, TIME_DIGITS),
+    }
+
+
+def size_and_time(poses: FramePoses) -> dict[str, Any]:
+    """Return what JSON says about a frame beside its people: `width`, `height`, and seconds."""
+    height, width = poses.image_size
+    return {"width": width, "height": height, "time": rounded(poses.time, TIME_DIGITS)}
+
+
+def json_text(value: Any) -> str:
+    """Return JSON in one line; raises ValueError for NaN, which JSON cannot hold."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+
+
+def append_json(file: IO[str], entry: Any, *, is_first: bool) -> None:
+    """Write the next entry of a list on a line of its own."""
+    file.write(("\n" if is_first else ",\n") + json_text(entry))
 
 
 def rounded(values: ArrayLike, digits: int) -> Any:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from tarvitpose import __version__
 from tarvitpose.files import replace_when_done
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8, xyxy_to_xywh
@@ -19,9 +17,12 @@ from tarvitpose.skeleton import JOINT_SETS
 from tarvitpose.writers.base import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
-    TIME_DIGITS,
     FileWriter,
+    append_json,
+    json_text,
+    origin,
     rounded,
+    size_and_time,
 )
 
 PERSON = 1  # the category
@@ -47,41 +48,62 @@ class CocoWriter(FileWriter):
         self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
         # People come with their frames, but stand behind all frames in the file.
         self._spool = stack.enter_context(_temporary_text(self.path.parent))
-        self._file.write('{"info": ' + _json(self._info()) + ',\n"images": [')
+        info = json_text(origin(self.source, self.weights))
+        self._file.write('{"info": ' + info + ',\n"images": [')
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
         self._joint_names = poses.joint_names
-        _append(self._file, self._image(poses), is_first=self._frames == 0)
+        append_json(self._file, self._image(poses), is_first=self._frames == 0)
         for person in range(len(poses)):
             self._people += 1
-            entry = {"id": self._people, **_annotation(poses, person)}
-            _append(self._spool, entry, is_first=self._people == 1)
+            entry = {"id": self._people, **self._annotation(poses, person)}
+            append_json(self._spool, entry, is_first=self._people == 1)
 
     def _finish(self) -> None:
         self._file.write('],\n"annotations": [')
         self._spool.seek(0)
         shutil.copyfileobj(self._spool, self._file)
-        self._file.write('],\n"categories": [' + _json(_category(self._joint_names)) + "]}\n")
-
-    def _info(self) -> dict[str, Any]:
-        path = self.source.path  # without one the source is an address, which may hold a password
-        return {
-            "description": "2D human poses predicted by TAR-ViTPose",
-            "version": __version__,
-            "weights": self.weights,
-            "source": self.source.name if path is None else path.name,
-            "frame_rate": rounded(self.source.frame_rate, TIME_DIGITS),
-        }
+        category = json_text(self._category(self._joint_names))
+        self._file.write('],\n"categories": [' + category + "]}\n")
 
     def _image(self, poses: FramePoses) -> dict[str, Any]:
-        height, width = poses.image_size
         return {
             "id": poses.index,
             "file_name": frame_name(self.source, poses.index),
-            "width": width,
-            "height": height,
             "frame_id": poses.index,
-            "time": rounded(poses.time, TIME_DIGITS),
+            **size_and_time(poses),
+        }
+
+    def _annotation(self, poses: FramePoses, person: int) -> dict[str, Any]:
+        points = rounded(poses.keypoints[person], COORDINATE_DIGITS)
+        box = xywh_box(poses, person)
+        raw = {}
+        if poses.raw_keypoints is not None:
+            raw["keypoints_raw"] = rounded(poses.raw_keypoints[person].ravel(), COORDINATE_DIGITS)
+        return {
+            "image_id": poses.index,
+            "category_id": PERSON,
+            "track_id": int(poses.track_ids[person]),
+            "keypoints": [value for x, y in points for value in (x, y, PREDICTED)],
+            "keypoint_scores": rounded(poses.scores[person], SCORE_DIGITS),
+            "num_keypoints": len(points),
+            "score": rounded(person_score(poses, person), SCORE_DIGITS),
+            "bbox": box,
+            "area": rounded(box[2] * box[3], COORDINATE_DIGITS),
+            "iscrowd": 0,
+            "bbox_score": rounded(poses.box_scores[person], SCORE_DIGITS),
+            **raw,
+        }
+
+    def _category(self, joint_names: tuple[str, ...]) -> dict[str, Any]:
+        """Describe the joints; COCO counts those of the skeleton from 1."""
+        limbs = {joints.joints: joints.limb_indices for joints in JOINT_SETS.values()}
+        return {
+            "id": PERSON,
+            "name": "person",
+            "supercategory": "person",
+            "keypoints": joint_names,
+            "skeleton": [[a + 1, b + 1] for a, b in limbs.get(joint_names, ())],
         }
 
 
@@ -97,43 +119,12 @@ def person_score(poses: FramePoses, person: int) -> float:
     return float(poses.box_scores[person] * poses.scores[person].mean())
 
 
-def _annotation(poses: FramePoses, person: int) -> dict[str, Any]:
-    points = rounded(poses.keypoints[person], COORDINATE_DIGITS)
-    box = rounded(xyxy_to_xywh(poses.boxes[person]), COORDINATE_DIGITS)
-    return {
-        "image_id": poses.index,
-        "category_id": PERSON,
-        "track_id": int(poses.track_ids[person]),
-        "keypoints": [value for x, y in points for value in (x, y, PREDICTED)],
-        "keypoint_scores": rounded(poses.scores[person], SCORE_DIGITS),
-        "num_keypoints": len(points),
-        "score": rounded(person_score(poses, person), SCORE_DIGITS),
-        "bbox": box,
-        "area": rounded(box[2] * box[3], COORDINATE_DIGITS),
-        "iscrowd": 0,
-    }
-
-
-def _category(joint_names: tuple[str, ...]) -> dict[str, Any]:
-    """Describe the joints; COCO counts those of the skeleton from 1."""
-    limbs = {joints.joints: joints.limb_indices for joints in JOINT_SETS.values()}
-    return {
-        "id": PERSON,
-        "name": "person",
-        "supercategory": "person",
-        "keypoints": joint_names,
-        "skeleton": [[a + 1, b + 1] for a, b in limbs.get(joint_names, ())],
-    }
+def xywh_box(poses: FramePoses, person: int) -> list[float]:
+    """Return a person's box as COCO has it: left, top, width, height."""
+    box: list[float] = rounded(xyxy_to_xywh(poses.boxes[person]), COORDINATE_DIGITS)
+    return box
 
 
 def _temporary_text(folder: Path) -> IO[str]:
     """Open a file without a name, on the disk that the result needs room on anyway."""
     return tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)
-
-
-def _append(file: IO[str], entry: dict[str, Any], *, is_first: bool) -> None:
-    file.write(("\n" if is_first else ",\n") + _json(entry))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)

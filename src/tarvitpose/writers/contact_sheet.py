@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from tarvitpose.drawing import draw_poses, draw_text, shown_time
+from tarvitpose.drawing import draw_poses, draw_text, fit_width, resized, shown_time
 from tarvitpose.files import replace_when_done
 from tarvitpose.geometry import UInt8
 from tarvitpose.results import FramePoses
@@ -67,10 +66,7 @@ class ContactSheetWriter(FileWriter):
 
     def _small(self, image: UInt8, poses: FramePoses) -> tuple[UInt8, FramePoses]:
         small = fit_width(image, _tile_width(self.columns, self.width))
-        scale = np.float32(small.shape[1] / image.shape[1])
-        keypoints, boxes = poses.keypoints * scale, poses.boxes * scale
-        size = small.shape[:2]
-        return small, replace(poses, keypoints=keypoints, boxes=boxes, image_size=size)
+        return small, resized(poses, small)
 
     def _drawn(self, image: UInt8, poses: FramePoses) -> UInt8:
         threshold = self.keypoint_threshold
@@ -96,14 +92,6 @@ def spread(count: int, chosen: int) -> list[int]:
     """
     places = np.linspace(0, count - 1, min(count, chosen)).tolist()
     return [round(place) for place in places]
-
-
-def fit_width(image: UInt8, width: int) -> UInt8:
-    """Return the image `width` pixels wide, its aspect kept."""
-    height = max(round(image.shape[0] * width / image.shape[1]), 1)
-    smoothing = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
-    image = np.ascontiguousarray(image)
-    return np.asarray(cv2.resize(image, (width, height), interpolation=smoothing), np.uint8)
 
 
 def _tile(image: UInt8, caption: str) -> UInt8:

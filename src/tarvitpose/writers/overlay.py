@@ -21,7 +21,7 @@ class OverlayWriter(FileWriter):
         self.keypoint_threshold = keypoint_threshold
         self._video = VideoWriter(
             path,
-            source.image_size,
+            self._size(source.image_size),
             source.frame_rate,
             audio_from=source.path,
             start=source.start,
@@ -37,5 +37,11 @@ class OverlayWriter(FileWriter):
         stack.enter_context(self._video)
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
-        drawn = draw_poses(needed(image), poses, keypoint_threshold=self.keypoint_threshold)
-        self._video.write(drawn, poses.time)
+        self._video.write(self._picture(poses, needed(image)), poses.time)
+
+    def _size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return height and width of the video."""
+        return image_size
+
+    def _picture(self, poses: FramePoses, image: UInt8) -> UInt8:
+        return draw_poses(image, poses, keypoint_threshold=self.keypoint_threshold)
