@@ -94,3 +94,52 @@ def test_who_was_carried_out_of_the_frame_is_gone() -> None:
     list(finder.find(Frame(index, 0.0, IMAGE) for index in range(3)))
     later = [finder._carried(Frame(index, 0.0, IMAGE)) for index in (3, 14)]
     assert [len(seen.boxes) for seen in later] == [1, 0]
+
+
+def finder(boxes: dict[int, Sequence[Sequence[float]]], chosen: Sequence[int]) -> PeopleFinder:
+    return PeopleFinder(
+        Scene(boxes),
+        start_threshold=0.0,
+        max_people=None,
+        every=2,
+        is_live=False,
+        chosen=chosen,
+    )
+
+
+def test_only_the_chosen_are_given_with_the_numbers_that_all_have() -> None:
+    boxes = {index: [walk(index), walk(100), walk(60 + index)] for index in range(0, 7, 2)}
+    frames = [Frame(index, index / 25, IMAGE) for index in range(7)]
+    everybody = list(finder(boxes, []).find(frames))
+    some = finder(boxes, [1, 3])
+    for all_of_them, kept in zip(everybody, some.find(frames), strict=True):
+        chosen = np.isin(all_of_them.track_ids, [1, 3])
+        assert kept.track_ids.tolist() == all_of_them.track_ids[chosen].tolist() == [1, 3]
+        assert np.array_equal(kept.boxes, all_of_them.boxes[chosen])
+        assert np.array_equal(kept.scores, all_of_them.scores[chosen])
+    assert some.warning() is None
+
+
+@pytest.mark.parametrize(
+    ("people", "expected"),
+    [(2, "--person 7, 9: never seen; the tracks of this video are: 1, 2"), (0, "are: nobody")],
+)
+def test_who_was_chosen_and_never_seen_is_named_beside_who_was(people: int, expected: str) -> None:
+    boxes = {0: [walk(0), walk(100)][:people]}
+    one = finder(boxes, [9, 2, 7] if people else [1])
+    list(one.find([Frame(0, 0.0, IMAGE)]))
+    warning = one.warning()
+    assert warning is not None
+    assert warning.endswith(expected)
+
+
+def test_bytetrack_looks_at_every_nth_frame_like_the_built_in_tracker() -> None:
+    pytest.importorskip("trackers", reason="the optional package trackers is not installed")
+    scene = Scene({index: [walk(index)] for index in range(0, 21, 4)})
+    looked = PeopleFinder(
+        scene, start_threshold=0.4, max_people=None, every=4, is_live=False, tracker="bytetrack"
+    )
+    found = list(looked.find(Frame(index, index / 25, IMAGE) for index in range(21)))
+    assert scene.asked == list(range(0, 21, 4))
+    assert [seen.track_ids.tolist() for seen in found] == [[]] * 4 + [[1]] * 17
+    assert [float(seen.boxes[0, 0]) for seen in found[4:]] == list(range(4, 21))

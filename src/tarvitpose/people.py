@@ -6,13 +6,16 @@ second one, and carries the boxes on at their pace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from tarvitpose.config import TrackerName
 from tarvitpose.detection import Detector, keep_best
 from tarvitpose.results import Frame, Seen
-from tarvitpose.tracking import IouTracker
+from tarvitpose.tracking import open_tracker
+
+LONGEST_LIST = 20  # numbers in a warning
 
 
 class PeopleFinder:
@@ -26,14 +29,39 @@ class PeopleFinder:
         max_people: int | None,
         every: int,
         is_live: bool,
+        tracker: TrackerName = "iou",
+        chosen: Collection[int] = (),
     ) -> None:
-        """A detection in every `every`th frame of the source, also where frames are dropped."""
+        """A detection in every `every`th frame of the source, also where frames are dropped.
+
+        Of all people who are tracked only those with a `chosen` number are given, all if there is
+        none. Raises UserError for a tracker that is not installed.
+        """
         self.detector, self.max_people = detector, max_people
         self.every, self.is_live = every, is_live
-        self.tracker = IouTracker(start_threshold=start_threshold)
+        self.tracker = open_tracker(tracker, start_threshold=start_threshold)
+        self.chosen = frozenset(chosen)
+        self.met: set[int] = set()  # the numbers of all people so far, chosen or not
 
     def find(self, frames: Iterable[Frame]) -> Iterator[Seen]:
         """Yield every frame with its people, in order; holds `every` frames at most."""
+        for seen in self._everybody(frames):
+            self.met.update(seen.track_ids.tolist())
+            yield self._only_chosen(seen) if self.chosen else seen
+
+    def warning(self) -> str | None:
+        """Return who was chosen and never met, in a line that says who was; None if nobody."""
+        missing = sorted(self.chosen - self.met)
+        if not missing:
+            return None
+        met = listed(sorted(self.met)) or "nobody"
+        return f"--person {listed(missing)}: never seen; the tracks of this video are: {met}"
+
+    def _only_chosen(self, seen: Seen) -> Seen:
+        kept = np.isin(seen.track_ids, list(self.chosen))
+        return Seen(seen.frame, seen.boxes[kept], seen.scores[kept], seen.track_ids[kept])
+
+    def _everybody(self, frames: Iterable[Frame]) -> Iterator[Seen]:
         before: Seen | None = None  # the last frame that was looked at
         since: list[Frame] = []
         for frame in frames:
@@ -74,3 +102,14 @@ def interpolated(seen: Seen, before: Seen, after: Seen) -> Seen:
             last = after.boxes[after.track_ids == track][0]
             boxes[place] = first + np.float32(share) * (last - first)
     return Seen(seen.frame, boxes, seen.scores, seen.track_ids)
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Return numbers with commas, of many only the first.
+
+    >>> listed([1, 2, 4]), listed(range(1, 25))[-19:]
+    ('1, 2, 4', '19, 20 and 4 others')
+    """
+    some = ", ".join(map(str, numbers[:LONGEST_LIST]))
+    rest = len(numbers) - LONGEST_LIST
+    return f"{some} and {rest} others" if rest > 0 else some

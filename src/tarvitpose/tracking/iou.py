@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,38 +10,10 @@ from scipy.optimize import linear_sum_assignment
 
 from tarvitpose.geometry import box_iou
 from tarvitpose.results import Float32
+from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
 
-SMOOTHING = 0.3  # what the newest step counts in a velocity; one odd box then moves it little
-LONGEST_DRIFT = 15  # frames; an old velocity says nothing about where a person is
 MARGIN = 0.1  # of width and height, for each frame that was skipped: how far people stray by then
 LARGEST_MARGIN = 0.5
-
-
-class Carried(NamedTuple):
-    """Where N people are expected in a frame in which nobody was looked for."""
-
-    boxes: Float32  # (N, 4), xyxy, which may reach out of the frame
-    scores: Float32  # (N,), of the last detection
-    track_ids: NDArray[np.int64]  # (N,), rising
-
-
-@dataclass(frozen=True)
-class _Track:
-    box: Float32  # (4,), xyxy, where the person was last seen
-    score: float  # of that box
-    seen: int  # index of that frame
-    velocity: Float32  # (2,), x and y in pixels per frame
-
-    def expected(self, index: int) -> Float32:
-        """Return where the box should be in frame `index`, (4,)."""
-        frames = min(index - self.seen, LONGEST_DRIFT)
-        return np.asarray(self.box + np.tile(self.velocity * frames, 2), np.float32)
-
-    def follow(self, box: Float32, score: float, index: int) -> _Track:
-        """Return the track after the person was seen again."""
-        step = (_centre(box) - _centre(self.box)) / (index - self.seen)
-        velocity = self.velocity + SMOOTHING * (step - self.velocity)
-        return _Track(box, score, index, np.asarray(velocity, np.float32))
 
 
 class IouTracker:
@@ -63,12 +33,12 @@ class IouTracker:
     """
 
     def __init__(
-        self, iou_threshold: float = 0.3, max_gap: int = 30, start_threshold: float = 0.0
+        self, iou_threshold: float = 0.3, max_gap: int = LONGEST_GAP, start_threshold: float = 0.0
     ) -> None:
         self.iou_threshold = iou_threshold
         self.start_threshold = start_threshold
         self.max_gap = max_gap
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, Track] = {}
         self._next_id = 1
         self._index: int | None = None
 
@@ -79,14 +49,13 @@ class IouTracker:
         skipped, never repeated: raises ValueError when `index` does not grow. The order of boxes
         does not matter; of two new people the surer one is numbered first.
         """
-        if self._index is not None and index <= self._index:
-            raise ValueError(f"frame {index} came after frame {self._index}")
+        check_order(index, self._index)
         reach = self._reach(index)
         self._index = index
         boxes = np.array(boxes, np.float32).reshape(-1, 4)  # a copy, tracks keep it
         scores = np.asarray(scores, np.float32).reshape(-1)
         order = _fixed_order(boxes, scores)
-        self._end_lost_tracks(index)
+        self._tracks = alive(self._tracks, index, self.max_gap)
         ids = np.zeros(len(boxes), np.int64)
         sure = scores[order] >= np.float32(self.start_threshold)
         for some in (order[sure], order[~sure]):
@@ -106,14 +75,7 @@ class IouTracker:
         Only those who had a box then, moved on at their velocity. Nothing is changed. Raises
         ValueError for a frame before that update.
         """
-        if self._index is not None and index < self._index:
-            raise ValueError(f"frame {index} came after frame {self._index}")
-        seen = [(i, t) for i, t in sorted(self._tracks.items()) if t.seen == self._index]
-        return Carried(
-            np.array([track.expected(index) for _, track in seen], np.float32).reshape(-1, 4),
-            np.array([track.score for _, track in seen], np.float32),
-            np.array([track_id for track_id, _ in seen], np.int64),
-        )
+        return carried(self._tracks, self._index, index)
 
     def _reach(self, index: int) -> float:
         """Return by which share of their size boxes grow for the second chance, 0 for none."""
@@ -140,16 +102,8 @@ class IouTracker:
             self._tracks[track_id] = self._tracks[track_id].follow(box, score, index)
             return track_id
         self._next_id += 1
-        self._tracks[self._next_id - 1] = _Track(box, score, index, np.zeros(2, np.float32))
+        self._tracks[self._next_id - 1] = Track.begin(box, score, index)
         return self._next_id - 1
-
-    def _end_lost_tracks(self, index: int) -> None:
-        """Forget the tracks whose gap is longer than allowed."""
-        self._tracks = {
-            track_id: track
-            for track_id, track in self._tracks.items()
-            if index - track.seen - 1 <= self.max_gap
-        }
 
 
 def _grown(boxes: ArrayLike, margin: float) -> Float32:
@@ -157,10 +111,6 @@ def _grown(boxes: ArrayLike, margin: float) -> Float32:
     corners = np.asarray(boxes, np.float32).reshape(-1, 2, 2)
     more = margin * (corners[:, 1:] - corners[:, :1])  # (N, 1, 2)
     return np.concatenate([corners[:, :1] - more, corners[:, 1:] + more], 1).reshape(-1, 4)
-
-
-def _centre(box: Float32) -> Float32:
-    return np.asarray((box[:2] + box[2:]) / 2, np.float32)
 
 
 def _fixed_order(boxes: Float32, scores: Float32) -> NDArray[np.intp]:

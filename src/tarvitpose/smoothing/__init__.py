@@ -1,0 +1,61 @@
+"""Steadier joints over time: One-Euro for live use, Savitzky-Golay for files."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from typing import TypeVar
+
+from tarvitpose.config import SmoothConfig, SmoothMethod, parse_config
+from tarvitpose.results import FramePoses
+from tarvitpose.smoothing.one_euro import OneEuro
+from tarvitpose.smoothing.savgol import SavitzkyGolay
+
+__all__ = ["OneEuro", "SavitzkyGolay", "smooth", "smoothed"]
+
+Item = TypeVar("Item")
+Paired = Generator[tuple[Item, FramePoses]]
+
+
+def smooth(
+    poses: Iterable[FramePoses], method: SmoothMethod, **options: float
+) -> Iterator[FramePoses]:
+    """Yield poses with smoothed `keypoints`, what they were in `raw_keypoints`, all else as it is.
+
+    "one-euro" looks back only and answers each frame at once: `min_cutoff` (Hz) is how fast a
+    joint at rest may change, `beta` (Hz) how much faster for each body length that it moves in a
+    second. "savgol" fits parabolas to the `window` (seconds) around each frame, and answers about
+    a window late. "none" changes nothing. What is smoothed already starts again from its raw
+    keypoints. Raises ConfigError for another method, and for an option that the method has not;
+    DataError for frames read from files without times, tracks or boxes.
+    """
+    values = {"smooth": method, **{f"smooth_{name}": value for name, value in options.items()}}
+    config = parse_config(SmoothConfig, values, "smooth")
+    return (one for _, one in smoothed(((None, one) for one in poses), config))
+
+
+def smoothed(found: Paired[Item], config: SmoothConfig) -> Paired[Item]:
+    """Return `found` with its poses smoothed, each still beside its item, such as its frame."""
+    if config.smooth == "one-euro":
+        return _followed(found, OneEuro(config.smooth_min_cutoff, config.smooth_beta))
+    if config.smooth == "savgol":
+        return _fitted(found, SavitzkyGolay(config.smooth_window))
+    return found
+
+
+def _followed(found: Paired[Item], one_euro: OneEuro) -> Paired[Item]:
+    with closing(found):
+        for item, poses in found:
+            yield item, one_euro.follow(poses)
+
+
+def _fitted(found: Paired[Item], savgol: SavitzkyGolay) -> Paired[Item]:
+    waiting: deque[Item] = deque()
+    with closing(found):
+        for item, poses in found:
+            waiting.append(item)
+            for one in savgol.take(poses):
+                yield waiting.popleft(), one
+        for one in savgol.rest():
+            yield waiting.popleft(), one

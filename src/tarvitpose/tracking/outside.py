@@ -1,0 +1,79 @@
+"""ByteTrack and OC-SORT from the package `trackers`, behind our protocol.   Axes: N people."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.errors import UserError
+from tarvitpose.results import Float32
+from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
+
+PACKAGE_RATE = 30.0  # frames per second, in which the package counts gaps
+
+
+class OutsideTracker:
+    """A tracker of the package `trackers`, which counts frames as if they came 30 a second.
+
+    Its times are frame indices, so that skipped frames count as such. It gives a number to those
+    whom it has seen twice; in the first frame they have the number 0. OC-SORT never follows boxes
+    below `start_threshold`.
+    """
+
+    def __init__(self, name: Literal["bytetrack", "ocsort"], *, start_threshold: float) -> None:
+        """Raises UserError where the package is not there."""
+        try:
+            import trackers  # noqa: PLC0415 - an optional package
+        except ImportError:
+            raise UserError(
+                f"--tracker {name} needs the package trackers: pip install "
+                "'tarvitpose[supervision]', then pip install --no-deps trackers "
+                "(with its dependencies it would bring a second OpenCV)"
+            ) from None
+        shared = {
+            "high_conf_det_threshold": start_threshold,
+            "lost_track_buffer": LONGEST_GAP,
+            "frame_rate": PACKAGE_RATE,
+        }
+        if name == "bytetrack":
+            self._tracker = trackers.ByteTrackTracker(
+                track_activation_threshold=start_threshold, **shared
+            )
+        else:
+            # With the package's own 3, who was missed once is nobody in the next two frames too.
+            self._tracker = trackers.OCSORTTracker(minimum_consecutive_frames=1, **shared)
+        self._tracks: dict[int, Track] = {}
+        self._index: int | None = None
+
+    def update(self, boxes: ArrayLike, scores: ArrayLike, index: int) -> NDArray[np.int64]:
+        """Return the track of each box, (N,), as `Tracker.update` says."""
+        import supervision as sv  # noqa: PLC0415 - an optional package, which trackers needs
+
+        check_order(index, self._index)
+        self._index = index
+        boxes = np.array(boxes, np.float32).reshape(-1, 4)
+        scores = np.array(scores, np.float32).reshape(-1)
+        places = np.arange(len(boxes))
+        given = sv.Detections(xyxy=boxes, confidence=scores, data={"place": places})
+        found = self._tracker.update(given, timestamp=index / PACKAGE_RATE)
+        ids = np.zeros(len(boxes), np.int64)
+        if len(found):
+            ids[found.data["place"]] = found.tracker_id + 1  # its first number is 0, nobody's -1
+        self._tracks = alive(self._tracks, index, LONGEST_GAP)
+        for track_id, box, score in zip(ids.tolist(), boxes, scores.tolist(), strict=True):
+            if track_id:
+                self._note(track_id, box, score)
+        return ids
+
+    def carry(self, index: int) -> Carried:
+        """Return where the people of the last update are expected in frame `index`."""
+        return carried(self._tracks, self._index, index)
+
+    def _note(self, track_id: int, box: Float32, score: float) -> None:
+        """Remember where a person is: the package moves nobody on without changing its state."""
+        assert self._index is not None
+        known = self._tracks.get(track_id)
+        now = (box, score, self._index)
+        self._tracks[track_id] = known.follow(*now) if known else Track.begin(*now)
