@@ -1,11 +1,12 @@
-"""Output files that are either whole or not there."""
+"""Output files and folders that are either whole or not there."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tarvitpose.errors import OutputError
@@ -29,6 +30,46 @@ def replace_when_done(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_when_done(path: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+    """Yield a new folder beside `path`; it takes its place on success and vanishes on an error.
+
+    What came to stand there meanwhile stays if it passes `keep`. Raises OutputError where it
+    cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield temporary
+        if keep is None or not keep(path):
+            _put(temporary, path)
+    except OSError as error:
+        if error.errno in DISK_IS_FULL:
+            raise cannot_write(path, error) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put(new: Path, path: Path) -> None:
+    """Rename a folder to `path`, what stood there vanishing."""
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        with suppress(FileNotFoundError):
+            path.rename(old)
+        new.rename(path)
+    except OSError as error:
+        if not path.exists() and old.exists():
+            old.rename(path)
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
