@@ -50,24 +50,29 @@ class CrossAttention(nn.Module):
         return out
 
     def _few_queries(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
-        """The same without keys and values: fold W_k into the query, apply W_v after pooling.
+        """The same without keys and values: fold W_k into the query, apply W_v after pooling."""
+        _, w_v = torch.unflatten(self.to_key_value.weight, 0, (2, self.heads, -1))
+        b_v = self.to_key_value.bias[context.shape[-1] :]
+        pooled = self.shares(query, context, visible).flatten(1, 2) @ context  # (B, heads Q, C)
+        pooled = torch.unflatten(pooled, 1, (self.heads, -1))  # (B, heads, Q, C)
+        found = torch.einsum("bhqc,hdc->bqhd", pooled, w_v).flatten(2) + b_v  # (B, Q, C)
+        out: Tensor = self.to_out(found)
+        return out
 
-        The keys' bias adds the same to all scores of a query, which softmax does not see.
+    def shares(self, query: Tensor, context: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Return how each query spreads its attention, (B, heads, Q, K), 1 in all for each head.
+
+        Takes what `forward` does. The keys' bias adds the same to all scores of a query, which
+        softmax does not see.
         """
-        width = context.shape[-1]
-        w_k, w_v = torch.unflatten(self.to_key_value.weight, 0, (2, self.heads, -1))
-        b_v = self.to_key_value.bias[width:]
+        w_k, _ = torch.unflatten(self.to_key_value.weight, 0, (2, self.heads, -1))
         q = torch.unflatten(self.to_query(query), -1, (self.heads, -1))  # (B, Q, heads, C / heads)
         looks = torch.einsum("bqhd,hdc->bhqc", q * q.shape[-1] ** -0.5, w_k)  # (B, heads, Q, C)
         scores = looks.flatten(1, 2) @ context.transpose(1, 2)  # (B, heads Q, K)
         scores = torch.unflatten(scores, 1, (self.heads, -1))  # (B, heads, Q, K)
         if visible is not None:
             scores = scores.masked_fill(~visible.unsqueeze(1), float("-inf"))
-        pooled = scores.softmax(-1).flatten(1, 2) @ context  # (B, heads Q, C)
-        pooled = torch.unflatten(pooled, 1, (self.heads, -1))  # (B, heads, Q, C)
-        found = torch.einsum("bhqc,hdc->bqhd", pooled, w_v).flatten(2) + b_v  # (B, Q, C)
-        out: Tensor = self.to_out(found)
-        return out
+        return scores.softmax(-1)
 
     def _few_keys(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
         """The same for many queries: fold W_q into the keys and W_o into the values."""

@@ -75,10 +75,26 @@ class JTA(nn.Module):
             visible = open_blind(visible)
             if _may_pick(tokens):
                 tokens, visible = seen_tokens(tokens, visible)
-        joints = (self.query + self.query_position).expand(len(tokens), -1, -1)  # (B, J, C)
+        joints = self._start(tokens)
         for layer in self.layers:
             joints = layer(joints, tokens, visible)
         return joints
+
+    def shares(self, tokens: Tensor, visible: Tensor) -> list[Tensor]:
+        """Return how each joint's query spreads its attention in each layer, (B, heads, J, T N).
+
+        Takes what `forward` does, which goes through the same steps.
+        """
+        visible = open_blind(visible)
+        joints, found = self._start(tokens), []
+        for layer in self.layers:
+            assert isinstance(layer, JTALayer)
+            found.append(layer.look.shares(joints, tokens, visible))
+            joints = layer(joints, tokens, visible)
+        return found
+
+    def _start(self, tokens: Tensor) -> Tensor:
+        return (self.query + self.query_position).expand(len(tokens), -1, -1)  # (B, J, C)
 
 
 def seen_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,8 @@ Axes: B batch, T frames, J joints, C channels, h w the token grid (a 16th of the
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from tempfile import TemporaryDirectory
+from typing import Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, drawn
 from tarvitpose.model.decoder import DECODERS
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
+from tarvitpose.model.hub import HubOptions, UploadOptions, upload
 from tarvitpose.model.jta import JTA, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
 from tarvitpose.model.weights import load_checkpoint, load_into, save_checkpoint
@@ -106,6 +108,19 @@ class TARViTPose(nn.Module):
         gathered: Tensor = self.jta(tokens.flatten(1, 2), visible)
         return gathered
 
+    def attention(self, features: Tensor, regions: Tensor, layer: int = -1) -> Tensor:
+        """Return where each joint's query looks, (B, J, T, h, w), as a mean over JTA's heads.
+
+        Takes what `queries` does; each joint's attention is 1 in all. Raises ValueError where
+        nothing looks, or at what has no place in the picture (layout "released").
+        """
+        if not hasattr(self, "jta") or self.config.layout == "released":
+            raise ValueError("only joint queries look, and in the released layout not at places")
+        tokens = to_tokens(features, self.config.layout).flatten(1, 2)  # (B, T N, C)
+        visible = regions.transpose(1, 2).flatten(2)  # (B, J, T N)
+        shares = self.jta.shares(tokens, visible)[layer].mean(1)  # (B, J, T N)
+        return torch.unflatten(shares, 2, (features.shape[1], *features.shape[3:]))
+
     def _current(self, frames: int) -> int:
         offsets, current = window_offsets(self.config.offsets)
         if frames != len(offsets):
@@ -116,12 +131,14 @@ class TARViTPose(nn.Module):
         return current
 
     @classmethod
-    def from_pretrained(cls, source: str | Path) -> Self:
+    def from_pretrained(cls, source: str | Path, **hub: Unpack[HubOptions]) -> Self:
         """Load a model in evaluation mode from "default", a folder or a hub id.
 
-        Raises WeightsError that names what is missing, surplus or misshapen.
+        `hub` is for hub ids: `revision`, `cache_dir`, `local_files_only`, `force_download` and
+        `token`, as huggingface_hub has them. Raises WeightsError that names what is missing,
+        surplus or misshapen.
         """
-        config, tensors, origin = load_checkpoint(source)
+        config, tensors, origin = load_checkpoint(source, **hub)
         with torch.device("meta"):
             model = cls(config)
         load_into(model, tensors, origin)
@@ -130,3 +147,21 @@ class TARViTPose(nn.Module):
     def save_pretrained(self, folder: str | Path, *, half: bool = False) -> None:
         """Write `model.safetensors` (float16 if `half`) and `config.json` into a folder."""
         save_checkpoint(Path(folder), self.config, self.state_dict(), half=half)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        half: bool = False,
+        license: str = "unknown",
+        **hub: Unpack[UploadOptions],
+    ) -> str:
+        """Upload `save_pretrained`'s files, and a model card; return the address of the commit.
+
+        `license` is of these weights, by the hub's names; the repository's own README stays. `hub`
+        is `commit_message`, `private`, `token`, `branch` and `create_pr`, as huggingface_hub has
+        them. Raises OutputError.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, half=half)
+            return upload(Path(folder), repo_id, self.config, license, hub)

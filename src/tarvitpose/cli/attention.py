@@ -1,0 +1,194 @@
+"""`tarvitpose attention`: where each joint's query looked, in every frame of a window."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tarvitpose.cli import console
+from tarvitpose.cli.predict import parse_offsets
+from tarvitpose.cli.predict_options import (
+    Boxes,
+    Detector,
+    Device,
+    Offsets,
+    Overwrite,
+    Quiet,
+    Weights,
+)
+from tarvitpose.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tarvitpose.config import PredictConfig
+    from tarvitpose.frame_source import FrameSource
+    from tarvitpose.report.looks import Looks, Moment
+    from tarvitpose.results import Seen
+
+JOINTS = "right_shoulder,right_elbow,right_wrist"  # the paper's Figure 4
+
+
+Video = Annotated[str, typer.Argument(help="A video file, or a folder or glob of frames.")]
+Time = Annotated[
+    float | None, typer.Option(min=0, metavar="SECONDS", help="Which moment to look at.")
+]
+FrameNumber = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="Which frame instead, from 0.")
+]
+Track = Annotated[
+    int | None,
+    typer.Option(metavar="ID", help="Whose joints; the largest person's if not given."),
+]
+Joints = Annotated[str, typer.Option(metavar="NAME,NAME,...", help="Which joints, or all.")]
+Layer = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Of JTA; the last if not given.")
+]
+Picture = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="The picture; NAME.attention.png if not given."),
+]
+Start = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="From where on people are looked for; ids are those of predict --start.",
+    ),
+]
+
+
+def run(
+    video: Video,
+    *,
+    time: Time = None,
+    frame: FrameNumber = None,
+    track: Track = None,
+    joints: Joints = JOINTS,
+    layer: Layer = None,
+    output: Picture = None,
+    overwrite: Overwrite = False,
+    start: Start = None,
+    weights: Weights = "default",
+    offsets: Offsets = None,
+    device: Device = "auto",
+    detector: Detector = "nanodet",
+    boxes: Boxes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw where the joints of one person look, with and without the mask (Figures 4 and 6).
+
+    Writes one picture and prints how much of each joint's attention went to each frame.
+    """
+    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.model.weights import load_config
+    from tarvitpose.report.looks import Moment, refuse_blind
+    from tarvitpose.video import open_source
+
+    if (time is None) == (frame is None):
+        raise ConfigError("attention: give one of --time SECONDS and --frame N")
+    values = {
+        "weights": weights,
+        "device": device,
+        "backend": "torch",
+        "precision": "fp32",
+        "offsets": None if offsets is None else parse_offsets(offsets),
+        "detector": detector,
+        "boxes": boxes,
+        "start": start,
+    }
+    config = parse_config(PredictConfig, values, "attention")
+    network = load_config(weights)
+    refuse_blind(network, weights)
+    chosen = chosen_joints(joints, network.joints.joints)
+    with open_source(video, start=start, live=False) as source:
+        path = output or Path(f"{source.name}.attention.png")
+        refuse_existing(path, overwrite=overwrite)
+        looks = _find(config, source, Moment(time, frame), track, layer, quiet=quiet)
+        name = video if source.path is None else source.path.name
+    _write(path, looks, chosen, name)
+    if not quiet:
+        _report(looks, chosen, name)
+        console.say(f"  {path}")
+
+
+def chosen_joints(text: str, known: Sequence[str]) -> list[int]:
+    """Return the places of joints named with commas, or of all. Raises ConfigError.
+
+    >>> chosen_joints("nose, left_knee", ["head_top", "left_knee", "nose"])
+    [2, 1]
+    """
+    if text.strip() == "all":
+        return list(range(len(known)))
+    places = []
+    for name in (part.strip() for part in text.split(",")):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"expected all, {', '.join(known)}"
+            raise ConfigError(f"--joints: unknown joint {name!r}; {hint}")
+        places.append(known.index(name))
+    return places
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputError for a picture that is there, or whose name says no kind that we write."""
+    if path.suffix.lower() not in (".png", ".jpg"):
+        raise OutputError(f"{path}: the picture is a .png or a .jpg; choose such a name")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: there already; pass --overwrite or another --output")
+
+
+def _find(
+    config: PredictConfig,
+    source: FrameSource,
+    moment: Moment,
+    track: int | None,
+    layer: int | None,
+    *,
+    quiet: bool,
+) -> Looks:
+    """Load the model, and look at one moment of a source, with a progress bar up to it."""
+    from tarvitpose.pipeline import Progress, load_estimator
+    from tarvitpose.report.looks import joint_looks
+
+    with console.notes_shown(quiet=quiet):
+        estimator = load_estimator(config)
+    with console.progress_bar(source.name, quiet=quiet) as on_progress:
+
+        def show(seen: Seen) -> None:
+            on_progress(Progress(seen.frame.index + 1, moment.frame, len(seen.boxes)))
+
+        return joint_looks(estimator, source, moment, track_id=track, layer=layer, on_frame=show)
+
+
+def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
+    import cv2
+
+    from tarvitpose.files import replace_when_done
+    from tarvitpose.report.attention_picture import draw_looks
+
+    picture = draw_looks(looks, joints, name)
+    with replace_when_done(path) as temporary:
+        temporary.write_bytes(cv2.imencode(path.suffix, picture[:, :, ::-1])[1].tobytes())
+
+
+def _report(looks: Looks, joints: Sequence[int], name: str) -> None:
+    """Print each joint's attention by frame, and how much of it lies where the mask lets it."""
+    from tarvitpose.cli.tables import drawn, plain_table
+    from tarvitpose.report.attention_picture import region_share, title_of, ways
+
+    names = [f"{frame}" for frame in looks.frames]
+    names[looks.current] = f"{names[looks.current]} (now)"
+    rows = plain_table(["share of attention", "", *names, "inside mask"], left=2)
+    for joint in joints:
+        for masked in ways(looks):
+            shares = (looks.masked if masked else looks.free)[joint]
+            of_frames = [f"{share:.0%}" for share in shares.sum((1, 2))]
+            inside = f"{region_share(shares, looks.regions[joint]):.0%}"
+            way = "with mask" if masked else "without"
+            rows.add_row(looks.joint_names[joint], way, *of_frames, inside)
+    console.say(title_of(looks, name), style="bold")
+    console.say(drawn(rows))

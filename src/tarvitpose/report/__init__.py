@@ -1,0 +1,1 @@
+"""What was found in a video, and why, as pictures."""
