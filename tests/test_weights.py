@@ -148,29 +148,9 @@ def test_a_file_is_no_folder(folder: Path) -> None:
 
 
 def test_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import huggingface_hub.constants
-
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    message = refusal("nobody/nothing")
-    assert message.startswith("nobody/nothing: no such folder here, and the hub did not deliver it")
-
-
-def test_a_hub_id_is_asked_for_weights_and_config_only(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub
-
-    asked: list[tuple[str, list[str]]] = []
-
-    def snapshot(hub_id: str, *, allow_patterns: list[str]) -> str:
-        asked.append((hub_id, allow_patterns))
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    assert TARViTPose.from_pretrained("owner/name").config == tiny_config()
-    assert asked == [("owner/name", ["model.safetensors", "config.json"])]
+    with pytest.raises(WeightsError, match="nobody/nothing: no such folder here, and offline"):
+        TARViTPose.from_pretrained("nobody/nothing", cache_dir=tmp_path)
 
 
 def test_default_is_a_folder_of_the_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from tarvitpose import __version__
 from tarvitpose.cli import (
     ablate,
+    attention,
     benchmark,
     console,
     convert,
@@ -19,41 +19,19 @@ from tarvitpose.cli import (
     evaluate,
     export,
     models,
+    plot,
     predict,
     train,
+    web,
 )
-from tarvitpose.errors import UserError
+from tarvitpose.cli.group import Verbs
 
 __all__ = ["app", "main"]
 
-BAD_INPUT, STOPPED = 2, 130
-UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
-
-
-class OneLineErrors(TyperGroup):
-    """Say what the user can put right in one line, without a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the verb; exits with 2 after bad input and with 130 after Ctrl-C."""
-        try:
-            return super().invoke(ctx)
-        except UserError as error:
-            console.fail(error)
-        except UsageError as error:
-            command = error.ctx.command_path if error.ctx else "tarvitpose"
-            message = error.format_message().replace("Value error, ", "").rstrip(".")
-            console.fail(f"{message}; see {command} --help")
-        except KeyboardInterrupt:
-            console.stopped("stopped; nothing half-written was left")
-            raise typer.Exit(STOPPED) from None
-        raise typer.Exit(BAD_INPUT)
-
-
 app = typer.Typer(
     name="tarvitpose",
-    cls=OneLineErrors,
+    cls=Verbs,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help screens take a fifth of a second more
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,6 +44,9 @@ app.command("evaluate")(evaluate.run)
 app.command("benchmark")(benchmark.run)
 app.command("ablate")(ablate.run)
 app.command("export")(export.run)
+app.command("attention")(attention.run)
+app.command("plot")(plot.run)
+app.command("web")(web.run)
 app.command("convert")(convert.run)
 app.command("models")(models.run)
 app.command("doctor")(doctor.run)

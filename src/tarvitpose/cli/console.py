@@ -1,43 +1,121 @@
-"""All that the commands print: results on stdout, progress and problems on stderr."""
+"""All that the commands print: results on stdout, progress and problems on stderr.
+
+With --log-json it is one JSON object per line, all of it on stdout (docs/scripts.md): libraries
+write to stderr as they like.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
 
     from tarvitpose.pipeline import Progress
 
 
+BAD_INPUT = 2
+EVERY = 0.5  # seconds between two lines of progress
+
+
+class _Mode:
+    is_json = False
+
+
+def log_json(wanted: bool) -> None:
+    """Say whether what follows is for programs instead of people."""
+    _Mode.is_json = wanted
+
+
+def is_json() -> bool:
+    """Return whether what is printed is for programs."""
+    return _Mode.is_json
+
+
+def event(name: str, /, **fields: Any) -> None:
+    """Print one line for programs: what happened, and its fields."""
+    print(json.dumps({"event": name, **fields}, default=str), flush=True)  # noqa: T201
+
+
 def say(text: str, style: str | None = None) -> None:
     """Print a line of results."""
-    _console().print(text, style=style)
+    if not _Mode.is_json:
+        _console().print(text, style=style)
+    elif text.strip():
+        event("message", message=text.strip())
+
+
+def result(lines: Iterable[str], **fields: Any) -> None:
+    """Print what came out: lines for people, or these fields for programs."""
+    if _Mode.is_json:
+        event("result", **fields)
+        return
+    for line in lines:
+        say(line)
+
+
+def document(content: object) -> None:
+    """Print a JSON document; with --log-json it is the `content` of a result."""
+    if _Mode.is_json:
+        event("result", content=content)
+    else:
+        print(json.dumps(content, indent=2))  # noqa: T201
 
 
 def warn(text: str) -> None:
     """Print one line about something that went on all the same."""
-    _console(stderr=True).print(f"warning: {_one_line(text)}", style="yellow")
+    if _Mode.is_json:
+        event("warning", message=_one_line(text))
+    else:
+        _console(stderr=True).print(f"warning: {_one_line(text)}", style="yellow")
 
 
-def fail(error: object) -> None:
-    """Print one line about something that did not work."""
-    _console(stderr=True).print(f"error: {_one_line(str(error))}", style="red")
+def fail(error: object, **fields: Any) -> None:
+    """Print one line about something that did not work; `fields` are for programs."""
+    if _Mode.is_json:
+        kind = {"kind": type(error).__name__} if isinstance(error, Exception) else {}
+        message = _one_line(str(error))
+        event("error", **kind, message=message, **fields, exit_code=BAD_INPUT)
+    else:
+        _console(stderr=True).print(f"error: {_one_line(str(error))}", style="red")
+
+
+def bug(error: Exception) -> None:
+    """Tell programs of a mistake of ours; people see its traceback."""
+    if _Mode.is_json:
+        event("error", kind=type(error).__name__, message=_one_line(str(error)), exit_code=1)
 
 
 def stopped(text: str) -> None:
     """Print one line after Ctrl-C."""
-    _console(stderr=True).print(f"\n{text}" if sys.stderr.isatty() else text)
+    if _Mode.is_json:
+        event("stopped", message=text, exit_code=130)
+    else:
+        _console(stderr=True).print(f"\n{text}" if sys.stderr.isatty() else text)
+
+
+def end(exit_code: int) -> None:
+    """Tell programs that nothing follows."""
+    if _Mode.is_json:
+        event("end", exit_code=exit_code)
 
 
 def facts(title: str, pairs: Iterable[tuple[str, str]]) -> None:
     """Print a title, and below it one aligned line for each pair."""
     pairs = list(pairs)
+    if _Mode.is_json:
+        event("facts", title=title, facts=dict(pairs))
+        return
     width = max(len(name) for name, _ in pairs)
     say(title, style="bold")
     for name, value in pairs:
@@ -54,13 +132,44 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 @contextmanager
-def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """Yield what to call after each frame; it draws a bar if stderr is a terminal."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not (_Mode.is_json or sys.stderr.isatty()):
         yield _ignore
         return
+    if _Mode.is_json:
+        lines = ProgressLines()
+        yield lambda progress: lines.show(source, progress)
+        return
+    with open_bars() as bar:
+        task = bar.add_task(Path(source).name, total=None, note="")
+
+        def show(progress: Progress) -> None:
+            speed = bar.tasks[0].speed or 0.0
+            note = f"{speed:.1f} frames/s, {counted(progress.people, 'person', 'people')},"
+            bar.update(task, completed=progress.frame, total=progress.total, note=note)
+
+        yield show
+
+
+class ProgressLines:
+    """Progress for programs: of each source the first frame, the last, and some between."""
+
+    def __init__(self) -> None:
+        self._source, self._last = "", 0.0
+
+    def show(self, source: str, progress: Progress) -> None:
+        """Print a line if it is time for one."""
+        now, is_new = time.monotonic(), source != self._source
+        if is_new or now - self._last >= EVERY or progress.frame == progress.total:
+            self._source, self._last = source, now
+            event("progress", source=source, **asdict(progress))
+
+
+def open_bars() -> Bars:
+    """Return bars on stderr, each with a `note`; they vanish when they are closed."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -70,15 +179,7 @@ def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[Progress], No
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Bar(*columns, console=_console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, note="")
-
-        def show(progress: Progress) -> None:
-            speed = bar.tasks[0].speed or 0.0
-            note = f"{speed:.1f} frames/s, {counted(progress.people, 'person', 'people')},"
-            bar.update(task, completed=progress.frame, total=progress.total, note=note)
-
-        yield show
+    return Bars(*columns, console=_console(stderr=True), transient=True)
 
 
 @cache
@@ -115,5 +216,7 @@ class _ToConsole(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             warn(record.getMessage())
+        elif _Mode.is_json:
+            event("note", message=_one_line(record.getMessage()))
         else:
             _console(stderr=True).print(_one_line(record.getMessage()))

@@ -1,61 +1,140 @@
-"""`tarvitpose doctor`: what is installed here, and what is missing for which purpose."""
+"""`tarvitpose doctor`: what is installed here, what is missing for which purpose, how to get it."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import platform
+import shutil
 from collections.abc import Callable
-from importlib import util
+from functools import partial
+from importlib import metadata, util
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from tarvitpose import __version__
 from tarvitpose.cli import console
 from tarvitpose.cli.models import DETECTOR, WEIGHTS, assets_folder, is_whole
+from tarvitpose.offline import VARIABLES, is_offline
 
-CORE = ("numpy", "scipy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
-OPTIONAL = {  # module to package, what it is for, and how to get it
-    "lightning_fabric": ("lightning-fabric", "training", "pip install 'tarvitpose[train]'"),
-    "tensorboard": ("tensorboard", "training curves", "pip install 'tarvitpose[train]'"),
-    "transformers": (
-        "transformers",
-        "other detectors",
-        "pip install 'tarvitpose[huggingface]'",
-    ),
-    "openvino": ("openvino", "faster on a CPU", "pip install 'tarvitpose[openvino]'"),
-    "onnx": ("onnx", "tarvitpose export", "pip install 'tarvitpose[export]'"),
-    "matplotlib": ("matplotlib", "plots of speeds", "pip install 'tarvitpose[plot]'"),
-    "torchvision": ("torchvision", "Faster R-CNN", "pip install 'tarvitpose[torchvision]'"),
+CORE = ("torch", "numpy", "scipy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
+OPTIONAL = {  # extra of the package: what it is for, and what it brings
+    "openvino": ("faster on a CPU", ("openvino", "onnx")),
+    "huggingface": ("detectors of transformers", ("transformers", "pillow")),
+    "torchvision": ("the detector Faster R-CNN", ("torchvision",)),
+    "parquet": ("--format parquet", ("pyarrow",)),
+    "dataframe": ("FramePoses.to_dataframe", ("pandas",)),
+    "supervision": ("FramePoses.to_supervision", ("supervision",)),
+    "ray": ("predict --engine ray", ("ray",)),
+    "web": ("tarvitpose web", ("gradio",)),
+    "plot": ("plots", ("matplotlib",)),
+    "export": ("tarvitpose export", ("onnx",)),
+    "train": ("tarvitpose train", ("lightning-fabric", "tensorboard")),
+    "wandb": ("training curves on Weights & Biases", ("wandb",)),
+    "evaluate": ("COCO's AP", ("faster-coco-eval",)),
 }
+MODULES = {"pillow": "PIL"}  # of packages that are imported by another name
+OPENCV = tuple(
+    f"opencv-{kind}python{rest}" for kind in ("", "contrib-") for rest in ("", "-headless")
+)
 SPEED_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16")
 CPU_INFO = Path("/proc/cpuinfo")
+CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
+LITTLE = 2e9  # bytes of free disk below which a word is in place
+Section = dict[str, str]
 
 
-def run() -> None:
-    """Check the installation, and say what is missing. Writes nothing."""
-    problems: list[str] = []
-    console.facts("machine", machine_facts())
-    console.say("")
-    console.facts("core", [_checked(name, check, problems) for name, check in core_checks()])
-    console.say("")
-    console.facts("optional", [optional_fact(module) for module in OPTIONAL])
-    for problem in problems:
+class Findings:
+    """What the checks found: `problems` keep predict from running, `advice` does not."""
+
+    def __init__(self) -> None:
+        self.sections: dict[str, Section] = {}
+        self.problems: list[str] = []
+        self.advice: list[str] = []
+
+    def check(self, section: str, name: str, what: Callable[[], str]) -> None:
+        """Note what a check returns; what a broken installation raises is a problem."""
+        try:
+            found = what()
+        except Exception as error:
+            self.problems.append(f"{name}: {error}")
+            found = "does not work, see below"
+        self.sections.setdefault(section, {})[name] = found
+
+
+def run(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check the installation: what is missing, and how to get it. Writes nothing.
+
+    The exit code is 0 if predict can run, else 2.
+    """
+    findings = examined()
+    optional = [extra_facts(extra) for extra in OPTIONAL]
+    if as_json:
+        console.document(as_document(findings, optional))
+    else:
+        show(findings, optional)
+    if findings.problems:
+        raise typer.Exit(console.BAD_INPUT)
+
+
+def examined() -> Findings:
+    """Return what all checks found here."""
+    findings = Findings()
+    findings.sections["machine"] = machine_facts()
+    for module in CORE:
+        findings.check("core", module, partial(version_of, module))
+    findings.check("core", "weights", default_weights)
+    findings.check("core", "detector", default_detector)
+    findings.check("devices", "default", default_device)
+    findings.check("devices", "cpu", cpu_line)
+    findings.check("devices", "gpu", gpu_line)
+    findings.check("video", "encoder", partial(encoder_line, findings.advice))
+    findings.check("video", "decoders", partial(decoder_line, findings.advice))
+    for name, folder in folders().items():
+        findings.check("folders", name, partial(folder_line, name, folder, findings.advice))
+    findings.advice += clashes()
+    return findings
+
+
+def show(findings: Findings, optional: list[dict[str, Any]]) -> None:
+    """Print what was found for people."""
+    for title, section in findings.sections.items():
+        console.facts(title, section.items())
+        console.say("")
+    console.facts("optional", [(facts["extra"], extra_line(facts)) for facts in optional])
+    for advice in findings.advice:
+        console.warn(advice)
+    for problem in findings.problems:
         console.fail(problem)
-    if problems:
-        raise typer.Exit(1)
-    console.say("\nthe core works; try: tarvitpose demo")
+    if not findings.problems:
+        console.say("\npredict can run; try: tarvitpose demo")
 
 
-def machine_facts() -> list[tuple[str, str]]:
+def as_document(findings: Findings, optional: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what was found for programs."""
+    return {
+        "can_predict": not findings.problems,
+        "problems": findings.problems,
+        "advice": findings.advice,
+        **findings.sections,
+        "optional": optional,
+    }
+
+
+def machine_facts() -> Section:
     """Return what this machine is, by name."""
-    return [
-        ("tarvitpose", __version__),
-        ("python", platform.python_version()),
-        ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
-        ("processor", processor()),
-    ]
+    network = f"forbidden by {' or '.join(VARIABLES)}" if is_offline() else "for hub ids alone"
+    return {
+        "tarvitpose": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "processor": processor(),
+        "network": network,
+    }
 
 
 def processor(info: Path = CPU_INFO) -> str:
@@ -74,30 +153,18 @@ def processor(info: Path = CPU_INFO) -> str:
     return f"{name}, {cores}, {' '.join(fast) or 'no known speed features'}"
 
 
-def core_checks() -> list[tuple[str, Callable[[], str]]]:
-    """Return the name and the check of all that every run needs; a check raises what is wrong."""
-    checks: list[tuple[str, Callable[[], str]]] = [("torch", torch_line)]
-    checks += [(name, _importer(name)) for name in CORE]
-    return [*checks, ("weights", default_weights), ("detector", default_detector)]
-
-
-def torch_line() -> str:
-    """Return torch's version and the devices that it sees."""
-    import torch
-
-    devices = ["cpu"]
-    devices += [
-        f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())
-    ]
-    devices += ["mps"] if torch.backends.mps.is_available() else []
-    return f"{torch.__version__}, devices {', '.join(devices)}"
+def version_of(module: str) -> str:
+    """Import a module, and return its version. Raises what the import raises."""
+    return str(importlib.import_module(module).__version__)
 
 
 def default_weights() -> str:
     """Return where the default weights are. Raises FileNotFoundError."""
     folder = assets_folder() / WEIGHTS
     if not is_whole(folder):
-        raise FileNotFoundError(f"the default weights are missing in {folder}")
+        raise FileNotFoundError(
+            f"the default weights are missing in {folder}; install the package again"
+        )
     return str(folder)
 
 
@@ -105,31 +172,137 @@ def default_detector() -> str:
     """Return where the detector is. Raises FileNotFoundError."""
     file = assets_folder() / DETECTOR
     if not file.is_file():
-        raise FileNotFoundError(f"the detector is missing: {file}")
+        raise FileNotFoundError(f"the detector is missing: {file}; install the package again")
     return str(file)
 
 
-def optional_fact(module: str) -> tuple[str, str]:
-    """Return an optional package with its version, or how to get it."""
-    package, purpose, command = OPTIONAL[module]
-    if util.find_spec(module) is None:
-        return package, f"not installed ({purpose}): {command}"
-    from importlib import metadata
+def default_device() -> str:
+    """Return what --device, --precision and --backend auto come to."""
+    from tarvitpose.runtime.openvino import is_installed
+    from tarvitpose.runtime.torch import PRECISIONS, choose_device, choose_precision
+
+    device = choose_device("auto")
+    dtype = choose_precision("auto", device)
+    precision = next(name for name, kind in PRECISIONS.items() if kind == dtype)
+    backend = "openvino" if device.type == "cpu" and is_installed() else "torch"
+    return f"--device {device} --precision {precision} --backend {backend}"
+
+
+def cpu_line() -> str:
+    """Return how many threads torch takes, and whether bfloat16 is worth it."""
+    import torch
+
+    from tarvitpose.runtime.torch import has_cpu_bfloat16
+
+    low = "bf16 in hardware" if has_cpu_bfloat16() else "bf16 only emulated: keep fp32"
+    return f"{console.counted(torch.get_num_threads(), 'thread')}, {low}"
+
+
+def gpu_line() -> str:
+    """Return the GPUs that torch can use, with memory and precisions, or why there are none."""
+    import torch
+
+    found = []
+    for place in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(place)
+        low = "bf16" if facts.major >= 8 else "fp16"
+        found.append(f"cuda:{place} ({facts.name}, {facts.total_memory / 1e9:.0f} GB, {low})")
+    found += ["mps (Apple)"] if torch.backends.mps.is_available() else []
+    if torch.version.cuda is None and not found:
+        return "none: this torch is built without CUDA"
+    return ", ".join(found) or "none that torch can use"
+
+
+def encoder_line(advice: list[str]) -> str:
+    """Return what writes the drawn video. Raises RuntimeError if nothing does."""
+    if not has_codec("libx264", "w"):
+        raise RuntimeError(
+            "this PyAV lacks libx264, so that no video can be drawn: pip install --force-reinstall "
+            "av, or use --no-render"
+        )
+    if not has_codec("aac", "w"):
+        advice.append("this PyAV cannot write AAC: sound that mp4 cannot hold is left out")
+    return "libx264, aac" if has_codec("aac", "w") else "libx264"
+
+
+def decoder_line(advice: list[str]) -> str:
+    """Return which of the usual codecs can be read."""
+    able = [name for name in CODECS if has_codec(name, "r")]
+    lacking = [name for name in CODECS if name not in able]
+    if lacking:
+        advice.append(f"this PyAV cannot read {', '.join(lacking)}: pip install -U av")
+    return ", ".join(able)
+
+
+def has_codec(name: str, mode: str) -> bool:
+    """Tell whether PyAV's FFmpeg reads ("r") or writes ("w") a codec."""
+    import av
 
     try:
-        return package, f"{metadata.version(package)} ({purpose})"
-    except metadata.PackageNotFoundError:  # a bundle under another name brought it
-        return package, f"installed ({purpose})"
+        av.Codec(name, mode)
+    except ValueError:  # what an unknown codec raises
+        return False
+    return True
 
 
-def _checked(name: str, check: Callable[[], str], problems: list[str]) -> tuple[str, str]:
-    """Run a check; what is wrong, whatever a broken installation raises, joins `problems`."""
+def folders() -> dict[str, Path]:
+    """Return the folders that are written to, by what for."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from tarvitpose.runtime.graph_folder import cache_folder
+
+    return {"results": Path.cwd(), "graphs": cache_folder(), "hub": Path(HF_HUB_CACHE)}
+
+
+def folder_line(name: str, folder: Path, advice: list[str]) -> str:
+    """Return a folder with its free space; it need not be there yet."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    free = shutil.disk_usage(there).free
+    if not os.access(there, os.W_OK):
+        how = {"results": "--output", "graphs": "XDG_CACHE_HOME", "hub": "HF_HOME"}[name]
+        advice.append(f"{folder} cannot be written: choose another with {how}")
+    elif free < LITTLE:
+        advice.append(f"{folder} has only {free / 1e9:.1f} GB left")
+    return f"{folder}, {free / 1e9:.1f} GB free"
+
+
+def clashes() -> list[str]:
+    """Return advice on packages that do not go together."""
+    found = [name for name in OPENCV if version(name)]
+    if len(found) < 2:
+        return []
+    return [
+        f"{' and '.join(found)} write the same files: pip uninstall -y {' '.join(found)}, then "
+        "pip install opencv-python-headless"
+    ]
+
+
+def version(package: str) -> str | None:
+    """Return the version of an installed package, "?" if a bundle brought it, None without it."""
     try:
-        return name, check()
-    except Exception as error:
-        problems.append(f"{name}: {error}")
-        return name, "does not work, see below"
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        module = MODULES.get(package, package.replace("-", "_"))
+        return "?" if util.find_spec(module) else None
 
 
-def _importer(module: str) -> Callable[[], str]:
-    return lambda: str(importlib.import_module(module).__version__)
+def extra_facts(extra: str) -> dict[str, Any]:
+    """Return what an extra is for, which of its packages are here, and how to get them."""
+    purpose, packages = OPTIONAL[extra]
+    found = {package: version(package) for package in packages}
+    return {
+        "extra": extra,
+        "purpose": purpose,
+        "installed": all(found.values()),
+        "packages": found,
+        "install": f"pip install 'tarvitpose[{extra}]'",
+    }
+
+
+def extra_line(facts: dict[str, Any]) -> str:
+    """Return an extra's facts as people read them."""
+    packages = facts["packages"]
+    if facts["installed"]:
+        return f"{facts['purpose']} ({', '.join(' '.join(one) for one in packages.items())})"
+    absent = ", ".join(name for name, found in packages.items() if not found)
+    return f"{facts['purpose']}: without {absent}; {facts['install']}"

@@ -1,4 +1,4 @@
-"""`tarvitpose models`: what ships inside the package. Reads headers only, and never torch."""
+"""`tarvitpose models`: what ships with the package, or any weights. Reads headers, never torch."""
 
 from __future__ import annotations
 
@@ -6,25 +6,84 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 import tarvitpose
 from tarvitpose.cli import console
-from tarvitpose.errors import WeightsError
+from tarvitpose.errors import UserError, WeightsError
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
+FILES = ["config.json", "model.safetensors"]
 WEIGHTS_LICENCE = "Apache-2.0, its training data partly for research only: docs/model-card.md"
+NOT_STATED = "not stated in the folder"
 SIZES = {(384, 12): "S", (768, 12): "B", (1024, 24): "L", (1280, 32): "H"}  # width, depth
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-Facts = list[tuple[str, str]]
+Facts = dict[str, Any]
 
 
-def run() -> None:
-    """List the models that ship with the package."""
+def run(
+    weights: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="WEIGHTS",
+            help="Weights folders or hub ids to look at, instead of what ships with the package.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    download: Annotated[
+        bool, typer.Option("--download", help="Get the hub ids that are not here yet.")
+    ] = False,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of the hub ids.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List models: size, joints, input, licence, checksum and path.
+
+    Without WEIGHTS, those that ship with the package. The exit code is 2 if one is not here.
+    """
+    if download and not weights:
+        raise UserError("--download: name the hub ids to get, such as owner/name")
+    found = [given(name, revision, download=download) for name in weights or ()] or shipped()
+    if as_json:
+        console.document(found)
+    for place, facts in enumerate([] if as_json else found):
+        if place:
+            console.say("")
+        console.facts(f"{facts['name']}: {facts['for']} ({facts['option']})", lines(facts))
+    if not all(facts["here"] for facts in found):
+        raise typer.Exit(console.BAD_INPUT)
+
+
+def shipped() -> list[Facts]:
+    """Return the facts of the models in the package."""
     assets = assets_folder()
-    console.facts("default: poses (--weights default)", weights_facts(assets / WEIGHTS))
-    console.say("")
-    console.facts("nanodet: people (--detector nanodet)", detector_facts(assets / DETECTOR))
+    default = weights_facts(WEIGHTS, assets / WEIGHTS)
+    if default["here"]:
+        default["licence"] = WEIGHTS_LICENCE
+    return [default, detector_facts(assets / DETECTOR)]
+
+
+def given(name: str, revision: str | None, *, download: bool) -> Facts:
+    """Return the facts of "default", a folder or a hub id. Raises WeightsError."""
+    if name == WEIGHTS:
+        return shipped()[0]
+    if Path(name).is_dir():
+        return weights_facts(name, Path(name))
+    from tarvitpose.model import hub
+
+    if not hub.looks_like_hub_id(name):
+        raise WeightsError(f'{name}: expected "default", a weights folder or a hub id (owner/name)')
+    try:
+        options: hub.HubOptions = {"revision": revision, "local_files_only": not download}
+        return weights_facts(name, hub.download(name, FILES, options))
+    except WeightsError:
+        if download:
+            raise
+    return missing(name, "poses", None, f"get it with: tarvitpose models {name} --download")
 
 
 def assets_folder() -> Path:
@@ -34,50 +93,100 @@ def assets_folder() -> Path:
 
 def is_whole(folder: Path) -> bool:
     """Tell whether a weights folder has both of its files."""
-    return (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()
+    return all((folder / name).is_file() for name in FILES)
 
 
-def weights_facts(folder: Path) -> Facts:
-    """Return what a weights folder holds, by name; one line if it lacks a file."""
+def missing(name: str, purpose: str, path: Path | None, how: str) -> Facts:
+    """Return the facts of a model that is not here, and how to get it."""
+    place = None if path is None else str(path)
+    option = {"poses": f"--weights {name}", "people": f"--detector {name}"}[purpose]
+    facts = {"name": name, "for": purpose, "option": option, "here": False}
+    return facts | {"path": place, "how": how}
+
+
+def weights_facts(name: str, folder: Path) -> Facts:
+    """Return what a weights folder holds. Raises UserError for what cannot be read."""
     if not is_whole(folder):
-        return [
-            ("missing", "config.json and model.safetensors; install the package again"),
-            ("path", str(folder)),
-        ]
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    file = folder / "model.safetensors"
-    parameters, number = parameter_count(file)
-    height, width = values["input_size"]
-    offsets = ",".join(map(str, values["offsets"]))
-    return [
-        ("size", f"ViTPose-{size_name(values)}{' with temporal part' if offsets else ''}"),
-        ("parameters", f"{parameters / 1e6:.1f} M, {number}, {megabytes(file)}"),
-        ("input", f"{height}x{width}"),
-        ("joints", f"{values['joint_set']}, {values['codec']} heatmaps"),
-        ("frames", f"offsets {offsets}" if offsets else "the current one only"),
-        ("licence", WEIGHTS_LICENCE),
-        ("sha256", checksum(file)),
-        ("path", str(folder)),
-    ]
+        again = "install the package again" if name == WEIGHTS else f"a folder with {FILES}"
+        return missing(name, "poses", folder, again)
+    from tarvitpose.config import ModelConfig, parse_config
+    from tarvitpose.json_file import read_json
+
+    path, file = folder / "config.json", folder / "model.safetensors"
+    config = parse_config(ModelConfig, read_json(path, WeightsError), str(path))
+    parameters, numbers = parameter_count(file)
+    temporal = " with temporal part" if config.temporal else ""
+    return {
+        "name": name,
+        "for": "poses",
+        "option": f"--weights {name}",
+        "here": True,
+        "size": f"ViTPose-{size_name(config.width, config.depth)}{temporal}",
+        "parameters": parameters,
+        "numbers": numbers,
+        "bytes": file.stat().st_size,
+        "input": list(config.input_size),
+        "joint_set": config.joint_set,
+        "joints": list(config.joints.joints),
+        "heatmaps": config.codec,
+        "offsets": list(config.offsets),
+        "licence": licence(folder / "README.md"),
+        "sha256": checksum(file),
+        "path": str(folder),
+    }
+
+
+def licence(card: Path) -> str:
+    """Return what the head of a model card says of the licence."""
+    if not card.is_file():
+        return NOT_STATED
+    _, dashes, rest = card.read_text(encoding="utf-8", errors="replace").partition("---\n")
+    said = [line for line in rest.partition("\n---")[0].splitlines() if line[:8] == "license:"]
+    return said[0][8:].strip(" '\"") if dashes and said else NOT_STATED
 
 
 def detector_facts(file: Path) -> Facts:
-    """Return what the detector is, by name; one line if it is missing."""
+    """Return what the detector in the package is."""
     if not file.is_file():
-        return [("missing", "install the package again"), ("path", str(file))]
-    return [
-        ("size", f"NanoDet, people only, {megabytes(file)}"),
-        ("input", "416x416"),
-        ("licence", "Apache-2.0"),
-        ("sha256", checksum(file)),
-        ("path", str(file)),
-    ]
+        return missing("nanodet", "people", file, "install the package again")
+    return {
+        "name": "nanodet",
+        "for": "people",
+        "option": "--detector nanodet",
+        "here": True,
+        "size": "NanoDet, people only",
+        "bytes": file.stat().st_size,
+        "input": [416, 416],
+        "licence": "Apache-2.0",
+        "sha256": checksum(file),
+        "path": str(file),
+    }
 
 
-def size_name(values: dict[str, Any]) -> str:
-    """Return the letter of a config's size, or its width and depth where it is no known one."""
-    shape = (values["width"], values["depth"])
-    return SIZES.get(shape, f"{shape[0]}x{shape[1]}")
+def lines(facts: Facts) -> list[tuple[str, str]]:
+    """Return the facts of a model as people read them."""
+    if not facts["here"]:
+        return [("missing", facts["how"]), ("path", facts["path"] or "nowhere")]
+    found = {"size": facts["size"], "file": f"{facts['bytes'] / 1e6:.1f} MB"}
+    if "parameters" in facts:
+        offsets = ",".join(map(str, facts["offsets"]))
+        found["file"] += f", {facts['parameters'] / 1e6:.1f} M parameters, {facts['numbers']}"
+        found["joints"] = (
+            f"{facts['joint_set']} ({len(facts['joints'])}), {facts['heatmaps']} heatmaps"
+        )
+        found["frames"] = f"offsets {offsets}" if offsets else "the current one only"
+    found["input"] = "x".join(map(str, facts["input"]))
+    rest = {name: facts[name] for name in ("licence", "sha256", "path")}
+    return list((found | rest).items())
+
+
+def size_name(width: int, depth: int) -> str:
+    """Return the letter of a size, or its width and depth where it is no known one.
+
+    >>> size_name(384, 12), size_name(24, 2)
+    ('S', '24x2')
+    """
+    return SIZES.get((width, depth), f"{width}x{depth}")
 
 
 def parameter_count(file: Path) -> tuple[int, str]:
@@ -97,12 +206,7 @@ def parameter_count(file: Path) -> tuple[int, str]:
     return sum(math.prod(value["shape"]) for value in learnt), " and ".join(kinds)
 
 
-def megabytes(file: Path) -> str:
-    """Return a file's size in words."""
-    return f"{file.stat().st_size / 1e6:.1f} MB"
-
-
 def checksum(file: Path) -> str:
-    """Return the first 12 digits of a file's SHA-256."""
+    """Return the SHA-256 of a file."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,17 @@ def run(
     output: options.Output = Path("results"),
     formats: options.Format = "coco",
     render: options.Render = True,
+    compare: options.Compare = False,
     contact_sheet: options.ContactSheet = False,
     keypoint_threshold: options.KeypointThreshold = 0.3,
     start: options.Start = None,
     end: options.End = None,
     live: options.Live = None,
     overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
+    engine: options.RunOn = options.Engine.LOCAL,
+    workers: options.Workers = None,
+    ray_address: options.RayAddress = None,
     quiet: options.Quiet = False,
     weights: options.Weights = "default",
     single_frame: options.SingleFrame = False,
@@ -46,20 +52,32 @@ def run(
     box_threshold: options.BoxThreshold = None,
     max_people: options.MaxPeople = None,
     det_every: options.DetEvery = 1,
+    tracker: options.TrackBy = options.Tracker.IOU,
+    person: options.Person = None,
+    smooth: options.Smooth = options.SmoothMethod.NONE,
+    smooth_min_cutoff: options.MinCutoff = None,
+    smooth_beta: options.Beta = None,
+    smooth_window: options.Window = None,
 ) -> None:
-    """Find the poses of the people in videos: OUTPUT/NAME.coco.json (or .csv) and NAME.mp4."""
+    """Find the poses of the people in videos, and draw them on OUTPUT/NAME.mp4.
+
+    Files of --format are OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
+    NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads them all.
+    """
     from tarvitpose.config import PredictConfig, parse_config
 
     values = {
         "output": output,
         "formats": parse_formats(formats),
         "render": render,
+        "compare": compare,
         "contact_sheet": contact_sheet,
         "keypoint_threshold": keypoint_threshold,
         "start": start,
         "end": end,
         "live": live,
         "overwrite": overwrite,
+        "resume": resume,
         "weights": weights,
         "single_frame": single_frame,
         "offsets": None if offsets is None else parse_offsets(offsets),
@@ -70,13 +88,26 @@ def run(
         "crop_policy": crop_policy.value,
         "batch_size": batch_size,
         "det_every": det_every,
+        "tracker": tracker.value,
+        "person": () if person is None else parse_person(person),
+        "smooth": smooth.value,
+        "smooth_min_cutoff": smooth_min_cutoff,
+        "smooth_beta": smooth_beta,
+        "smooth_window": smooth_window,
         "detector": detector,
         "boxes": boxes,
         "box_threshold": box_threshold,
         "max_people": max_people,
     }
     config = parse_config(PredictConfig, values, "predict")
-    process_all(expanded(source), config, quiet=quiet)
+    process_all(
+        expanded(source),
+        config,
+        quiet=quiet,
+        on_ray=engine is options.Engine.RAY,
+        workers=workers,
+        address=ray_address,
+    )
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -86,9 +117,10 @@ def parse_formats(text: str) -> tuple[str, ...]:
     ('csv', 'coco')
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     for name in names:
         if name not in FORMATS:
-            raise ConfigError(f"--format {text}: expected {' or '.join(FORMATS)}, got {name!r}")
+            raise ConfigError(f"--format {text}: expected {known}, got {name!r}")
     return names
 
 
@@ -111,6 +143,20 @@ def parse_offsets(text: str) -> tuple[int, ...]:
     except ValueError as error:
         raise ConfigError(f"--offsets={text}: {error}") from None
     return offsets
+
+
+def parse_person(text: str) -> tuple[int, ...]:
+    """Return the track numbers of a list with commas. Raises ConfigError.
+
+    >>> parse_person("3, 1,3")
+    (1, 3)
+    """
+    names = [name.strip() for name in text.split(",")]
+    if not all(name.isdecimal() and int(name) > 0 for name in names):
+        raise ConfigError(
+            f"--person {text}: expected track numbers from 1 on with commas, such as --person 1,3"
+        )
+    return tuple(sorted(set(map(int, names))))
 
 
 def expanded(sources: Iterable[str]) -> list[str]:
@@ -152,51 +198,74 @@ def refuse_same_names(sources: Iterable[str]) -> None:
         seen[name] = source
 
 
-def process_all(sources: list[str], config: PredictConfig, *, quiet: bool) -> None:
+def process_all(
+    sources: list[str],
+    config: PredictConfig,
+    *,
+    quiet: bool,
+    on_ray: bool = False,
+    workers: int | None = None,
+    address: str | None = None,
+) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
+    from tarvitpose.bulk import find_jobs
+
+    if not on_ray and (workers is not None or address is not None):
+        option = "--workers" if workers is not None else "--ray-address"
+        raise ConfigError(f"{option} is for several workers: add --engine ray")
+    jobs = find_jobs(sources, config.output)
+    for folder in dict.fromkeys(job.output for job in jobs):
+        refuse_same_names(job.source for job in jobs if job.output == folder)
+    try:
+        if on_ray or len(jobs) != 1 or jobs[0].output != config.output:
+            from tarvitpose.cli.many import process_many
+
+            process_many(jobs, config, on_ray=on_ray, workers=workers, address=address, quiet=quiet)
+        else:
+            process_one(jobs[0].source, config, quiet=quiet)
+    except KeyboardInterrupt:
+        if not any(config.output.rglob(".*.run/journal")):
+            raise
+        console.stopped("stopped; the same command with --resume goes on from here")
+        raise typer.Exit(130) from None
+
+
+def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
+    """Process one source; exits with 2 if it fails."""
     from tarvitpose.pipeline import check_source, load_estimator, process
 
-    refuse_same_names(sources)
-    usable = []
-    for source in sources:  # before the slow loading of a model that may not be needed
-        try:
-            check_source(source, config)
-        except UserError as error:
-            console.fail(error)
-        else:
-            usable.append(source)
-    failed = len(sources) - len(usable)
-    with console.notes_shown(quiet=quiet):
-        estimator = load_estimator(config) if usable else None
-    for source in usable:
-        try:
-            assert estimator is not None
-            with console.progress_bar(Path(source).name, quiet=quiet) as on_progress:
+    try:
+        # Before the slow loading of a model that may not be needed.
+        outcome = check_source(source, config)
+        if outcome is None:
+            with console.notes_shown(quiet=quiet):
+                estimator = load_estimator(config)
+            with console.progress_bar(source, quiet=quiet) as on_progress:
                 outcome = process(source, estimator, config, on_progress)
-        except UserError as error:
-            console.fail(error)
-            failed += 1
-        else:
-            report(outcome, quiet=quiet)
-    if failed:
-        raise typer.Exit(2)
+    except UserError as error:
+        console.fail(error, source=source)
+        raise typer.Exit(2) from None
+    report(outcome, quiet=quiet)
 
 
 def report(outcome: Outcome, *, quiet: bool) -> None:
     """Print what came out of one source and where it is."""
     if not quiet:
-        console.say(summary(outcome))
-        for path in outcome.files:
-            console.say(f"  {path}")
+        lines = [summary(outcome), *(f"  {path}" for path in outcome.files)]
+        console.result(lines, **asdict(outcome))
     for warning in outcome.warnings:
         console.warn(warning)
 
 
 def summary(outcome: Outcome) -> str:
     """Return the numbers of one source in a line."""
-    pace = outcome.frames / outcome.seconds if outcome.seconds else 0.0
+    if outcome.is_old:
+        return f"{outcome.source}: done before, {console.counted(outcome.frames, 'frame')}"
+    new = outcome.frames - outcome.resumed
+    pace = new / outcome.seconds if outcome.seconds else 0.0
+    before = f", {outcome.resumed} of them from before" if outcome.resumed else ""
     return (
-        f"{outcome.source}: {console.counted(outcome.frames, 'frame')}, at most "
+        f"{outcome.source}: {console.counted(outcome.frames, 'frame')}{before}, at most "
         f"{console.counted(outcome.people, 'person', 'people')} in one, "
         f"{console.counted(outcome.tracks, 'track')}, {outcome.seconds:.1f} s ({pace:.1f} frames/s)"
     )

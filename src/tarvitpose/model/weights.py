@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +16,7 @@ from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.files import replace_when_done
 from tarvitpose.json_file import read_json
+from tarvitpose.model.hub import HubOptions, download, looks_like_hub_id
 
 DEFAULT = "default"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
@@ -25,44 +27,29 @@ def default_folder() -> Path:
     return Path(str(resources.files("tarvitpose") / "assets" / DEFAULT))
 
 
-def find_folder(source: str | Path) -> Path:
+def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
     """Return the folder of "default", of a path, or of a hub id (downloaded once, then cached).
 
-    Raises WeightsError if there is none.
+    `hub` is for hub ids alone. Raises WeightsError if there is none.
     """
     if str(source) == DEFAULT:
         return default_folder()
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    if folder.exists() or not _looks_like_hub_id(str(source)):
+    if folder.exists() or not looks_like_hub_id(str(source)):
         raise WeightsError(
             f'{source}: expected "default", a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, '
             "or a hub id such as owner/name; convert other checkpoints with 'tarvitpose convert'"
         )
-    return _download(str(source))
+    return download(str(source), [WEIGHTS_FILE, CONFIG_FILE], hub)
 
 
-def _looks_like_hub_id(source: str) -> bool:
-    parts = source.split("/")
-    return len(parts) == 2 and all(parts) and not source.startswith((".", "~"))
-
-
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow, and rarely needed
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE]))
-    except Exception as error:  # the hub's errors share no base class
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"{hub_id}: no such folder here, and the hub did not deliver it ({reason})"
-        ) from None
-
-
-def load_checkpoint(source: str | Path) -> tuple[ModelConfig, dict[str, Tensor], str]:
+def load_checkpoint(
+    source: str | Path, **hub: Unpack[HubOptions]
+) -> tuple[ModelConfig, dict[str, Tensor], str]:
     """Return the config, the tensors in float32, and their file. Raises WeightsError."""
-    folder = find_folder(source)
+    folder = find_folder(source, **hub)
     config = _read_config(folder)
     return config, read_tensors(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE)
 

@@ -1,0 +1,90 @@
+"""What all verbs have in common: how errors end them, and the options that each takes."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from tarvitpose.cli import console
+from tarvitpose.errors import UserError
+from tarvitpose.offline import is_offline, offline
+
+STOPPED, A_BUG = 130, 1
+LOG_JSON, OFFLINE = "--log-json", "--offline"
+UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
+
+
+class Verbs(TyperGroup):
+    """Say what the user can put right in one line, without a traceback, and end with a code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        _add_options(self)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Look for the common options first: they also hold for what is wrong with the others."""
+        console.log_json(LOG_JSON in args)
+        ctx.with_resource(offline() if OFFLINE in args or is_offline() else nullcontext())
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; exits with 2 after bad input and with 130 after Ctrl-C."""
+        code: Any = A_BUG
+        try:
+            result = self._invoke(ctx)
+            code = 0
+            return result
+        except typer.Exit as end:
+            code = end.exit_code
+            raise
+        except SystemExit as end:
+            code = end.code or 0
+            raise
+        except Exception as bug:
+            console.bug(bug)
+            raise
+        finally:
+            console.end(code)
+
+    def _invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            console.fail(error)
+        except UsageError as error:
+            command = error.ctx.command_path if error.ctx else "tarvitpose"
+            message = error.format_message().replace("Value error, ", "").rstrip(".")
+            console.fail(f"{message}; see {command} --help", kind="UsageError")
+        except KeyboardInterrupt:
+            console.stopped("stopped; nothing half-written was left")
+            raise typer.Exit(STOPPED) from None
+        raise typer.Exit(console.BAD_INPUT)
+
+
+def _common(
+    log_json: Annotated[
+        bool,
+        typer.Option(
+            LOG_JSON, expose_value=False, help="Print one JSON object per line instead of text."
+        ),
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option(OFFLINE, expose_value=False, help="Download and report nothing.")
+    ] = False,
+) -> None:
+    """Hold the options of every verb; `Verbs.parse_args` reads them."""
+
+
+def _add_options(group: Any) -> None:
+    holder = typer.Typer(add_completion=False)
+    holder.command()(_common)
+    common: Any = get_command(holder)
+    for command in group.commands.values():
+        if hasattr(command, "commands"):
+            _add_options(command)
+        else:
+            command.params += common.params

@@ -1,0 +1,70 @@
+"""`tarvitpose web`: the same as `predict`, on a page."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from tarvitpose.cli import console
+from tarvitpose.cli.demo import demo_clip
+from tarvitpose.cli.predict_options import Device, Weights
+
+
+def run(
+    *,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    weights: Weights = "default",
+    device: Device = "auto",
+    max_mb: Annotated[
+        float, typer.Option("--max-mb", min=1, metavar="MB", help="The largest video taken.")
+    ] = 500,
+    max_seconds: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="The longest video taken.")
+    ] = 300,
+    keep_minutes: Annotated[
+        float,
+        typer.Option(min=1, metavar="MINUTES", help="How long unused files are kept."),
+    ] = 60,
+) -> None:
+    """Serve a page on which videos are uploaded and come back with poses.
+
+    Only this machine can reach it unless --host says otherwise, and nothing leaves the machine.
+    One video is processed at a time. Ctrl-C ends it and removes all files.
+    """
+    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.web.guard import LOCAL
+    from tarvitpose.web.limits import Limits
+    from tarvitpose.web.serve import serve
+
+    values = {"weights": weights, "device": device}
+    config = parse_config(PredictConfig, values, "web")
+    if host not in LOCAL:
+        console.warn(
+            f"--host {host}: whoever reaches this machine can use the page, without a password "
+            "and without encryption"
+        )
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(number, _interrupt)
+    try:
+        serve(
+            config,
+            Limits(max_mb, max_seconds),
+            host=host,
+            port=port,
+            minutes=keep_minutes,
+            example=demo_clip(),
+            on_ready=lambda address: console.say(f"The page is at {address} (Ctrl-C ends it)"),
+        )
+    except KeyboardInterrupt:
+        console.say("The page is closed, and its files are removed")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as after Ctrl-C, so that no file is left."""
+    raise KeyboardInterrupt

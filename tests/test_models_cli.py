@@ -1,0 +1,161 @@
+"""`tarvitpose models`: what it says of what ships, of folders and of hub ids."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
+from tiny_models import tiny_model
+from typer.testing import CliRunner, Result
+
+from tarvitpose.cli import app, models
+from tarvitpose.errors import WeightsError
+from tarvitpose.skeleton import POSETRACK_15
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["models", *map(str, arguments)], prog_name="tarvitpose")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the weights of a tiny network."""
+    tiny_model().save_pretrained(tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that stands for the one inside the package, with all that ships."""
+    tiny_model().save_pretrained(tmp_path / "assets/default")
+    (tmp_path / "assets" / models.DETECTOR).write_bytes(b"abc")
+    monkeypatch.setattr(models, "assets_folder", lambda: tmp_path / "assets")
+    return tmp_path / "assets"
+
+
+@pytest.fixture
+def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Stand in for a hub that has owner/name, of which nothing is here yet; note what is asked."""
+    asked: list[dict[str, Any]] = []
+
+    def snapshot(hub_id: str, **options: Any) -> str:
+        asked.append({"id": hub_id, **options})
+        if options["local_files_only"] or hub_id != "owner/name":
+            raise LocalEntryNotFoundError("not in the cache")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    return asked
+
+
+def test_what_ships_is_listed(assets: Path) -> None:
+    weights = assets / "default/model.safetensors"
+    millions = sum(value.numel() for value in tiny_model().parameters()) / 1e6
+    result = run()
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "default: poses (--weights default)",
+        "  size     ViTPose-24x2 with temporal part",
+        f"  file     {weights.stat().st_size / 1e6:.1f} MB, {millions:.1f} M parameters, F32",
+        "  joints   posetrack15 (15), udp heatmaps",
+        "  frames   offsets -1,1",
+        "  input    64x112",
+        f"  licence  {models.WEIGHTS_LICENCE}",
+        f"  sha256   {hashlib.sha256(weights.read_bytes()).hexdigest()}",
+        f"  path     {assets / 'default'}",
+        "",
+        "nanodet: people (--detector nanodet)",
+        "  size     NanoDet, people only",
+        "  file     0.0 MB",
+        "  input    416x416",
+        "  licence  Apache-2.0",
+        "  sha256   ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # of abc
+        f"  path     {assets / models.DETECTOR}",
+    ]
+
+
+def test_json_has_the_same_for_programs(assets: Path) -> None:
+    default, detector = json.loads(run("--json").stdout)
+    assert default["here"] is detector["here"] is True
+    assert default["parameters"] == sum(value.numel() for value in tiny_model().parameters())
+    assert default["joints"] == list(POSETRACK_15.joints)
+    assert default["offsets"] == [-1, 1]
+    assert default["input"] == [64, 112]
+    assert detector["bytes"] == 3
+
+
+def test_what_is_missing_is_said_and_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "assets_folder", lambda: tmp_path)
+    result = run()
+    assert result.exit_code == 2
+    assert result.stdout.count("  missing  install the package again\n") == 2
+    assert [one["here"] for one in json.loads(run("--json").stdout)] == [False, False]
+
+
+def test_a_folder_of_ones_own(folder: Path) -> None:
+    result = run(folder)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{folder}: poses (--weights {folder})\n")
+    assert "  licence  not stated in the folder\n" in result.stdout
+    (folder / "README.md").write_text("---\ntags:\n- video\nlicense: 'cc-by-4.0'\n---\n# mine\n")
+    assert "  licence  cc-by-4.0\n" in run(folder).stdout
+
+
+def test_single_frame_weights_are_shown_as_such(tmp_path: Path) -> None:
+    tiny_model(offsets=()).save_pretrained(tmp_path)
+    found = dict(models.lines(models.weights_facts("mine", tmp_path)))
+    assert found["size"] == "ViTPose-24x2"
+    assert found["frames"] == "the current one only"
+
+
+def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
+    hub: list[dict[str, Any]], folder: Path
+) -> None:
+    result = run("owner/name")
+    assert result.exit_code == 2
+    assert "  missing  get it with: tarvitpose models owner/name --download\n" in result.stdout
+    result = run("owner/name", "--download", "--revision", "v1")
+    assert result.exit_code == 0
+    assert f"  path     {folder}\n" in result.stdout
+    assert [(one["local_files_only"], one["revision"]) for one in hub] == [
+        (True, None),
+        (False, "v1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["owner/other", "--download"], "owner/other: no such folder here, and the hub did not"),
+        (["nothing"], 'nothing: expected "default", a weights folder or a hub id (owner/name)'),
+        (["--download"], "--download: name the hub ids to get, such as owner/name"),
+    ],
+)
+def test_what_cannot_be_gets_one_line(
+    hub: list[dict[str, Any]], arguments: list[str], line: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {line}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_parameters_are_counted_without_running_statistics(tmp_path: Path) -> None:
+    header = {
+        "__metadata__": {"format": "pt"},
+        "a.weight": {"dtype": "F16", "shape": [3, 4], "data_offsets": [0, 24]},
+        "a.running_mean": {"dtype": "F16", "shape": [5], "data_offsets": [24, 34]},
+    }
+    text, file = json.dumps(header).encode(), tmp_path / "model.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + bytes(34))
+    assert models.parameter_count(file) == (12, "F16")
+    file.write_bytes(b"\xff" * 20)
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+        models.parameter_count(file)
