@@ -1,0 +1,1 @@
+"""The page of `tarvitpose web`: a video in, the same video with poses out."""

@@ -1,0 +1,61 @@
+"""How Gradio is started: its looks, and everything that it offers beside the page switched off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from tarvitpose.web.guard import LOCAL, Guard
+from tarvitpose.web.page import Page
+
+CSS = """
+.gradio-container .fillable { max-width: 1180px !important; }
+#video video { max-height: 280px; }
+#downloads .label-clear-button { display: none; }
+#overlay video, #comparison video { max-height: 70vh; }
+#heading h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
+#heading p { max-width: 46rem; margin: 0 0 .4rem; }
+#heading .quiet { opacity: .75; font-size: .9rem; }
+.status { margin: .2rem 0; overflow-wrap: anywhere; }
+.status.problem { color: #b42318; font-weight: 600; }
+.dark .status.problem { color: #ff8a7a; }
+#status progress { width: 100%; height: .7rem; accent-color: #0d9488; }
+"""
+
+
+def launch(page: Page, host: str, port: int) -> None:
+    """Start to serve in a thread."""
+    middleware = [Middleware(Guard, files=page.desk.visitors.files)]
+    if host in LOCAL:  # other names for this machine are tricks of other pages
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL]))
+    page.blocks.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        inbrowser=False,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        max_file_size=round(page.desk.limits.megabytes * 2**20),
+        theme=theme(),
+        css=CSS,
+        app_kwargs={"middleware": middleware},
+    )
+
+
+def theme() -> Any:
+    """Return colours and the fonts that every system has: none is fetched from elsewhere."""
+    return gr.themes.Default(
+        primary_hue="teal",
+        neutral_hue="gray",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )

@@ -1,0 +1,69 @@
+"""Which videos the page takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarvitpose.errors import UserError, VideoError
+from tarvitpose.image_source import ImagesSource
+from tarvitpose.video import open_source
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A video that was looked at."""
+
+    name: str
+    seconds: float | None  # None: recorded by a browser that does not tell
+    image_size: tuple[int, int]  # (height, width)
+
+    def __str__(self) -> str:
+        height, width = self.image_size
+        length = "" if self.seconds is None else f", {self.seconds:.1f} s"
+        return f"{self.name}: {width} × {height}{length}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest and the longest video that is taken."""
+
+    megabytes: float
+    seconds: float
+
+    def check(self, path: Path) -> Upload:
+        """Look at a video. Raises UserError in one line that names the file, not where it lies."""
+        size = path.stat().st_size / 2**20 if path.exists() else 0.0
+        if size > self.megabytes:
+            raise VideoError(
+                f"{path.name} has {size:.0f} MB, at most {self.megabytes:g} MB are taken here: "
+                "make it smaller or cut it"
+            )
+        try:
+            upload = _look_at(path)
+        except UserError as error:
+            raise VideoError(nameless(error, path)) from None
+        if upload.seconds is not None and upload.seconds > self.seconds:
+            raise VideoError(
+                f"{path.name} lasts {upload.seconds:.0f} s, at most {self.seconds:g} s are taken "
+                "here: cut it, or use tarvitpose predict"
+            )
+        return upload
+
+
+def _look_at(path: Path) -> Upload:
+    with open_source(path) as frames:
+        if isinstance(frames, ImagesSource):
+            raise VideoError(f"{path}: a picture, expected a video")
+        count = frames.frame_count
+        seconds = None if count is None else count / frames.frame_rate
+        return Upload(path.name, seconds, frames.image_size)
+
+
+def nameless(error: Exception, path: Path) -> str:
+    """Return an error in words that do not tell where on the server a file lies.
+
+    >>> nameless(VideoError("/tmp/a/dance.mp4: the file is empty"), Path("/tmp/a/dance.mp4"))
+    'dance.mp4: the file is empty'
+    """
+    return str(error).replace(f"{path.parent}/", "")

@@ -1,0 +1,88 @@
+"""The server of the page: bound to one address, closed to everything but the page's own needs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+
+from tarvitpose.config import PredictConfig
+from tarvitpose.errors import ConfigError, MissingDependencyError
+from tarvitpose.model.weights import load_config
+from tarvitpose.web.desk import Desk
+from tarvitpose.web.guard import LOCAL
+from tarvitpose.web.limits import Limits
+from tarvitpose.web.visitors import Visitors
+from tarvitpose.writers import FORMATS
+
+
+def serve(
+    config: PredictConfig,
+    limits: Limits,
+    *,
+    host: str,
+    port: int,
+    minutes: float,
+    example: Path,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve the page until it is interrupted; `on_ready` is told its address.
+
+    Files are kept for so many minutes after they were last used. Raises UserError for weights that
+    are not there, a port that is taken, and without Gradio.
+    """
+    if util.find_spec("gradio") is None:
+        raise MissingDependencyError("gradio", "tarvitpose web", "web")
+    network = load_config(config.weights)
+    refuse_taken(host, port)
+    desk = Desk(config, limits, Visitors(60 * minutes))
+    _set_up_gradio(desk.visitors.files)
+    # What follows imports Gradio, which reads the variables just set.
+    from tarvitpose.web.launch import launch  # noqa: PLC0415
+    from tarvitpose.web.page import Offer, Page  # noqa: PLC0415
+
+    page = Page(desk, Offer(network, offered_formats(), example, minutes))
+    try:
+        launch(page, host, port)
+        desk.visitors.sweep_now_and_then()
+        on_ready(f"http://{host}:{port}")
+        while True:
+            time.sleep(1)
+    finally:
+        page.blocks.close(verbose=False)
+        desk.close()
+
+
+def offered_formats() -> tuple[str, ...]:
+    """Return the formats that can be written here."""
+    has_arrow = util.find_spec("pyarrow") is not None
+    return tuple(name for name in FORMATS if name != "parquet" or has_arrow)
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Raise ConfigError where the address cannot be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise ConfigError(
+                f"{host}:{port}: cannot listen there ({error}); choose another --host or --port"
+            ) from None
+
+
+def _set_up_gradio(files: Path) -> None:
+    """Set the variables that Gradio reads: all its files in one folder, nothing sent anywhere."""
+    own = {
+        "GRADIO_TEMP_DIR": str(files),
+        "GRADIO_EXAMPLES_CACHE": str(files),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_ALLOWED_PATHS": "",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    os.environ.update(own)
+    for name in ("NO_PROXY", "no_proxy"):  # it asks itself whether it has started
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), *LOCAL]))
