@@ -1,5 +1,6 @@
 # make demo: install and run on the clip that comes with the package.
 # make test: install the developer's tools, then lint, types, formatting and tests.
+# make docs: the documentation as a site; open site/index.html. Warnings are errors.
 # Another Python: make demo PYTHON=python3.12
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ SETTINGS := pyproject.toml constraints.txt
 # The variable reaches the isolated build as well, where the option alone would not.
 PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/tarvitpose demo --output results/demo
@@ -23,8 +24,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: $(VENV)/.dev
+	$(BIN)/zensical build --clean --strict --config-file mkdocs.yml
+
 clean:
-	rm -rf $(VENV) build dist results .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist results site .mypy_cache .pytest_cache .ruff_cache
 
 # Empty files that say what is installed; both are made anew when the settings change.
 $(VENV)/.made:
@@ -37,4 +41,5 @@ $(VENV)/.core: $(SETTINGS) | $(VENV)/.made
 
 $(VENV)/.dev: $(SETTINGS) | $(VENV)/.made
 	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps trackers  # its dependency opencv-python would replace the headless one
 	touch $@ $(VENV)/.core
