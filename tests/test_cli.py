@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from video_files import make_video
 
 from tarvitpose import __version__, pipeline, writers
-from tarvitpose.cli import app, console, demo, doctor, models
+from tarvitpose.cli import app, console, demo
 from tarvitpose.cli.predict import (
     FORMATS,
     expand,
@@ -32,7 +32,7 @@ from tarvitpose.pipeline import Outcome, Progress
 
 VERBS = (
     *("demo", "predict", "train", "evaluate", "benchmark", "export"),
-    *("convert", "models", "doctor"),
+    *("convert", "models", "doctor", "plot", "attention", "web"),
 )
 HEAVY = ("torch", "cv2", "av", "numpy", "onnxruntime", "scipy", "yaml", "tarvitpose.config")
 HELP_OF_ALL = """
@@ -46,15 +46,8 @@ for verb in sys.argv[2:]:
 loaded = sorted(set(sys.argv[1].split(",")) & set(sys.modules))
 assert not loaded, loaded
 """
-WEIGHTS_CONFIG = {
-    "width": 384,
-    "depth": 12,
-    "input_size": [256, 192],
-    "joint_set": "posetrack15",
-    "codec": "udp",
-    "offsets": [-2, -1, 1, 2],
-}
 Call = tuple[str, PredictConfig]
+KNOWN = "coco, posetrack, openpose, mmpose, csv, parquet or npz"
 
 
 def run(*arguments: str | Path) -> Result:
@@ -192,14 +185,18 @@ def test_quiet_leaves_only_warnings(calls: list[Call], monkeypatch: pytest.Monke
     assert result.stderr == "warning: a.mp4: cut off after frame 7\n"
 
 
-def test_a_failing_source_does_not_stop_the_others(calls: list[Call]) -> None:
-    result = run("predict", "bad.mp4", "good.mp4", "bad2.mp4")
+def test_a_failing_source_does_not_stop_the_others(calls: list[Call], tmp_path: Path) -> None:
+    result = run("predict", "bad.mp4", "good.mp4", "bad2.mp4", "--output", tmp_path)
     assert result.exit_code == 2
     assert [source for source, _ in calls] == ["good.mp4"]
     assert result.stderr.splitlines() == [
+        "warning: bad.mp4: no such file or folder (it is tried again)",
+        "warning: bad2.mp4: no such file or folder (it is tried again)",
         "error: bad.mp4: no such file or folder",
         "error: bad2.mp4: no such file or folder",
+        f"error: 2 of 3 videos failed, see {tmp_path / 'failed.txt'}",
     ]
+    assert result.stdout.splitlines()[-1].startswith("3 videos: 1 done, 2 failed; 50 frames (")
 
 
 def test_ctrl_c_ends_with_one_line(calls: list[Call], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,8 +217,8 @@ def test_a_bug_keeps_its_traceback(calls: list[Call], monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--format", "cocoa"], "--format cocoa: expected coco or csv, got 'cocoa'"),
-        (["--format", "coco,"], "--format coco,: expected coco or csv, got ''"),
+        (["--format", "cocoa"], f"--format cocoa: expected {KNOWN}, got 'cocoa'"),
+        (["--format", "coco,"], f"--format coco,: expected {KNOWN}, got ''"),
         (
             ["--offsets=-1,a"],
             "--offsets=-1,a: expected whole numbers with commas, such as --offsets=-2,-1,1,2",
@@ -311,7 +308,7 @@ def test_a_folder_and_a_video_of_the_same_name_are_refused(tmp_path: Path) -> No
 def test_a_glob_of_videos_is_several_sources(calls: list[Call], tmp_path: Path) -> None:
     for name in ("b.mp4", "a.MOV", "c.jpg"):
         (tmp_path / name).touch()
-    assert run("predict", tmp_path / "[ab].*").exit_code == 0
+    assert run("predict", tmp_path / "[ab].*", "--output", tmp_path / "out").exit_code == 0
     assert [Path(source).name for source, _ in calls] == ["a.MOV", "b.mp4"]
 
 
@@ -489,111 +486,3 @@ def test_convert_refuses_in_one_line(tmp_path: Path) -> None:
     assert refusal("convert", missing, tmp_path, "--input-size", "256") == (
         "--input-size 256: expected HEIGHTxWIDTH, such as 256x192"
     )
-
-
-def write_weights(folder: Path, config: dict[str, Any] | None = None) -> Path:
-    """Write a weights folder whose tensors have 12 parameters, and 5 running statistics."""
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config or WEIGHTS_CONFIG), encoding="utf-8")
-    header = {
-        "__metadata__": {"format": "pt"},
-        "a.weight": {"dtype": "F16", "shape": [3, 4], "data_offsets": [0, 24]},
-        "a.running_mean": {"dtype": "F16", "shape": [5], "data_offsets": [24, 34]},
-    }
-    text = json.dumps(header).encode()
-    data = len(text).to_bytes(8, "little") + text + bytes(34)
-    (folder / "model.safetensors").write_bytes(data)
-    return folder
-
-
-def test_models_lists_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_weights(tmp_path / "default")
-    (tmp_path / models.DETECTOR).write_bytes(b"abc")
-    monkeypatch.setattr(models, "assets_folder", lambda: tmp_path)
-    result = run("models")
-    assert result.exit_code == 0
-    for fact in (
-        "size        ViTPose-S with temporal part",
-        "parameters  0.0 M, F16, 0.0 MB",
-        "joints      posetrack15, udp heatmaps",
-        "frames      offsets -2,-1,1,2",
-        f"path        {tmp_path / 'default'}",
-        "sha256   ba7816bf8f01",  # of abc
-    ):
-        assert f"  {fact}\n" in result.stdout
-
-
-def test_models_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "assets_folder", lambda: tmp_path)
-    result = run("models")
-    assert result.exit_code == 0
-    assert result.stdout.count("  missing  ") == 2
-
-
-def test_parameters_are_counted_without_running_statistics(tmp_path: Path) -> None:
-    file = write_weights(tmp_path / "weights") / "model.safetensors"
-    assert models.parameter_count(file) == (12, "F16")
-    file.write_bytes(b"\xff" * 20)
-    (tmp_path / models.DETECTOR).touch()
-    with pytest.raises(Exception, match="not a readable safetensors file"):
-        models.parameter_count(file)
-
-
-def test_an_unknown_size_is_shown_by_its_shape() -> None:
-    assert models.size_name({"width": 1024, "depth": 24}) == "L"
-    assert models.size_name({"width": 24, "depth": 2}) == "24x2"
-
-
-def test_a_config_without_temporal_part_is_shown_as_such(tmp_path: Path) -> None:
-    folder = write_weights(tmp_path / "weights", {**WEIGHTS_CONFIG, "offsets": []})
-    found = dict(models.weights_facts(folder))
-    assert found["size"] == "ViTPose-S"
-    assert found["frames"] == "the current one only"
-
-
-@pytest.fixture
-def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an asset folder in which nothing is missing."""
-    write_weights(tmp_path / "default")
-    (tmp_path / models.DETECTOR).touch()
-    monkeypatch.setattr(doctor, "assets_folder", lambda: tmp_path)
-    return tmp_path
-
-
-def test_doctor_is_content_where_the_core_works(shipped: Path) -> None:
-    before = sorted(shipped.rglob("*"))
-    result = run("doctor")
-    assert result.exit_code == 0, result.output
-    assert f"  tarvitpose  {__version__}\n" in result.stdout
-    assert "  torch        " in result.stdout
-    assert result.stdout.endswith("the core works; try: tarvitpose demo\n")
-    assert sorted(shipped.rglob("*")) == before
-
-
-def test_doctor_names_what_does_not_work(shipped: Path) -> None:
-    (shipped / "default" / "config.json").unlink()
-    (shipped / models.DETECTOR).unlink()
-    result = run("doctor")
-    assert result.exit_code == 1
-    assert result.stderr.splitlines() == [
-        f"error: weights: the default weights are missing in {shipped / 'default'}",
-        f"error: detector: the detector is missing: {shipped / models.DETECTOR}",
-    ]
-
-
-def test_doctor_says_how_to_get_an_optional_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        doctor.OPTIONAL, "no_such_module", ("nothing", "nothing", "pip install 'nothing'")
-    )
-    assert doctor.optional_fact("no_such_module") == (
-        "nothing",
-        "not installed (nothing): pip install 'nothing'",
-    )
-
-
-def test_the_processor_is_read_from_linux(tmp_path: Path) -> None:
-    info = tmp_path / "cpuinfo"
-    info.write_text("processor\t: 0\nmodel name\t: Fast One\nflags\t\t: fpu avx2 avx512f sse\n")
-    assert doctor.processor(info).startswith("Fast One, ")
-    assert doctor.processor(info).endswith("s, avx2 avx512f")
-    assert doctor.processor(tmp_path / "none").endswith("no known speed features")

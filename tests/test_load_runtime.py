@@ -17,8 +17,9 @@ from tiny_models import H, W, modest_model, tiny_model
 
 from tarvitpose.config import Backend, ModelConfig
 from tarvitpose.errors import MissingDependencyError, OutputError, UserError, WeightsError
+from tarvitpose.files import folder_when_done
 from tarvitpose.runtime import load
-from tarvitpose.runtime.graph_folder import FRAME, STEP, cache_folder, folder_when_done
+from tarvitpose.runtime.graph_folder import FRAME, STEP, cache_folder
 from tarvitpose.runtime.load import kept_graphs, load_runtime, openvino_fits
 from tarvitpose.runtime.onnx import OnnxRuntime
 from tarvitpose.runtime.openvino import OpenVinoRuntime

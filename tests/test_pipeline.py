@@ -61,7 +61,7 @@ def test_a_run_leaves_every_file_and_every_frame(video: Path, config: PredictCon
     progress: list[Progress] = []
     outcome = run(video, config, progress)
     expected = ["walk.coco.json", "walk.contact.png", "walk.csv", "walk.mp4"]
-    assert names(config.output) == expected
+    assert names(config.output) == sorted([*expected, "walk.run.json"])
     assert sorted(path.name for path in outcome.files) == expected
     assert (outcome.frames, outcome.people, outcome.tracks) == (FRAMES, 1, 1)
     assert outcome.warnings == ()
@@ -104,7 +104,7 @@ def test_existing_results_are_kept_unless_told_otherwise(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_a_run_that_breaks_off_leaves_nothing(
+def test_a_run_that_breaks_off_leaves_only_its_journal(
     video: Path, config: PredictConfig, error: type[BaseException]
 ) -> None:
     def stop(progress: Progress) -> None:
@@ -113,7 +113,7 @@ def test_a_run_that_breaks_off_leaves_nothing(
 
     with pytest.raises(error):
         process(str(video), load_estimator(config), config, stop)
-    assert names(config.output) == []
+    assert names(config.output) == [".walk.run"]
 
 
 def test_a_video_cut_off_gives_poses_up_to_the_cut_and_a_warning(

@@ -24,24 +24,33 @@ VIDEO = (
     *("video", "video_reader", "video_writer"),
 )
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
-    ("errors", "skeleton", "results"),
+    ("errors", "skeleton", "results", "offline"),
     ("files", "figure", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
-    ("model", "losses", "data", "metrics", "detection", "tracking", "video", "drawing"),
-    ("people", "predict", "runtime", "streaming"),
-    ("estimator", "evaluation", "writers", "pipeline", "data_preview"),
-    ("training", "timing"),
-    ("ablation", "export"),
+    (
+        *("model", "losses", "data", "metrics", "detection", "tracking", "smoothing"),
+        *("video", "drawing", "readers"),
+    ),
+    ("people", "predict", "runtime", "streaming", "journal", "manifest"),
+    ("estimator", "evaluation", "writers", "pipeline", "resume", "data_preview"),
+    ("training", "timing", "report", "bulk", "on_ray"),
+    ("ablation", "export", "web"),
     ("cli", "__main__"),
 )
 NOTED = {  # within one level
+    ("results", "errors"),
     ("config", "geometry"),
     ("heatmaps", "geometry"),
     ("posetrack_layout", "json_file"),
     ("predict", "runtime"),
     ("streaming", "predict"),
+    ("journal", "predict"),
+    ("journal", "runtime"),
+    ("resume", "estimator"),
+    ("pipeline", "resume"),
     ("pipeline", "estimator"),
     ("pipeline", "writers"),
     ("data_preview", "writers"),
+    ("on_ray", "bulk"),
     ("__main__", "cli"),
 }
 LEVEL = {unit: level for level, units in enumerate(LEVELS) for unit in units}
@@ -101,7 +110,10 @@ def test_every_export_exists(name: str) -> None:
 
 
 def test_exports_are_these() -> None:
-    expected = {"FramePoses", "PoseEstimator", "TARViTPose", "UserError", "__version__"}
+    expected = {
+        *("FramePoses", "PoseEstimator", "TARViTPose", "UserError", "__version__"),
+        *("load_poses", "smooth"),
+    }
     assert set(tarvitpose.__all__) == expected
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = tarvitpose.Nothing

@@ -333,4 +333,4 @@ def people_of_the_street() -> list[Seen]:
     predictor = Predictor(Counting())
     estimator = PoseEstimator(predictor, load_detector(threshold=0.2), start_threshold=0.4)
     with open_source(CLIP, end=1) as source:
-        return list(estimator.detect(source))
+        return list(estimator.people_finder().find(source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.errors import UserError
@@ -10,17 +11,32 @@ from tarvitpose.errors import UserError
 if TYPE_CHECKING:
     from tarvitpose.estimator import PoseEstimator
     from tarvitpose.model.tarvitpose import TARViTPose
+    from tarvitpose.readers import load_poses
     from tarvitpose.results import FramePoses
+    from tarvitpose.smoothing import smooth
 
 __version__ = "0.4.0"
 
-__all__ = ["FramePoses", "PoseEstimator", "TARViTPose", "UserError", "__version__"]
+__all__ = [
+    "FramePoses",
+    "PoseEstimator",
+    "TARViTPose",
+    "UserError",
+    "__version__",
+    "load_poses",
+    "smooth",
+]
+
+# ONNX Runtime would report to its maker over the network; who wants that sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Loaded at first use: torch alone takes seconds, and --help must not wait for it.
 _HOMES = {
     "FramePoses": "tarvitpose.results",
     "PoseEstimator": "tarvitpose.estimator",
     "TARViTPose": "tarvitpose.model.tarvitpose",
+    "load_poses": "tarvitpose.readers",
+    "smooth": "tarvitpose.smoothing",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,6 +24,8 @@ Aggregation = Literal[
 LARGEST_OFFSET = 300
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 CropPolicy = Literal["anchored", "window", "own"]
+TrackerName = Literal["iou", "bytetrack", "ocsort"]
+SmoothMethod = Literal["none", "one-euro", "savgol"]
 Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
 
 
@@ -157,7 +159,24 @@ class AnchorRule(Config):
     scale: float = Field(default=1.25, ge=1)  # how much larger or smaller the box may become
 
 
-class PredictConfig(Config):
+class SmoothConfig(Config):
+    """How joints are smoothed over time; an option that is None is the filter's own."""
+
+    smooth: SmoothMethod = "none"
+    smooth_min_cutoff: float | None = Field(default=None, gt=0)  # Hz, of one-euro
+    smooth_beta: float | None = Field(default=None, ge=0)  # Hz per body length/s, of one-euro
+    smooth_window: float | None = Field(default=None, gt=0)  # seconds, of savgol
+
+    @model_validator(mode="after")
+    def _has_its_own_options(self) -> Self:
+        own = {"min_cutoff": "one-euro", "beta": "one-euro", "window": "savgol"}
+        for name, method in [(f"smooth_{key}", method) for key, method in own.items()]:
+            if getattr(self, name) is not None and self.smooth != method:
+                raise ValueError(f"{name} is for smooth {method}, not for {self.smooth}")
+        return self
+
+
+class PredictConfig(SmoothConfig):
     """One run of `predict`."""
 
     weights: str = "default"  # "default", a folder or a hub id
@@ -169,12 +188,15 @@ class PredictConfig(Config):
     crop_policy: CropPolicy = "anchored"  # window: the exact oracle
     anchor: AnchorRule = AnchorRule()
     det_every: int = Field(default=1, ge=1)  # frames from one detection to the next
+    tracker: TrackerName = "iou"
+    person: tuple[Annotated[int, Field(ge=1)], ...] = ()  # tracks to keep; none: all
     offsets: tuple[int, ...] | None = None  # auxiliary frames; None: the weights' own
     single_frame: bool = False  # the ViTPose baseline, no temporal part
     flip_test: bool = False  # average with the mirrored crop
     output: Path = Path("results")
     formats: tuple[str, ...] = ("coco",)
     render: bool = True  # write the overlay video
+    compare: bool = False  # write a video of single frames beside the temporal part
     contact_sheet: bool = False  # write a picture of evenly spaced frames
     box_threshold: float | None = Field(default=None, ge=0, le=1)  # None: 0.4, or 0 with `boxes`
     keypoint_threshold: float = Field(default=0.3, ge=0, le=1)  # for drawing only
@@ -183,6 +205,7 @@ class PredictConfig(Config):
     end: float | None = Field(default=None, gt=0)  # seconds
     live: bool | None = None  # drop frames that come too fast; None: webcams and streams do
     overwrite: bool = False  # replace results that are there
+    resume: bool = False  # go on with what an interrupted run left, leave what is done
     batch_size: int = Field(default=16, ge=1)  # crops that the network reads at once
 
     @model_validator(mode="after")
@@ -191,8 +214,12 @@ class PredictConfig(Config):
             check_offsets(self.offsets)
             if not self.offsets:
                 raise ValueError("offsets is empty; single_frame uses no other frames")
+        if self.compare and self.single_frame:
+            raise ValueError("compare shows single frames beside the temporal part: give one")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError(f"end {self.end} must come after start {self.start}")
+        if self.resume and self.overwrite:
+            raise ValueError("resume keeps what is there and overwrite replaces it: give one")
         return self
 
 

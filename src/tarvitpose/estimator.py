@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.config import AnchorRule, Backend, CropPolicy
+from tarvitpose.config import (
+    AnchorRule,
+    Backend,
+    CropPolicy,
+    SmoothConfig,
+    SmoothMethod,
+    TrackerName,
+    parse_config,
+)
 from tarvitpose.detection import Detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.frame_source import FrameSource
@@ -19,7 +27,9 @@ from tarvitpose.people import PeopleFinder
 from tarvitpose.predict import Joints, Predictor, windows
 from tarvitpose.results import Float32, Frame, FramePoses, Seen
 from tarvitpose.runtime.load import load_runtime
+from tarvitpose.smoothing import smoothed
 from tarvitpose.streaming import open_streamer
+from tarvitpose.tracking import open_tracker
 from tarvitpose.video import open_source, prefetched
 
 BOX_THRESHOLD = 0.4  # the score with which a detected person is first seen
@@ -39,16 +49,21 @@ class PoseEstimator:
         crop_policy: CropPolicy = "anchored",
         anchor: AnchorRule | None = None,
         det_every: int = 1,
+        tracker: TrackerName = "iou",
+        person: tuple[int, ...] = (),
     ) -> None:
         """A box below `start_threshold` is only used to go on with a person already known.
 
         `crop_policy` is for videos: "anchored" and "own" stream, "window" is the exact oracle.
-        People are detected in every `det_every`th frame, and tracked in between.
+        People are detected in every `det_every`th frame, and tracked in between. Where `person`
+        names tracks, all others are found and then left alone. Raises UserError for a tracker
+        that is not installed.
         """
+        open_tracker(tracker, start_threshold=start_threshold)  # says now what each run would
         self.predictor, self.detector = predictor, detector
         self.max_people, self.start_threshold = max_people, start_threshold
         self.crop_policy, self.anchor = crop_policy, anchor or AnchorRule()
-        self.det_every = det_every
+        self.det_every, self.tracker, self.person = det_every, tracker, person
         self.joint_names = predictor.config.joints.joints
 
     @classmethod
@@ -69,12 +84,16 @@ class PoseEstimator:
         crop_policy: CropPolicy = "anchored",
         anchor: AnchorRule | None = None,
         det_every: int = 1,
+        tracker: TrackerName = "iou",
+        person: tuple[int, ...] = (),
+        compare: bool = False,
     ) -> Self:
         """Load weights and a detector.
 
         `weights` is "default", a folder or a hub id; `detector` a name, a folder, a hub id or an
         object with `detect`. A person is first seen with a score of `box_threshold`, and followed
-        down to half of it. Raises UserError in one line for whatever cannot be had.
+        down to half of it. With `compare`, poses also say what single frames alone would give
+        (`FramePoses.single_frame`). Raises UserError in one line for whatever cannot be had.
         """
         predictor = Predictor(
             load_runtime(weights, backend=backend, device=device, precision=precision),
@@ -82,6 +101,7 @@ class PoseEstimator:
             single_frame=single_frame,
             flip_test=flip_test,
             batch_size=batch_size,
+            compare=compare,
         )
         if isinstance(detector, str):
             lowest = CONTINUE * box_threshold
@@ -94,6 +114,8 @@ class PoseEstimator:
             crop_policy=crop_policy,
             anchor=anchor,
             det_every=det_every,
+            tracker=tracker,
+            person=person,
         )
 
     def stream(
@@ -103,26 +125,32 @@ class PoseEstimator:
         start: float | None = None,
         end: float | None = None,
         live: bool | None = None,
+        smooth: SmoothMethod = "none",
     ) -> Iterator[FramePoses]:
         """Yield the poses of every frame of a video, folder, glob, webcam or stream, in order.
 
         Memory is bounded by the window. `start` and `end` are seconds. A live source drops frames
-        that come too fast; `live` says so where the source does not. Raises VideoError.
+        that come too fast; `live` says so where the source does not. `tarvitpose.smooth` says what
+        `smooth` does. Raises VideoError.
         """
+        how = parse_config(SmoothConfig, {"smooth": smooth}, "stream")
         with open_source(source, start=start, end=end, live=live) as frames:
-            for _, poses in self.run(frames):
+            for _, poses in smoothed(self.run(frames), how):
                 yield poses
 
     def run(self, source: FrameSource | Iterable[Frame]) -> Generator[tuple[Frame, FramePoses]]:
-        """Yield every frame with its poses, in order, each once, also where nobody is seen."""
+        """Yield every frame with its poses, in order, each once, also where nobody is seen.
+
+        Those of `person` who were never seen are named in the source's warnings.
+        """
         is_live = isinstance(source, FrameSource) and source.is_live
-        joints = self._open_engine()
-        with closing(prefetched(source)) as frames:
-            shown = windows(self.detect(frames, is_live=is_live), self.predictor.offsets)
+        finder, joints = self.people_finder(is_live=is_live), self._open_engine()
+        with closing(prefetched(source)) as frames, _warned(source, finder):
+            shown = windows(finder.find(frames), self.predictor.offsets)
             for batch in self._batches(shown, at_once=1 if is_live else self.predictor.batch_size):
-                for window, (keypoints, scores) in zip(batch, joints(batch), strict=True):
+                for window, found in zip(batch, joints(batch), strict=True):
                     item = window[self.predictor.current]
-                    yield item.frame, self._poses(item, keypoints, scores)
+                    yield item.frame, self._poses(item, *found)
 
     def _open_engine(self) -> Callable[[list[list[Seen]]], list[Joints]]:
         """Return what turns windows that follow each other into joints."""
@@ -146,10 +174,10 @@ class PoseEstimator:
             raise UserError(f"boxes: expected (N, 4) finite numbers, xyxy, got {boxes.shape}")
         if (boxes[:, 2:] <= boxes[:, :2]).any():
             raise UserError("boxes: expected xyxy with right > left and bottom > top")
-        keypoints, scores = self.predictor.joints([images], [boxes])[0]
+        found = self.predictor.joints([images], [boxes])[0]
         frame = Frame(0, 0.0, images[self.predictor.current])
         ones, ids = np.ones(len(boxes), np.float32), np.arange(1, len(boxes) + 1)
-        return self._poses(Seen(frame, boxes, ones, ids), keypoints, scores)
+        return self._poses(Seen(frame, boxes, ones, ids), *found)
 
     def _check_images(self, images: list[UInt8]) -> None:
         wanted = len(self.predictor.offsets)
@@ -165,16 +193,17 @@ class PoseEstimator:
                     f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
                 )
 
-    def detect(self, frames: Iterable[Frame], *, is_live: bool = False) -> Iterator[Seen]:
-        """Yield every frame with the people in it, each with the number of a track."""
-        finder = PeopleFinder(
+    def people_finder(self, *, is_live: bool = False) -> PeopleFinder:
+        """Return what finds and tracks the people of one source from its beginning."""
+        return PeopleFinder(
             self.detector,
             start_threshold=self.start_threshold,
             max_people=self.max_people,
             every=self.det_every,
             is_live=is_live,
+            tracker=self.tracker,
+            chosen=self.person,
         )
-        return finder.find(frames)
 
     def _batches(self, found: Iterator[list[Seen]], at_once: int) -> Iterator[list[list[Seen]]]:
         """Gather windows until they have `at_once` new crops, and no more windows than that."""
@@ -191,7 +220,9 @@ class PoseEstimator:
         if batch:
             yield batch
 
-    def _poses(self, item: Seen, keypoints: Float32, scores: Float32) -> FramePoses:
+    def _poses(
+        self, item: Seen, keypoints: Float32, scores: Float32, *alone: Float32
+    ) -> FramePoses:
         frame = item.frame
         height, width = frame.image.shape[:2]
         return FramePoses(
@@ -204,4 +235,17 @@ class PoseEstimator:
             box_scores=item.scores,
             track_ids=item.track_ids,
             joint_names=self.joint_names,
+            single_keypoints=alone[0] if alone else None,
+            single_scores=alone[1] if alone else None,
         )
+
+
+@contextmanager
+def _warned(source: object, finder: PeopleFinder) -> Iterator[None]:
+    """Add to a source's warnings in the end who was chosen and never seen."""
+    try:
+        yield
+    finally:
+        warning = finder.warning()
+        if warning is not None and isinstance(source, FrameSource):
+            source.warnings.append(warning)

@@ -13,6 +13,7 @@ from tarvitpose.config import Backend
 from tarvitpose.detection import Detections, Detector, load_detector
 from tarvitpose.errors import WeightsError
 from tarvitpose.estimator import BOX_THRESHOLD, CONTINUE, PoseEstimator
+from tarvitpose.files import folder_when_done
 from tarvitpose.geometry import UInt8
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import find_folder, fingerprint, load_config
@@ -22,7 +23,6 @@ from tarvitpose.runtime.graph_folder import (
     GraphFolder,
     Numbers,
     describe,
-    folder_when_done,
     is_exported,
     read_graphs,
     refuse_existing,
@@ -147,6 +147,10 @@ class Noting:
     def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
         """Return what the runtime answers."""
         return self.runtime.answer(windows, current)
+
+    def decode(self, kept: Sequence[Kept]) -> Float32:
+        """Return what the runtime does."""
+        return self.runtime.decode(kept)
 
     def single_frame(self, crops: UInt8) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of crops (B, H, W, 3)."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, current_thread, main_thread
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
-from tarvitpose.errors import OutputError
 from tarvitpose.estimator import BOX_THRESHOLD, PoseEstimator
+from tarvitpose.frame_source import FrameSource
+from tarvitpose.manifest import Result, file_facts
+from tarvitpose.results import Frame, FramePoses
+from tarvitpose.resume import look_back, open_run
+from tarvitpose.smoothing import smoothed
 from tarvitpose.video import open_source
 from tarvitpose.writers import PoseWriter, open_writer, output_paths
 
@@ -38,6 +42,8 @@ class Outcome:
     tracks: int  # different track ids
     seconds: float
     warnings: tuple[str, ...]
+    resumed: int = 0  # frames that were known from an interrupted run
+    is_old: bool = False  # all of it was there already
 
 
 def load_estimator(
@@ -64,18 +70,24 @@ def load_estimator(
         crop_policy=config.crop_policy,
         anchor=config.anchor,
         det_every=config.det_every,
+        tracker=config.tracker,
+        person=config.person,
+        compare=config.compare,
     )
 
 
-def check_source(source: str, config: PredictConfig) -> None:
+def check_source(source: str, config: PredictConfig) -> Outcome | None:
     """Refuse what cannot be read or would replace results, before a model is loaded.
 
-    Raises VideoError or OutputError. Webcams and streams are not opened twice: they pass.
+    Return what is there if `config.resume` finds nothing left to do. Raises VideoError or
+    OutputError. Webcams and streams are not opened twice: they pass.
     """
     if source.isdigit() or "://" in source:
-        return
+        return None
     with open_source(source, start=config.start, end=config.end, live=config.live) as frames:
-        _refuse_overwriting(output_paths(frames, config), config)
+        files = output_paths(frames, config)
+        result = look_back(frames, files, config).result
+        return None if result is None else _outcome(source, files, result, is_old=True)
 
 
 def process(
@@ -86,34 +98,89 @@ def process(
 ) -> Outcome:
     """Write the results of one source into `config.output`.
 
-    Ctrl-C ends a live source: what was seen until then is written. Raises VideoError, or
-    OutputError where results are there already or cannot be written.
+    Ctrl-C ends a live source: what was seen until then is written. Another run that breaks off
+    leaves a journal, with which `config.resume` goes on, to the same files as in one piece. Raises
+    VideoError, or OutputError where results are there already, cannot be written or are being
+    written by another process.
     """
     began = time.monotonic()
-    with open_source(source, start=config.start, end=config.end, live=config.live) as frames:
+    with (
+        open_source(source, start=config.start, end=config.end, live=config.live) as frames,
+        open_run(frames, output_paths(frames, config), config) as run,
+    ):
         files = output_paths(frames, config)
-        _refuse_overwriting(files, config)
-        done, people, ids = 0, 0, set[int]()
-        with ExitStack() as stack:
-            writers: list[PoseWriter] = [
-                stack.enter_context(open_writer(kind, path, frames, config))
-                for kind, path in files.items()
-            ]
-            is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
-            run = stack.enter_context(closing(estimator.run(frames)))
-            for frame, poses in run:
-                for writer in writers:
-                    writer.write(poses, frame.image)
-                done, people = done + 1, max(people, len(poses))
-                ids.update(poses.track_ids.tolist())
-                on_progress(Progress(done, frames.frame_count, len(poses)))
-                if is_stopped():
-                    break
-        warnings = [*frames.warnings, *(w for writer in writers for w in writer.warnings)]
-    if config.boxes is not None and not people:
-        warnings.append(f"{config.boxes}: no box matched any of the {done} frames of {source}")
-    seconds = time.monotonic() - began
-    return Outcome(source, tuple(files.values()), done, people, len(ids), seconds, tuple(warnings))
+        if run.manifest.result is not None:
+            return _outcome(source, files, run.manifest.result, is_old=True)
+        found = smoothed(run.poses(estimator, frames), config)
+        seen = _write(found, files, frames, config, on_progress)
+        warnings = [*frames.warnings, *seen.warnings]
+        if config.boxes is not None and not seen.people:
+            warnings.append(
+                f"{config.boxes}: no box matched any of the {seen.frames} frames of {source}"
+            )
+        result = Result(
+            frames=seen.frames,
+            people=seen.people,
+            tracks=len(seen.tracks),
+            seconds=time.monotonic() - began,
+            warnings=tuple(warnings),
+            files={path.name: file_facts(path) for path in files.values()},
+        )
+        run.finish(result)
+    return _outcome(source, files, result, resumed=run.resumed)
+
+
+@dataclass
+class _Seen:
+    """What a run counts."""
+
+    frames: int = 0
+    people: int = 0  # most in one frame
+    tracks: set[int] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)  # of the writers
+
+
+def _write(
+    found: Generator[tuple[Frame, FramePoses]],
+    files: dict[str, Path],
+    frames: FrameSource,
+    config: PredictConfig,
+    on_progress: Callable[[Progress], None],
+) -> _Seen:
+    """Write what is found in every frame of a source to every file, and return what was seen."""
+    seen = _Seen()
+    with ExitStack() as stack:
+        writers: list[PoseWriter] = [
+            stack.enter_context(open_writer(kind, path, frames, config))
+            for kind, path in files.items()
+        ]
+        is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
+        for frame, poses in stack.enter_context(closing(found)):
+            for writer in writers:
+                writer.write(poses, frame.image)
+            seen.frames, seen.people = seen.frames + 1, max(seen.people, len(poses))
+            seen.tracks.update(poses.track_ids.tolist())
+            on_progress(Progress(seen.frames, frames.frame_count, len(poses)))
+            if is_stopped():
+                break
+    seen.warnings = [warning for writer in writers for warning in writer.warnings]
+    return seen
+
+
+def _outcome(
+    source: str, files: dict[str, Path], result: Result, *, resumed: int = 0, is_old: bool = False
+) -> Outcome:
+    return Outcome(
+        source=source,
+        files=tuple(files.values()),
+        frames=result.frames,
+        people=result.people,
+        tracks=result.tracks,
+        seconds=result.seconds,
+        warnings=() if is_old else result.warnings,
+        resumed=resumed,
+        is_old=is_old,
+    )
 
 
 @contextmanager
@@ -133,9 +200,3 @@ def _stopped_by_user(is_live: bool) -> Iterator[Callable[[], bool]]:
         yield stopped.is_set
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _refuse_overwriting(files: dict[str, Path], config: PredictConfig) -> None:
-    there = [str(path) for path in files.values() if path.exists()]
-    if there and not config.overwrite:
-        raise OutputError(f"{there[0]}: there already; pass --overwrite or another --output")

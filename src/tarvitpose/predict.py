@@ -14,6 +14,7 @@ import numpy as np
 
 from tarvitpose import heatmaps as codec
 from tarvitpose.config import window_offsets
+from tarvitpose.errors import UserError
 from tarvitpose.geometry import (
     UInt8,
     centre_and_size,
@@ -26,7 +27,8 @@ from tarvitpose.results import Float32, Seen
 from tarvitpose.runtime.protocol import Kept, Runtime
 
 Item = TypeVar("Item")
-Joints = tuple[Float32, Float32]  # keypoints (N, J, 2) in frame pixels, scores (N, J)
+# Keypoints (N, J, 2) in frame pixels and scores (N, J); comparing, both again for single frames.
+Joints = tuple[Float32, ...]
 Views = tuple[Kept, ...]  # a crop, and with the flip test its mirror image
 
 
@@ -66,10 +68,21 @@ class Predictor:
         single_frame: bool = False,
         flip_test: bool = False,
         batch_size: int = 16,
+        compare: bool = False,
     ) -> None:
-        """Other `offsets` than the weights' own may be given; `batch_size` is in crops."""
+        """Other `offsets` than the weights' own may be given; `batch_size` is in crops.
+
+        With `compare` the same crops are also answered without the temporal part. Raises UserError
+        where there is none.
+        """
         self.runtime, self.config = runtime, runtime.config
         self.single_frame = single_frame or not self.config.temporal
+        self.compare = compare
+        if compare and self.single_frame:
+            raise UserError(
+                "--compare sets single frames beside the temporal part, and these weights have "
+                "none; leave it out, or give other --weights"
+            )
         self.flip_test, self.batch_size = flip_test, batch_size
         wanted = () if self.single_frame else offsets or self.config.offsets
         self.offsets, self.current = window_offsets(wanted)
@@ -118,29 +131,28 @@ class Predictor:
 
     def answer(self, windows: Sequence[Sequence[Views]], boxes: Float32) -> Joints:
         """Return the joints of N people, from encoded windows and the current crops' boxes."""
-        each = len(windows[0][0])
-        return self._read(
-            boxes,
-            [
-                self.runtime.answer(
-                    [[views[view] for views in window] for window in windows], self.current
-                )
-                for view in range(each)
-            ],
-        )
+        of_views = [
+            [[views[view] for views in window] for window in windows]
+            for view in range(len(windows[0][0]))
+        ]
+        found = self._read(boxes, [self.runtime.answer(one, self.current) for one in of_views])
+        if not self.compare:
+            return found
+        now = [[window[self.current] for window in one] for one in of_views]
+        return *found, *self._read(boxes, [*map(self.runtime.decode, now)], single_frame=True)
 
     def views(self, crops: UInt8) -> list[UInt8]:
         """Return the crops, and with the flip test their mirror images."""
         return [crops, np.ascontiguousarray(crops[:, :, ::-1])] if self.flip_test else [crops]
 
-    def _read(self, boxes: Float32, maps: list[Float32]) -> Joints:
+    def _read(self, boxes: Float32, maps: list[Float32], *, single_frame: bool = False) -> Joints:
         """Return joints in frame pixels from the heatmaps (N, J, h / 4, w / 4) of each view."""
         kind, order = self.config.codec, self.config.joints.flip_order
         found = maps[0]
         if self.flip_test:
             found = np.asarray((found + codec.flip_back(maps[1], order, kind)) / 2, np.float32)
         points, scores = codec.decode(found, self.config.input_size, kind)
-        scores = codec.calibrate(scores, self.config.curve(self.single_frame))
+        scores = codec.calibrate(scores, self.config.curve(single_frame or self.single_frame))
         return transform_points(invert(self._matrices(boxes)), points), scores
 
     def _matrices(self, boxes: Float32) -> Float32:
@@ -150,15 +162,14 @@ class Predictor:
     def joined(self, parts: Sequence[Joints]) -> Joints:
         """Return the joints of several groups of people as one; of nobody where there is none."""
         joints = len(self.config.joints)
-        points = np.concatenate([np.zeros((0, joints, 2), np.float32), *(p for p, _ in parts)])
-        scores = np.concatenate([np.zeros((0, joints), np.float32), *(s for _, s in parts)])
-        return points, scores
+        nobody = (np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32))
+        return tuple(map(np.concatenate, zip(nobody * (1 + self.compare), *parts, strict=True)))
 
 
 def split(found: Joints, people: Sequence[int]) -> list[Joints]:
     """Return the joints of each window, where `people` says how many it has."""
     ends = np.cumsum(people, dtype=np.int64)
-    return list(zip(np.split(found[0], ends)[:-1], np.split(found[1], ends)[:-1], strict=True))
+    return list(zip(*(np.split(array, ends)[:-1] for array in found), strict=True))
 
 
 def slices(length: int, size: int) -> Iterator[slice]:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 
 from tarvitpose.detection.protocol import PERSON_NAMES, Detections, clip_to_frame, ranked
 from tarvitpose.errors import BoxesError, MissingDependencyError
+from tarvitpose.offline import is_offline
 from tarvitpose.results import Frame
 
 UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
@@ -60,11 +61,17 @@ def _load(spec: str) -> tuple[Any, Any]:
         raise MissingDependencyError(
             "transformers", f"the detector {spec}", "huggingface"
         ) from None
-    options = {"local_files_only": Path(spec).is_dir(), "trust_remote_code": False}
+    is_folder = Path(spec).is_dir()
+    options = {"local_files_only": is_folder or is_offline(), "trust_remote_code": False}
     try:
         model = AutoModelForObjectDetection.from_pretrained(spec, **options)
         processor = AutoImageProcessor.from_pretrained(spec, **options)
     except UNLOADABLE as error:
+        if isinstance(error, OSError) and is_offline() and not is_folder:
+            raise BoxesError(
+                f"{spec}: offline, and this detector is not whole in the hub's cache; use it once "
+                "with a network, give a folder, or take --detector nanodet"
+            ) from None
         reason = " ".join(str(error).split())[:200]
         raise BoxesError(f"{spec}: not a usable transformers object detector ({reason})") from None
     if not hasattr(processor, "post_process_object_detection"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.errors import BoxesError, MissingDependencyError
+from tarvitpose.offline import is_offline
 from tarvitpose.results import Frame
 
 
@@ -23,6 +25,8 @@ class FasterRCNN:
         models = _detection_models()
         weights = models.FasterRCNN_ResNet50_FPN_V2_Weights.DEFAULT
         self._person = weights.meta["categories"].index("person")
+        if is_offline():
+            _refuse_download(weights.url)
         try:
             model = models.fasterrcnn_resnet50_fpn_v2(weights=weights, box_score_thresh=threshold)
         except OSError as error:
@@ -39,6 +43,18 @@ class FasterRCNN:
         people = found["labels"] == self._person
         boxes = clip_to_frame(found["boxes"][people].cpu().numpy(), frame.image.shape[:2])
         return ranked(boxes, found["scores"][people].cpu().numpy(), self.threshold)
+
+
+def _refuse_download(url: str) -> None:
+    """Raise BoxesError if the weights of an address were never downloaded."""
+    import torch  # noqa: PLC0415
+
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not file.is_file():
+        raise BoxesError(
+            f"torchvision: offline, and its weights are not in {file}; use it once with a network, "
+            "or take --detector nanodet"
+        )
 
 
 def _detection_models() -> Any:

@@ -8,10 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +16,6 @@ from typing import Any, Literal
 from tarvitpose import __version__
 from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, UserError, WeightsError
-from tarvitpose.files import DISK_IS_FULL, cannot_write
 from tarvitpose.json_file import read_json
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
@@ -83,46 +79,6 @@ def describe(
         "check": check,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def folder_when_done(path: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
-    """Yield a new folder beside `path`; it takes its place on success and vanishes on an error.
-
-    What came to stand there meanwhile stays if it passes `keep`. Raises OutputError where it
-    cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        yield temporary
-        if keep is None or not keep(path):
-            _put(temporary, path)
-    except OSError as error:
-        if error.errno in DISK_IS_FULL:
-            raise cannot_write(path, error) from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _put(new: Path, path: Path) -> None:
-    """Rename a folder to `path`, what stood there vanishing."""
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    try:
-        with suppress(FileNotFoundError):
-            path.rename(old)
-        new.rename(path)
-    except OSError as error:
-        if not path.exists() and old.exists():
-            old.rename(path)
-        raise cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def cache_folder() -> Path:

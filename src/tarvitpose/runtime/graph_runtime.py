@@ -41,9 +41,9 @@ class GraphRuntime:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
-        tokens, visible, _ = self._frame({"crops": crops})
+        arrays = self._frame({"crops": crops})  # tokens, visible, heatmaps
         # Copies: a crop that is kept must not hold on to the whole batch.
-        return [Kept(tokens[i].copy(), visible[i].copy()) for i in range(len(crops))]
+        return [Kept(*(array[i].copy() for array in arrays)) for i in range(len(crops))]
 
     def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
@@ -54,6 +54,10 @@ class GraphRuntime:
         now = np.stack([window[current].tokens for window in windows])  # (B, N, C)
         (heatmaps,) = self._step({"current": now, "tokens": tokens, "visible": visible})
         return np.asarray(heatmaps, np.float32)
+
+    def decode(self, kept: Sequence[Kept]) -> Float32:
+        """Return what `single_frame` would of encoded crops, without encoding them again."""
+        return np.stack([np.asarray(one.heatmaps, np.float32) for one in kept])
 
     def single_frame(self, crops: UInt8) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tarvitpose.config import Backend, ModelConfig
 from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.files import folder_when_done
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import (
     CONFIG_FILE,
@@ -23,7 +24,6 @@ from tarvitpose.runtime.graph_folder import (
     GraphFolder,
     cache_place,
     describe,
-    folder_when_done,
     is_current,
     is_exported,
     read_graphs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib import util
 from typing import Any
@@ -32,6 +33,9 @@ def _core() -> Any:
     it: the next signal, such as Ctrl-C or the end of a child process, is then a segmentation fault
     (seen with 2026.4). With a core that stays, the plugin is never unloaded.
     """
+    # OpenVINO would report to its maker over the network when it is imported, by this package,
+    # and does well without it.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino  # noqa: PLC0415 - not part of the core
 
     return openvino.Core()

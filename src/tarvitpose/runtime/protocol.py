@@ -17,6 +17,7 @@ class Kept:
 
     tokens: Any  # (N, C)
     visible: Any  # (J, N) bool, where each joint may look
+    heatmaps: Any = None  # (J, H / 4, W / 4) without temporal part, where they cost nothing
 
 
 class Runtime(Protocol):
@@ -34,6 +35,10 @@ class Runtime(Protocol):
 
     def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
+        ...
+
+    def decode(self, kept: Sequence[Kept]) -> Float32:
+        """Return what `single_frame` would of encoded crops, without encoding them again."""
         ...
 
     def single_frame(self, crops: UInt8) -> Float32:

@@ -63,9 +63,7 @@ class TorchRuntime:
     @torch.inference_mode()
     def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
-        height, width = self.config.input_size
-        grid = (height // PATCH, width // PATCH)
-        shape = (len(windows), len(windows[0]))
+        grid, shape = self._grid, (len(windows), len(windows[0]))
         tokens = torch.stack([kept.tokens for window in windows for kept in window])  # (B T, N, C)
         visible = torch.stack([kept.visible for window in windows for kept in window])
         features = tokens.transpose(1, 2).reshape(*shape, -1, *grid)  # (B, T, C, h, w)
@@ -73,6 +71,14 @@ class TorchRuntime:
         with self._after_encoder():
             heatmaps = self._after.aggregate(features, regions, current)
         return _to_numpy(heatmaps)
+
+    @torch.inference_mode()
+    def decode(self, kept: Sequence[Kept]) -> Float32:
+        """Return what `single_frame` would of encoded crops, without encoding them again."""
+        tokens = torch.stack([one.tokens for one in kept])  # (B, N, C)
+        with self._after_encoder():
+            features = torch.unflatten(tokens.transpose(1, 2), 2, self._grid)  # (B, C, h, w)
+            return _to_numpy(self._after.decoder(features))
 
     @torch.inference_mode()
     def single_frame(self, crops: UInt8) -> Float32:
@@ -88,6 +94,11 @@ class TorchRuntime:
         with self._low_precision(self.dtype != torch.float32):
             features: Tensor = self._encoder(images)
         return features.float() if self._is_cpu else features
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        height, width = self.config.input_size
+        return height // PATCH, width // PATCH
 
     @property
     def _is_cpu(self) -> bool:

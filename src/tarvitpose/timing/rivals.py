@@ -51,6 +51,10 @@ class VitPoseRuntime:
         """Raise ValueError: it has no temporal part."""
         raise ValueError("transformers' VitPose has single frames only")
 
+    def decode(self, kept: Sequence[Kept]) -> Float32:
+        """Raise ValueError: it keeps nothing."""
+        raise ValueError("transformers' VitPose has single frames only")
+
 
 def _vitpose(config: ModelConfig) -> Any:
     """Return a random VitPose with the sizes of a config."""

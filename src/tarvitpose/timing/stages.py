@@ -81,6 +81,10 @@ class _TimedRuntime:
         with self._watch.stage("temporal"):
             return self._runtime.answer(windows, current)
 
+    def decode(self, kept: Sequence[Kept]) -> Float32:
+        with self._watch.stage("temporal"):
+            return self._runtime.decode(kept)
+
     def single_frame(self, crops: UInt8) -> Float32:
         with self._watch.stage("encode"):
             return self._runtime.single_frame(crops)
