@@ -83,6 +83,8 @@ def test_graphs_agree_with_pytorch_and_can_be_used(
     output = weights.parent / "graphs"
     there = util.find_spec("openvino") is not None
     monkeypatch.setattr(module, "openvino_is_installed", lambda: there)
+    # Both in float32, also where OpenVINO would take bfloat16.
+    monkeypatch.setattr("tarvitpose.runtime.openvino.has_cpu_bfloat16", lambda: False)
     found = tried(weights, output, clip)
     assert [one.backend for one in found] == ["onnxruntime", *(["openvino"] if there else [])]
     for one in found:

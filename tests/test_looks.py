@@ -132,6 +132,7 @@ def estimator(place: Path) -> PoseEstimator:
             boxes=place / "boxes.json",
             backend="torch",
             device="cpu",
+            precision="fp32",  # bfloat16 rounds a crop in another way in another batch
         )
     )
 

@@ -20,7 +20,8 @@ from tarvitpose.files import cannot_write, replace_when_done
 from tarvitpose.frame_source import UInt8
 
 CLOCK = 90_000  # ticks a second; fine enough for every frame rate in use
-CODEC_OPTIONS = {"crf": "20", "preset": "veryfast"}
+# With x264's macroblock tree the same frames give other bytes from run to run on AVX-512.
+CODEC_OPTIONS = {"crf": "20", "preset": "veryfast", "mbtree": "0"}
 BT709 = 1  # FFmpeg's number for this colour matrix, its primaries and its transfer
 
 
