@@ -118,7 +118,11 @@ class Page:
         self.time = gr.Slider(0, 1, value=0, step=0.01, label="Time in seconds", elem_id="time")
         self.look_status = gr.HTML()
         self.picture = gr.Image(
-            label="Where the joint looks", interactive=False, format="png", elem_id="looks"
+            show_label=False,
+            interactive=False,
+            format="png",
+            buttons=["fullscreen", "download"],
+            elem_id="looks",
         )
 
     def _connect(self) -> None:
@@ -208,7 +212,7 @@ class Page:
     def _filled(self, results: Results) -> Updates:
         """Return the page with results."""
         compares, tracks = results.config.compare, results.tracks
-        last = results.poses[-1].time
+        last = round(results.poses[-1].time, 2)
         return {
             self.status: texts.done(results.outcome),
             self.overlay: str(results.file("overlay")),
