@@ -65,8 +65,11 @@ class Server:
         return [*self.files.glob("tarvitpose-web-*/files/visitor-*")]
 
     def end(self) -> int:
-        """Press Ctrl-C, and return the exit code."""
-        self.process.send_signal(signal.SIGINT)
+        """Ask for the end, as `kill` does, and return the exit code.
+
+        Not by Ctrl-C, which what was started in the background ignores, these tests included.
+        """
+        self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
 

@@ -50,7 +50,8 @@ def run(
             "and without encryption"
         )
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) != signal.SIG_IGN:  # which nohup asks for
+            signal.signal(number, _interrupt)
     try:
         serve(
             config,
