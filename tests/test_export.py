@@ -22,6 +22,7 @@ from tarvitpose.results import Frame, FramePoses
 from tarvitpose.runtime.graph_folder import Numbers, read_graphs
 from tarvitpose.runtime.load import load_runtime
 from tarvitpose.runtime.onnx import OnnxRuntime
+from tarvitpose.runtime.torch import has_cpu_bfloat16
 
 FRAMES = 6
 
@@ -83,11 +84,10 @@ def test_graphs_agree_with_pytorch_and_can_be_used(
     output = weights.parent / "graphs"
     there = util.find_spec("openvino") is not None
     monkeypatch.setattr(module, "openvino_is_installed", lambda: there)
-    # Both in float32, also where OpenVINO would take bfloat16.
-    monkeypatch.setattr("tarvitpose.runtime.openvino.has_cpu_bfloat16", lambda: False)
     found = tried(weights, output, clip)
-    assert [one.backend for one in found] == ["onnxruntime", *(["openvino"] if there else [])]
-    for one in found:
+    judged = [one for one in found if one.precision == "fp32"]
+    assert [one.backend for one in judged] == ["onnxruntime", *(["openvino"] if there else [])]
+    for one in judged:
         assert one.joints > 10
         assert 0 <= one.median <= one.most <= one.largest < 0.05
         assert one.speed > 0
@@ -97,6 +97,17 @@ def test_graphs_agree_with_pytorch_and_can_be_used(
     assert about["check"]["clip"] == str(clip)
     assert [one["backend"] for one in about["check"]["backends"]] == [one.backend for one in found]
     assert load_runtime(output).config == small().config
+
+
+@pytest.mark.skipif(not has_cpu_bfloat16(), reason="needs a processor with bfloat16")
+def test_bfloat16_is_reported_and_not_what_graphs_are_judged_by(
+    weights: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="needs openvino")
+    monkeypatch.setattr(module, "openvino_is_installed", lambda: True)
+    found = tried(weights, weights.parent / "graphs", clip, max_error=1e-3)
+    assert [one.precision for one in found] == ["fp32", "fp32", "bf16"]
+    assert found[2].most > 1e-3 > found[1].most
 
 
 def test_without_temporal_part_there_is_one_graph(tmp_path: Path, clip: Path) -> None:
@@ -209,15 +220,15 @@ def test_the_command_says_how_well_each_backend_agrees(
 
     def noted(weights: str, output: Path, **options: Any) -> list[Agreement]:
         asked.append({"weights": weights, **options})
-        return [Agreement("openvino", 563, 0.00012, 0.045, 0.152, 1.104)]
+        return [Agreement("openvino", "fp32", 563, 0.00012, 0.045, 0.152, 1.104)]
 
     monkeypatch.setattr(module, "export", noted)
     result = run("export", tmp_path, "--check", "a.mp4", "--precision", "fp16", "--max-error", "1")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
         f"{tmp_path}: the graphs agree with PyTorch on a.mp4",
-        "  backend       joints    median       99%   largest   speed",
-        "  openvino         563  0.000 px  0.045 px  0.152 px   1.10x",
+        "  backend       in  joints      median         99%     largest   speed",
+        "  openvino    fp32     563    0.000 px    0.045 px    0.152 px   1.10x",
         f"use them: tarvitpose predict VIDEO --weights {tmp_path}",
     ]
     expected = {"clip": "a.mp4", "precision": "fp16", "max_error": 1.0, "overwrite": False}

@@ -30,7 +30,6 @@ import av
 import cv2
 import numpy as np
 import onnxruntime
-import torch
 from label_rules import (
     JOINTS,
     TEACHER_SCORE,
@@ -58,13 +57,13 @@ from tarvitpose.geometry import (
     centre_and_size,
     crop_matrices,
     invert,
-    normalise,
     transform_points,
     warp,
 )
 from tarvitpose.heatmaps import decode, flip_back
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Float32, Frame
+from tarvitpose.runtime.torch import TorchRuntime
 from tarvitpose.tracking import IouTracker
 
 SPLITS = {  # crowd_above is for tests only
@@ -136,21 +135,28 @@ class Student:
 
     def __init__(self, source: str, looks: int = 2) -> None:
         self._mirrored = looks > 1
-        self._model = TARViTPose.from_pretrained(source)
-        self._config = self._model.config
+        self._runtime = TorchRuntime(TARViTPose.from_pretrained(source), device="cpu")
+        self._config = self._runtime.config
         if self._config.joints.joints != JOINTS:
             raise SystemExit(f"{source}: a model with the joints of posetrack15 is needed")
 
-    @torch.inference_mode()
     def look(self, image: Image, boxes: Float32) -> list[Guess]:
-        """Look at people, boxes (N, 4), as they are and, with two looks, mirrored."""
+        """Look at people of one image, boxes (N, 4)."""
+        return self.look_at_crops(*self.crops(image, boxes))
+
+    def crops(self, image: Image, boxes: Float32) -> tuple[Image, NDArray[np.float64]]:
+        """Return crops (N, h, w, 3) of boxes (N, 4), and what made them of the image (N, 2, 3)."""
         config = self._config
         centre, size = centre_and_size(boxes, config.input_size)
         matrices = crop_matrices(centre, size, config.input_size, config.codec)
-        crops = np.stack([warp(image, matrix, config.input_size) for matrix in matrices])
-        seen = [self._heatmaps(crops)]
+        return np.stack([warp(image, matrix, config.input_size) for matrix in matrices]), matrices
+
+    def look_at_crops(self, crops: Image, matrices: NDArray[np.float64]) -> list[Guess]:
+        """Look at crops as they are and, with two looks, mirrored."""
+        config = self._config
+        seen = [self._runtime.single_frame(crops)]
         if self._mirrored:
-            mirrored = self._heatmaps(crops[:, :, ::-1])
+            mirrored = self._runtime.single_frame(np.ascontiguousarray(crops[:, :, ::-1]))
             seen.append(flip_back(mirrored, config.joints.flip_order, config.codec))
         looks = []
         for maps in seen:
@@ -158,10 +164,6 @@ class Student:
             looks.append((transform_points(invert(matrices), points), scores))
         points, scores = (np.stack(parts, 1) for parts in zip(*looks, strict=True))  # (N, R, J, ..)
         return [average_looks(p, s) for p, s in zip(points, scores, strict=True)]
-
-    def _heatmaps(self, crops: Image) -> Float32:
-        heatmaps = self._model.single_frame(torch.from_numpy(normalise(crops)))
-        return np.asarray(heatmaps.numpy())
 
 
 def frames_of(path: Path) -> Iterator[Frame]:
@@ -324,7 +326,6 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=250, help="frames used of one clip")
     parser.add_argument("--only", nargs="*", default=[], help="only these clips")
     given = parser.parse_args()
-    torch.set_num_threads(2)
     labeller = Labeller(given.teacher, given.student, given.output, given.every, given.longest)
     clips = [(split, name) for split, names in SPLITS.items() for name in names]
     summary = {}

@@ -54,8 +54,9 @@ def run(
     """Write a model as graphs for --backend openvino and onnxruntime.
 
     The graphs run on a clip and are compared with PyTorch, joint by joint where PyTorch's score is
-    0.3 or more. Where they differ by more than --max-error, nothing is written. Nobody needs this
-    to use those backends: predict makes and keeps graphs by itself.
+    0.3 or more. Where they differ by more than --max-error, nothing is written. On processors with
+    bfloat16 a line says what that does to the joints, as OpenVINO takes it unless --precision fp32
+    is said. Nobody needs this to use those backends: predict makes and keeps graphs by itself.
     """
     clip = check or str(demo_clip())
     from tarvitpose.export import export
@@ -76,10 +77,11 @@ def run(
 
 def table(found: list[Agreement]) -> list[str]:
     """Return the lines that say how well each backend agrees."""
-    title = f"  {'backend':<12}{'joints':>8}{'median':>10}{'99%':>10}{'largest':>10}{'speed':>8}"
+    errors = "".join(f"{name:>12}" for name in ("median", "99%", "largest"))
+    title = f"  {'backend':<12}{'in':>4}{'joints':>8}{errors}{'speed':>8}"
     lines = [
-        f"  {one.backend:<12}{one.joints:>8}{one.median:>7.3f} px{one.most:>7.3f} px"
-        f"{one.largest:>7.3f} px{one.speed:>7.2f}x"
+        f"  {one.backend:<12}{one.precision:>4}{one.joints:>8}{one.median:>9.3f} px"
+        f"{one.most:>9.3f} px{one.largest:>9.3f} px{one.speed:>7.2f}x"
         for one in found
     ]
     return [title, *lines]
