@@ -144,14 +144,14 @@ class Student:
         """Look at people of one image, boxes (N, 4)."""
         return self.look_at_crops(*self.crops(image, boxes))
 
-    def crops(self, image: Image, boxes: Float32) -> tuple[Image, NDArray[np.float64]]:
+    def crops(self, image: Image, boxes: Float32) -> tuple[Image, Float32]:
         """Return crops (N, h, w, 3) of boxes (N, 4), and what made them of the image (N, 2, 3)."""
         config = self._config
         centre, size = centre_and_size(boxes, config.input_size)
         matrices = crop_matrices(centre, size, config.input_size, config.codec)
         return np.stack([warp(image, matrix, config.input_size) for matrix in matrices]), matrices
 
-    def look_at_crops(self, crops: Image, matrices: NDArray[np.float64]) -> list[Guess]:
+    def look_at_crops(self, crops: Image, matrices: Float32) -> list[Guess]:
         """Look at crops as they are and, with two looks, mirrored."""
         config = self._config
         seen = [self._runtime.single_frame(crops)]
