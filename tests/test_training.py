@@ -94,6 +94,19 @@ def test_frozen_parts_keep_their_weights_and_the_rest_learns(stills: Path, tmp_p
         assert torch.equal(value, trained[name]) == (not name.startswith(("jta.", "gra."))), name
 
 
+def test_frozen_blocks_keep_their_weights_with_all_that_comes_before(
+    stills: Path, tmp_path: Path
+) -> None:
+    config = experiment(stills, tmp_path / "run", run={"frozen_blocks": 1})
+    trained = weights_of(loop.train(config, quiet))
+    kept = ("encoder.pos_embed", "encoder.patch_embed.", "encoder.blocks.0.")
+    for name, value in weights_of(stills.parent / "start").items():
+        assert torch.equal(value, trained[name]) == name.startswith(kept), name
+    config = experiment(stills, tmp_path / "other", run={"frozen_blocks": 99})
+    with pytest.raises(ConfigError, match=r"^run\.frozen_blocks: asked for 99, the encoder has"):
+        loop.train(config, quiet)
+
+
 def test_encoded_clips_give_the_features_and_joints_of_the_clips_themselves(
     stills: Path, tmp_path: Path
 ) -> None:

@@ -94,6 +94,12 @@ class Encoder(nn.Module):
         tokens: Tensor = self.norm(x)
         return torch.unflatten(tokens.transpose(1, 2), 2, grid)  # (B, C, h, w)
 
+    def freeze_first(self, blocks: int) -> None:
+        """Let so many blocks, and the embeddings before them, keep their weights."""
+        self.pos_embed.requires_grad_(False)
+        for part in (self.patch_embed, *self.blocks[:blocks]):
+            part.requires_grad_(False)
+
     def position(self, grid: tuple[int, int]) -> Tensor:
         """Return the position embedding (1, N, C) of a grid (h, w), resized where it differs."""
         if grid == self.grid:

@@ -68,6 +68,7 @@ class RunConfig(Config):
     seed: int = 0
     ema: float = Field(default=0.0, ge=0, lt=1)  # decay of the weights' running average; 0: none
     frozen: tuple[Literal["encoder", "decoder"], ...] = ()  # parts that keep their weights
+    frozen_blocks: int = Field(default=0, ge=0)  # of the encoder, with all that comes before them
     warm_start: bool = False  # a new temporal part, set from the features of the first batch
     coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
     log_every: int = Field(default=10, ge=1)  # steps

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tarvitpose.errors import WeightsError
+from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import load_checkpoint
 from tarvitpose.training.batches import Batches, Report, next_batch, read_sources
@@ -52,9 +52,16 @@ def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:
 def training_step(config: TrainConfig) -> TrainingStep:
     """Return the network to train and its loss. Raises ConfigError or WeightsError."""
     torch.manual_seed(config.run.seed)
+    model = build_model(config)
+    if config.run.frozen_blocks > model.config.depth:
+        raise ConfigError(
+            f"run.frozen_blocks: asked for {config.run.frozen_blocks}, the encoder has "
+            f"{model.config.depth} blocks"
+        )
     return TrainingStep(
-        build_model(config),
+        model,
         frozen=config.run.frozen,
+        frozen_blocks=config.run.frozen_blocks,
         coarse_loss_weight=config.run.coarse_loss_weight,
     )
 

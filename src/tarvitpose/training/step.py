@@ -20,8 +20,14 @@ class TrainingStep(nn.Module):
     """
 
     def __init__(
-        self, model: TARViTPose, *, frozen: tuple[str, ...] = (), coarse_loss_weight: float = 0.0
+        self,
+        model: TARViTPose,
+        *,
+        frozen: tuple[str, ...] = (),
+        frozen_blocks: int = 0,
+        coarse_loss_weight: float = 0.0,
     ) -> None:
+        """`frozen_blocks` of the encoder keep their weights, and what comes before them does."""
         super().__init__()
         self.model = model
         self.frozen = frozen
@@ -29,6 +35,8 @@ class TrainingStep(nn.Module):
         self.current = window_offsets(model.config.offsets)[1]
         for part in frozen:
             getattr(model, part).requires_grad_(False)
+        if frozen_blocks:
+            model.encoder.freeze_first(frozen_blocks)
 
     def train(self, mode: bool = True) -> TrainingStep:
         """Switch to training mode, but for the frozen parts."""
