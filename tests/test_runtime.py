@@ -125,13 +125,15 @@ def test_hidden_tokens_change_nothing(backend: Backend) -> None:
 
 
 def test_only_what_some_joint_sees_is_read() -> None:
-    tokens = np.float32([[0], [1], [2], [3]])
-    visible = np.array([[False, True, False, False], [False, True, False, True]])
-    kept, seen = seen_tokens(tokens, visible)
+    visible = np.array([[[False, True], [False, True]], [[False, False], [False, True]]])
+    window = [Kept(np.float32([[2 * t], [2 * t + 1]]), visible[t]) for t in (0, 1)]
+    kept, seen = seen_tokens(window, "paper")
     assert kept.tolist() == [[1], [3]]
     assert seen.tolist() == [[True, False], [True, True]]
-    visible[0] = False  # this joint looks everywhere
-    assert seen_tokens(tokens, visible)[0] is tokens
+    visible[0, 0] = False  # this joint looks everywhere
+    kept, seen = seen_tokens(window, "paper")
+    assert kept.ravel().tolist() == [0, 1, 2, 3]
+    assert seen.tolist() == [[False] * 4, [False, True, False, True]]
 
 
 def test_windows_are_filled_up_with_what_nobody_sees() -> None:

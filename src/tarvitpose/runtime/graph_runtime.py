@@ -49,7 +49,7 @@ class GraphRuntime:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
-        read = [seen_tokens(*joined(window, self.config.layout)) for window in windows]
+        read = [seen_tokens(window, self.config.layout) for window in windows]
         tokens, visible = padded(read, sum(len(kept.tokens) for kept in windows[0]))
         now = np.stack([window[current].tokens for window in windows])  # (B, N, C)
         (heatmaps,) = self._step({"current": now, "tokens": tokens, "visible": visible})
@@ -64,24 +64,20 @@ class GraphRuntime:
         return np.asarray(self._frame({"crops": crops})[-1], np.float32)
 
 
-def joined(window: Sequence[Kept], layout: Layout) -> tuple[Float32, Bool]:
-    """Return the tokens (T N, C) of a window, and where each joint may look (J, T N)."""
-    tokens = np.concatenate([kept.tokens for kept in window])
-    visible = np.stack([kept.visible for kept in window])  # (T, J, N)
-    if layout == "released":  # reads the memory of (T, J) as (J, T): `released_regions`
-        return tokens, visible.reshape(visible.shape[1], -1)
-    return tokens, visible.transpose(1, 0, 2).reshape(visible.shape[1], -1)
-
-
-def seen_tokens(tokens: Float32, visible: Bool) -> tuple[Float32, Bool]:
-    """Return the tokens (K, C) that some joint may see, and who sees them (J, K).
+def seen_tokens(window: Sequence[Kept], layout: Layout) -> tuple[Float32, Bool]:
+    """Return the tokens (K, C) of a window that some joint may see, and who sees them (J, K).
 
     A joint that may look nowhere looks everywhere: then all tokens are needed.
     """
-    if not visible.any(1).all():
-        return tokens, visible
-    seen = visible.any(0)
-    return tokens[seen], visible[:, seen]
+    visible = np.stack([kept.visible for kept in window])  # (T, J, N)
+    if layout == "released":  # reads the memory of (T, J) as (J, T): `released_regions`
+        visible = visible.reshape(visible.shape[1], len(window), -1)  # (J, T, N)
+    else:
+        visible = visible.transpose(1, 0, 2)  # (J, T, N)
+    is_blind = not visible.any((1, 2)).all()
+    seen = np.logical_or(np.any(visible, axis=0), is_blind)  # (T, N)
+    tokens = [kept.tokens[some] for kept, some in zip(window, seen, strict=True)]
+    return np.concatenate(tokens), visible[:, seen]
 
 
 def padded(read: Sequence[tuple[Float32, Bool]], most: int) -> tuple[Float32, Bool]:

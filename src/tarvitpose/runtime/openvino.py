@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import MissingDependencyError, WeightsError
-from tarvitpose.runtime.graph_folder import FRAME, GraphFolder
+from tarvitpose.runtime.graph_folder import GraphFolder
 from tarvitpose.runtime.graph_runtime import Graph, GraphRuntime, refuse_precision
 from tarvitpose.runtime.onnx import usable_cores
 from tarvitpose.runtime.torch import has_cpu_bfloat16
@@ -42,10 +42,7 @@ def _core() -> Any:
 
 
 class OpenVinoRuntime(GraphRuntime):
-    """Exported graphs on OpenVINO.
-
-    Only crops are encoded in low precision: what the windows add to them stays in float32.
-    """
+    """Exported graphs on OpenVINO, both of them in one precision."""
 
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
         """Use all cores that this process may use unless `threads` says how many.
@@ -62,7 +59,7 @@ class OpenVinoRuntime(GraphRuntime):
         super().__init__(folder, lambda name: self._open(name, precision))
 
     def _open(self, name: str, precision: str) -> Graph:
-        wanted = PRECISIONS[precision] if name == FRAME else "f32"
+        wanted = PRECISIONS[precision]
         settings = {
             # Without it bfloat16 is used where the processor has it, whatever was asked for.
             "INFERENCE_PRECISION_HINT": wanted,
