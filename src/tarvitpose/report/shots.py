@@ -1,0 +1,101 @@
+"""Small pictures out of a video, taken in a second pass that keeps nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from tarvitpose.drawing import DARK, LIGHT, draw_poses, fit_width, resized
+from tarvitpose.errors import DataError
+from tarvitpose.frame_source import FrameSource
+from tarvitpose.geometry import UInt8
+from tarvitpose.report.html import Html, image
+from tarvitpose.results import Float32, FramePoses
+
+LONGEST = 480  # pixels of a picture's longer side
+ASPECT = 4 / 3  # of a part of a frame
+AROUND = 1.5  # how much taller than the person
+LEAST = 96  # pixels of the frame, the least height of a part of it
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A frame to show, or the part of it around one person."""
+
+    poses: FramePoses
+    alt: str
+    person: int | None = None  # None: the whole frame
+    joint: int | None = None  # to ring
+
+
+def take(source: FrameSource, shots: Sequence[Shot], threshold: float) -> list[Html]:
+    """Return the pictures with the poses drawn on them. Raises UserError.
+
+    Joints that score below `threshold` are not drawn.
+    """
+    waiting: dict[int, list[int]] = defaultdict(list)
+    for place, shot in enumerate(shots):
+        waiting[shot.poses.index].append(place)
+    taken: dict[int, Html] = {}
+    for frame in source.at(waiting):
+        for place in waiting.pop(frame.index):
+            shot = shots[place]
+            taken[place] = image(_picture(frame.image, shot, threshold), shot.alt)
+    if waiting:
+        raise DataError(
+            f"{source.source}: has no frame {min(waiting)}, which the results have; "
+            "give the video that they are of"
+        )
+    return [taken[place] for place in range(len(shots))]
+
+
+def _picture(whole: UInt8, shot: Shot, threshold: float) -> UInt8:
+    poses = replace(shot.poses, image_size=whole.shape[:2])
+    if shot.person is None:
+        part = whole
+    else:
+        part, poses = _around(whole, poses, poses.boxes[shot.person])
+    height, width = part.shape[:2]
+    small = fit_width(part, max(round(width * LONGEST / max(width, height)), 1))
+    shown = resized(poses, small)
+    drawn = draw_poses(small, shown, keypoint_threshold=threshold, legend=False)
+    if shot.joint is not None:
+        person = int(np.flatnonzero(shown.track_ids == shot.poses.track_ids[shot.person])[0])
+        _ring(drawn, *shown.keypoints[person, shot.joint].tolist())
+    return drawn
+
+
+def _around(whole: UInt8, poses: FramePoses, box: Float32) -> tuple[UInt8, FramePoses]:
+    """Cut out what is around a box xyxy, with the poses of whom it touches."""
+    size = np.array(whole.shape[1::-1])  # width, height
+    tall = max(AROUND * (box[3] - box[1]), AROUND * (box[2] - box[0]) / ASPECT, LEAST)
+    sides = np.minimum(np.round([ASPECT * tall, tall]), size).astype(int)
+    corner = np.clip(np.round((box[:2] + box[2:] - sides) / 2), 0, size - sides).astype(int)
+    end = corner + sides
+    seen = (poses.boxes[:, :2] < end).all(1) & (poses.boxes[:, 2:] > corner).all(1)
+    seen |= (poses.boxes == box).all(1)
+    moved = replace(
+        poses,
+        image_size=(int(sides[1]), int(sides[0])),
+        keypoints=(poses.keypoints - corner)[seen].astype(np.float32),
+        boxes=(poses.boxes - np.tile(corner, 2))[seen].astype(np.float32),
+        scores=poses.scores[seen],
+        box_scores=poses.box_scores[seen],
+        track_ids=poses.track_ids[seen],
+        raw_keypoints=None,
+        single_keypoints=None,
+        single_scores=None,
+    )
+    return whole[corner[1] : end[1], corner[0] : end[0]], moved
+
+
+def _ring(canvas: UInt8, x: float, y: float) -> None:
+    """Ring a place, unless it is far outside."""
+    radius = max(canvas.shape) // 24
+    if -radius < x < canvas.shape[1] + radius and -radius < y < canvas.shape[0] + radius:
+        for colour, line in ((DARK, 5), (LIGHT, 2)):
+            cv2.circle(canvas, (round(x), round(y)), radius, colour, line, cv2.LINE_AA)
