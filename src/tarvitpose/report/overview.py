@@ -69,7 +69,7 @@ def _of_run(material: Material) -> Iterator[Fact]:
     yield "Crops", policy, CROPS.get(policy, "")
     usual = PredictConfig().model_dump(mode="json")
     others = [
-        f"--{FLAGS.get(key, key).replace('_', '-')} {_said(value)}"
+        f"--{FLAGS.get(key, key).replace('_', '-')}{_said(value)}"
         for key, value in options.items()
         if key not in SAID | HOW and value != usual.get(key)
     ]
@@ -92,11 +92,15 @@ def _window(material: Material, given: object, single_frame: bool) -> tuple[str,
     others = ", ".join(f"{offset:+d}" for offset in offsets if offset).replace("-", "−")
     if not others:
         return "single frame", "These weights look at each frame alone (ViTPose)."
-    return f"frames {others}", "Neighbours that help each frame, counted from it."
+    return f"frames {others}", "Neighbouring frames that help each frame."
 
 
 def _said(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    """Return what stands behind an option, nothing behind a switch."""
+    if value is True:
+        return ""
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f" {text.removesuffix('.0')}"
 
 
 def span(material: Material) -> tuple[float, float]:

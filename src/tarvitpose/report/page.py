@@ -40,7 +40,7 @@ def report_page(source: FrameSource, material: Material, threshold: float) -> st
         [
             ("Overview", overview(material, len(tracks), datetime.now().astimezone())),
             ("Warnings", _warnings(material.notes)),
-            ("Contact sheet", _sheet([poses[at] for at in places], pictures, threshold)),
+            ("Contact sheet", _sheet(material, places, pictures[: len(sheet)], threshold)),
             ("Tracks over time", track_rows(material, tracks)),
             ("Jitter", jitter_rows(tracks)),
             ("Worst frames", _worst(poses, worst, pictures[len(sheet) :])),
@@ -78,14 +78,19 @@ def _warnings(notes: Sequence[str]) -> Html:
     return tag("ul", *(tag("li", note) for note in notes))
 
 
-def _sheet(shown: Sequence[FramePoses], pictures: Sequence[Html], threshold: float) -> Html:
-    """Return evenly spaced frames."""
+def _sheet(
+    material: Material, places: Sequence[int], pictures: Sequence[Html], threshold: float
+) -> Html:
+    """Return the frames at evenly spaced places; upright ones stand closer."""
+    shown = [material.poses[at] for at in places]
     tiles = [
         _figure(picture, f"{shown_time(poses.time)}, frame {poses.index}")
-        for poses, picture in zip(shown, pictures, strict=False)
+        for poses, picture in zip(shown, pictures, strict=True)
     ]
+    height, width = material.image_size
     text = f"Evenly spaced frames. Joints that score below {threshold:g} are not drawn."
-    return join([tag("p", text), tag("div", *tiles, class_="sheet")])
+    kind = "sheet tall" if height > width else "sheet"
+    return join([tag("p", text), tag("div", *tiles, class_=kind)])
 
 
 def _worst(poses: Sequence[FramePoses], worst: Sequence[Doubt], pictures: Sequence[Html]) -> Html:

@@ -42,7 +42,7 @@ def track_rows(material: Material, tracks: Sequence[Track]) -> Html:
     rows = [
         (
             chip(one.track_id),
-            _time_line(one, start, end, 1 / material.frame_rate),
+            tag("span", _time_line(one, start, end, 1 / material.frame_rate), class_="time"),
             f"{len(one.frames):,}",
             f"{len(one.stretches) - 1}",
             number(one.score, "{:.2f}"),
@@ -111,7 +111,7 @@ def jitter_rows(tracks: Sequence[Track]) -> Html:
         values = [one.jitter[way] for way in ways]
         label = f"Person {one.track_id}: {values[0]:.2%}"
         bars = tag("span", bar(_or_zero(values[0]) / most, label), class_="bar")
-        rows.append((chip(one.track_id), bars, *(number(100 * one, "{:.2f} %") for one in values)))
+        rows.append((chip(one.track_id), bars, *(number(100 * one, "{:.2f}%") for one in values)))
     head = ("Person", "", *(f"{way[0].upper()}{way[1:]}" for way in ways))
     return join(
         [

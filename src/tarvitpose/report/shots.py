@@ -17,9 +17,8 @@ from tarvitpose.report.html import Html, image
 from tarvitpose.results import Float32, FramePoses
 
 LONGEST = 480  # pixels of a picture's longer side
-ASPECT = 4 / 3  # of a part of a frame
-AROUND = 1.5  # how much taller than the person
-LEAST = 96  # pixels of the frame, the least height of a part of it
+AROUND = 1.4  # the side of a part of a frame, to the longer side of the person's box
+LEAST = 96  # pixels of the frame that this side has at least
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ def _picture(whole: UInt8, shot: Shot, threshold: float) -> UInt8:
 def _around(whole: UInt8, poses: FramePoses, box: Float32) -> tuple[UInt8, FramePoses]:
     """Cut out what is around a box xyxy, with the poses of whom it touches."""
     size = np.array(whole.shape[1::-1])  # width, height
-    tall = max(AROUND * (box[3] - box[1]), AROUND * (box[2] - box[0]) / ASPECT, LEAST)
-    sides = np.minimum(np.round([ASPECT * tall, tall]), size).astype(int)
+    side = max(AROUND * float((box[2:] - box[:2]).max()), LEAST)
+    sides = np.minimum(round(side), size)
     corner = np.clip(np.round((box[:2] + box[2:] - sides) / 2), 0, size - sides).astype(int)
     end = corner + sides
     seen = (poses.boxes[:, :2] < end).all(1) & (poses.boxes[:, 2:] > corner).all(1)
