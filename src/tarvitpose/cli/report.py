@@ -96,9 +96,9 @@ def run(
 
 def _refuse_options(context: typer.Context) -> None:
     """Raise ConfigError for an option of a run, where there is none."""
-    for key in context.params.keys() - OF_ANY_REPORT:
+    for key in context.params:
         how = context.get_parameter_source(key)
-        if how is not None and how.name == "COMMANDLINE":
+        if key not in OF_ANY_REPORT and how is not None and how.name == "COMMANDLINE":
             raise ConfigError(
                 f"--{key.replace('_', '-')} is for a new run, and --poses shows results that are "
                 "there: give one of them"

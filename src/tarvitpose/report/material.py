@@ -50,7 +50,7 @@ def gather(
     manifest, doubts = _manifest_of(results, source)
     written = () if manifest is None or manifest.result is None else manifest.result.warnings
     if any((one.track_ids < 0).any() for one in poses):
-        doubts.append(f"{results.name} tells some people's track not: they are in no row")
+        doubts.append(f"{results.name} does not tell every person's track: who has none has no row")
     files = source_files(source)
     return Material(
         name=source.name if source.path is None else source.path.resolve().name,

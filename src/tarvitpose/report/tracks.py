@@ -53,7 +53,8 @@ def _known_part(one: FramePoses, frame_rate: float) -> FramePoses:
     boxes = one.boxes.copy()
     for person in np.flatnonzero(unboxed):
         points = one.keypoints[person]
-        boxes[person] = [*np.nanmin(points, 0), *np.nanmax(points, 0)]
+        points = points[np.isfinite(points).all(-1)]
+        boxes[person] = [*points.min(0), *points.max(0)]
     return replace(
         one,
         time=one.index / frame_rate if np.isnan(one.time) else one.time,
