@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +20,8 @@ from typer.testing import CliRunner
 from video_files import make_folder, make_video
 
 from tarvitpose import load_poses
-from tarvitpose.cli import app
+from tarvitpose.cli import app, console
+from tarvitpose.pipeline import Progress
 from tarvitpose.report.html import UNCLOSED
 from tarvitpose.report.sections import ROWS, STAGES
 from tarvitpose.report.tracks import tracks_of
@@ -241,6 +243,28 @@ def test_bad_input_is_told_in_a_line_and_leaves_nothing(here: Path) -> None:
     (here / "file").write_text("")
     call(*anew("clip.mp4", "--output", "file"), fails="file")
     assert not list(Path("results").iterdir())
+
+
+def test_what_was_stopped_goes_on_with_predict(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def stopping(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+        def show(progress: Progress) -> None:
+            if progress.frame == 3:
+                raise KeyboardInterrupt
+
+        yield show
+
+    words = [*map(str, anew("clip.mp4", "--det-every", 2))]
+    with monkeypatch.context() as patch:
+        patch.setattr(console, "progress_bar", stopping)
+        result = CliRunner().invoke(app, ["report", *words])
+    assert result.exit_code == 130
+    assert "predict with the same options and --resume goes on" in result.output
+    assert not Path("results/clip.report.html").exists()
+    resumed = CliRunner().invoke(app, ["predict", *words, "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+    assert "of them from before" in resumed.output
+    call("clip.mp4", "--poses", "results/clip.coco.json")
 
 
 def test_results_of_another_video_are_refused_or_told(here: Path) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from test_steadiness import LINE, ZIGZAG, poses, run
+from video_files import level, make_video, marker
 
 from tarvitpose.evaluation.steadiness import steadiness
+from tarvitpose.geometry import UInt8
+from tarvitpose.report.shots import AROUND, LEAST, _around
 from tarvitpose.report.tracks import known_parts, tracks_of, with_single_frames
 from tarvitpose.report.worst import SHOWN, doubts
+from tarvitpose.video import VideoSource, open_source
 
 
 def test_jitter_is_that_of_the_comparison_of_runs() -> None:
@@ -86,3 +91,37 @@ def test_what_a_file_does_not_tell_follows_from_the_rest() -> None:
     assert found.time == 2
     assert found.boxes.tolist() == [[10, 10, 10, 20]]
     assert found.track_ids.tolist() == [1]
+
+
+def test_frames_are_taken_by_index_and_no_other_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    image = VideoSource._image
+
+    def noting(self: VideoSource, frame: object) -> UInt8:
+        found = image(self, frame)
+        made.append(marker(found))
+        return found
+
+    monkeypatch.setattr(VideoSource, "_image", noting)
+    with open_source(make_video(tmp_path / "clip.mp4", 9)) as source:
+        found = [(frame.index, marker(frame.image)) for frame in source.at({6, 2, 40})]
+        assert [index for index, _ in found] == [2, 6]
+        assert made == [brightness for _, brightness in found]
+        assert np.allclose(made, [level(2), level(6)], atol=4)
+        assert [frame.index for frame in source.at({0})] == [0]  # from the beginning again
+        assert not list(source.at(set()))
+
+
+def test_a_picture_shows_one_person_at_the_right_place() -> None:
+    whole = np.full((200, 300, 3), 128, np.uint8)
+    frame = replace(poses(0, [[220, 100], [40, 100]], ids=(3, 4)), image_size=(200, 300))
+    boxes = np.float32([[200, 80, 240, 140], [20, 80, 60, 140]])
+    part, alone = _around(whole, replace(frame, boxes=boxes), 0)
+    side = round(AROUND * 60)
+    assert part.shape == (max(side, LEAST), max(side, LEAST), 3)
+    assert alone.track_ids.tolist() == [3]
+    centre = alone.boxes.reshape(2, 2).mean(0)
+    assert np.abs(centre - np.array(part.shape[:2]) / 2).max() <= 1
+    assert (alone.keypoints[0] - alone.boxes[0, :2]).tolist() == [[20, 20], [20, 30]]

@@ -142,8 +142,15 @@ def _material(
     check_source(source.source, config)
     with console.notes_shown(quiet=quiet):
         estimator = cast(ReportedEstimator, load_estimator(config, ReportedEstimator))
-    with console.progress_bar(source.source, quiet=quiet) as on_progress:
-        outcome, stages = timed_process(source.source, estimator, config, on_progress)
+    try:
+        with console.progress_bar(source.source, quiet=quiet) as on_progress:
+            outcome, stages = timed_process(source.source, estimator, config, on_progress)
+    except KeyboardInterrupt:
+        console.stopped(
+            "stopped; predict with the same options and --resume goes on from here, and then "
+            "report --poses shows it"
+        )
+        raise typer.Exit(130) from None
     if not quiet:
         console.result(
             [summary(outcome), *(f"  {path}" for path in outcome.files)], **asdict(outcome)

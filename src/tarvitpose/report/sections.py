@@ -90,7 +90,7 @@ def _time_line(track: Track, start: float, end: float, frame: float) -> Html:
     shapes = [tag("rect", width=WIDTH, height=16, class_="ground")]
     for left, right in parts:
         place = {"x": f"{left:.1f}", "width": f"{max(right - left, 1):.1f}"}
-        shapes.append(tag("rect", **place, height=16, fill=colour))
+        shapes.append(tag("rect", **place, height=16, fill=colour, class_="there"))
         if is_dotted(track.track_id):
             shapes.append(tag("rect", **place, y=7, height=2, class_="line"))
     times = f"{shown_time(float(track.times[0]))} to {shown_time(float(track.times[-1]))}"

@@ -14,7 +14,7 @@ from tarvitpose.errors import DataError
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8
 from tarvitpose.report.html import Html, image
-from tarvitpose.results import Float32, FramePoses
+from tarvitpose.results import FramePoses
 
 LONGEST = 480  # pixels of a picture's longer side
 AROUND = 1.4  # the side of a part of a frame, to the longer side of the person's box
@@ -23,12 +23,12 @@ LEAST = 96  # pixels of the frame that this side has at least
 
 @dataclass(frozen=True)
 class Shot:
-    """A frame to show, or the part of it around one person."""
+    """A frame to show, or one person and the part of it around them."""
 
     poses: FramePoses
     alt: str
     person: int | None = None  # None: the whole frame
-    joint: int | None = None  # to ring
+    joint: int | None = None  # of that person, to ring
 
 
 def take(source: FrameSource, shots: Sequence[Shot], threshold: float) -> list[Html]:
@@ -53,43 +53,40 @@ def take(source: FrameSource, shots: Sequence[Shot], threshold: float) -> list[H
 
 
 def _picture(whole: UInt8, shot: Shot, threshold: float) -> UInt8:
-    poses = replace(shot.poses, image_size=whole.shape[:2])
-    if shot.person is None:
-        part = whole
-    else:
-        part, poses = _around(whole, poses, poses.boxes[shot.person])
+    part, poses = whole, replace(shot.poses, image_size=whole.shape[:2])
+    if shot.person is not None:
+        part, poses = _around(whole, poses, shot.person)
     height, width = part.shape[:2]
     small = fit_width(part, max(round(width * LONGEST / max(width, height)), 1))
     shown = resized(poses, small)
     drawn = draw_poses(small, shown, keypoint_threshold=threshold, legend=False)
     if shot.joint is not None:
-        person = int(np.flatnonzero(shown.track_ids == shot.poses.track_ids[shot.person])[0])
-        _ring(drawn, *shown.keypoints[person, shot.joint].tolist())
+        _ring(drawn, *shown.keypoints[0, shot.joint].tolist())
     return drawn
 
 
-def _around(whole: UInt8, poses: FramePoses, box: Float32) -> tuple[UInt8, FramePoses]:
-    """Cut out what is around a box xyxy, with the poses of whom it touches."""
+def _around(whole: UInt8, poses: FramePoses, person: int) -> tuple[UInt8, FramePoses]:
+    """Cut out what is around a person, and return it with their pose alone."""
+    box = poses.boxes[person]
     size = np.array(whole.shape[1::-1])  # width, height
     side = max(AROUND * float((box[2:] - box[:2]).max()), LEAST)
     sides = np.minimum(round(side), size)
     corner = np.clip(np.round((box[:2] + box[2:] - sides) / 2), 0, size - sides).astype(int)
-    end = corner + sides
-    seen = (poses.boxes[:, :2] < end).all(1) & (poses.boxes[:, 2:] > corner).all(1)
-    seen |= (poses.boxes == box).all(1)
+    part = whole[corner[1] : corner[1] + sides[1], corner[0] : corner[0] + sides[0]]
+    alone = slice(person, person + 1)
     moved = replace(
         poses,
-        image_size=(int(sides[1]), int(sides[0])),
-        keypoints=(poses.keypoints - corner)[seen].astype(np.float32),
-        boxes=(poses.boxes - np.tile(corner, 2))[seen].astype(np.float32),
-        scores=poses.scores[seen],
-        box_scores=poses.box_scores[seen],
-        track_ids=poses.track_ids[seen],
+        image_size=part.shape[:2],
+        keypoints=(poses.keypoints[alone] - corner).astype(np.float32),
+        boxes=(poses.boxes[alone] - np.tile(corner, 2)).astype(np.float32),
+        scores=poses.scores[alone],
+        box_scores=poses.box_scores[alone],
+        track_ids=poses.track_ids[alone],
         raw_keypoints=None,
         single_keypoints=None,
         single_scores=None,
     )
-    return whole[corner[1] : end[1], corner[0] : end[0]], moved
+    return part, moved
 
 
 def _ring(canvas: UInt8, x: float, y: float) -> None:
