@@ -32,7 +32,7 @@ from tarvitpose.pipeline import Outcome, Progress
 
 VERBS = (
     *("demo", "predict", "train", "evaluate", "benchmark", "export"),
-    *("convert", "models", "doctor", "plot", "attention", "web"),
+    *("convert", "models", "doctor", "plot", "attention", "report", "web"),
 )
 HEAVY = ("torch", "cv2", "av", "numpy", "onnxruntime", "scipy", "yaml", "tarvitpose.config")
 HELP_OF_ALL = """

@@ -50,6 +50,7 @@ NOTED = {  # within one level
     ("pipeline", "estimator"),
     ("pipeline", "writers"),
     ("data_preview", "writers"),
+    ("report", "timing"),
     ("on_ray", "bulk"),
     ("__main__", "cli"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Self
@@ -63,6 +63,16 @@ class FrameSource(ABC):
             raise VideoError(
                 f"{self.source}: no frame {self._window()}; the last one read is at {last:.2f} s"
             )
+
+    def at(self, indices: Collection[int]) -> Generator[Frame]:
+        """Yield the frames of these indices, in order, and make no image of any other."""
+        last = max(indices, default=-1)
+        with closing(self._moments()) as moments:
+            for index, (time, name, load) in enumerate(moments):
+                if index in indices:
+                    yield Frame(index, time, load(), name)
+                if index >= last:
+                    break
 
     @property
     def frame_count(self) -> int | None:

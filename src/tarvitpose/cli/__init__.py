@@ -21,6 +21,7 @@ from tarvitpose.cli import (
     models,
     plot,
     predict,
+    report,
     train,
     web,
 )
@@ -46,6 +47,7 @@ app.command("ablate")(ablate.run)
 app.command("export")(export.run)
 app.command("attention")(attention.run)
 app.command("plot")(plot.run)
+app.command("report")(report.run)
 app.command("web")(web.run)
 app.command("convert")(convert.run)
 app.command("models")(models.run)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tarvitpose.metrics.jitter import Float64, acceleration, distance, lag, mean_of_known
+from tarvitpose.metrics.jitter import (
+    Float64,
+    acceleration,
+    distance,
+    lag,
+    mean_of_known,
+    relative_acceleration,
+)
 from tarvitpose.results import FramePoses
 
 SURE = 0.3  # the least score, in both modes, of a joint that counts
@@ -80,11 +87,7 @@ def _track(seen: list[tuple[FramePoses, FramePoses, int]]) -> _Track:
 
 def _jitter(tracks: list[tuple[Float64, Float64]]) -> tuple[float, float]:
     pixels = [acceleration(track) for track, _ in tracks]
-    shares = [
-        found / heights[1:-1, None]
-        for found, (_, heights) in zip(pixels, tracks, strict=True)
-        if len(found)
-    ]
+    shares = [relative_acceleration(track, heights) for track, heights in tracks]
     return mean_of_known(pixels), mean_of_known(shares)
 
 

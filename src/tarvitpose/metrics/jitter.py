@@ -31,6 +31,17 @@ def acceleration(track: Float64) -> Float64:
     return np.asarray(np.linalg.norm(np.diff(track, 2, axis=0), axis=-1))
 
 
+def relative_acceleration(track: Float64, heights: Float64) -> Float64:
+    """Return the acceleration, (F - 2, J), as a share of the body's height, (F,) in pixels.
+
+    >>> track = np.array([[[0.0, 0]], [[3, 4]], [[0, 0]]])
+    >>> relative_acceleration(track, np.array([90.0, 100, 90])).tolist()
+    [[0.1]]
+    """
+    known = np.where(heights > 0, heights, np.nan)
+    return np.asarray(acceleration(track) / known[1:-1, None])
+
+
 def distance(first: Float64, second: Float64) -> Float64:
     """Return how far the joints of two tracks lie apart, (F, J), in pixels."""
     return np.asarray(np.linalg.norm(first - second, axis=-1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from tarvitpose.detection import Detections, Detector
 from tarvitpose.estimator import PoseEstimator
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8
-from tarvitpose.pipeline import process
+from tarvitpose.pipeline import Outcome, Progress, process
 from tarvitpose.predict import Joints, Predictor, Views
 from tarvitpose.results import Float32, Frame, FramePoses
 from tarvitpose.runtime.protocol import Kept, Runtime
@@ -153,6 +153,7 @@ def _timed(predictor: Predictor, watch: Stopwatch) -> _TimedPredictor:
         single_frame=predictor.single_frame,
         flip_test=predictor.flip_test,
         batch_size=predictor.batch_size,
+        compare=predictor.compare,
     )
     timed.watch = watch
     return timed
@@ -174,16 +175,25 @@ class Stages:
 
 def time_stages(video: str | Path, estimator: TimedEstimator, config: PredictConfig) -> Stages:
     """Run the whole pipeline on a video once, its results into a folder that is removed after."""
-    estimator.watch.seconds.clear()
     with TemporaryDirectory(prefix="tarvitpose-") as folder:
         changes = {"output": Path(folder), "overwrite": True}
-        outcome = process(
-            str(video), estimator, config.model_copy(update=changes), lambda progress: None
-        )
+        config = config.model_copy(update=changes)
+        return timed_process(str(video), estimator, config, lambda progress: None)[1]
+
+
+def timed_process(
+    source: str,
+    estimator: TimedEstimator,
+    config: PredictConfig,
+    on_progress: Callable[[Progress], None],
+) -> tuple[Outcome, Stages]:
+    """Process one source as `process` does, and also return where the time went."""
+    estimator.watch.seconds.clear()
+    outcome = process(source, estimator, config, on_progress)
     spent = {name: estimator.watch.seconds[name] for name in STAGES}
     spent["rest"] = outcome.seconds - sum(spent.values()) + spent["decode"]  # beside the others
     milliseconds = {name: 1000 * value / outcome.frames for name, value in spent.items()}
-    return Stages(outcome.frames, outcome.seconds, milliseconds)
+    return outcome, Stages(outcome.frames, outcome.seconds, milliseconds)
 
 
 def time_stages_in_turn(
