@@ -104,9 +104,10 @@ class Batches:
             offsets=self._stored.offsets,
             recipe=name,
         )
-        for done in found:
-            if done // 200 > (done - self.config.run.batch_size) // 200:
-                report(f"{source.annotations}: {done} of {source.cached_clips} clips encoded")
+        with self.fabric.autocast():
+            for done in found:
+                if done // 200 > (done - self.config.run.batch_size) // 200:
+                    report(f"{source.annotations}: {done} of {source.cached_clips} clips encoded")
 
     @property
     def _stored(self) -> ModelConfig:
