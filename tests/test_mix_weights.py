@@ -16,14 +16,20 @@ import mix_weights
 
 def test_every_number_is_a_weighted_mean() -> None:
     first, second = tiny_model(0), tiny_model(1)
-    before = {name: value.clone() for name, value in first.state_dict().items()}
-    other = second.state_dict()
+    other = {name: value.clone() for name, value in second.state_dict().items()}
+    own = first.state_dict()
     mixed = mix_weights.mix(first, second, 0.25).state_dict()
-    for name, value in before.items():
+    for name, value in own.items():
         if value.is_floating_point():
             torch.testing.assert_close(mixed[name], 0.75 * value + 0.25 * other[name])
 
 
+def test_a_temporal_part_is_left_out_where_the_second_has_none() -> None:
+    mixed = mix_weights.mix(tiny_model(0), tiny_model(1, offsets=()), 0.5)
+    assert not mixed.config.temporal
+    assert not any(name.startswith(("jta.", "gra.")) for name in mixed.state_dict())
+
+
 def test_other_networks_are_refused() -> None:
-    with pytest.raises(WeightsError, match="one configuration"):
-        mix_weights.mix(tiny_model(), tiny_model(jta_layers=1), 0.5)
+    with pytest.raises(WeightsError, match="one architecture can be mixed; jta"):
+        mix_weights.mix(tiny_model(jta_layers=1), tiny_model(), 0.5)

@@ -1,9 +1,10 @@
 """Average two trainings of one network, weight by weight.
 
-    python tools/mix_weights.py .work/stage0 .work/runs/stage1/weights .work/runs/stage1/mixed
+    python tools/mix_weights.py .work/version1 .work/runs/stage1/weights .work/runs/stage1/mixed
 
 A short training on hard crops forgets some of what the weights that it began with knew of easy
-ones; the mean of both keeps most of each (Wortsman et al., Robust fine-tuning, 2022).
+ones; the mean of both keeps most of each (Wortsman et al., Robust fine-tuning, 2022). The result
+is a network like the second one: of the first, parts that the second lacks are left out.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ from tarvitpose.model.tarvitpose import TARViTPose
 
 
 def mix(first: TARViTPose, second: TARViTPose, share: float) -> TARViTPose:
-    """Return `first` with `share` (0..1) of `second` in every weight. Raises WeightsError."""
-    if first.config != second.config:
-        raise WeightsError("only weights of one configuration can be mixed, these have two")
+    """Return `second` with its `share` (0..1) in every weight, the rest from `first`.
+
+    Raises WeightsError where the first lacks one of them.
+    """
     ours, theirs = first.state_dict(), second.state_dict()
+    odd = [
+        name for name, value in theirs.items() if getattr(ours.get(name), "shape", 0) != value.shape
+    ]
+    if odd:
+        raise WeightsError(f"only weights of one architecture can be mixed; {odd[0]} differs")
     mixed = {
-        name: value.lerp(theirs[name], share) if value.is_floating_point() else value
-        for name, value in ours.items()
+        name: ours[name].lerp(value, share) if value.is_floating_point() else value
+        for name, value in theirs.items()
     }
-    first.load_state_dict(mixed)
-    return first
+    second.load_state_dict(mixed)
+    return second
 
 
 def main() -> None:
