@@ -1,7 +1,8 @@
 """Weights, or graphs made of them, to a runtime.
 
-Which backend is fastest was measured on two cores with AVX2 (docs/performance.md): OpenVINO before
-PyTorch, and ONNX Runtime no faster than PyTorch, so that "auto" never takes it for weights.
+Which backend is fastest was measured on two cores, with and without bfloat16 (docs/performance.md):
+OpenVINO before PyTorch, and ONNX Runtime no faster than PyTorch, so that "auto" never takes it for
+weights.
 """
 
 from __future__ import annotations
