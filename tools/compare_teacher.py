@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
     parser.add_argument("--kinds", default="clean")
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(2)
     model, teacher = TARViTPose.from_pretrained(given.weights), Teacher(given.teacher)
     records = read_records("coco", given.annotations, model.config.joints)
     for kind in parse_kinds(given.kinds):

@@ -30,16 +30,17 @@ from tarvitpose.runtime.graph_folder import (
 from tarvitpose.runtime.graphs import refuse_unsupported, write_graphs
 from tarvitpose.runtime.load import open_graphs
 from tarvitpose.runtime.openvino import is_installed as openvino_is_installed
+from tarvitpose.runtime.openvino import own_precision
 from tarvitpose.runtime.protocol import Kept, Runtime
 from tarvitpose.runtime.quantise import reduce_numbers
-from tarvitpose.runtime.torch import TorchRuntime, has_cpu_bfloat16
+from tarvitpose.runtime.torch import TorchRuntime
 from tarvitpose.timing.rounds import Case, ratios, take_turns
 from tarvitpose.video import open_source
 
 FRAMES, PEOPLE = 20, 2  # of a clip that are compared, and the surest people of each
 SURE = 0.3  # only joints are compared whose score in PyTorch is at least this
 TIMED, ROUNDS = 8, 5  # crops at once, and turns of each runtime
-UNASKED = "bf16"  # what OpenVINO computes in by itself, where the processor can
+JUDGED = "fp32"  # what a backend computes in for its joints to be judged
 
 Way = tuple[Backend, str]  # a backend, and what it computes in
 
@@ -167,18 +168,18 @@ def _agreements(
     graphs: GraphFolder, watched: Clip, reference: Noting, expected: list[FramePoses]
 ) -> list[Agreement]:
     """Compare every installed backend with the joints that PyTorch found."""
-    ways: list[Way] = [("onnxruntime", "fp32")]
+    ways: list[Way] = [("onnxruntime", JUDGED)]
     if openvino_is_installed():
-        ways.append(("openvino", "fp32"))
-        if has_cpu_bfloat16():  # which it takes unless told otherwise
-            ways.append(("openvino", UNASKED))
+        ways.append(("openvino", JUDGED))
+        if own_precision() != JUDGED:
+            ways.append(("openvino", own_precision()))
     runtimes = {way: open_graphs(graphs, way[0], precision=way[1]) for way in ways}
     found = {
         way: errors(expected, watched.poses(runtime, 0, len(expected)))
         for way, runtime in runtimes.items()
     }
     crops = reference.crops[:TIMED]
-    ours: Way = ("torch", "fp32")
+    ours: Way = ("torch", JUDGED)
     cases = [_case(way, one, crops) for way, one in ((ours, reference.runtime), *runtimes.items())]
     rates = take_turns(cases, rounds=ROUNDS, seconds=0)
     return [
@@ -225,7 +226,7 @@ def _case(key: Way, runtime: Runtime, crops: UInt8) -> Case[Way]:
 
 def _refuse_errors(found: list[Agreement], max_error: float, precision: Numbers) -> None:
     for one in found:
-        if one.precision != UNASKED and not one.most <= max_error:
+        if one.precision == JUDGED and not one.most <= max_error:
             instead = "" if precision == "fp32" else "--precision fp32, or "
             raise WeightsError(
                 f"export refused: with {precision} on {one.backend} 1% of the joints are off by "

@@ -24,6 +24,11 @@ def is_installed() -> bool:
     return util.find_spec("openvino") is not None
 
 
+def own_precision() -> str:
+    """Return what OpenVINO computes in here unless it is told otherwise."""
+    return "bf16" if has_cpu_bfloat16() else "fp32"
+
+
 @cache
 def _core() -> Any:
     """Return this process's only `openvino.Core`, which lives as long as the process.
@@ -52,7 +57,7 @@ class OpenVinoRuntime(GraphRuntime):
         if not is_installed():
             raise MissingDependencyError("openvino", "backend openvino", "openvino")
         if precision == "auto":
-            precision = "bf16" if has_cpu_bfloat16() else "fp32"
+            precision = own_precision()
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
         self._folder, self._threads = folder, threads or usable_cores()
