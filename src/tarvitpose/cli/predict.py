@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     source: options.Sources,
     *,
     output: options.Output = Path("results"),
@@ -64,42 +65,7 @@ def run(
     Files of --format are OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
     NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads them all.
     """
-    from tarvitpose.config import PredictConfig, parse_config
-
-    values = {
-        "output": output,
-        "formats": parse_formats(formats),
-        "render": render,
-        "compare": compare,
-        "contact_sheet": contact_sheet,
-        "keypoint_threshold": keypoint_threshold,
-        "start": start,
-        "end": end,
-        "live": live,
-        "overwrite": overwrite,
-        "resume": resume,
-        "weights": weights,
-        "single_frame": single_frame,
-        "offsets": None if offsets is None else parse_offsets(offsets),
-        "flip_test": flip_test,
-        "device": device,
-        "precision": precision.value,
-        "backend": backend.value,
-        "crop_policy": crop_policy.value,
-        "batch_size": batch_size,
-        "det_every": det_every,
-        "tracker": tracker.value,
-        "person": () if person is None else parse_person(person),
-        "smooth": smooth.value,
-        "smooth_min_cutoff": smooth_min_cutoff,
-        "smooth_beta": smooth_beta,
-        "smooth_window": smooth_window,
-        "detector": detector,
-        "boxes": boxes,
-        "box_threshold": box_threshold,
-        "max_people": max_people,
-    }
-    config = parse_config(PredictConfig, values, "predict")
+    config = given_config(context, "predict")
     process_all(
         expanded(source),
         config,
@@ -108,6 +74,23 @@ def run(
         workers=workers,
         address=ray_address,
     )
+
+
+def given_config(context: typer.Context, verb: str) -> PredictConfig:
+    """Return what the options of a verb say; they have the names of the config's fields.
+
+    Raises ConfigError.
+    """
+    from tarvitpose.config import PredictConfig, parse_config
+
+    values = {
+        key: value for key, value in context.params.items() if key in PredictConfig.model_fields
+    }
+    for key, parse in LISTS.items():
+        text = values.pop(key, None)
+        if text is not None:
+            values[key] = parse(text)
+    return parse_config(PredictConfig, values, verb)
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -157,6 +140,13 @@ def parse_person(text: str) -> tuple[int, ...]:
             f"--person {text}: expected track numbers from 1 on with commas, such as --person 1,3"
         )
     return tuple(sorted(set(map(int, names))))
+
+
+LISTS: dict[str, Callable[[str], tuple[str, ...] | tuple[int, ...]]] = {
+    "formats": parse_formats,
+    "offsets": parse_offsets,
+    "person": parse_person,
+}
 
 
 def expanded(sources: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 
 from tarvitpose.cli import console
 from tarvitpose.cli import predict_options as options
-from tarvitpose.cli.predict import parse_offsets, summary
+from tarvitpose.cli.predict import given_config, summary
 from tarvitpose.errors import ConfigError, OutputError, VideoError
 
 if TYPE_CHECKING:
@@ -68,16 +68,10 @@ def run(
     NAME.coco.json, NAME.run.json, and NAME.mp4 unless --no-render. The video is then read a second
     time, for pictures.
     """
-    from tarvitpose.config import PredictConfig, parse_config
     from tarvitpose.files import replace_when_done
     from tarvitpose.report.page import report_page
 
-    # The options are predict's, by the same names.
-    given = {
-        key: value for key, value in context.params.items() if key in PredictConfig.model_fields
-    }
-    given["offsets"] = None if offsets is None else parse_offsets(offsets)
-    config = parse_config(PredictConfig, given, "report")
+    config = given_config(context, "report")
     if poses is not None:
         _refuse_options(context)
     with _open(video, config) as source:
