@@ -96,6 +96,7 @@ def test_an_item_has_the_promised_shapes(records: list[Record]) -> None:
     assert item["name"] == "set/1#1"
     shapes = {
         "clip": (T, *SIZE, 3),
+        "unspoilt": (*SIZE, 3),
         "targets": (J, SIZE[0] // 4, SIZE[1] // 4),
         "weights": (J,),
         "keypoints": (J, 2),
@@ -105,7 +106,7 @@ def test_an_item_has_the_promised_shapes(records: list[Record]) -> None:
         "offsets": (T,),
         "matrix": (2, 3),
     }
-    kinds = {"clip": torch.uint8, "offsets": torch.int64}
+    kinds = {"clip": torch.uint8, "unspoilt": torch.uint8, "offsets": torch.int64}
     for key, shape in shapes.items():
         values = item[key]  # type: ignore[literal-required]
         assert values.shape == shape
@@ -120,6 +121,18 @@ def test_the_same_key_gives_the_same_clip_and_others_differ(records: list[Record
     assert same(data[0, 1], again[1])
     assert not same(data[3, 1], data[4, 1])
     assert not same(data[3, 1], other[3, 1])
+
+
+def test_the_unspoilt_frame_is_the_current_one_before_it_was_spoilt(records: list[Record]) -> None:
+    others = {"motion": MotionConfig(still=0), "colour": 0.2}
+    for kinds in (("dark",), ("occluded",)):
+        spoilt = DegradeConfig(current=1, auxiliary=0, kinds=kinds)
+        clips = ClipDataset(records, model(), AugmentConfig(degrade=spoilt, **others))
+        clean = ClipDataset(records, model(), AugmentConfig(degrade=CLEAN, **others))
+        for index in range(len(records)):
+            assert torch.equal(clips[0, index]["unspoilt"], clean[0, index]["clip"][T // 2])
+            assert torch.equal(clean[0, index]["unspoilt"], clean[0, index]["clip"][T // 2])
+            assert not torch.equal(clips[0, index]["unspoilt"], clips[0, index]["clip"][T // 2])
 
 
 def test_the_order_of_reading_does_not_matter(records: list[Record]) -> None:

@@ -49,6 +49,7 @@ class ClipItem(TypedDict):
     """One clip and what is to be found in its current frame; a loader adds the axis B in front."""
 
     clip: Tensor  # (T, h, w, 3) uint8, RGB, not normalised
+    unspoilt: Tensor  # (h, w, 3) uint8, the current frame before anything spoilt it
     targets: Tensor  # (J, h / 4, w / 4) float32
     weights: Tensor  # (J,) float32, of the loss; 0 where a joint is not labelled or outside
     keypoints: Tensor  # (J, 2) float32, pixels of the crop
@@ -125,7 +126,7 @@ class ClipDataset(Dataset[ClipItem]):
             places, seen = places[:, order], seen[:, order]
         keypoints, visible = places[current], seen[current]
         clip = self._pass_by(clip, keypoints[visible > 0], extra)
-        clip = self._spoil(clip, keypoints[visible > 0], rng, newest)
+        clip, unspoilt = self._spoil(clip, keypoints[visible > 0], rng, newest)
         if self.augment is not None and self.augment.degrade.touches_others:
             clip, lost = degrade_others(clip, current, extra, self.augment.degrade)
             seen[lost] = 0
@@ -134,6 +135,7 @@ class ClipDataset(Dataset[ClipItem]):
         matrix = matrix if own is None else compose(own[current, None], matrix)[0]
         return {
             "clip": torch.from_numpy(clip),
+            "unspoilt": torch.from_numpy(unspoilt),
             "targets": torch.from_numpy(targets),
             "weights": torch.from_numpy(weights),
             "keypoints": torch.from_numpy(keypoints),
@@ -241,8 +243,13 @@ class ClipDataset(Dataset[ClipItem]):
         others = [self._another_image(rng)]
         return occlude_window(clip, current, rng, others=others, points=points)
 
-    def _spoil(self, clip: UInt8, points: Float32, rng: Generator, newest: Generator) -> UInt8:
-        """Vary the colours of a clip (T, h, w, 3) and spoil its current frame."""
+    def _spoil(
+        self, clip: UInt8, points: Float32, rng: Generator, newest: Generator
+    ) -> tuple[UInt8, UInt8]:
+        """Vary the colours of a clip (T, h, w, 3) and spoil its current frame.
+
+        Also returns that frame before it was spoilt, (h, w, 3).
+        """
         current = window_offsets(self.model.offsets)[1]
         if self.augment is None:
             kinds: tuple[Kind, ...] = (self.kind,)
@@ -256,7 +263,7 @@ class ClipDataset(Dataset[ClipItem]):
             kinds = (config.kinds[rng.integers(len(config.kinds))] if spoilt else "clean",)
             auxiliary, strong = config.auxiliary, config.auxiliary_strong
         others = [self._another_image(rng)] if kinds == ("occluded",) else []
-        return degrade_current(
+        window, _ = degrade_current(
             clip,
             current,
             rng,
@@ -265,7 +272,8 @@ class ClipDataset(Dataset[ClipItem]):
             points=points,
             auxiliary=auxiliary,
             strong=strong,
-        )[0]
+        )
+        return window, clip[current]
 
     def _another_image(self, rng: Generator) -> UInt8:
         record = self.records[int(rng.integers(len(self.records)))]

@@ -62,17 +62,22 @@ class TARViTPose(nn.Module):
         return seen_regions(self.token_scores(features), rule, threshold)
 
     def token_scores(self, features: Tensor) -> Tensor:
-        """Return what the mask is cut from, (B, T, J, h, w), for features (B, T, C, h, w).
+        """Return what the mask is cut from, (B, T, J, h, w), for features (B, T, C, h, w)."""
+        coarse = self.coarse_heatmaps(features.flatten(0, 1))  # (B T, J, 4h, 4w)
+        scores = token_scores(coarse, self.config.mask_rule)
+        return torch.unflatten(scores, 0, features.shape[:2])  # (B, T, J, h, w)
 
-        No gradient flows through the coarse heatmaps, and they leave BatchNorm's averages alone.
+    def coarse_heatmaps(self, features: Tensor) -> Tensor:
+        """Return heatmaps (B, J, 4h, 4w) of features (B, C, h, w), as a guide.
+
+        No gradient flows through them, and they leave BatchNorm's averages alone.
         """
         training = self.decoder.training
         self.decoder.eval()
         with torch.no_grad():
-            coarse = self.decoder(features.flatten(0, 1))  # (B T, J, 4h, 4w)
-            scores = token_scores(coarse, self.config.mask_rule)
+            coarse: Tensor = self.decoder(features)
         self.decoder.train(training)
-        return torch.unflatten(scores, 0, features.shape[:2])  # (B, T, J, h, w)
+        return coarse
 
     def aggregate(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) from the features and regions of a window's frames.

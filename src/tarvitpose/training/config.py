@@ -71,6 +71,8 @@ class RunConfig(Config):
     frozen_blocks: int = Field(default=0, ge=0)  # of the encoder, with all that comes before them
     warm_start: bool = False  # a new temporal part, set from the features of the first batch
     coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
+    place_loss_weight: float = Field(default=0.0, ge=0)  # of what tokens do not tell of their place
+    unspoilt_loss_weight: float = Field(default=0.0, ge=0)  # of what the unspoilt frame would show
     log_every: int = Field(default=10, ge=1)  # steps
     save_every: int = Field(default=200, ge=1)  # steps; each save is also a validation
     monitor: str = ""  # the score that says which weights are best; "": the mean of all kinds

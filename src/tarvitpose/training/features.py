@@ -26,6 +26,7 @@ from tarvitpose.training.step import Batch, TrainingStep
 
 ARRAYS = ("features", "frame_keypoints", "frame_visible")
 SCORES = "scores"  # of tokens, for the mask: stored where the decoder is frozen too
+UNSPOILT = "unspoilt"  # features of the current frame before it was spoilt: stored if asked for
 ABOUT = "about.json"  # recipe, offsets and names; written last, so it says how much is there
 
 
@@ -33,16 +34,17 @@ class EncodedClips(Dataset[dict[str, Any]]):
     """The clips of a folder that `encode_clips` filled, each once for every frame with joints.
 
     JTA does not know the order of frames, so any frame can be the current one, with those next to
-    it as the others. A model that looks at fewer frames than are stored takes the nearest.
-    `absent` is the loss weight of joints that lie outside. Raises ConfigError if the model looks
-    at more frames.
+    it as the others; where the unspoilt current frame is stored, it is the current one alone. A
+    model that looks at fewer frames than are stored takes the nearest. `absent` is the loss weight
+    of joints that lie outside. Raises ConfigError if the model looks at more frames.
     """
 
     def __init__(
         self, folder: Path, model: ModelConfig, *, scores: bool = True, absent: float = 0.0
     ) -> None:
-        names = (*ARRAYS, SCORES) if scores and (folder / f"{SCORES}.npy").exists() else ARRAYS
-        self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+        wanted = (*ARRAYS, SCORES, UNSPOILT) if scores else (*ARRAYS, UNSPOILT)
+        files = {name: folder / f"{name}.npy" for name in wanted}
+        self.arrays = {name: np.load(p, mmap_mode="r") for name, p in files.items() if p.exists()}
         about = _about(folder)
         self.names: list[str] = about["names"]
         self.model, self.absent = model, absent
@@ -53,6 +55,8 @@ class EncodedClips(Dataset[dict[str, Any]]):
                 f"{model.offsets} need {len(model.offsets) + 1}; encode them anew"
             )
         known = self.arrays["frame_visible"][: len(self.names)].any(-1)  # (n, T)
+        if UNSPOILT in self.arrays:
+            known[:, [offset != 0 for offset in self.stored]] = False
         self.places = np.argwhere(known)  # (items, 2), clip and frame
 
     def __len__(self) -> int:
@@ -72,6 +76,8 @@ class EncodedClips(Dataset[dict[str, Any]]):
             "keypoints": torch.from_numpy(keypoints),
             "name": self.names[clip],
         }
+        if UNSPOILT in self.arrays:
+            item[UNSPOILT] = torch.from_numpy(np.array(self.arrays[UNSPOILT][clip]))
         if SCORES in self.arrays:
             scores = torch.from_numpy(self.arrays[SCORES][clip][order]).float()
             rule, threshold = self.model.mask_rule, self.model.mask_threshold
@@ -136,7 +142,8 @@ def encode_clips(
         if size <= 0:
             break
         if start >= done:
-            _store(folder, arrays, {**batch, **_encoded(step, batch)}, start, length)
+            encoded = {name: batch[name] for name in ARRAYS[1:]} | _encoded(step, batch)
+            _store(folder, arrays, encoded, start, length)
             names += list(batch["name"])[:size]
             about = {"recipe": recipe, "offsets": offsets, "names": names}
             with replace_when_done(folder / ABOUT) as path:
@@ -149,10 +156,12 @@ def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
     clip = batch["clip"]
     assert isinstance(clip, Tensor)
     with torch.inference_mode():
-        features = step.features(clip)
+        found = {"features": step.features(clip)}
         if "decoder" in step.frozen and step.model.config.masked:
-            return {"features": features, SCORES: step.model.token_scores(features)}
-    return {"features": features}
+            found[SCORES] = step.model.token_scores(found["features"])
+        if step.unspoilt_loss_weight:
+            found[UNSPOILT] = step.unspoilt(batch)
+    return found
 
 
 def is_complete(folder: Path, length: int, recipe: str) -> bool:
@@ -177,7 +186,8 @@ def recipe(step: TrainingStep, offsets: tuple[int, ...], *parts: Config) -> str:
     """
     weights = [fingerprint(getattr(step.model, name)) for name in sorted(step.frozen)]
     said = [part.model_dump_json(exclude_defaults=True) for part in parts]
-    return " ".join([str(offsets), step.model.config.codec, *said, *weights])
+    extra = [UNSPOILT] if step.unspoilt_loss_weight else []
+    return " ".join([str(offsets), step.model.config.codec, *extra, *said, *weights])
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -186,11 +196,11 @@ def _about(folder: Path) -> dict[str, Any]:
 
 
 def _store(folder: Path, arrays: dict[str, Any], batch: Batch, start: int, length: int) -> None:
-    for name in (*ARRAYS, SCORES):
+    for name in (*ARRAYS, SCORES, UNSPOILT):
         values = batch.get(name)
         if not isinstance(values, Tensor):
             continue
-        half = name in ("features", SCORES)
+        half = name in ("features", SCORES, UNSPOILT)
         block = (values.half() if half else values).cpu().numpy()
         if name not in arrays:
             arrays[name] = _open(folder / f"{name}.npy", (length, *block.shape[1:]), block.dtype)

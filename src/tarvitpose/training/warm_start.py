@@ -18,12 +18,11 @@ from tarvitpose.model.alternatives import TOKEN_MODELS
 from tarvitpose.model.attention import CrossAttention
 from tarvitpose.model.jta import JTA, JTALayer
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.training.places import fit_places, place_waves
 
 QUERY_SCALE = 0.2  # of the learned queries, beside tokens of spread 1
-REACH = 2.0  # tokens: how far from a joint its query still speaks
 SHARPNESS = 8.0  # the attention's score where a token and a joint share their place
 GAIN = 0.5  # how much of what a query gathered is added to a token
-RIDGE = 1e-2  # keeps the fit of places from tokens stable
 
 
 @torch.no_grad()
@@ -81,22 +80,11 @@ def _pass_values(layer: CrossAttention, gain: float) -> None:
 def _place_reader(features: Tensor, heads: int) -> Tensor:
     """Return weights (C, C) that read a token's place, fitted to features (B, T, C, h, w).
 
-    A place is D random waves over the grid, whose inner product falls off like a Gaussian of the
-    distance (random Fourier features). The waves are fitted linearly (ridge regression).
+    A place is D waves for each head, fitted linearly.
     """
     channels, height, width = features.shape[2:]
-    tokens = features.flatten(3).transpose(2, 3).flatten(0, 1)  # (B T, N, C)
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    grid = torch.stack([rows.flatten(), columns.flatten()], -1).to(tokens)  # (N, 2)
+    waves = place_waves((height, width), channels).to(features)  # (N, C)
+    fit, unread = fit_places(features.flatten(0, 1), waves)  # (C, C), a wave in each column
     size = channels // heads  # D
-    frequencies = torch.randn(2, channels).to(tokens) / REACH
-    waves = math.sqrt(2) * torch.cos(
-        grid @ frequencies + 2 * math.pi * torch.rand(channels).to(grid)
-    )
-    together = tokens.flatten(0, 1).T @ tokens.flatten(0, 1) / tokens.shape[:2].numel()  # (C, C)
-    together += RIDGE * torch.eye(channels).to(tokens)
-    target = tokens.mean(0).T @ waves / len(waves)  # (C, C)
-    fit: Tensor = torch.linalg.solve(together, target)  # (C, C), a wave in each column
-    explained = 1 - (tokens @ fit - waves).square().mean() / waves.square().mean()
-    scale = math.sqrt(SHARPNESS * math.sqrt(size) / size) / float(explained.clamp(min=0.1))
+    scale = math.sqrt(SHARPNESS * math.sqrt(size) / size) / float((1 - unread).clamp(min=0.1))
     return scale * fit.T

@@ -1,0 +1,53 @@
+"""Where a token is in the crop, and how much of that can be read out of it.
+
+JTA and GRA have no position embedding: a token listens to a joint that was seen where the token is
+only as far as the encoder's output tells both places.   Axes: B batch, C channels, h w the token
+grid, N = h w, K waves.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+REACH = 1.5  # tokens: the distance at which two places still look alike
+RIDGE = 1e-2  # keeps the fit of places from tokens stable
+READ = 128  # waves that a token is asked for
+
+
+def place_waves(size: tuple[int, int], count: int) -> Tensor:
+    """Return `count` waves over a grid (h, w), (N, K), with a mean square of 1.
+
+    The inner product of two places' waves falls off like a Gaussian of their distance (random
+    Fourier features); pairs of neighbouring waves are a sine and its cosine. Always the same ones.
+    """
+    rows, columns = torch.meshgrid(*(torch.arange(float(n)) for n in size), indexing="ij")
+    grid = torch.stack([rows.flatten(), columns.flatten()], -1)  # (N, 2)
+    frequencies = torch.randn((count + 1) // 2, 2, generator=torch.Generator().manual_seed(0))
+    phases = (grid.unsqueeze(1) * frequencies / REACH).sum(-1)  # (N, K / 2)
+    return (torch.stack([phases.cos(), phases.sin()], -1) * 2**0.5).flatten(1)[:, :count]
+
+
+def fit_places(features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the linear map (C, K) that reads waves (N, K) best from features (B, C, h, w).
+
+    Also the share of the waves that it does not read, 0..1. Ridge regression, in float32.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        tokens = features.float().flatten(2).transpose(1, 2)  # (B, N, C)
+        flat = tokens.flatten(0, 1)
+        together = flat.T @ flat / len(flat)  # (C, C)
+        together = together + RIDGE * torch.eye(len(together)).to(flat)
+        fit: Tensor = torch.linalg.solve(together, tokens.mean(0).T @ waves / len(waves))
+        unread = (tokens @ fit - waves).square().mean() / waves.square().mean()
+    return fit, unread
+
+
+def unread_places(features: Tensor) -> Tensor:
+    """Return the share of its place that nobody can read out of a token, 0..1, as a loss.
+
+    `features` is (B, C, h, w); the best linear reader is fitted to the batch, so few crops for the
+    width make the share look smaller than it is.
+    """
+    waves = place_waves((features.shape[2], features.shape[3]), READ).to(features.device)
+    return fit_places(features, waves)[1]
