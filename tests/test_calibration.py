@@ -45,6 +45,15 @@ def test_a_fitted_curve_makes_new_scores_probabilities() -> None:
     ModelConfig(width=32, depth=1, heads=2, score_curve=curve)  # is a valid one
 
 
+def test_where_there_is_no_heat_the_score_is_zero() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0.1, 1, 500)
+    curve = fit_curve(scores, rng.uniform(size=500) < 0.4)  # even the least are often right
+    assert curve[0] == (0.0, 0.0)
+    assert calibrate(np.float32([-0.1, 0.0]), curve).tolist() == [0, 0]
+    assert calibrate(np.float32([0.15]), curve)[0] > 0.25
+
+
 def test_a_curve_rises_even_where_the_data_do_not() -> None:
     rng = np.random.default_rng(0)
     curve = fit_curve(rng.uniform(0, 1, 500), np.zeros(500))

@@ -51,7 +51,8 @@ def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float],
     """Return points (score, probability) for `ModelConfig.score_curve`.
 
     `scores` (n,) are raw ones, `right` (n,) tells which joints were found. The curve is an isotonic
-    regression, taken at quantiles of the scores and made to rise everywhere. Raises ValueError
+    regression, taken at quantiles of the scores and made to rise everywhere, from 0: where there
+    is no heat nothing was seen, though a few such joints are right by chance. Raises ValueError
     with fewer than two different scores.
     """
     values, hits = np.asarray(scores, np.float64), np.asarray(right, np.float64)
@@ -65,7 +66,8 @@ def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float],
         raise ValueError("a score curve needs at least two different scores")
     y = (1 - SLOPE) * y[first]
     ends = np.concatenate([[0], x, [1]]) if x[0] > 0 and x[-1] < 1 else x
-    rising = np.interp(ends, x, y) + SLOPE * ends
+    known_x, known_y = (x, y) if x[0] == 0 else (np.append(0, x), np.append(0, y))
+    rising = np.interp(ends, known_x, known_y) + SLOPE * ends
     return tuple(
         (round(float(a), 4), round(float(b), 4)) for a, b in zip(ends, rising, strict=True)
     )
