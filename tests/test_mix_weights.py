@@ -24,6 +24,18 @@ def test_every_number_is_a_weighted_mean() -> None:
             torch.testing.assert_close(mixed[name], 0.75 * value + 0.25 * other[name])
 
 
+def test_only_the_parts_asked_for_are_mixed() -> None:
+    first, second = tiny_model(0), tiny_model(1)
+    other = {name: value.clone() for name, value in second.state_dict().items()}
+    own = first.state_dict()
+    mixed = mix_weights.mix(first, second, 0.25, ["encoder", "decoder"]).state_dict()
+    for name, value in mixed.items():
+        if name.startswith(("jta.", "gra.")):
+            assert torch.equal(value, other[name])
+        elif value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * own[name] + 0.25 * other[name])
+
+
 def test_a_temporal_part_is_left_out_where_the_second_has_none() -> None:
     mixed = mix_weights.mix(tiny_model(0), tiny_model(1, offsets=()), 0.5)
     assert not mixed.config.temporal

@@ -10,17 +10,24 @@ is a network like the second one: of the first, parts that the second lacks are 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 from tarvitpose.errors import WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 
+PARTS = ("encoder", "decoder", "jta", "gra")
 
-def mix(first: TARViTPose, second: TARViTPose, share: float) -> TARViTPose:
-    """Return `second` with its `share` (0..1) in every weight, the rest from `first`.
 
-    Raises WeightsError where the first lacks one of them.
+def mix(
+    first: TARViTPose, second: TARViTPose, share: float, parts: Iterable[str] = PARTS
+) -> TARViTPose:
+    """Return `second` with its `share` (0..1) in every weight of its parts, the rest from `first`.
+
+    Other parts stay the second's. Raises WeightsError where the first lacks one of the weights.
     """
+    chosen = tuple(f"{part}." for part in parts)
     ours, theirs = first.state_dict(), second.state_dict()
+    theirs = {name: value for name, value in theirs.items() if name.startswith(chosen)}
     odd = [
         name for name, value in theirs.items() if getattr(ours.get(name), "shape", 0) != value.shape
     ]
@@ -30,7 +37,7 @@ def mix(first: TARViTPose, second: TARViTPose, share: float) -> TARViTPose:
         name: ours[name].lerp(value, share) if value.is_floating_point() else value
         for name, value in theirs.items()
     }
-    second.load_state_dict(mixed)
+    second.load_state_dict({**second.state_dict(), **mixed})
     return second
 
 
@@ -41,9 +48,10 @@ def main() -> None:
     parser.add_argument("second")
     parser.add_argument("output")
     parser.add_argument("--share", type=float, default=0.5, help="of the second, 0..1")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     given = parser.parse_args()
     models = [TARViTPose.from_pretrained(name) for name in (given.first, given.second)]
-    mix(models[0], models[1], given.share).save_pretrained(given.output)
+    mix(models[0], models[1], given.share, given.parts).save_pretrained(given.output)
 
 
 if __name__ == "__main__":
