@@ -21,7 +21,7 @@ from tarvitpose.video import open_source
 ASSETS = default_folder().parent
 LSPET = Path(__file__).parents[2] / "shared" / "data" / "lspet" / "val.json"
 CHECKSUMS = {
-    "default/model.safetensors": "913f6fffe6970f2764847b3ae39cc76c828ec0243a9019069c7ba3ca725a4acf",
+    "default/model.safetensors": "0e7be0f98aa9be9bbc31c21a1fa35478d2a982cf067efab5383de9d5ef6d1807",
     "nanodet_person_416.onnx": "2304be405d692c0e3d0f552cde467cb66def273ba9b9a490f10d5b2b472bec0c",
     "demo.mp4": "c2ed570422c6e4edbed732487e6af9a568e4029430062e3927ec21f4f68818b5",
 }
