@@ -24,6 +24,15 @@ def test_every_number_is_a_weighted_mean() -> None:
             torch.testing.assert_close(mixed[name], 0.75 * value + 0.25 * other[name])
 
 
+@pytest.mark.parametrize("aggregation", ["auxiliary_first", "regression"])
+def test_the_papers_alternatives_are_mixed_whole_too(aggregation: str) -> None:
+    first, second = (tiny_model(seed, aggregation=aggregation) for seed in (0, 1))
+    own = {name: value.clone() for name, value in first.state_dict().items()}
+    mixed = mix_weights.mix(first, second, 0.0).state_dict()
+    for name, value in mixed.items():
+        torch.testing.assert_close(value, own[name], msg=name)
+
+
 def test_only_the_parts_asked_for_are_mixed() -> None:
     first, second = tiny_model(0), tiny_model(1)
     other = {name: value.clone() for name, value in second.state_dict().items()}
