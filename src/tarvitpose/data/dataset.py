@@ -49,7 +49,7 @@ class ClipItem(TypedDict):
     """One clip and what is to be found in its current frame; a loader adds the axis B in front."""
 
     clip: Tensor  # (T, h, w, 3) uint8, RGB, not normalised
-    unspoilt: Tensor  # (h, w, 3) uint8, the current frame before anything spoilt it
+    unspoilt: Tensor  # (h, w, 3) uint8, the current frame before it alone was spoilt
     targets: Tensor  # (J, h / 4, w / 4) float32
     weights: Tensor  # (J,) float32, of the loss; 0 where a joint is not labelled or outside
     keypoints: Tensor  # (J, 2) float32, pixels of the crop

@@ -65,12 +65,10 @@ def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float],
     if len(x) < 2:
         raise ValueError("a score curve needs at least two different scores")
     y = (1 - SLOPE) * y[first]
-    ends = np.concatenate([[0], x, [1]]) if x[0] > 0 and x[-1] < 1 else x
-    known_x, known_y = (x, y) if x[0] == 0 else (np.append(0, x), np.append(0, y))
-    rising = np.interp(ends, known_x, known_y) + SLOPE * ends
-    return tuple(
-        (round(float(a), 4), round(float(b), 4)) for a, b in zip(ends, rising, strict=True)
-    )
+    if x[0] > 0 and x[-1] < 1:
+        x, y = np.concatenate([[0], x, [1]]), np.concatenate([[0], y, y[-1:]])
+    rising = y + SLOPE * x
+    return tuple((round(float(a), 4), round(float(b), 4)) for a, b in zip(x, rising, strict=True))
 
 
 def plot_reliability(found: Mapping[str, Reliability], path: Path) -> None:

@@ -24,7 +24,8 @@ from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.weights import fingerprint
 from tarvitpose.training.step import Batch, TrainingStep
 
-ARRAYS = ("features", "frame_keypoints", "frame_visible")
+LABELS = ("frame_keypoints", "frame_visible")
+ARRAYS = ("features", *LABELS)
 SCORES = "scores"  # of tokens, for the mask: stored where the decoder is frozen too
 UNSPOILT = "unspoilt"  # features of the current frame before it was spoilt: stored if asked for
 ABOUT = "about.json"  # recipe, offsets and names; written last, so it says how much is there
@@ -42,9 +43,9 @@ class EncodedClips(Dataset[dict[str, Any]]):
     def __init__(
         self, folder: Path, model: ModelConfig, *, scores: bool = True, absent: float = 0.0
     ) -> None:
-        wanted = (*ARRAYS, SCORES, UNSPOILT) if scores else (*ARRAYS, UNSPOILT)
-        files = {name: folder / f"{name}.npy" for name in wanted}
-        self.arrays = {name: np.load(p, mmap_mode="r") for name, p in files.items() if p.exists()}
+        extras = (SCORES, UNSPOILT) if scores else (UNSPOILT,)
+        names = [*ARRAYS, *(name for name in extras if (folder / f"{name}.npy").exists())]
+        self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
         about = _about(folder)
         self.names: list[str] = about["names"]
         self.model, self.absent = model, absent
@@ -142,8 +143,7 @@ def encode_clips(
         if size <= 0:
             break
         if start >= done:
-            encoded = {name: batch[name] for name in ARRAYS[1:]} | _encoded(step, batch)
-            _store(folder, arrays, encoded, start, length)
+            _store(folder, arrays, _encoded(step, batch), start, length)
             names += list(batch["name"])[:size]
             about = {"recipe": recipe, "offsets": offsets, "names": names}
             with replace_when_done(folder / ABOUT) as path:
@@ -153,6 +153,7 @@ def encode_clips(
 
 
 def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
+    """Return what is stored of a batch."""
     clip = batch["clip"]
     assert isinstance(clip, Tensor)
     with torch.inference_mode():
@@ -161,6 +162,10 @@ def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
             found[SCORES] = step.model.token_scores(found["features"])
         if step.unspoilt_loss_weight:
             found[UNSPOILT] = step.unspoilt(batch)
+    for name in LABELS:
+        values = batch[name]
+        assert isinstance(values, Tensor)
+        found[name] = values
     return found
 
 
@@ -195,13 +200,11 @@ def _about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _store(folder: Path, arrays: dict[str, Any], batch: Batch, start: int, length: int) -> None:
-    for name in (*ARRAYS, SCORES, UNSPOILT):
-        values = batch.get(name)
-        if not isinstance(values, Tensor):
-            continue
-        half = name in ("features", SCORES, UNSPOILT)
-        block = (values.half() if half else values).cpu().numpy()
+def _store(
+    folder: Path, arrays: dict[str, Any], encoded: dict[str, Tensor], start: int, length: int
+) -> None:
+    for name, values in encoded.items():
+        block = (values if name in LABELS else values.half()).cpu().numpy()
         if name not in arrays:
             arrays[name] = _open(folder / f"{name}.npy", (length, *block.shape[1:]), block.dtype)
         end = min(start + len(block), length)

@@ -178,7 +178,6 @@ class Run:
         self.step.eval()
         with torch.no_grad():
             features, _ = self.step.encode(batch)
-        torch.manual_seed(self.config.run.seed)  # whatever was read or encoded before
         warm_start(self.step.model, features)
 
     def _open_log(self, start: int) -> RunLog | None:
