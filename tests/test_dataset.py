@@ -125,14 +125,16 @@ def test_the_same_key_gives_the_same_clip_and_others_differ(records: list[Record
 
 def test_the_unspoilt_frame_is_the_current_one_before_it_was_spoilt(records: list[Record]) -> None:
     others = {"motion": MotionConfig(still=0), "colour": 0.2}
-    for kinds in (("dark",), ("occluded",)):
-        spoilt = DegradeConfig(current=1, auxiliary=0, kinds=kinds)
+    for kinds, everywhere in ((("dark",), 0), (("occluded",), 0), (("occluded",), 1)):
+        spoilt = DegradeConfig(current=1, auxiliary=0, kinds=kinds, everywhere=everywhere)
         clips = ClipDataset(records, model(), AugmentConfig(degrade=spoilt, **others))
         clean = ClipDataset(records, model(), AugmentConfig(degrade=CLEAN, **others))
         for index in range(len(records)):
             assert torch.equal(clips[0, index]["unspoilt"], clean[0, index]["clip"][T // 2])
             assert torch.equal(clean[0, index]["unspoilt"], clean[0, index]["clip"][T // 2])
             assert not torch.equal(clips[0, index]["unspoilt"], clips[0, index]["clip"][T // 2])
+            others_too = not torch.equal(clips[0, index]["clip"][0], clean[0, index]["clip"][0])
+            assert others_too == bool(everywhere)
 
 
 def test_the_order_of_reading_does_not_matter(records: list[Record]) -> None:

@@ -15,6 +15,7 @@ from tarvitpose.data.degrade import (
     dark,
     defocus,
     degrade_current,
+    degrade_everywhere,
     degrade_others,
     dropped,
     low_resolution,
@@ -280,6 +281,16 @@ def test_a_single_frame_and_a_quiet_configuration_lose_nothing() -> None:
         assert not lost.any()
     assert not quiet().touches_others
     assert quiet(blurred=0.1).touches_others
+
+
+def test_a_poor_camera_spoils_all_frames_alike_and_each_anew() -> None:
+    still, anew = np.repeat(picture()[None], T, 0), 0
+    for seed in range(12):
+        after = degrade_everywhere(still, rng(seed)).astype(int)
+        changed = np.abs(after - still).mean((1, 2, 3))
+        assert 0 < changed.max() < 1.3 * changed.min()
+        anew += bool((after[1] != after[0]).any())
+    assert anew >= 3  # noise; compression alone does the same to the same frame
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -72,6 +72,7 @@ ROWS = (
     Row("other frames dropped", "degrade.dropped", _spoilt(dropped=1), draws=1),
     Row("other frames blurred", "degrade.blurred", _spoilt(blurred=1)),
     Row("other frames defocused", "degrade.defocused", _spoilt(defocused=1)),
+    Row("all frames a little", "degrade.everywhere", _spoilt(everywhere=1)),
     Row(
         "current frame spoilt", "degrade.current, here motion_blur", _spoilt(current=1, kinds=BLUR)
     ),

@@ -26,7 +26,13 @@ from tarvitpose.data.augment import (
     whole,
 )
 from tarvitpose.data.crowd import add_person, can_be_cut_out
-from tarvitpose.data.degrade import Kind, degrade_current, degrade_others, occlude_window
+from tarvitpose.data.degrade import (
+    Kind,
+    degrade_current,
+    degrade_everywhere,
+    degrade_others,
+    occlude_window,
+)
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.stills import MotionConfig, compose, still_clip
 from tarvitpose.data.windows import check_span, shown_frames, window_clip
@@ -246,11 +252,12 @@ class ClipDataset(Dataset[ClipItem]):
     def _spoil(
         self, clip: UInt8, points: Float32, rng: Generator, newest: Generator
     ) -> tuple[UInt8, UInt8]:
-        """Vary the colours of a clip (T, h, w, 3) and spoil its current frame.
+        """Vary the colours of a clip (T, h, w, 3) and spoil its frames, most of all the current one.
 
         Also returns that frame before it was spoilt, (h, w, 3).
         """
         current = window_offsets(self.model.offsets)[1]
+        seen = clip
         if self.augment is None:
             kinds: tuple[Kind, ...] = (self.kind,)
             auxiliary = strong = 0.0
@@ -258,13 +265,15 @@ class ClipDataset(Dataset[ClipItem]):
             clip = jitter_colour(clip, rng, self.augment.colour)
             if self.augment.small and newest.uniform() < self.augment.small:
                 clip = shrink(clip, newest)
-            config = self.augment.degrade
+            config, seen = self.augment.degrade, clip
+            if config.everywhere and newest.uniform() < config.everywhere:
+                seen = degrade_everywhere(clip, newest)
             spoilt = rng.uniform() < config.current
             kinds = (config.kinds[rng.integers(len(config.kinds))] if spoilt else "clean",)
             auxiliary, strong = config.auxiliary, config.auxiliary_strong
         others = [self._another_image(rng)] if kinds == ("occluded",) else []
         window, _ = degrade_current(
-            clip,
+            seen,
             current,
             rng,
             kinds,

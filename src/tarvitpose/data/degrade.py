@@ -45,6 +45,7 @@ class DegradeConfig(Config):
     blurred: float = Field(default=0.0, ge=0, le=1)  # smeared strongly, for each other frame
     defocused: float = Field(default=0.0, ge=0, le=1)  # strongly, for each other frame
     dropped: float = Field(default=0.0, ge=0, le=1)  # black, grey or repeated, for each other frame
+    everywhere: float = Field(default=0.0, ge=0, le=1)  # that all frames are, a little, each anew
 
     @property
     def touches_others(self) -> bool:
@@ -135,6 +136,7 @@ SPOIL: dict[Kind, Callable[[UInt8, Generator, float], UInt8]] = {
     "dropped": dropped,
 }
 MILD_KINDS: tuple[Kind, ...] = ("motion_blur", "defocus", "dark", "noisy", "compressed")
+EVERYWHERE_KINDS: tuple[Kind, ...] = ("dark", "noisy", "compressed")
 
 
 def degrade_current(
@@ -168,6 +170,16 @@ def degrade_current(
             severity = rng.uniform(*(STRONG if chance < strong else MILD))
             spoilt[t] = SPOIL[MILD_KINDS[rng.integers(len(MILD_KINDS))]](spoilt[t], rng, severity)
     return spoilt, kind
+
+
+def degrade_everywhere(clip: UInt8, rng: Generator) -> UInt8:
+    """Spoil all frames of a clip (T, h, w, 3) a little, alike but not the same.
+
+    This is what a camera and a codec do: one kind and severity for the clip, chance for each frame.
+    """
+    spoil = SPOIL[EVERYWHERE_KINDS[int(rng.integers(len(EVERYWHERE_KINDS)))]]
+    severity = rng.uniform(*MILD)
+    return np.stack([spoil(frame, rng, severity) for frame in clip])
 
 
 def occlude_window(
