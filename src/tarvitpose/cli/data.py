@@ -1,4 +1,4 @@
-"""`tarvitpose data`: check a data set before training, prepare a smaller copy, or make one up."""
+"""`tarvitpose data`: check a data set, prepare a smaller copy, pack it, or make one up."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tarvitpose.cli import console, data_generate
+from tarvitpose.cli import console, data_generate, data_pack
+from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName, format_of
 
 if TYPE_CHECKING:
     from tarvitpose.data.check import Report
@@ -25,36 +25,9 @@ SOMETHING_WRONG = 1
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
-class Layout(StrEnum):
-    """How annotations are written; each has a reader in data/sources.py."""
-
-    COCO = "coco"
-    POSETRACK17 = "posetrack17"
-    POSETRACK18 = "posetrack18"  # and 21
-    DCPOSE = "dcpose"
-
-
-Dataset = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATASET",
-        help="Annotation file, folder of them, or the folder above annotations/.",
-    ),
-]
-FormatOption = Annotated[
-    Layout | None, typer.Option("--format", help="Layout of the annotations; guessed if absent.")
-]
-Images = Annotated[
-    Path | None,
-    typer.Option(
-        "--images", metavar="DIR", help="Folder that file names start from; found if absent."
-    ),
-]
-
-
 @app.callback()
 def group() -> None:
-    """Check a data set before training, prepare a smaller copy of it, or generate one."""
+    """Check a data set before training, prepare a smaller copy, pack it, or generate one."""
 
 
 @app.command("check")
@@ -100,9 +73,7 @@ def run_prepare(
     *,
     layout: FormatOption = None,
     images: Images = None,
-    set_name: Annotated[
-        str, typer.Option("--set", metavar="NAME", help="Such as train or val.")
-    ] = "train",
+    set_name: SetName = "train",
     span: Annotated[
         int, typer.Option(min=0, metavar="N", help="Frames kept on each side of a labelled one.")
     ] = 2,
@@ -138,26 +109,8 @@ def run_prepare(
     console.say(f"train with format: posetrack18, annotations: {output / 'annotations' / set_name}")
 
 
+app.command("pack")(data_pack.run)
 app.command("generate")(data_generate.run)
-
-
-def format_of(files: list[Path], layout: Layout | None) -> Format:
-    """Return the layout asked for, or that of the first file that can be read.
-
-    Raises DataError if none can be.
-    """
-    from tarvitpose.data.sources import guess_format
-    from tarvitpose.errors import DataError
-
-    if layout is not None:
-        return layout.value
-    errors = []
-    for file in files:
-        try:
-            return guess_format(file)
-        except DataError as error:
-            errors.append(error)
-    raise errors[0]
 
 
 def draw_preview(files: list[Path], layout: Format, images: Path | None, path: Path) -> None:

@@ -252,7 +252,7 @@ class ClipDataset(Dataset[ClipItem]):
     def _spoil(
         self, clip: UInt8, points: Float32, rng: Generator, newest: Generator
     ) -> tuple[UInt8, UInt8]:
-        """Vary the colours of a clip (T, h, w, 3) and spoil its frames, most of all the current one.
+        """Vary the colours of a clip (T, h, w, 3) and spoil frames, most of all the current one.
 
         Also returns that frame before it was spoilt, (h, w, 3).
         """

@@ -1,0 +1,166 @@
+"""Put a data set into tar files that are small enough to travel, each one complete by itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from tarvitpose.data.sources import Format
+from tarvitpose.errors import DataError, OutputError
+from tarvitpose.files import folder_when_done, replace_when_done
+from tarvitpose.json_file import Entry, read_entry
+from tarvitpose.posetrack_layout import coco_people
+
+MEGABYTE = 10**6
+END_OF_TAR = 10_240  # bytes of zeros, at most
+BLOCK = tarfile.BLOCKSIZE
+PER_VIDEO = 'packs stills (coco) and videos (posetrack18), not {}: "data prepare" makes them one'
+
+
+class Piece(NamedTuple):
+    """What one shard holds whole: a still with its people, or a video."""
+
+    source: Path  # the annotation file
+    frame: dict[str, Any]  # the file's content but for images and annotations
+    images: list[dict[str, Any]]
+    people: list[dict[str, Any]]
+
+    @property
+    def names(self) -> list[str]:
+        """File names of the images."""
+        return [image["file_name"] for image in self.images]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What `pack` wrote."""
+
+    shards: tuple[Path, ...]
+    images: int
+    people: int
+    largest: int  # bytes of a shard
+
+
+def pack(
+    files: Sequence[Path], layout: Format, root: Path, output: Path, *, set_name: str, limit: int
+) -> Packed:
+    """Write a new folder `output` of `NAME-000.tar` and so on, of at most `limit` bytes each.
+
+    Unpacked into one folder they are a data set of the same layout: `annotations/NAME/*.json`, and
+    the images under the names that they have below `root`. Stills without people are left out.
+    The same data give the same bytes. Raises DataError for an image that is not there or that
+    alone is too large, OutputError where `output` exists.
+    """
+    if layout not in ("coco", "posetrack18"):
+        raise DataError(f"{files[0]}: {PER_VIDEO.format(layout)}")
+    if output.exists():
+        raise OutputError(f"{output}: exists; choose a new folder")
+    shards = list(_shards(_pieces(files, layout), root, limit))
+    if not shards:
+        raise DataError(f"{files[0]}: no image with people to pack")
+    paths = [output / f"{set_name}-{number:03d}.tar" for number in range(len(shards))]
+    with folder_when_done(output) as folder:
+        for number, (path, pieces) in enumerate(zip(paths, shards, strict=True)):
+            mark = f"-{number:03d}" if layout == "coco" else ""  # a video's name is its file's
+            _write_shard(folder / path.name, pieces, root, f"annotations/{set_name}", mark)
+    whole = [piece for pieces in shards for piece in pieces]
+    return Packed(
+        shards=tuple(paths),
+        images=sum(len(piece.images) for piece in whole),
+        people=sum(len(piece.people) for piece in whole),
+        largest=max(path.stat().st_size for path in paths),
+    )
+
+
+def _pieces(files: Sequence[Path], layout: Format) -> Iterator[Piece]:
+    for file in files:
+        content = read_entry(file)
+        images = coco_people(content)
+        frame = {k: v for k, v in content.value.items() if k not in ("images", "annotations")}
+        for image, _ in images:
+            _check_name(image["file_name"])
+        if layout == "coco":
+            for image, people in images:
+                if people:
+                    yield Piece(file, frame, [image.value], [person.value for person in people])
+        else:
+            values = [person.value for _, people in images for person in people]
+            yield Piece(file, frame, [image.value for image, _ in images], values)
+
+
+def _check_name(name: Entry) -> None:
+    parts = PurePosixPath(str(name.value)).parts
+    if not parts or parts[0] in ("/", "annotations") or ".." in parts:
+        raise DataError(
+            f"{name.where}: {name.value} cannot be packed; expected a path below the images' "
+            "folder, not in annotations/"
+        )
+
+
+def _shards(pieces: Iterator[Piece], root: Path, limit: int) -> Iterator[list[Piece]]:
+    """Fill one shard after the other, in order."""
+    shard: list[Piece] = []
+    filled, sources = END_OF_TAR, set[Path]()
+    for piece in pieces:
+        own = len(_json([piece.images, piece.people])) + _images_size(piece, root)
+        head = _stored(str(piece.source), len(_json(piece.frame)) + BLOCK)  # of an annotation file
+        if own + head + END_OF_TAR > limit:
+            raise DataError(
+                f"{piece.source}: {piece.names[0]} and what belongs to it take "
+                f"{(own + head) / MEGABYTE:.1f} MB, a shard has {limit / MEGABYTE:g}; make the "
+                "images smaller (data prepare --max-side) or the shards larger (--max-mb)"
+            )
+        if filled + own + head * (piece.source not in sources) > limit:
+            yield shard
+            shard, filled, sources = [], END_OF_TAR, set()
+        filled += own + head * (piece.source not in sources)
+        sources.add(piece.source)
+        shard.append(piece)
+    if shard:
+        yield shard
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content).encode()
+
+
+def _stored(name: str, size: int) -> int:
+    """How many bytes of a tar a file takes."""
+    return len(tarfile.TarInfo(name).tobuf()) + -(-size // BLOCK) * BLOCK
+
+
+def _images_size(piece: Piece, root: Path) -> int:
+    size = 0
+    for name in piece.names:
+        try:
+            size += _stored(name, (root / name).stat().st_size)
+        except OSError as error:
+            raise DataError(
+                f"{root / name}: cannot be read ({error.strerror}), {piece.source} names it; see "
+                "'tarvitpose data check'"
+            ) from None
+    return size
+
+
+def _write_shard(path: Path, pieces: list[Piece], root: Path, folder: str, mark: str) -> None:
+    with replace_when_done(path) as temporary, tarfile.open(temporary, "w") as tar:
+        for source in dict.fromkeys(piece.source for piece in pieces):
+            own = [piece for piece in pieces if piece.source == source]
+            images = [image for piece in own for image in piece.images]
+            people = [person for piece in own for person in piece.people]
+            content = {**own[0].frame, "images": images, "annotations": people}
+            _add(tar, f"{folder}/{source.stem}{mark}.json", _json(content))
+        for name in dict.fromkeys(name for piece in pieces for name in piece.names):
+            _add(tar, name, (root / name).read_bytes())
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Add a file without owner or time, so that the same data give the same bytes."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
