@@ -2,30 +2,46 @@
 
     python tools/compare_teacher.py --annotations ../shared/data/lspet/val.json \\
         --teacher ../shared/weights/movenet_thunder_256.onnx --kinds clean,motion_blur
+    python tools/compare_teacher.py --teacher ../shared/weights/movenet_thunder_256.onnx \\
+        --annotations ../shared/data/posetrack18_sample/annotations/val
 
-PCK@0.2 of the torso over the joints that both know. MoveNet reads the current frame's crop, padded
-to a square; the model reads it alone, and with the frames around it. Intervals of differences are
-95% of draws of people.
+Over the joints that both know. MoveNet reads the current frame's crop, padded to a square; the
+model reads it alone, and with the frames around it. Stills are made into clips, and PCK@0.2 of the
+torso has 95% intervals of differences over draws of people; videos have PoseTrack's AP, PCK and
+PCKh in labelled boxes.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from label_clips import Teacher
-from label_rules import SHARED
+from label_rules import FROM_COCO, SHARED
 from numpy.typing import NDArray
 
 from tarvitpose.cli.evaluate_model import parse_kinds
-from tarvitpose.config import window_offsets
+from tarvitpose.config import vit_small, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
-from tarvitpose.data.sources import read_records
+from tarvitpose.data.sources import Format, dataset_files, guess_format, read_records
+from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
+from tarvitpose.evaluation.datasets import read_labelled
+from tarvitpose.evaluation.predictions import SINGLE_FRAME, Task
+from tarvitpose.evaluation.run import load_predictors
+from tarvitpose.evaluation.scores import compare
+from tarvitpose.geometry import UInt8, invert, transform_points
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.predict import Joints, Predictor
+from tarvitpose.results import Float32
+from tarvitpose.skeleton import COCO_17, POSETRACK_15
+
+SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, SHARED, strict=True) if known]
 
 
 def teachers_hits(clips: ClipDataset, teacher: Teacher) -> NDArray[np.bool_]:
@@ -34,7 +50,7 @@ def teachers_hits(clips: ClipDataset, teacher: Teacher) -> NDArray[np.bool_]:
     found, truth, seen = [], [], []
     for index in range(len(clips)):
         item = clips[index]
-        found.append(teacher.points_of_crop(item["clip"][current].numpy()))
+        found.append(teacher.joints_of_crop(item["clip"][current].numpy())[0])
         truth.append(item["keypoints"].numpy())
         seen.append(item["visible"].numpy() > 0)
     keypoints, visible = np.stack(truth), np.stack(seen)
@@ -42,16 +58,35 @@ def teachers_hits(clips: ClipDataset, teacher: Teacher) -> NDArray[np.bool_]:
     return hits(np.stack(found), keypoints, torso, THRESHOLD)
 
 
-def main() -> None:
+class TeacherPredictor(Predictor):
+    """MoveNet in place of a predictor, on the same crops; its joints are COCO's 17."""
+
+    def __init__(self, teacher: Teacher, like: Predictor) -> None:
+        super().__init__(like.runtime, single_frame=True)
+        own = {"input_size": like.config.input_size, "codec": like.config.codec}
+        self.teacher, self.config = teacher, vit_small(joint_set=COCO_17.name, **own)
+
+    def joints(self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]) -> list[Joints]:
+        """Return the joints (N, 17, 2) of the people of each window, and their scores (N, 17)."""
+        return [self._of_frame(window, some) for window, some in zip(frames, boxes, strict=True)]
+
+    def _of_frame(self, window: Sequence[UInt8], boxes: Float32) -> Joints:
+        points = np.zeros((len(boxes), len(COCO_17), 2), np.float32)
+        scores = np.zeros(points.shape[:2], np.float32)
+        for at, box in enumerate(boxes[:, None]):
+            crop = self.crops(window, box)[0]
+            found, sure = self.teacher.joints_of_crop(crop)
+            found = transform_points(invert(self._matrices(box)[0]), found[None])[0]
+            points[at, FROM_COCO[SHARED]], scores[at, FROM_COCO[SHARED]] = (
+                found[SHARED],
+                sure[SHARED],
+            )
+        return points, scores
+
+
+def compare_stills(given: argparse.Namespace, teacher: Teacher) -> None:
     """Print a row for each kind of spoilt frame."""
-    parser = argparse.ArgumentParser(description="The model beside MoveNet on the same crops.")
-    parser.add_argument("--weights", default="default")
-    parser.add_argument("--annotations", type=Path, required=True)
-    parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
-    parser.add_argument("--kinds", default="clean")
-    given = parser.parse_args()
-    torch.set_num_threads(2)
-    model, teacher = TARViTPose.from_pretrained(given.weights), Teacher(given.teacher)
+    model = TARViTPose.from_pretrained(given.weights)
     records = read_records("coco", given.annotations, model.config.joints)
     for kind in parse_kinds(given.kinds):
         clips = validation_clips(records, model.config, kind)
@@ -63,6 +98,40 @@ def main() -> None:
             more = pck(mode, seen) - pck(right, seen)
             row += f"  {name} {pck(mode, seen):5.1f}, {more:+.1f} ({low:+.1f} to {high:+.1f})"
         print(row, flush=True)
+
+
+def compare_videos(given: argparse.Namespace, layout: Format, teacher: Teacher) -> None:
+    """Print a row for each metric, over the joints that both know."""
+    predictors = load_predictors(given.weights)
+    predictors["teacher"] = TeacherPredictor(teacher, predictors[SINGLE_FRAME])
+    videos = read_labelled(layout, given.annotations, POSETRACK_15, images=given.images)
+    people = sum(len(frame.people.boxes) for video in videos for frame in video.frames)
+    with TemporaryDirectory() as folder:
+        task = Task(predictors, open_boxes("gt", None, "cpu"), Path(folder))
+        for video in videos:
+            task.finish(video, lambda _: None)
+        for one in compare(task, videos, COCO_17, samples=0):
+            row = f"{one.metric:16} {people} people"
+            for mode, values in one.values.items():
+                row += f"  {mode} {np.nanmean([values[name] for name in SHARED_NAMES]):5.1f}"
+            print(row, flush=True)
+
+
+def main() -> None:
+    """Print how the model does beside its teacher."""
+    parser = argparse.ArgumentParser(description="The model beside MoveNet on the same crops.")
+    parser.add_argument("--weights", default="default")
+    parser.add_argument("--annotations", type=Path, required=True)
+    parser.add_argument("--images", type=Path, help="of videos; found if absent")
+    parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
+    parser.add_argument("--kinds", default="clean", help="of spoilt frames; of stills only")
+    given = parser.parse_args()
+    torch.set_num_threads(2)
+    teacher, layout = Teacher(given.teacher), guess_format(dataset_files(given.annotations)[0])
+    if layout == "coco":
+        compare_stills(given, teacher)
+    else:
+        compare_videos(given, layout, teacher)
 
 
 if __name__ == "__main__":

@@ -117,12 +117,12 @@ class Teacher:
             looks.append((transform_points(invert(matrix), points[None])[0], scores))
         return average_looks(np.stack([p for p, _ in looks]), np.stack([s for _, s in looks]))
 
-    def points_of_crop(self, crop: Image) -> Float32:
-        """Return the joints (J, 2) in pixels of a crop (256, w, 3), padded to a square."""
+    def joints_of_crop(self, crop: Image) -> tuple[Float32, Float32]:
+        """Return the joints (J, 2), in pixels of a crop (256, w, 3), and scores (J,)."""
         aside = (TEACHER_SIDE - crop.shape[1]) // 2
         padded = np.pad(crop, ((0, 0), (aside, TEACHER_SIDE - crop.shape[1] - aside), (0, 0)))
-        points, _ = self._run(padded, mirrored=False)
-        return points - np.array([aside, 0], np.float32)
+        points, scores = self._run(padded, mirrored=False)
+        return points - np.array([aside, 0], np.float32), scores
 
     def _run(self, crop: Image, mirrored: bool) -> tuple[Float32, Float32]:
         ready = (crop[:, ::-1] if mirrored else crop)[None].astype(np.int32)
