@@ -79,10 +79,6 @@ def test_nothing_found_has_0() -> None:
     assert average_precision([(truth(person()), predicted(person(50)))]).mean == 0
 
 
-def test_no_frames_at_all_have_0() -> None:
-    assert average_precision([]).mean == 0
-
-
 def test_a_joint_at_half_the_head_size_hits() -> None:
     assert head_sizes(np.array([HEAD])).tolist() == [30]
     assert nose_ap((truth(only_nose(0)), predicted(only_nose(15)))) == 100
@@ -450,3 +446,11 @@ def slow_area(rows: list[tuple[float, bool]], total: int) -> float:
     hits = [hit for _, hit in sorted(rows, reverse=True)]
     precisions = [sum(hits[: at + 1]) / (at + 1) for at in range(len(hits))]
     return 100 * sum(max(precisions[at:]) for at, hit in enumerate(hits) if hit) / total
+
+
+def test_where_nobody_is_labelled_there_is_no_ap() -> None:
+    secret = TrueFrame(np.empty((0, J, 2)), np.empty((0, 4)))
+    result = average_precision([(secret, predicted(person()))])
+    assert math.isnan(result.mean)
+    assert all(math.isnan(value) for value in result.columns.values())
+    assert math.isnan(average_precision([]).mean)

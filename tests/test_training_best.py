@@ -120,6 +120,20 @@ def test_training_stops_when_patience_runs_out_and_keeps_the_best_weights(
     assert len(seen) == 4
 
 
+def test_validations_can_be_rarer_than_saves(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = []
+    monkeypatch.setattr(loop, "save_state", lambda _path, state: saved.append(state["step"]))
+    seen = script(monkeypatch, [50.0] * 9)
+    run = {"epochs": 2, "save_every": 2, "validate_every": 3}
+    config = experiment(stills, tmp_path / "run", run=run, data=validated(stills))
+    loop.train(config, quiet)
+    steps = len(losses_of(tmp_path / "run"))
+    assert saved == sorted({*range(2, steps + 1, 2), steps})
+    assert len(seen) == len({*range(3, steps + 1, 3), steps}) < steps
+
+
 def test_a_resumed_run_remembers_its_best_and_its_patience(
     stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,8 +104,13 @@ def average_precision(frames: Iterable[FramePair]) -> ApResult:
 
 
 def pooled(videos: Sequence[Judged]) -> ApResult:
-    """Return the AP of judged videos, all joints pooled before the precision is taken."""
-    return _scored(_ranked(videos), _truths(videos), np.ones(len(videos)), 0.0)
+    """Return the AP of judged videos, all joints pooled before the precision is taken.
+
+    Where nobody is labelled, as in a test set that is kept secret, there is none (NaN).
+    """
+    truths = _truths(videos)
+    absent = 0.0 if truths.any() else float("nan")
+    return _scored(_ranked(videos), truths, np.ones(len(videos)), absent)
 
 
 def bootstrap(videos: Sequence[Judged], samples: int, seed: int = 0) -> list[ApResult]:

@@ -74,7 +74,8 @@ class RunConfig(Config):
     place_loss_weight: float = Field(default=0.0, ge=0)  # of what tokens do not tell of their place
     unspoilt_loss_weight: float = Field(default=0.0, ge=0)  # of what the unspoilt frame would show
     log_every: int = Field(default=10, ge=1)  # steps
-    save_every: int = Field(default=200, ge=1)  # steps; each save is also a validation
+    save_every: int = Field(default=200, ge=1)  # steps
+    validate_every: int = Field(default=0, ge=0)  # steps; 0: with each save
     monitor: str = ""  # the score that says which weights are best; "": the mean of all kinds
     patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
     wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none

@@ -203,8 +203,10 @@ class Run:
                 pace = (done - start) / (time.monotonic() - began)
                 self._log_loss(done, sum(losses) / len(losses), pace)
                 losses = []
-            if is_last or done % run.save_every == 0:
-                self._look_and_save(done)
+            look = is_last or done % (run.validate_every or run.save_every) == 0
+            save = is_last or done % run.save_every == 0
+            if look or save:
+                self._look_and_save(done, look=look, save=save)
 
     def advance(self, batches: Iterator[Batch], index: int) -> float:
         """Take one optimiser step (from 0) and return its loss. Raises DataError."""
@@ -224,11 +226,12 @@ class Run:
         left = (self.total - done) / pace / 60
         self.report(f"step {done}/{self.total}: loss {loss:.6f}, {left:.0f} min left")
 
-    def _look_and_save(self, done: int) -> None:
-        """Validate, keep the best weights, and save the state."""
+    def _look_and_save(self, done: int, *, look: bool, save: bool) -> None:
+        """Validate and keep the best weights, and save the state."""
         with together(self.fabric):
-            if self.log is not None:
+            if self.log is not None and look:
                 self._look(done, self.log)
+            if self.log is not None and save:
                 save_state(self.config.output / LAST, self._state(done))
         self.best.resume(self.fabric.broadcast(self.best.state()))
 
