@@ -1,0 +1,110 @@
+"""How far a model agrees with MoveNet Thunder on people of real clips whom nobody chose.
+
+    python tools/agreement.py --clips ../shared/data/clips \\
+        --teacher ../shared/weights/movenet_thunder_256.onnx
+
+The clips are those that no training read. NanoDet finds people in some of the frames; MoveNet looks
+at each three times, and where it is sure of a joint and its looks agree, that counts as the truth.
+The student has no say, as it has in `label_clips.py`. It is a teacher's view, with its mistakes.
+A joint agrees within 0.06 of the box's height, about 0.2 torsos. Intervals are 95% of draws of
+people, whose frames are not independent.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from label_clips import DETECTION_SCORE, SPLITS, Image, Teacher
+from label_rules import BOX_HEIGHT, TEACHER_SCORE, TOLERANCE
+from numpy.typing import NDArray
+
+from tarvitpose.detection.nanodet import NanoDet
+from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL
+from tarvitpose.evaluation.run import load_predictors
+from tarvitpose.metrics.pck import bootstrap_interval, hits, pck
+from tarvitpose.predict import windows
+from tarvitpose.results import Float32
+from tarvitpose.video import open_source
+
+CLIPS = (*SPLITS["val"], "crowd_above")
+LONGEST, EVERY = 600, 20  # frames of a clip, from its start, and which of them are looked at
+MOST_PEOPLE = 12  # of a frame
+FEWEST_JOINTS = 4
+SHARE = 0.06  # of the box's height
+
+
+class Scene(NamedTuple):
+    """A frame with its neighbours, and the people in it."""
+
+    images: list[Image]
+    boxes: Float32  # (N, 4), xyxy
+    points: Float32  # (N, 15, 2), MoveNet's, pixels of the frame
+    sure: NDArray[np.bool_]  # (N, 15)
+
+
+def scenes(clip: Path, offsets: tuple[int, ...], teacher: Teacher) -> Iterator[Scene]:
+    """Yield the frames of a clip in which somebody is seen well enough."""
+    detector = NanoDet(threshold=DETECTION_SCORE)
+    with open_source(str(clip)) as frames:
+        for window in islice(windows(islice(frames, LONGEST), offsets), 0, None, EVERY):
+            current = window[offsets.index(0)]
+            people: list[tuple[Float32, Float32, NDArray[np.bool_]]] = []
+            for box in detector.detect(current).boxes[:MOST_PEOPLE]:
+                height = box[3] - box[1]
+                found = teacher.look(current.image, box)
+                known = (found.scores > TEACHER_SCORE) & (found.spread < TOLERANCE * height)
+                if height >= BOX_HEIGHT and known.sum() >= FEWEST_JOINTS:
+                    people.append((box, found.points, known))
+            if people:
+                boxes, points, sure = map(np.stack, zip(*people, strict=True))
+                yield Scene([frame.image for frame in window], boxes, points, sure)
+
+
+def main() -> None:
+    """Print a row for each clip, and one for all."""
+    parser = argparse.ArgumentParser(description="Agreement with MoveNet on held-out clips.")
+    parser.add_argument("--weights", default="default")
+    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
+    given = parser.parse_args()
+    torch.set_num_threads(2)
+    predictors, teacher = load_predictors(given.weights), Teacher(given.teacher)
+    offsets = predictors[TEMPORAL].offsets
+    current = offsets.index(0)
+    rows: dict[str, list[NDArray[np.bool_]]] = {}
+    for name in CLIPS:
+        parts = []
+        for scene in scenes(given.clips / f"{name}.mp4", offsets, teacher):
+            height = scene.boxes[:, 3] - scene.boxes[:, 1]
+            agreed = []
+            for mode in (SINGLE_FRAME, TEMPORAL):
+                images = scene.images if mode == TEMPORAL else [scene.images[current]]
+                found, _ = predictors[mode].joints([images], [scene.boxes])[0]
+                agreed.append(hits(found, scene.points, height, SHARE))
+            parts.append((*agreed, scene.sure))
+        rows[name] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        print_row(name, *rows[name])
+    print_row("all", *map(np.concatenate, zip(*rows.values(), strict=True)))
+
+
+def print_row(
+    name: str, single: NDArray[np.bool_], tar: NDArray[np.bool_], sure: NDArray[np.bool_]
+) -> None:
+    """Print how many joints of a clip agree, in both modes."""
+    low, high = bootstrap_interval(tar, sure, single)
+    print(
+        f"{name:18} {len(sure):4} people {sure.sum():5} joints  "
+        f"single-frame {pck(single, sure):5.1f}  temporal {pck(tar, sure):5.1f}  "
+        f"difference {pck(tar, sure) - pck(single, sure):+.1f} ({low:+.1f} to {high:+.1f})",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
