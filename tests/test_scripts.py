@@ -313,7 +313,7 @@ def complete(line: str) -> list[str]:
         ("tarvitpose predict --detector n", ["nanodet"]),
         ("tarvitpose predict --weights d", ["default"]),
         ("tarvitpose predict --device c", ["cpu", "cuda"]),
-        ("tarvitpose data p", ["prepare"]),
+        ("tarvitpose data p", ["prepare", "pack"]),
     ],
 )
 def test_a_shell_completes(line: str, expected: list[str]) -> None:
