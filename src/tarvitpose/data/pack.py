@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tarvitpose.data.sources import Format
 from tarvitpose.errors import DataError, OutputError
-from tarvitpose.files import folder_when_done, replace_when_done
+from tarvitpose.files import folder_when_done
 from tarvitpose.json_file import Entry, read_entry
 from tarvitpose.posetrack_layout import coco_people
 
@@ -26,7 +26,7 @@ class Piece(NamedTuple):
     """What one shard holds whole: a still with its people, or a video."""
 
     source: Path  # the annotation file
-    frame: dict[str, Any]  # the file's content but for images and annotations
+    rest: dict[str, Any]  # the file's content but for images and annotations
     images: list[dict[str, Any]]
     people: list[dict[str, Any]]
 
@@ -81,16 +81,16 @@ def _pieces(files: Sequence[Path], layout: Format) -> Iterator[Piece]:
     for file in files:
         content = read_entry(file)
         images = coco_people(content)
-        frame = {k: v for k, v in content.value.items() if k not in ("images", "annotations")}
+        rest = {k: v for k, v in content.value.items() if k not in ("images", "annotations")}
         for image, _ in images:
             _check_name(image["file_name"])
         if layout == "coco":
             for image, people in images:
                 if people:
-                    yield Piece(file, frame, [image.value], [person.value for person in people])
+                    yield Piece(file, rest, [image.value], [person.value for person in people])
         else:
             values = [person.value for _, people in images for person in people]
-            yield Piece(file, frame, [image.value for image, _ in images], values)
+            yield Piece(file, rest, [image.value for image, _ in images], values)
 
 
 def _check_name(name: Entry) -> None:
@@ -108,7 +108,7 @@ def _shards(pieces: Iterator[Piece], root: Path, limit: int) -> Iterator[list[Pi
     filled, sources = END_OF_TAR, set[Path]()
     for piece in pieces:
         own = len(_json([piece.images, piece.people])) + _images_size(piece, root)
-        head = _stored(str(piece.source), len(_json(piece.frame)) + BLOCK)  # of an annotation file
+        head = _stored(str(piece.source), len(_json(piece.rest)) + BLOCK)  # of an annotation file
         if own + head + END_OF_TAR > limit:
             raise DataError(
                 f"{piece.source}: {piece.names[0]} and what belongs to it take "
@@ -148,12 +148,12 @@ def _images_size(piece: Piece, root: Path) -> int:
 
 
 def _write_shard(path: Path, pieces: list[Piece], root: Path, folder: str, mark: str) -> None:
-    with replace_when_done(path) as temporary, tarfile.open(temporary, "w") as tar:
+    with tarfile.open(path, "w") as tar:
         for source in dict.fromkeys(piece.source for piece in pieces):
             own = [piece for piece in pieces if piece.source == source]
             images = [image for piece in own for image in piece.images]
             people = [person for piece in own for person in piece.people]
-            content = {**own[0].frame, "images": images, "annotations": people}
+            content = {**own[0].rest, "images": images, "annotations": people}
             _add(tar, f"{folder}/{source.stem}{mark}.json", _json(content))
         for name in dict.fromkeys(name for piece in pieces for name in piece.names):
             _add(tar, name, (root / name).read_bytes())
