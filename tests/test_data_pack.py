@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tarvitpose.cli import app
 from tarvitpose.data.pack import MEGABYTE, pack
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import Format, image_root, read_records
+from tarvitpose.data.sources import Format, dataset_files, image_root, read_records
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_17
 
@@ -40,7 +40,7 @@ def videos(root: Path) -> Path:
 
 
 def packed(source: Path, layout: Format, output: Path, limit: int = LIMIT) -> list[Path]:
-    files = sorted(source.glob("*.json")) if source.is_dir() else [source]
+    files = dataset_files(source)
     root = image_root(files[0])
     return list(pack(files, layout, root, output, set_name="train", limit=limit).shards)
 

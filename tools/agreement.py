@@ -25,11 +25,11 @@ from label_rules import BOX_HEIGHT, TEACHER_SCORE, TOLERANCE
 from numpy.typing import NDArray
 
 from tarvitpose.detection.nanodet import NanoDet
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL
-from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck
-from tarvitpose.predict import windows
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.predict import Predictor, windows
 from tarvitpose.results import Float32
+from tarvitpose.runtime.torch import TorchRuntime
 from tarvitpose.video import open_source
 
 CLIPS = (*SPLITS["val"], "crowd_above")
@@ -57,9 +57,11 @@ def scenes(clip: Path, offsets: tuple[int, ...], teacher: Teacher) -> Iterator[S
             people: list[tuple[Float32, Float32, NDArray[np.bool_]]] = []
             for box in detector.detect(current).boxes[:MOST_PEOPLE]:
                 height = box[3] - box[1]
+                if height < BOX_HEIGHT:
+                    continue
                 found = teacher.look(current.image, box)
                 known = (found.scores > TEACHER_SCORE) & (found.spread < TOLERANCE * height)
-                if height >= BOX_HEIGHT and known.sum() >= FEWEST_JOINTS:
+                if known.sum() >= FEWEST_JOINTS:
                     people.append((box, found.points, known))
             if people:
                 boxes, points, sure = map(np.stack, zip(*people, strict=True))
@@ -74,19 +76,15 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    predictors, teacher = load_predictors(given.weights), Teacher(given.teacher)
-    offsets = predictors[TEMPORAL].offsets
-    current = offsets.index(0)
+    runtime = TorchRuntime(TARViTPose.from_pretrained(given.weights))
+    predictor, teacher = Predictor(runtime, compare=True), Teacher(given.teacher)
     rows: dict[str, list[NDArray[np.bool_]]] = {}
     for name in CLIPS:
         parts = []
-        for scene in scenes(given.clips / f"{name}.mp4", offsets, teacher):
+        for scene in scenes(given.clips / f"{name}.mp4", predictor.offsets, teacher):
             height = scene.boxes[:, 3] - scene.boxes[:, 1]
-            agreed = []
-            for mode in (SINGLE_FRAME, TEMPORAL):
-                images = scene.images if mode == TEMPORAL else [scene.images[current]]
-                found, _ = predictors[mode].joints([images], [scene.boxes])[0]
-                agreed.append(hits(found, scene.points, height, SHARE))
+            tar, _, single, _ = predictor.joints([scene.images], [scene.boxes])[0]
+            agreed = [hits(found, scene.points, height, SHARE) for found in (single, tar)]
             parts.append((*agreed, scene.sure))
         rows[name] = [np.concatenate(column) for column in zip(*parts, strict=True)]
         print_row(name, *rows[name])

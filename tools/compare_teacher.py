@@ -25,7 +25,7 @@ from label_rules import FROM_COCO, SHARED
 from numpy.typing import NDArray
 
 from tarvitpose.cli.evaluate_model import parse_kinds
-from tarvitpose.config import vit_small, window_offsets
+from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import Format, dataset_files, guess_format, read_records
 from tarvitpose.evaluation.boxes import open_boxes
@@ -63,8 +63,8 @@ class TeacherPredictor(Predictor):
 
     def __init__(self, teacher: Teacher, like: Predictor) -> None:
         super().__init__(like.runtime, single_frame=True)
-        own = {"input_size": like.config.input_size, "codec": like.config.codec}
-        self.teacher, self.config = teacher, vit_small(joint_set=COCO_17.name, **own)
+        self.teacher = teacher
+        self.config = like.config.model_copy(update={"joint_set": COCO_17.name})
 
     def joints(self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]) -> list[Joints]:
         """Return the joints (N, 17, 2) of the people of each window, and their scores (N, 17)."""
@@ -77,10 +77,8 @@ class TeacherPredictor(Predictor):
             crop = self.crops(window, box)[0]
             found, sure = self.teacher.joints_of_crop(crop)
             found = transform_points(invert(self._matrices(box)[0]), found[None])[0]
-            points[at, FROM_COCO[SHARED]], scores[at, FROM_COCO[SHARED]] = (
-                found[SHARED],
-                sure[SHARED],
-            )
+            points[at, FROM_COCO[SHARED]] = found[SHARED]
+            scores[at, FROM_COCO[SHARED]] = sure[SHARED]
         return points, scores
 
 

@@ -257,23 +257,22 @@ class ClipDataset(Dataset[ClipItem]):
         Also returns that frame before it was spoilt, (h, w, 3).
         """
         current = window_offsets(self.model.offsets)[1]
-        seen = clip
         if self.augment is None:
             kinds: tuple[Kind, ...] = (self.kind,)
-            auxiliary = strong = 0.0
+            everywhere = auxiliary = strong = 0.0
         else:
             clip = jitter_colour(clip, rng, self.augment.colour)
             if self.augment.small and newest.uniform() < self.augment.small:
                 clip = shrink(clip, newest)
-            config, seen = self.augment.degrade, clip
-            if config.everywhere and newest.uniform() < config.everywhere:
-                seen = degrade_everywhere(clip, newest)
+            config = self.augment.degrade
             spoilt = rng.uniform() < config.current
             kinds = (config.kinds[rng.integers(len(config.kinds))] if spoilt else "clean",)
             auxiliary, strong = config.auxiliary, config.auxiliary_strong
+            everywhere = config.everywhere
+        poor = newest.uniform() < everywhere
         others = [self._another_image(rng)] if kinds == ("occluded",) else []
         window, _ = degrade_current(
-            seen,
+            degrade_everywhere(clip, newest) if poor else clip,
             current,
             rng,
             kinds,

@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from tarvitpose.posetrack_layout import coco_people
 MEGABYTE = 10**6
 END_OF_TAR = 10_240  # bytes of zeros, at most
 BLOCK = tarfile.BLOCKSIZE
-PER_VIDEO = 'packs stills (coco) and videos (posetrack18), not {}: "data prepare" makes them one'
+OTHERS = 'packs stills (coco) and videos (posetrack18), not {}: "data prepare" makes them one'
 
 
 class Piece(NamedTuple):
@@ -27,6 +28,7 @@ class Piece(NamedTuple):
 
     source: Path  # the annotation file
     rest: dict[str, Any]  # the file's content but for images and annotations
+    head: int  # bytes that the rest takes in a tar
     images: list[dict[str, Any]]
     people: list[dict[str, Any]]
 
@@ -57,7 +59,7 @@ def pack(
     alone is too large, OutputError where `output` exists.
     """
     if layout not in ("coco", "posetrack18"):
-        raise DataError(f"{files[0]}: {PER_VIDEO.format(layout)}")
+        raise DataError(f"{files[0]}: {OTHERS.format(layout)}")
     if output.exists():
         raise OutputError(f"{output}: exists; choose a new folder")
     shards = list(_shards(_pieces(files, layout), root, limit))
@@ -82,15 +84,13 @@ def _pieces(files: Sequence[Path], layout: Format) -> Iterator[Piece]:
         content = read_entry(file)
         images = coco_people(content)
         rest = {k: v for k, v in content.value.items() if k not in ("images", "annotations")}
+        head = _stored(str(file), len(_json(rest)) + BLOCK)
         for image, _ in images:
             _check_name(image["file_name"])
-        if layout == "coco":
-            for image, people in images:
-                if people:
-                    yield Piece(file, rest, [image.value], [person.value for person in people])
-        else:
-            values = [person.value for _, people in images for person in people]
-            yield Piece(file, rest, [image.value for image, _ in images], values)
+        whole = [[one] for one in images if one[1]] if layout == "coco" else [images]
+        for some in whole:
+            people = [person.value for _, own in some for person in own]
+            yield Piece(file, rest, head, [image.value for image, _ in some], people)
 
 
 def _check_name(name: Entry) -> None:
@@ -105,21 +105,21 @@ def _check_name(name: Entry) -> None:
 def _shards(pieces: Iterator[Piece], root: Path, limit: int) -> Iterator[list[Piece]]:
     """Fill one shard after the other, in order."""
     shard: list[Piece] = []
-    filled, sources = END_OF_TAR, set[Path]()
+    filled = END_OF_TAR
     for piece in pieces:
         own = len(_json([piece.images, piece.people])) + _images_size(piece, root)
-        head = _stored(str(piece.source), len(_json(piece.rest)) + BLOCK)  # of an annotation file
-        if own + head + END_OF_TAR > limit:
+        alone = own + piece.head
+        if alone + END_OF_TAR > limit:
             raise DataError(
                 f"{piece.source}: {piece.names[0]} and what belongs to it take "
-                f"{(own + head) / MEGABYTE:.1f} MB, a shard has {limit / MEGABYTE:g}; make the "
+                f"{alone / MEGABYTE:.1f} MB, a shard has {limit / MEGABYTE:g}; make the "
                 "images smaller (data prepare --max-side) or the shards larger (--max-mb)"
             )
-        if filled + own + head * (piece.source not in sources) > limit:
+        added = own if shard and shard[-1].source == piece.source else alone
+        if filled + added > limit:
             yield shard
-            shard, filled, sources = [], END_OF_TAR, set()
-        filled += own + head * (piece.source not in sources)
-        sources.add(piece.source)
+            shard, filled, added = [], END_OF_TAR, alone
+        filled += added
         shard.append(piece)
     if shard:
         yield shard
@@ -149,8 +149,8 @@ def _images_size(piece: Piece, root: Path) -> int:
 
 def _write_shard(path: Path, pieces: list[Piece], root: Path, folder: str, mark: str) -> None:
     with tarfile.open(path, "w") as tar:
-        for source in dict.fromkeys(piece.source for piece in pieces):
-            own = [piece for piece in pieces if piece.source == source]
+        for source, some in groupby(pieces, lambda piece: piece.source):
+            own = list(some)
             images = [image for piece in own for image in piece.images]
             people = [person for piece in own for person in piece.people]
             content = {**own[0].rest, "images": images, "annotations": people}
