@@ -17,7 +17,7 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.benchmark import Benchmark, Poses, ap_score, judged_people
 from tarvitpose.evaluation.trials import EncodedTrial
 from tarvitpose.metrics.posetrack_ap import judge, pooled
-from tarvitpose.metrics.posetrack_files import paired_files, read_pairs
+from tarvitpose.metrics.posetrack_pairs import paired_files, read_pairs
 from tarvitpose.model.cost import count
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15

@@ -247,13 +247,38 @@ def test_a_model_alone_in_its_single_frame_form(weights: Path, videos: Path) -> 
 
 
 def test_boxes_of_a_file_are_named(weights: Path, videos: Path) -> None:
-    entry = {"image_name": "images/val/a/000001.jpg", "bbox": [5, 5, 30, 40], "score": 0.9}
-    path = save(videos.parent / "boxes.json", [entry])
+    entries = [
+        {"image_name": f"images/val/{video}/000001.jpg", "bbox": [5, 5, 30, 40], "score": 0.9}
+        for video in "ab"
+    ]
+    path = save(videos.parent / "boxes.json", entries)
     result = evaluate_model(
         *(weights, "--annotations", videos, "--boxes", path, "--box-threshold", "0.7")
     )
     assert f"boxes: {path}, score 0.7 or more" in result.stdout
     assert "PCK" not in result.stdout
+    assert result.stderr == (
+        f"warning: {path}: no box for 2 of 4 labelled frames; nobody is there\n"
+    )
+
+
+def test_a_video_whose_labelled_frames_have_no_box_stops(weights: Path, videos: Path) -> None:
+    entries = [
+        {"image_name": f"images/val/{name}", "bbox": [5, 5, 30, 40], "score": score}
+        for name, score in (("a/000001.jpg", 0.9), ("b/000001.jpg", 0.5), ("b/000003.jpg", 0.9))
+    ]
+    path = save(videos.parent / "boxes.json", entries)
+    command = ("evaluate", "--weights", weights, "--annotations", videos, "--boxes", path)
+    made = videos.parent / "made"
+    result = run(*command, "--box-threshold", "0.7", "--output", made)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: {path}: no box of score 0.7 or more in the labelled frames of 1 of 2 videos; "
+        "the first is b, which has b/000001.jpg, and this file has b/000001; "
+        "give the boxes of these videos, or a lower --box-threshold\n"
+    )
+    assert not made.exists()
+    assert run(*command, "--device", "cpu").exit_code == 0
 
 
 def test_stills_are_scored_by_cocos_rules(weights: Path, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from tarvitpose.evaluation.run import Evaluation, evaluate, load_predictors
 from tarvitpose.evaluation.scores import AP, DIFFERENCE, HEAD, OKS_AP, TORSO, Comparison
 from tarvitpose.geometry import UInt8
 from tarvitpose.metrics.posetrack_ap import average_precision
-from tarvitpose.metrics.posetrack_files import paired_files, read_pairs, read_predictions
+from tarvitpose.metrics.posetrack_files import read_predictions
+from tarvitpose.metrics.posetrack_pairs import paired_files, read_pairs
 from tarvitpose.predict import Joints, Predictor
 from tarvitpose.results import Float32
 from tarvitpose.runtime.torch import TorchRuntime
@@ -177,9 +178,9 @@ def test_a_submission_has_ids_tracks_and_scores(tmp_path: Path) -> None:
     videos = read(annotations)
     evaluate({SINGLE_FRAME: Oracle(videos)}, videos, TRUE_BOXES, samples=0, output=output)
     content = json.loads((output / SINGLE_FRAME / "a.json").read_text())
-    assert [image["id"] for image in content["images"]] == [89, 88]  # those of the annotations
-    assert [one["image_id"] for one in content["annotations"]] == [89, 89, 88, 88]
-    assert [one["track_id"] for one in content["annotations"]] == [1, 2, 1, 2]
+    assert [image["id"] for image in content["images"]] == [87, 88, 89, 90]  # the annotations'
+    assert [one["image_id"] for one in content["annotations"]] == [88, 88, 89, 89]
+    assert [one["track_id"] for one in content["annotations"]] == [1, 2, 1, 2]  # in time
     marks = dict(zip(NAMES, content["annotations"][0]["scores"], strict=True))
     assert (marks["nose"], marks["left_ear"]) == (0.5, 0)
 
@@ -196,8 +197,9 @@ def test_the_score_of_a_joint_is_weighed_with_the_one_of_its_box(tmp_path: Path)
     result = evaluate(both([video]), [video], boxes, samples=0, output=output)
     assert list(by_metric(result)) == [AP]  # PCK is for labelled boxes
     assert by_metric(result)[AP].values[TEMPORAL]["mean"] == 100
-    for frame in read_predictions(output / TEMPORAL / "a.json").values():
-        assert frame.scores == pytest.approx(np.full((2, 15), 0.4))
+    predicted = read_predictions(output / TEMPORAL / "a.json")
+    for frame in video.frames:
+        assert predicted[frame.name].scores == pytest.approx(np.full((2, 15), 0.4))
 
 
 def test_a_truth_of_2017_is_answered_in_both_layouts(tmp_path: Path) -> None:

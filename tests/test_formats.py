@@ -267,7 +267,7 @@ def labels_of(path: Path) -> dict[str, Any]:
 
 def test_our_evaluator_reads_posetrack_beside_other_results(tmp_path: Path) -> None:
     from tarvitpose.metrics.posetrack_ap import average_precision
-    from tarvitpose.metrics.posetrack_files import paired_files, read_pairs
+    from tarvitpose.metrics.posetrack_pairs import paired_files, read_pairs
 
     out, labels = tmp_path / "out", tmp_path / "labels"
     labels.mkdir()

@@ -141,7 +141,7 @@ class Ablation:
                     one.format, one.annotations, config.joints, images=one.images
                 )
             ]
-            return DatasetTrial(videos, open_boxes(self.boxes, None, device))
+            return DatasetTrial(videos, open_boxes(self.boxes, None, device, videos))
         folder = (self.config.data.features or self.config.output / "features") / "held_out"
         people = encode_benchmark(
             folder,

@@ -14,6 +14,7 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.estimator import BOX_THRESHOLD, PoseEstimator
 from tarvitpose.frame_source import FrameSource
+from tarvitpose.image_source import ImagesSource
 from tarvitpose.manifest import Result, file_facts
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.resume import look_back, open_run
@@ -111,9 +112,10 @@ def process(
         files = output_paths(frames, config)
         if run.manifest.result is not None:
             return _outcome(source, files, run.manifest.result, is_old=True)
+        renamed = _match_boxes(estimator.detector, frames)
         found = smoothed(run.poses(estimator, frames), config)
         seen = _write(found, files, frames, config, on_progress)
-        warnings = [*frames.warnings, *seen.warnings]
+        warnings = [*frames.warnings, *renamed, *seen.warnings]
         if config.boxes is not None and not seen.people:
             warnings.append(
                 f"{config.boxes}: no box matched any of the {seen.frames} frames of {source}"
@@ -128,6 +130,16 @@ def process(
         )
         run.finish(result)
     return _outcome(source, files, result, resumed=run.resumed)
+
+
+def _match_boxes(detector: Detector, frames: FrameSource) -> list[str]:
+    """Let a file of boxes know all frames of a folder, and return a line if it has renamed them."""
+    if not isinstance(detector, BoxesFile) or not isinstance(frames, ImagesSource):
+        return []
+    names = [f"{path.parent.name}/{path.name}" for path in frames.images]
+    if len({path.parent for path in frames.images}) > 1 or not detector.match_by_order(names):
+        return []
+    return [f"{detector.path}: has other frame names than {frames.source}, matched by order"]
 
 
 @dataclass

@@ -56,26 +56,62 @@ def annolist_points(person: Entry) -> tuple[Float64, Float64]:
 
 
 def annolist_head(person: Entry) -> Float64:
-    """Return PoseTrack17's box of a head, (4,) xyxy."""
+    """Return PoseTrack17's box of a head, (4,) xyxy, its corners in the order of the file."""
     corners = [person[key].only().value for key in ("x1", "y1", "x2", "y2")]
     return Entry(f"{person.where}: x1, y1, x2, y2", corners).numbers(4)
 
 
 def annolist_regions(frame: Entry) -> tuple[Float64, ...]:
-    """Return the polygons of a PoseTrack17 frame's ignore regions, (corners, 2) each."""
-    regions = frame.get("ignore_regions")
-    points = [region["point"] for region in regions.items()] if regions else []
+    """Return the polygons of a PoseTrack17 frame's ignore regions, (corners, 2) each.
+
+    A single region may stand without a list around it.
+    """
+    regions = frame.filled("ignore_regions")
+    if regions is None:
+        return ()
+    each = [regions] if isinstance(regions.value, dict) else regions.items()
+    points = [region["point"] for region in each]
     return tuple(np.stack([one.column("x"), one.column("y")], 1) for one in points)
 
 
 def coco_regions(image: Entry) -> tuple[Float64, ...]:
-    """Return the polygons of a PoseTrack18 image's ignore regions, (corners, 2) each."""
+    """Return the polygons of a PoseTrack18 image's ignore regions, (corners, 2) each.
+
+    A single region may stand without a list around it: [0, 50, 50] for [[0, 50, 50]].
+    """
     if image.get("ignore_regions_x") is None and image.get("ignore_regions_y") is None:
         return ()
-    xs, ys = image["ignore_regions_x"].items(), image["ignore_regions_y"].items()
-    if [len(x.value) for x in xs] != [len(y.value) for y in ys]:
+    xs, ys = (_coordinates(image[f"ignore_regions_{axis}"]) for axis in "xy")
+    if [len(x) for x in xs] != [len(y) for y in ys]:
         raise DataError(f"{image.where}: ignore_regions_x and _y have different lengths")
-    return tuple(np.stack([x.numbers(), y.numbers()], 1) for x, y in zip(xs, ys, strict=True))
+    return tuple(np.stack([x, y], 1) for x, y in zip(xs, ys, strict=True))
+
+
+def _coordinates(regions: Entry) -> list[Float64]:
+    """Return the x or the y of each region's corners, (corners,) each."""
+    entries = regions.items()
+    is_flat = any(not isinstance(entry.value, list) for entry in entries)
+    return [regions.numbers()] if is_flat else [entry.numbers() for entry in entries]
+
+
+def coco_head(person: Entry) -> Float64 | None:
+    """Return the box of a head, (4,) xyxy, or None where a person has none.
+
+    PoseTrack18 and 21 have `bbox_head`, left, top, width and height; the merged files of
+    PoseTrack17 have `head_box`, two corners.
+    """
+    box = person.filled("bbox_head")
+    if box is not None:
+        x, y, width, height = box.numbers(4).tolist()
+        return np.array([x, y, x + width, y + height])
+    corners = person.filled("head_box")
+    return None if corners is None else corners.numbers(4)
+
+
+def is_labelled(frame: Entry) -> bool | None:
+    """Return what a frame's `is_labeled` says, None where it is absent."""
+    flag = frame.get("is_labeled")
+    return None if flag is None else bool(flag.only().value)
 
 
 def coco_people(content: Entry) -> list[tuple[Entry, list[Entry]]]:

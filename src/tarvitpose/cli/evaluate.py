@@ -32,7 +32,7 @@ class Layout(StrEnum):
 
 Predictions = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Score these PoseTrack JSON files, one for each video."),
+    typer.Option(metavar="DIR|FILE", help="Score these PoseTrack JSON files, one for each video."),
 ]
 Weights = Annotated[
     str | None, typer.Option(help="Score these: default, a weights folder or a hub id.")
@@ -159,11 +159,10 @@ def run(
 def score_files(options: Options) -> None:
     """Score PoseTrack JSON by PoseTrack's average precision, as poseval does."""
     from tarvitpose.metrics.posetrack_ap import pooled
-    from tarvitpose.metrics.posetrack_files import paired_files
 
     assert options.predictions is not None
     assert options.annotations is not None
-    videos = read_judged(paired_files(options.predictions, options.annotations))
+    videos = read_judged(options.predictions, options.annotations)
     result = pooled(videos)
     found = intervals(videos, options.samples or 0)
     if options.json_file is not None:
@@ -178,16 +177,25 @@ def score_files(options: Options) -> None:
     console.say(drawn(ap_table(result, found)))
 
 
-def read_judged(files: list[tuple[Path, Path]]) -> list[Judged]:
-    """Read and judge each video, one in memory at a time; warns of joints without a score."""
+def read_judged(predictions: Path, annotations: Path) -> list[Judged]:
+    """Read and judge each video, one in memory at a time where each has its file.
+
+    Warns of joints without a score, and of frames that other names made match by order.
+    """
     from tarvitpose.metrics.posetrack_ap import judge
-    from tarvitpose.metrics.posetrack_files import read_pairs
+    from tarvitpose.metrics.posetrack_pairs import read_videos
 
     videos, unscored = [], 0
-    for predicted, annotated in files:
-        pairs = read_pairs(predicted, annotated)
+    renamed: list[str] = []
+    for pairs in read_videos(predictions, annotations, renamed.append):
         unscored += count_unscored(pairs)
         videos.append(judge(pairs))
+    if renamed:
+        number = console.counted(len(renamed), "video")
+        console.warn(
+            f"{number} with other frame names than annotated, matched by order as poseval does "
+            f"(the first: {renamed[0]})"
+        )
     if unscored:
         number = console.counted(unscored, "predicted joint")
         console.warn(f"{number} without a score, ranked below all others and misses first")

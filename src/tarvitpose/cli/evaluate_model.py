@@ -47,7 +47,7 @@ def score_model(options: Options) -> None:
         images=options.images,
         limit=options.limit,
     )
-    boxes = open_boxes(options.boxes or "gt", options.box_threshold, device)
+    boxes = open_boxes(options.boxes or "gt", options.box_threshold, device, videos)
     predictors = load_predictors(
         options.weights,
         single_frame=options.single_frame,

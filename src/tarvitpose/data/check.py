@@ -21,6 +21,7 @@ KINDS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
     "missing image": "a labelled frame that is not on disk",
     "missing neighbour": "an unlabelled frame that is listed and not on disk",
+    "other image name": "frames with other names than the images, matched by order",
     "broken image": "empty, cut off or not an image",
     "frame count": "nframes is not the number of images on disk",
     "gap beside a label": "a frame next to a labelled one is not listed, farther ones are",
@@ -122,6 +123,10 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
                 f"{video.name}: nframes is {video.frame_count}, on disk {there},"
                 f" listed {len(video.frames)}",
             )
+    renamed = [frame for frame in video.frames if frame.other_name is not None]
+    if renamed:
+        first, count = renamed[0], len(renamed)
+        yield "other image name", f"{first.name} is {first.image}, one of {count} in {video.name}"
     numbers = [frame.number for frame in video.frames]
     known = set(numbers)
     for frame in video.frames:
@@ -133,7 +138,7 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
 def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fault]:
     """What is wrong with one image, and with its people's boxes and joints in it."""
     root, video, frame = job
-    path = root / frame.name
+    path = root / frame.image
     if not path.is_file():
         return [("missing image" if frame.labelled else "missing neighbour", frame.name)]
     try:

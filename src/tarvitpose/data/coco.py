@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tarvitpose.data.records import Box, Record
-from tarvitpose.data.videos import Person, Video, VideoFrame, records_of
+from tarvitpose.data.videos import Person, Video, VideoFrame, in_order, records_of
 from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, Float64, read_entry
-from tarvitpose.posetrack_layout import coco_people, coco_regions
+from tarvitpose.posetrack_layout import coco_head, coco_people, coco_regions, is_labelled
 from tarvitpose.skeleton import JointSet
 
 
@@ -51,7 +51,7 @@ def image_frames(content: Entry, names: tuple[str, ...]) -> list[VideoFrame]:
     return [
         VideoFrame(
             name=str(image["file_name"].value),
-            labelled=_is_labelled(image),
+            labelled=is_labelled(image) is not False,
             people=tuple(_person(one, len(names)) for one in people if _is_person(one, wanted)),
             ignored=coco_regions(image),
             size=_size(image),
@@ -63,11 +63,6 @@ def image_frames(content: Entry, names: tuple[str, ...]) -> list[VideoFrame]:
 def _is_person(person: Entry, category: object) -> bool:
     of = person.get("category_id")
     return not person.filled("iscrowd") and (of is None or category is None or of.value == category)
-
-
-def _is_labelled(image: Entry) -> bool:
-    labelled = image.get("is_labeled")
-    return labelled is None or bool(labelled.value)
 
 
 def _size(image: Entry) -> tuple[int, int] | None:
@@ -84,7 +79,7 @@ def _person(person: Entry, joints: int) -> Person:
         label=str(label.value) if label else person.position,
         points=_points(person, joints),
         box=_box(person.filled("bbox")),
-        head=_box(person.filled("bbox_head")),
+        head=_head(person),
         track=track.whole() if track else None,
         number=number.value if number else None,
     )
@@ -92,6 +87,11 @@ def _person(person: Entry, joints: int) -> Person:
 
 def _points(person: Entry, joints: int) -> Float64:
     return person["keypoints"].numbers(3 * joints).reshape(-1, 3)
+
+
+def _head(person: Entry) -> Box | None:
+    corners = coco_head(person)
+    return None if corners is None else in_order(corners)
 
 
 def _box(entry: Entry | None) -> Box | None:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from tarvitpose.data.posetrack import by_folder
 from tarvitpose.data.records import Box
-from tarvitpose.data.videos import Person, Video, VideoFrame, in_time
+from tarvitpose.data.videos import (
+    Person,
+    Video,
+    VideoFrame,
+    in_order,
+    in_time,
+    numbering,
+    with_images,
+)
 from tarvitpose.json_file import Entry, Float64, read_entry
 from tarvitpose.posetrack_layout import (
     POINT_IDS,
     annolist_head,
     annolist_points,
     annolist_regions,
-    frame_number,
+    is_labelled,
 )
 
 
@@ -25,37 +34,38 @@ def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
 
     PoseTrack2017 labels the middle of a video, and its annolist may hold nothing else: images
     in the same folder below `root` that are numbered in the same way belong to the video, as
-    unlabelled frames. Raises DataError that names the file, the entry and the field.
+    unlabelled frames; unless the images are called otherwise (see `with_images`). Raises
+    DataError that names the file, the entry and the field.
     """
     frames = [_frame(entry) for entry in read_entry(path)["annolist"].items()]
     folders = by_folder(frames)
     for folder, listed in folders.items():
         name = path.stem if len(folders) == 1 else folder.name
-        unlisted = _unlisted(listed, root)
-        yield Video(name, path, POINT_IDS, in_time([*listed, *unlisted]))
+        video = with_images(Video(name, path, POINT_IDS, in_time(listed)), root)
+        if all(frame.other_name is None for frame in video.frames):
+            video = replace(video, frames=in_time([*listed, *_unlisted(listed, root)]))
+        yield video
 
 
 def _unlisted(listed: list[VideoFrame], root: Path) -> list[VideoFrame]:
     """The images on disk beside the listed ones that the file does not name."""
-    names = {frame.name for frame in listed}
+    names = {PurePosixPath(frame.name).name for frame in listed}
     first = PurePosixPath(listed[0].name)
-    beside = (str(first.with_name(path.name)) for path in (root / first.parent).glob("[0-9]*"))
     return [
-        VideoFrame(name)
-        for name in beside
-        if name not in names
-        and PurePosixPath(name).suffix == first.suffix
-        and len(name) == len(first.name) + len(str(first.parent)) + 1
-        and frame_number(PurePosixPath(name).stem) is not None
+        VideoFrame(str(first.with_name(path.name)))
+        for path in (root / first.parent).glob("[0-9]*")
+        if path.name not in names
+        and len(path.name) == len(first.name)
+        and numbering(path.name) == numbering(first.name)
     ]
 
 
 def _frame(entry: Entry) -> VideoFrame:
-    people, labelled = entry.filled("annorect"), entry.get("is_labeled")
+    people, labelled = entry.filled("annorect"), is_labelled(entry)
     persons = tuple(map(_person, people.items())) if people else ()
     return VideoFrame(
         name=str(entry["image"].only()["name"].value),
-        labelled=bool(persons) if labelled is None else bool(labelled.only().value),
+        labelled=bool(persons) if labelled is None else labelled,
         people=persons,
         ignored=annolist_regions(entry),
     )
@@ -81,8 +91,6 @@ def _points(person: Entry) -> Float64:
 
 
 def _head(person: Entry) -> Box | None:
-    """The head's box; its corners may be given in any order."""
     if person.get("x1") is None:
         return None
-    x1, y1, x2, y2 = annolist_head(person).tolist()
-    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+    return in_order(annolist_head(person))

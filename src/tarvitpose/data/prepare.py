@@ -107,15 +107,15 @@ def _write_video(video: Video, root: Path, plan: Plan) -> tuple[int, int]:
         for leftover in place.glob(LEFTOVERS):
             leftover.unlink()
     wanted = near_labels(video.frames, plan.span)
-    frames = [one for one in wanted if one.labelled or (root / one.name).is_file()]
+    frames = [one for one in wanted if one.labelled or (root / one.image).is_file()]
     before_0 = min([0, *(frame.number for frame in frames)])
     images: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
     for frame in frames:
         number = frame.number - before_0
-        suffix = PurePosixPath(frame.name).suffix.lower()
+        suffix = PurePosixPath(frame.image).suffix.lower()
         name = str(folder / f"{number:06d}{suffix}")
-        scale = _write_image(root / frame.name, plan.output / name, plan.max_side)
+        scale = _write_image(root / frame.image, plan.output / name, plan.max_side)
         own = {"file_name": name, "id": number, "frame_id": number, "vid_id": video.name}
         counts = {"nframes": len(frames), "is_labeled": frame.labelled}
         images.append({**own, **counts, **_regions(frame.ignored, scale)})

@@ -11,7 +11,7 @@ from tarvitpose.data.dcpose import dcpose_videos
 from tarvitpose.data.posetrack import annotation_files, posetrack18_videos
 from tarvitpose.data.posetrack17 import posetrack17_videos
 from tarvitpose.data.records import Record
-from tarvitpose.data.videos import Video, records_of
+from tarvitpose.data.videos import Video, records_of, with_images
 from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, read_entry
 from tarvitpose.skeleton import JointSet
@@ -69,11 +69,12 @@ def _one_set(folder: Path, set_name: str) -> Path:
 
 def read_videos(format: Format, file: Path, root: Path) -> Iterator[Video]:
     """Yield the videos of one annotation file, in its order. Raises DataError."""
+    if format == "coco":
+        return coco_stills(file)
     if format == "posetrack17":
         return posetrack17_videos(file, root)
-    if format == "posetrack18":
-        return posetrack18_videos(file)
-    return dcpose_videos(file) if format == "dcpose" else coco_stills(file)
+    videos = posetrack18_videos(file) if format == "posetrack18" else dcpose_videos(file)
+    return (with_images(video, root) for video in videos)
 
 
 def image_root(file: Path) -> Path:

@@ -5,6 +5,7 @@ Records for training, the check and the preparation all start from here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -39,12 +40,18 @@ class Person:
 class VideoFrame:
     """One frame, labelled or not."""
 
-    name: str  # the image's file name, from the image root
+    name: str  # the image's file name in the annotations, from the image root
     number: int = 0  # place in time: frames whose numbers follow each other are neighbours
     labelled: bool = False
     people: tuple[Person, ...] = ()
     ignored: tuple[Float64, ...] = ()  # polygons, (corners, 2) each
     size: tuple[int, int] | None = None  # (height, width), where the file tells
+    other_name: str | None = None  # the image's on disk, where it is another
+
+    @property
+    def image(self) -> str:
+        """The image's file name on disk, from the image root."""
+        return self.other_name or self.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +81,36 @@ def in_time(frames: Iterable[VideoFrame]) -> tuple[VideoFrame, ...]:
     return tuple(sorted(numbered, key=lambda frame: frame.number))
 
 
+def with_images(video: Video, root: Path) -> Video:
+    """Return a video whose frames know what their images are called on disk.
+
+    PoseTrack2017's official images do not all count from 1, and some are called 0012_crop.jpg;
+    the files of the DCPose supplement know them renamed. Where a folder has as many images as the
+    video has frames, but not of the same names, they belong together by their order.
+    """
+    names = {PurePosixPath(frame.name).name for frame in video.frames}
+    first = root / video.frames[0].name
+    images = [path.name for path in first.parent.glob(f"[!.]*{first.suffix}")]
+    images.sort(key=lambda name: (len(name), name))  # 9.jpg before 10.jpg
+    is_numbered = len({numbering(name) for name in images}) == 1
+    if names <= set(images) or len(images) != len(video.frames) or not is_numbered:
+        return video
+    frames = [
+        replace(frame, other_name=str(PurePosixPath(frame.name).with_name(image)))
+        for frame, image in zip(video.frames, images, strict=True)
+    ]
+    return replace(video, frames=tuple(frames))
+
+
+def numbering(name: str) -> str:
+    """Return what file names share that are numbered in the same way.
+
+    >>> numbering("0012_crop.jpg")
+    '0_crop.jpg'
+    """
+    return re.sub("[0-9]+", "0", name)
+
+
 def runs(frames: Sequence[VideoFrame]) -> list[tuple[VideoFrame, ...]]:
     """Return the frames split where a number is missing, so that all in a run are neighbours."""
     numbers = [frame.number for frame in frames]
@@ -90,7 +127,7 @@ def records_of(video: Video, root: Path, joints: JointSet) -> list[Record]:
     """
     records = []
     for run in runs(video.frames):
-        files = tuple(root / frame.name for frame in run)
+        files = tuple(root / frame.image for frame in run)
         for at, frame in enumerate(run):
             for person in frame.people if frame.labelled else ():
                 keypoints, visible = by_name(person.points, video.joints, joints)
@@ -130,6 +167,16 @@ def has_area(box: Box) -> bool:
     (True, False)
     """
     return box[2] > box[0] and box[3] > box[1]
+
+
+def in_order(corners: Float64) -> Box:
+    """Return the xyxy box of two opposite corners, (4,), in any order.
+
+    >>> in_order(np.array([14.0, 18, 8, 26]))
+    (8.0, 18.0, 14.0, 26.0)
+    """
+    x1, y1, x2, y2 = corners.tolist()
+    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
 def box_around(points: Float32) -> Box:

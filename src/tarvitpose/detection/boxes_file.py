@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from tarvitpose.detection.protocol import PERSON_NAMES, Detections, ranked
 from tarvitpose.errors import BoxesError
 from tarvitpose.geometry import xywh_to_xyxy
 from tarvitpose.json_file import read_json
-from tarvitpose.posetrack_layout import frame_number
+from tarvitpose.posetrack_layout import frame_number, is_counted_from_1
 from tarvitpose.results import Frame
 
 PERSON = 1  # the category of people in COCO and PoseTrack
@@ -55,6 +55,9 @@ class BoxesFile:
     their own way: file names of eight digits (PoseTrack17) start at 1, and ids 1VVVVVVFFFF
     (PoseTrack18) are frame FFFF, from 0, of the folder VVVVVV_*.
 
+    PoseTrack17's official frames are not all counted from 1 (00000005.jpg, 0012_crop.jpg), those of
+    the DCPose supplement are: `match_by_order` makes the file's names fit.
+
     Frames without entries have no people. Raises BoxesError in one line for anything else in the
     file; it counts entries from 0. `threshold` is the lowest score that counts.
     """
@@ -69,6 +72,7 @@ class BoxesFile:
         self._folders = sorted({image.folder for image in self._people} - {""})
         self._by_stem: dict[str, list[_Image]] = defaultdict(list)
         self._by_number: dict[int | None, list[_Image]] = defaultdict(list)
+        self._renamed: dict[tuple[str, str], _Image | None] = {}  # by folder and stem
         for image in self._people:
             self._by_stem[image.stem].append(image)
             self._by_number[image.number].append(image)
@@ -83,10 +87,34 @@ class BoxesFile:
         boxes = np.array([box for box, _ in people], np.float32).reshape(-1, 4)
         return ranked(xywh_to_xyxy(boxes), [score for _, score in people], self.threshold)
 
+    def match_by_order(self, names: Sequence[str]) -> bool:
+        """Match the frames of one folder by their order, where the file has renamed ones.
+
+        `names` are those of all frames, with the folder, in time. The file's are renamed where one
+        is not among them, and all count up to the number of frames in eight digits from 00000001.
+        Returns whether they are.
+        """
+        folder = _posix(names[0]).parent.name
+        stems = [_posix(name).stem for name in names]
+        images = [image for image in self._people if image.stem and image.lies_in(folder)]
+        if all(image.stem in stems for image in images):
+            return False
+        places = {image.number: image for image in images if is_counted_from_1(image.stem)}
+        if len(places) < len(images) or not places.keys() <= set(range(len(names))):
+            return False
+        self._renamed |= {(folder, stem): places.get(at) for at, stem in enumerate(stems)}
+        return True
+
+    def example(self, folder: str) -> str | None:
+        """Return an image that the file has of a folder, None where it has none."""
+        return next((str(image) for image in self._people if image.lies_in(folder)), None)
+
     def _image_of(self, frame: Frame) -> _Image | None:
         """Return the image of the file that is this frame, None where the file has none."""
         name = _posix(frame.name)
         folder = name.parent.name
+        if (folder, name.stem) in self._renamed:
+            return self._renamed[folder, name.stem]
         if not folder and len(self._folders) > 1:
             some = " and ".join(self._folders[:2])
             raise BoxesError(

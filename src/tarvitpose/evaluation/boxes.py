@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from tarvitpose.detection import BoxesFile, Detections, Detector, load_detector
 from tarvitpose.errors import BoxesError
-from tarvitpose.evaluation.datasets import LabelledFrame
+from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.geometry import UInt8
 from tarvitpose.results import Frame
 
@@ -23,6 +24,7 @@ class Boxes:
 
     label: str  # what tables and files call it
     detector: Detector | None  # None: the labelled people
+    warnings: tuple[str, ...] = ()  # what is to be said of how a file fits a data set
 
     @property
     def are_true(self) -> bool:
@@ -34,15 +36,16 @@ class Boxes:
         if self.detector is None:
             boxes = frame.people.boxes
             return Detections(boxes, np.ones(len(boxes), np.float32))
-        path = frame.frames[frame.current]
-        name = f"{path.parent.name}/{path.name}"
-        return self.detector.detect(Frame(frame.number, 0.0, image, name))
+        return self.detector.detect(_frame(frame, image))
 
 
-def open_boxes(choice: str, threshold: float | None, device: str) -> Boxes:
+def open_boxes(
+    choice: str, threshold: float | None, device: str, videos: Sequence[LabelledVideo] = ()
+) -> Boxes:
     """Return the boxes of "gt", "detector", a file of boxes or the name of a detector.
 
-    `threshold` is the lowest score that counts, 0.2 if not given. Raises BoxesError.
+    `threshold` is the lowest score that counts, 0.2 if not given. Raises BoxesError, also where
+    a file has no box for any labelled frame of one of the `videos`.
     """
     if choice == TRUE:
         if threshold is not None:
@@ -50,10 +53,71 @@ def open_boxes(choice: str, threshold: float | None, device: str) -> Boxes:
         return Boxes("ground truth", None)
     lowest = BOX_THRESHOLD if threshold is None else threshold
     if is_file_of_boxes(choice):
-        return Boxes(f"{choice}, score {lowest:g} or more", BoxesFile(choice, threshold=lowest))
+        file = BoxesFile(choice, threshold=lowest)
+        warnings = tuple(_fitted(file, videos))
+        return Boxes(f"{choice}, score {lowest:g} or more", file, warnings)
     name = "nanodet" if choice == OWN_DETECTOR else choice
     detector = load_detector(name, threshold=lowest, device=device)
     return Boxes(f"{name}, score {lowest:g} or more", detector)
+
+
+def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo]) -> Iterator[str]:
+    """Match a file's images with those of videos, and yield a line for what users should know.
+
+    Raises BoxesError where it has no box for any of a video's labelled frames with people, or in
+    a data set that keeps its people secret for any of the labelled frames.
+    """
+    renamed = [one for one in videos if one.images and file.match_by_order(_names(one.images))]
+    if renamed:
+        name, *_ = _names(renamed[0].images)
+        yield (
+            f"{file.path}: has other frame names for {len(renamed)} of {len(videos)} videos, "
+            f"matched by order (its first frame is {name})"
+        )
+    with_people = any(len(frame.people.boxes) for video in videos for frame in video.frames)
+    asked = [
+        [frame for frame in video.frames if len(frame.people.boxes) or not with_people]
+        for video in videos
+    ]
+    empty = [_without_boxes(file, frames) for frames in asked]
+    lacking = [
+        video
+        for video, frames, count in zip(videos, asked, empty, strict=True)
+        if 0 < count == len(frames)
+    ]
+    if lacking:
+        raise BoxesError(_lack(file, lacking, len(videos)))
+    if any(empty):
+        total = sum(map(len, asked))
+        yield f"{file.path}: no box for {sum(empty)} of {total} labelled frames; nobody is there"
+
+
+def _without_boxes(file: BoxesFile, frames: list[LabelledFrame]) -> int:
+    nothing = np.empty((0, 0, 3), np.uint8)  # a file does not look at the image
+    return sum(not len(file.detect(_frame(frame, nothing))) for frame in frames)
+
+
+def _lack(file: BoxesFile, videos: list[LabelledVideo], count: int) -> str:
+    """Say which videos have no box, and what is called how."""
+    frame = videos[0].frames[0]
+    [name] = _names([frame.frames[frame.current]])
+    folder = PurePosixPath(name).parent.name
+    example = file.example(folder)
+    known = f"this file has {example}" if example else f"this file has nothing of {folder}"
+    return (
+        f"{file.path}: no box of score {file.threshold:g} or more in the labelled frames of "
+        f"{len(videos)} of {count} videos; the first is {videos[0].name}, which has {name}, and "
+        f"{known}; give the boxes of these videos, or a lower --box-threshold"
+    )
+
+
+def _names(images: Sequence[Path]) -> list[str]:
+    return [f"{path.parent.name}/{path.name}" for path in images]
+
+
+def _frame(frame: LabelledFrame, image: UInt8) -> Frame:
+    [name] = _names([frame.frames[frame.current]])
+    return Frame(frame.number, 0.0, image, name)
 
 
 def is_file_of_boxes(choice: str) -> bool:

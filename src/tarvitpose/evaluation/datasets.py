@@ -5,8 +5,8 @@ Axes: N people, J joints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -78,6 +78,9 @@ class LabelledVideo:
     name: str  # of that file, without its ending
     source: Path  # the annotations
     frames: tuple[LabelledFrame, ...]
+    listed: Mapping[str, int | None] = field(default_factory=dict)
+    """The name and id of every frame in the annotations, labelled or not, in their order."""
+    images: tuple[Path, ...] = ()  # of all frames, listed or not, in time
 
     @property
     def are_stills(self) -> bool:
@@ -126,13 +129,20 @@ def _stills(
 def _posetrack(file: Path, found: Iterable[Video], root: Path) -> Iterator[LabelledVideo]:
     truth, ids = read_truth(file), image_ids(file)
     for video in found:
+        own = {frame.name for frame in video.frames}
         frames = [
             replace(_frame(video, run, at, root, POSETRACK_15), truth=truth[frame.name])
             for run in runs(video.frames)
             for at, frame in enumerate(run)
             if frame.labelled
         ]
-        yield LabelledVideo(video.name, file, _with_ids(frames, ids))
+        yield LabelledVideo(
+            name=video.name,
+            source=file,
+            frames=_with_ids(frames, ids),
+            listed={name: ids.get(name) for name in truth if name in own},
+            images=tuple(root / frame.image for frame in video.frames),
+        )
 
 
 def _with_ids(frames: Iterable[LabelledFrame], ids: dict[str, int]) -> tuple[LabelledFrame, ...]:
@@ -145,7 +155,7 @@ def _frame(
     first, end = _extent(video)
     return LabelledFrame(
         name=run[at].name,
-        frames=tuple(root / frame.name for frame in run),
+        frames=tuple(root / frame.image for frame in run),
         current=at,
         people=_people(run[at], video.joints, joints),
         number=run[at].number,

@@ -33,6 +33,7 @@ LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTra
 FOLDERS = [mode + layout for mode in (TEMPORAL, SINGLE_FRAME) for layout in ("", LAYOUT_17)]
 SETTINGS_FILE = "evaluation.json"
 IMAGES_HELD = 16  # decoded ones; the windows of neighbouring frames share most of theirs
+NOBODY = PredictedFrame(np.empty((0, len(JOINTS), 2)), np.empty((0, len(JOINTS))))
 FramesDone = Callable[[int], None]  # called with how many frames were just finished
 
 
@@ -148,14 +149,17 @@ def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses])
     """Write the poses of a video's frames in the layout that its evaluators read.
 
     Stills get COCO's list of results; videos PoseTrack18's layout, and where the annotations are
-    in that of PoseTrack17 also this one, in a folder of its own. Raises OutputError.
+    in that of PoseTrack17 also this one, in a folder of its own. Evaluators ask for every frame
+    that the annotations list, in their order: those that are not labelled have nobody in them.
+    Raises OutputError.
     """
     if video.are_stills:
         with replace_when_done(path) as temporary:
             temporary.write_text(json.dumps(coco_results(video, poses)), encoding="utf-8")
         return
-    frames = posetrack_frames(video, poses)
-    ids = {frame.name: frame.image_id for frame in video.frames if frame.image_id is not None}
+    predicted = posetrack_frames(video, poses)
+    frames = {name: predicted.get(name, NOBODY) for name in video.listed}
+    ids = {name: number for name, number in video.listed.items() if number is not None}
     if not ids:
         folder = path.parent.with_name(path.parent.name + LAYOUT_17)
         write_posetrack17(folder / path.name, frames)

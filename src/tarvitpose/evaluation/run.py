@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tarvitpose.evaluation.boxes import Boxes
-from tarvitpose.evaluation.datasets import LabelledVideo
+from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task, claim
 from tarvitpose.evaluation.scores import Comparison, compare
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -95,7 +95,7 @@ def evaluate(
         frames=total,
         people=sum(len(frame.people.boxes) for video in videos for frame in video.frames),
         comparisons=tuple(comparisons),
-        warnings=tuple(_warnings(predictors, videos)),
+        warnings=(*boxes.warnings, *_warnings(predictors, videos)),
     )
 
 
@@ -110,6 +110,12 @@ def _folder(output: Path | None) -> Iterator[Path]:
 
 
 def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo]) -> Iterator[str]:
+    renamed = [video for video in videos if _is_renamed(video.frames[0])]
+    if renamed and not videos[0].are_stills:
+        yield (
+            f"the images of {len(renamed)} of {len(videos)} videos have other names than the "
+            "annotations and were matched by order; 'tarvitpose data check' shows which"
+        )
     missing = sum(missing_images(videos, one.offsets) for one in predictors.values())
     if missing:
         yield (
@@ -120,6 +126,10 @@ def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo])
     absent = [name for name in JOINTS if name not in known]
     if absent and not videos[0].are_stills:
         yield f"the model has no {' and no '.join(absent)}; PoseTrack counts them as not found"
+
+
+def _is_renamed(frame: LabelledFrame) -> bool:
+    return frame.frames[frame.current].name != PurePosixPath(frame.name).name
 
 
 def missing_images(videos: Sequence[LabelledVideo], offsets: Sequence[int]) -> int:

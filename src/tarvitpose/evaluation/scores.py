@@ -97,10 +97,10 @@ def judged_video(task: Task, mode: str, video: LabelledVideo) -> Judged:
 
 
 def _posetrack_file(task: Task, mode: str, video: LabelledVideo) -> list[PredictedFrame]:
-    """Read the predictions of a video's frames."""
+    """Read the predictions of a video's labelled frames; the file has to have all listed ones."""
     path = task.file(mode, video)
     found = read_predictions(path)
-    missing = [frame.name for frame in video.frames if frame.name not in found]
+    missing = [name for name in video.listed if name not in found]
     if missing:
         raise DataError(f"{path}: lacks the frame {missing[0]}; make it anew with --overwrite")
     return [found[frame.name] for frame in video.frames]

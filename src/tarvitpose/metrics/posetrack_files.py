@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,6 @@ from tarvitpose.json_file import Entry, read_entry
 from tarvitpose.metrics.posetrack_ap import (
     JOINTS,
     Float64,
-    FramePair,
     PredictedFrame,
     TrueFrame,
     present,
@@ -31,62 +30,27 @@ from tarvitpose.posetrack_layout import (
     annolist_head,
     annolist_points,
     annolist_regions,
+    coco_head,
     coco_people,
     coco_regions,
+    is_labelled,
 )
 from tarvitpose.skeleton import POSETRACK_17
 
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
 ID_OF_JOINT = np.array([POINT_IDS.index(name) for name in JOINTS])
 NO_HEAD = np.full(4, np.nan)
-OF_PREDICT = ".posetrack.json"  # ends the names of what `predict` writes
-MOST_NAMED = 10  # file names in one error
-
-
-def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]]:
-    """Return the (prediction, annotation) files of two folders, matched and sorted by name.
-
-    A folder that `predict --format posetrack` wrote has NAME.posetrack.json for NAME.json, and may
-    hold other results. Raises DataError naming the prediction files that are missing or have no
-    annotations.
-    """
-    files, wanted = _predicted(predictions), _json_names(annotations)
-    found = set(files)
-    problems = [
-        f"{word} {_listed(names)}"
-        for word, names in (("lacks", wanted - found), ("has but should not", found - wanted))
-        if names
-    ]
-    if problems:
-        raise DataError(
-            f"{predictions}: {'; '.join(problems)} (one file for each of {annotations})"
-        )
-    return [(files[name], annotations / name) for name in sorted(wanted)]
-
-
-def read_pairs(predictions: Path, annotations: Path) -> list[FramePair]:
-    """Return the annotated frames of one file with what was predicted for each.
-
-    Frames are matched by file name without folders, or with them where the file holds several
-    videos. Frames without labelled people need no prediction. Raises DataError.
-    """
-    truth, predicted = read_truth(annotations), read_predictions(predictions)
-    key = _file_name if _has_distinct_names(truth) and _has_distinct_names(predicted) else str
-    by_key = {key(name): frame for name, frame in predicted.items()}
-    labelled = {name: frame for name, frame in truth.items() if len(frame.keypoints)}
-    missing = [name for name in labelled if key(name) not in by_key]
-    if missing:
-        raise DataError(
-            f"{predictions}: lacks {len(missing)} of the {len(labelled)} frames with people in"
-            f" {annotations}, the first is {missing[0]}"
-        )
-    return [(frame, by_key[key(name)]) for name, frame in labelled.items()]
 
 
 def read_truth(path: Path) -> dict[str, TrueFrame]:
-    """Return the labelled people of every frame by its file name. Raises DataError."""
+    """Return the labelled people of every frame by its file name, in the file's order.
+
+    A frame that is marked as not labelled has none, whoever stands on it: PoseTrack21 has people
+    with a box and no joints there. Raises DataError.
+    """
     source, frames = _opened(path), {}
-    for name, frame, people in _frames(source, path):
+    for name, frame, listed in _frames(source, path):
+        people = [] if is_labelled(frame) is False else listed
         joints = [source.joints(person)[0] for person in people]
         heads = [
             source.head_box(person) if present(points).any() else NO_HEAD
@@ -165,7 +129,9 @@ class _PoseTrack17:
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for frame in self._content["annolist"].items():
-            yield str(frame["image"].only()["name"].value), frame, frame["annorect"].items()
+            name = str(frame["image"].only()["name"].value)
+            is_empty = is_labelled(frame) is False and frame.get("annorect") is None
+            yield name, frame, [] if is_empty else frame["annorect"].items()
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
         points, scores = annolist_points(person)
@@ -205,8 +171,10 @@ class _PoseTrack18:
         return keypoints, scores.numbers(self._count)[self._order]
 
     def head_box(self, person: Entry) -> Float64:
-        x, y, width, height = person["bbox_head"].numbers(4)
-        return np.array([x, y, x + width, y + height])
+        corners = coco_head(person)
+        if corners is None:
+            raise DataError(f"{person.where}: bbox_head is missing")
+        return corners
 
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
         return coco_regions(frame)
@@ -288,37 +256,3 @@ def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
 def _write(path: Path, content: dict[str, Any]) -> None:
     with replace_when_done(path) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-
-
-def _predicted(folder: Path) -> dict[str, Path]:
-    """Return the files of predictions by the names of their annotations."""
-    names = _json_names(folder)
-    written = {name for name in names if name.endswith(OF_PREDICT)}
-    return {name.replace(OF_PREDICT, ".json"): folder / name for name in written or names}
-
-
-def _json_names(folder: Path) -> set[str]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of PoseTrack JSON files")
-    names = {path.name for path in folder.glob("*.json") if not path.name.startswith(".")}
-    if not names:
-        raise DataError(f"{folder}: no JSON files in this folder, expected one for each video")
-    return names
-
-
-def _listed(names: set[str]) -> str:
-    """Return names in order, shortened where there are many.
-
-    >>> _listed({"b.json", "a.json"})
-    'a.json, b.json'
-    """
-    more = len(names) - MOST_NAMED
-    return ", ".join(sorted(names)[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _has_distinct_names(frames: Mapping[str, object]) -> bool:
-    return len({_file_name(name) for name in frames}) == len(frames)
-
-
-def _file_name(name: str) -> str:
-    return PurePosixPath(name).name
