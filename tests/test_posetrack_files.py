@@ -20,12 +20,13 @@ from tarvitpose.metrics.posetrack_files import (
     write_posetrack17,
     write_posetrack18,
 )
-from tarvitpose.metrics.posetrack_pairs import paired_files, read_pairs
+from tarvitpose.metrics.posetrack_pairs import paired_files, read_pairs, read_videos
 from tarvitpose.skeleton import POSETRACK_17
 
 SAMPLE = (
     Path(__file__).parents[2] / "shared" / "data" / "posetrack18_sample" / "annotations" / "val"
 )
+CASES = Path(__file__).parents[2] / "shared" / "cases" / "data"
 NAMES = [
     name for name in reversed(POSETRACK_17.joints) if name != "left_ear"
 ]  # an order of its own
@@ -115,6 +116,34 @@ def test_truth_is_read_by_name(video: Any, person: Any, tmp_path: Path) -> None:
     assert frame.keypoints[1].tolist() == [list(at(name)) for name in JOINTS]
     assert frame.head_boxes.tolist() == [[5, 6, 35, 46]] * 2
     assert [region.tolist() for region in frame.ignored] == [[[1, 2], [9, 2], [9, 8]], []]
+
+
+def test_a_single_region_may_stand_without_a_list_around_it(tmp_path: Path) -> None:
+    flat18, flat17 = video18(), video17()
+    flat18["images"][0] |= {"ignore_regions_x": [1, 9, 9], "ignore_regions_y": [2, 2, 8]}
+    flat17["annolist"][0]["ignore_regions"] = flat17["annolist"][0]["ignore_regions"][0]
+    for content in (flat18, flat17):
+        [region] = read_truth(saved(tmp_path / "a.json", content))[FRAME].ignored
+        assert region.tolist() == [[1, 2], [9, 2], [9, 8]]
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases in {CASES}")
+def test_flat_regions_score_as_nested_ones() -> None:
+    scores = []
+    for name in ("flatregions", "nestregions"):
+        (files,) = paired_files(CASES / name / "pred", CASES / name / "gt")
+        scores.append(average_precision(read_pairs(*files)).columns)
+    assert scores[0] == scores[1]
+    assert scores[0]["mean"] == 100
+
+
+@pytest.mark.parametrize("people", [None, [], [person17()]])
+def test_frames_of_17_that_are_not_labelled_have_nobody(people: Any, tmp_path: Path) -> None:
+    content = video17()
+    content["annolist"][0] |= {"is_labeled": [0], "annorect": people}
+    path = saved(tmp_path / "a.json", content)
+    assert len(read_truth(path)[FRAME].keypoints) == 0
+    assert len(read_predictions(path)[FRAME].keypoints) == len(people or [])
 
 
 @layouts
@@ -257,6 +286,18 @@ WRONG = [
     (
         video18() | {"images": [{**video18()["images"][0], "ignore_regions_x": [[1], []]}]},
         "images[0]: ignore_regions_x and _y have different lengths",
+    ),
+    (
+        video18() | {"images": [{**video18()["images"][0], "ignore_regions_x": [1, 9, 9]}]},
+        "images[0]: ignore_regions_x and _y have different lengths",
+    ),
+    (
+        video18() | {"images": [{**video18()["images"][0], "ignore_regions_x": [[1, 9, 9], 4]}]},
+        "images[0].ignore_regions_x: expected ",
+    ),
+    (
+        video18() | {"images": [{**video18()["images"][0], "ignore_regions_x": "none"}]},
+        "images[0].ignore_regions_x: expected a list, found str",
     ),
 ]
 
@@ -432,3 +473,32 @@ def test_the_official_sample(tmp_path: Path) -> None:
     pairs = [pair for files in paired_files(tmp_path, SAMPLE) for pair in read_pairs(*files)]
     assert len(pairs) == 3
     assert average_precision(pairs).mean == 100
+
+
+def test_a_merged_file_of_annotations_is_scored_with_a_file_for_each_video(tmp_path: Path) -> None:
+    names = ["bonn/v/1.jpg", "bonn/w/1.jpg", "bonn/w/2.jpg"]
+    truth = saved(tmp_path / "t.json", renamed(video18(), *names))
+    made = tmp_path / "made"
+    for video in ("v", "w"):
+        own = [f"images/{name}" for name in names if f"/{video}/" in name]
+        saved(made / f"{video}.json", renamed(video18(), *own))
+    assert [len(pairs) for pairs in read_videos(made, truth)] == [1, 2]
+    assert [len(pairs) for pairs in read_videos(truth, truth)] == [1, 2]
+    saved(made / "again.json", renamed(video18(), "images/bonn/v/1.jpg"))
+    with pytest.raises(DataError, match=r"has the frame images/bonn/v/1\.jpg, which another file"):
+        list(read_videos(made, truth))
+
+
+def test_frames_of_other_names_are_matched_by_order_only_where_their_number_is_the_same(
+    tmp_path: Path,
+) -> None:
+    truth = saved(tmp_path / "t.json", renamed(video18(), "v/4.jpg", "v/5.jpg", "v/6.jpg"))
+    lines: list[str] = []
+    made = renamed(video18(), "1.jpg", "4.jpg", "5.jpg")  # the names of two are others' names
+    made["annotations"][0]["scores"] = [0.25] * 16
+    pairs = read_pairs(saved(tmp_path / "p.json", made), truth, lines.append)
+    assert [predicted.scores[0, 0] for _, predicted in pairs] == [0.25, 0.5, 0.5]
+    assert lines == [f"v/4.jpg is 1.jpg in {tmp_path / 'p.json'}"]
+    fewer = saved(tmp_path / "p.json", renamed(video18(), "1.jpg", "2.jpg"))
+    with pytest.raises(DataError, match=r"lacks 3 of the 3 frames with people .* is v/4\.jpg"):
+        read_pairs(fewer, truth, lines.append)
