@@ -191,6 +191,29 @@ def test_boxes_of_a_file_reach_the_frame_they_are_of(clip18: Path) -> None:
     assert len(open_boxes(str(path), 0.05, "cpu").people(second, IMAGE)) == 2
 
 
+def test_ids_alone_are_those_of_the_annotations_where_there_are_several_videos(
+    tmp_path: Path,
+) -> None:
+    names = [f"images/val/{video}/{at:06d}.jpg" for video in "ab" for at in (0, 1)]
+    images = [image_dcpose(number, name, 2) for number, name in enumerate(names)]
+    people = [person18(number, 0) for number in range(4)]
+    path = save(tmp_path / "all.json", dcpose(images, people))
+    entries = [
+        {"image_id": number, "bbox": [number, 2, 3, 4], "score": 0.9, "category_id": 1}
+        for number in range(4)
+    ]
+    file = save(tmp_path / "boxes.json", entries)
+    videos = read("dcpose", path)
+    boxes = open_boxes(str(file), None, "cpu", videos)
+    lefts = [boxes.people(frame, IMAGE).boxes[0, 0] for one in videos for frame in one.frames]
+    assert lefts == [0, 1, 2, 3]
+    one_video = read("dcpose", path, limit=1)
+    assert open_boxes(str(file), None, "cpu", one_video).warnings == ()
+    few = save(tmp_path / "few.json", entries[:2])
+    with pytest.raises(BoxesError, match=r"few\.json: no box .* of 1 of 2 videos; the first is b"):
+        open_boxes(str(few), None, "cpu", videos)
+
+
 def test_boxes_of_stills_are_found_by_the_image_id(tmp_path: Path) -> None:
     [video] = read("coco", stills(tmp_path))
     entry = {"image_id": 31, "bbox": [1, 2, 3, 4], "score": 0.9, "category_id": 1}

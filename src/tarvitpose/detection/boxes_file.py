@@ -87,6 +87,11 @@ class BoxesFile:
         boxes = np.array([box for box, _ in people], np.float32).reshape(-1, 4)
         return ranked(xywh_to_xyxy(boxes), [score for _, score in people], self.threshold)
 
+    @property
+    def has_names(self) -> bool:
+        """Whether images have names here, and not only ids."""
+        return self._named
+
     def match_by_order(self, names: Sequence[str]) -> bool:
         """Match the frames of one folder by their order, where the file has renamed ones.
 

@@ -25,6 +25,7 @@ class Boxes:
     label: str  # what tables and files call it
     detector: Detector | None  # None: the labelled people
     warnings: tuple[str, ...] = ()  # what is to be said of how a file fits a data set
+    by_id: bool = False  # whether a file knows images by the ids that the annotations give them
 
     @property
     def are_true(self) -> bool:
@@ -36,7 +37,7 @@ class Boxes:
         if self.detector is None:
             boxes = frame.people.boxes
             return Detections(boxes, np.ones(len(boxes), np.float32))
-        return self.detector.detect(_frame(frame, image))
+        return self.detector.detect(_frame(frame, image, self.by_id))
 
 
 def open_boxes(
@@ -44,8 +45,9 @@ def open_boxes(
 ) -> Boxes:
     """Return the boxes of "gt", "detector", a file of boxes or the name of a detector.
 
-    `threshold` is the lowest score that counts, 0.2 if not given. Raises BoxesError, also where
-    a file has no box for any labelled frame of one of the `videos`.
+    `threshold` is the lowest score that counts, 0.2 if not given. A file with ids and no names
+    means the frames of a single video, or of several the annotations' image ids. Raises
+    BoxesError, also where it has no box for any labelled frame of one of the `videos`.
     """
     if choice == TRUE:
         if threshold is not None:
@@ -54,14 +56,15 @@ def open_boxes(
     lowest = BOX_THRESHOLD if threshold is None else threshold
     if is_file_of_boxes(choice):
         file = BoxesFile(choice, threshold=lowest)
-        warnings = tuple(_fitted(file, videos))
-        return Boxes(f"{choice}, score {lowest:g} or more", file, warnings)
+        by_id = len(videos) > 1 and not file.has_names
+        warnings = tuple(_fitted(file, videos, by_id))
+        return Boxes(f"{choice}, score {lowest:g} or more", file, warnings, by_id)
     name = "nanodet" if choice == OWN_DETECTOR else choice
     detector = load_detector(name, threshold=lowest, device=device)
     return Boxes(f"{name}, score {lowest:g} or more", detector)
 
 
-def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo]) -> Iterator[str]:
+def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo], by_id: bool) -> Iterator[str]:
     """Match a file's images with those of videos, and yield a line for what users should know.
 
     Raises BoxesError where it has no box for any of a video's labelled frames with people, or in
@@ -79,7 +82,7 @@ def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo]) -> Iterator[str]:
         [frame for frame in video.frames if len(frame.people.boxes) or not with_people]
         for video in videos
     ]
-    empty = [_without_boxes(file, frames) for frames in asked]
+    empty = [_without_boxes(file, frames, by_id) for frames in asked]
     lacking = [
         video
         for video, frames, count in zip(videos, asked, empty, strict=True)
@@ -92,9 +95,9 @@ def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo]) -> Iterator[str]:
         yield f"{file.path}: no box for {sum(empty)} of {total} labelled frames; nobody is there"
 
 
-def _without_boxes(file: BoxesFile, frames: list[LabelledFrame]) -> int:
+def _without_boxes(file: BoxesFile, frames: list[LabelledFrame], by_id: bool) -> int:
     nothing = np.empty((0, 0, 3), np.uint8)  # a file does not look at the image
-    return sum(not len(file.detect(_frame(frame, nothing))) for frame in frames)
+    return sum(not len(file.detect(_frame(frame, nothing, by_id))) for frame in frames)
 
 
 def _lack(file: BoxesFile, videos: list[LabelledVideo], count: int) -> str:
@@ -115,9 +118,10 @@ def _names(images: Sequence[Path]) -> list[str]:
     return [f"{path.parent.name}/{path.name}" for path in images]
 
 
-def _frame(frame: LabelledFrame, image: UInt8) -> Frame:
+def _frame(frame: LabelledFrame, image: UInt8, by_id: bool) -> Frame:
     [name] = _names([frame.frames[frame.current]])
-    return Frame(frame.number, 0.0, image, name)
+    index = frame.image_id if by_id else frame.number
+    return Frame(-1 if index is None else index, 0.0, image, name)  # PoseTrack17 has no ids
 
 
 def is_file_of_boxes(choice: str) -> bool:
