@@ -17,6 +17,7 @@ from tarvitpose.posetrack_layout import (
     annolist_points,
     annolist_regions,
     frame_number,
+    slashed,
 )
 
 
@@ -54,7 +55,7 @@ def _frame(entry: Entry) -> VideoFrame:
     people, labelled = entry.filled("annorect"), entry.get("is_labeled")
     persons = tuple(map(_person, people.items())) if people else ()
     return VideoFrame(
-        name=str(entry["image"].only()["name"].value),
+        name=slashed(str(entry["image"].only()["name"].value)),
         labelled=bool(persons) if labelled is None else bool(labelled.only().value),
         people=persons,
         ignored=annolist_regions(entry),

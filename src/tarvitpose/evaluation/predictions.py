@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from tarvitpose.data.coco import joint_names
 from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
 from tarvitpose.errors import OutputError
@@ -24,6 +23,7 @@ from tarvitpose.files import replace_when_done
 from tarvitpose.json_file import read_entry, read_json
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.metrics.posetrack_files import write_posetrack17, write_posetrack18
+from tarvitpose.posetrack_layout import category_joints, keypoint_category
 from tarvitpose.predict import Predictor
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
@@ -187,8 +187,8 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
     A person's score is the one of the box times the mean of the joints'.
     """
     content = read_entry(video.source)
-    names = joint_names(content)
-    category = next(one for one in content["categories"].items() if one.get("keypoints"))
+    category = keypoint_category(content)
+    names = category_joints(category)
     results = []
     for labelled, found in zip(video.frames, poses, strict=True):
         points = np.zeros((len(found), len(names), 3))
@@ -200,7 +200,7 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
         results += [
             {
                 "image_id": labelled.image_id,
-                "category_id": category["id"].value,
+                "category_id": category["id"].identity(),
                 "keypoints": person.ravel().tolist(),
                 "score": float(mark),
             }

@@ -31,8 +31,12 @@ from tarvitpose.posetrack_layout import (
     annolist_head,
     annolist_points,
     annolist_regions,
+    category_joints,
     coco_people,
     coco_regions,
+    file_name,
+    keypoint_category,
+    slashed,
 )
 from tarvitpose.skeleton import POSETRACK_17
 
@@ -165,7 +169,8 @@ class _PoseTrack17:
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for frame in self._content["annolist"].items():
-            yield str(frame["image"].only()["name"].value), frame, frame["annorect"].items()
+            name = slashed(str(frame["image"].only()["name"].value))
+            yield name, frame, frame["annorect"].items()
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
         points, scores = annolist_points(person)
@@ -183,17 +188,17 @@ class _PoseTrack18:
 
     def __init__(self, content: Entry) -> None:
         self._content = content
-        keypoints = content["categories"].only()["keypoints"]
-        names = [name.value for name in keypoints.items()]
+        category = keypoint_category(content)
+        names = category_joints(category)
         missing = [joint for joint in JOINTS if joint not in names]
         if missing:
-            raise DataError(f"{keypoints.where}: lacks {', '.join(missing)}")
+            raise DataError(f"{category['keypoints'].where}: lacks {', '.join(missing)}")
         self._order = [names.index(joint) for joint in JOINTS]
         self._count = len(names)
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for image, people in coco_people(self._content):
-            yield str(image["file_name"].value), image, people
+            yield file_name(image), image, people
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
         points = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)[self._order]
