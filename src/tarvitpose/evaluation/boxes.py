@@ -29,6 +29,11 @@ class Boxes:
         """Whether the boxes are the labelled people's, one for each, in their order."""
         return self.detector is None
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is to be known of a file of boxes, a line each."""
+        return tuple(getattr(self.detector, "warnings", ()))
+
     def people(self, frame: LabelledFrame, image: UInt8) -> Detections:
         """Return the N people of a frame, whose image is (height, width, 3)."""
         if self.detector is None:

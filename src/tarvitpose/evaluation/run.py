@@ -95,7 +95,7 @@ def evaluate(
         frames=total,
         people=sum(len(frame.people.boxes) for video in videos for frame in video.frames),
         comparisons=tuple(comparisons),
-        warnings=tuple(_warnings(predictors, videos)),
+        warnings=(*boxes.warnings, *_warnings(predictors, videos)),
     )
 
 
