@@ -148,7 +148,12 @@ def _strip(row: Row, item: ClipItem, joints: JointSet) -> UInt8:
 
 
 def _with_joints(crop: UInt8, places: Float32, known: Float32, joints: JointSet) -> UInt8:
-    """A copy of a crop (h, w, 3) with the known joints and the limbs between them."""
+    """A copy of a crop (h, w, 3) with its known joints and the limbs between them.
+
+    A joint outside the crop is not there, and neither is one that the frame cuts off.
+    """
+    height, width = crop.shape[:2]
+    known = (known > 0) & ((places >= 0) & (places < (width, height))).all(1)  # (J,)
     image = crop.copy()
     points = [(round(float(x) * 16), round(float(y) * 16)) for x, y in places]
     colours = [_side(name) for name in joints.joints]
