@@ -101,7 +101,7 @@ def draw_poses(
     left, shows the time and who is in the frame. Someone without a box, in files of others, has
     one around the joints that is not drawn.
     """
-    has_box = np.isfinite(poses.boxes).all(1)  # (N,)
+    has_box = np.isfinite(poses.boxes).all(1).tolist()
     poses = _with_boxes(poses)
     below = np.array(image, order="C")  # a copy
     plan = _plan_legend(poses, image.shape) if legend else None

@@ -41,7 +41,7 @@ class PeopleFinder:
         self.detector, self.max_people = detector, max_people
         self.every, self.is_live = every, is_live
         self.tracker = open_tracker(tracker, start_threshold=start_threshold)
-        self.known = KnownTracks()
+        self._known = KnownTracks()
         self._following: Tracker | KnownTracks = self.tracker
         self.chosen = frozenset(chosen)
         self.met: set[int] = set()  # the numbers of all people so far, chosen or not
@@ -84,8 +84,8 @@ class PeopleFinder:
     def _detected(self, frame: Frame) -> Seen:
         people = keep_best(self.detector.detect(frame), self.max_people)
         if people.track_ids is not None:
-            self._following = self.known
-            self.known.note(people.boxes, people.scores, people.track_ids, frame.index)
+            self._following = self._known
+            self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
             return Seen(frame, people.boxes, people.scores, people.track_ids)
         ids = self.tracker.update(people.boxes, people.scores, frame.index)
         known = ids > 0

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def key_points(poses: FramePoses) -> sv.KeyPoints:
     """Return the people of a frame as `FramePoses.to_supervision` says. Raises ImportError."""
-    from supervision.key_points.skeletons import SKELETONS_BY_VERTEX_COUNT  # noqa: PLC0415
+    import supervision as sv  # noqa: PLC0415 - an optional package
 
     edges = tuple((a + 1, b + 1) for a, b in poses.limbs)  # supervision counts from 1
     if edges:  # its annotators look skeletons up by the count of joints, and know none of 15
-        SKELETONS_BY_VERTEX_COUNT.setdefault(len(poses.joint_names), edges)
+        sv.key_points.skeletons.SKELETONS_BY_VERTEX_COUNT.setdefault(len(poses.joint_names), edges)
     data: dict[str, Any] = {"tracker_id": poses.track_ids, "xyxy": poses.boxes}
     if poses.raw_keypoints is not None:
         data["xy_raw"] = poses.raw_keypoints
@@ -39,7 +39,7 @@ def _tracked_key_points() -> Any:
     """The class of key points that hand their `tracker_id` on, in a package that is optional."""
     import supervision as sv  # noqa: PLC0415
 
-    class TrackedKeyPoints(sv.KeyPoints):
+    class TrackedKeyPoints(sv.KeyPoints):  # type: ignore[misc]  # of a package without types
         """Key points of people who have a `tracker_id` in `data`, as have all that is selected."""
 
         def select(self, index: Any) -> sv.KeyPoints:
