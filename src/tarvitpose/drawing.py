@@ -101,7 +101,7 @@ def draw_poses(
     left, shows the time and who is in the frame. Someone without a box, in files of others, has
     one around the joints that is not drawn.
     """
-    has_box = np.isfinite(poses.boxes).all(1).tolist()
+    has_box: NDArray[np.bool_] = np.asarray(np.isfinite(poses.boxes).all(1))  # (N,)
     poses = _with_boxes(poses)
     below = np.array(image, order="C")  # a copy
     plan = _plan_legend(poses, image.shape) if legend else None
@@ -112,7 +112,7 @@ def draw_poses(
     canvas = below.copy()
     order = poses.boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
     for person in order:
-        _draw_person(canvas, poses, int(person), keypoint_threshold, has_box=has_box[person])
+        _draw_person(canvas, poses, int(person), keypoint_threshold, has_box=bool(has_box[person]))
     canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
     for person in order[::-1]:
         taken.append(_draw_label(canvas, poses, int(person), taken))
