@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tarvitpose.detection import BoxesFile
+from tarvitpose.detection import BoxesFile, keep_best
 from tarvitpose.errors import BoxesError
 from tarvitpose.results import Frame
 
+CASES = Path(__file__).parents[2] / "shared/cases/boxes"
 SAMPLE = Path(__file__).parents[2] / "shared/data/posetrack18_sample"
 IMAGE = np.zeros((20, 30, 3), np.uint8)
 
@@ -163,14 +164,14 @@ WRONG_ENTRIES = [
     (entry(1, bbox="1 2 3 4"), 'has "bbox" "1 2 3 4"; expected four'),
     (entry(1, bbox=[1, 2, 3, "4"]), 'has "bbox" [1, 2, 3, "4"]; expected four'),
     (entry(1, bbox=[1, 2, True, 4]), 'has "bbox" [1, 2, true, 4]; expected four'),
-    (entry(1, bbox=[1, float("nan"), 3, 4]), 'has "bbox" [1, NaN, 3, 4]; expected four'),
+    (entry(1, bbox=[1, float("nan"), 3, 4]), 'has "bbox" [1, null, 3, 4]; expected four'),
     (entry(1, bbox=[1, 2, 3, float("inf")]), 'has "bbox" [1, 2, 3, Infinity]; expected four'),
     (entry(1, bbox=[1, 2, 10**400, 4]), "..."),
     (entry(1, bbox=[1, 2, -3, 4]), 'has "bbox" [1, 2, -3, 4] of negative width'),
     (entry(1, bbox=[1, 2, 3, -4]), 'has "bbox" [1, 2, 3, -4] of negative height'),
     (entry(1, score="0.9"), 'has "score" "0.9"; expected a number from 0 to 1'),
     (entry(1, score=87), 'has "score" 87; expected a number from 0 to 1'),
-    (entry(1, score=float("nan")), 'has "score" NaN; expected a number from 0 to 1'),
+    (entry(1, score=float("nan")), 'has no "score"; expected a number from 0 to 1'),
     (entry(1, category_id=[1]), 'has "category_id" [1]; expected a whole number'),
     ([1, 2, 3, 4], "is a list; expected an object with fields"),
     ("a.jpg", "is a text; expected an object with fields"),
@@ -257,3 +258,93 @@ def test_the_sample_of_posetrack18() -> None:
     assert (found.scores >= 0.5).all()
     labelled = BoxesFile(folder / "val" / "003418_mpii_test.json")
     assert len(labelled.detect(frame(0))) > 0
+
+
+def test_boxes_without_area_are_nobody_and_counted(tmp_path: Path) -> None:
+    padding = entry(2, bbox=[0, 0, 0, 0], score=0.0)
+    boxes = BoxesFile(write(tmp_path, [entry(0), padding, entry(1, bbox=[3, 3, 0, 9])]))
+    assert [len(boxes.detect(frame(index))) for index in range(3)] == [1, 0, 0]
+    assert boxes.warnings == [f"{boxes.path}: 2 boxes without area left out (width or height 0)"]
+    assert BoxesFile(write(tmp_path, [entry(0)])).warnings == []
+
+
+@pytest.mark.parametrize("ending", ["", ".jpg"])
+def test_dots_in_names_are_no_endings(tmp_path: Path, ending: str) -> None:
+    names = [f"cam{camera}.f_000{number}" for camera in (1, 2) for number in (1, 2)]
+    content = [entry(name + ending, left) for left, name in enumerate(names)]
+    boxes = BoxesFile(write(tmp_path, content))
+    assert [lefts(boxes, 0, f"dots/{name}.jpg") for name in names] == [[0], [1], [2], [3]]
+    assert lefts(boxes, 0, "dots/cam1.f_0003.jpg") == []
+
+
+def test_whole_numbers_may_be_written_as_decimals(tmp_path: Path) -> None:
+    boxes = BoxesFile(write(tmp_path, [entry(7.0, track_id=3.0, category_id=1.0)]))
+    assert boxes.detect(frame(7)).track_ids.tolist() == [3]
+    content = data_set(images=[{"id": 71.0, "file_name": "v/0.jpg"}, {"id": 72.0}])
+    assert lefts(BoxesFile(write(tmp_path, content)), 0) == [4]
+
+
+def test_a_category_of_null_is_none(tmp_path: Path) -> None:
+    assert lefts(BoxesFile(write(tmp_path, [entry(0, category_id=None)])), 0) == [1]
+
+
+@pytest.mark.parametrize("kind", ["list", "data set"])
+def test_a_category_filter_that_leaves_nobody_is_named(tmp_path: Path, kind: str) -> None:
+    content: Any = [entry(0, category_id=0), entry(1, category_id=0)]
+    wanted = "1"
+    if kind == "data set":
+        content, wanted = data_set(), "4"
+        for one in content["annotations"]:
+            one["category_id"] = 0
+    with pytest.raises(BoxesError, match=rf"all \d boxes have category_id 0, people have {wanted}"):
+        BoxesFile(write(tmp_path, content))
+
+
+def test_a_threshold_that_leaves_nobody_is_named(tmp_path: Path) -> None:
+    (line,) = BoxesFile(write(tmp_path, [entry(0, score=0.3)]), threshold=0.5).warnings
+    assert line.endswith("no box reaches the score 0.5, the best has 0.3")
+
+
+def test_track_ids_of_the_file_are_kept_with_their_boxes(tmp_path: Path) -> None:
+    entries = [entry(0, 1, 0.4, track_id=71), entry(0, 2, 0.9, track_id=0), entry(1, track_id=71)]
+    boxes = BoxesFile(write(tmp_path, entries), threshold=0.5)
+    assert boxes.detect(frame(0)).track_ids.tolist() == [0]
+    best = keep_best(BoxesFile(boxes.path).detect(frame(0)), 2)
+    assert best.track_ids.tolist() == [0, 71]
+    assert boxes.detect(frame(9)).track_ids.tolist() == []
+    assert boxes.warnings == []
+    assert BoxesFile(write(tmp_path, [entry(0)])).detect(frame(0)).track_ids is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "line"),
+    [
+        ([entry(0, track_id=4), entry(1)], "1 of 2 boxes have no track_id, so people are tracked"),
+        ([entry(0, track_id=4), entry(1, track_id=-1)], "1 of 2 boxes have no track_id"),
+        ([entry(3, track_id=4)] * 2, "track_id 4 stands 2 times in number 3, so people are"),
+    ],
+)
+def test_a_loss_of_track_ids_is_said(tmp_path: Path, entries: Any, line: str) -> None:
+    boxes = BoxesFile(write(tmp_path, entries))
+    assert boxes.detect(frame(0)).track_ids is None
+    assert line in boxes.warnings[0]
+
+
+@pytest.mark.parametrize("track", ["x", 1.5, -2, True])
+def test_a_wrong_track_id_is_named(tmp_path: Path, track: Any) -> None:
+    with pytest.raises(BoxesError, match=r'entry 0 has "track_id" .*; expected a whole number'):
+        BoxesFile(write(tmp_path, [entry(0, track_id=track)]))
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/cases")
+def test_files_from_the_field() -> None:
+    padded = BoxesFile(CASES / "boxes_zeropad.json")
+    assert [len(padded.detect(frame(index))) for index in range(3)] == [2, 2, 0]
+    assert "1 box without area" in padded.warnings[0]
+    for name in ("boxes_dots", "boxes_dots_ext"):
+        dots = BoxesFile(CASES / f"{name}.json")
+        assert len(dots.detect(frame(0, "dots/cam1.f_0001.jpg"))) == 2
+    with pytest.raises(BoxesError, match="category_id 0, people have 1"):
+        BoxesFile(CASES / "boxes_cat0.json")
+    tracked = BoxesFile(CASES / "boxes_track.json")
+    assert tracked.detect(frame(1)).track_ids.tolist() == [70, 71]

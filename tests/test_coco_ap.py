@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.evaluation.coco_ap import AREA_OF_BOX, SIGMAS, CocoAp, coco_ap
-from tarvitpose.skeleton import COCO_17, POSETRACK_15
+from tarvitpose.evaluation.coco_ap import AREA_OF_BOX, CocoAp, coco_ap
+from tarvitpose.skeleton import COCO_17, POSETRACK_15, SIGMAS
 
 Float64 = NDArray[np.float64]
 pytest.importorskip("faster_coco_eval")

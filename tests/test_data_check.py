@@ -46,7 +46,10 @@ def images(tmp_path: Path) -> Path:
 def test_a_data_set_in_order_has_no_faults(images: Path, quick: bool) -> None:
     unseen = person18(88, 1, keypoints=[0] * 51, bbox=[-500, 0, 1, 1])  # never becomes a record
     report = check(images, video18([person18(89, 0), person18(88, 0), unseen]), quick=quick)
-    assert report == Report(videos=1, frames=4, labelled=2, people=2, faults=())
+    notes = (
+        ("no labelled joint", "clip.json: annotations[2] (id 8801), images/val/clip/000002.jpg"),
+    )
+    assert report == Report(videos=1, frames=4, labelled=2, people=2, faults=(), notes=notes)
 
 
 def test_missing_images_are_told_from_missing_neighbours(images: Path) -> None:

@@ -121,6 +121,17 @@ def test_joints_are_drawn_where_they_are_known_alone() -> None:
     assert (crop == 100).all()
 
 
+def test_nothing_is_drawn_towards_joints_outside_the_crop() -> None:
+    crop = np.full((128, 96, 3), 100, np.uint8)
+    places = np.full((J, 2), -10_000.0, np.float32)  # where training puts what a frame cuts off
+    places[POSETRACK_15.joints.index("left_knee")] = 40, 60
+    places[POSETRACK_15.joints.index("left_ankle")] = 40, 140
+    drawn = data_preview._with_joints(crop, places, np.ones(J, np.float32), POSETRACK_15)
+    y, x = np.nonzero((drawn[1:-1, 1:-1] != 100).any(-1))
+    assert np.abs(x + 1 - 40).max() <= 5
+    assert np.abs(y + 1 - 60).max() <= 5
+
+
 def test_what_cannot_be_shown_or_written_is_an_error(records: list[Record], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least one record"):
         write_preview([], tmp_path / "preview.png")

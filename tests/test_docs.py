@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 from commands import shown_commands, understand
 from tiny_ablation import TABLES
 
+import tarvitpose
 from tarvitpose.ablation import Ablation, load_table
 from tarvitpose.cli.evaluate_options import Options
 from tarvitpose.training.config import load_train_config
 
 ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py")) + sorted((ROOT / "examples").glob("*.ipynb"))
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 POSETRACK = (ROOT / "docs" / "posetrack.md").read_text(encoding="utf-8")
 LINES = sorted({line for page in PAGES for line in shown_commands(page.read_text("utf-8"))})
@@ -72,3 +75,38 @@ def test_every_recipe_and_table_of_the_paper_is_on_the_page() -> None:
         for first, last in re.findall(r"(\d+)(?: to (\d+))?", heading):
             numbers |= set(range(int(first), int(last or first) + 1))
     assert numbers == set(range(1, 15))
+
+
+def imported_names() -> set[str]:
+    """Return what the pages and the examples import from the package, such as `smooth`."""
+    names: set[str] = set()
+    for path in (ROOT / "README.md", *PAGES, *EXAMPLES):
+        text = path.read_text(encoding="utf-8")
+        for line in re.findall(r"from tarvitpose[\w.]* import ([\w, ]+)", text):
+            names |= {name.strip() for name in line.split(",")}
+    return names
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    targets = re.findall(r"^::: ([\w.]+)$", text, flags=re.MULTILINE)
+    named = {target.rpartition(".")[2] for target in targets}
+    public = set(tarvitpose.__all__) - {"__version__"}
+    assert "JOINT_SETS" in imported_names()
+    assert public | imported_names() <= named
+    assert "__version__" in text
+    for target in targets:
+        module, _, name = target.rpartition(".")
+        thing = getattr(importlib.import_module(module), name)
+        if name in public:
+            assert thing is getattr(tarvitpose, name)
+
+
+def test_members_of_the_reference_exist() -> None:
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    listed = re.findall(r"::: ([\w.]+)\n    options:\n      members: \[([\w, ]+)\]", text)
+    assert len(listed) == 2
+    for target, members in listed:
+        module, _, name = target.rpartition(".")
+        kind = getattr(importlib.import_module(module), name)
+        assert all(getattr(kind, member).__doc__ for member in members.split(", "))

@@ -436,6 +436,34 @@ def test_supervision_gets_everything_by_its_own_names() -> None:
     assert len(some_poses(0, 0, 0.0).to_supervision()) == 0
 
 
+def test_supervision_keeps_tracks_in_detections_and_selections() -> None:
+    pytest.importorskip("supervision")
+    poses = some_poses(1, 3, 0.0)
+    points = poses.to_supervision()
+    assert points.as_detections().tracker_id.tolist() == [11, 12, 13]
+    assert points["tracker_id"].tolist() == [11, 12, 13]
+    for some in (points[[2, 0]], points[np.array([True, False, True])], points[1:][:, [0, 5]]):
+        assert some.as_detections().tracker_id.tolist() == some.data["tracker_id"].tolist()
+        assert len(some) == 2
+    assert len(some_poses(0, 0, 0.0).to_supervision().as_detections().tracker_id) == 0
+
+
+def test_supervision_draws_the_limbs() -> None:
+    sv = pytest.importorskip("supervision")
+    poses = some_poses(0, 1, 0.0)
+    points = np.stack(np.meshgrid([20, 50, 80], [10, 30, 50, 70, 90]), -1).reshape(1, 15, 2)
+    poses = replace(poses, keypoints=points.astype(np.float32))
+    image = np.zeros((100, 100, 3), np.uint8)
+    drawn = sv.EdgeAnnotator(thickness=1).annotate(image.copy(), poses.to_supervision())
+    edges = [(a + 1, b + 1) for a, b in poses.limbs]
+    by_hand = sv.EdgeAnnotator(thickness=1, edges=edges).annotate(image, poses.to_supervision())
+    assert drawn.any()
+    assert np.array_equal(drawn, by_hand)
+    for a, b in POSETRACK_15.limb_indices:
+        x, y = points[0, [a, b]].mean(0).astype(int)
+        assert drawn[y - 1 : y + 2, x - 1 : x + 2].any()
+
+
 @pytest.mark.parametrize(
     ("package", "call"), [("pandas", "to_dataframe"), ("supervision", "to_supervision")]
 )

@@ -117,7 +117,7 @@ def test_only_the_chosen_are_given_with_the_numbers_that_all_have() -> None:
         assert kept.track_ids.tolist() == all_of_them.track_ids[chosen].tolist() == [1, 3]
         assert np.array_equal(kept.boxes, all_of_them.boxes[chosen])
         assert np.array_equal(kept.scores, all_of_them.scores[chosen])
-    assert some.warning() is None
+    assert list(some.warnings()) == []
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,37 @@ def test_who_was_chosen_and_never_seen_is_named_beside_who_was(people: int, expe
     boxes = {0: [walk(0), walk(100)][:people]}
     one = finder(boxes, [9, 2, 7] if people else [1])
     list(one.find([Frame(0, 0.0, IMAGE)]))
-    warning = one.warning()
-    assert warning is not None
+    (warning,) = one.warnings()
     assert warning.endswith(expected)
+
+
+class Tracked(Scene):
+    """Knows who is who: the box on the left is always 70, the other 0."""
+
+    warnings = ("two cameras",)
+
+    def detect(self, frame: Frame) -> Detections:
+        found = super().detect(frame)
+        ids = np.where(found.boxes[:, 0] < 80, 70, 0)
+        return Detections(found.boxes, found.scores, ids)
+
+
+def test_a_detector_that_knows_who_is_who_is_believed() -> None:
+    scene = Tracked({0: [walk(0), walk(100)], 4: [walk(108), walk(8)], 8: [walk(116)]})
+    finder = PeopleFinder(scene, start_threshold=0.99, max_people=None, every=4, is_live=False)
+    found = list(finder.find(Frame(index, index / 25, IMAGE) for index in range(9)))
+    assert [sorted(seen.track_ids.tolist()) for seen in found] == [[0, 70]] * 8 + [[0]]
+    lefts = [seen.boxes[seen.track_ids == 70][0, 0] for seen in found[:5]]
+    assert lefts == [0, 2, 4, 6, 8]  # interpolated between two detections of the same number
+    assert list(finder.warnings()) == ["two cameras"]
+
+
+def test_live_boxes_of_known_tracks_are_carried_on() -> None:
+    scene = Tracked({0: [walk(0)], 4: [walk(8)]})
+    found = find(scene, range(8), 4, is_live=True)
+    assert [seen.track_ids.tolist() for seen in found] == [[70]] * 8
+    lefts = [float(seen.boxes[0, 0]) for seen in found]
+    assert 8 == lefts[4] < lefts[5] < lefts[6] < lefts[7]
 
 
 def test_bytetrack_looks_at_every_nth_frame_like_the_built_in_tracker() -> None:

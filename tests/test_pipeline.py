@@ -16,6 +16,7 @@ from video_files import cut, decode_fully, make_video
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, ConfigError, OutputError, VideoError, WeightsError
 from tarvitpose.pipeline import Outcome, Progress, load_estimator, process
+from tarvitpose.readers import load_poses
 
 FRAMES = 6
 
@@ -137,6 +138,20 @@ def test_boxes_that_match_no_frame_are_a_warning(video: Path, config: PredictCon
     outcome = run(video, config)
     assert outcome.people == 0
     assert any("no box matched any of the 6 frames" in line for line in outcome.warnings)
+
+
+def test_what_a_file_of_boxes_loses_is_said_and_its_tracks_are_kept(
+    video: Path, config: PredictConfig
+) -> None:
+    assert config.boxes is not None
+    entry = {"bbox": [8, 8, 30, 40], "score": 0.9, "category_id": 1}
+    boxes = [{**entry, "image_id": index, "track_id": 70} for index in range(2)]
+    padding = {**entry, "image_id": 2, "bbox": [0, 0, 0, 0]}
+    config.boxes.write_text(json.dumps([*boxes, padding]))
+    outcome = run(video, config)
+    assert any("1 box without area" in line for line in outcome.warnings)
+    poses = load_poses(config.output / f"{video.stem}.coco.json")
+    assert [one.track_ids.tolist() for one in poses[:3]] == [[70], [70], []]
 
 
 def test_an_output_folder_that_cannot_be_written_is_named_before_any_work(

@@ -8,14 +8,14 @@ from label_files import frame17, person17, save, save_images
 
 from tarvitpose.data.posetrack17 import posetrack17_videos
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import read_records
+from tarvitpose.data.sources import records_of_files
 from tarvitpose.errors import DataError
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
 
 
 def read(root: Path, *frames: dict[str, Any], joints: Any = POSETRACK_15) -> list[Record]:
     path = save(root / "annotations" / "val" / "clip.json", {"annolist": list(frames)})
-    return read_records("posetrack17", path, joints, root)
+    return records_of_files("posetrack17", [path], joints, root)
 
 
 def test_points_are_mapped_by_id_and_the_box_is_made_from_them(tmp_path: Path) -> None:

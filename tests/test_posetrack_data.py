@@ -118,12 +118,11 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         read_posetrack18(tmp_path, tmp_path, POSETRACK_15)
 
 
-@pytest.mark.parametrize("field", ["image_id", "keypoints"])
-def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
     someone = person18(89, 0)
-    del someone[field]
+    del someone["image_id"]
     path = write(tmp_path, video18([someone]))
-    with pytest.raises(DataError, match=rf"clip\.json: annotations\[0\]: {field} is missing"):
+    with pytest.raises(DataError, match=r"clip\.json: annotations\[0\]: image_id is missing"):
         read_posetrack18(path, tmp_path, POSETRACK_15)
 
 

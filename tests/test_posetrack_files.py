@@ -223,7 +223,6 @@ E18, E17 = "annotations[0]", "annolist[0]"
 MISSING = [
     (without(video18(), "annotations"), "annotations is missing"),
     (without(video18(), "categories"), "categories is missing"),
-    (without(video18(), "categories", 0, "keypoints"), "categories: keypoints is missing"),
     (without(video18(), "images", 0, "id"), "images[0]: id is missing"),
     (without(video18(), "images", 0, "file_name"), "images[0]: file_name is missing"),
     (without(video18(), "images", 0, "ignore_regions_y"), "images[0]: ignore_regions_y is missing"),
@@ -281,8 +280,9 @@ WRONG = [
     ),
     (
         video18() | {"categories": [{"keypoints": [*JOINTS[:2], "left_eye", *JOINTS[3:14]]}]},
-        "categories: keypoints: lacks head_top, right_ankle",
+        "categories[0].keypoints: lacks head_top, right_ankle",
     ),
+    (without(video18(), "categories", 0, "keypoints"), "categories: none has keypoints"),
     (
         video18() | {"images": [{**video18()["images"][0], "ignore_regions_x": [[1], []]}]},
         "images[0]: ignore_regions_x and _y have different lengths",

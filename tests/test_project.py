@@ -28,7 +28,7 @@ LEVELS = (  # a unit is a file or folder of the package; it imports only from le
     ("files", "figure", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
     (
         *("model", "losses", "data", "metrics", "detection", "tracking", "smoothing"),
-        *("video", "drawing", "readers"),
+        *("video", "drawing", "readers", "supervision_points"),
     ),
     ("people", "predict", "runtime", "streaming", "journal", "manifest"),
     ("estimator", "evaluation", "writers", "pipeline", "resume", "data_preview"),
@@ -36,8 +36,11 @@ LEVELS = (  # a unit is a file or folder of the package; it imports only from le
     ("ablation", "export", "web"),
     ("cli", "__main__"),
 )
-NOTED = {  # within one level
+NOTED = {  # within one level, or at use alone
     ("results", "errors"),
+    ("results", "skeleton"),
+    ("results", "drawing"),
+    ("results", "supervision_points"),
     ("config", "geometry"),
     ("heatmaps", "geometry"),
     ("posetrack_layout", "json_file"),

@@ -141,21 +141,23 @@ def test_people_of_another_category_are_left_out(tmp_path: Path) -> None:
     assert read_coco(write(tmp_path, content), COCO_17) == []
 
 
-@pytest.mark.parametrize("changes", [{"iscrowd": 1}, {"keypoints": [0] * 9}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"iscrowd": 1}, {"keypoints": [0] * 9}, {"keypoints": []}, {"keypoints": None}],
+)
 def test_crowds_and_people_without_joints_are_left_out(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     assert read_coco(write(tmp_path, coco(**changes)), COCO_17) == []
 
 
-@pytest.mark.parametrize("field", ["image_id", "keypoints"])
-def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
     content = coco()
-    del content["annotations"][0][field]
+    del content["annotations"][0]["image_id"]
     path = write(tmp_path, content)
     with pytest.raises(DataError) as error:
         read_coco(path, COCO_17)
-    assert str(error.value) == f"{path}: annotations[0]: {field} is missing"
+    assert str(error.value) == f"{path}: annotations[0]: image_id is missing"
 
 
 @pytest.mark.parametrize("field", ["categories", "images", "annotations"])

@@ -22,13 +22,14 @@ from video_files import decode_fully, make_folder, make_video
 
 from tarvitpose import __version__
 from tarvitpose.config import PredictConfig, parse_config
-from tarvitpose.detection import BoxesFile
+from tarvitpose.detection import BoxesFile, Detections
 from tarvitpose.errors import ConfigError, OutputError
 from tarvitpose.estimator import PoseEstimator
 from tarvitpose.geometry import UInt8
+from tarvitpose.journal import Journal, JournaledDetector
 from tarvitpose.pipeline import Outcome, Progress, check_source, process
 from tarvitpose.predict import Predictor
-from tarvitpose.results import Float32
+from tarvitpose.results import Float32, Frame
 from tarvitpose.runtime.protocol import Kept
 
 FRAMES = 40
@@ -205,6 +206,32 @@ def test_a_journal_torn_at_any_byte_only_costs_its_last_record(
     assert resumed == sorted(resumed)
     assert resumed[0] == 0
     assert resumed[-1] >= 24
+
+
+def test_a_journal_keeps_the_tracks_that_a_detector_knows(tmp_path: Path) -> None:
+    class Known:
+        """Asked once for each frame."""
+
+        warnings = ("a line",)
+
+        def __init__(self) -> None:
+            self.asked: list[int] = []
+
+        def detect(self, frame: Frame) -> Detections:
+            self.asked.append(frame.index)
+            boxes = np.ones((frame.index, 4), np.float32)
+            return Detections(boxes, boxes[:, 0], 2**40 + np.arange(frame.index))
+
+    known = Known()
+    frames = [Frame(index, 0.0, np.zeros((1, 1, 3), np.uint8)) for index in (0, 2)]
+    for _ in range(2):
+        journal = Journal(tmp_path / "journal")
+        detector = JournaledDetector(known, journal)
+        found = [detector.detect(frame).track_ids for frame in frames]
+        assert [None if ids is None else ids.tolist() for ids in found] == [[], [2**40, 2**40 + 1]]
+        journal.close()
+    assert known.asked == [0, 2]
+    assert detector.warnings == ("a line",)
 
 
 def test_the_overlay_has_the_same_frames_and_times(video: Path, config: PredictConfig) -> None:

@@ -158,10 +158,30 @@ def test_coco_describes_the_joints(tmp_path: Path, video: FrameSource, joints: J
     assert names == list(joints.limbs)
 
 
+@pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=lambda joints: joints.name)
+def test_cocos_evaluator_takes_the_sigmas_of_the_file(
+    tmp_path: Path, video: FrameSource, joints: JointSet
+) -> None:
+    coco, cocoeval = (pytest.importorskip(f"pycocotools.{name}") for name in ("coco", "cocoeval"))
+    frames = [
+        replace(one, boxes=np.array([[0, 0, 50, 60]] * len(one), np.float32).reshape(-1, 4))
+        for one in clip(joints)
+    ]
+    content = write_coco(tmp_path / "a.json", video, frames)
+    truth = coco.COCO(str(tmp_path / "a.json"))
+    evaluator = cocoeval.COCOeval(truth, truth.loadRes(content["annotations"]), "keypoints")
+    evaluator.params.kpt_oks_sigmas = np.array(content["categories"][0]["sigmas"])
+    evaluator.evaluate()
+    evaluator.accumulate()
+    evaluator.summarize()
+    assert evaluator.stats[0] == pytest.approx(1)
+
+
 def test_coco_of_joints_without_a_known_skeleton(tmp_path: Path, video: FrameSource) -> None:
     poses = replace(some_poses(0, 1, 0.0), joint_names=tuple(f"p{i}" for i in range(15)))
     (category,) = write_coco(tmp_path / "a.json", video, [poses])["categories"]
     assert category["skeleton"] == []
+    assert "sigmas" not in category
 
 
 def test_coco_says_where_it_comes_from(tmp_path: Path, video: FrameSource) -> None:

@@ -189,7 +189,7 @@ class PredictConfig(SmoothConfig):
     anchor: AnchorRule = AnchorRule()
     det_every: int = Field(default=1, ge=1)  # frames from one detection to the next
     tracker: TrackerName = "iou"
-    person: tuple[Annotated[int, Field(ge=1)], ...] = ()  # tracks to keep; none: all
+    person: tuple[Annotated[int, Field(ge=0)], ...] = ()  # tracks to keep; none: all
     offsets: tuple[int, ...] | None = None  # auxiliary frames; None: the weights' own
     single_frame: bool = False  # the ViTPose baseline, no temporal part
     flip_test: bool = False  # average with the mirrored crop

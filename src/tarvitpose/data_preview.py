@@ -148,16 +148,21 @@ def _strip(row: Row, item: ClipItem, joints: JointSet) -> UInt8:
 
 
 def _with_joints(crop: UInt8, places: Float32, known: Float32, joints: JointSet) -> UInt8:
-    """A copy of a crop (h, w, 3) with the known joints and the limbs between them."""
+    """A copy of a crop (h, w, 3) with its known joints and the limbs between them.
+
+    A joint outside the crop is not there, and neither is one that the frame cuts off.
+    """
+    height, width = crop.shape[:2]
+    shown = (known > 0) & ((places >= 0) & (places < (width, height))).all(1)  # (J,)
     image = crop.copy()
     points = [(round(float(x) * 16), round(float(y) * 16)) for x, y in places]
     colours = [_side(name) for name in joints.joints]
     for a, b in joints.limb_indices:
-        if known[a] and known[b]:
+        if shown[a] and shown[b]:
             colour = colours[a] if colours[a] == colours[b] else MIDDLE
             cv2.line(image, points[a], points[b], DARK, 4, cv2.LINE_AA, 4)
             cv2.line(image, points[a], points[b], colour, 2, cv2.LINE_AA, 4)
-    for at in np.flatnonzero(known):
+    for at in np.flatnonzero(shown):
         for radius, colour in ((4, DARK), (3, colours[at])):
             cv2.circle(image, points[at], radius * 16, colour, cv2.FILLED, cv2.LINE_AA, 4)
     cv2.rectangle(image, (0, 0), (image.shape[1] - 1, len(image) - 1), EDGE, 1)

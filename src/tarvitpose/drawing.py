@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.geometry import UInt8
 from tarvitpose.results import Float32, FramePoses
-from tarvitpose.skeleton import JOINT_SETS
+from tarvitpose.skeleton import limbs_of
 
 Colour = tuple[int, int, int]
 
@@ -98,8 +98,11 @@ def draw_poses(
     """Return a copy of an RGB image (height, width, 3) with the poses drawn on it.
 
     Joints that score below `keypoint_threshold` are left out, with their limbs. The legend, top
-    left, shows the time and who is in the frame.
+    left, shows the time and who is in the frame. Someone without a box, in files of others, has
+    one around the joints that is not drawn.
     """
+    has_box: NDArray[np.bool_] = np.asarray(np.isfinite(poses.boxes).all(1))  # (N,)
+    poses = _with_boxes(poses)
     below = np.array(image, order="C")  # a copy
     plan = _plan_legend(poses, image.shape) if legend else None
     taken = [] if plan is None else [plan.place]
@@ -109,7 +112,7 @@ def draw_poses(
     canvas = below.copy()
     order = poses.boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
     for person in order:
-        _draw_person(canvas, poses, int(person), keypoint_threshold)
+        _draw_person(canvas, poses, int(person), keypoint_threshold, has_box=bool(has_box[person]))
     canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
     for person in order[::-1]:
         taken.append(_draw_label(canvas, poses, int(person), taken))
@@ -190,7 +193,19 @@ def _sizes(shape: tuple[int, ...], person_height: float = np.inf) -> _Sizes:
     return _Sizes(line, rim, dot, max(side // 540, 1), max(side / 54, 8.5))
 
 
-def _draw_person(canvas: UInt8, poses: FramePoses, person: int, threshold: float) -> None:
+def _with_boxes(poses: FramePoses) -> FramePoses:
+    """The same people with boxes, around their joints where there are none."""
+    boxes = poses.boxes.copy()
+    for person in np.flatnonzero(~np.isfinite(boxes).all(1)):
+        points = poses.keypoints[person]
+        known = points[np.isfinite(points).all(1)]
+        boxes[person] = np.concatenate([known.min(0), known.max(0)]) if len(known) else 0
+    return replace(poses, boxes=boxes)
+
+
+def _draw_person(
+    canvas: UInt8, poses: FramePoses, person: int, threshold: float, *, has_box: bool
+) -> None:
     box, points = poses.boxes[person], poses.keypoints[person]
     track_id = int(poses.track_ids[person])
     is_drawn = (poses.scores[person] >= threshold) & np.isfinite(points).all(-1)  # (J,)
@@ -202,15 +217,16 @@ def _draw_person(canvas: UInt8, poses: FramePoses, person: int, threshold: float
         dots=LIGHT if is_dotted(track_id) else None,
         sizes=_sizes(canvas.shape, float(box[3] - box[1])),
     )
-    first, last = _fixed(box.reshape(2, 2))
-    cv2.rectangle(canvas, first, last, body.colour, body.sizes.box, cv2.LINE_AA, SUBPIXEL_BITS)
+    if has_box:
+        first, last = _fixed(box.reshape(2, 2))
+        cv2.rectangle(canvas, first, last, body.colour, body.sizes.box, cv2.LINE_AA, SUBPIXEL_BITS)
     _draw_limbs(canvas, body)
     _draw_joints(canvas, body)
 
 
 def _draw_limbs(canvas: UInt8, body: _Body) -> None:
     """Draw all dark edges first, so that limbs that meet stay joined."""
-    limbs = [limb for limb in _limbs(body.names) if body.drawn.issuperset(limb)]
+    limbs = [limb for limb in limbs_of(body.names) if body.drawn.issuperset(limb)]
     width, edge = body.sizes.line, body.sizes.line + 2 * body.sizes.rim
     for a, b in limbs:
         ends = body.points[a], body.points[b]
@@ -227,12 +243,6 @@ def _draw_joints(canvas: UInt8, body: _Body) -> None:
         for size, colour in ((edge, DARK), (radius, body.dots or body.shade(joint, joint))):
             centre = body.points[joint]
             cv2.circle(canvas, centre, size, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
-
-
-def _limbs(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    """Return the limbs of the joint set with these joints, none if there is no such set."""
-    sets = {joints.joints: joints for joints in JOINT_SETS.values()}
-    return sets[names].limb_indices if names in sets else ()
 
 
 def _draw_label(canvas: UInt8, poses: FramePoses, person: int, taken: list[Rectangle]) -> Rectangle:
@@ -268,7 +278,7 @@ def _plan_legend(poses: FramePoses, shape: tuple[int, ...]) -> _Legend:
     """Show the time and a chip for everybody who fits."""
     size = _sizes(shape).text
     gap = round(size * 0.6)
-    time = shown_time(poses.time)
+    time = shown_time(poses.time) if np.isfinite(poses.time) else f"frame {poses.index}"
     left = text_width(time, size) + 2 * gap
     room = max(round(LEGEND_SHARE * shape[1]) - left, 0)
     chips, hidden = _chips_that_fit(poses, size, gap, room)

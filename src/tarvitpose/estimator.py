@@ -242,10 +242,9 @@ class PoseEstimator:
 
 @contextmanager
 def _warned(source: object, finder: PeopleFinder) -> Iterator[None]:
-    """Add to a source's warnings in the end who was chosen and never seen."""
+    """Add to a source's warnings in the end what finding its people left to say."""
     try:
         yield
     finally:
-        warning = finder.warning()
-        if warning is not None and isinstance(source, FrameSource):
-            source.warnings.append(warning)
+        if isinstance(source, FrameSource):
+            source.warnings += finder.warnings()

@@ -104,16 +104,22 @@ class JournaledDetector:
 
     def __init__(self, detector: Detector, journal: Journal) -> None:
         self._detector, self._journal = detector, journal
+        self.warnings: Sequence[str] = getattr(detector, "warnings", ())
 
     def detect(self, frame: Frame) -> Detections:
         """Return the people of one frame, known or new."""
 
         def compute() -> Float32:
             people = self._detector.detect(frame)
-            return np.concatenate([people.boxes, people.scores[:, None]], 1)  # (N, 5)
+            table = np.concatenate([people.boxes, people.scores[:, None]], 1)  # (N, 5)
+            if people.track_ids is None:
+                return table
+            ids = np.asarray(people.track_ids, "<i8")[:, None].view("<f4")  # (N, 2), bit by bit
+            return np.concatenate([table, ids], 1)
 
         table = self._journal.answer(PEOPLE, frame.index, compute)
-        return Detections(table[:, :4].copy(), table[:, 4].copy())
+        ids = table[:, 5:].copy().view("<i8")[:, 0] if table.shape[1] > 5 else None
+        return Detections(table[:, :4].copy(), table[:, 4].copy(), ids)
 
 
 @dataclass

@@ -16,13 +16,30 @@ Float64 = NDArray[np.float64]
 
 
 def read_json(path: Path, error: type[UserError] = DataError) -> Any:
-    """Return the content of a JSON file. Raises `error`, naming the file in one line."""
+    """Return the content of a JSON file. Raises `error`, naming the file in one line.
+
+    NaN, which pandas and NumPy write where a value is missing, is None.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, parse_constant=_constant)
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as cause:
         raise error(f"{path}: not readable JSON ({str(cause).splitlines()[0]})") from None
+
+
+def whole_number(value: object) -> int | None:
+    """Return a whole number, None for anything else.
+
+    Tables and other languages write 7 as 7.0.
+
+    >>> whole_number(7), whole_number(7.0), whole_number(7.5), whole_number(True)
+    (7, 7, None, None)
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def read_entry(path: Path) -> Entry:
@@ -76,9 +93,17 @@ class Entry:
     def whole(self) -> int:
         """Return a whole number, which PoseTrack17 may have put into a list."""
         value = self.only().value
-        if isinstance(value, bool) or not isinstance(value, int):
+        number = whole_number(value)
+        if number is None:
             raise DataError(f"{self.where}: expected a whole number, found {value!r}")
-        return value
+        return number
+
+    def identity(self) -> int | str:
+        """Return an id: a whole number or a text."""
+        number = whole_number(self.value)
+        if number is None and not isinstance(self.value, str):
+            raise DataError(f"{self.where}: expected a whole number, found {self.value!r}")
+        return self.value if number is None else number
 
     def numbers(self, count: int | None = None) -> Float64:
         """Return a list of `count` numbers, or of any length."""
@@ -104,6 +129,10 @@ class Entry:
             raise
         values = [value[0] if _is_wrapped(value) else value for value in found]
         return Entry(f"{self.where}: {key}", values).numbers()
+
+
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)
 
 
 def _is_wrapped(value: object) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from tarvitpose.config import TrackerName
 from tarvitpose.detection import Detector, keep_best
 from tarvitpose.results import Frame, Seen
-from tarvitpose.tracking import open_tracker
+from tarvitpose.tracking import KnownTracks, Tracker, open_tracker
 
 LONGEST_LIST = 20  # numbers in a warning
 
@@ -34,12 +34,15 @@ class PeopleFinder:
     ) -> None:
         """A detection in every `every`th frame of the source, also where frames are dropped.
 
+        A detector that knows who is who says so in all frames, and is believed.
         Of all people who are tracked only those with a `chosen` number are given, all if there is
         none. Raises UserError for a tracker that is not installed.
         """
         self.detector, self.max_people = detector, max_people
         self.every, self.is_live = every, is_live
         self.tracker = open_tracker(tracker, start_threshold=start_threshold)
+        self._known = KnownTracks()
+        self._following: Tracker | KnownTracks = self.tracker
         self.chosen = frozenset(chosen)
         self.met: set[int] = set()  # the numbers of all people so far, chosen or not
 
@@ -49,13 +52,13 @@ class PeopleFinder:
             self.met.update(seen.track_ids.tolist())
             yield self._only_chosen(seen) if self.chosen else seen
 
-    def warning(self) -> str | None:
-        """Return who was chosen and never met, in a line that says who was; None if nobody."""
+    def warnings(self) -> Iterator[str]:
+        """Yield what the detector has to say, and who was chosen and never met, a line each."""
+        yield from getattr(self.detector, "warnings", ())
         missing = sorted(self.chosen - self.met)
-        if not missing:
-            return None
-        met = listed(sorted(self.met)) or "nobody"
-        return f"--person {listed(missing)}: never seen; the tracks of this video are: {met}"
+        if missing:
+            met = listed(sorted(self.met)) or "nobody"
+            yield f"--person {listed(missing)}: never seen; the tracks of this video are: {met}"
 
     def _only_chosen(self, seen: Seen) -> Seen:
         kept = np.isin(seen.track_ids, list(self.chosen))
@@ -80,13 +83,17 @@ class PeopleFinder:
 
     def _detected(self, frame: Frame) -> Seen:
         people = keep_best(self.detector.detect(frame), self.max_people)
+        if people.track_ids is not None:
+            self._following = self._known
+            self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
+            return Seen(frame, people.boxes, people.scores, people.track_ids)
         ids = self.tracker.update(people.boxes, people.scores, frame.index)
         known = ids > 0
         return Seen(frame, people.boxes[known], people.scores[known], ids[known])
 
     def _carried(self, frame: Frame) -> Seen:
         """Return who was detected last, where they should be by now; not who has left the frame."""
-        boxes, scores, ids = self.tracker.carry(frame.index)
+        boxes, scores, ids = self._following.carry(frame.index)
         height, width = frame.image.shape[:2]
         inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
         return Seen(frame, boxes[inside], scores[inside], ids[inside])

@@ -8,6 +8,7 @@ import numpy as np
 
 from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, Float64
+from tarvitpose.skeleton import KNOWN_JOINTS, PERSON_NAMES, joint_names
 
 POINT_IDS = (  # the joints of PoseTrack17, by point id from 0
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
@@ -118,19 +119,78 @@ def coco_people(content: Entry) -> list[tuple[Entry, list[Entry]]]:
     """Return each image of COCO's layout with the annotations that refer to it."""
     people: dict[int | str, tuple[Entry, list[Entry]]] = {}
     for image in content["images"].items():
-        own = _id(image.get("image_id") or image["id"])  # PoseTrack21 has it under both names
+        own = image_id(image)
         if own in people:
             raise DataError(f"{image.where}: an image before it has the same id {own}")
         people[own] = (image, [])
     for person in content["annotations"].items():
-        of = _id(person["image_id"])
+        of = person["image_id"].identity()
         if of not in people:
             raise DataError(f"{person.where}: image_id {of} is not among the images")
         people[of][1].append(person)
     return list(people.values())
 
 
-def _id(entry: Entry) -> int | str:
-    if isinstance(entry.value, bool) or not isinstance(entry.value, int | str):
-        raise DataError(f"{entry.where}: expected a whole number, found {entry.value!r}")
-    return entry.value
+def image_id(image: Entry) -> int | str:
+    """Return the id of an image, which PoseTrack21 has under two names."""
+    return (image.get("image_id") or image["id"]).identity()
+
+
+def slashed(name: str) -> str:
+    r"""Return a path as POSIX writes it; files made on Windows have backslashes.
+
+    >>> slashed(r"images\walk\000001.jpg")
+    'images/walk/000001.jpg'
+    """
+    return name.replace("\\", "/")
+
+
+def file_name(image: Entry) -> str:
+    """Return the file name of an image of COCO's layout, with slashes."""
+    return slashed(str(image["file_name"].value))
+
+
+def keypoint_category(content: Entry) -> Entry:
+    """Return the category of people in COCO's layout: the one whose keypoints are joined here.
+
+    It is the one that is called person, else the one with the most joints that are known. Raises
+    DataError where no category has keypoints.
+    """
+    categories = content["categories"]
+    named = [one for one in categories.items() if one.filled("keypoints")]
+    if not named:
+        raise DataError(
+            f"{categories.where}: none has keypoints, the joints' names; joints are mapped by name"
+        )
+    return max(named, key=_likeness)
+
+
+def _likeness(category: Entry) -> tuple[bool, int]:
+    """How much a category looks like the one of people."""
+    name = category.get("name")
+    is_person = name is not None and str(name.value).lower() in PERSON_NAMES
+    return is_person, len(KNOWN_JOINTS.intersection(_spelled(category)))
+
+
+def category_joints(category: Entry) -> tuple[str, ...]:
+    """Return the names of a category's joints, in our spelling. Raises DataError for no known one.
+
+    Hyphens, spaces and capitals make no difference.
+    """
+    names = _spelled(category)
+    if not KNOWN_JOINTS.intersection(names):
+        raise DataError(
+            f"{category['keypoints'].where}: no joint of these names is known: "
+            f"{', '.join(names)}; expected names such as nose, left_shoulder, right_ankle"
+        )
+    return names
+
+
+def _spelled(category: Entry) -> tuple[str, ...]:
+    return joint_names(tuple(str(name.value) for name in category["keypoints"].items()))
+
+
+def is_of_category(person: Entry, category: Entry) -> bool:
+    """Tell whether an annotation is of a category; one that names none is, as all others are."""
+    own, wanted = person.get("category_id"), category.get("id")
+    return own is None or wanted is None or own.identity() == wanted.identity()

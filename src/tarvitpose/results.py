@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import MissingDependencyError
+from tarvitpose.skeleton import limbs_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 Float32 = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FramePoses:
     """The N people of one frame, N may be 0.   Coordinates: pixels of the upright frame, (x, y)."""
 
@@ -33,9 +35,52 @@ class FramePoses:
     raw_keypoints: Float32 | None = None  # (N, J, 2) before smoothing; None: nothing was smoothed
     single_keypoints: Float32 | None = None  # (N, J, 2) without the temporal part, where asked for
     single_scores: Float32 | None = None  # (N, J), likewise
+    __iter__: ClassVar[None] = None  # neither a sequence of people nor one of joints
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __repr__(self) -> str:
+        """Return a line that says how many people there are, and who, not all their numbers."""
+        height, width = self.image_size
+        people = "1 person" if len(self) == 1 else f"{len(self)} people"
+        return (
+            f"FramePoses(index={self.index}, time={self.time:.3f}, {people}, "
+            f"track_ids={self.track_ids.tolist()}, {len(self.joint_names)} joints, "
+            f"{width}x{height})"
+        )
+
+    def __getitem__(self, joint: str) -> Float32:
+        """Return where a joint of everybody is, (N, 2). Raises KeyError for an unknown name."""
+        if joint not in self.joint_names:
+            close = get_close_matches(str(joint), self.joint_names, 1)
+            hint = f"did you mean {close[0]}?" if close else f"expected {self.joint_names}"
+            raise KeyError(f"no joint {joint!r}; {hint}")
+        return self.keypoints[:, self.joint_names.index(joint)]
+
+    @property
+    def limbs(self) -> tuple[tuple[int, int], ...]:
+        """The limbs as pairs of positions in `joint_names`; none for an unknown set of joints."""
+        return limbs_of(self.joint_names)
+
+    def draw(
+        self, image: NDArray[np.uint8], *, keypoint_threshold: float = 0.3, legend: bool = True
+    ) -> NDArray[np.uint8]:
+        """Return a copy of an RGB image (height, width, 3) uint8 with the people drawn on it.
+
+        The image is the frame, at any size. Joints that score below `keypoint_threshold` are left
+        out, with their limbs; the legend shows the time and who is there. Raises ValueError for
+        another array.
+        """
+        from tarvitpose.drawing import draw_poses, resized  # noqa: PLC0415 - OpenCV takes time
+
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f"expected an RGB image (height, width, 3) uint8, got {image.shape} {image.dtype}"
+            )
+        is_frame = self.image_size in ((0, 0), image.shape[:2])
+        poses = self if is_frame else resized(self, image)
+        return draw_poses(image, poses, keypoint_threshold=keypoint_threshold, legend=legend)
 
     def single_frame(self) -> FramePoses:
         """Return the same people as the network sees them without the temporal part.
@@ -83,22 +128,15 @@ class FramePoses:
     def to_supervision(self) -> sv.KeyPoints:
         """Return the people as supervision's key points. Raises MissingDependencyError.
 
-        Its `data` has `tracker_id`, (N,), and `xyxy`, (N, 4); after smoothing also `xy_raw`.
+        Its `data` has `tracker_id`, (N,), and `xyxy`, (N, 4); after smoothing also `xy_raw`. Their
+        `as_detections` have the tracks as `tracker_id`.
         """
+        from tarvitpose.supervision_points import key_points  # noqa: PLC0415 - knows results
+
         try:
-            import supervision as sv  # noqa: PLC0415 - an optional package
+            return key_points(self)
         except ImportError:
             raise MissingDependencyError("supervision", "to_supervision", "supervision") from None
-        data: dict[str, Any] = {"tracker_id": self.track_ids, "xyxy": self.boxes}
-        if self.raw_keypoints is not None:
-            data["xy_raw"] = self.raw_keypoints
-        return sv.KeyPoints(
-            xy=self.keypoints,
-            class_id=np.zeros(len(self), int),
-            keypoint_confidence=self.scores,
-            detection_confidence=self.box_scores,
-            data=data,
-        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
+
+PERSON_NAMES = frozenset({"person", "pedestrian", "human"})  # of the class, in lower case
 
 LIMB_JOINTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 BODY = tuple(f"{side}_{joint}" for joint in LIMB_JOINTS for side in ("left", "right"))
@@ -78,3 +82,43 @@ COCO_17 = JointSet(
     (*COCO_HEAD, *BODY_LIMBS),
 )
 JOINT_SETS = {joints.name: joints for joints in (POSETRACK_15, POSETRACK_17, COCO_17)}
+KNOWN_JOINTS = frozenset(joint for joints in JOINT_SETS.values() for joint in joints.joints)
+
+COCO_SIGMAS = (  # how far COCO's annotators were apart, as a share of a person's size
+    *(0.026, 0.025, 0.025, 0.035, 0.035),  # nose, eyes, ears
+    *(0.079, 0.079, 0.072, 0.072, 0.062, 0.062),  # shoulders, elbows, wrists
+    *(0.107, 0.107, 0.087, 0.087, 0.089, 0.089),  # hips, knees, ankles
+)
+SIGMAS = {
+    **dict(zip(COCO_17.joints, COCO_SIGMAS, strict=True)),
+    # COCO does not label these; CrowdPose does (neck, top of the head), and gives both 0.079.
+    **{"head_bottom": 0.079, "head_top": 0.079},
+}
+
+
+def joint_name(text: str) -> str:
+    """Return a joint's name in the spelling used here.
+
+    >>> joint_name("Left-Wrist"), joint_name("left wrist"), joint_name("leftWrist")
+    ('left_wrist', 'left_wrist', 'left_wrist')
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text.strip())
+    return re.sub(r"[\s\-_.]+", "_", words).lower()
+
+
+@cache
+def joint_names(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return joints' names in the spelling used here, or as they are where two would be alike."""
+    names = tuple(map(joint_name, texts))
+    return names if len(set(names)) == len(names) else texts
+
+
+@cache
+def limbs_of(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Return the limbs between joints as pairs of positions, none for an unknown joint set.
+
+    >>> limbs_of(COCO_17.joints) == COCO_17.limb_indices, limbs_of(("nose", "tail"))
+    (True, ())
+    """
+    known = [joints for joints in JOINT_SETS.values() if joints.joints == names]
+    return known[0].limb_indices if known else ()

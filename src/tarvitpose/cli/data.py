@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,14 +47,21 @@ def run_check(
         typer.Option("--preview", metavar="FILE", help="Draw what augmentation does, as PNG."),
     ] = None,
 ) -> None:
-    """Find what breaks trainings; the exit code is 1 if there is something."""
+    """Find what breaks trainings, and what readers fill in or leave out.
+
+    The exit code is 1 if something is wrong, and 2 if no file can be read.
+    """
     from tarvitpose.data.check import check_data
     from tarvitpose.data.sources import dataset_files
+    from tarvitpose.errors import DataError
 
     files = dataset_files(dataset)
     chosen = format_of(files, layout)
     with progress_bar("images") as progress:
         report = check_data(files, chosen, images, quick=quick, progress=progress)
+    unreadable = report.by_kind().get("annotations", [])
+    if len(unreadable) == len(files):
+        raise DataError(unreadable[0])
     if json_file is not None:
         write_json(json_file, dataset, chosen, report)
     say_report(dataset, chosen, report)
@@ -115,17 +122,22 @@ app.command("generate")(data_generate.run)
 
 def draw_preview(files: list[Path], layout: Format, images: Path | None, path: Path) -> None:
     """Draw what augmentation does to the people of a data set."""
-    from tarvitpose.data.sources import read_records
+    from tarvitpose.data.sources import records_of_files
     from tarvitpose.data_preview import write_preview
     from tarvitpose.skeleton import POSETRACK_15
 
-    records = [one for file in files for one in read_records(layout, file, POSETRACK_15, images)]
+    records = [
+        one for file in files for one in records_of_files(layout, [file], POSETRACK_15, images)
+    ]
     write_preview(records, path)
     console.say(f"preview: {path}")
 
 
 def say_report(dataset: Path, layout: Format, report: Report) -> None:
-    """Print what was looked at, and a table of what is wrong with it."""
+    """Print what was looked at, what is wrong with it, and what readers make of the rest."""
+    from tarvitpose.data.check import KINDS
+    from tarvitpose.data.check_notes import NOTES
+
     counts = [
         console.counted(report.videos, "still" if layout == "coco" else "video"),
         console.counted(report.frames, "frame"),
@@ -133,19 +145,21 @@ def say_report(dataset: Path, layout: Format, report: Report) -> None:
         console.counted(report.people, "person with joints", "people with joints"),
     ]
     console.say(f"{dataset} ({layout}): {', '.join(counts)}", style="bold")
-    for line in table(report):
+    for line in table(report.by_kind(), KINDS):
         console.say(line)
     if not report.faults:
         console.say("nothing wrong was found")
+    if report.notes:
+        console.say("not wrong, but filled in, changed or left out by the readers:")
+    for line in table(report.notes_by_kind(), NOTES):
+        console.say(line)
 
 
-def table(report: Report) -> list[str]:
-    """Return a line for each kind of fault with its count, and lines with the first places."""
-    from tarvitpose.data.check import KINDS
-
+def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
+    """Return a line for each kind with its count, and lines with the first places."""
     lines = []
-    for kind, places in report.by_kind().items():
-        lines.append(f"{len(places):>8}  {kind}: {KINDS[kind]}")
+    for kind, places in found.items():
+        lines.append(f"{len(places):>8}  {kind}: {meanings[kind]}")
         lines += [f"{'':>10}{place}" for place in places[:EXAMPLES]]
         more = len(places) - EXAMPLES
         lines += [f"{'':>10}and {more} more"] if more > 0 else []
@@ -153,7 +167,7 @@ def table(report: Report) -> list[str]:
 
 
 def write_json(path: Path, dataset: Path, layout: Format, report: Report) -> None:
-    """Write counts and the first places of each kind of fault. Raises OutputError."""
+    """Write counts and the first places of each kind of fault and note. Raises OutputError."""
     from tarvitpose.files import replace_when_done
 
     content = {
@@ -163,13 +177,18 @@ def write_json(path: Path, dataset: Path, layout: Format, report: Report) -> Non
         "frames": report.frames,
         "labelled_frames": report.labelled,
         "people": report.people,
-        "faults": {
-            kind: {"count": len(places), "places": places[:MOST_EXAMPLES]}
-            for kind, places in report.by_kind().items()
-        },
+        "faults": _counted(report.by_kind()),
+        "notes": _counted(report.notes_by_kind()),
     }
     with replace_when_done(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _counted(found: dict[str, list[str]]) -> dict[str, Any]:
+    return {
+        kind: {"count": len(places), "places": places[:MOST_EXAMPLES]}
+        for kind, places in found.items()
+    }
 
 
 @contextmanager

@@ -135,9 +135,9 @@ def parse_person(text: str) -> tuple[int, ...]:
     (1, 3)
     """
     names = [name.strip() for name in text.split(",")]
-    if not all(name.isdecimal() and int(name) > 0 for name in names):
+    if not all(name.isdecimal() for name in names):
         raise ConfigError(
-            f"--person {text}: expected track numbers from 1 on with commas, such as --person 1,3"
+            f"--person {text}: expected track numbers with commas, such as --person 1,3"
         )
     return tuple(sorted(set(map(int, names))))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,13 +12,16 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from tarvitpose.data.check_notes import NOTES, Note, notes_of
 from tarvitpose.data.records import Box, decode_image
 from tarvitpose.data.sources import Format, image_root, read_videos
 from tarvitpose.data.videos import Person, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
+from tarvitpose.json_file import read_entry
 
 KINDS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
+    "nobody": "no labelled frame has a person with a labelled joint",
     "missing image": "a labelled frame that is not on disk",
     "missing neighbour": "an unlabelled frame that is listed and not on disk",
     "other image name": "frames with other names than the images, matched by order",
@@ -50,11 +53,22 @@ class Report:
     labelled: int
     people: int  # with a joint, in labelled frames
     faults: tuple[Fault, ...]
+    notes: tuple[Note, ...] = ()  # what readers fill in, change or leave out
 
     def by_kind(self) -> dict[str, list[str]]:
         """Return the places of each kind of fault that occurs, in the order of `KINDS`."""
-        places = {kind: [place for one, place in self.faults if one == kind] for kind in KINDS}
-        return {kind: found for kind, found in places.items() if found}
+        return _grouped(self.faults, KINDS)
+
+    def notes_by_kind(self) -> dict[str, list[str]]:
+        """Return the places of each kind of note that occurs, in the order of `NOTES`."""
+        return _grouped(self.notes, NOTES)
+
+
+def _grouped(found: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[str, list[str]]:
+    places: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for kind, place in found:
+        places[kind].append(place)
+    return {kind: some for kind, some in places.items() if some}
 
 
 def check_data(
@@ -71,12 +85,14 @@ def check_data(
     With `quick` an image is only looked for, and its first bytes read; else it is decoded.
     """
     faults: list[Fault] = []
+    notes: list[Note] = []
     jobs: list[tuple[Path, Video, VideoFrame]] = []
     videos = 0
     for file in files:
         try:
             root = images or image_root(file)
             found = list(read_videos(format, file, root))
+            notes += notes_of(read_entry(file), format, found)
         except DataError as error:
             faults.append(("annotations", str(error)))
             continue
@@ -92,7 +108,9 @@ def check_data(
             progress(done, len(jobs))
     labelled = [frame for _, _, frame in jobs if frame.labelled]
     people = sum(len(_with_joints(frame)) for frame in labelled)
-    return Report(videos, len(jobs), len(labelled), people, tuple(faults))
+    if videos and not people:
+        faults.append(("nobody", f"{files[0]}{f' and {len(files) - 1} more' * (len(files) > 1)}"))
+    return Report(videos, len(jobs), len(labelled), people, tuple(faults), tuple(notes))
 
 
 def _repeated_ids(file: Path, videos: list[Video]) -> list[Fault]:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from tarvitpose.data.records import Box, Record
 from tarvitpose.data.videos import Person, Video, VideoFrame, in_order, records_of
-from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, Float64, read_entry
-from tarvitpose.posetrack_layout import coco_head, coco_people, coco_regions, is_labelled
+from tarvitpose.posetrack_layout import (
+    category_joints,
+    coco_head,
+    coco_people,
+    coco_regions,
+    file_name,
+    is_labelled,
+    is_of_category,
+    keypoint_category,
+)
 from tarvitpose.skeleton import JointSet
 
 
@@ -33,26 +43,17 @@ def coco_stills(path: Path) -> Iterator[Video]:
 
 def joint_names(content: Entry) -> tuple[str, ...]:
     """Return the names of the file's joints, in the file's order. Raises DataError."""
-    categories = content["categories"]
-    named = [one for one in categories.items() if one.get("keypoints")]
-    if not named:
-        raise DataError(
-            f"{categories.where}: none has keypoints, the joints' names; joints are mapped by name"
-        )
-    return tuple(str(name.value) for name in named[0]["keypoints"].items())
+    return category_joints(keypoint_category(content))
 
 
 def image_frames(content: Entry, names: tuple[str, ...]) -> list[VideoFrame]:
     """Return every image with its people; people of other categories and crowds are left out."""
-    category = next(
-        (one.get("id") for one in content["categories"].items() if one.get("keypoints")), None
-    )
-    wanted = None if category is None else category.value
+    category = keypoint_category(content)
     return [
         VideoFrame(
-            name=str(image["file_name"].value),
+            name=file_name(image),
             labelled=is_labelled(image) is not False,
-            people=tuple(_person(one, len(names)) for one in people if _is_person(one, wanted)),
+            people=tuple(_person(one, len(names)) for one in people if is_person(one, category)),
             ignored=coco_regions(image),
             size=_size(image),
         )
@@ -60,9 +61,9 @@ def image_frames(content: Entry, names: tuple[str, ...]) -> list[VideoFrame]:
     ]
 
 
-def _is_person(person: Entry, category: object) -> bool:
-    of = person.get("category_id")
-    return not person.filled("iscrowd") and (of is None or category is None or of.value == category)
+def is_person(person: Entry, category: Entry) -> bool:
+    """Tell whether an annotation is a single person: no crowd, and of the category of people."""
+    return not person.filled("iscrowd") and is_of_category(person, category)
 
 
 def _size(image: Entry) -> tuple[int, int] | None:
@@ -77,16 +78,20 @@ def _person(person: Entry, joints: int) -> Person:
     return Person(
         where=person.where,
         label=str(label.value) if label else person.position,
-        points=_points(person, joints),
-        box=_box(person.filled("bbox")),
+        points=labelled_points(person, joints),
+        box=xyxy_box(person.filled("bbox")),
         head=_head(person),
         track=track.whole() if track else None,
         number=number.value if number else None,
     )
 
 
-def _points(person: Entry, joints: int) -> Float64:
-    return person["keypoints"].numbers(3 * joints).reshape(-1, 3)
+def labelled_points(person: Entry, joints: int) -> Float64:
+    """Return a person's points with v, (K, 3); all 0, not labelled, for one with a box alone."""
+    keypoints = person.filled("keypoints")
+    if keypoints is None:
+        return np.zeros((joints, 3))
+    return keypoints.numbers(3 * joints).reshape(-1, 3)
 
 
 def _head(person: Entry) -> Box | None:
@@ -94,8 +99,8 @@ def _head(person: Entry) -> Box | None:
     return None if corners is None else in_order(corners)
 
 
-def _box(entry: Entry | None) -> Box | None:
-    """The xyxy box of an xywh entry."""
+def xyxy_box(entry: Entry | None) -> Box | None:
+    """Return the xyxy box of an xywh entry."""
     if entry is None:
         return None
     x, y, width, height = entry.numbers(4).tolist()

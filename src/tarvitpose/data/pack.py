@@ -15,7 +15,7 @@ from tarvitpose.data.sources import Format
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.files import folder_when_done
 from tarvitpose.json_file import Entry, read_entry
-from tarvitpose.posetrack_layout import coco_people
+from tarvitpose.posetrack_layout import coco_people, file_name
 
 MEGABYTE = 10**6
 END_OF_TAR = 10_240  # bytes of zeros, at most
@@ -86,19 +86,21 @@ def _pieces(files: Sequence[Path], layout: Format) -> Iterator[Piece]:
         rest = {k: v for k, v in content.value.items() if k not in ("images", "annotations")}
         head = _stored(str(file), len(_json(rest)) + BLOCK)
         for image, _ in images:
-            _check_name(image["file_name"])
+            _check_name(image)
         whole = [[one] for one in images if one[1]] if layout == "coco" else [images]
         for some in whole:
             people = [person.value for _, own in some for person in own]
-            yield Piece(file, rest, head, [image.value for image, _ in some], people)
+            records = [{**image.value, "file_name": file_name(image)} for image, _ in some]
+            yield Piece(file, rest, head, records, people)
 
 
-def _check_name(name: Entry) -> None:
-    parts = PurePosixPath(str(name.value)).parts
+def _check_name(image: Entry) -> None:
+    name = file_name(image)
+    parts = PurePosixPath(name).parts
     if not parts or parts[0] in ("/", "annotations") or ".." in parts:
         raise DataError(
-            f"{name.where}: {name.value} cannot be packed; expected a path below the images' "
-            "folder, not in annotations/"
+            f"{image['file_name'].where}: {name} cannot be packed; expected a path below the "
+            "images' folder, not in annotations/"
         )
 
 

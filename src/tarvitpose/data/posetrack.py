@@ -11,6 +11,7 @@ from tarvitpose.data.records import Record
 from tarvitpose.data.videos import Video, VideoFrame, in_time, records_of
 from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, read_entry
+from tarvitpose.posetrack_layout import file_name
 from tarvitpose.skeleton import JointSet
 
 
@@ -64,5 +65,5 @@ def frame_counts(content: Entry) -> dict[PurePosixPath, int]:
     for image in content["images"].items():
         count = image.get("nframes")
         if count is not None:
-            counts[PurePosixPath(str(image["file_name"].value)).parent] = count.whole()
+            counts[PurePosixPath(file_name(image)).parent] = count.whole()
     return counts

@@ -26,6 +26,7 @@ from tarvitpose.posetrack_layout import (
     annolist_points,
     annolist_regions,
     is_labelled,
+    slashed,
 )
 
 
@@ -64,7 +65,7 @@ def _frame(entry: Entry) -> VideoFrame:
     people, labelled = entry.filled("annorect"), is_labelled(entry)
     persons = tuple(map(_person, people.items())) if people else ()
     return VideoFrame(
-        name=str(entry["image"].only()["name"].value),
+        name=slashed(str(entry["image"].only()["name"].value)),
         labelled=bool(persons) if labelled is None else labelled,
         people=persons,
         ignored=annolist_regions(entry),

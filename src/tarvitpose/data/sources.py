@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
 
@@ -14,10 +14,12 @@ from tarvitpose.data.records import Record
 from tarvitpose.data.videos import Video, records_of, with_images
 from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, read_entry
+from tarvitpose.posetrack_layout import file_name, slashed
 from tarvitpose.skeleton import JointSet
 
 Format = Literal["coco", "posetrack17", "posetrack18", "dcpose"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+IMAGES = "images"  # the folder name
 ANNOTATIONS = ("annotations", "posetrack_data")  # folder names; PoseTrack21 has the second
 OF_VIDEOS = ("nframes", "vid_id", "frame_id", "is_labeled")  # keys that no still has
 FOLDERS_UP = 3  # how far above the annotations the images may lie: annotations/val/clip.json
@@ -26,12 +28,25 @@ FOLDERS_UP = 3  # how far above the annotations the images may lie: annotations/
 def read_records(
     format: Format, annotations: Path, joints: JointSet, images: Path | None = None
 ) -> list[Record]:
-    """Return a record for each labelled person with a visible joint. Raises DataError.
+    """Return a record for each labelled person with a visible joint.
 
     `annotations` is a JSON file or a folder of them; `images` is the folder that the file names
     in them start from, by default the nearest one above the annotations that has the first.
+    Raises DataError, also where there is no such person.
     """
-    files = annotation_files(annotations)
+    records = records_of_files(format, annotation_files(annotations), joints, images)
+    if not records:
+        raise DataError(
+            f"{annotations}: no person with a labelled joint of {joints.name} in it; "
+            "'tarvitpose data check' says what was left out"
+        )
+    return records
+
+
+def records_of_files(
+    format: Format, files: Sequence[Path], joints: JointSet, images: Path | None = None
+) -> list[Record]:
+    """Return the records of several files, which have one folder of images. Raises DataError."""
     root = images or image_root(files[0])
     return [
         record
@@ -80,11 +95,13 @@ def read_videos(format: Format, file: Path, root: Path) -> Iterator[Video]:
 def image_root(file: Path) -> Path:
     """Return the folder that the file names of an annotation file start from.
 
-    It is the nearest folder above the file that holds the beginning of the first name, or the
-    file's own if none does. Raises DataError if the file cannot be read.
+    It is the nearest folder above the file, or folder of images beside these, that holds the
+    beginning of the first name, or the file's own folder if none does. Raises DataError if the
+    file cannot be read.
     """
     names = image_names(read_entry(file))
-    folders = list(file.absolute().parents)[:FOLDERS_UP]
+    above = list(file.absolute().parents)[:FOLDERS_UP]
+    folders = [one for folder in above for one in (folder, folder / IMAGES)]
     start = PurePosixPath(names[0]).parts[0] if names else ""
     return next((folder for folder in folders if (folder / start).exists()), file.parent)
 
@@ -111,5 +128,5 @@ def image_names(content: Entry) -> list[str]:
     """Return the file names of all images of an annotation file."""
     if content.get("annolist"):
         images = [frame["image"].only() for frame in content["annolist"].items()]
-        return [str(image["name"].value) for image in images]
-    return [str(image["file_name"].value) for image in content["images"].items()]
+        return [slashed(str(image["name"].value)) for image in images]
+    return [file_name(image) for image in content["images"].items()]

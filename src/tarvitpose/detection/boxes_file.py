@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from tarvitpose.detection.protocol import PERSON_NAMES, Detections, ranked
+from tarvitpose.detection.boxes_content import BoxesImage, image_stem, read_boxes
+from tarvitpose.detection.protocol import Detections, ranked
 from tarvitpose.errors import BoxesError
 from tarvitpose.geometry import xywh_to_xyxy
-from tarvitpose.json_file import read_json
-from tarvitpose.posetrack_layout import frame_number, is_counted_from_1
+from tarvitpose.posetrack_layout import is_counted_from_1, slashed
 from tarvitpose.results import Frame
-
-PERSON = 1  # the category of people in COCO and PoseTrack
-POSETRACK_IDS = range(10**10, 2 * 10**10)  # 1VVVVVVFFFF: video and frame
-
-
-class _Image(NamedTuple):
-    """The frame that an entry is about, as far as the entry tells."""
-
-    folder: str  # name of the folder; "012834_" where only the start is known; "" if unknown
-    stem: str  # file name without its ending; "" if unknown
-    number: int | None  # place in the video, from 0
-
-    def lies_in(self, folder: str) -> bool:
-        """Tell whether the folder can be this one; an unknown one can be any."""
-        if not (folder and self.folder):
-            return True
-        return folder == self.folder or (self.folder[-1] == "_" and folder.startswith(self.folder))
-
-    def __str__(self) -> str:
-        return f"{self.folder}/{self.stem}" if self.stem else f"number {self.number}"
 
 
 class BoxesFile:
@@ -47,7 +25,9 @@ class BoxesFile:
     - a COCO data set `{"images": [{"id", "file_name"}], "annotations": [{"image_id", "bbox"}]}`,
       where a missing score means 1, and annotations with `iscrowd` 1 are left out.
     Entries of other categories than people are left out: category 1, or in a data set the one
-    that is called person.
+    that is called person. So are boxes without area, with which some tools fill frames up. If
+    all others have a `track_id` of their own in their frame, people keep it; `warnings` say what
+    was lost.
 
     A frame that has a name gets the entries with its file name, endings apart; where both also
     have a folder, the folders must be the same. Otherwise the number counts: `frame.index`, from
@@ -65,14 +45,19 @@ class BoxesFile:
     def __init__(self, path: str | Path, *, threshold: float = 0.0) -> None:
         self.path = Path(path)
         self.threshold = threshold
-        self._people: dict[_Image, list[tuple[list[float], float]]] = defaultdict(list)
-        for image, box, score in _read_entries(self.path):
-            self._people[image].append((box, score))
+        content = read_boxes(self.path)
+        content.check_categories()
+        self._people = content.people
+        loss = content.track_loss()
+        self._is_tracked = loss is None and any(
+            person.track is not None for people in self._people.values() for person in people
+        )
+        self.warnings = list(self._losses(content.flat, loss))
         self._named = any(image.stem for image in self._people)
         self._folders = sorted({image.folder for image in self._people} - {""})
-        self._by_stem: dict[str, list[_Image]] = defaultdict(list)
-        self._by_number: dict[int | None, list[_Image]] = defaultdict(list)
-        self._renamed: dict[tuple[str, str], _Image | None] = {}  # by folder and stem
+        self._by_stem: dict[str, list[BoxesImage]] = defaultdict(list)
+        self._by_number: dict[int | None, list[BoxesImage]] = defaultdict(list)
+        self._renamed: dict[tuple[str, str], BoxesImage | None] = {}  # by folder and stem
         for image in self._people:
             self._by_stem[image.stem].append(image)
             self._by_number[image.number].append(image)
@@ -84,8 +69,10 @@ class BoxesFile:
         """
         image = self._image_of(frame)
         people = [] if image is None else self._people[image]
-        boxes = np.array([box for box, _ in people], np.float32).reshape(-1, 4)
-        return ranked(xywh_to_xyxy(boxes), [score for _, score in people], self.threshold)
+        boxes = np.array([person.box for person in people], np.float32).reshape(-1, 4)
+        scores = [person.score for person in people]
+        ids = np.array([person.track for person in people], np.int64) if self._is_tracked else None
+        return ranked(xywh_to_xyxy(boxes), scores, self.threshold, ids)
 
     @property
     def has_names(self) -> bool:
@@ -100,7 +87,7 @@ class BoxesFile:
         Returns whether they are.
         """
         folder = _posix(names[0]).parent.name
-        stems = [_posix(name).stem for name in names]
+        stems = [image_stem(_posix(name)) for name in names]
         images = [image for image in self._people if image.stem and image.lies_in(folder)]
         if all(image.stem in stems for image in images):
             return False
@@ -114,20 +101,31 @@ class BoxesFile:
         """Return an image that the file has of a folder, None where it has none."""
         return next((str(image) for image in self._people if image.lies_in(folder)), None)
 
-    def _image_of(self, frame: Frame) -> _Image | None:
+    def _losses(self, flat: int, loss: str | None) -> Iterator[str]:
+        """Yield what a user should know of the file, a line each."""
+        if flat:
+            boxes = "1 box" if flat == 1 else f"{flat} boxes"
+            yield f"{self.path}: {boxes} without area left out (width or height 0)"
+        if loss is not None:
+            yield f"{self.path}: {loss}, so people are tracked anew"
+        best = max((one.score for people in self._people.values() for one in people), default=1.0)
+        if best < self.threshold:
+            yield f"{self.path}: no box reaches the score {self.threshold:g}, the best has {best:g}"
+
+    def _image_of(self, frame: Frame) -> BoxesImage | None:
         """Return the image of the file that is this frame, None where the file has none."""
         name = _posix(frame.name)
-        folder = name.parent.name
-        if (folder, name.stem) in self._renamed:
-            return self._renamed[folder, name.stem]
+        folder, stem = name.parent.name, image_stem(name)
+        if (folder, stem) in self._renamed:
+            return self._renamed[folder, stem]
         if not folder and len(self._folders) > 1:
             some = " and ".join(self._folders[:2])
             raise BoxesError(
                 f"{self.path}: has boxes of {len(self._folders)} videos ({some}); "
                 "give the boxes of one video, or frames with the name of their folder"
             )
-        by_name = name.stem and self._named
-        known = self._by_stem.get(name.stem) if by_name else self._by_number.get(frame.index)
+        by_name = stem and self._named
+        known = self._by_stem.get(stem) if by_name else self._by_number.get(frame.index)
         images = [image for image in known or [] if image.lies_in(folder)]
         if len(images) > 1:
             raise BoxesError(
@@ -136,158 +134,5 @@ class BoxesFile:
         return images[0] if images else None
 
 
-def _read_entries(path: Path) -> Iterator[tuple[_Image, list[float], float]]:
-    """Yield image, box xywh and score of every person in the file."""
-    content = read_json(path, BoxesError)
-    if isinstance(content, list):
-        yield from _read_list(path, content)
-    elif isinstance(content, dict) and {"images", "annotations"} <= content.keys():
-        yield from _read_data_set(path, content)
-    else:
-        raise BoxesError(
-            f"{path}: expected a list of detections, or images and annotations, "
-            f"found {_kind(content)}"
-        )
-
-
-def _read_list(path: Path, entries: list[Any]) -> Iterator[tuple[_Image, list[float], float]]:
-    for number, entry in enumerate(entries):
-        where = f"{path}: entry {number}"
-        fields = _fields(where, entry)
-        image = _image_of(where, fields)
-        box, score = _box(where, fields), _score(where, fields)
-        if _is_person(where, fields, [PERSON]):
-            yield image, box, score
-
-
-def _read_data_set(
-    path: Path, content: dict[str, Any]
-) -> Iterator[tuple[_Image, list[float], float]]:
-    images = _images_by_id(path, _records(path, content, "images"))
-    people = _person_categories(path, content)
-    for number, entry in enumerate(_records(path, content, "annotations")):
-        where = f"{path}: annotation {number}"
-        fields = {"score": 1.0, **_fields(where, entry)}
-        image_id = _id(where, fields, "image_id")
-        if image_id not in images:
-            raise BoxesError(f"{where} has image_id {image_id!r}, which none of the images has")
-        box, score = _box(where, fields), _score(where, fields)
-        if _is_person(where, fields, people) and not fields.get("iscrowd"):
-            yield images[image_id], box, score
-
-
-def _images_by_id(path: Path, records: list[Any]) -> dict[int | str, _Image]:
-    images: dict[int | str, _Image] = {}
-    for number, record in enumerate(records):
-        where = f"{path}: image {number}"
-        fields = _fields(where, record)
-        image_id = _id(where, fields, "id")
-        images[image_id] = _image_of(where, {"image_id": image_id, **fields})
-    return images
-
-
-def _person_categories(path: Path, content: dict[str, Any]) -> list[int | str]:
-    """Return the ids of the categories that mean people."""
-    if "categories" not in content:
-        return [PERSON]
-    names: dict[int | str, str] = {}
-    for number, record in enumerate(_records(path, content, "categories")):
-        where = f"{path}: category {number}"
-        fields = _fields(where, record)
-        names[_id(where, fields, "id")] = str(fields.get("name", ""))
-    people = [key for key, name in names.items() if name.lower() in PERSON_NAMES]
-    if not people:
-        found = ", ".join(names.values()) or "nothing"
-        raise BoxesError(f"{path}: expected a category called person, found {found}")
-    return people
-
-
-def _is_person(where: str, fields: dict[str, Any], people: list[int | str]) -> bool:
-    """Tell whether an entry is about a person; one without a category is."""
-    return "category_id" not in fields or _id(where, fields, "category_id") in people
-
-
-def _image_of(where: str, fields: dict[str, Any]) -> _Image:
-    """Return the image that an entry names, by its name if it has one, else by its id."""
-    name = fields.get("image_name", fields.get("file_name"))
-    key = name if name is not None else fields.get("image_id")
-    if isinstance(key, str) and key:
-        path = _posix(key)
-        return _Image(path.parent.name, path.stem, frame_number(path.stem))
-    if isinstance(key, bool) or not isinstance(key, int) or name is not None:
-        expected = 'an "image_name" in text or an "image_id" that is a whole number'
-        raise BoxesError(f"{where} has no usable image ({key!r}); expected {expected}")
-    if key not in POSETRACK_IDS:
-        return _Image("", "", key)
-    video, number = divmod(key, 10_000)
-    return _Image(f"{video % 10**6:06d}_", f"{number:06d}", number)
-
-
-def _box(where: str, fields: dict[str, Any]) -> list[float]:
-    expected = "four numbers: left, top, width, height"
-    box = _required(where, fields, "bbox", expected)
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        raise BoxesError(f'{where} has "bbox" {_short(box)}; expected {expected}')
-    if box[2] < 0 or box[3] < 0:
-        side = "width" if box[2] < 0 else "height"
-        raise BoxesError(
-            f'{where} has "bbox" {_short(box)} of negative {side}; expected {expected}'
-        )
-    return [float(value) for value in box]
-
-
-def _score(where: str, fields: dict[str, Any]) -> float:
-    expected = "a number from 0 to 1"
-    score = _required(where, fields, "score", expected)
-    if not _is_number(score) or not 0 <= score <= 1.001:  # some exports round up
-        raise BoxesError(f'{where} has "score" {_short(score)}; expected {expected}')
-    return min(float(score), 1.0)
-
-
-def _id(where: str, fields: dict[str, Any], name: str) -> int | str:
-    value = _required(where, fields, name, "a whole number")
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise BoxesError(f'{where} has "{name}" {_short(value)}; expected a whole number')
-    return value
-
-
-def _required(where: str, fields: dict[str, Any], name: str, expected: str) -> Any:
-    if fields.get(name) is None:
-        raise BoxesError(f'{where} has no "{name}"; expected {expected}')
-    return fields[name]
-
-
-def _fields(where: str, entry: Any) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        raise BoxesError(f"{where} is {_kind(entry)}; expected an object with fields")
-    return entry
-
-
-def _records(path: Path, content: dict[str, Any], name: str) -> list[Any]:
-    records = content[name]
-    if not isinstance(records, list):
-        raise BoxesError(f'{path}: "{name}" is {_kind(records)}; expected a list')
-    return records
-
-
-def _is_number(value: Any) -> bool:
-    """Tell whether the value is a finite number of sane size; true and false are none."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and -1e9 < value < 1e9
-
-
 def _posix(name: str) -> PurePosixPath:
-    return PurePosixPath(name.replace("\\", "/"))
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _kind(value: Any) -> str:
-    """Name what JSON calls the value."""
-    if isinstance(value, dict):
-        return f"an object with {', '.join(list(value)[:5]) or 'nothing in it'}"
-    kinds = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
-    return kinds.get(type(value), "a number")
+    return PurePosixPath(slashed(name))

@@ -7,10 +7,11 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from tarvitpose.detection.protocol import PERSON_NAMES, Detections, clip_to_frame, ranked
+from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.errors import BoxesError, MissingDependencyError
 from tarvitpose.offline import is_offline
 from tarvitpose.results import Frame
+from tarvitpose.skeleton import PERSON_NAMES
 
 UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.results import Float32, Frame
-
-PERSON_NAMES = frozenset({"person", "pedestrian", "human"})  # of the class, in lower case
 
 
 @dataclass(frozen=True)
@@ -19,26 +17,32 @@ class Detections:
 
     boxes: Float32  # (N, 4), xyxy in pixels of the upright frame
     scores: Float32  # (N,), 0..1
+    track_ids: NDArray[np.int64] | None = None  # (N,), from 0; None: nobody knows who is who
 
     def __len__(self) -> int:
         return len(self.boxes)
 
 
 class Detector(Protocol):
-    """Anything that finds people in a frame."""
+    """Anything that finds people in a frame; lines in its `warnings`, if it has any, are shown."""
 
     def detect(self, frame: Frame) -> Detections:
         """Return the people of one frame."""
         ...
 
 
-def ranked(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detections:
-    """Return boxes (N, 4) and scores (N,) that reach the threshold, the highest score first."""
+def ranked(
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    threshold: float,
+    track_ids: NDArray[np.int64] | None = None,
+) -> Detections:
+    """Return boxes (N, 4), scores and tracks (N,) that reach the threshold, the best first."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     scores = np.asarray(scores, np.float32).reshape(-1)
     kept = np.flatnonzero(scores >= np.float32(threshold))
     order = kept[np.argsort(-scores[kept], kind="stable")]
-    return Detections(boxes[order], scores[order])
+    return Detections(boxes[order], scores[order], None if track_ids is None else track_ids[order])
 
 
 def clip_to_frame(boxes: ArrayLike, size: tuple[int, int]) -> Float32:
@@ -58,5 +62,6 @@ def keep_best(detections: Detections, max_people: int | None) -> Detections:
         return detections
     if max_people < 1:
         raise ValueError(f"max_people must be at least 1, not {max_people}")
-    best = ranked(detections.boxes, detections.scores, -np.inf)
-    return Detections(best.boxes[:max_people], best.scores[:max_people])
+    best = ranked(detections.boxes, detections.scores, -np.inf, detections.track_ids)
+    ids = None if best.track_ids is None else best.track_ids[:max_people]
+    return Detections(best.boxes[:max_people], best.scores[:max_people], ids)

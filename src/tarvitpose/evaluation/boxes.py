@@ -24,7 +24,7 @@ class Boxes:
 
     label: str  # what tables and files call it
     detector: Detector | None  # None: the labelled people
-    warnings: tuple[str, ...] = ()  # what is to be said of how a file fits a data set
+    warnings: tuple[str, ...] = ()  # what is to be known of a file of boxes
     by_id: bool = False  # whether a file knows images by the ids that the annotations give them
 
     @property
@@ -57,7 +57,7 @@ def open_boxes(
     if is_file_of_boxes(choice):
         file = BoxesFile(choice, threshold=lowest)
         by_id = len(videos) > 1 and not file.has_names
-        warnings = tuple(_fitted(file, videos, by_id))
+        warnings = (*file.warnings, *_fitted(file, videos, by_id))
         return Boxes(f"{choice}, score {lowest:g} or more", file, warnings, by_id)
     name = "nanodet" if choice == OWN_DETECTOR else choice
     detector = load_detector(name, threshold=lowest, device=device)

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from tarvitpose.data.coco import labelled_points, xyxy_box
+from tarvitpose.data.videos import crop_box
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.skeleton import COCO_17
-
-COCO_SIGMAS = (
-    *(0.026, 0.025, 0.025, 0.035, 0.035),  # nose, eyes, ears
-    *(0.079, 0.079, 0.072, 0.072, 0.062, 0.062),  # shoulders, elbows, wrists
-    *(0.107, 0.107, 0.087, 0.087, 0.089, 0.089),  # hips, knees, ankles
+from tarvitpose.json_file import Entry
+from tarvitpose.posetrack_layout import (
+    category_joints,
+    image_id,
+    is_of_category,
+    keypoint_category,
 )
-SIGMAS = {
-    **dict(zip(COCO_17.joints, COCO_SIGMAS, strict=True)),
-    # COCO does not label these; CrowdPose does (neck, top of the head), and gives both 0.079.
-    **{"head_bottom": 0.079, "head_top": 0.079},
-}
+from tarvitpose.skeleton import SIGMAS
+
 AREA_OF_BOX = 0.53  # what a person fills of its box, where the annotation has no area
+PERSON = 1  # the category, to the evaluator
 Person = dict[str, Any]
 
 
@@ -47,27 +47,29 @@ def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]
 
     `results` are COCO's: image_id, keypoints (x, y and a score of every joint of the file) and
     score. Only joints of the file that the model knows, whose names are in `known`, are compared.
-    Raises MissingDependencyError.
+    Someone without an area has AREA_OF_BOX of the box, which is made from the labelled joints
+    where there is none. Raises MissingDependencyError.
     """
     try:
         from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - an optional package
     except ImportError:
         raise MissingDependencyError("faster-coco-eval", "AP of COCO data", "evaluate") from None
-    category = next(one for one in truth["categories"] if one.get("keypoints"))
-    people = [one for one in truth["annotations"] if one["category_id"] == category["id"]]
-    names = category["keypoints"]
+    content = Entry("annotations", truth)
+    category = keypoint_category(content)
+    people = [one for one in content["annotations"].items() if is_of_category(one, category)]
+    names = category_joints(category)
     order = [at for at, name in enumerate(names) if name in known and name in SIGMAS]
     labelled = COCO(
         {
-            "images": [{"id": image["id"]} for image in truth["images"]],
-            "categories": [{"id": category["id"], "name": "person"}],
+            "images": [{"id": image_id(image)} for image in content["images"].items()],
+            "categories": [{"id": PERSON, "name": "person"}],
             "annotations": [
-                {"id": number, **_labelled(person, order)}  # to the evaluator 0 means: no match
-                for number, person in enumerate(people, 1)
+                {"id": number, **_labelled(person, order, len(names))}
+                for number, person in enumerate(people, 1)  # to the evaluator 0 means: no match
             ],
         }
     )
-    found = [_found(person, order, category["id"]) for person in results]
+    found = [_found(person, order) for person in results]
     sigmas = [SIGMAS[names[at]] for at in order]
     judge = COCOeval_faster(
         labelled, labelled.loadRes(found), iouType="keypoints", kpt_oks_sigmas=sigmas
@@ -79,26 +81,30 @@ def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]
     return CocoAp(*np.where(values < 0, np.nan, 100 * values).tolist())
 
 
-def _labelled(person: Person, order: list[int]) -> Person:
+def _labelled(person: Entry, order: list[int], joints: int) -> Person:
     """Return a labelled person with the compared joints alone; crowds and others stay, ignored."""
-    points = np.array(person["keypoints"], np.float64).reshape(-1, 3)[order]
-    _, _, width, height = person["bbox"]
+    points = labelled_points(person, joints)
+    seen = points[points[:, 2] > 0, :2].astype(np.float32)
+    box = xyxy_box(person.filled("bbox"))
+    left, top, right, bottom = crop_box(box, seen) if len(seen) else box or (0, 0, 0, 0)
+    area = person.filled("area")
+    compared = points[order]
     return {
-        "image_id": person["image_id"],
-        "category_id": person["category_id"],
-        "iscrowd": int(person.get("iscrowd", 0)),
-        "bbox": person["bbox"],
-        "area": person.get("area", AREA_OF_BOX * width * height),
-        "keypoints": points.ravel().tolist(),
-        "num_keypoints": int((points[:, 2] > 0).sum()),
+        "image_id": person["image_id"].identity(),
+        "category_id": PERSON,
+        "iscrowd": int(person.filled("iscrowd") is not None),
+        "bbox": [left, top, right - left, bottom - top],
+        "area": area.value if area else AREA_OF_BOX * (right - left) * (bottom - top),
+        "keypoints": compared.ravel().tolist(),
+        "num_keypoints": int((compared[:, 2] > 0).sum()),
     }
 
 
-def _found(person: Person, order: list[int], category: int) -> Person:
+def _found(person: Person, order: list[int]) -> Person:
     points = np.array(person["keypoints"], np.float64).reshape(-1, 3)[order]
     return {
         "image_id": person["image_id"],
-        "category_id": category,
+        "category_id": PERSON,
         "keypoints": points.ravel().tolist(),
         "score": person["score"],
     }

@@ -17,10 +17,10 @@ from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.sources import Format, image_root, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
-from tarvitpose.json_file import read_entry
+from tarvitpose.json_file import Entry, read_entry
 from tarvitpose.metrics.posetrack_ap import TrueFrame
 from tarvitpose.metrics.posetrack_files import read_truth
-from tarvitpose.posetrack_layout import coco_people
+from tarvitpose.posetrack_layout import file_name, image_id
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 
@@ -188,7 +188,11 @@ def image_ids(path: Path) -> dict[str, int]:
     content = read_entry(path)
     if content.get("images") is None:
         return {}
-    return {
-        str(image["file_name"].value): (image.get("image_id") or image["id"]).whole()
-        for image, _ in coco_people(content)
-    }
+    return {file_name(image): _whole_id(image) for image in content["images"].items()}
+
+
+def _whole_id(image: Entry) -> int:
+    number = image_id(image)
+    if isinstance(number, str):
+        raise DataError(f"{image.where}: expected a whole number as its id, found {number!r}")
+    return number

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tarvitpose.data.coco import joint_names
 from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
 from tarvitpose.errors import OutputError
@@ -24,7 +24,9 @@ from tarvitpose.files import replace_when_done
 from tarvitpose.json_file import read_entry, read_json
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.metrics.posetrack_files import write_posetrack17, write_posetrack18
+from tarvitpose.posetrack_layout import category_joints, keypoint_category
 from tarvitpose.predict import Predictor
+from tarvitpose.readers.build import NO_TRACK
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
 
@@ -138,11 +140,16 @@ def _poses(batch: list[Seen], predictor: Predictor, images: _Images) -> list[Fra
             scores=scores,
             boxes=people.boxes,
             box_scores=people.scores,
-            track_ids=np.arange(len(people)),
+            track_ids=_known_tracks(people),
             joint_names=predictor.config.joints.joints,
         )
         for (frame, size, people), (keypoints, scores) in zip(batch, joints, strict=True)
     ]
+
+
+def _known_tracks(people: Detections) -> NDArray[np.int64]:
+    """Return the tracks of people, (N,), or NO_TRACK."""
+    return np.full(len(people), NO_TRACK) if people.track_ids is None else people.track_ids
 
 
 def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses]) -> None:
@@ -169,6 +176,8 @@ def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses])
 def posetrack_frames(video: LabelledVideo, poses: list[FramePoses]) -> dict[str, PredictedFrame]:
     """Return poses by file name, with track ids; joints that PoseTrack does not label are gone.
 
+    People whose tracks are not known are tracked.
+
     A joint's score is the one of its box times its own (method section 7, step 7).
     """
     tracker, frames = IouTracker(), {}
@@ -180,7 +189,9 @@ def posetrack_frames(video: LabelledVideo, poses: list[FramePoses]) -> dict[str,
                 own = found.joint_names.index(name)
                 keypoints[:, at] = found.keypoints[:, own]
                 scores[:, at] = found.scores[:, own] * found.box_scores
-        ids = tracker.update(found.boxes, found.box_scores, found.index)
+        ids = found.track_ids
+        if (ids == NO_TRACK).any():
+            ids = tracker.update(found.boxes, found.box_scores, found.index)
         frames[labelled.name] = PredictedFrame(keypoints, scores, ids)
     return frames
 
@@ -191,8 +202,8 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
     A person's score is the one of the box times the mean of the joints'.
     """
     content = read_entry(video.source)
-    names = joint_names(content)
-    category = next(one for one in content["categories"].items() if one.get("keypoints"))
+    category = keypoint_category(content)
+    names = category_joints(category)
     results = []
     for labelled, found in zip(video.frames, poses, strict=True):
         points = np.zeros((len(found), len(names), 3))
@@ -204,7 +215,7 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
         results += [
             {
                 "image_id": labelled.image_id,
-                "category_id": category["id"].value,
+                "category_id": category["id"].identity(),
                 "keypoints": person.ravel().tolist(),
                 "score": float(mark),
             }

@@ -30,10 +30,14 @@ from tarvitpose.posetrack_layout import (
     annolist_head,
     annolist_points,
     annolist_regions,
+    category_joints,
     coco_head,
     coco_people,
     coco_regions,
+    file_name,
     is_labelled,
+    keypoint_category,
+    slashed,
 )
 from tarvitpose.skeleton import POSETRACK_17
 
@@ -129,7 +133,7 @@ class _PoseTrack17:
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for frame in self._content["annolist"].items():
-            name = str(frame["image"].only()["name"].value)
+            name = slashed(str(frame["image"].only()["name"].value))
             is_empty = is_labelled(frame) is False and frame.get("annorect") is None
             yield name, frame, [] if is_empty else frame["annorect"].items()
 
@@ -149,17 +153,17 @@ class _PoseTrack18:
 
     def __init__(self, content: Entry) -> None:
         self._content = content
-        keypoints = content["categories"].only()["keypoints"]
-        names = [name.value for name in keypoints.items()]
+        category = keypoint_category(content)
+        names = category_joints(category)
         missing = [joint for joint in JOINTS if joint not in names]
         if missing:
-            raise DataError(f"{keypoints.where}: lacks {', '.join(missing)}")
+            raise DataError(f"{category['keypoints'].where}: lacks {', '.join(missing)}")
         self._order = [names.index(joint) for joint in JOINTS]
         self._count = len(names)
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for image, people in coco_people(self._content):
-            yield str(image["file_name"].value), image, people
+            yield file_name(image), image, people
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
         points = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)[self._order]

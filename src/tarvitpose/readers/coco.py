@@ -6,7 +6,7 @@ import numpy as np
 
 from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, Float64
-from tarvitpose.posetrack_layout import coco_people
+from tarvitpose.posetrack_layout import coco_people, is_of_category, keypoint_category
 from tarvitpose.readers.build import (
     NAN,
     NO_TRACK,
@@ -18,28 +18,29 @@ from tarvitpose.readers.build import (
     xywh_box,
 )
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import COCO_17
+from tarvitpose.skeleton import COCO_17, joint_names
 
 
 def read_coco(content: Entry) -> list[FramePoses]:
     """Return the frames of a file with images, annotations and categories. Raises DataError.
 
+    Crowds and other categories than people's are left out; who has no keypoints has NaN.
     A joint's score is the one in `keypoint_scores`, which predict writes, or in PoseTrack's
     `scores`. A frame's index is its image's `frame_id`, or the `id` where there is none.
     """
-    category = _category(content)
-    names = [str(name.value) for name in category["keypoints"].items()]
+    category = keypoint_category(content)
+    names = _joint_names(category["keypoints"])
     chosen = _chosen_joints(category, names)
-    joint_names, number_of_it = tuple(names[at] for at in chosen), category["id"].whole()
+    predicted = tuple(names[at] for at in chosen)
     return [
         frame_poses(
             image["frame_id" if image.get("frame_id") else "id"].whole(),
             [
                 _person(person, len(names), chosen)
                 for person in people
-                if whole(person, "category_id", number_of_it) == number_of_it
+                if is_of_category(person, category) and not person.filled("iscrowd")
             ],
-            joint_names,
+            predicted,
             time=number(image, "time"),
             image_size=image_size(image),
         )
@@ -61,17 +62,11 @@ def read_results(content: Entry) -> list[FramePoses]:
     return [frame_poses(index, people, COCO_17.joints) for index, people in frames.items()]
 
 
-def _category(content: Entry) -> Entry:
-    """Return the category that has joints."""
-    found = [one for one in content["categories"].items() if one.get("keypoints")]
-    if len(found) != 1:
-        raise DataError(
-            f"{content.where}: expected one category with keypoints, found {len(found)}"
-        )
-    return found[0]
+def _joint_names(keypoints: Entry) -> tuple[str, ...]:
+    return joint_names(tuple(str(name.value) for name in keypoints.items()))
 
 
-def _chosen_joints(category: Entry, names: list[str]) -> list[int]:
+def _chosen_joints(category: Entry, names: tuple[str, ...]) -> list[int]:
     """Return the positions of the joints that were predicted, which predict notes.
 
     PoseTrack18 has room for 17 joints, of which a model may know fewer.
@@ -81,7 +76,7 @@ def _chosen_joints(category: Entry, names: list[str]) -> list[int]:
     noted = category.get("predicted_keypoints")
     if noted is None:
         return list(range(len(names)))
-    wanted = [str(name.value) for name in noted.items()]
+    wanted = _joint_names(noted)
     unknown = [name for name in wanted if name not in names]
     if unknown:
         raise DataError(f"{noted.where}: {unknown[0]} is not among the keypoints")
@@ -91,7 +86,8 @@ def _chosen_joints(category: Entry, names: list[str]) -> list[int]:
 def _person(
     entry: Entry, joints: int, chosen: list[int], *, third_is_score: bool = False
 ) -> Person:
-    values = entry["keypoints"].numbers(3 * joints).reshape(-1, 3)
+    found = entry.filled("keypoints")
+    values = np.zeros((joints, 3)) if found is None else found.numbers(3 * joints).reshape(-1, 3)
     # As in PoseTrack's and COCO's tools: 0, 0, 0 is not there.
     keypoints = np.where((values == 0).all(1)[:, None], NAN, values[:, :2])
     raw = entry.get("keypoints_raw")

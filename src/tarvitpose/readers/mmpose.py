@@ -17,7 +17,7 @@ from tarvitpose.readers.build import (
     whole,
 )
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import COCO_17
+from tarvitpose.skeleton import COCO_17, joint_names
 
 
 def read_mmpose(content: Entry) -> list[FramePoses]:
@@ -44,7 +44,8 @@ def read_mmpose(content: Entry) -> list[FramePoses]:
 
 def _joint_names(meta: Entry) -> tuple[str, ...]:
     by_id = meta["keypoint_id2name"]
-    return tuple(str(by_id[str(at)].value) for at in range(meta["num_keypoints"].whole()))
+    texts = (str(by_id[str(at)].value) for at in range(meta["num_keypoints"].whole()))
+    return joint_names(tuple(texts))
 
 
 def _person(entry: Entry, joints: int) -> Person:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -14,11 +16,16 @@ from typing import Any
 import numpy as np
 
 from tarvitpose.errors import DataError, MissingDependencyError
+from tarvitpose.json_file import whole_number
 from tarvitpose.readers.build import NAN, NO_SIZE, Person, frame_poses
 from tarvitpose.results import Float32, FramePoses
 
 COLUMNS = ("frame", "time_s", "track_id", "joint", "x", "y", "score")
 RAW_COLUMNS = ("x_raw", "y_raw")
+WHOLE = ("frame", "track_id")
+BLANK = frozenset({"", "na", "nan", "<na>", "none", "null"})  # as pandas, R and others write it
+DELIMITERS = ",;\t"
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 ABOUT = b"tarvitpose"  # the key of what Parquet files say about themselves, as JSON
 Row = tuple[Any, ...]  # the values of COLUMNS and, where there are any, of RAW_COLUMNS
 
@@ -38,12 +45,24 @@ class _Frame:
 
 
 def read_csv(path: Path) -> list[FramePoses]:
-    """Return the frames of a CSV table; it knows no boxes and no image size. Raises DataError."""
+    """Return the frames of a CSV table; it knows no boxes and no image size. Raises DataError.
+
+    Spreadsheets separate by semicolons or tabs where commas are decimal; then all may be so.
+    """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _poses(path, _csv_rows(path, csv.DictReader(file)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with path.open(encoding=_encoding(path), newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            delimiter = max(DELIMITERS, key=header.count)  # a comma where none is there
+            return _poses(path, _csv_rows(path, csv.DictReader(file, delimiter=delimiter)))
+    except (OSError, UnicodeError, csv.Error) as error:
         raise DataError(f"{path}: not readable CSV ({error})") from None
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8 with or without a mark, or the UTF-16 of Excel's text files, which has one."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in UTF_16 else "utf-8-sig"
 
 
 def read_parquet(path: Path) -> list[FramePoses]:
@@ -61,12 +80,25 @@ def read_parquet(path: Path) -> list[FramePoses]:
             rows = (
                 row
                 for batch in batches
-                for row in zip(*(batch.column(name).to_pylist() for name in wanted), strict=True)
+                for row in zip(*(_values(path, batch, name) for name in wanted), strict=True)
             )
             size = about.get("height", 0), about.get("width", 0)
             return _poses(path, rows, tuple(about.get("joints", ())), size)
     except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not readable Parquet ({str(error).splitlines()[0]})") from None
+
+
+def _values(path: Path, batch: Any, name: str) -> list[Any]:
+    """The values of a Parquet column; pandas has whole numbers as floats where some are missing."""
+    values: list[Any] = batch.column(name).to_pylist()
+    if name not in WHOLE or not any(isinstance(value, float) for value in values):
+        return values
+    known = [None if value is None or math.isnan(value) else value for value in values]
+    numbers = [whole_number(value) for value in known]
+    for value, number in zip(known, numbers, strict=True):
+        if value is not None and number is None:
+            raise DataError(f"{path}: {name}: expected a whole number, found {value!r}")
+    return numbers
 
 
 def load_pyarrow(purpose: str) -> tuple[Any, Any]:
@@ -91,19 +123,35 @@ def _columns(path: Path, names: Iterable[str]) -> list[str]:
 
 def _csv_rows(path: Path, table: csv.DictReader[str]) -> Iterator[Row]:
     wanted = _columns(path, table.fieldnames or ())
-    whole, text = ("frame", "track_id"), ("joint",)
+    point = "." if table.reader.dialect.delimiter == "," else ","  # what numbers may have instead
     for cells in table:
         row: list[Any] = []
         for name in wanted:
-            cell = cells[name]
-            kind = int if name in whole else str if name in text else float
+            cell = cells[name] or ""
             try:
-                row.append(kind(cell) if cell else None)
+                row.append(_value(name, cell, point))
             except ValueError:
                 where = f"{path}: line {table.line_num}: {name}"
-                expected = "a whole number" if kind is int else "a number"
+                expected = "a whole number" if name in WHOLE else "a number"
                 raise DataError(f"{where}: expected {expected}, found {cell!r}") from None
         yield tuple(row)
+
+
+def _value(name: str, cell: str, point: str) -> Any:
+    """Return what a cell holds, None if nothing. Raises ValueError."""
+    if cell.strip().lower() in BLANK:
+        return None
+    if name == "joint":
+        return cell
+    if name in WHOLE and cell.isdecimal():
+        return int(cell)
+    number = float(cell.replace(point, "."))
+    if name not in WHOLE:
+        return number
+    whole = whole_number(number)
+    if whole is None:
+        raise ValueError(cell)
+    return whole
 
 
 def _poses(

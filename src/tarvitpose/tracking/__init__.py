@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tarvitpose.config import TrackerName
 from tarvitpose.tracking.iou import IouTracker
+from tarvitpose.tracking.known import KnownTracks
 from tarvitpose.tracking.outside import OutsideTracker
 from tarvitpose.tracking.track import Carried, Tracker
 
-__all__ = ["Carried", "IouTracker", "OutsideTracker", "Tracker", "open_tracker"]
+__all__ = ["Carried", "IouTracker", "KnownTracks", "OutsideTracker", "Tracker", "open_tracker"]
 
 
 def open_tracker(name: TrackerName, *, start_threshold: float) -> Tracker:

@@ -13,7 +13,7 @@ from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8, xyxy_to_xywh
 from tarvitpose.image_source import ImagesSource
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import JOINT_SETS
+from tarvitpose.skeleton import SIGMAS, limbs_of
 from tarvitpose.writers.base import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
@@ -96,14 +96,18 @@ class CocoWriter(FileWriter):
         }
 
     def _category(self, joint_names: tuple[str, ...]) -> dict[str, Any]:
-        """Describe the joints; COCO counts those of the skeleton from 1."""
-        limbs = {joints.joints: joints.limb_indices for joints in JOINT_SETS.values()}
+        """Describe the joints; COCO counts those of the skeleton from 1.
+
+        The sigmas are what OKS needs of each joint, and COCO's evaluator for any other than its 17.
+        """
+        known = all(name in SIGMAS for name in joint_names)
         return {
             "id": PERSON,
             "name": "person",
             "supercategory": "person",
             "keypoints": joint_names,
-            "skeleton": [[a + 1, b + 1] for a, b in limbs.get(joint_names, ())],
+            "skeleton": [[a + 1, b + 1] for a, b in limbs_of(joint_names)],
+            **({"sigmas": [SIGMAS[name] for name in joint_names]} if known else {}),
         }
 
 

@@ -1,0 +1,134 @@
+"""Find what the readers of annotations fill in, change or leave out: no faults, but to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tarvitpose.data.sources import Format, image_names
+from tarvitpose.data.videos import Video
+from tarvitpose.json_file import Entry
+from tarvitpose.posetrack_layout import (
+    POINT_IDS,
+    category_joints,
+    coco_people,
+    file_name,
+    is_labelled,
+    is_of_category,
+    keypoint_category,
+    slashed,
+)
+from tarvitpose.skeleton import KNOWN_JOINTS
+
+NOTES = {  # in the order of the table: what it is called, and what the readers make of it
+    "crowd": "iscrowd: left out",
+    "other category": "not of the people's category: left out",
+    "no category": "without category_id: taken as a person",
+    "no keypoints": "a person without keypoints: left out",
+    "no labelled joint": "a person whose joints all have v = 0: left out",
+    "unlabelled frame": "a person in a frame that is not labelled: left out",
+    "no box": "a person without bbox: the box is made from the labelled joints",
+    "no area": "a person without area: COCO AP takes a share of the box",
+    "unknown joint": "no model knows it: left out",
+    "joint given twice": "the first counts",
+    "joint spelling": "a joint's name in another spelling: read as ours",
+    "backslash": "a path with backslashes: read as slashes",
+    "unlisted frame": "a frame that the file does not list: taken as a neighbour",
+}
+Note = tuple[str, str]  # kind and place
+
+
+def notes_of(content: Entry, layout: Format, videos: Sequence[Video]) -> Iterator[Note]:
+    """Yield what readers fill in, change or leave out of a file, `videos` being what they read."""
+    yield from _of_annolist(content) if layout == "posetrack17" else _of_coco(content, layout)
+    listed = set(image_names(content))
+    for video in videos:
+        for frame in video.frames:
+            if frame.name not in listed:
+                yield "unlisted frame", frame.name
+
+
+def _of_coco(content: Entry, layout: Format) -> Iterator[Note]:
+    category = keypoint_category(content)
+    yield from _of_joints(category)
+    for image, people in coco_people(content):
+        name = file_name(image)
+        yield from _of_name(image["file_name"])
+        for person in people:
+            number = person.get("id")
+            place = f"{_in_file(person)}{f' (id {number.value})' if number else ''}, {name}"
+            is_used = is_labelled(image) is not False
+            for kind in _of_person(person, category, layout, is_used=is_used):
+                yield kind, place
+
+
+def _of_joints(category: Entry) -> Iterator[Note]:
+    for entry, name in zip(category["keypoints"].items(), category_joints(category), strict=True):
+        if name not in KNOWN_JOINTS:
+            yield "unknown joint", f"{_in_file(entry)}: {entry.value}"
+        elif name != entry.value:
+            yield "joint spelling", f"{_in_file(entry)}: {entry.value} is {name}"
+
+
+def _of_name(name: Entry) -> Iterator[Note]:
+    if slashed(str(name.value)) != name.value:
+        yield "backslash", str(name.value)
+
+
+def _of_person(person: Entry, category: Entry, layout: Format, *, is_used: bool) -> Iterator[str]:
+    if person.filled("iscrowd"):
+        yield "crowd"
+    elif not is_of_category(person, category):
+        yield "other category"
+    elif not is_used:
+        yield "unlabelled frame"
+    else:
+        keypoints = person.filled("keypoints")
+        if person.get("category_id") is None and category.get("id") is not None:
+            yield "no category"
+        if keypoints is None:
+            yield "no keypoints"
+        elif not (np.asarray(keypoints.value, np.float64)[2::3] > 0).any():
+            yield "no labelled joint"
+        else:
+            if person.filled("bbox") is None:
+                yield "no box"
+            if layout == "coco" and not person.filled("area"):
+                yield "no area"
+
+
+def _of_annolist(content: Entry) -> Iterator[Note]:
+    """What is noted of PoseTrack17, whose people never have a box."""
+    for frame in content["annolist"].items():
+        name = frame["image"].only()["name"]
+        yield from _of_name(name)
+        labelled, people = frame.get("is_labeled"), frame.filled("annorect")
+        is_used = labelled is None or bool(labelled.only().value)
+        for person in people.items() if people else ():
+            place = f"{_in_file(person)}, {slashed(str(name.value))}"
+            if not is_used:
+                yield "unlabelled frame", place
+                continue
+            for kind in _of_points(person):
+                yield kind, place
+
+
+def _of_points(person: Entry) -> Iterator[str]:
+    pose = person.filled("annopoints")
+    points = pose.only().filled("point") if pose else None
+    if points is None:
+        yield "no keypoints"
+        return
+    yield "no box"
+    ids = points.column("id").tolist()
+    if not set(ids) <= set(range(len(POINT_IDS))):
+        yield "unknown joint"
+    if len(set(ids)) < len(ids):
+        yield "joint given twice"
+
+
+def _in_file(entry: Entry) -> str:
+    """Where an entry stands, the folders of its file left out."""
+    path, _, place = entry.where.rpartition(": ")
+    return f"{path.rpartition('/')[2]}: {place}"

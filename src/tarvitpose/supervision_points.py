@@ -1,0 +1,72 @@
+"""Key points for supervision that keep their tracks, and whose limbs its annotators draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tarvitpose.results import FramePoses
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+
+def key_points(poses: FramePoses) -> sv.KeyPoints:
+    """Return the people of a frame as `FramePoses.to_supervision` says. Raises ImportError."""
+    import supervision as sv  # noqa: PLC0415 - an optional package
+
+    edges = tuple((a + 1, b + 1) for a, b in poses.limbs)  # supervision counts from 1
+    if edges:  # its annotators look skeletons up by the count of joints, and know none of 15
+        sv.key_points.skeletons.SKELETONS_BY_VERTEX_COUNT.setdefault(len(poses.joint_names), edges)
+    data: dict[str, Any] = {"tracker_id": poses.track_ids, "xyxy": poses.boxes}
+    if poses.raw_keypoints is not None:
+        data["xy_raw"] = poses.raw_keypoints
+    points: sv.KeyPoints = _tracked_key_points()(
+        xy=poses.keypoints,
+        class_id=np.zeros(len(poses), int),
+        keypoint_confidence=poses.scores,
+        detection_confidence=poses.box_scores,
+        data=data,
+    )
+    return points
+
+
+@cache
+def _tracked_key_points() -> Any:
+    """The class of key points that hand their `tracker_id` on, in a package that is optional."""
+    import supervision as sv  # noqa: PLC0415
+
+    class TrackedKeyPoints(sv.KeyPoints):  # type: ignore[misc]  # of a package without types
+        """Key points of people who have a `tracker_id` in `data`, as have all that is selected."""
+
+        def select(self, index: Any) -> sv.KeyPoints:
+            """Return some of the people, or some of their joints."""
+            return tracked(super().select(index))
+
+        def __getitem__(self, index: Any) -> Any:
+            """Return some of the people or of their joints, or by a text an array of `data`."""
+            found = super().__getitem__(index)
+            return tracked(found) if isinstance(found, sv.KeyPoints) else found
+
+        def as_detections(
+            self, selected_keypoint_indices: Iterable[int] | None = None
+        ) -> sv.Detections:
+            """Return boxes around the joints, with the tracks of the people as `tracker_id`."""
+            detections = super().as_detections(selected_keypoint_indices)
+            detections.tracker_id = np.asarray(detections.data.get("tracker_id", []), int)
+            return detections
+
+    def tracked(points: sv.KeyPoints) -> TrackedKeyPoints:
+        return TrackedKeyPoints(
+            xy=points.xy,
+            class_id=points.class_id,
+            keypoint_confidence=points.keypoint_confidence,
+            detection_confidence=points.detection_confidence,
+            visible=points.visible,
+            data=points.data,
+        )
+
+    return TrackedKeyPoints

@@ -1,0 +1,37 @@
+"""People whose tracks are known already, such as those of a file of boxes.   Axes: N people."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
+
+
+class KnownTracks:
+    """Notes where people with given numbers are, to say where they should be in between."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[int, Track] = {}
+        self._index: int | None = None
+
+    def note(
+        self, boxes: ArrayLike, scores: ArrayLike, track_ids: NDArray[np.int64], index: int
+    ) -> None:
+        """Take in the boxes (N, 4) xyxy of frame `index`, whose scores and tracks are (N,).
+
+        Raises ValueError when `index` does not grow.
+        """
+        check_order(index, self._index)
+        self._index = index
+        self._tracks = alive(self._tracks, index, LONGEST_GAP)
+        places = np.array(boxes, np.float32).reshape(-1, 4)  # a copy, tracks keep it
+        values = np.asarray(scores, np.float32).tolist()
+        for track_id, box, score in zip(track_ids.tolist(), places, values, strict=True):
+            known = self._tracks.get(track_id)
+            now = (box, score, index)
+            self._tracks[track_id] = known.follow(*now) if known else Track.begin(*now)
+
+    def carry(self, index: int) -> Carried:
+        """Return where the people noted last are expected in frame `index`."""
+        return carried(self._tracks, self._index, index)
