@@ -87,11 +87,22 @@ def _person(person: Entry, joints: int) -> Person:
         head=_box(person.filled("bbox_head")),
         track=track.whole() if track else None,
         number=number.value if number else None,
+        weights=_weights(person.filled("keypoint_weights"), joints),
     )
 
 
 def _points(person: Entry, joints: int) -> Float64:
     return person["keypoints"].numbers(3 * joints).reshape(-1, 3)
+
+
+def _weights(entry: Entry | None, joints: int) -> Float64 | None:
+    """How far each label is trusted, (K,), of an optional key that pseudo-labels have."""
+    if entry is None:
+        return None
+    weights = entry.numbers(joints)
+    if weights.min() < 0 or weights.max() > 1:
+        raise DataError(f"{entry.where}: expected numbers from 0 to 1")
+    return weights
 
 
 def _box(entry: Entry | None) -> Box | None:
