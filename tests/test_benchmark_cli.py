@@ -86,7 +86,7 @@ def test_only_the_memory_is_watched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--sizes", "s,m"], "--sizes s,m: expected some of s, b, l, h, got 'm'"),
+        (["--sizes", "s,m"], "--sizes s,m: expected some of tiny, s, b, l, h, got 'm'"),
         (["--modes", "fast"], "--modes fast: expected some of single, windowed, streaming"),
         (["--backends", "tpu"], "--backends tpu: expected some of auto, torch, openvino"),
         (["--against", "detectron"], "--against detectron: expected some of transformers"),

@@ -184,10 +184,11 @@ def test_the_size_that_was_asked_for(tmp_path: Path) -> None:
     assert refusal(tmp_path, tensors, name="vitpose-b.pth", size="h") == (
         "vitpose-b.pth has 12 blocks of width 768, size H has 32 of width 1280: use size B"
     )
-    assert refusal(tmp_path, tensors, size="xl") == "size xl: expected one of S, B, L, H"
+    assert refusal(tmp_path, tensors, size="xl") == "size xl: expected one of TINY, S, B, L, H"
     tiny = mmpose(single().state_dict())
     assert refusal(tmp_path, tiny, name="tiny.pth", size="S") == (
-        "tiny.pth has 2 blocks of width 24, size S has 12 of width 384: it is none of S, B, L, H"
+        "tiny.pth has 2 blocks of width 24, size S has 12 of width 384: "
+        "it is none of TINY, S, B, L, H"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tarvitpose.config import ModelConfig
+from tarvitpose.config import ModelConfig, vit_small
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.coco import read_coco
 from tarvitpose.data.dataset import (
@@ -19,6 +19,7 @@ from tarvitpose.data.dataset import (
     KeySampler,
     joint_weights,
     single_threaded,
+    training_targets,
     validation_clips,
 )
 from tarvitpose.data.degrade import KINDS, DegradeConfig
@@ -510,3 +511,15 @@ def test_a_second_person_leaves_the_joints_alone(tmp_path: Path) -> None:
     assert not torch.equal(plain["clip"], joined["clip"])
     for key in ("targets", "weights", "keypoints", "visible"):
         assert torch.equal(plain[key], joined[key])
+
+
+def test_a_label_that_is_trusted_less_weighs_less() -> None:
+    points, visible = np.full((15, 2), 50, np.float32), np.ones(15, np.float32)
+    visible[4] = 0.25
+    points[5] = -20  # outside the crop
+    visible[5] = 0.5
+    targets, weights = training_targets(points, visible, vit_small(), absent=0.8)
+    full = joint_weights(POSETRACK_15)
+    np.testing.assert_allclose(weights[[3, 4, 5]], full[[3, 4, 5]] * [1, 0.25, 0.5 * 0.8])
+    assert targets[4].max() == targets[3].max()  # the target itself is that of any joint
+    assert targets[5].max() == 0

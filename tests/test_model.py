@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tiny_models import B, C, H, J, N, T, W, all_visible, h, tiny_clip, tiny_config, tiny_model, w
 
 from tarvitpose.config import SIZES
-from tarvitpose.model.encoder import Encoder
+from tarvitpose.model.encoder import Encoder, SelfAttention
 from tarvitpose.model.jta import MaskRule, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -198,6 +198,21 @@ def test_the_encoder_reads_row_by_row() -> None:
     tokens = patches + encoder.pos_embed.reshape(h, w, C).permute(2, 0, 1)
     expected = encoder.norm(tokens.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     torch.testing.assert_close(encoder(images), expected)
+
+
+def test_attention_in_training_is_that_of_inference() -> None:
+    """With a gradient a processor takes plain products instead of PyTorch's fused kernel."""
+    attention = SelfAttention(24, 4)
+    x = torch.randn(2, 7, 24)
+    with torch.no_grad():
+        expected = attention(x)
+    actual = attention(x)
+    torch.testing.assert_close(actual, expected)
+    (gradient,) = torch.autograd.grad(actual.sum(), attention.qkv.weight)
+    q, k, v = torch.unflatten(attention.qkv(x), -1, (3, 4, -1)).permute(2, 0, 3, 1, 4)
+    fused = F.scaled_dot_product_attention(q, k, v)
+    out = attention.proj(fused.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(gradient, torch.autograd.grad(out.sum(), attention.qkv.weight)[0])
 
 
 def test_drop_path_grows_with_depth() -> None:

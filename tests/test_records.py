@@ -183,6 +183,20 @@ def test_a_contradiction_is_named(tmp_path: Path, changes: dict[str, Any], messa
         read_coco(write(tmp_path, coco(**changes)), COCO_17)
 
 
+def test_a_label_may_say_how_far_it_is_trusted(tmp_path: Path) -> None:
+    path = write(tmp_path, coco(keypoint_weights=[0.25, 1, 0]))
+    (read,) = read_coco(path, POSETRACK_15)
+    ankle, nose = (POSETRACK_15.joints.index(name) for name in ("left_ankle", "nose"))
+    assert read.visible[[ankle, nose]].tolist() == [0.25, 1]
+    assert read.keypoints[ankle].tolist() == [11, 21]
+
+
+@pytest.mark.parametrize("weights", [[0.5, 1.5, 0], [-0.5, 1, 0], [1, 1]])
+def test_trust_is_a_number_from_0_to_1_for_each_joint(tmp_path: Path, weights: list[float]) -> None:
+    with pytest.raises(DataError, match="keypoint_weights: expected"):
+        read_coco(write(tmp_path, coco(keypoint_weights=weights)), POSETRACK_15)
+
+
 def test_joints_without_names_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="categories: none has keypoints"):
         read_coco(write(tmp_path, {**coco(), "categories": []}), COCO_17)

@@ -42,7 +42,7 @@ def test_subjects_take_the_weights_where_they_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sizes", "inputs", "message"),
     [
-        (["m"], [(256, 192)], "size 'm': expected s, b, l, h"),
+        (["m"], [(256, 192)], "size 'm': expected tiny, s, b, l, h"),
         (["s"], [(250, 192)], "input 250x192: expected a height and width that are multiples"),
     ],
 )

@@ -270,7 +270,9 @@ def test_configuration_errors_name_the_file_and_the_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"needs run\.frozen to name the encoder"):
         load_train_config(path, (f"data.train=[{source[:-1]}, cached_clips: 3}}]",))
     path.write_text(f"output: o\ndata: {{train: [{source}]}}\n")
-    with pytest.raises(ConfigError, match=r"model.size is needed without init; one of s, b, l, h"):
+    with pytest.raises(
+        ConfigError, match=r"model.size is needed without init; one of tiny, s, b, l, h"
+    ):
         load_train_config(path)
 
 
@@ -279,7 +281,9 @@ def test_the_model_starts_from_init_with_changes(stills: Path, tmp_path: Path) -
     assert model_config(config) == tiny_config(gra_layers=2, offsets=(-1,))
     with pytest.raises(ConfigError, match="model: unknown key gra_layer; did you mean gra_layers"):
         model_config(experiment(stills, tmp_path / "run", model={"gra_layer": 2}))
-    with pytest.raises(ConfigError, match=r"model.size: expected one of s, b, l, h, got 'xl'"):
+    with pytest.raises(
+        ConfigError, match=r"model.size: expected one of tiny, s, b, l, h, got 'xl'"
+    ):
         model_config(experiment(stills, tmp_path / "run", model={"size": "xl"}))
 
 

@@ -20,9 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from label_clips import DETECTION_SCORE, SPLITS, Image, Teacher
+from label_clips import DETECTION_SCORE, SPLITS, Image
 from label_rules import BOX_HEIGHT, TEACHER_SCORE, TOLERANCE
 from numpy.typing import NDArray
+from teachers import MoveNet
 
 from tarvitpose.detection.nanodet import NanoDet
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck
@@ -48,7 +49,7 @@ class Scene(NamedTuple):
     sure: NDArray[np.bool_]  # (N, 15)
 
 
-def scenes(clip: Path, offsets: tuple[int, ...], teacher: Teacher) -> Iterator[Scene]:
+def scenes(clip: Path, offsets: tuple[int, ...], teacher: MoveNet) -> Iterator[Scene]:
     """Yield the frames of a clip in which somebody is seen well enough."""
     detector = NanoDet(threshold=DETECTION_SCORE)
     with open_source(str(clip)) as frames:
@@ -77,7 +78,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(2)
     runtime = TorchRuntime(TARViTPose.from_pretrained(given.weights))
-    predictor, teacher = Predictor(runtime, compare=True), Teacher(given.teacher)
+    predictor, teacher = Predictor(runtime, compare=True), MoveNet(given.teacher)
     rows: dict[str, list[NDArray[np.bool_]]] = {}
     for name in CLIPS:
         parts = []

@@ -20,9 +20,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from label_clips import Teacher
 from label_rules import FROM_COCO, SHARED
 from numpy.typing import NDArray
+from teachers import MoveNet
 
 from tarvitpose.cli.evaluate_model import parse_kinds
 from tarvitpose.config import window_offsets
@@ -44,7 +44,7 @@ from tarvitpose.skeleton import COCO_17, POSETRACK_15
 SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, SHARED, strict=True) if known]
 
 
-def teachers_hits(clips: ClipDataset, teacher: Teacher) -> NDArray[np.bool_]:
+def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
     """Return which joints (N, J) MoveNet finds in the clips' current frames."""
     current = window_offsets(clips.model.offsets)[1]
     found, truth, seen = [], [], []
@@ -61,7 +61,7 @@ def teachers_hits(clips: ClipDataset, teacher: Teacher) -> NDArray[np.bool_]:
 class TeacherPredictor(Predictor):
     """MoveNet in place of a predictor, on the same crops; its joints are COCO's 17."""
 
-    def __init__(self, teacher: Teacher, like: Predictor) -> None:
+    def __init__(self, teacher: MoveNet, like: Predictor) -> None:
         super().__init__(like.runtime, single_frame=True)
         self.teacher = teacher
         self.config = like.config.model_copy(update={"joint_set": COCO_17.name})
@@ -82,7 +82,7 @@ class TeacherPredictor(Predictor):
         return points, scores
 
 
-def compare_stills(given: argparse.Namespace, teacher: Teacher) -> None:
+def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
     """Print a row for each kind of spoilt frame."""
     model = TARViTPose.from_pretrained(given.weights)
     records = read_records("coco", given.annotations, model.config.joints)
@@ -98,7 +98,7 @@ def compare_stills(given: argparse.Namespace, teacher: Teacher) -> None:
         print(row, flush=True)
 
 
-def compare_videos(given: argparse.Namespace, layout: Format, teacher: Teacher) -> None:
+def compare_videos(given: argparse.Namespace, layout: Format, teacher: MoveNet) -> None:
     """Print a row for each metric, over the joints that both know."""
     predictors = load_predictors(given.weights)
     predictors["teacher"] = TeacherPredictor(teacher, predictors[SINGLE_FRAME])
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--kinds", default="clean", help="of spoilt frames; of stills only")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    teacher, layout = Teacher(given.teacher), guess_format(dataset_files(given.annotations)[0])
+    teacher, layout = MoveNet(given.teacher), guess_format(dataset_files(given.annotations)[0])
     if layout == "coco":
         compare_stills(given, teacher)
     else:

@@ -18,19 +18,20 @@ from tarvitpose.results import Float32
 from tarvitpose.skeleton import COCO_17, POSETRACK_15, POSETRACK_17
 
 TRACK_FRAMES, BOX_HEIGHT = 20, 80  # shorter tracks and lower boxes (pixels) are left out
-TOLERANCE = 0.05  # of the box's height
-TEACHER_SCORE, HEAD_SCORE = 0.3, 0.5
-TEACHER_SHARE = 0.65
+TOLERANCE = 0.05  # of the box's height: closer, two people are the same
+AGREE = 0.06  # of the box's longer side: at most so far apart, both teachers name one place
+STEADY = 0.05  # of the box's longer side: how far a look may be from the mean of all looks
+TINYPOSE_SEES, MOVENET_SEES = 0.3, 0.2  # least scores where both agree
+TINYPOSE_SURE = 0.6  # least score where MoveNet does not agree
+ALONE = 0.7  # the trust in a joint that PP-TinyPose alone has placed
 TWIN_DISTANCE = 0.05  # of the box's height: closer, a left and a right joint may be one joint
 STILL = 0.01  # of the box's height, the mean move of joints below which a person stands still
-SWAP_GAIN = 4  # joints more that must fit before the student's sides are swapped
 QUICK = 0.05  # of the box's height, a move between two frames that counts in full
 HEAD_SIDE = 0.13  # of the box's height, the side of the head box that PCKh measures with
 TEACHER_SIDE = 256
 
 JOINTS = POSETRACK_15.joints
 HEAD = np.array([JOINTS.index("head_bottom"), JOINTS.index("head_top")])
-SHOULDERS = np.array([JOINTS.index("left_shoulder"), JOINTS.index("right_shoulder")])
 TWINS = np.array(
     [
         [JOINTS.index(f"{side}_{joint}") for side in ("left", "right")]
@@ -71,8 +72,12 @@ class Label:
     frame: int  # from 0, in the images that are written
     seen: Seen
     points: Float32  # (J, 2)
-    kept: Bools  # (J,)
-    teachers_sides: bool = False  # whether the student had left and right the other way round
+    trust: Float32  # (J,), 0 where nothing is labelled
+
+    @property
+    def kept(self) -> Bools:
+        """Which joints are labelled, (J,)."""
+        return self.trust > 0
 
     def scaled(self, scale: float) -> Label:
         """Return the label in an image resized by `scale`; points lie on centres of pixels."""
@@ -101,50 +106,43 @@ def read_movenet(output: Float32, mirrored: bool) -> tuple[Float32, Float32]:
     return points.astype(np.float32), (rows[FROM_COCO, 2] * SHARED).astype(np.float32)
 
 
-def is_close(teacher: Guess, student: Guess, height: float) -> Bools:
-    """Return for which joints (J,) both networks name one place, whatever their scores."""
-    apart = np.linalg.norm(teacher.points - student.points, axis=-1)
-    return np.asarray(SHARED & (apart <= TOLERANCE * height))
+class Opinion(NamedTuple):
+    """What the teachers together say about one person."""
+
+    points: Float32  # (J, 2), pixels of the image
+    trust: Float32  # (J,), 0 where neither is to be believed
+    agreed: Bools  # (J,), both name one place
 
 
-def takes_sides_wrong(teacher: Guess, student: Guess, height: float) -> bool:
-    """Return whether the student fits the teacher far better with all its sides swapped.
+def opinion(tinypose: Guess, movenet: Guess, side: float) -> Opinion:
+    """Return what to believe; `side` is the longer side of the person's box in pixels.
 
-    Trained on people who face the camera, it takes backs for fronts. Its places count then, but
-    left and right are the teacher's word alone: look at the pictures before you trust it.
+    PP-TinyPose decides: on labelled people it is right far more often.
     """
-    straight, swapped = (
-        int((is_close(teacher, guess, height) & (teacher.scores >= TEACHER_SCORE)).sum())
-        for guess in (student, with_sides_swapped(student))
-    )
-    return swapped >= straight + SWAP_GAIN
+    apart = np.linalg.norm(tinypose.points - movenet.points, axis=-1)
+    steady = SHARED & (tinypose.spread <= STEADY * side)
+    agreed = steady & (apart <= AGREE * side)
+    agreed &= (tinypose.scores >= TINYPOSE_SEES) & (movenet.scores >= MOVENET_SEES)
+    alone = steady & ~agreed & (tinypose.scores >= TINYPOSE_SURE)
+    trust = np.where(agreed, 1.0, alone * ALONE * tinypose.scores.clip(0, 1))
+    return Opinion(tinypose.points, trust.astype(np.float32), agreed)
 
 
-def with_sides_swapped(guess: Guess) -> Guess:
-    """Call every left joint right, and every right one left."""
-    order = list(POSETRACK_15.flip_order)
-    return Guess(guess.points[order], guess.scores[order], guess.spread[order])
+def inside(points: Float32, size: tuple[int, int]) -> Bools:
+    """Return which points (J, 2) lie in a frame of `size` (height, width)."""
+    return np.asarray(((points >= 0) & (points <= np.array(size[::-1]) - 1)).all(-1))
 
 
-def agree(
-    teacher: Guess, student: Guess, height: float, size: tuple[int, int]
-) -> tuple[Float32, Bools]:
-    """Return the joints (J, 2) of one person, and which of them (J,) can be trusted.
+def trusted(seen: Opinion, size: tuple[int, int], height: float) -> Float32:
+    """Return the trust (J,) in the joints of a person of a frame of `size` (height, width).
 
-    The nose and the limbs need both networks at one place and the teacher sure of itself,
-    mirrored too. Both ends of the head are the student's: it must be sure, mirrored too, and
-    right about both shoulders. No joint may lie outside the frame, of `size` (height, width),
-    and none where its twin of the other side lies: often one leg was taken for both.
+    None where a joint lies outside, or where its twin of the other side lies and only one teacher
+    was asked: often one leg is taken for both.
     """
-    steady = teacher.spread <= TOLERANCE * height
-    kept = is_close(teacher, student, height) & steady & (teacher.scores >= TEACHER_SCORE)
-    points = TEACHER_SHARE * teacher.points + (1 - TEACHER_SHARE) * student.points
-    points[HEAD] = student.points[HEAD]
-    sure = (student.scores >= HEAD_SCORE) & (student.spread <= TOLERANCE * height)
-    kept[HEAD] = sure[HEAD] & kept[SHOULDERS].all()
-    kept &= ((points >= 0) & (points <= np.array(size[::-1]) - 1)).all(-1)
-    kept[TWINS[are_one(points, height)]] = False
-    return points.astype(np.float32), kept
+    trust = seen.trust * inside(seen.points, size)
+    doubled = TWINS[are_one(seen.points, height)]
+    trust[doubled] *= seen.agreed[doubled]
+    return np.asarray(trust, np.float32)
 
 
 def are_one(points: Float32, height: float) -> Bools:
@@ -234,6 +232,12 @@ def flat_keypoints(label: Label) -> list[float]:
     return values
 
 
+def slots(trust: Float32) -> list[float]:
+    """Return the trust (J,) for each of PoseTrack18's 17 slots."""
+    by_name = dict(zip(JOINTS, trust.tolist(), strict=True))
+    return [round(by_name.get(name, 0.0), 3) for name in POSETRACK_17.joints]
+
+
 def head_box(label: Label) -> list[float]:
     """Return a square xywh around the labelled part of the head, sized by the person's height.
 
@@ -285,5 +289,5 @@ def _annotation(label: Label, first: int, position: int) -> dict[str, Any]:
         "bbox_head": head_box(label),
         "keypoints": flat_keypoints(label),
         "num_keypoints": int(label.kept.sum()),
-        "teachers_sides": label.teachers_sides,  # no field of PoseTrack's; readers ignore it
+        "keypoint_weights": slots(label.trust),
     }

@@ -47,6 +47,7 @@ class ModelConfig(Config):
     input_size: tuple[int, int] = (256, 192)  # height, width of a crop
     joint_set: Literal["posetrack15", "posetrack17", "coco17"] = "posetrack15"
     decoder: Literal["classic", "simple"] = "classic"
+    decoder_width: int = Field(default=256, gt=0)  # channels between the classic decoder's layers
     codec: Codec = "udp"
     offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
@@ -129,6 +130,12 @@ def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     return frames, frames.index(0)
 
 
+def vit_tiny(**changes: Any) -> ModelConfig:
+    """Not one of ViTPose's sizes: width 192, depth 12, 3 heads, half of the decoder's channels."""
+    tiny = {"width": 192, "depth": 12, "heads": 3, "decoder_width": 128, "drop_path": 0.0}
+    return ModelConfig(**{**tiny, **changes})
+
+
 def vit_small(**changes: Any) -> ModelConfig:
     """ViTPose-S: width 384, depth 12, 12 heads."""
     return ModelConfig(**{"width": 384, "depth": 12, "heads": 12, "drop_path": 0.1, **changes})
@@ -149,7 +156,7 @@ def vit_huge(**changes: Any) -> ModelConfig:
     return ModelConfig(**{"width": 1280, "depth": 32, "heads": 16, "drop_path": 0.55, **changes})
 
 
-SIZES = {"s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
+SIZES = {"tiny": vit_tiny, "s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
 
 
 class AnchorRule(Config):

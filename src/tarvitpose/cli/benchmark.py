@@ -29,12 +29,14 @@ from tarvitpose.errors import ConfigError
 MODES = ("single", "windowed", "streaming")
 BACKENDS = tuple(one.value for one in Backend)
 RIVALS = ("transformers",)
-SIZES = ("s", "b", "l", "h")
+SIZES = ("tiny", "s", "b", "l", "h")
 
 Sizes = Annotated[
     str | None,
     typer.Option(
-        metavar="SIZE,...", help="Of s, b, l, h; the weights' own if not given.", show_default=False
+        metavar="SIZE,...",
+        help="Of tiny, s, b, l, h; the weights' own if not given.",
+        show_default=False,
     ),
 ]
 Inputs = Annotated[

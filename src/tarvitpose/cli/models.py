@@ -18,7 +18,13 @@ WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
 FILES = ["config.json", "model.safetensors"]
 WEIGHTS_LICENCE = "Apache-2.0, its training data partly for research only: docs/model-card.md"
 NOT_STATED = "not stated in the folder"
-SIZES = {(384, 12): "S", (768, 12): "B", (1024, 24): "L", (1280, 32): "H"}  # width, depth
+SIZES = {  # by width and depth
+    (192, 12): "tiny",
+    (384, 12): "S",
+    (768, 12): "B",
+    (1024, 24): "L",
+    (1280, 32): "H",
+}
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Facts = dict[str, Any]
 

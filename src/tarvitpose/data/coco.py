@@ -9,6 +9,7 @@ import numpy as np
 
 from tarvitpose.data.records import Box, Record
 from tarvitpose.data.videos import Person, Video, VideoFrame, in_order, records_of
+from tarvitpose.errors import DataError
 from tarvitpose.json_file import Entry, Float64, read_entry
 from tarvitpose.posetrack_layout import (
     category_joints,
@@ -83,6 +84,7 @@ def _person(person: Entry, joints: int) -> Person:
         head=_head(person),
         track=track.whole() if track else None,
         number=number.value if number else None,
+        weights=_weights(person.filled("keypoint_weights"), joints),
     )
 
 
@@ -92,6 +94,16 @@ def labelled_points(person: Entry, joints: int) -> Float64:
     if keypoints is None:
         return np.zeros((joints, 3))
     return keypoints.numbers(3 * joints).reshape(-1, 3)
+
+
+def _weights(entry: Entry | None, joints: int) -> Float64 | None:
+    """How far each label is trusted, (K,), of an optional key that pseudo-labels have."""
+    if entry is None:
+        return None
+    weights = entry.numbers(joints)
+    if weights.min() < 0 or weights.max() > 1:
+        raise DataError(f"{entry.where}: expected numbers from 0 to 1")
+    return weights
 
 
 def _head(person: Entry) -> Box | None:

@@ -78,12 +78,13 @@ def training_targets(
 ) -> tuple[Float32, Float32]:
     """Return target heatmaps (J, h, w) and loss weights (J,) of points (J, 2) in crop pixels.
 
-    A labelled joint that lies outside the crop has an empty target and the weight `absent`.
+    A labelled joint that lies outside the crop has an empty target and the weight `absent`. A
+    label that is trusted less, `visible` below 1, weighs so much less.
     """
     targets, weights = encode(keypoints, visible, model.input_size, model.codec)
-    outside = (np.asarray(visible) > 0) & (weights == 0)
-    weights[outside] = absent
-    return targets, weights * joint_weights(model.joints)
+    trusted = np.asarray(visible, np.float32)
+    weights[(trusted > 0) & (weights == 0)] = absent
+    return targets, weights * trusted * joint_weights(model.joints)
 
 
 class ClipDataset(Dataset[ClipItem]):

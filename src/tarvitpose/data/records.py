@@ -24,7 +24,7 @@ class Record:
     current: int  # position in `frames` of the labelled frame
     box: Box  # xyxy in pixels of the frame, may reach outside it
     keypoints: Float32  # (J, 2), x and y in pixels of the frame; 0, 0 where not labelled
-    visible: Float32  # (J,), 1 where a joint is labelled, else 0
+    visible: Float32  # (J,), 1 where a joint is labelled, less where it is trusted less, else 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.current < len(self.frames):

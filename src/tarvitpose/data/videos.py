@@ -34,6 +34,7 @@ class Person:
     head: Box | None = None  # xyxy
     track: int | None = None
     number: int | str | None = None  # the annotation's id
+    weights: Float64 | None = None  # (K,): how far each label is trusted, 0..1; None: all fully
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,8 @@ def records_of(video: Video, root: Path, joints: JointSet) -> list[Record]:
                 if visible.any():
                     name = f"{video.name}/{files[at].stem}#{person.label}"
                     box = crop_box(person.box, keypoints[visible > 0])
-                    records.append(Record(name, files, at, box, keypoints, visible))
+                    trusted = visible * trust(person, video.joints, joints)
+                    records.append(Record(name, files, at, box, keypoints, trusted))
     return records
 
 
@@ -147,6 +149,12 @@ def by_name(points: Float64, names: tuple[str, ...], joints: JointSet) -> tuple[
     found = np.concatenate([points, nowhere])[_order(names, joints)].astype(np.float32)
     visible = (found[:, 2] > 0).astype(np.float32)
     return found[:, :2] * visible[:, None], visible
+
+
+def trust(person: Person, names: tuple[str, ...], joints: JointSet) -> Float32:
+    """Return how far each label of a person is trusted, (J,), 1 where the file says nothing."""
+    weights = np.ones(len(names)) if person.weights is None else person.weights
+    return np.append(weights, 1.0)[_order(names, joints)].astype(np.float32)
 
 
 @cache

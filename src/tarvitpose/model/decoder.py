@@ -9,26 +9,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HIDDEN = 256
+from tarvitpose.config import ModelConfig
+
 TOKENS_AT_ONCE = 384  # what a frozen decoder works on at a time; more would not stay in the cache
 
 
 class ClassicDecoder(nn.Module):
     """Two transposed convolutions and a 1 x 1 convolution."""
 
-    def __init__(self, width: int, joints: int) -> None:
+    def __init__(self, width: int, joints: int, hidden: int = 256) -> None:
         super().__init__()
-        self.deconv1 = nn.ConvTranspose2d(width, HIDDEN, 4, stride=2, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(HIDDEN)
-        self.deconv2 = nn.ConvTranspose2d(HIDDEN, HIDDEN, 4, stride=2, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(HIDDEN)
-        self.final = nn.Conv2d(HIDDEN, joints, kernel_size=1)
+        self.deconv1 = nn.ConvTranspose2d(width, hidden, 4, stride=2, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(hidden)
+        self.deconv2 = nn.ConvTranspose2d(hidden, hidden, 4, stride=2, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(hidden)
+        self.final = nn.Conv2d(hidden, joints, kernel_size=1)
         self.apply(_initialise)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) for features (B, C, h, w)."""
-        x = F.relu(self.norm1(self.deconv1(features)))  # (B, 256, 2h, 2w)
-        x = F.relu(self.norm2(self.deconv2(x)))  # (B, 256, 4h, 4w)
+        x = F.relu(self.norm1(self.deconv1(features)))  # (B, hidden, 2h, 2w)
+        x = F.relu(self.norm2(self.deconv2(x)))  # (B, hidden, 4h, 4w)
         heatmaps: Tensor = self.final(x)
         return heatmaps
 
@@ -132,7 +133,7 @@ class FrozenDecoder(nn.Module):
         with torch.no_grad():
             self.enlarge1 = Enlargement(decoder.deconv1, decoder.norm1)
             self.enlarge2 = Enlargement(decoder.deconv2, decoder.norm2)
-            self.weight = nn.Buffer(decoder.final.weight.flatten(1).clone())  # (J, 256)
+            self.weight = nn.Buffer(decoder.final.weight.flatten(1).clone())  # (J, hidden)
             assert decoder.final.bias is not None
             self.bias = nn.Buffer(decoder.final.bias.clone())
 
@@ -159,10 +160,11 @@ def frozen(decoder: nn.Module) -> nn.Module:
     return FrozenDecoder(decoder) if isinstance(decoder, ClassicDecoder) else decoder
 
 
-DECODERS: dict[str, type[ClassicDecoder] | type[SimpleDecoder]] = {
-    "classic": ClassicDecoder,
-    "simple": SimpleDecoder,
-}
+def build_decoder(config: ModelConfig) -> ClassicDecoder | SimpleDecoder:
+    """Return the decoder that a configuration names."""
+    if config.decoder == "simple":
+        return SimpleDecoder(config.width, len(config.joints))
+    return ClassicDecoder(config.width, len(config.joints), config.decoder_width)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, drawn
-from tarvitpose.model.decoder import DECODERS
+from tarvitpose.model.decoder import build_decoder
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
 from tarvitpose.model.hub import HubOptions, UploadOptions, upload
@@ -30,7 +30,7 @@ class TARViTPose(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.decoder: nn.Module = DECODERS[config.decoder](config.width, len(config.joints))
+        self.decoder: nn.Module = build_decoder(config)
         if config.temporal and config.aggregation in TOKEN_MODELS:
             self.temporal = TOKEN_MODELS[config.aggregation](config)
         elif config.temporal:

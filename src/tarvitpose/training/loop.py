@@ -136,13 +136,16 @@ class Run:
                     path.unlink(missing_ok=True)
         with together(self.fabric):
             state = load_state(path) if path.exists() else None
+        on_cpu = self.fabric.device.type == "cpu"
         shared_statistics(self.step, self.fabric).to(self.fabric.device)
+        if on_cpu:  # the decoder's convolutions are a quarter faster there
+            self.step.to(memory_format=torch.channels_last)
         if self.config.data.cached:
             self.data.encode(self.step, self.report)
         if state is None and self.config.run.warm_start and self.step.model.config.temporal:
             self._warm_start()
         groups = parameter_groups(self.step.model, self.config.optim)
-        optimizer = torch.optim.AdamW(groups, betas=self.config.optim.betas)
+        optimizer = torch.optim.AdamW(groups, betas=self.config.optim.betas, fused=on_cpu)
         if self.config.run.ema:
             self.ema = Ema(self.step.model, self.config.run.ema)
         if state is not None:

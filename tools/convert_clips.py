@@ -1,0 +1,126 @@
+"""Turn labelled clips (JHMDB, rendered people) into PoseTrack18's layout, which training reads.
+
+    python tools/convert_clips.py jhmdb ../shared/data/jhmdb .work/data/jhmdb
+    python tools/convert_clips.py rendered ../shared/data/rendered .work/data/rendered
+
+`INPUT/labels.json` names the clips with their joints on every frame; docs/model-card.md says which
+public data sets they are made from. `OUTPUT/images/<clip>/%06d.jpg` are all frames, and
+`OUTPUT/annotations/{train,val}/<clip>.json` their labels. Every `--every`th frame is labelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.results import Float32
+from tarvitpose.skeleton import POSETRACK_15
+
+JPEG_QUALITY = 95
+FEWEST_SEEN = 6  # joints that are seen, of a person who is labelled
+
+Person = tuple[Float32, list[float]]  # keypoints (K, 3) of x, y, v; box xywh
+
+
+def jhmdb_people(clip: dict[str, Any], size: tuple[int, int]) -> Iterator[list[Person]]:
+    """Yield the labelled person of each frame; joints outside the frame (width, height) are not."""
+    for points, box in zip(clip["xy"], clip["boxes"], strict=True):
+        xy = np.asarray(points, np.float32)
+        inside = ((xy >= 0) & (xy <= np.array(size) - 1)).all(-1)
+        left, top, right, bottom = box
+        keypoints = np.column_stack([xy, 2 * inside]).astype(np.float32)
+        yield [(keypoints, [left, top, right - left, bottom - top])]
+
+
+def rendered_people(clip: dict[str, Any], size: tuple[int, int]) -> Iterator[list[Person]]:
+    """Yield the people of each frame of whom enough joints are seen."""
+    for people in clip["people"]:
+        labelled = [(np.asarray(one["keypoints"], np.float32), one["bbox"]) for one in people]
+        yield [(k, box) for k, box in labelled if (k[:, 2] == 2).sum() >= FEWEST_SEEN]
+
+
+PEOPLE = {"jhmdb": jhmdb_people, "rendered": rendered_people}
+
+
+def write_images(video: Path, folder: Path) -> tuple[int, tuple[int, int]]:
+    """Write the frames of a video as JPEG; return their number and size (width, height)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number, size = 0, (0, 0)
+    with av.open(str(video)) as container:
+        for number, frame in enumerate(container.decode(video=0), start=1):
+            size = (frame.width, frame.height)
+            image: NDArray[np.uint8] = frame.to_ndarray(format="bgr24")
+            path = folder / f"{number - 1:06d}.jpg"
+            if not cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
+                raise SystemExit(f"{path}: cannot be written")
+    return number, size
+
+
+def posetrack18(
+    name: str, frames: list[list[Person]], joints: list[str], every: int
+) -> dict[str, Any]:
+    """Return the annotations of one video."""
+    images, annotations = [], []
+    for at, people in enumerate(frames):
+        labelled = at % every == 0
+        images.append(
+            {
+                "id": at,
+                "frame_id": at,
+                "file_name": f"images/{name}/{at:06d}.jpg",
+                "nframes": len(frames),
+                "vid_id": name,
+                "is_labeled": labelled,
+            }
+        )
+        for track, (keypoints, box) in enumerate(people if labelled else []):
+            annotations.append(
+                {
+                    "id": len(annotations),
+                    "image_id": at,
+                    "category_id": 1,
+                    "track_id": track,
+                    "bbox": [float(side) for side in box],
+                    "keypoints": [round(float(value), 2) for value in keypoints.ravel()],
+                }
+            )
+    category = {"id": 1, "name": "person", "keypoints": joints}
+    return {"images": images, "annotations": annotations, "categories": [category]}
+
+
+def main() -> None:
+    """Convert one data set."""
+    parser = argparse.ArgumentParser(description="Labelled clips to PoseTrack18's layout.")
+    parser.add_argument("kind", choices=list(PEOPLE))
+    parser.add_argument("input", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="label one frame of so many")
+    given = parser.parse_args()
+    labels = json.loads((given.input / "labels.json").read_text(encoding="utf-8"))
+    unknown = set(labels["joints"]) - set(POSETRACK_15.joints)
+    if unknown:
+        raise SystemExit(f"{given.input}: unknown joints {sorted(unknown)}")
+    for clip in labels["clips"]:
+        name = Path(clip["file"]).stem
+        count, size = write_images(given.input / clip["file"], given.output / "images" / name)
+        people = list(PEOPLE[given.kind](clip, size))
+        if len(people) != count:
+            raise SystemExit(f"{clip['file']}: {count} frames, {len(people)} of them labelled")
+        every = given.every if clip["split"] == "train" else 1
+        path = given.output / "annotations" / clip["split"] / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = posetrack18(name, people, labels["joints"], every)
+        path.write_text(json.dumps(content), encoding="utf-8")
+    print(f"{len(labels['clips'])} clips in {given.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Split COCO annotations of photographs into those to train on and those to choose by.
+
+    python tools/hold_out_photographs.py ../shared/data/coco_kpt/annotations.json \\
+        configs/default/held_out_photographs.txt .work/data
+
+The text file has the ids of the images that no training may read, one a line. Writes
+`OUTPUT/photographs_train.json` and `OUTPUT/photographs_val.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def part(content: dict[str, Any], images: set[int]) -> dict[str, Any]:
+    """Return the annotations of some images."""
+    return {
+        **content,
+        "images": [image for image in content["images"] if image["id"] in images],
+        "annotations": [one for one in content["annotations"] if one["image_id"] in images],
+    }
+
+
+def main() -> None:
+    """Split one annotation file."""
+    parser = argparse.ArgumentParser(description="Split COCO annotations by the ids of images.")
+    parser.add_argument("annotations", type=Path)
+    parser.add_argument("held_out", type=Path)
+    parser.add_argument("output", type=Path)
+    given = parser.parse_args()
+    content = json.loads(given.annotations.read_text(encoding="utf-8"))
+    held_out = {int(line) for line in given.held_out.read_text(encoding="utf-8").split()}
+    everything = {image["id"] for image in content["images"]}
+    if held_out - everything:
+        raise SystemExit(f"{given.held_out}: not in {given.annotations}: {held_out - everything}")
+    given.output.mkdir(parents=True, exist_ok=True)
+    for name, images in (("train", everything - held_out), ("val", held_out)):
+        path = given.output / f"photographs_{name}.json"
+        chosen = part(content, images)
+        path.write_text(json.dumps(chosen), encoding="utf-8")
+        print(f"{path}: {len(images)} photographs, {len(chosen['annotations'])} people")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Label people of stills by two teachers, or clean and complete the labels that they have.
+
+    python tools/label_stills.py ../shared/data/people/train.json .work/data/people.json
+    python tools/label_stills.py ../shared/data/lspet/train.json .work/data/lspet.json --keep-labels
+
+Without `--keep-labels` every joint is the teachers'. With it labels stay, but those that both
+teachers see at another place, far away, and joints without a label get one where a teacher is
+sure. `keypoint_weights` of the output says how far each joint is trusted. Joints that the teachers
+do not know (both ends of the head) are left as they were.
+What the teachers say is kept beside the output (`.npz`), so other limits need no second look.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from label_rules import SHARED, Guess, Opinion, opinion
+from numpy.typing import NDArray
+from teachers import MoveNet, TinyPose
+
+from tarvitpose.data.records import Record, read_image
+from tarvitpose.data.sources import read_records
+from tarvitpose.files import replace_when_done
+from tarvitpose.results import Float32
+from tarvitpose.skeleton import POSETRACK_15
+
+FAR = 0.15  # of the box's longer side: a label so far from both teachers is dropped
+PRINT_EVERY = 400
+
+Bools = NDArray[np.bool_]
+
+
+def gross_errors(labels: Float32, visible: Float32, seen: Opinion, side: float) -> Bools:
+    """Return which labels (J,) are far from where both teachers see the joint."""
+    apart = np.linalg.norm(labels - seen.points, axis=-1)
+    return np.asarray((visible > 0) & seen.agreed & (apart > FAR * side))
+
+
+def relabelled(
+    record: Record, seen: Opinion, side: float, *, keep: bool
+) -> tuple[Float32, Float32, Bools]:
+    """Return joints (J, 3) of x, y, v, the trust in them (J,), and which labels were dropped."""
+    labels, visible = record.keypoints, record.visible * (keep | ~SHARED)
+    wrong = gross_errors(labels, visible, seen, side)
+    human = (visible > 0) & ~wrong
+    added = ~human & ~wrong & (seen.trust > 0)
+    points = np.where(human[:, None], labels, seen.points * added[:, None])
+    trust = np.where(human, 1.0, seen.trust * added).astype(np.float32)
+    return np.column_stack([points, human | added]).astype(np.float32), trust, wrong
+
+
+def look(records: list[Record], folder: Path) -> dict[str, Float32]:
+    """Return what both teachers see: points (n, 2, J, 2), scores and spreads (n, 2, J)."""
+    teachers = (
+        TinyPose(folder / "tinypose_256x192.onnx"),
+        MoveNet(folder / "movenet_thunder_256.onnx", looks=1),
+    )
+    points, scores, spread = [], [], []
+    for at, record in enumerate(records):
+        image = read_image(record.frames[0], record.name)
+        guesses = [teacher.look(image, np.array(record.box, np.float32)) for teacher in teachers]
+        points.append([guess.points for guess in guesses])
+        scores.append([guess.scores for guess in guesses])
+        spread.append([guess.spread for guess in guesses])
+        if at % PRINT_EVERY == 0:
+            print(f"{at} of {len(records)} people", flush=True)
+    return {"points": np.array(points), "scores": np.array(scores), "spread": np.array(spread)}
+
+
+def longer_side(record: Record) -> float:
+    """Return the longer side of a person's box, in pixels."""
+    left, top, right, bottom = record.box
+    return max(right - left, bottom - top)
+
+
+def with_labels(content: dict[str, Any], labels: list[tuple[Float32, Float32]]) -> dict[str, Any]:
+    """Return COCO annotations with new joints (J, 3) and trust (J,), a person in turn."""
+    people = []
+    for person, (keypoints, trust) in zip(content["annotations"], labels, strict=True):
+        new = {
+            "keypoints": [round(float(value), 2) for value in keypoints.ravel()],
+            "keypoint_weights": [round(float(value), 3) for value in trust],
+            "num_keypoints": int((keypoints[:, 2] > 0).sum()),
+        }
+        people.append({**person, **new})
+    return {**content, "annotations": people}
+
+
+def main() -> None:
+    """Label one annotation file of PoseTrack's 15 joints."""
+    parser = argparse.ArgumentParser(description="Label people of stills by two teachers.")
+    parser.add_argument("annotations", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--teachers", type=Path, default=Path("../shared/weights"), help="folder")
+    parser.add_argument("--keep-labels", action="store_true")
+    given = parser.parse_args()
+    content = json.loads(given.annotations.read_text(encoding="utf-8"))
+    records = read_records("coco", given.annotations, POSETRACK_15)
+    if len(records) != len(content["annotations"]):
+        raise SystemExit(f"{given.annotations}: a person without joints")
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    kept = given.output.with_suffix(".npz")
+    if not kept.exists():
+        seen = look(records, given.teachers)
+        with replace_when_done(kept) as path:
+            np.savez(path, **seen)  # type: ignore[arg-type]
+    stored = np.load(kept)
+    labels, dropped = [], 0
+    for record, *both in zip(
+        records, *(stored[k] for k in ("points", "scores", "spread")), strict=True
+    ):
+        tinypose, movenet = (Guess(*parts) for parts in zip(*both, strict=True))
+        side = longer_side(record)
+        keypoints, trust, wrong = relabelled(
+            record, opinion(tinypose, movenet, side), side, keep=given.keep_labels
+        )
+        labels.append((keypoints, trust))
+        dropped += int(wrong.sum())
+    with replace_when_done(given.output) as path:
+        path.write_text(json.dumps(with_labels(content, labels)), encoding="utf-8")
+    before = sum(int((record.visible > 0).sum()) for record in records)
+    after = sum(int((keypoints[:, 2] > 0).sum()) for keypoints, _ in labels)
+    print(f"{len(records)} people: {before} labels before, {dropped} dropped, {after} after")
+
+
+if __name__ == "__main__":
+    main()
