@@ -275,7 +275,7 @@ def test_a_video_whose_labelled_frames_have_no_box_stops(weights: Path, videos: 
     assert result.stderr == (
         f"error: {path}: no box of score 0.7 or more in the labelled frames of 1 of 2 videos; "
         "the first is b, which has b/000001.jpg, and this file has b/000001; "
-        "give the boxes of these videos, or a lower --box-threshold\n"
+        "give the boxes that belong to it, or a lower --box-threshold\n"
     )
     assert not made.exists()
     assert run(*command, "--device", "cpu").exit_code == 0

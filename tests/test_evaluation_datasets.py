@@ -219,6 +219,8 @@ def test_boxes_of_stills_are_found_by_the_image_id(tmp_path: Path) -> None:
     entry = {"image_id": 31, "bbox": [1, 2, 3, 4], "score": 0.9, "category_id": 1}
     boxes = open_boxes(str(save(tmp_path / "boxes.json", [entry])), None, "cpu")
     assert [len(boxes.people(frame, IMAGE)) for frame in video.frames] == [1, 0]
+    with pytest.raises(BoxesError, match=r"in any labelled image of .*stills\.json, which has"):
+        open_boxes(str(tmp_path / "boxes.json"), None, "cpu", [video])  # nobody is labelled in 31
 
 
 def test_a_detector_is_called_by_its_name() -> None:

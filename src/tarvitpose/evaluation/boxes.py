@@ -107,10 +107,12 @@ def _lack(file: BoxesFile, videos: list[LabelledVideo], count: int) -> str:
     folder = PurePosixPath(name).parent.name
     example = file.example(folder)
     known = f"this file has {example}" if example else f"this file has nothing of {folder}"
+    where = f"the labelled frames of {len(videos)} of {count} videos; the first is {videos[0].name}"
+    if videos[0].are_stills:
+        where = f"any labelled image of {videos[0].source}"
     return (
-        f"{file.path}: no box of score {file.threshold:g} or more in the labelled frames of "
-        f"{len(videos)} of {count} videos; the first is {videos[0].name}, which has {name}, and "
-        f"{known}; give the boxes of these videos, or a lower --box-threshold"
+        f"{file.path}: no box of score {file.threshold:g} or more in {where}, which has {name}, "
+        f"and {known}; give the boxes that belong to it, or a lower --box-threshold"
     )
 
 
