@@ -31,6 +31,7 @@ class FrameSource(ABC):
     end: float | None = None
     is_live = False  # frames that nobody takes in time are dropped, see `prefetched`
     is_paced = False  # a recording that plays as if live: no frame comes before its time
+    allow_playlists = False  # a source that names others, which are read with it
     dropped = 0  # frames, the latest time that a live source was read
 
     def __init__(self, source: str, name: str, path: Path | None) -> None:
