@@ -69,7 +69,8 @@ class Clock:
         """Without usable stamps, frames follow each other at `rate`, in frames a second."""
         self.rate, self.is_usable = rate, is_usable
         self._frames = 0
-        self._last = 0.0
+        self._last = 0.0  # time, in seconds
+        self._stamp = 0.0
         self._step = 1 / rate  # seconds, from one stamp to the next
 
     def time(self, stamp: float | None) -> float:
@@ -77,13 +78,13 @@ class Clock:
         if not self.is_usable:
             time = self._frames / self.rate
         elif not self._frames:
-            time = stamp or 0.0
+            time = self._stamp = stamp or 0.0
         elif stamp is None:
             time = self._last + self._step
         elif stamp <= self._last:
             time = self._last + NUDGE / self.rate
         else:
-            time, self._step = stamp, stamp - self._last
+            time, self._step, self._stamp = stamp, stamp - self._stamp, stamp
         self._last = time
         self._frames += 1
         return time

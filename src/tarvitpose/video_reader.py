@@ -113,6 +113,8 @@ class Reading:
         """Return about how many frames there are, None when the container does not tell."""
         if self.announced:
             return self.announced
+        if not self._clock.is_usable:
+            return None
         duration = self.container.duration
         return round(duration / av.time_base * self.frame_rate) if duration else None
 
