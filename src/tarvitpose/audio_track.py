@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 
-from tarvitpose.errors import VideoError
 from tarvitpose.clock import Joins, shift
 from tarvitpose.containers import FILE, open_container, video_stream
+from tarvitpose.errors import VideoError
 from tarvitpose.video_reader import time_zero
 
 COPIED = {"aac", "ac3", "alac", "eac3", "flac", "mp2", "mp3", "opus"}  # what players take in mp4
@@ -138,9 +138,7 @@ class AudioTrack:
                 video.piece_of(packet)
             elif packet.size:
                 waiting.append((packet, audio.piece_of(packet)))
-            while waiting and (
-                waiting[0][1] < len(video.shifts) or len(waiting) > LONGEST_WAIT
-            ):
+            while waiting and (waiting[0][1] < len(video.shifts) or len(waiting) > LONGEST_WAIT):
                 yield _moved(*waiting.popleft(), video, audio)
         for packet, piece in waiting:
             yield _moved(packet, piece, video, audio)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
-from tarvitpose.source_names import printable, without_secrets
+from tarvitpose.source_names import shown
 
 UInt8 = NDArray[np.uint8]
 Moment = tuple[float, str, Callable[[], UInt8]]  # time, file name, and how to get the image
@@ -36,7 +36,8 @@ class FrameSource(ABC):
     dropped = 0  # frames, the latest time that a live source was read
 
     def __init__(self, source: str, name: str, path: Path | None) -> None:
-        self.source = printable(without_secrets(source))  # as the user wrote it, to be shown
+        self.given = source  # as the user wrote it, with what is secret: to open it once more
+        self.source = shown(source)  # to be shown
         self.name = name  # the stem of output files
         self.path = path  # the file or folder
         self.frame_rate = DEFAULT_RATE  # frames per second, the mean where it varies

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tarvitpose.containers import playlist_kind
 from tarvitpose.errors import VideoError
-from tarvitpose.source_names import printable, without_secrets
+from tarvitpose.source_names import printable, shown
 
 LARGEST = 4_000_000  # bytes of a playlist
 SHOWN = 20  # sources that are named in a message
@@ -22,7 +22,7 @@ NAMES = (
 PATTERNS = {"an HLS playlist": NAMES[:2], "a concat script": NAMES[2:3]}
 
 
-def named_by(path: Path, shown: str, above: Sequence[Path] = ()) -> list[str]:
+def named_by(path: Path, label: str, above: Sequence[Path] = ()) -> list[str]:
     """Return all that a playlist names, and what those name that are playlists too, each once.
 
     Nothing for other files. Raises VideoError for a playlist that names itself, over whatever
@@ -33,7 +33,7 @@ def named_by(path: Path, shown: str, above: Sequence[Path] = ()) -> list[str]:
         return []
     here = path.resolve()
     if here in above:
-        raise VideoError(f"{shown}: names itself (through {printable(path.name)}); mend it")
+        raise VideoError(f"{label}: names itself (through {printable(path.name)}); mend it")
     text = path.read_bytes()[:LARGEST].decode(errors="replace")
     found: dict[str, None] = {}
     for pattern in PATTERNS.get(kind, NAMES[3:]):
@@ -41,14 +41,14 @@ def named_by(path: Path, shown: str, above: Sequence[Path] = ()) -> list[str]:
             found[name] = None
             nested = path.parent / name.removeprefix("file:")
             if "://" not in name and nested.is_file():
-                found.update(dict.fromkeys(named_by(nested, shown, (*above, here))))
+                found.update(dict.fromkeys(named_by(nested, label, (*above, here))))
     return list(found)
 
 
-def told(shown: str, named: Sequence[str]) -> list[str]:
+def told(label: str, named: Sequence[str]) -> list[str]:
     """Return the line that says what is read with a playlist, none where it names nothing."""
     if not named:
         return []
-    names = [printable(without_secrets(name)) for name in named[:SHOWN]]
+    names = [shown(name) for name in named[:SHOWN]]
     more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    return [f"{shown}: a playlist, read with what it names: {', '.join(names)}{more}"]
+    return [f"{label}: a playlist, read with what it names: {', '.join(names)}{more}"]

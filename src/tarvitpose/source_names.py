@@ -40,6 +40,11 @@ def printable(text: str) -> str:
     )
 
 
+def shown(source: str) -> str:
+    """Return a source as it may be seen by anybody."""
+    return printable(without_secrets(source))
+
+
 def name_of(source: str) -> str:
     """Return the stem of the files that results of a source are written to.
 
@@ -88,7 +93,9 @@ def _address_without_secrets(address: str) -> str:
 
 
 def _name_of_address(address: str) -> str:
-    place = without_secrets(address).split("://", 1)[1].rstrip("/")
+    scheme, place = without_secrets(address).rstrip("/").split("://", 1)
+    if scheme.lower() == "file":
+        return printable(Path(place).stem)
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", place).strip("._-") or "stream"
     return name if name.replace("_", "/") == place else f"{name}-{_digest(place)}"
 

@@ -19,7 +19,7 @@ from tarvitpose.frame_source import DEFAULT_RATE, FrameSource, Moment, UInt8
 from tarvitpose.image_source import IMAGE_SUFFIXES, ImagesSource, is_animated_png, sorted_images
 from tarvitpose.playlists import named_by, told
 from tarvitpose.prefetch import prefetched
-from tarvitpose.source_names import name_of, printable, without_secrets
+from tarvitpose.source_names import name_of, printable, shown
 from tarvitpose.video_reader import Reading, upright_rgb
 from tarvitpose.video_writer import VideoWriter
 
@@ -53,7 +53,7 @@ def open_source(
     unless `allow_playlists`. Raises VideoError where nothing can be read, which names no password.
     """
     text = str(source)
-    _check_window(printable(without_secrets(text)), start, end, frame_rate)
+    _check_window(shown(text), start, end, frame_rate)
     opened = _open(text, frame_rate or DEFAULT_RATE, allow_playlists=allow_playlists)
     opened.name = name or opened.name
     opened.start, opened.end = start, end
@@ -190,23 +190,21 @@ def _open(text: str, frame_rate: float, *, allow_playlists: bool) -> FrameSource
     raise VideoError(f"{printable(text)}: no such file or folder")
 
 
-def _open_path(
-    text: str, path: Path, frame_rate: float, *, allow_playlists: bool
-) -> FrameSource:
-    shown = printable(text)
+def _open_path(text: str, path: Path, frame_rate: float, *, allow_playlists: bool) -> FrameSource:
+    label = printable(text)
     try:
         if path.is_dir():
             return _open_images(text, path, path.iterdir(), frame_rate)
         if not path.is_file():  # to open a pipe is to wait for whoever writes it
             raise VideoError(
-                f"{shown}: a pipe or a device, expected a file: only a file can be read again; "
+                f"{label}: a pipe or a device, expected a file: only a file can be read again; "
                 "save it as one, or give the address of a stream"
             )
         with path.open("rb") as file:
             if not file.read(1):
-                raise VideoError(f"{shown}: the file is empty")
+                raise VideoError(f"{label}: the file is empty")
     except PermissionError as error:
-        raise VideoError(f"{shown}: no permission to read it") from error
+        raise VideoError(f"{label}: no permission to read it") from error
     if path.suffix.lower() in IMAGE_SUFFIXES and not is_animated_png(path):
         return ImagesSource(text, name_of(text), path, [path], frame_rate)
     return VideoSource(text, name_of(text), path, allow_playlists=allow_playlists)
