@@ -82,7 +82,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     noted: list[Call] = []
 
     def process(
-        source: str, estimator: object, config: PredictConfig, on_progress: Callable[..., None]
+        source: str,
+        estimator: object,
+        config: PredictConfig,
+        on_progress: Callable[..., None],
+        name: str | None = None,
     ) -> Outcome:
         if Path(source).name.startswith("bad"):
             raise VideoError(f"{source}: no such file or folder")
@@ -90,7 +94,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         on_progress(Progress(frame=1, total=None, people=2))
         return outcome(source)
 
-    monkeypatch.setattr(pipeline, "check_source", lambda source, config: None)
+    monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return noted

@@ -159,14 +159,14 @@ class Reading:
         frames: int = self.stream.frames
         if self._path is not None and is_cut_riff(self._path):
             return frames
-        entries = getattr(self.stream, "index_entries", None)
-        is_whole = entries and entries[-1].timestamp >= INDEX_REACHES * frames
+        entries = getattr(self.stream, "index_entries", ())
+        is_whole = len(entries) > 0 and entries[-1].timestamp >= INDEX_REACHES * frames
         return min(frames, len(entries)) if is_whole else 0
 
     def _ticks_of_a_frame(self) -> float:
         """Return the usual distance of an AVI file's frames, of which its header counts all."""
         entries = islice(getattr(self.stream, "index_entries", ()), MEASURED_PACKETS)
-        stamps = [entry.timestamp for entry in entries]
+        stamps: list[int] = [entry.timestamp for entry in entries]
         return max(median([b - a for a, b in pairwise(stamps)] or [1]), 1)
 
     def _look_ahead(self) -> tuple[list[Any], av.FFmpegError | None]:
