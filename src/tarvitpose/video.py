@@ -91,7 +91,7 @@ class VideoSource(FrameSource):
     def _begin(self) -> tuple[Reading, tuple[float, Any]]:
         """Start a reading and take its first frame."""
         # What is live cannot be read a second time, so it is read with care at once.
-        for careful in (False, True) if self.path else (True,):
+        for careful in (False, True) if self.path and not self._named else (True,):
             reading = self._open_reading(careful=careful)
             first = next(iter(reading), None)
             if first is not None:
