@@ -70,7 +70,7 @@ def open_container(address: str, name: str, *, allow_playlists: bool = False) ->
     try:
         return av.open(address, metadata_errors="replace", timeout=timeout, options=options)
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{name}: {_why(address, error)}") from None
+        raise VideoError(f"{name}: {_why(address, error, allow_playlists)}") from None
 
 
 def playlist_kind(path: Path) -> str | None:
@@ -87,7 +87,7 @@ def playlist_kind(path: Path) -> str | None:
     return None
 
 
-def _why(address: str, error: OSError) -> str:
+def _why(address: str, error: OSError, allow_playlists: bool) -> str:
     """Say why a container was not opened, and what to do."""
     if not address.startswith(FILE):
         if isinstance(error, av.ArgumentError):
@@ -97,7 +97,7 @@ def _why(address: str, error: OSError) -> str:
             )
         return f"cannot be opened ({error.strerror})"
     kind = playlist_kind(Path(address.removeprefix(FILE)))
-    if kind is not None and isinstance(error, av.ArgumentError):
+    if kind is not None and not allow_playlists:
         return (
             f"{kind}, which names other files: they are not opened unless "
             "tarvitpose predict gets --allow-playlists; give the video itself"
