@@ -71,7 +71,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     noted: list[tuple[str, bool]] = []
 
     def process(
-        source: str, estimator: object, config: PredictConfig, on_progress: Callable[..., None]
+        source: str,
+        estimator: object,
+        config: PredictConfig,
+        on_progress: Callable[..., None],
+        name: str | None = None,
     ) -> Outcome:
         noted.append((source, config.resume))
         on_progress(Progress(1, 7, 1))
@@ -81,7 +85,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
             raise VideoError(f"{source}: cannot be read")
         return outcome(source)
 
-    monkeypatch.setattr(pipeline, "check_source", lambda source, config: None)
+    monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
     monkeypatch.setattr(pipeline, "process", process)
     return noted
 
@@ -148,7 +152,7 @@ def test_a_run_that_is_stopped_says_what_is_left(
 def test_unreadable_and_finished_videos_are_found_before_a_model_is_loaded(
     tmp_path: Path, calls: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def check(source: str, config: PredictConfig) -> Outcome | None:
+    def check(source: str, config: PredictConfig, name: str | None) -> Outcome | None:
         if source.startswith("bad"):
             raise VideoError(f"{source}: cannot be read")
         return outcome(source) if source.startswith("old") else None

@@ -23,11 +23,10 @@ from tarvitpose.cli.predict import (
     expand,
     parse_formats,
     parse_offsets,
-    refuse_same_names,
     summary,
 )
 from tarvitpose.config import PredictConfig
-from tarvitpose.errors import ConfigError, OutputError, VideoError
+from tarvitpose.errors import ConfigError, VideoError
 from tarvitpose.pipeline import Outcome, Progress
 
 VERBS = (
@@ -83,7 +82,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     noted: list[Call] = []
 
     def process(
-        source: str, estimator: object, config: PredictConfig, on_progress: Callable[..., None]
+        source: str,
+        estimator: object,
+        config: PredictConfig,
+        on_progress: Callable[..., None],
+        name: str | None = None,
     ) -> Outcome:
         if Path(source).name.startswith("bad"):
             raise VideoError(f"{source}: no such file or folder")
@@ -91,7 +94,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         on_progress(Progress(frame=1, total=None, people=2))
         return outcome(source)
 
-    monkeypatch.setattr(pipeline, "check_source", lambda source, config: None)
+    monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return noted
@@ -291,18 +294,10 @@ def test_sources_of_the_same_name_are_refused_before_any_work(
         (tmp_path / name / "dance.mp4").touch()
     first, second = tmp_path / "a/dance.mp4", tmp_path / "b/dance.mp4"
     assert refusal("predict", first, second) == (
-        f"{first} and {second}: the results of both would be named dance; "
+        f"{first} and {second}: the results of both would be named dance.mp4; "
         "run them one by one with different --output"
     )
     assert not calls
-
-
-def test_a_folder_and_a_video_of_the_same_name_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "dance").mkdir()
-    (tmp_path / "dance.mp4").touch()
-    with pytest.raises(OutputError, match="would be named dance"):
-        refuse_same_names([str(tmp_path / "dance"), str(tmp_path / "dance.mp4")])
-    refuse_same_names(["0", "a/*.jpg", "b/*.jpg", "rtsp://camera/1"])
 
 
 def test_a_glob_of_videos_is_several_sources(calls: list[Call], tmp_path: Path) -> None:

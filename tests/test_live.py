@@ -198,7 +198,7 @@ def test_streams_are_live_by_their_protocol(
 
     reading = module.Reading
     monkeypatch.setattr(
-        module, "Reading", lambda _, name, careful: reading(str(video), name, careful=careful)
+        module, "Reading", lambda _, name, **options: reading(f"file:{video}", name, **options)
     )
     with open_source(address) as source:
         assert (source.is_live, source.is_paced) == (is_live, False)

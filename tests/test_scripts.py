@@ -43,7 +43,11 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
     doing: list[Callable[[], None]] = []
 
     def process(
-        source: str, estimator: object, config: PredictConfig, show: Callable[[Progress], None]
+        source: str,
+        estimator: object,
+        config: PredictConfig,
+        show: Callable[[Progress], None],
+        name: str | None = None,
     ) -> Outcome:
         if source.startswith("bad"):
             raise VideoError(f"{source}: cannot be read\nat all")
@@ -53,7 +57,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
         show(Progress(frame=2, total=2, people=1))
         return Outcome(source, (Path("out/a.csv"),), 2, 3, 1, 0.5, ("sound is left out",))
 
-    monkeypatch.setattr(pipeline, "check_source", lambda source, config: None)
+    monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return doing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 
 import av
 
+from tarvitpose.clock import Joins, shift
+from tarvitpose.containers import FILE, open_container, video_stream
 from tarvitpose.errors import VideoError
-from tarvitpose.video_reader import open_container, time_zero, video_stream
+from tarvitpose.video_reader import time_zero
 
 COPIED = {"aac", "ac3", "alac", "eac3", "flac", "mp2", "mp3", "opus"}  # what players take in mp4
+STEADY = ("mov", "avi")  # beginnings of the names of containers whose times cannot fall back
+LONGEST_WAIT = 1000  # packets of sound that wait for the video to come to the same join
 AAC_RATES = (44_100, 48_000, 32_000, 24_000, 22_050, 16_000)  # hertz
 
 
@@ -23,14 +28,26 @@ class AudioTrack:
     `start` of the source, and `end` is where it stops (seconds).
     """
 
-    def __init__(self, path: Path, output: Any, start: float | None, end: float | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        output: Any,
+        start: float | None,
+        end: float | None,
+        *,
+        allow_playlists: bool = False,
+    ) -> None:
         """Open the file and add a stream to `output` if there is audio."""
         self.path = path
         self.warnings: list[str] = []
-        self._container = open_container(f"file:{path}", str(path))
+        self._container = open_container(
+            f"{FILE}{path}", str(path), allow_playlists=allow_playlists
+        )
         self._begin = None if start is None else 0.0
         self._end = None if end is None else end - (start or 0.0)
-        self._zero = self._time_zero() + Fraction(start or 0)
+        self._video = self._find_video()
+        zero = None if self._video is None else time_zero(self._container, self._video)
+        self._zero = (zero or Fraction(0)) + Fraction(start or 0)
         self._packets = self._open(output)
         self._waiting: tuple[float, Any] | None = None
 
@@ -46,12 +63,11 @@ class AudioTrack:
             yield self._waiting[1]
             self._waiting = next(self._packets, None)
 
-    def _time_zero(self) -> Fraction:
+    def _find_video(self) -> Any:
         try:
-            video = video_stream(self._container, str(self.path))
+            return video_stream(self._container, str(self.path))
         except VideoError:  # a sound file, whose audio goes with a folder of frames
-            return Fraction(0)
-        return time_zero(self._container, video) or Fraction(0)
+            return None
 
     def _open(self, output: Any) -> Generator[tuple[float, Any]]:
         source = next(iter(self._container.streams.audio), None)
@@ -71,11 +87,14 @@ class AudioTrack:
         yield from ()
 
     def _copied(self, source: Any, target: Any) -> Generator[tuple[float, Any]]:
-        shift = round(self._zero / source.time_base)
+        last = None
         for packet in self._demuxed(source):
             if packet.pts is None or packet.dts is None:  # the last one, empty, has neither
                 continue
-            packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, target
+            shift(packet, -self._zero)
+            if last is not None and packet.dts <= last:  # joined sound may overlap a little
+                continue
+            last, packet.stream = packet.dts, target
             time = float(packet.pts * source.time_base)
             if self._is_after_end(time):
                 return
@@ -83,9 +102,9 @@ class AudioTrack:
                 yield time, packet
 
     def _encoded(self, source: Any, encoder: Any) -> Generator[tuple[float, Any]]:
-        shift = round(self._zero / source.time_base)
+        zero = round(self._zero / source.time_base)
         for frame in self._decoded(source):
-            frame.pts -= shift
+            frame.pts -= zero
             time = float(frame.pts * source.time_base)
             if self._is_after_end(time):
                 break
@@ -103,9 +122,38 @@ class AudioTrack:
 
     def _demuxed(self, source: Any) -> Iterator[Any]:
         try:
-            yield from self._container.demux(source)
+            if self._video is None or self._container.format.name.startswith(STEADY):
+                yield from self._container.demux(source)
+            else:
+                yield from self._joined(source)
         except av.FFmpegError as error:
             self.warnings.append(f"{self.path}: its audio is cut off ({error.strerror})")
 
+    def _joined(self, source: Any) -> Iterator[Any]:
+        """Yield packets that go on over joins, moved there by what the video is moved by."""
+        video, audio = (Joins(_step(stream)) for stream in (self._video, source))
+        waiting: deque[tuple[Any, int]] = deque()
+        for packet in self._container.demux(self._video, source):
+            if packet.stream.index == self._video.index:
+                video.piece_of(packet)
+            elif packet.size:
+                waiting.append((packet, audio.piece_of(packet)))
+            while waiting and (waiting[0][1] < len(video.shifts) or len(waiting) > LONGEST_WAIT):
+                yield _moved(*waiting.popleft(), video, audio)
+        for packet, piece in waiting:
+            yield _moved(packet, piece, video, audio)
+
     def _is_after_end(self, time: float) -> bool:
         return self._end is not None and time >= self._end
+
+
+def _moved(packet: Any, piece: int, video: Joins, audio: Joins) -> Any:
+    known = video if piece < len(video.shifts) else audio
+    shift(packet, known.shifts[piece])
+    return packet
+
+
+def _step(stream: Any) -> Fraction:
+    """Return about how long a packet lasts, in seconds, that does not tell."""
+    rate = getattr(stream, "average_rate", None)
+    return 1 / Fraction(rate) if rate else Fraction(1, 50)

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,12 @@ from urllib.parse import quote
 
 from tarvitpose import __version__, pipeline
 from tarvitpose.config import PredictConfig
-from tarvitpose.errors import UserError, VideoError
+from tarvitpose.errors import OutputError, UserError, VideoError
 from tarvitpose.estimator import PoseEstimator
 from tarvitpose.files import replace_when_done
 from tarvitpose.image_source import IMAGE_SUFFIXES
 from tarvitpose.pipeline import Outcome, Progress
+from tarvitpose.source_names import full_name_of, name_of, shown, without_secrets
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
@@ -41,6 +42,7 @@ class Job:
     source: str
     output: Path  # the folder of its results
     name: str  # of the video among all others, with folders where it comes from a tree of them
+    stem: str | None = None  # of its results' files; None: the source's own name
 
 
 @dataclass
@@ -72,6 +74,37 @@ def find_jobs(sources: Iterable[str], output: Path) -> list[Job]:
         if not found:
             jobs.append(Job(source, output, folder.name or source))
     return jobs
+
+
+def with_different_names(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs with names of results that differ within a folder.
+
+    Files that differ in nothing but their suffix keep it: IMG_1.MOV and IMG_1.mp4. Raises
+    OutputError where that is not enough.
+    """
+    jobs = list(jobs)
+    count = Counter(_place(job, name_of(job.source)) for job in jobs)
+    named = [
+        replace(job, stem=full_name_of(job.source))
+        if count[_place(job, name_of(job.source))] > 1
+        else job
+        for job in jobs
+    ]
+    first: dict[tuple[Path, str], Job] = {}
+    for job in named:
+        name = job.stem or name_of(job.source)
+        other = first.setdefault(_place(job, name), job)
+        if other is not job:
+            raise OutputError(
+                f"{shown(other.source)} and {shown(job.source)}: the results of both would be "
+                f"named {name}; run them one by one with different --output"
+            )
+    return named
+
+
+def _place(job: Job, name: str) -> tuple[Path, str]:
+    """Return what is the same for results that would overwrite each other on any system."""
+    return job.output, name.casefold()
 
 
 def videos_in(folder: Path, output: Path) -> list[Path]:
@@ -141,7 +174,7 @@ class Work:
         for job in self._waiting:
             report = self.reports[job]
             try:
-                old = pipeline.check_source(job.source, self.config_of(job))
+                old = pipeline.check_source(job.source, self.config_of(job), job.stem)
             except UserError as error:
                 report.error, report.attempts = str(error), 1
                 unusable.append(job)
@@ -191,7 +224,7 @@ class Work:
         """Note that a worker died; its video is next, unless it does so again and again."""
         self._deaths[job] += 1
         report = self.reports[job]
-        report.error = f"{job.source}: its worker died"
+        report.error = f"{shown(job.source)}: its worker died"
         if self._deaths[job] < DEATHS:
             self._waiting.appendleft(job)
         else:
@@ -211,12 +244,15 @@ class Work:
         }
         with replace_when_done(config.output / SUMMARY) as path:
             path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        failed = [r.job.source for r in self.reports.values() if r.status == "failed"]
+        # A file's name is written byte by byte, so that it can be read back.
+        failed = [
+            without_secrets(r.job.source) for r in self.reports.values() if r.status == "failed"
+        ]
         if not failed:
             (config.output / FAILED).unlink(missing_ok=True)
             return
         with replace_when_done(config.output / FAILED) as path:
-            path.write_text("".join(f"{source}\n" for source in failed), encoding="utf-8")
+            path.write_text("".join(f"{source}\n" for source in failed), "utf-8", "surrogateescape")
 
     def _settle(self, report: Report, status: Status, outcome: Outcome | None = None) -> None:
         """Note what became of a video for good."""
@@ -248,7 +284,7 @@ def run_here(
     while (job := work.take()) is not None:
         try:
             outcome = pipeline.process(
-                job.source, estimator, work.config_of(job), partial(on_frame, job.source)
+                job.source, estimator, work.config_of(job), partial(on_frame, job.source), job.stem
             )
         except Exception as error:  # one bad video must not end the run of thousands
             yield work.failed(job, *explained(error))
@@ -266,7 +302,7 @@ def explained(error: Exception) -> tuple[str, str | None]:
 def _entry(report: Report) -> dict[str, Any]:
     found = report.outcome
     values: dict[str, Any] = {
-        "source": report.job.source,
+        "source": shown(report.job.source),
         "status": report.status,
         "attempts": report.attempts,
     }

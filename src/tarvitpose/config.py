@@ -210,6 +210,7 @@ class PredictConfig(SmoothConfig):
     max_people: int | None = Field(default=None, ge=1)  # the surest of each frame; None: all
     start: float | None = Field(default=None, ge=0)  # seconds
     end: float | None = Field(default=None, gt=0)  # seconds
+    allow_playlists: bool = False  # open what HLS, DASH and concat scripts name
     live: bool | None = None  # drop frames that come too fast; None: webcams and streams do
     overwrite: bool = False  # replace results that are there
     resume: bool = False  # go on with what an interrupted run left, leave what is done

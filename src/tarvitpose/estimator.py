@@ -125,16 +125,20 @@ class PoseEstimator:
         start: float | None = None,
         end: float | None = None,
         live: bool | None = None,
+        allow_playlists: bool = False,
         smooth: SmoothMethod = "none",
     ) -> Iterator[FramePoses]:
         """Yield the poses of every frame of a video, folder, glob, webcam or stream, in order.
 
         Memory is bounded by the window. `start` and `end` are seconds. A live source drops frames
         that come too fast; `live` says so where the source does not. `tarvitpose.smooth` says what
-        `smooth` does. Raises VideoError.
+        `smooth` does. Playlists are opened, with all that they name, if `allow_playlists`. Raises
+        VideoError.
         """
         how = parse_config(SmoothConfig, {"smooth": smooth}, "stream")
-        with open_source(source, start=start, end=end, live=live) as frames:
+        with open_source(
+            source, start=start, end=end, live=live, allow_playlists=allow_playlists
+        ) as frames:
             for _, poses in smoothed(self.run(frames), how):
                 yield poses
 

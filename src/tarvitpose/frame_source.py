@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
+from tarvitpose.source_names import shown
 
 UInt8 = NDArray[np.uint8]
 Moment = tuple[float, str, Callable[[], UInt8]]  # time, file name, and how to get the image
@@ -31,10 +32,12 @@ class FrameSource(ABC):
     end: float | None = None
     is_live = False  # frames that nobody takes in time are dropped, see `prefetched`
     is_paced = False  # a recording that plays as if live: no frame comes before its time
+    allow_playlists = False  # a source that names others, which are read with it
     dropped = 0  # frames, the latest time that a live source was read
 
     def __init__(self, source: str, name: str, path: Path | None) -> None:
-        self.source = source  # as the user wrote it
+        self.given = source  # as the user wrote it, with what is secret: to open it once more
+        self.source = shown(source)  # to be shown
         self.name = name  # the stem of output files
         self.path = path  # the file or folder
         self.frame_rate = DEFAULT_RATE  # frames per second, the mean where it varies

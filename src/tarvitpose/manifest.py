@@ -16,6 +16,7 @@ from tarvitpose.frame_source import FrameSource
 from tarvitpose.image_source import ImagesSource
 from tarvitpose.json_file import read_json
 from tarvitpose.model.weights import CONFIG_FILE, WEIGHTS_FILE, find_folder
+from tarvitpose.source_names import printable
 
 WITHOUT_EFFECT = {"output", "overwrite", "resume"}  # on what the results hold
 FLAGS = {"formats": "format"}  # options that the command line calls otherwise
@@ -124,7 +125,7 @@ def source_facts(frames: FrameSource, known: SourceFacts | None = None) -> Sourc
     is_known = known is not None and (known.bytes, known.modified) == (size, modified)
     path = (frames.path or files[0].parent).absolute()
     return SourceFacts(
-        path=str(path),
+        path=printable(str(path)),
         bytes=size,
         modified=modified,
         sha256=known.sha256 if known is not None and is_known else digest_of(files),

@@ -78,11 +78,11 @@ class Worker:
             return None, explained(error)
         return None, None
 
-    def work(self, source: str, config: PredictConfig) -> Answer:
+    def work(self, source: str, config: PredictConfig, stem: str | None) -> Answer:
         """Process one video."""
         assert self._estimator is not None
         try:
-            return process(source, self._estimator, config, lambda progress: None), None
+            return process(source, self._estimator, config, lambda progress: None, stem), None
         except Exception as error:  # goes to who gave the work, whatever it is
             return None, explained(error)
 
@@ -187,7 +187,7 @@ class _Crew:
         """Give a worker the next video; without one it ends, and frees what it took."""
         job = self._work.take()
         if job is not None:
-            answer = worker.work.remote(job.source, self._work.config_of(job))
+            answer = worker.work.remote(job.source, self._work.config_of(job), job.stem)
             self._busy[answer] = rank, worker, job
 
     def _count_death(self, job: object) -> None:

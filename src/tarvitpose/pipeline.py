@@ -77,18 +77,19 @@ def load_estimator(
     )
 
 
-def check_source(source: str, config: PredictConfig) -> Outcome | None:
+def check_source(source: str, config: PredictConfig, name: str | None = None) -> Outcome | None:
     """Refuse what cannot be read or would replace results, before a model is loaded.
 
+    `name` is for the files of results, in place of the source's own.
     Return what is there if `config.resume` finds nothing left to do. Raises VideoError or
     OutputError. Webcams and streams are not opened twice: they pass.
     """
     if source.isdigit() or "://" in source:
         return None
-    with open_source(source, start=config.start, end=config.end, live=config.live) as frames:
+    with _opened(source, config, name) as frames:
         files = output_paths(frames, config)
         result = look_back(frames, files, config).result
-        return None if result is None else _outcome(source, files, result, is_old=True)
+        return None if result is None else _outcome(frames.source, files, result, is_old=True)
 
 
 def process(
@@ -96,8 +97,9 @@ def process(
     estimator: PoseEstimator,
     config: PredictConfig,
     on_progress: Callable[[Progress], None],
+    name: str | None = None,
 ) -> Outcome:
-    """Write the results of one source into `config.output`.
+    """Write the results of one source into `config.output`, under its own name or `name`.
 
     Ctrl-C ends a live source: what was seen until then is written. Another run that breaks off
     leaves a journal, with which `config.resume` goes on, to the same files as in one piece. Raises
@@ -106,19 +108,19 @@ def process(
     """
     began = time.monotonic()
     with (
-        open_source(source, start=config.start, end=config.end, live=config.live) as frames,
+        _opened(source, config, name) as frames,
         open_run(frames, output_paths(frames, config), config) as run,
     ):
         files = output_paths(frames, config)
         if run.manifest.result is not None:
-            return _outcome(source, files, run.manifest.result, is_old=True)
+            return _outcome(frames.source, files, run.manifest.result, is_old=True)
         renamed = _match_boxes(estimator.detector, frames)
         found = smoothed(run.poses(estimator, frames), config)
         seen = _write(found, files, frames, config, on_progress)
         warnings = [*frames.warnings, *renamed, *seen.warnings]
         if config.boxes is not None and not seen.people:
             warnings.append(
-                f"{config.boxes}: no box matched any of the {seen.frames} frames of {source}"
+                f"{config.boxes}: no box matched any of the {seen.frames} frames of {frames.source}"
             )
         result = Result(
             frames=seen.frames,
@@ -129,7 +131,18 @@ def process(
             files={path.name: file_facts(path) for path in files.values()},
         )
         run.finish(result)
-    return _outcome(source, files, result, resumed=run.resumed)
+    return _outcome(frames.source, files, result, resumed=run.resumed)
+
+
+def _opened(source: str, config: PredictConfig, name: str | None) -> FrameSource:
+    return open_source(
+        source,
+        start=config.start,
+        end=config.end,
+        live=config.live,
+        name=name,
+        allow_playlists=config.allow_playlists,
+    )
 
 
 def _match_boxes(detector: Detector, frames: FrameSource) -> list[str]:
@@ -172,7 +185,9 @@ def _write(
                 writer.write(poses, frame.image)
             seen.frames, seen.people = seen.frames + 1, max(seen.people, len(poses))
             seen.tracks.update(poses.track_ids.tolist())
-            on_progress(Progress(seen.frames, frames.frame_count, len(poses)))
+            total = frames.frame_count
+            is_known = total is not None and seen.frames <= total  # a joined file states too little
+            on_progress(Progress(seen.frames, total if is_known else None, len(poses)))
             if is_stopped():
                 break
     seen.warnings = [warning for writer in writers for warning in writer.warnings]

@@ -13,10 +13,13 @@ from typing import Any
 import cv2
 from av.video.reformatter import VideoReformatter
 
+from tarvitpose.containers import FILE
 from tarvitpose.errors import VideoError
 from tarvitpose.frame_source import DEFAULT_RATE, FrameSource, Moment, UInt8
-from tarvitpose.image_source import IMAGE_SUFFIXES, ImagesSource, sorted_images
+from tarvitpose.image_source import IMAGE_SUFFIXES, ImagesSource, is_animated_png, sorted_images
+from tarvitpose.playlists import named_by, told
 from tarvitpose.prefetch import prefetched
+from tarvitpose.source_names import name_of, printable, shown
 from tarvitpose.video_reader import Reading, upright_rgb
 from tarvitpose.video_writer import VideoWriter
 
@@ -32,6 +35,8 @@ def open_source(
     end: float | None = None,
     frame_rate: float | None = None,
     live: bool | None = None,
+    name: str | None = None,
+    allow_playlists: bool = False,
 ) -> FrameSource:
     """Open a video file, a folder or glob of images, an image, a webcam ("0") or a stream URL.
 
@@ -41,11 +46,16 @@ def open_source(
 
     A `live` source never waits for who reads it through `prefetched`, which drops frames instead.
     Webcams and streams (rtsp, rtmp, srt, udp ...) are live unless told otherwise, files and http
-    addresses play at their own pace if told to be. Raises VideoError where nothing can be read.
+    addresses play at their own pace if told to be. `name` is for the files of results, in place of
+    the source's own.
+
+    Playlists (HLS, DASH, concat scripts) make FFmpeg open whatever they name, and are refused
+    unless `allow_playlists`. Raises VideoError where nothing can be read, which names no password.
     """
     text = str(source)
-    _check_window(text, start, end, frame_rate)
-    opened = _open(text, frame_rate or DEFAULT_RATE)
+    _check_window(shown(text), start, end, frame_rate)
+    opened = _open(text, frame_rate or DEFAULT_RATE, allow_playlists=allow_playlists)
+    opened.name = name or opened.name
     opened.start, opened.end = start, end
     if live is not None:
         opened.is_paced = live and not opened.is_live
@@ -56,11 +66,14 @@ def open_source(
 class VideoSource(FrameSource):
     """A video file or a stream URL, decoded by PyAV."""
 
-    def __init__(self, source: str, name: str, path: Path | None) -> None:
+    def __init__(
+        self, source: str, name: str, path: Path | None, *, allow_playlists: bool = False
+    ) -> None:
         """Decode the first frame, which tells the size; raises VideoError if there is none."""
         super().__init__(source, name, path)
-        # "file:" keeps a colon in a file name from being taken for a protocol.
-        self._address = source if path is None else f"file:{path}"
+        self.allow_playlists = allow_playlists
+        self._address = source if path is None else f"{FILE}{path}"
+        self._named = named_by(path, self.source) if path and allow_playlists else []
         self.is_live = path is None and source.partition("://")[0].lower() in LIVE_PROTOCOLS
         self._reading: Reading | None
         self._reading, self._first = self._begin()
@@ -78,14 +91,19 @@ class VideoSource(FrameSource):
     def _begin(self) -> tuple[Reading, tuple[float, Any]]:
         """Start a reading and take its first frame."""
         # What is live cannot be read a second time, so it is read with care at once.
-        for careful in (False, True) if self.path else (True,):
-            reading = Reading(self._address, self.source, careful=careful)
+        for careful in (False, True) if self.path and not self._named else (True,):
+            reading = self._open_reading(careful=careful)
             first = next(iter(reading), None)
             if first is not None:
                 return reading, first
             reading.close()
         codec = reading.stream.codec_context.name
         raise VideoError(f"{self.source}: no frame of its video stream ({codec}) can be decoded")
+
+    def _open_reading(self, *, careful: bool) -> Reading:
+        return Reading(
+            self._address, self.source, careful=careful, allow_playlists=self.allow_playlists
+        )
 
     def _moments(self) -> Generator[Moment]:
         for moment, frame in self._frames():
@@ -99,13 +117,13 @@ class VideoSource(FrameSource):
             yield from chain([self._first], reading)
             if reading.needs_care:
                 reading.close()
-                hasty, reading = reading, Reading(self._address, self.source, careful=True)
+                hasty, reading = reading, self._open_reading(careful=True)
                 self._reading = reading
                 yield from islice(reading, hasty.frames, None)
                 # What one pass repairs without a word, the other may have noticed.
                 reading.damaged_after = reading.damaged_after or hasty.damaged_after
         finally:
-            self.warnings += reading.warnings()
+            self.warnings += [*told(self.source, self._named), *reading.warnings()]
             self.close()
 
     def _image(self, frame: Any) -> UInt8:
@@ -158,56 +176,56 @@ def _open_camera(number: int) -> Any:
         log.setLogLevel(before)
 
 
-def _open(text: str, frame_rate: float) -> FrameSource:
-    path = Path(text)
+def _open(text: str, frame_rate: float, *, allow_playlists: bool) -> FrameSource:
+    path, name = Path(text), name_of(text)
     if "://" in text:
-        stem = Path(text.split("://", 1)[1].split("?", 1)[0]).stem
-        return VideoSource(text, stem or "stream", None)
+        return VideoSource(text, name, None, allow_playlists=allow_playlists)
     if _is_there(path):
-        return _open_path(text, path, frame_rate)
+        return _open_path(text, path, frame_rate, allow_playlists=allow_playlists)
     if text.isdecimal():
         return WebcamSource(text)
     if glob.has_magic(text):
         found = glob.glob(text, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute ones)
-        return _open_images(text, _name_of_glob(path), None, map(Path, found), frame_rate)
-    raise VideoError(f"{text}: no such file or folder")
+        return _open_images(text, None, map(Path, found), frame_rate)
+    raise VideoError(f"{printable(text)}: no such file or folder")
 
 
-def _open_path(text: str, path: Path, frame_rate: float) -> FrameSource:
+def _open_path(text: str, path: Path, frame_rate: float, *, allow_playlists: bool) -> FrameSource:
+    label = printable(text)
     try:
         if path.is_dir():
-            return _open_images(text, path.resolve().name, path, path.iterdir(), frame_rate)
+            return _open_images(text, path, path.iterdir(), frame_rate)
+        if not path.is_file():  # to open a pipe is to wait for whoever writes it
+            raise VideoError(
+                f"{label}: a pipe or a device, expected a file: only a file can be read again; "
+                "save it as one, or give the address of a stream"
+            )
         with path.open("rb") as file:
             if not file.read(1):
-                raise VideoError(f"{text}: the file is empty")
+                raise VideoError(f"{label}: the file is empty")
     except PermissionError as error:
-        raise VideoError(f"{text}: no permission to read it") from error
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return ImagesSource(text, path.stem, path, [path], frame_rate)
-    return VideoSource(text, path.stem, path)
+        raise VideoError(f"{label}: no permission to read it") from error
+    if path.suffix.lower() in IMAGE_SUFFIXES and not is_animated_png(path):
+        return ImagesSource(text, name_of(text), path, [path], frame_rate)
+    return VideoSource(text, name_of(text), path, allow_playlists=allow_playlists)
 
 
 def _open_images(
-    text: str, name: str, path: Path | None, files: Iterable[Path], frame_rate: float
+    text: str, path: Path | None, files: Iterable[Path], frame_rate: float
 ) -> ImagesSource:
     images = sorted_images(files)
     if not images:
         where = "in this folder" if path else "matches this pattern"
         kinds = ", ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
-        raise VideoError(f"{text}: no image {where} (expected {kinds})")
-    return ImagesSource(text, name, path, images, frame_rate)
-
-
-def _name_of_glob(path: Path) -> str:
-    plain = [part for part in path.absolute().parts[1:-1] if not glob.has_magic(part)]
-    return plain[-1] if plain else "frames"
+        raise VideoError(f"{printable(text)}: no image {where} (expected {kinds})")
+    return ImagesSource(text, name_of(text), path, images, frame_rate)
 
 
 def _is_there(path: Path) -> bool:
     try:
         path.stat()
     except PermissionError as error:
-        raise VideoError(f"{path}: no permission to read it") from error
+        raise VideoError(f"{printable(str(path))}: no permission to read it") from error
     except OSError:
         return False
     return True

@@ -43,12 +43,14 @@ class VideoWriter:
         audio_from: Path | None = None,
         start: float | None = None,
         end: float | None = None,
+        allow_playlists: bool = False,
     ) -> None:
         self.path = path
         self.image_size = image_size
         self.frame_rate = frame_rate
         self.audio_from = audio_from
         self.start, self.end = start, end
+        self.allow_playlists = allow_playlists  # where the audio comes from one
         self._stack = ExitStack()
         self._audio: AudioTrack | None = None
         self._last_tick: int | None = None
@@ -64,7 +66,13 @@ class VideoWriter:
             )
             self._video = self._add_video()
             if self.audio_from is not None and self.audio_from.is_file():
-                self._audio = AudioTrack(self.audio_from, self._output, self.start, self.end)
+                self._audio = AudioTrack(
+                    self.audio_from,
+                    self._output,
+                    self.start,
+                    self.end,
+                    allow_playlists=self.allow_playlists,
+                )
                 stack.enter_context(closing(self._audio))
             with self._writing():
                 self._output.start_encoding()

@@ -75,4 +75,5 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    console.print_anything()
     app(prog_name="tarvitpose")

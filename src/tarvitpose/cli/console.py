@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tarvitpose.source_names import shown, without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +35,13 @@ class _Mode:
     is_json = False
 
 
+def print_anything() -> None:
+    """Let characters that the terminal lacks, or that are none, be printed as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def log_json(wanted: bool) -> None:
     """Say whether what follows is for programs instead of people."""
     _Mode.is_json = wanted
@@ -44,13 +54,13 @@ def is_json() -> bool:
 
 def event(name: str, /, **fields: Any) -> None:
     """Print one line for programs: what happened, and its fields."""
-    print(json.dumps({"event": name, **fields}, default=str), flush=True)  # noqa: T201
+    print(json.dumps(_clean({"event": name, **fields}), default=str), flush=True)  # noqa: T201
 
 
 def say(text: str, style: str | None = None) -> None:
     """Print a line of results."""
     if not _Mode.is_json:
-        _console().print(text, style=style)
+        _console().print(without_secrets(text), style=style)
     elif text.strip():
         event("message", message=text.strip())
 
@@ -142,7 +152,7 @@ def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], N
         yield lambda progress: lines.show(source, progress)
         return
     with open_bars() as bar:
-        task = bar.add_task(Path(source).name, total=None, note="")
+        task = bar.add_task(Path(shown(source)).name, total=None, note="")
 
         def show(progress: Progress) -> None:
             speed = bar.tasks[0].speed or 0.0
@@ -195,7 +205,16 @@ def _ignore(progress: Progress) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+    return without_secrets(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _clean(value: Any) -> Any:
+    """Return fields without what is secret in the addresses of streams."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    return [*map(_clean, value)] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import nullcontext
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from tarvitpose.errors import UserError
 from tarvitpose.offline import is_offline, offline
 
 STOPPED, A_BUG = 130, 1
+SHOWN = 60  # characters of a name that is too long
 LOG_JSON, OFFLINE = "--log-json", "--offline"
 UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
 
@@ -59,6 +61,11 @@ class Verbs(TyperGroup):
             command = error.ctx.command_path if error.ctx else "tarvitpose"
             message = error.format_message().replace("Value error, ", "").rstrip(".")
             console.fail(f"{message}; see {command} --help", kind="UsageError")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            name = str(error.filename)
+            console.fail(f"{name[:SHOWN]}...: the name is too long for this file system")
         except KeyboardInterrupt:
             console.stopped("stopped; nothing half-written was left")
             raise typer.Exit(STOPPED) from None

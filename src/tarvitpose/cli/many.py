@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import typer
 
 from tarvitpose.cli import console
+from tarvitpose.source_names import shown
 
 if TYPE_CHECKING:
     from tarvitpose.bulk import Job, Report, Work
@@ -124,7 +125,7 @@ class Bars:
             people = console.counted(progress.people, "person", "people")
             self._bar.update(
                 self._one,
-                description=Path(source).name,
+                description=Path(shown(source)).name,
                 completed=progress.frame,
                 total=progress.total,
                 note=f"{people},",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from tarvitpose.cli import console
 from tarvitpose.cli import predict_options as options
 from tarvitpose.cli.predict_options import FORMATS
-from tarvitpose.errors import ConfigError, OutputError, UserError, VideoError
+from tarvitpose.errors import ConfigError, UserError, VideoError
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
@@ -33,6 +34,7 @@ def run(
     start: options.Start = None,
     end: options.End = None,
     live: options.Live = None,
+    allow_playlists: options.AllowPlaylists = False,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     engine: options.RunOn = options.Engine.LOCAL,
@@ -159,7 +161,7 @@ def expand(source: str) -> list[str]:
 
     Raises VideoError if a glob matches images and other files.
     """
-    if "://" in source or not glob.has_magic(source) or Path(source).exists():
+    if "://" in source or not glob.has_magic(source) or os.path.exists(source):  # noqa: PTH110
         return [source]
     from tarvitpose.image_source import IMAGE_SUFFIXES
 
@@ -172,22 +174,6 @@ def expand(source: str) -> list[str]:
     return found
 
 
-def refuse_same_names(sources: Iterable[str]) -> None:
-    """Raise OutputError if the results of two files or folders would have the same names."""
-    seen: dict[str, str] = {}
-    for source in sources:
-        path = Path(source)
-        if not path.exists():  # a stream, a webcam or a glob of images
-            continue
-        name = path.resolve().name if path.is_dir() else path.stem
-        if name in seen:
-            raise OutputError(
-                f"{seen[name]} and {source}: the results of both would be named {name}; "
-                "run them one by one with different --output"
-            )
-        seen[name] = source
-
-
 def process_all(
     sources: list[str],
     config: PredictConfig,
@@ -198,14 +184,12 @@ def process_all(
     address: str | None = None,
 ) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
-    from tarvitpose.bulk import find_jobs
+    from tarvitpose.bulk import find_jobs, with_different_names
 
     if not on_ray and (workers is not None or address is not None):
         option = "--workers" if workers is not None else "--ray-address"
         raise ConfigError(f"{option} is for several workers: add --engine ray")
-    jobs = find_jobs(sources, config.output)
-    for folder in dict.fromkeys(job.output for job in jobs):
-        refuse_same_names(job.source for job in jobs if job.output == folder)
+    jobs = with_different_names(find_jobs(sources, config.output))
     try:
         if on_ray or len(jobs) != 1 or jobs[0].output != config.output:
             from tarvitpose.cli.many import process_many

@@ -207,6 +207,14 @@ KeypointThreshold = Annotated[
 ]
 Start = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to begin.")]
 End = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to stop.")]
+AllowPlaylists = Annotated[
+    bool,
+    typer.Option(
+        "--allow-playlists",
+        help="Open HLS and DASH playlists and concat scripts, with all files and addresses that "
+        "they name.",
+    ),
+]
 Live = Annotated[
     bool | None,
     typer.Option(

@@ -133,12 +133,12 @@ def _material(
             f"{results}: there already; pass --poses {results} to report on it, --overwrite or "
             "another --output"
         )
-    check_source(source.source, config)
+    check_source(source.given, config)
     with console.notes_shown(quiet=quiet):
         estimator = cast(ReportedEstimator, load_estimator(config, ReportedEstimator))
     try:
         with console.progress_bar(source.source, quiet=quiet) as on_progress:
-            outcome, stages = timed_process(source.source, estimator, config, on_progress)
+            outcome, stages = timed_process(source.given, estimator, config, on_progress)
     except KeyboardInterrupt:
         console.stopped(
             "stopped; predict with the same options and --resume goes on from here, and then "

@@ -81,6 +81,8 @@ def _check(poses: list[FramePoses], results: Path, source: FrameSource) -> None:
 def _manifest_of(results: Path, source: FrameSource) -> tuple[Manifest | None, list[str]]:
     """Return what the run that wrote a file noted, and what speaks against it."""
     path = results.parent / f"{source.name}{ENDING}"
+    if source.path is not None and results.name.startswith(f"{source.path.name}."):
+        path = results.parent / f"{source.path.name}{ENDING}"  # beside another with its stem
     if not path.is_file():
         return None, [f"there is no {path.name} beside {results.name}: the run is not known"]
     manifest = read_manifest(path)

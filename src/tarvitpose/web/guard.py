@@ -7,9 +7,12 @@ asks; none of that is needed here, and a page for the own machine should not rea
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -18,11 +21,11 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LOCAL = ("127.0.0.1", "localhost")  # names under which only this machine can be reached
 API = "/gradio_api"
-FILE, JOIN = f"{API}/file=", f"{API}/queue/join"
+FILE, JOIN, UPLOAD = f"{API}/file=", f"{API}/queue/join", f"{API}/upload"
 READ = {"/", "/config", "/theme.css", "/favicon.ico", "/robots.txt"}
 READ |= {f"{API}/{name}" for name in ("queue/data", "startup-events", "upload_progress", "app_id")}
 READ_BELOW = ("/assets/", "/static/", f"{API}/heartbeat/")
-WRITTEN = {JOIN, f"{API}/upload", f"{API}/cancel", f"{API}/reset"}
+WRITTEN = {JOIN, UPLOAD, f"{API}/cancel", f"{API}/reset"}
 LARGEST = 1_000_000  # bytes of what a click says; uploads go elsewhere
 HEADERS = {
     # The browser itself refuses to load anything from elsewhere. Gradio needs what is unsafe.
@@ -31,6 +34,8 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+
+log = logging.getLogger(__name__)
 
 
 class Guard:
@@ -47,6 +52,12 @@ class Guard:
             if scope["type"] != "http" or not self.is_open(scope["method"], scope["path"]):
                 await _refuse(scope, send)
                 return
+            if scope["method"] == "POST" and not is_same_origin(scope["headers"]):
+                await _answer(send, 403, b"asked for by another page")
+                return
+            if scope["path"].rstrip("/") == UPLOAD:
+                await self._upload(scope, receive, send)
+                return
             if scope["path"].rstrip("/") == JOIN:
                 body = await _read(receive)
                 if not self.names_only_own(body):
@@ -54,6 +65,26 @@ class Guard:
                     return
                 receive = _again(body, receive)
         await self._app(scope, receive, send)
+
+    async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass an upload on; what cannot be read of it is the browser's mistake, not the server's.
+
+        What is left on the disk of one that breaks off goes with the next sweep.
+        """
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            if has_begun:
+                raise
+            log.info("an upload could not be read", exc_info=True)
+            await _answer(send, 400, b"the upload could not be read")
 
     def is_open(self, method: str, path: str) -> bool:
         """Tell whether the page makes such a request."""
@@ -67,7 +98,12 @@ class Guard:
 
     def is_own(self, path: str) -> bool:
         """Tell whether a path is one of the visitors' files, wherever its links lead."""
-        return Path(path).is_absolute() and self._files in Path(path).resolve().parents
+        try:
+            with suppress(FileNotFoundError):
+                Path(path).lstat()
+            return Path(path).is_absolute() and self._files in Path(path).resolve().parents
+        except (OSError, ValueError):  # a name that is too long, or with a NUL in it
+            return False
 
     def names_only_own(self, body: bytes) -> bool:
         """Tell whether all files that a click names, in JSON, are the visitors'."""
@@ -75,6 +111,19 @@ class Guard:
             return all(map(self.is_own, _paths(json.loads(body))))
         except (ValueError, RecursionError):
             return False
+
+
+def is_same_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a request comes from the page itself, or from no page at all.
+
+    >>> is_same_origin([(b"origin", b"http://evil.example"), (b"host", b"localhost:7860")])
+    False
+    """
+    values = {name.lower(): value.decode("latin-1") for name, value in headers}
+    site, origin = values.get(b"sec-fetch-site"), values.get(b"origin")
+    if site is not None:
+        return site in ("same-origin", "none")
+    return origin is None or urlsplit(origin).netloc == values.get(b"host")
 
 
 def _paths(value: Any) -> Iterator[str]:
@@ -124,5 +173,9 @@ async def _refuse(scope: Message, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
         return
-    await send({"type": "http.response.start", "status": 404, "headers": []})
-    await send({"type": "http.response.body", "body": b"not found"})
+    await _answer(send, 404, b"not found")
+
+
+async def _answer(send: Send, status: int, text: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": text})

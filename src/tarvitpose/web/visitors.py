@@ -21,6 +21,7 @@ from tarvitpose.web.line import Job
 from tarvitpose.web.work import Results
 
 PREFIX, RUN = "tarvitpose-web-", "run-"
+BROKEN_OFF = 60.0  # seconds without a byte more; an upload lies in a file until it is whole
 SWEEP = 30.0  # seconds between two looks at what is old
 
 
@@ -89,7 +90,8 @@ class Visitors:
             for old in visitor.folder.glob(f"{RUN}*"):
                 shutil.rmtree(old, ignore_errors=True)
             folder = Path(tempfile.mkdtemp(prefix=RUN, dir=visitor.folder))
-            own = folder / "source" / video.name
+            # Gradio serves nothing whose name begins with a dot.
+            own = folder / "source" / (video.name.lstrip(".") or "video")
             own.parent.mkdir()
             try:
                 own.hardlink_to(video)  # stays when another visitor with the same video leaves
@@ -128,8 +130,9 @@ class Visitors:
                 self.leave(session)
             owned = {path for one in self._visitors.values() for path in (one.folder, one.upload)}
             for path in self.files.iterdir():
+                limit = self._clock() - BROKEN_OFF if path.is_file() else oldest
                 with suppress(OSError):  # gone meanwhile
-                    if path not in owned and path.stat().st_mtime < oldest:
+                    if path not in owned and path.stat().st_mtime < limit:
                         _remove(path)
 
     def sweep_now_and_then(self) -> None:

@@ -20,6 +20,7 @@ from tarvitpose.readers import load_poses
 from tarvitpose.report.attention_picture import draw_looks
 from tarvitpose.report.looks import Moment, joint_looks
 from tarvitpose.results import Frame, FramePoses, Seen
+from tarvitpose.source_names import name_of
 from tarvitpose.video import open_source
 from tarvitpose.writers import ENDINGS
 
@@ -141,4 +142,4 @@ def _without_files(config: PredictConfig) -> PredictConfig:
 
 
 def _file(source: Path, config: PredictConfig, kind: str) -> Path:
-    return config.output / f"{source.stem}{ENDINGS[kind]}"
+    return config.output / f"{name_of(str(source))}{ENDINGS[kind]}"

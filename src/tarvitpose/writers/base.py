@@ -17,6 +17,7 @@ from tarvitpose.errors import OutputError
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8
 from tarvitpose.results import FramePoses
+from tarvitpose.source_names import printable
 
 COORDINATE_DIGITS = 3  # a thousandth of a pixel
 SCORE_DIGITS = 5
@@ -109,7 +110,7 @@ def origin(source: FrameSource, weights: str) -> dict[str, Any]:
         "description": "2D human poses predicted by TAR-ViTPose",
         "version": __version__,
         "weights": weights,
-        "source": source.name if path is None else path.name,
+        "source": source.name if path is None else printable(path.name),
         "frame_rate": rounded(source.frame_rate, TIME_DIGITS),
     }
 

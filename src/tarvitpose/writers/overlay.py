@@ -26,6 +26,7 @@ class OverlayWriter(FileWriter):
             audio_from=source.path,
             start=source.start,
             end=source.end,
+            allow_playlists=source.allow_playlists,
         )
 
     @property

@@ -1,0 +1,145 @@
+"""Opening video and sound files: which containers are read, and what they may open in turn.
+
+A playlist, a script or an image sequence makes FFmpeg open other files, by paths or addresses that
+whoever wrote it chose. So only containers that hold all they need are read, from a closed list, and
+FFmpeg may open nothing but the one file; playlists are for those who ask for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from tarvitpose.errors import VideoError
+
+FILE = "file:"  # before a path, keeps a colon in it from being taken for a protocol
+URL_TIMEOUT = (15.0, 30.0)  # seconds to open a stream, and to wait for its next packet
+TEXT_ART = {"ansi", "bintext", "idf", "xbin"}  # what FFmpeg makes of a plain text file
+VIDEOS = (
+    *("mov", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "ogg", "asf", "mxf", "gxf", "lxf"),
+    *("dv", "nut", "wtv", "rm", "ivf", "obu", "gif", "swf", "nsv", "nuv", "pva", "ty", "cine"),
+    *("yuv4mpegpipe", "ser", "dhav", "kux", "ifv", "mlv", "fits", "jpegxl_anim", "apng"),
+)
+BARE = (  # one video stream without a container
+    *("h261", "h263", "h264", "hevc", "vvc", "evc", "av1", "avs2", "avs3", "cavsvideo", "dirac"),
+    *("dnxhd", "m4v", "mpegvideo", "mjpeg", "mjpeg_2000", "mpjpeg", "vc1", "vc1test"),
+)
+PICTURES = tuple(
+    f"{name}_pipe"
+    for name in (
+        *("bmp", "dds", "dpx", "exr", "gif", "hdr", "j2k", "jpeg", "jpegls", "jpegxl", "jpegxs"),
+        *("pam", "pbm", "pcx", "pgm", "pgmyuv", "png", "ppm", "psd", "qoi", "sgi", "sunrast"),
+        *("tiff", "webp", "xbm", "xpm", "xwd"),
+    )
+)
+SOUNDS = (
+    *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "au", "caf", "dts", "eac3", "flac"),
+    *("mp3", "tta", "w64", "wav", "wv"),
+)
+TEXTS = ("tty", "bin", "adf", "idf", "xbin")  # known, so that they can be refused by their name
+STREAMS = ("rtsp", "rtp", "sap", "sdp", "live_flv", "mpegtsraw")  # of addresses, not of files
+PLAYLISTS = ("hls", "dash", "concat", "imf", "sdp")  # what names other files
+CONTAINERS = (*VIDEOS, *BARE, *PICTURES, *SOUNDS, *TEXTS)
+BEGINNINGS = {  # of files that name others
+    b"#EXTM3U": "an HLS playlist",
+    b"ffconcat": "a concat script",
+    b"v=0": "a session description",
+    b"<MPD": "a DASH manifest",
+    b"<CompositionPlaylist": "an IMF playlist",
+}
+
+
+def open_container(address: str, name: str, *, allow_playlists: bool = False) -> Any:
+    """Open a file ("file:" and its path) or a URL with PyAV.
+
+    Raises VideoError with `name` where that fails, and for what names other files unless
+    `allow_playlists`.
+    """
+    is_file = address.startswith(FILE)
+    formats = CONTAINERS if is_file else (*CONTAINERS, *STREAMS)
+    options = {"format_whitelist": ",".join(formats), "protocol_whitelist": "file"}
+    if allow_playlists:
+        options = {"format_whitelist": ",".join((*formats, *PLAYLISTS)), "safe": "0"}
+    elif not is_file:
+        options.pop("protocol_whitelist")
+    # A playlist may wait for more of itself for ever, as a stream does.
+    timeout = None if is_file and not allow_playlists else URL_TIMEOUT
+    try:
+        return av.open(address, metadata_errors="replace", timeout=timeout, options=options)
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{name}: {_why(address, error, allow_playlists)}") from None
+
+
+def playlist_kind(path: Path) -> str | None:
+    """Return what a file that names other files is, in words, None for any other file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024).lstrip(b"\xef\xbb\xbf \r\n")
+    except OSError:
+        return None
+    for beginning, kind in BEGINNINGS.items():
+        is_xml = beginning.startswith(b"<") and head.startswith(b"<") and beginning in head
+        if is_xml or head.startswith(beginning):
+            return kind
+    return None
+
+
+def _why(address: str, error: OSError, allow_playlists: bool) -> str:
+    """Say why a container was not opened, and what to do."""
+    if not address.startswith(FILE):
+        if isinstance(error, av.ArgumentError):
+            return (
+                "cannot be opened; if it is a playlist (HLS, DASH), which names other addresses, "
+                "pass --allow-playlists"
+            )
+        return f"cannot be opened ({error.strerror})"
+    kind = playlist_kind(Path(address.removeprefix(FILE)))
+    if kind is not None and not allow_playlists:
+        return (
+            f"{kind}, which names other files: they are not opened unless "
+            "tarvitpose predict gets --allow-playlists; give the video itself"
+        )
+    if isinstance(error, av.ArgumentError):
+        return "not a kind of video that is read here; convert it to mp4 first"
+    return f"cut off, damaged or not a video; it cannot be opened ({error.strerror})"
+
+
+def video_stream(container: Any, name: str) -> Any:
+    """Return the first video stream that is no cover picture; raises VideoError without one."""
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not videos:
+        raise VideoError(f"{name}: no video stream (found {_streams_found(container)})")
+    stream = videos[0]
+    if stream.codec_context is None:
+        raise VideoError(f"{name}: no decoder for its video stream; convert it to H.264 first")
+    if stream.codec_context.name in TEXT_ART:
+        raise VideoError(f"{name}: a text file, expected a video, an image or a folder of frames")
+    return stream
+
+
+def is_cut_riff(path: Path) -> bool:
+    """Tell whether an AVI file ends before the length that its RIFF chunks state."""
+    size = path.stat().st_size
+    end = 0
+    with path.open("rb") as file:
+        while end + 8 <= size:
+            file.seek(end)
+            head = file.read(8)
+            if head[:4] != b"RIFF":
+                return False
+            end += 8 + int.from_bytes(head[4:], "little")
+            if end > size:
+                return True
+            end += end % 2
+    return False
+
+
+def _streams_found(container: Any) -> str:
+    counts: dict[str, int] = {}
+    for stream in container.streams:
+        kind = "cover picture" if stream.type == "video" else f"{stream.type} stream"
+        counts[kind] = counts.get(kind, 0) + 1
+    return ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items()) or "no stream"

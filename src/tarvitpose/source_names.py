@@ -1,0 +1,111 @@
+"""What a source is called: in file names of results and in messages, where no password belongs."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import re
+from pathlib import Path
+
+LONGEST = 180  # bytes of a name; most file systems take 255, and results add their endings
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+?(?=[:,;.)'\"]*(?:\s|$))")
+SECRET = re.compile(
+    r"((?:^|[?&;/_,])(?:\w*pass\w*|\w*pwd|\w*token\w*|\w*secret\w*|\w*key|auth\w*|sig\w*)=)"
+    r"[^?&;/,\s]*",
+    re.IGNORECASE,
+)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text whose addresses tell no user, password or key.
+
+    >>> without_secrets("rtsp://admin:p@ss@10.0.0.5:554/cam1?token=abc&channel=2")
+    'rtsp://10.0.0.5:554/cam1?token=***&channel=2'
+    >>> without_secrets("rtsp://10.0.0.5/user=admin_password=secret_channel=1: cannot be opened")
+    'rtsp://10.0.0.5/user=admin_password=***: cannot be opened'
+    """
+    return ADDRESS.sub(lambda match: _address_without_secrets(match[0]), text)
+
+
+def printable(text: str) -> str:
+    """Return a text that any UTF-8 file can hold, in one line.
+
+    Bytes of a file name that are no UTF-8, and control characters, are written as in addresses.
+
+    >>> printable("caf\\udce9\\n.mp4")
+    'caf%E9%0A.mp4'
+    """
+    return re.sub(
+        r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", lambda match: f"%{ord(match[0]) & 0xFF:02X}", text
+    )
+
+
+def shown(source: str) -> str:
+    """Return a source as it may be seen by anybody."""
+    return printable(without_secrets(source))
+
+
+def name_of(source: str) -> str:
+    """Return the stem of the files that results of a source are written to.
+
+    Two streams have the same name only where their addresses differ in nothing but a password.
+
+    >>> name_of("clips/dance.mp4"), name_of("rtsp://admin:secret@10.0.0.5/cam/1")
+    ('dance', '10.0.0.5_cam_1')
+    """
+    if "://" in source:
+        return shortened(_name_of_address(source))
+    path = Path(source)
+    if _exists(path):
+        return shortened(printable(path.resolve().name if path.is_dir() else path.stem))
+    if source.isdecimal():
+        return f"webcam{source}"
+    if glob.has_magic(source):
+        plain = [part for part in path.absolute().parts[1:-1] if not glob.has_magic(part)]
+        return shortened(printable(plain[-1] if plain else "frames"))
+    return shortened(printable(path.stem))
+
+
+def full_name_of(source: str) -> str:
+    """Return the name with the suffix of a file, for those that differ in nothing else."""
+    path = Path(source)
+    is_file = "://" not in source and _exists(path) and not path.is_dir()
+    return shortened(printable(path.name)) if is_file else name_of(source)
+
+
+def shortened(name: str) -> str:
+    """Return a name that file systems take; what is too long ends in a hash of the whole."""
+    data = name.encode()
+    if len(data) <= LONGEST:
+        return name
+    return f"{data[: LONGEST - 9].decode(errors='ignore')}-{_digest(name)}"
+
+
+def _address_without_secrets(address: str) -> str:
+    scheme, rest = address.split("://", 1)
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in host:
+        rest = host.rpartition("@")[2] + rest[len(host) :]
+    elif ":" in host and "@" in rest:  # a password with a slash, a question mark or a hash
+        rest = rest.rpartition("@")[2]
+    rest = SECRET.sub(r"\1***", rest)
+    return f"{scheme}://{rest}"
+
+
+def _name_of_address(address: str) -> str:
+    scheme, place = without_secrets(address).rstrip("/").split("://", 1)
+    if scheme.lower() == "file":
+        return printable(Path(place).stem)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "_", place).strip("._-") or "stream"
+    return name if name.replace("_", "/") == place else f"{name}-{_digest(place)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for this system
+        return False
