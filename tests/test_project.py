@@ -25,7 +25,10 @@ VIDEO = (
 )
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
     ("errors", "skeleton", "results", "offline"),
-    ("files", "figure", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
+    (
+        *("files", "figure", "json_file", "posetrack_layout", "provenance"),
+        *("geometry", "heatmaps", "config"),
+    ),
     (
         *("model", "losses", "data", "metrics", "detection", "tracking", "smoothing"),
         *("video", "drawing", "readers"),
@@ -41,6 +44,8 @@ NOTED = {  # within one level
     ("config", "geometry"),
     ("heatmaps", "geometry"),
     ("posetrack_layout", "json_file"),
+    ("provenance", "files"),
+    ("provenance", "json_file"),
     ("predict", "runtime"),
     ("streaming", "predict"),
     ("journal", "predict"),
