@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tiny_ablation import BASE, TABLES, overrides
 from tiny_datasets import tiny_changes, write_data_sets
 
-from tarvitpose.ablation import Ablation, Row, Table, load_table
+from tarvitpose.ablation import Ablation, Row, Table, claim, load_table
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.benchmark import Benchmark, Poses, ap_score, judged_people
 from tarvitpose.evaluation.trials import EncodedTrial
@@ -151,9 +152,9 @@ def put(ablation: Ablation, row: Row, seed: int, spread: float) -> dict[str, Any
     for kind, times in (("clean", 1), ("dark", 2)):
         found[f"{kind}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
         found[f"{kind}/scores"] = random.uniform(size=truth.shape[:2])
-    path = ablation.folder(row, seed) / FOUND
-    path.parent.mkdir(parents=True)
-    np.savez(path, **found)
+    claim(ablation.row_config(row, seed))
+    facts = {**benchmark(ablation).facts, "weights": None}
+    np.savez(ablation.folder(row, seed) / FOUND, facts=json.dumps(facts), **found)
     return found
 
 
@@ -226,7 +227,7 @@ def test_what_does_not_go_together_is_said(tmp_path: Path) -> None:
 def test_a_row_of_another_configuration_is_not_taken_for_this_one(tmp_path: Path) -> None:
     Ablation(BASE, overrides(tmp_path), lambda _: None).train(SINGLE, 0)
     longer = Ablation(BASE, overrides(tmp_path, **{"run.epochs": 3}), lambda _: None)
-    with pytest.raises(ConfigError, match=r"another configuration \(run\.epochs was 0\.2, is 3"):
+    with pytest.raises(ConfigError, match=r"seed0: made with other .*\(run\.epochs: 0\.2 -> 3\.0"):
         longer.train(SINGLE, 0)
 
 

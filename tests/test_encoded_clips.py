@@ -58,7 +58,7 @@ def stored(folder: Path, *, scores: bool) -> Path:
     if scores:
         values = np.linspace(0, 1, 3 * 5 * J * h * w).reshape(3, 5, J, h, w)
         np.save(folder / "scores.npy", values.astype(np.float16))
-    about = {"recipe": "", "offsets": [-2, -1, 1, 2], "names": ["a", "b", "c"]}
+    about = {"facts": {"offsets": [-2, -1, 1, 2]}, "names": ["a", "b", "c"]}
     (folder / "about.json").write_text(json.dumps(about))
     return folder
 
@@ -156,5 +156,5 @@ def test_clips_of_another_recipe_are_refused(tmp_path: Path) -> None:
         if number == 0:
             loop.train(config, quiet)
             continue
-        with pytest.raises(ConfigError, match="holds clips of another configuration"):
+        with pytest.raises(ConfigError, match=r"\(augment\.flip: 0\.5 -> 0\.1\); remove that folder"):
             loop.train(config, quiet)

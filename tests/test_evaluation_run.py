@@ -282,10 +282,10 @@ def test_other_weights_or_boxes_are_refused(tmp_path: Path) -> None:
     evaluate(both(videos), videos, TRUE_BOXES, samples=0, output=output)
     for changes in ({"model": tiny_model(seed=5)}, {}):
         boxes = TRUE_BOXES if changes else Boxes("others", None)
-        with pytest.raises(OutputError, match=r"another evaluation .* pass --overwrite"):
+        with pytest.raises(OutputError, match=r"made: made with other .*; pass --overwrite"):
             evaluate(both(videos, **changes), videos, boxes, samples=0, output=output)
     (output / "evaluation.json").unlink()
-    with pytest.raises(OutputError, match="another evaluation"):
+    with pytest.raises(OutputError, match="made: an earlier version made it"):
         evaluate(both(videos), videos, TRUE_BOXES, samples=0, output=output)
 
 
@@ -296,7 +296,7 @@ def test_files_of_other_annotations_are_refused(tmp_path: Path) -> None:
     content = json.loads((annotations / "a.json").read_text())
     content["annotations"].pop()
     changed = read(save(annotations / "a.json", content))
-    with pytest.raises(DataError, match=r"has 4 people, the annotations 3; .*--overwrite"):
+    with pytest.raises(OutputError, match=r"\(videos\.a\.annotations: \w+\.\.\. -> .*--overwrite"):
         evaluate(both(changed), changed, TRUE_BOXES, samples=0, output=output)
 
 

@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
 from tarvitpose.files import replace_when_done
+from tarvitpose.model.weights import weights_digests
+from tarvitpose.provenance import digest, read_facts, require_same, write_facts
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15
 
@@ -113,7 +115,16 @@ def main() -> None:
     records = read_records("coco", given.annotations, POSETRACK_15)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     kept = given.output.with_suffix(".npz")
-    if not kept.exists():
+    about = kept.with_suffix(".npz.json")
+    facts = {
+        "annotations": digest(given.annotations),
+        "teacher": digest(given.teacher),
+        "student": weights_digests(given.student),
+    }
+    if kept.exists():
+        require_same(kept, read_facts(about), facts, "remove it")
+    else:
+        write_facts(about, facts)
         seen = look(records, Teacher(given.teacher, looks=1), Student(given.student, looks=1))
         with replace_when_done(kept) as path:
             np.savez(path, teacher=seen["teacher"], scores=seen["scores"], student=seen["student"])

@@ -11,6 +11,7 @@ from tarvitpose.detection import BoxesFile, Detections, Detector, load_detector
 from tarvitpose.errors import BoxesError
 from tarvitpose.evaluation.datasets import LabelledFrame
 from tarvitpose.geometry import UInt8
+from tarvitpose.provenance import digest, digest_of, files_in
 from tarvitpose.results import Frame
 
 TRUE, OWN_DETECTOR = "gt", "detector"  # what --boxes takes besides a file or a detector's name
@@ -23,6 +24,7 @@ class Boxes:
 
     label: str  # what tables and files call it
     detector: Detector | None  # None: the labelled people
+    content: str = ""  # what tells them from all others, wherever they lie; "": the label does
 
     @property
     def are_true(self) -> bool:
@@ -49,11 +51,14 @@ def open_boxes(choice: str, threshold: float | None, device: str) -> Boxes:
             raise BoxesError("ground-truth boxes have no score, so no box threshold is possible")
         return Boxes("ground truth", None)
     lowest = BOX_THRESHOLD if threshold is None else threshold
+    scored = f", score {lowest:g} or more"
     if is_file_of_boxes(choice):
-        return Boxes(f"{choice}, score {lowest:g} or more", BoxesFile(choice, threshold=lowest))
+        detector: Detector = BoxesFile(choice, threshold=lowest)
+        return Boxes(choice + scored, detector, digest(Path(choice)) + scored)
     name = "nanodet" if choice == OWN_DETECTOR else choice
     detector = load_detector(name, threshold=lowest, device=device)
-    return Boxes(f"{name}, score {lowest:g} or more", detector)
+    content = digest_of(files_in(Path(name))) if Path(name).is_dir() else name
+    return Boxes(name + scored, detector, content + scored)
 
 
 def is_file_of_boxes(choice: str) -> bool:
