@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tiny_ablation import BASE, TABLES, overrides
 from tiny_datasets import tiny_changes, write_data_sets
 
-from tarvitpose.ablation import Ablation, Row, Table, load_table
+from tarvitpose.ablation import Ablation, Row, Table, claim, load_table
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.benchmark import Benchmark, Poses, ap_score, judged_people
 from tarvitpose.evaluation.trials import EncodedTrial
@@ -151,9 +153,9 @@ def put(ablation: Ablation, row: Row, seed: int, spread: float) -> dict[str, Any
     for kind, times in (("clean", 1), ("dark", 2)):
         found[f"{kind}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
         found[f"{kind}/scores"] = random.uniform(size=truth.shape[:2])
-    path = ablation.folder(row, seed) / FOUND
-    path.parent.mkdir(parents=True)
-    np.savez(path, **found)
+    claim(ablation.row_config(row, seed))
+    facts = {**benchmark(ablation).facts, "weights": None}
+    np.savez(ablation.folder(row, seed) / FOUND, facts=json.dumps(facts), **found)
     return found
 
 
@@ -226,7 +228,7 @@ def test_what_does_not_go_together_is_said(tmp_path: Path) -> None:
 def test_a_row_of_another_configuration_is_not_taken_for_this_one(tmp_path: Path) -> None:
     Ablation(BASE, overrides(tmp_path), lambda _: None).train(SINGLE, 0)
     longer = Ablation(BASE, overrides(tmp_path, **{"run.epochs": 3}), lambda _: None)
-    with pytest.raises(ConfigError, match=r"another configuration \(run\.epochs was 0\.2, is 3"):
+    with pytest.raises(ConfigError, match=r"seed0: made with other .*\(run\.epochs: 0\.2 -> 3\.0"):
         longer.train(SINGLE, 0)
 
 
@@ -245,3 +247,36 @@ def test_several_devices_get_processes_of_their_own(
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(ConfigError, match="this training stopped"):
         ablation.train(row, 0)
+
+
+def test_scores_of_other_weights_or_configurations_are_not_shown(tmp_path: Path) -> None:
+    changes = overrides(tmp_path)
+    first = Ablation(BASE, changes, lambda _: None)
+    row = TWO.rows[1]
+    first.train(row, 0)
+    other = Ablation(BASE, (*changes, "optim.lr=1.0e-5"), lambda _: None)
+    with pytest.raises(ConfigError, match=r"seed0: made with .*\(optim\.lr: 0\.0004 -> 1e-05\)"):
+        other.scores(TWO, [0])
+    weights = first.folder(row, 0) / "weights"
+    model = TARViTPose.from_pretrained(weights)
+    with torch.no_grad():
+        model.decoder.final.bias.add_(1)  # type: ignore[operator,union-attr]
+    model.save_pretrained(weights)
+    for show in (lambda: first.scores(TWO, [0]), lambda: first.train(row, 0)):
+        with pytest.raises(
+            ConfigError, match=r"found\.npz: made with .*\(weights: \w{12}\.\.\. -> "
+        ):
+            show()
+    (weights / "model.safetensors").unlink()  # who keeps the scores alone may show them
+    assert [one.row for one in first.scores(TWO, [0])] == [row]
+
+
+def test_seeds_share_encoded_clips_in_any_order(tmp_path: Path) -> None:
+    ablation = Ablation(BASE, overrides(tmp_path), lambda _: None)
+    clips = tmp_path / "features" / "0" / "features.npy"
+    ablation.train(TWO.rows[1], 2)
+    before = clips.read_bytes()
+    ablation.train(TWO.rows[1], 0)
+    assert clips.read_bytes() == before
+    configs = [ablation.row_config(TWO.rows[1], seed) for seed in (0, 2)]
+    assert [one.encoded_seed for one in configs] == [ablation.config.run.seed] * 2

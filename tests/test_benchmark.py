@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tiny_models import modest_model
 from tiny_training import PEOPLE, quiet, write_stills
 
 from tarvitpose.data.dataset import validation_clips
+from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.benchmark import (
@@ -21,13 +23,16 @@ from tarvitpose.evaluation.benchmark import (
     correct,
     encode_benchmark,
     find,
+    for_model,
     judged_people,
     pck_score,
 )
 from tarvitpose.evaluation.clips import found_joints, normalise_clip
+from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 
 N, J = 12, 15
+RELEASED = {"mask_rule": "released"}
 HEAD = [POSETRACK_15.joints.index(name) for name in ("head_bottom", "head_top")]
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
@@ -227,7 +232,64 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
     model.encoder.forward = refuse  # type: ignore[method-assign,assignment]
     again = encode_benchmark(folder, model, records, kinds, quiet)
     np.testing.assert_array_equal(again.current, benchmark.current)
-    for other in ({"kinds": ("clean",)}, {"records": records[:2]}):
-        values: dict[str, Any] = {"kinds": kinds, "records": records, **other}
-        with pytest.raises(ConfigError, match="holds another benchmark; remove it first"):
-            encode_benchmark(folder, model, values["records"], values["kinds"], quiet)
+
+
+def alike(**changes: Any) -> TARViTPose:
+    """Return the modest model's weights under a changed config."""
+    model = modest_model()
+    other = TARViTPose(model.config.model_copy(update=changes))
+    other.load_state_dict(model.state_dict())
+    return other.eval()
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Path, list[Record]]:
+    """The folder of an encoded benchmark with scores of tokens, and its people."""
+    records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
+    encode_benchmark(tmp_path / "held_out", modest_model(), records, ("clean",), quiet, scores=True)
+    return tmp_path / "held_out", records
+
+
+def test_people_that_were_encoded_otherwise_are_refused(
+    stored: tuple[Path, list[Record]],
+) -> None:
+    folder, records = stored
+    first = records[0]
+    relabelled = [replace(first, keypoints=first.keypoints + 1), *records[1:]]
+    released, classic = (alike(**how) for how in (RELEASED, {"codec": "classic"}))
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"kinds": ("clean", "dark")}, "kinds: clean -> clean,dark"),
+        ({"records": records[:2]}, "people: "),
+        ({"records": relabelled}, r"people: \w{12}\.\.\. -> \w{12}\.\.\.\)"),
+        ({"model": released}, "model.mask_rule: paper -> released"),
+        ({"model": classic}, "model.codec: udp -> classic"),
+        ({"model": modest_model(seed=1)}, "weights.decoder: .*; weights.encoder: "),
+        ({"scores": False}, "model.mask_rule: paper -> not noted; weights.decoder: "),
+    ]
+    for changes, words in cases:
+        values = {"model": modest_model(), "records": records, "kinds": ("clean",), "scores": True}
+        values |= changes
+        model, people, kinds = (values.pop(key) for key in ("model", "records", "kinds"))
+        with pytest.raises(ConfigError, match=rf"held_out: made with other .*\({words}") as caught:
+            encode_benchmark(folder, model, people, kinds, quiet, **values)
+        assert str(caught.value).endswith("remove that folder")
+
+
+def test_stored_scores_are_for_models_of_the_same_mask_alone(
+    stored: tuple[Path, list[Record]],
+) -> None:
+    folder, records = stored
+    benchmark = encode_benchmark(folder, modest_model(), records, ("clean",), quiet, scores=True)
+    for how in ({}, {"mask_threshold": 0.3}, {"mask_rule": "none"}):
+        assert for_model(benchmark, alike(**how)) is benchmark
+    released = alike(**RELEASED)
+    other = for_model(benchmark, released)
+    found = find(released, other.batches("clean", released.config.offsets))
+    window = next(other.batches("clean", released.config.offsets))[0]
+    with torch.inference_mode():
+        heatmaps = released.aggregate(window, released.regions(window))
+    np.testing.assert_array_equal(found.keypoints, found_joints(released.config, heatmaps)[0])
+    with pytest.raises(
+        ConfigError, match=r"the encoded people: .*\(model\.codec: udp -> classic\)"
+    ):
+        for_model(benchmark, alike(codec="classic"))

@@ -215,7 +215,7 @@ def test_a_killed_run_goes_on_and_ends_as_one_run(
 def test_other_settings_need_another_folder(tmp_path: Path) -> None:
     root, output = source18(tmp_path / "in"), tmp_path / "out"
     run(root, "posetrack18", plan(output, span=1))
-    with pytest.raises(OutputError, match=r"made with .*'span': 1.* and not .*'span': 2"):
+    with pytest.raises(OutputError, match=r"clip\.json: made with .*\(span: 1 -> 2\); choose"):
         run(root, "posetrack18", plan(output, span=2))
     (output / "annotations/val/clip.json").unlink()
     with pytest.raises(OutputError, match=r"images of another run \(000001\.jpg\)"):
@@ -227,7 +227,7 @@ def test_other_settings_need_another_folder(tmp_path: Path) -> None:
 def test_annotations_of_others_are_not_taken_for_prepared(tmp_path: Path) -> None:
     root, output = source18(tmp_path / "in"), tmp_path / "out"
     save(output / "annotations" / "val" / "clip.json", {})
-    with pytest.raises(OutputError, match="made with something else"):
+    with pytest.raises(OutputError, match=r"clip\.json: an earlier version made it"):
         run(root, "posetrack18", plan(output))
 
 

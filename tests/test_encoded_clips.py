@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tiny_training import experiment, quiet, write_stills
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.jta import seen_regions
+from tarvitpose.training.config import TrainConfig
 from tarvitpose.training.features import EncodedClips, Together, around
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
@@ -58,7 +60,7 @@ def stored(folder: Path, *, scores: bool) -> Path:
     if scores:
         values = np.linspace(0, 1, 3 * 5 * J * h * w).reshape(3, 5, J, h, w)
         np.save(folder / "scores.npy", values.astype(np.float16))
-    about = {"recipe": "", "offsets": [-2, -1, 1, 2], "names": ["a", "b", "c"]}
+    about = {"facts": {"offsets": [-2, -1, 1, 2]}, "names": ["a", "b", "c"]}
     (folder / "about.json").write_text(json.dumps(about))
     return folder
 
@@ -142,19 +144,101 @@ def test_scores_are_kept_only_where_the_decoder_is_frozen(tmp_path: Path) -> Non
         assert np.load(folder / "features.npy").shape == (2, 3, C, h, w)
 
 
-def test_clips_of_another_recipe_are_refused(tmp_path: Path) -> None:
+def shared(stills: Path, number: int, **changes: Any) -> TrainConfig:
+    """Return one of several runs of a frozen encoder, which share a folder of encoded clips."""
+    run = {"frozen": ["encoder", "decoder"], "epochs": 0.1, **changes.pop("run", {})}
+    data = {"features": stills.parent / "features", **changes.pop("data", {})}
+    output = stills.parent / str(number)
+    return experiment(stills, output, run=run, source={"cached_clips": 2}, data=data, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": {"augment": {"flip": 0.1}}}, r"augment\.flip: 0\.5 -> 0\.1"),
+        ({"model": {"input_size": [96, 64]}}, r"model\.input_size: 64,112 -> 96,64"),
+        ({"model": {"codec": "classic"}}, r"model\.codec: udp -> classic"),
+        ({"model": {"mask_rule": "released"}}, r"model\.mask_rule: paper -> released"),
+        ({"run": {"precision": "bf16-mixed"}}, r"precision: 32-true -> bf16-mixed"),
+        ({"run": {"seed": 3}}, r"seed: 0 -> 3"),
+        ({"run": {"unspoilt_loss_weight": 1.0}}, r"unspoilt: false -> true"),
+        ({"run": {"frozen": ["encoder"]}}, r"weights\.decoder: \w{12}\.\.\. -> not noted"),
+        ({"data": {"encoded_offsets": [-1]}}, r"offsets: -1,1 -> -1"),
+    ],
+    ids=str,
+)
+def test_clips_that_were_encoded_otherwise_are_refused(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
     stills = write_stills(tmp_path)
-    shared = {"features": tmp_path / "features"}
-    for number, augment in enumerate(({}, {"flip": 0.1})):
-        config = experiment(
-            stills,
-            tmp_path / str(number),
-            run={"frozen": ["encoder"], "epochs": 0.1},
-            source={"cached_clips": 2},
-            data={**shared, "augment": augment},
-        )
-        if number == 0:
-            loop.train(config, quiet)
-            continue
-        with pytest.raises(ConfigError, match="holds clips of another configuration"):
-            loop.train(config, quiet)
+    loop.train(shared(stills, 0), quiet)
+    features = (tmp_path / "features" / "0" / "features.npy").read_bytes()
+    with pytest.raises(ConfigError, match=words) as caught:
+        loop.train(shared(stills, 1, **changes), quiet)
+    assert str(caught.value).startswith(f"{tmp_path / 'features' / '0'}: made with other")
+    assert str(caught.value).endswith("remove that folder, or set another data.features")
+    assert (tmp_path / "features" / "0" / "features.npy").read_bytes() == features
+
+
+def test_runs_that_differ_in_their_temporal_part_share_encoded_clips(tmp_path: Path) -> None:
+    stills = write_stills(tmp_path)
+    window = {"encoded_offsets": [-1, 1], "encoded_seed": 0}
+    loop.train(shared(stills, 0, data=window), quiet)
+    features = (tmp_path / "features" / "0" / "features.npy").stat().st_mtime_ns
+    for number, changes in enumerate(
+        (
+            {"model": {"mask_threshold": 0.3}},
+            {"model": {"mask_rule": "none", "jta_layers": 1}},
+            {"model": {"offsets": [-1], "drop_path": 0.5}},
+            {"run": {"seed": 3, "batch_size": 1}},
+        ),
+        1,
+    ):
+        loop.train(shared(stills, number, data=window, **changes), quiet)
+    assert (tmp_path / "features" / "0" / "features.npy").stat().st_mtime_ns == features
+
+
+def test_a_fresh_start_encodes_the_runs_own_clips_anew(tmp_path: Path) -> None:
+    stills = write_stills(tmp_path)
+    own: dict[str, Any] = {"run": {"frozen": ["encoder"], "epochs": 0.1}}
+    own |= {"source": {"cached_clips": 2}}
+    loop.train(experiment(stills, tmp_path / "run", **own), quiet)
+    folder = tmp_path.joinpath("run", *FEATURES)
+    before = np.load(folder / "features.npy")
+    other = experiment(stills, tmp_path / "run", data={"augment": {"colour": 0}}, **own)
+    with pytest.raises(ConfigError, match=r"last\.ckpt: made with other .*--fresh"):
+        loop.train(other, quiet)
+    (tmp_path / "run" / "last.ckpt").unlink()
+    with pytest.raises(ConfigError, match=r"features/0: made with other .*--fresh"):
+        loop.train(other, quiet)
+    loop.train(other, quiet, resume=False)
+    assert not np.array_equal(np.load(folder / "features.npy"), before)
+
+
+def test_encoding_goes_on_in_batches_of_another_size(tmp_path: Path) -> None:
+    stills = write_stills(tmp_path)
+    whole = {"run": {"frozen": ["encoder"], "epochs": 0.1}, "source": {"cached_clips": 5}}
+    loop.train(experiment(stills, tmp_path / "whole", **whole), quiet)
+    folder = tmp_path.joinpath("whole", *FEATURES)
+    before = np.load(folder / "features.npy"), np.load(folder / "frame_keypoints.npy")
+    about = json.loads((folder / "about.json").read_text())
+    (folder / "about.json").write_text(json.dumps({**about, "names": about["names"][:2]}))
+    for name in ("features", "frame_keypoints"):  # the others were not written yet
+        values = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        values[2:] = 0
+        values.flush()
+    (tmp_path / "whole" / "last.ckpt").unlink()
+    run = {**whole["run"], "batch_size": 3}
+    loop.train(experiment(stills, tmp_path / "whole", **{**whole, "run": run}), quiet)
+    after = np.load(folder / "features.npy"), np.load(folder / "frame_keypoints.npy")
+    np.testing.assert_allclose(after[0], before[0], atol=2e-2)
+    np.testing.assert_array_equal(after[1], before[1])
+    assert json.loads((folder / "about.json").read_text()) == about
+
+
+def test_clips_of_an_earlier_version_get_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "features" / "0"
+    folder.mkdir(parents=True)
+    (folder / "about.json").write_text(json.dumps({"recipe": "", "offsets": [], "names": ["a"]}))
+    with pytest.raises(ConfigError, match=r"0: an earlier version made it .*; remove that folder"):
+        loop.train(shared(write_stills(tmp_path), 0), quiet)

@@ -284,22 +284,83 @@ def test_other_weights_or_boxes_are_refused(tmp_path: Path) -> None:
     evaluate(both(videos), videos, TRUE_BOXES, samples=0, output=output)
     for changes in ({"model": tiny_model(seed=5)}, {}):
         boxes = TRUE_BOXES if changes else Boxes("others", None)
-        with pytest.raises(OutputError, match=r"another evaluation .* pass --overwrite"):
+        with pytest.raises(OutputError, match=r"made: made with other .*; pass --overwrite"):
             evaluate(both(videos, **changes), videos, boxes, samples=0, output=output)
     (output / "evaluation.json").unlink()
-    with pytest.raises(OutputError, match="another evaluation"):
+    with pytest.raises(OutputError, match="made: an earlier version made it"):
         evaluate(both(videos), videos, TRUE_BOXES, samples=0, output=output)
 
 
-def test_files_of_other_annotations_are_refused(tmp_path: Path) -> None:
+def test_predictions_are_not_reused_for_other_data_or_another_config(tmp_path: Path) -> None:
     annotations, output = write_videos(tmp_path, ["a"]), tmp_path / "made"
-    videos = read(annotations)
-    evaluate(both(videos), videos, TRUE_BOXES, samples=0, output=output)
-    content = json.loads((annotations / "a.json").read_text())
-    content["annotations"].pop()
-    changed = read(save(annotations / "a.json", content))
-    with pytest.raises(DataError, match=r"has 4 people, the annotations 3; .*--overwrite"):
-        evaluate(both(changed), changed, TRUE_BOXES, samples=0, output=output)
+    videos, file = read(annotations), annotations / "a.json"
+    boxes = save(tmp_path / "boxes.json", [])
+
+    def run(model: Any = MODEL) -> None:
+        chosen = open_boxes(str(boxes), None, "cpu")
+        evaluate(both(read(annotations), model=model), videos, chosen, samples=0, output=output)
+
+    run()
+    run()
+    content = json.loads(file.read_text())
+    curve = ((0.0, 0.0), (1.0, 0.9))  # config.json alone, as `calibrate` writes it
+    with pytest.raises(
+        OutputError, match=r"\(model\.score_curve: none -> .*--overwrite or another"
+    ):
+        run(tiny_model(score_curve=curve))
+    person = {"image_id": 1, "bbox": [10, 5, 20, 50], "score": 0.8, "category_id": 1}
+    save(boxes, [person])
+    with pytest.raises(
+        OutputError, match=r"\(boxes: \w{12}\.\.\., score 0\.2 or more -> \w{12}\.\.\.,"
+    ):
+        run()
+    save(boxes, [])
+    save(file, {**content, "annotations": content["annotations"][:-1]})
+    with pytest.raises(
+        OutputError, match=r"\(videos\.a\.annotations: \w{12}\.\.\. -> \w{12}\.\.\.\)"
+    ):
+        run()
+    save(file, content)
+    run()
+    image = videos[0].frames[0].frames[videos[0].frames[0].current]
+    image.write_bytes(image.read_bytes() + b"changed")
+    with pytest.raises(OutputError, match=r"\(videos\.a\.images: \w{12}\.\.\. -> \w{12}\.\.\.\)"):
+        run()
+
+
+def test_boxes_may_move_and_videos_be_added(tmp_path: Path) -> None:
+    annotations, output = write_videos(tmp_path, ["a"]), tmp_path / "made"
+
+    def run(boxes: Path, limit: int | None = None) -> int:
+        """Evaluate, and return how many frames were asked for."""
+        videos = read(annotations)[:limit]
+        predictors: Any = both(videos)
+        chosen = open_boxes(str(save(boxes, [])), None, "cpu")
+        evaluate(predictors, videos, chosen, samples=0, output=output)
+        return len(predictors[TEMPORAL].asked)
+
+    assert run(tmp_path / "boxes.json") == 2
+    assert run(tmp_path / "moved.json") == 0
+    write_videos(tmp_path, ["b"])
+    assert run(tmp_path / "moved.json") == 2
+    assert run(tmp_path / "moved.json", limit=1) == 0
+    assert list(json.loads((output / "evaluation.json").read_text())["videos"]) == ["a", "b"]
+
+
+def test_more_stills_are_not_what_fewer_were(tmp_path: Path) -> None:
+    """All stills of a file are one file of predictions, of those that --limit left."""
+    pytest.importorskip("faster_coco_eval")
+    names = POSETRACK_15.joints
+    points = [{name: (9.0 + at, 20.0 + i) for i, name in enumerate(names)} for at in range(3)]
+    path, output = write_stills(tmp_path, names, points), tmp_path / "made"
+    boxes = open_boxes(str(save(tmp_path / "boxes.json", [])), None, "cpu")
+    for limit in (2, 4):
+        videos = read_labelled("coco", path, POSETRACK_15, limit=limit)
+        if limit == 2:
+            evaluate(both(videos), videos, boxes, samples=0, output=output)
+            continue
+        with pytest.raises(OutputError, match=r"videos\.stills\.stills: 2 -> 4"):
+            evaluate(both(videos), videos, boxes, samples=0, output=output)
 
 
 def test_a_labelled_image_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -25,7 +25,10 @@ VIDEO = (
 )
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
     ("errors", "skeleton", "results", "offline"),
-    ("files", "figure", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
+    (
+        *("files", "figure", "json_file", "posetrack_layout", "provenance"),
+        *("geometry", "heatmaps", "config"),
+    ),
     (
         *("model", "losses", "data", "metrics", "detection", "tracking", "smoothing"),
         *("video", "drawing", "readers", "supervision_points"),
@@ -44,6 +47,8 @@ NOTED = {  # within one level, or at use alone
     ("config", "geometry"),
     ("heatmaps", "geometry"),
     ("posetrack_layout", "json_file"),
+    ("provenance", "files"),
+    ("provenance", "json_file"),
     ("predict", "runtime"),
     ("streaming", "predict"),
     ("journal", "predict"),

@@ -158,16 +158,6 @@ def test_encoding_goes_on_where_it_stopped(
     assert len(json.loads(about.read_text())["names"]) == 6
 
 
-def test_encoded_clips_of_another_recipe_are_refused(stills: Path, tmp_path: Path) -> None:
-    run = {"frozen": ["encoder"]}
-    loop.train(experiment(stills, tmp_path / "run", run=run, source={"cached_clips": 2}), quiet)
-    other = experiment(
-        stills, tmp_path / "run", run=run, source={"cached_clips": 4}, data={"augment": {"flip": 0}}
-    )
-    with pytest.raises(ConfigError, match=r"holds clips of another configuration; remove it first"):
-        loop.train(other, quiet, resume=False)
-
-
 def test_validation_scores_both_modes_on_held_out_clips(stills: Path, tmp_path: Path) -> None:
     data = {
         "validation": [{"format": "coco", "annotations": stills}],

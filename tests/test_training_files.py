@@ -19,7 +19,7 @@ from tiny_training import experiment, losses_of, quiet, write_experiment, write_
 
 import tarvitpose
 from tarvitpose.data.augment import AugmentConfig
-from tarvitpose.errors import MissingDependencyError, OutputError, WeightsError
+from tarvitpose.errors import MissingDependencyError, OutputError
 from tarvitpose.training.checkpoint import load_state, remove_leftovers, save_state
 from tarvitpose.training.config import DataConfig, OptimConfig, RunConfig, SourceConfig, TrainConfig
 from tarvitpose.training.logs import RunLog
@@ -88,13 +88,6 @@ def test_half_written_states_of_killed_runs_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".last.123.tmp.ckpt").write_bytes(b"half")
     remove_leftovers(path)
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_state_of_another_model_is_refused(stills: Path, tmp_path: Path) -> None:
-    loop.train(experiment(stills, tmp_path / "run", run={"epochs": 1}), quiet)
-    for changes in ({"model": {"gra_layers": 2}}, {"run": {"ema": 0.9}}):
-        with pytest.raises(WeightsError, match=r"last.ckpt: the state of another configuration"):
-            loop.train(experiment(stills, tmp_path / "run", **changes), quiet)
 
 
 def test_a_fresh_start_forgets_the_old_state_at_once(

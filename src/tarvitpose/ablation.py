@@ -30,13 +30,15 @@ from tarvitpose.evaluation.trials import Bools, DatasetTrial, EncodedTrial, Tria
 from tarvitpose.files import replace_when_done
 from tarvitpose.metrics.posetrack_ap import Judged
 from tarvitpose.model.cost import count
+from tarvitpose.provenance import Facts, read_facts, require_same, write_facts
 from tarvitpose.runtime.torch import choose_device
 from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
+from tarvitpose.training.facts import experiment_facts
 from tarvitpose.training.loop import build_model, train
 
 Report = Callable[[str], None]
-CONFIG_FILE = "config.yaml"  # of a row, beside what it came to
+CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside what it came to
 
 
 class Row(Config):
@@ -101,6 +103,8 @@ class Ablation:
         It looks at nothing that is held out: no row is chosen or stopped by that.
         """
         own = {"run.seed": seed, "output": str(self.folder(row, seed)), "data.validation": []}
+        if self.config.data.features is not None:  # seeds share their encoded clips
+            own["data.encoded_seed"] = self.config.encoded_seed
         changes = {**row.change, **own}
         changed = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
         return load_train_config(self.base, (*self.overrides, *changed))
@@ -126,7 +130,7 @@ class Ablation:
                 train(config, self.report)
             else:
                 train_apart(config.output)
-            self.trial.run(folder / "weights", folder)
+            self.trial.run(folder)
 
     @cached_property
     def trial(self) -> Trial:
@@ -161,6 +165,8 @@ class Ablation:
             folders = [self.folder(row, seed) for seed in seeds]
             if not any(folder.exists() for folder in folders):
                 continue  # before anything is encoded
+            for seed in seeds:
+                require_same_row(self.row_config(row, seed))
             done = [folder for folder in folders if self.trial.is_done(folder)]
             if done:
                 cost = count(model_config(self.row_config(row, 0)))["total"]
@@ -203,33 +209,28 @@ def is_trained(config: TrainConfig) -> bool:
     return model_config(config).temporal or not {"encoder", "decoder"} <= set(config.run.frozen)
 
 
+def row_facts(config: TrainConfig) -> Facts:
+    """Return what a row came to depends on; all rows of a table are trained for as long."""
+    facts = experiment_facts(config)
+    facts["run"]["epochs"] = config.run.epochs
+    return facts
+
+
+def require_same_row(config: TrainConfig) -> None:
+    """Raise ConfigError where a row's folder holds what another configuration came to."""
+    folder = config.output
+    if (folder / CONFIG_FILE).exists():
+        remedy = "remove it, or set another output"
+        require_same(folder, read_facts(folder / ROW_FILE), row_facts(config), remedy, ConfigError)
+
+
 def claim(config: TrainConfig) -> None:
     """Keep a row's configuration beside its results. Raises ConfigError if another one is there."""
-    path, own = config.output / CONFIG_FILE, config.model_dump(mode="json")
-    if path.exists():
-        before = read_yaml(path)
-        changed = [key for key in flat(own) if flat(own)[key] != flat(before).get(key)]
-        if changed:
-            was, is_now = flat(before).get(changed[0]), flat(own)[changed[0]]
-            raise ConfigError(
-                f"{config.output}: was trained with another configuration ({changed[0]} was {was}, "
-                f"is {is_now}); remove it, or set another output"
-            )
-    with replace_when_done(path) as temporary:
+    require_same_row(config)
+    write_facts(config.output / ROW_FILE, row_facts(config))
+    with replace_when_done(config.output / CONFIG_FILE) as temporary:
+        own = config.model_dump(mode="json")
         temporary.write_text(yaml.safe_dump(own, sort_keys=False), encoding="utf-8")
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values under dotted keys.
-
-    >>> flat({"run": {"epochs": 2, "seed": 0}})
-    {'run.epochs': 2, 'run.seed': 0}
-    """
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        found |= inner
-    return found
 
 
 def train_apart(folder: Path) -> None:

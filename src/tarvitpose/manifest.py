@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tarvitpose import __version__
 from tarvitpose.config import Config, PredictConfig, parse_config
 from tarvitpose.errors import OutputError
-from tarvitpose.files import replace_when_done
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.image_source import ImagesSource
-from tarvitpose.json_file import read_json
-from tarvitpose.model.weights import CONFIG_FILE, WEIGHTS_FILE, find_folder
+from tarvitpose.model.weights import weights_digests
+from tarvitpose.provenance import Facts, digest, digest_of, files_in, read_facts, write_facts
 from tarvitpose.source_names import printable
 
 WITHOUT_EFFECT = {"output", "overwrite", "resume"}  # on what the results hold
@@ -56,35 +52,37 @@ class Manifest(Config):
     options: dict[str, Any]
     result: Result | None = None
 
-    def difference(self, now: Manifest) -> str | None:
-        """Say in one sentence what another run would do differently, None if nothing."""
-        if self.tarvitpose != now.tarvitpose:
-            return f"made by tarvitpose {self.tarvitpose}, this is {now.tarvitpose}"
-        for key in sorted(self.options.keys() | now.options.keys()):
-            before, after = self.options.get(key), now.options.get(key)
-            if before != after:
-                flag = FLAGS.get(key, key).replace("_", "-")
-                was, now_is = _shown(before), _shown(after)
-                return f"made with another option (--{flag} was {was}, now {now_is})"
-        if self.weights != now.weights:
-            return "made with other weights of the same name"
-        if self.source is None or now.source is None or self.source.sha256 != now.source.sha256:
-            return "made from a video that has changed since"
-        return None
+    @property
+    def facts(self) -> Facts:
+        """What another run must share to have the same results."""
+        return {
+            "tarvitpose": self.tarvitpose,
+            **{flag(key): value for key, value in self.options.items()},
+            "weights": self.weights,
+            "video": None if self.source is None else self.source.sha256,
+        }
+
+
+def flag(key: str) -> str:
+    """Return an option as the command line spells it.
+
+    >>> flag("det_every"), flag("formats")
+    ('--det-every', '--format')
+    """
+    return f"--{FLAGS.get(key, key).replace('_', '-')}"
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest. Raises OutputError in one line."""
-    values = read_json(path, OutputError)
-    if not isinstance(values, dict):
-        raise OutputError(f"{path}: expected an object, found {type(values).__name__}")
+    values = read_facts(path)
+    if values is None:
+        raise OutputError(f"{path}: no such file")
     return parse_config(Manifest, values, str(path))
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest, whole or not at all. Raises OutputError."""
-    with replace_when_done(path) as temporary:
-        temporary.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_facts(path, manifest.model_dump(mode="json"))
 
 
 def describe(
@@ -94,16 +92,15 @@ def describe(
 
     The content of a source of the same size and date as a `known` one is not read again.
     """
-    folder = find_folder(config.weights)
-    is_plain = (folder / WEIGHTS_FILE).is_file()
-    parts = [folder / CONFIG_FILE, folder / WEIGHTS_FILE] if is_plain else folder.iterdir()
     options = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     if config.boxes is not None:  # wherever it lies
         options["boxes"] = f"SHA-256 {digest(config.boxes)}"
+    elif Path(config.detector).is_dir():
+        options["detector"] = f"SHA-256 {digest_of(files_in(Path(config.detector)))}"
     return Manifest(
         tarvitpose=__version__,
         source=source_facts(frames, known),
-        weights={path.name: digest(path) for path in sorted(parts) if path.is_file()},
+        weights=weights_digests(config.weights),
         options=options,
     )
 
@@ -134,40 +131,5 @@ def source_facts(frames: FrameSource, known: SourceFacts | None = None) -> Sourc
 
 def file_facts(path: Path) -> FileFacts:
     """Return size and SHA-256 of a file, or of all files in a folder. Raises OutputError."""
-    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    files = files_in(path)
     return FileFacts(bytes=sum(one.stat().st_size for one in files), sha256=digest_of(files))
-
-
-def digest_of(files: Iterable[Path]) -> str:
-    """Return the SHA-256 of one file, or of a list of the names and SHA-256 of several."""
-    files = list(files)
-    if len(files) == 1:
-        return digest(files[0])
-    lines = "".join(f"{digest(path)}  {path.name}\n" for path in files)
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, which is read once as long as it stays as it is.
-
-    Raises OutputError if it cannot be read.
-    """
-    try:
-        state = path.stat()
-        return _digest(path.absolute(), state.st_size, state.st_mtime_ns)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-@lru_cache(maxsize=4096)
-def _digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "not given"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -32,6 +32,7 @@ from tarvitpose.manifest import (
     source_files,
     write_manifest,
 )
+from tarvitpose.provenance import require_same
 from tarvitpose.results import Frame, FramePoses
 
 ENDING = ".run.json"
@@ -105,12 +106,12 @@ def _earlier(frames: FrameSource, files: Files, config: PredictConfig) -> Earlie
 
 def _same_run(path: Path, frames: FrameSource, config: PredictConfig) -> Manifest:
     before = read_manifest(path)
-    difference = before.difference(describe(frames, config, before.source))
-    if difference is not None:
-        raise OutputError(
-            f"{frames.source}: --resume does not fit, the run in {config.output} was {difference}; "
-            "repeat its command, or start over with --overwrite instead"
-        )
+    require_same(
+        f"{frames.source}: --resume does not fit the results in {config.output}",
+        before.facts,
+        describe(frames, config, before.source).facts,
+        "repeat their command, or start over with --overwrite instead of --resume",
+    )
     return before
 
 

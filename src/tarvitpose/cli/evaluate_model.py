@@ -35,11 +35,11 @@ def score_model(options: Options) -> None:
     from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.model.weights import load_config
     from tarvitpose.pipeline import Progress
-    from tarvitpose.runtime.torch import choose_device
+    from tarvitpose.runtime.torch import choose_device, choose_precision
 
     assert options.weights is not None
     assert options.annotations is not None
-    device = str(choose_device(options.device))
+    device = choose_device(options.device)
     videos = read_labelled(
         layout_of(options),
         options.annotations,
@@ -47,11 +47,11 @@ def score_model(options: Options) -> None:
         images=options.images,
         limit=options.limit,
     )
-    boxes = open_boxes(options.boxes or "gt", options.box_threshold, device, videos)
+    boxes = open_boxes(options.boxes or "gt", options.box_threshold, str(device), videos)
     predictors = load_predictors(
         options.weights,
         single_frame=options.single_frame,
-        device=device,
+        device=str(device),
         precision=options.precision,
         flip_test=options.flip_test,
         batch_size=options.batch_size,
@@ -65,11 +65,7 @@ def score_model(options: Options) -> None:
             samples=DRAWS if options.samples is None else options.samples,
             output=options.output,
             overwrite=options.overwrite,
-            settings={
-                "annotations": str(options.annotations),
-                "flip_test": options.flip_test,
-                "precision": options.precision,
-            },
+            settings={"precision": str(choose_precision(options.precision, device))},
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
     if options.json_file is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from pathlib import Path
@@ -117,6 +116,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
         return missing(name, "poses", folder, again)
     from tarvitpose.config import ModelConfig, parse_config
     from tarvitpose.json_file import read_json
+    from tarvitpose.provenance import digest
 
     path, file = folder / "config.json", folder / "model.safetensors"
     config = parse_config(ModelConfig, read_json(path, WeightsError), str(path))
@@ -137,7 +137,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "heatmaps": config.codec,
         "offsets": list(config.offsets),
         "licence": licence(folder / "README.md"),
-        "sha256": checksum(file),
+        "sha256": digest(file, WeightsError),
         "path": str(folder),
     }
 
@@ -155,6 +155,8 @@ def detector_facts(file: Path) -> Facts:
     """Return what the detector in the package is."""
     if not file.is_file():
         return missing("nanodet", "people", file, "install the package again")
+    from tarvitpose.provenance import digest
+
     return {
         "name": "nanodet",
         "for": "people",
@@ -164,7 +166,7 @@ def detector_facts(file: Path) -> Facts:
         "bytes": file.stat().st_size,
         "input": [416, 416],
         "licence": "Apache-2.0",
-        "sha256": checksum(file),
+        "sha256": digest(file, WeightsError),
         "path": str(file),
     }
 
@@ -210,9 +212,3 @@ def parameter_count(file: Path) -> tuple[int, str]:
     learnt = [value for name, value in header.items() if not name.endswith(STATISTICS)]
     kinds = sorted({str(value["dtype"]) for value in learnt})
     return sum(math.prod(value["shape"]) for value in learnt), " and ".join(kinds)
-
-
-def checksum(file: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

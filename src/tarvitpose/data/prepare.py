@@ -19,10 +19,10 @@ from tarvitpose.data.videos import Person, Video, VideoFrame
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.files import replace_when_done
 from tarvitpose.json_file import Float64, read_entry
+from tarvitpose.provenance import Facts, digest, require_same
 
 JPEG_QUALITY = 95
 LEFTOVERS = ".*.tmp.*"  # what a killed run leaves of the file it was writing
-MOVED = "{}: made with {} and not {}; choose another folder, or remove this one"
 
 Progress = Callable[[int, int], None]  # receives how many videos are done, of how many
 Scale = tuple[float, float]  # across and down; 1, 1 for an image as it is
@@ -37,10 +37,10 @@ class Plan:
     span: int = 2  # frames kept on each side of a labelled one
     max_side: int = 0  # pixels of the longer side of an image; 0: as it is
 
-    @property
-    def kept(self) -> dict[str, int]:
-        """What decides which frames are written, and how; stands in every file."""
-        return {"span": self.span, "max_side": self.max_side}
+    def facts(self, video: Video) -> Facts:
+        """Return what a prepared video depends on; stands in its file."""
+        kept = {"span": self.span, "max_side": self.max_side}
+        return {**kept, "annotations": digest(video.source)}
 
     def annotations(self, video: Video) -> Path:
         """Return the file that a video's annotations go to."""
@@ -94,9 +94,8 @@ def _is_done(video: Video, plan: Plan) -> bool:
     if not path.exists():
         return False
     made = read_entry(path).get("prepared")
-    if made is None or made.value != plan.kept:
-        found = "something else" if made is None else made.value
-        raise OutputError(MOVED.format(path, found, plan.kept))
+    remedy = "choose another folder, or remove this file and its images"
+    require_same(path, None if made is None else made.value, plan.facts(video), remedy)
     return True
 
 
@@ -127,7 +126,7 @@ def _write_video(video: Video, root: Path, plan: Plan) -> tuple[int, int]:
         "images": images,
         "annotations": people,
         "categories": [{**category, "keypoints": list(video.joints)}],
-        "prepared": plan.kept,
+        "prepared": plan.facts(video),
     }
     with replace_when_done(plan.annotations(video)) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")

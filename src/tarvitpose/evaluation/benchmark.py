@@ -6,9 +6,9 @@ Axes: n people, K kinds, T frames, J joints, C channels, h w the token grid.
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import Kind
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.clips import THRESHOLD, encode_crops, found_joints
+from tarvitpose.evaluation.clips import THRESHOLD, encode_crops, encoding_facts, found_joints
 from tarvitpose.files import replace_when_done
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import (
@@ -38,11 +38,19 @@ from tarvitpose.metrics.posetrack_ap import (
 )
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.model.weights import fingerprint
+from tarvitpose.provenance import (
+    Facts,
+    as_json,
+    read_facts,
+    require_same,
+    sample_digest,
+    write_facts,
+)
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
 
 FRAMES = ("around", "current")
+ARRAYS = (*FRAMES, "keypoints", "visible")
 BATCH = 16
 ABOUT = "about.json"
 
@@ -62,6 +70,7 @@ class Benchmark:
     visible: Float32  # (n, J)
     around_scores: NDArray[np.float16] | None = None  # (n, T - 1, J, h, w), of tokens, for masks
     current_scores: NDArray[np.float16] | None = None  # (n, K, J, h, w)
+    facts: Facts = field(default_factory=dict)  # what all that depends on
 
     def batches(self, kind: Kind, offsets: tuple[int, ...]) -> Iterator[Window]:
         """Yield the windows of a model with these offsets: features (B, T, C, h, w), and the
@@ -100,15 +109,20 @@ def encode_benchmark(
     """Encode people with the model's encoder and window, or read what the folder holds of them.
 
     With `scores` the decoder's scores of tokens are kept too, for models with the same decoder.
-    Raises ConfigError if it holds other people or kinds, DataError or OutputError.
+    Raises ConfigError if it holds other people or kinds, or of another model, DataError or
+    OutputError.
     """
-    names = [record.name for record in records]
-    about = {"kinds": list(kinds), "offsets": list(model.config.offsets), "names": names}
-    parts = ["encoder", *(["decoder"] if scores else [])]
-    about["weights"] = {name: fingerprint(getattr(model, name)) for name in parts}
+    facts = as_json(
+        {
+            "kinds": kinds,
+            "offsets": model.config.offsets,
+            "people": _digest_of_people(records),
+            "images": sample_digest([record.frames[record.current] for record in records]),
+            **encoding_facts(model, ("encoder", "decoder") if scores else ("encoder",)),
+        }
+    )
     if (folder / ABOUT).exists():
-        if json.loads((folder / ABOUT).read_text(encoding="utf-8")) != about:
-            raise ConfigError(f"{folder}: holds another benchmark; remove it first")
+        require_same(folder, read_facts(folder / ABOUT), facts, "remove that folder", ConfigError)
     else:
         arrays = _encoded(model, records, kinds, report)
         if scores:
@@ -116,10 +130,39 @@ def encode_benchmark(
         for name, values in arrays.items():
             with replace_when_done(folder / f"{name}.npy") as path:
                 np.save(path, values)
-        with replace_when_done(folder / ABOUT) as path:
-            path.write_text(json.dumps(about), encoding="utf-8")
-    loaded = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
-    return Benchmark(kinds, model.config.offsets, **loaded)
+        write_facts(folder / ABOUT, facts)
+    names = [*ARRAYS, *((f"{name}_scores" for name in FRAMES) if scores else ())]
+    loaded = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+    return Benchmark(kinds, model.config.offsets, **loaded, facts=facts)
+
+
+def _digest_of_people(records: Sequence[Record]) -> str:
+    """Return the SHA-256 of who is encoded: names, boxes and labels."""
+    content = hashlib.sha256()
+    for record in records:
+        content.update(repr((record.name, record.box)).encode())
+        content.update(record.keypoints.tobytes() + record.visible.tobytes())
+    return content.hexdigest()
+
+
+def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:
+    """Return a benchmark as a model may read it: without the scores of another decoder or rule.
+
+    Raises ConfigError where the model would have encoded the crops in another way.
+    """
+    known = benchmark.facts
+    decoder = encoding_facts(model, ("encoder", "decoder"))
+    if {key: known.get(key) for key in decoder} == as_json(decoder):
+        return benchmark
+    encoder = as_json(encoding_facts(model, ("encoder",)))
+    before = {
+        "model": {key: known["model"].get(key) for key in encoder["model"]},
+        "weights": {"encoder": known["weights"]["encoder"]},
+    }
+    require_same(
+        "the encoded people", before, encoder, "rows must share their encoder", ConfigError
+    )
+    return replace(benchmark, around_scores=None, current_scores=None)
 
 
 def _encoded(
@@ -131,9 +174,7 @@ def _encoded(
     """Encode each frame around the current one once, and the current one once for each kind."""
     sets = [validation_clips(records, model.config, kind) for kind in kinds]
     middle = window_offsets(model.config.offsets)[1]
-    rows: dict[str, list[NDArray[Any]]] = {
-        name: [] for name in ("around", "current", "keypoints", "visible")
-    }
+    rows: dict[str, list[NDArray[Any]]] = {name: [] for name in ARRAYS}
     for index in range(len(records)):
         items = [clips[index] for clips in sets]
         clip = items[0]["clip"]  # (T, h, w, 3)

@@ -12,6 +12,7 @@ from tarvitpose.detection import BoxesFile, Detections, Detector, load_detector
 from tarvitpose.errors import BoxesError
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.geometry import UInt8
+from tarvitpose.provenance import digest, digest_of, files_in
 from tarvitpose.results import Frame
 
 TRUE, OWN_DETECTOR = "gt", "detector"  # what --boxes takes besides a file or a detector's name
@@ -24,6 +25,7 @@ class Boxes:
 
     label: str  # what tables and files call it
     detector: Detector | None  # None: the labelled people
+    content: str = ""  # what tells them from all others, wherever they lie; "": the label does
     warnings: tuple[str, ...] = ()  # what is to be known of a file of boxes
     by_id: bool = False  # whether a file knows images by the ids that the annotations give them
 
@@ -54,14 +56,16 @@ def open_boxes(
             raise BoxesError("ground-truth boxes have no score, so no box threshold is possible")
         return Boxes("ground truth", None)
     lowest = BOX_THRESHOLD if threshold is None else threshold
+    scored = f", score {lowest:g} or more"
     if is_file_of_boxes(choice):
         file = BoxesFile(choice, threshold=lowest)
         by_id = len(videos) > 1 and not file.has_names
         warnings = (*file.warnings, *_fitted(file, videos, by_id))
-        return Boxes(f"{choice}, score {lowest:g} or more", file, warnings, by_id)
+        return Boxes(choice + scored, file, digest(Path(choice)) + scored, warnings, by_id)
     name = "nanodet" if choice == OWN_DETECTOR else choice
     detector = load_detector(name, threshold=lowest, device=device)
-    return Boxes(f"{name}, score {lowest:g} or more", detector)
+    content = digest_of(files_in(Path(name))) if Path(name).is_dir() else name
+    return Boxes(name + scored, detector, content + scored)
 
 
 def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo], by_id: bool) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,10 +18,18 @@ from tarvitpose.data.dataset import ClipDataset, single_threaded
 from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
+from tarvitpose.model.jta import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.model.weights import fingerprint
+from tarvitpose.provenance import Facts
 from tarvitpose.results import Float32
 
 THRESHOLD = 0.2  # of the torso: PCK@0.2
+NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
+    *("offsets", "aggregation", "layout", "jta_layers", "temporal_heads", "gra_layers"),
+    *("mask_rule", "mask_threshold", "score_curve", "single_score_curve"),
+    *("drop_path", "decoder"),
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,19 @@ def encode_clip(model: TARViTPose, clip: Tensor) -> tuple[Tensor, Tensor]:
     """Return features (B, T, C, h, w) and regions (B, T, J, h, w) of crops (B, T, 16h, 16w, 3)."""
     features = encode_crops(model, clip)
     return features, model.regions(features)
+
+
+def encoding_facts(model: TARViTPose, frozen: Collection[str]) -> Facts:
+    """Return what encoded crops depend on that are kept: the encoder, and the crops' own geometry.
+
+    With a frozen decoder the scores of their tokens are kept too, and its weights and the mask's
+    rule count as well; the mask's threshold does not.
+    """
+    facts: Facts = {"model": model.config.model_dump(mode="json", exclude=NOT_OF_CROPS)}
+    if "decoder" in frozen:
+        facts["model"]["mask_rule"] = score_rule(model.config.mask_rule)
+    parts = sorted(frozen)
+    return {**facts, "weights": {part: fingerprint(getattr(model, part)) for part in parts}}
 
 
 def encoded_batches(

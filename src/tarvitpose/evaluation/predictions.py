@@ -6,7 +6,7 @@ Axes: N people, J joints of the model.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -15,17 +15,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tarvitpose import __version__
 from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
-from tarvitpose.errors import OutputError
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.files import replace_when_done
-from tarvitpose.json_file import read_entry, read_json
+from tarvitpose.json_file import read_entry
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.metrics.posetrack_files import write_posetrack17, write_posetrack18
 from tarvitpose.posetrack_layout import category_joints, keypoint_category
 from tarvitpose.predict import Predictor
+from tarvitpose.provenance import (
+    Facts,
+    digest,
+    read_facts,
+    require_same,
+    sample_digest,
+    write_facts,
+)
 from tarvitpose.readers.build import NO_TRACK
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
@@ -34,6 +42,7 @@ TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of
 LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17
 FOLDERS = [mode + layout for mode in (TEMPORAL, SINGLE_FRAME) for layout in ("", LAYOUT_17)]
 SETTINGS_FILE = "evaluation.json"
+VIDEOS = "videos"  # a key of it: what the predictions of each video depend on
 IMAGES_HELD = 16  # decoded ones; the windows of neighbouring frames share most of theirs
 NOBODY = PredictedFrame(np.empty((0, len(JOINTS), 2)), np.empty((0, len(JOINTS))))
 FramesDone = Callable[[int], None]  # called with how many frames were just finished
@@ -71,27 +80,40 @@ class Task:
             write_predictions(self.file(mode, video), video, poses)
 
 
-def claim(output: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
+def prediction_facts(boxes: Boxes, videos: Iterable[LabelledVideo]) -> Facts:
+    """Return what predictions depend on beside the model: the boxes, and each video's data."""
+    return {
+        "tarvitpose": __version__,
+        "boxes": boxes.content or boxes.label,
+        VIDEOS: {video.name: _video_facts(video) for video in videos},
+    }
+
+
+def _video_facts(video: LabelledVideo) -> Facts:
+    images = sample_digest([frame.frames[frame.current] for frame in video.frames])
+    facts: Facts = {"annotations": digest(video.source), "images": images}
+    return facts | ({"stills": len(video.frames)} if video.are_stills else {})
+
+
+def claim(output: Path, facts: Facts, remedy: str, *, overwrite: bool = False) -> None:
     """Make a folder's files belong to one evaluation, which can then go on where it stopped.
 
+    `facts` are what the predictions depend on; a video that is new to the folder may be added.
     With `overwrite` the predictions that are there are removed. Raises OutputError where they
-    were made with other settings.
+    depend on other facts, which ends with the `remedy`.
     """
     path = output / SETTINGS_FILE
     there = [file for folder in FOLDERS for file in (output / folder).glob("*.json")]
     if there and not overwrite:
-        before = read_json(path, OutputError) if path.exists() else {}
-        changed = [key for key in settings if before.get(key) != settings[key]]
-        if changed:
-            was, is_now = before.get(changed[0]), settings[changed[0]]
-            raise OutputError(
-                f"{output}: has predictions of another evaluation ({changed[0]} was {was}, is "
-                f"{is_now}); pass --overwrite or another --output"
-            )
+        before = read_facts(path)
+        known = {} if before is None else dict(before.get(VIDEOS, {}))
+        if before is not None:
+            before = {**before, VIDEOS: {**facts[VIDEOS], **known}}
+        facts = {**facts, VIDEOS: {**known, **facts[VIDEOS]}}
+        require_same(output, before, facts, remedy)
     for file in there if overwrite else ():
         file.unlink()
-    with replace_when_done(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_facts(path, facts)
 
 
 class _Images:

@@ -12,11 +12,18 @@ from typing import Any
 
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task, claim
+from tarvitpose.evaluation.predictions import (
+    SINGLE_FRAME,
+    TEMPORAL,
+    Task,
+    claim,
+    prediction_facts,
+)
 from tarvitpose.evaluation.scores import Comparison, compare
 from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.predict import Predictor
+from tarvitpose.provenance import Facts
 from tarvitpose.runtime.torch import TorchRuntime
 
 OnVideo = Callable[[int, int], None]  # called with frames done and frames in all
@@ -63,14 +70,14 @@ def evaluate(
     samples: int,
     output: Path | None = None,
     overwrite: bool = False,
-    settings: dict[str, Any] | None = None,
+    settings: Facts | None = None,
     on_frames: OnVideo | None = None,
 ) -> Evaluation:
     """Predict and score a data set.
 
     The files of predictions are kept in `output`, if given, and a video whose files are there
-    is not predicted again. `settings` are what else a later run must share to go on with them.
-    Raises OutputError if it does not, and DataError.
+    is not predicted again. A later run goes on with them if model, boxes, data and the `settings`
+    are the same; else it raises OutputError. Raises DataError.
     """
     runtime = predictors[SINGLE_FRAME].runtime
     done, total = 0, sum(len(video.frames) for video in videos)
@@ -82,8 +89,14 @@ def evaluate(
             on_frames(done, total)
 
     with _folder(output) as folder:
-        known = {"model": runtime.fingerprint(), "boxes": boxes.label, **(settings or {})}
-        claim(folder, known, overwrite=overwrite)
+        facts = {
+            **prediction_facts(boxes, videos),
+            "weights": runtime.fingerprint(),
+            "model": runtime.config.model_dump(mode="json"),
+            "flip_test": predictors[SINGLE_FRAME].flip_test,
+            **(settings or {}),
+        }
+        claim(folder, facts, "pass --overwrite or another --output", overwrite=overwrite)
         task = Task(predictors, boxes, folder)
         for video in videos:
             task.finish(video, count)

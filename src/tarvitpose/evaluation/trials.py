@@ -6,27 +6,55 @@ Axes: n people, K kinds, J joints.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tarvitpose.evaluation.benchmark import Benchmark, Poses, correct, find, judged_people
+from tarvitpose.errors import ConfigError
+from tarvitpose.evaluation.benchmark import (
+    Benchmark,
+    Poses,
+    correct,
+    find,
+    for_model,
+    judged_people,
+)
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.datasets import LabelledVideo
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task
+from tarvitpose.evaluation.predictions import (
+    SETTINGS_FILE,
+    SINGLE_FRAME,
+    TEMPORAL,
+    Task,
+    claim,
+    prediction_facts,
+)
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import judged_video
 from tarvitpose.files import replace_when_done
 from tarvitpose.metrics.posetrack_ap import Judged
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.model.weights import WEIGHTS_FILE
+from tarvitpose.provenance import Facts, digest, read_facts, require_same
 from tarvitpose.skeleton import JointSet
 
 CLEAN, SPOILT = "clean", "spoilt"
+WEIGHTS = "weights"  # the folder of a row's, and the name of their SHA-256 among the facts
+REMEDY = "remove that to score the row again"
 Bools = NDArray[np.bool_]
+
+
+def _require_same_row(kept: Path, before: Facts | None, facts: Facts, row: Path) -> None:
+    """Raise ConfigError where a row's results are of other data, or of weights that changed."""
+    weights = row / WEIGHTS / WEIGHTS_FILE  # who keeps the results alone has none any more
+    own = digest(weights) if weights.exists() else (before or {}).get(WEIGHTS)
+    require_same(kept, before, {**facts, WEIGHTS: own}, REMEDY, ConfigError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +77,23 @@ class EncodedTrial:
         return {**({SPOILT: spoilt} if spoilt else {}), **{kind: [kind] for kind in kinds}}
 
     def is_done(self, folder: Path) -> bool:
-        """Return whether the weights of a folder were tried out."""
-        return _file(folder).exists()
+        """Return whether a row was tried out. Raises ConfigError if on others, or otherwise."""
+        path = _file(folder)
+        if not path.exists():
+            return False
+        with np.load(path) as found:
+            before = json.loads(found["facts"].item()) if "facts" in found else None
+        _require_same_row(path, before, self.benchmark.facts, folder)
+        return True
 
-    def run(self, weights: Path, folder: Path) -> None:
-        """Find the joints with some weights and keep them in a folder. Raises OutputError."""
-        model = TARViTPose.from_pretrained(weights)
-        found: dict[str, Any] = {}
-        for kind in self.benchmark.kinds:
-            poses = find(model, self.benchmark.batches(kind, model.config.offsets))
+    def run(self, folder: Path) -> None:
+        """Find the joints with a row's weights and keep them. Raises ConfigError or OutputError."""
+        model = TARViTPose.from_pretrained(folder / WEIGHTS)
+        benchmark = for_model(self.benchmark, model)
+        facts = {**benchmark.facts, WEIGHTS: digest(folder / WEIGHTS / WEIGHTS_FILE)}
+        found: dict[str, Any] = {"facts": json.dumps(facts)}
+        for kind in benchmark.kinds:
+            poses = find(model, benchmark.batches(kind, model.config.offsets))
             found[f"{kind}/keypoints"], found[f"{kind}/scores"] = poses.keypoints, poses.scores
         with replace_when_done(_file(folder)) as temporary, temporary.open("wb") as file:
             np.savez(file, **found)
@@ -101,15 +137,21 @@ class DatasetTrial:
         return f"{len(self.videos)} held-out videos, boxes: {self.boxes.label}"
 
     def is_done(self, folder: Path) -> bool:
-        """Return whether the weights of a folder were tried out on every video."""
+        """Return whether a row was tried out on every video. Raises ConfigError if otherwise."""
         task, mode = self._task(folder), self._mode(folder)
-        return all(task.file(mode, video).exists() for video in self.videos)
+        if not all(task.file(mode, video).exists() for video in self.videos):
+            return False
+        before = read_facts(task.output / SETTINGS_FILE)
+        _require_same_row(task.output, before, self._facts, folder)
+        return True
 
-    def run(self, weights: Path, folder: Path) -> None:
+    def run(self, folder: Path) -> None:
         """Predict each video that was not yet predicted. Raises DataError or OutputError."""
-        predictors = load_predictors(str(weights))
+        predictors = load_predictors(str(folder / WEIGHTS))
         mode = TEMPORAL if TEMPORAL in predictors else SINGLE_FRAME
         task = Task({mode: predictors[mode]}, self.boxes, folder / "predictions")
+        weights = digest(folder / WEIGHTS / WEIGHTS_FILE)
+        claim(task.output, {**self._facts, WEIGHTS: weights}, REMEDY)
         for video in self.videos:
             task.finish(video, lambda frames: None)
 
@@ -121,6 +163,10 @@ class DatasetTrial:
     def right(self, folder: Path) -> dict[str, tuple[Bools, Bools]]:
         """Return nothing: PCK is what `evaluate` says."""
         return {}
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return prediction_facts(self.boxes, self.videos)
 
     def _task(self, folder: Path) -> Task:
         return Task({}, self.boxes, folder / "predictions")

@@ -51,7 +51,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     size S, where the two plain products take a tenth.
     """
     if q.is_cpu and q.requires_grad:
-        return ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1) @ v
+        attended: Tensor = ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1) @ v
+        return attended
     return F.scaled_dot_product_attention(q, k, v)
 
 

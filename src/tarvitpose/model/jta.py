@@ -123,13 +123,18 @@ def _may_pick(tokens: Tensor) -> bool:
     return tokens.device.type == "cpu" and not torch.is_grad_enabled() and not traced
 
 
+def score_rule(rule: MaskRule) -> MaskRule:
+    """Return the rule that the scores of tokens follow: "none" has those of "paper"."""
+    return "released" if rule == "released" else "paper"
+
+
 def token_scores(heatmaps: Tensor, rule: MaskRule) -> Tensor:
     """Return how sure each token is of each joint, (B, J, h, w), from heatmaps (B, J, 4h, 4w).
 
     "paper" (Eq. 3): the highest pixel of the token's 4 x 4 cell.
     "released": each heatmap is stretched to 0..1 and shrunk bilinearly.
     """
-    if rule == "released":
+    if score_rule(rule) == "released":
         lowest, highest = heatmaps.amin((2, 3), keepdim=True), heatmaps.amax((2, 3), keepdim=True)
         stretched = (heatmaps - lowest) / (highest - lowest + 1e-6)
         size = (heatmaps.shape[2] // 4, heatmaps.shape[3] // 4)

@@ -17,6 +17,7 @@ from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.files import replace_when_done
 from tarvitpose.json_file import read_json
 from tarvitpose.model.hub import HubOptions, download, looks_like_hub_id
+from tarvitpose.provenance import digest
 
 DEFAULT = "default"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
@@ -67,6 +68,17 @@ def _read_config(folder: Path) -> ModelConfig:
     if not isinstance(values, dict):
         raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found a list or value")
     return parse_config(ModelConfig, values, str(folder / CONFIG_FILE))
+
+
+def weights_digests(source: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of weights, or of exported graphs, by its name.
+
+    Raises WeightsError if there are none, or one cannot be read.
+    """
+    folder = find_folder(source)
+    is_plain = (folder / WEIGHTS_FILE).is_file()
+    parts = [folder / CONFIG_FILE, folder / WEIGHTS_FILE] if is_plain else folder.iterdir()
+    return {path.name: digest(path, WeightsError) for path in sorted(parts) if path.is_file()}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

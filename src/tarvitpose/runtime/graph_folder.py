@@ -5,7 +5,6 @@ Whoever uses OpenVINO or ONNX Runtime need not know of them: made on first use, 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ from tarvitpose import __version__
 from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.json_file import read_json
+from tarvitpose.provenance import digest_of
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
 GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
@@ -93,18 +93,11 @@ def cache_folder() -> Path:
 
 
 def cache_place(files: tuple[Path, ...]) -> Path:
-    """Return the folder in which the graphs of some weights' files are kept.
+    """Return the folder in which the graphs of some weights' files are kept: by their content.
 
     Raises WeightsError if one cannot be read.
     """
-    digest = hashlib.sha256()
-    for file in files:
-        try:
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            raise WeightsError(f"{file}: cannot be read ({error.strerror})") from None
-    return cache_folder() / digest.hexdigest()[:20]
+    return cache_folder() / digest_of(files, WeightsError)[:20]
 
 
 def is_current(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,20 +14,22 @@ from tarvitpose.config import ModelConfig
 from tarvitpose.data.dataset import ClipDataset, Key, KeySampler, single_threaded
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
-from tarvitpose.errors import UserError
+from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.skeleton import JointSet
 from tarvitpose.training.config import SourceConfig, TrainConfig
 from tarvitpose.training.devices import together
+from tarvitpose.training.facts import ANEW, clip_facts
 from tarvitpose.training.features import (
     EncodedClips,
     Together,
+    check_clips,
     encode_clips,
-    is_complete,
-    recipe,
+    encoded_names,
 )
 from tarvitpose.training.step import Batch, TrainingStep
 
 Report = Callable[[str], None]  # receives one line for a person to read
+SHARED = "remove that folder, or set another data.features"
 
 
 def read_source(source: SourceConfig, joints: JointSet) -> list[Record]:
@@ -63,12 +66,18 @@ class Batches:
 
     def __init__(self, config: TrainConfig, model: ModelConfig, fabric: Any) -> None:
         self.config, self.model, self.fabric = config, model, fabric
-        self.dataset: Dataset[Any] = self._clips(config.data.train, model)
+        self.sources = [read_source(source, model.joints) for source in config.data.train]
+        self.dataset: Dataset[Any] = self._clips(self.records, model, config.run.seed)
 
     @property
     def length(self) -> int:
         """How many clips make one epoch."""
         return len(self.dataset)  # type: ignore[arg-type]
+
+    @property
+    def records(self) -> list[Record]:
+        """All that is trained on."""
+        return [record for records in self.sources for record in records]
 
     def read(self, start: int, *, everything: bool = False) -> Iterator[Batch]:
         """Yield this rank's part of every batch from the one of number `start` on, endlessly.
@@ -77,37 +86,48 @@ class Batches:
         """
         return iter(self._loader(self.dataset, start, everything=everything))
 
-    def encode(self, step: TrainingStep, report: Report) -> None:
-        """Read encoded clips from now on; rank 0 encodes those that are missing."""
+    def encode(self, step: TrainingStep, report: Report, *, fresh: bool = False) -> None:
+        """Read encoded clips from now on; rank 0 encodes those that are missing.
+
+        Those that depend on other facts raise ConfigError; `fresh` forgets them if they are in
+        the run's own output.
+        """
         root = self.config.data.features or self.config.output / "features"
-        folders = [root / str(number) for number in range(len(self.config.data.train))]
+        folders = [root / str(number) for number in range(len(self.sources))]
         with together(self.fabric):
             if self.fabric.is_global_zero:
-                for folder, source in zip(folders, self.config.data.train, strict=True):
-                    name = recipe(step, self._stored.offsets, source, self.config.data.augment)
-                    if not is_complete(folder, source.cached_clips, name):
-                        self._encode(step, source, folder, name, report)
+                for number, folder in enumerate(folders):
+                    self._encode(number, folder, step, report, fresh=fresh)
         scores, absent = "decoder" in step.frozen, self.config.data.augment.absent
         self.dataset = Together(
             [EncodedClips(one, self.model, scores=scores, absent=absent) for one in folders]
         )
 
     def _encode(
-        self, step: TrainingStep, source: SourceConfig, folder: Path, name: str, report: Report
+        self, number: int, folder: Path, step: TrainingStep, report: Report, *, fresh: bool
     ) -> None:
+        """Encode the clips of a source that are missing in a folder."""
+        source, records = self.config.data.train[number], self.sources[number]
+        stored = self._stored
+        facts = clip_facts(self.config, source, step, offsets=stored.offsets, records=records)
+        is_own = self.config.data.features is None
+        remedy = ANEW if is_own else SHARED
+        try:
+            check_clips(folder, facts, remedy)
+        except ConfigError:
+            if not (fresh and is_own):
+                raise
+            shutil.rmtree(folder)
+        if len(encoded_names(folder)) >= source.cached_clips:
+            return
         step.eval()
-        found = encode_clips(
-            folder,
-            step,
-            self._loader(self._clips([source], self._stored), 0, everything=True),
-            length=source.cached_clips,
-            offsets=self._stored.offsets,
-            recipe=name,
-        )
+        seed = self.config.encoded_seed
+        loader = self._loader(self._clips(records, stored, seed), 0, everything=True, seed=seed)
+        length = source.cached_clips
         with self.fabric.autocast():
-            for done in found:
+            for done in encode_clips(folder, step, loader, length=length, facts=facts):
                 if done // 200 > (done - self.config.run.batch_size) // 200:
-                    report(f"{source.annotations}: {done} of {source.cached_clips} clips encoded")
+                    report(f"{source.annotations}: {done} of {length} clips encoded")
 
     @property
     def _stored(self) -> ModelConfig:
@@ -115,16 +135,17 @@ class Batches:
         offsets = self.config.data.encoded_offsets
         return self.model if offsets is None else self.model.model_copy(update={"offsets": offsets})
 
-    def _clips(self, sources: Iterable[SourceConfig], model: ModelConfig) -> ClipDataset:
-        records = read_sources(sources, model.joints)
-        return ClipDataset(records, model, self.config.data.augment, self.config.run.seed)
+    def _clips(self, records: list[Record], model: ModelConfig, seed: int) -> ClipDataset:
+        return ClipDataset(records, model, self.config.data.augment, seed)
 
-    def _loader(self, dataset: Dataset[Any], start: int, *, everything: bool) -> Any:
+    def _loader(
+        self, dataset: Dataset[Any], start: int, *, everything: bool, seed: int | None = None
+    ) -> Any:
         run = self.config.run
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
         sampler = RankBatches(
             len(dataset),  # type: ignore[arg-type]
-            run.seed,
+            run.seed if seed is None else seed,
             start=start,
             size=run.batch_size,
             rank=0 if everything else rank,

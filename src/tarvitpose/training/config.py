@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,8 +11,11 @@ from pydantic import Field, model_validator
 from tarvitpose.config import SIZES, Config, ModelConfig, parse_config, read_yaml
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Kind
-from tarvitpose.errors import ConfigError
+from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.model.weights import load_config
+
+START = "usyd-community/vitpose-plus"  # ViTPose+ on the hub; converted, its expert of COCO
+START_SIZES = {"s": "small", "b": "base", "l": "large", "h": "huge"}
 
 
 class SourceConfig(Config):
@@ -33,6 +37,7 @@ class DataConfig(Config):
     augment: AugmentConfig = AugmentConfig()
     features: Path | None = None  # where encoded clips are kept; output/features if not given
     encoded_offsets: tuple[int, ...] | None = None  # of encoded clips; None: the model's own
+    encoded_seed: int | None = None  # of encoded clips, which runs may share; None: run.seed
     workers: int = Field(default=2, ge=0)  # processes that prepare clips
 
     @property
@@ -105,6 +110,11 @@ class TrainConfig(Config):
             raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
         return self
 
+    @property
+    def encoded_seed(self) -> int:
+        """The seed of encoded clips."""
+        return self.run.seed if self.data.encoded_seed is None else self.data.encoded_seed
+
 
 def load_train_config(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
     """Read a YAML file with `section.key=value` overrides. Raises ConfigError."""
@@ -117,5 +127,22 @@ def model_config(config: TrainConfig) -> ModelConfig:
     size = changes.pop("size", None)
     if size is not None and size not in SIZES:
         raise ConfigError(f"model.size: expected one of {', '.join(SIZES)}, got {size!r}")
+    if config.init is not None:
+        _check_start(config.init)
     base = SIZES[str(size)]() if config.init is None else load_config(config.init)
     return parse_config(ModelConfig, {**base.model_dump(), **changes}, "model")
+
+
+def _check_start(init: str) -> None:
+    """Raise WeightsError, with what to do, where the recipes' start was not converted yet.
+
+    The hub is never asked for it: what somebody may put there under this name is not meant.
+    """
+    found = re.fullmatch(r"(?:\./)?weights/vitpose-([sblh])", init)
+    if found and not Path(init).is_dir():
+        size = found[1]
+        raise WeightsError(
+            f"init: {init} is not there; make it from ViTPose's weights: 'tarvitpose convert "
+            f"{START}-{START_SIZES[size]} {init} --size {size} --joint-set posetrack15', with a "
+            f"downloaded checkpoint in place of the hub id, or train it: configs/coco/{size}.yaml"
+        )

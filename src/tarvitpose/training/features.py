@@ -5,7 +5,6 @@ Axes: n clips, T frames, J joints, C channels, h w the token grid.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,18 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tarvitpose.config import Config, ModelConfig, window_offsets
+from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
-from tarvitpose.files import replace_when_done
 from tarvitpose.model.jta import seen_regions
-from tarvitpose.model.weights import fingerprint
+from tarvitpose.provenance import Facts, read_facts, require_same, write_facts
 from tarvitpose.training.step import Batch, TrainingStep
 
 LABELS = ("frame_keypoints", "frame_visible")
 ARRAYS = ("features", *LABELS)
 SCORES = "scores"  # of tokens, for the mask: stored where the decoder is frozen too
 UNSPOILT = "unspoilt"  # features of the current frame before it was spoilt: stored if asked for
-ABOUT = "about.json"  # recipe, offsets and names; written last, so it says how much is there
+ABOUT = "about.json"  # facts and names; written last, so it says how much is there
 
 
 class EncodedClips(Dataset[dict[str, Any]]):
@@ -46,10 +44,10 @@ class EncodedClips(Dataset[dict[str, Any]]):
         extras = (SCORES, UNSPOILT) if scores else (UNSPOILT,)
         names = [*ARRAYS, *(name for name in extras if (folder / f"{name}.npy").exists())]
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-        about = _about(folder)
+        about = read_facts(folder / ABOUT) or {}
         self.names: list[str] = about["names"]
         self.model, self.absent = model, absent
-        self.stored = window_offsets(tuple(about["offsets"]))[0]
+        self.stored = window_offsets(tuple(about["facts"]["offsets"]))[0]
         if len(model.offsets) > len(self.stored) - 1:
             raise ConfigError(
                 f"{folder}: holds {len(self.stored)} frames of each clip, the model's offsets "
@@ -120,35 +118,29 @@ class Together(Dataset[dict[str, Any]]):
 
 
 def encode_clips(
-    folder: Path,
-    step: TrainingStep,
-    loader: DataLoader[Batch],
-    *,
-    length: int,
-    offsets: tuple[int, ...],
-    recipe: str,
+    folder: Path, step: TrainingStep, loader: DataLoader[Batch], *, length: int, facts: Facts
 ) -> Iterator[int]:
     """Encode `length` clips into a folder, float16, and yield how many are done after each batch.
 
-    Goes on where an earlier run stopped, so the loader must give the same batches again; its
-    clips have the frames of `offsets`. `recipe` names what the clips come from; raises
-    ConfigError if the folder holds another's.
+    Goes on where an earlier run stopped, so the loader must give the same clips again. `facts` are
+    what the clips depend on, with the `offsets` of their frames; `check_clips` compares them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = check_recipe(folder, recipe)
-    done, start = len(names), 0
+    names, start = encoded_names(folder), 0
+    for nameless in () if names else folder.glob("*.npy"):
+        nameless.unlink()
     arrays: dict[str, np.memmap[Any, Any]] = {}
     for batch in loader:
-        size = min(len(batch["name"]), length - start)
-        if size <= 0:
+        end = min(start + len(batch["name"]), length)
+        if end <= start:
             break
-        if start >= done:
-            _store(folder, arrays, _encoded(step, batch), start, length)
-            names += list(batch["name"])[:size]
-            about = {"recipe": recipe, "offsets": offsets, "names": names}
-            with replace_when_done(folder / ABOUT) as path:
-                path.write_text(json.dumps(about), encoding="utf-8")
-        start += size
+        if end > len(names):
+            new = slice(max(len(names) - start, 0), end - start)
+            encoded = {key: values[new] for key, values in _encoded(step, batch).items()}
+            _store(folder, arrays, encoded, len(names), length)
+            names += list(batch["name"])[new]
+            write_facts(folder / ABOUT, {"facts": facts, "names": names})
+        start = end
         yield start
 
 
@@ -158,7 +150,7 @@ def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
     assert isinstance(clip, Tensor)
     with torch.inference_mode():
         found = {"features": step.features(clip)}
-        if "decoder" in step.frozen and step.model.config.masked:
+        if "decoder" in step.frozen:
             found[SCORES] = step.model.token_scores(found["features"])
         if step.unspoilt_loss_weight:
             found[UNSPOILT] = step.unspoilt(batch)
@@ -169,35 +161,16 @@ def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
     return found
 
 
-def is_complete(folder: Path, length: int, recipe: str) -> bool:
-    """Return whether a folder holds `length` encoded clips. Raises ConfigError on other clips."""
-    return len(check_recipe(folder, recipe)) >= length
+def check_clips(folder: Path, facts: Facts, remedy: str) -> None:
+    """Raise ConfigError if a folder holds clips that depend on other facts."""
+    about = read_facts(folder / ABOUT)
+    if about is not None:
+        require_same(folder, about.get("facts"), facts, remedy, ConfigError)
 
 
-def check_recipe(folder: Path, recipe: str) -> list[str]:
-    """Return the names of a folder's clips. Raises ConfigError if they have another recipe."""
-    if not (folder / ABOUT).exists():
-        return []
-    about = _about(folder)
-    if about["recipe"] != recipe:
-        raise ConfigError(f"{folder}: holds clips of another configuration; remove it first")
-    return list(about["names"])
-
-
-def recipe(step: TrainingStep, offsets: tuple[int, ...], *parts: Config) -> str:
-    """Return what makes encoded clips what they are: the frozen weights and some configurations.
-
-    What a configuration leaves at its default is not named: keys that come later change nothing.
-    """
-    weights = [fingerprint(getattr(step.model, name)) for name in sorted(step.frozen)]
-    said = [part.model_dump_json(exclude_defaults=True) for part in parts]
-    extra = [UNSPOILT] if step.unspoilt_loss_weight else []
-    return " ".join([str(offsets), step.model.config.codec, *extra, *said, *weights])
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    return about
+def encoded_names(folder: Path) -> list[str]:
+    """Return the names of a folder's clips, in their order; none in a new one."""
+    return list((read_facts(folder / ABOUT) or {"names": []})["names"])
 
 
 def _store(
@@ -207,8 +180,7 @@ def _store(
         block = (values if name in LABELS else values.half()).cpu().numpy()
         if name not in arrays:
             arrays[name] = _open(folder / f"{name}.npy", (length, *block.shape[1:]), block.dtype)
-        end = min(start + len(block), length)
-        arrays[name][start:end] = block[: end - start]
+        arrays[name][start : start + len(block)] = block
         arrays[name].flush()
 
 

@@ -12,6 +12,8 @@ from typing import Any, Self
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.files import cannot_write, replace_when_done
 
+WANDB_RUN = "wandb_run.txt"  # the id of the run there
+
 
 class RunLog:
     """One line of numbers for each logged step; a resumed run forgets what came after its state.
@@ -85,7 +87,7 @@ def open_wandb(project: str, folder: Path, settings: dict[str, Any]) -> Any:
         wandb: Any = import_module("wandb")
     except ImportError:
         raise MissingDependencyError("wandb", "run.wandb", "wandb") from None
-    note = folder / "wandb_run.txt"
+    note = folder / WANDB_RUN
     known = note.read_text(encoding="utf-8").strip() if note.exists() else None
     run = wandb.init(project=project, dir=str(folder), config=settings, id=known, resume="allow")
     with replace_when_done(note) as path:

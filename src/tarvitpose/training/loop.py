@@ -11,16 +11,18 @@ from typing import Any
 
 import torch
 
-from tarvitpose.errors import ConfigError, WeightsError
+from tarvitpose.errors import ConfigError
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import load_checkpoint
+from tarvitpose.provenance import Facts, as_json, require_same
 from tarvitpose.training.batches import Batches, Report, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
 from tarvitpose.training.checkpoint import LAST, load_state, remove_leftovers, save_state
 from tarvitpose.training.config import TrainConfig, model_config
 from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
 from tarvitpose.training.ema import Ema
-from tarvitpose.training.logs import RunLog, open_wandb
+from tarvitpose.training.facts import ANEW, experiment_facts, image_sample
+from tarvitpose.training.logs import WANDB_RUN, RunLog, open_wandb
 from tarvitpose.training.optim import parameter_groups, rate_factor
 from tarvitpose.training.step import Batch, TrainingStep
 from tarvitpose.training.stepper import Stepper
@@ -32,7 +34,8 @@ def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:
     """Run an experiment and return the folder of its final weights.
 
     Goes on from the last saved state in `config.output` if there is one and `resume` is set.
-    Raises ConfigError, DataError, WeightsError, OutputError or MissingDependencyError.
+    Raises ConfigError, also where that state is of another experiment, DataError, WeightsError,
+    OutputError or MissingDependencyError.
     """
     step = training_step(config)
     some_unused = step.model.config.aggregation == "regression"  # the decoder, then
@@ -112,6 +115,8 @@ class Run:
         clips = run.batch_size * run.accumulate * self.fabric.world_size
         self.steps_per_epoch = max(self.data.length / clips, 1)
         self.total = math.ceil(run.epochs * self.steps_per_epoch)
+        with together(self.fabric):
+            self._check_length(start)
         self.report(f"training: {self.total} steps of {clips} clips, from step {start}")
         with together(self.fabric):
             self.log = self._open_log(start)
@@ -132,16 +137,19 @@ class Run:
         with together(self.fabric):
             if self.fabric.is_global_zero:
                 remove_leftovers(path)
-                if not resume:
-                    path.unlink(missing_ok=True)
+                self.facts = self._known_facts()
+                for earlier in () if resume else (path, path.with_name(WANDB_RUN)):
+                    earlier.unlink(missing_ok=True)
         with together(self.fabric):
             state = load_state(path) if path.exists() else None
+            if state is not None and self.fabric.is_global_zero:
+                require_same(path, state.get("facts"), self.facts, ANEW, ConfigError)
         on_cpu = self.fabric.device.type == "cpu"
         shared_statistics(self.step, self.fabric).to(self.fabric.device)
         if on_cpu:  # the decoder's convolutions are a quarter faster there
-            self.step.to(memory_format=torch.channels_last)
+            self.step.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.config.data.cached:
-            self.data.encode(self.step, self.report)
+            self.data.encode(self.step, self.report, fresh=not resume)
         if state is None and self.config.run.warm_start and self.step.model.config.temporal:
             self._warm_start()
         groups = parameter_groups(self.step.model, self.config.optim)
@@ -150,7 +158,7 @@ class Run:
             self.ema = Ema(self.step.model, self.config.run.ema)
         if state is not None:
             with together(self.fabric):
-                self._resume(state, optimizer, path)
+                self._resume(state, optimizer)
         module, self.optimizer = self.fabric.setup(self.step, optimizer)
         self.stepper = Stepper(
             self.config,
@@ -161,18 +169,27 @@ class Run:
         )
         return 0 if state is None else int(state["step"])
 
-    def _resume(self, state: dict[str, Any], optimizer: Any, path: Path) -> None:
-        try:
-            self.step.model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            self.fabric.strategy.precision.load_state_dict(state["precision"])
-            self.best.resume(state["best"])
-            if self.ema is not None:
-                self.ema.average = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
-        except (KeyError, ValueError, RuntimeError, AttributeError):
-            raise WeightsError(
-                f"{path}: the state of another configuration; start with --fresh, or set output"
-            ) from None
+    def _known_facts(self) -> Facts:
+        """Return all that this run's weights depend on. Raises UserError."""
+        records = {"train": self.data.records, "validation": self.validation.records}
+        images = {name: image_sample(some) for name, some in records.items()}
+        return as_json({**experiment_facts(self.config), "images": images})
+
+    def _check_length(self, start: int) -> None:
+        """Raise ConfigError where a saved state is beyond the run's end."""
+        if start > self.total:
+            raise ConfigError(
+                f"{self.config.output / LAST}: is at step {start}, with run.epochs="
+                f"{self.config.run.epochs:g} the run ends at step {self.total}; {ANEW}"
+            )
+
+    def _resume(self, state: dict[str, Any], optimizer: Any) -> None:
+        self.step.model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.best.resume(state["best"])
+        if self.ema is not None:
+            self.ema.average = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
 
     def _warm_start(self) -> None:
         """Set a new temporal part by the first batch's features, the same on all ranks."""
@@ -256,6 +273,7 @@ class Run:
     def _state(self, done: int) -> dict[str, Any]:
         return {
             "step": done,
+            "facts": self.facts,
             "model": self.step.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),

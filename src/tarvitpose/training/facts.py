@@ -1,0 +1,81 @@
+"""What the state of a training depends on, and what its encoded clips do.
+
+A key that is not named here counts, so a new one is compared from its first day on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tarvitpose.data.posetrack import annotation_files
+from tarvitpose.data.records import Record
+from tarvitpose.evaluation.clips import encoding_facts
+from tarvitpose.model.weights import WEIGHTS_FILE, weights_digests
+from tarvitpose.provenance import Facts, digest_of, sample_digest
+from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
+from tarvitpose.training.step import TrainingStep
+
+ANEW = "pass --fresh to start anew, or set another output"
+AS_CONTENT = {"init", "model", "data.train", "data.validation"}  # and not by their names
+WITHOUT_EFFECT = {  # where and how often something is written, how fast, and for how long
+    *("output", "data.features", "data.workers"),
+    *("run.log_every", "run.save_every", "run.validate_every", "run.wandb"),
+    *("run.accelerator", "run.devices", "run.accumulate"),
+    *("run.epochs", "run.patience"),
+}
+
+
+def experiment_facts(config: TrainConfig) -> Facts:
+    """Return what a training's weights at any step depend on. Raises UserError.
+
+    Of `init` and annotations the content counts. Devices may change where a step stays the same:
+    with as many batches in all, and no BatchNorm that learns, which sees one device's clips. The
+    number of epochs counts where the rate depends on it.
+    """
+    run, optim, model = config.run, config.optim, model_config(config)
+    facts: Facts = config.model_dump(mode="json")
+    for key in AS_CONTENT | WITHOUT_EFFECT:
+        section, _, name = key.rpartition(".")
+        del (facts[section] if section else facts)[name]
+    facts["model"] = model.model_dump(mode="json")
+    facts["init"] = None if config.init is None else weights_digests(config.init)[WEIGHTS_FILE]
+    for name in ("train", "validation"):
+        sources = enumerate(getattr(config.data, name))
+        facts["data"] |= {f"{name}[{at}]": source_facts(source) for at, source in sources}
+    facts["run"]["accumulate x devices"] = run.accumulate * run.devices
+    if model.decoder == "classic" and "decoder" not in run.frozen:
+        facts["run"]["devices"] = run.devices
+    if optim.schedule == "cosine":
+        facts["run"]["epochs"] = run.epochs
+    return facts
+
+
+def source_facts(source: SourceConfig) -> Facts:
+    """Return what the records of a source depend on, but for their images. Raises DataError."""
+    facts = source.model_dump(mode="json", exclude={"annotations", "images"})
+    return {**facts, "annotations": digest_of(annotation_files(source.annotations))}
+
+
+def image_sample(records: Iterable[Record]) -> str:
+    """Return what tells the images of records from others: the content of three of them."""
+    return sample_digest([record.frames[record.current] for record in records])
+
+
+def clip_facts(
+    config: TrainConfig,
+    source: SourceConfig,
+    step: TrainingStep,
+    *,
+    offsets: tuple[int, ...],
+    records: Iterable[Record],
+) -> Facts:
+    """Return what the encoded clips of a source depend on; `offsets` are those of their frames."""
+    return {
+        "source": {**source_facts(source), "images": image_sample(records)},
+        "augment": config.data.augment.model_dump(mode="json"),
+        "offsets": offsets,
+        "seed": config.encoded_seed,
+        "precision": config.run.precision,
+        "unspoilt": bool(step.unspoilt_loss_weight),
+        **encoding_facts(step.model, step.frozen),
+    }
