@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from label_clips import DETECTION_SCORE, SPLITS, Image
-from label_rules import BOX_HEIGHT, TEACHER_SCORE, TOLERANCE
+from label_rules import BOX_HEIGHT, TOLERANCE
 from numpy.typing import NDArray
 from teachers import MoveNet
 
@@ -36,6 +36,7 @@ from tarvitpose.video import open_source
 CLIPS = (*SPLITS["val"], "crowd_above")
 LONGEST, EVERY = 600, 20  # frames of a clip, from its start, and which of them are looked at
 MOST_PEOPLE = 12  # of a frame
+TEACHER_SCORE = 0.3  # at least, of a joint that MoveNet chose
 FEWEST_JOINTS = 4
 SHARE = 0.06  # of the box's height
 
