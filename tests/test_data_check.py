@@ -175,6 +175,34 @@ def test_posetrack17_is_checked_alike(tmp_path: Path) -> None:
     }
 
 
+def test_what_posetrack17_leaves_open_is_told(tmp_path: Path) -> None:
+    names = [f"images/val/clip/{at:08d}.jpg" for at in (1, 2, 3)]
+    save_images(tmp_path, names)
+    odd = person17(1)
+    points = odd["annopoints"][0]["point"]
+    points += [points[0], {**points[0], "id": [15]}]
+    people = [person17(0), odd, {**person17(2), "annopoints": []}]
+    content = {"annolist": [frame17(1, *people), frame17(2, person17(), is_labeled=[0])]}
+    report = check(tmp_path, content, "posetrack17")
+    assert report.faults == ()
+    place = "clip.json: annolist[0].annorect[{}], " + names[0]
+    assert report.notes_by_kind() == {
+        "no keypoints": [place.format(2)],
+        "unlabelled frame": [f"clip.json: annolist[1].annorect[0], {names[1]}"],
+        "no box": [place.format(0), place.format(1)],
+        "unknown joint": [place.format(1)],
+        "joint given twice": [place.format(1)],
+        "unlisted frame": [names[2]],
+    }
+
+
+def test_people_in_unlabelled_frames_are_told(images: Path) -> None:
+    report = check(images, video18([person18(89, 0), person18(90, 0)]))
+    assert report.notes_by_kind() == {
+        "unlabelled frame": [f"clip.json: annotations[1] (id 9000), {CLIP[0]}"]
+    }
+
+
 def test_unlisted_frames_of_dcpose_are_looked_for(tmp_path: Path) -> None:
     save_images(tmp_path, CLIP[:2])
     content = dcpose([image_dcpose(1, CLIP[1], 3)], [person18(1, 0)])
