@@ -263,7 +263,9 @@ def test_scores_of_other_weights_or_configurations_are_not_shown(tmp_path: Path)
         model.decoder.final.bias.add_(1)  # type: ignore[operator,union-attr]
     model.save_pretrained(weights)
     for show in (lambda: first.scores(TWO, [0]), lambda: first.train(row, 0)):
-        with pytest.raises(ConfigError, match=r"found\.npz: made with .*\(weights: \w{12}\.\.\. -> "):
+        with pytest.raises(
+            ConfigError, match=r"found\.npz: made with .*\(weights: \w{12}\.\.\. -> "
+        ):
             show()
     (weights / "model.safetensors").unlink()  # who keeps the scores alone may show them
     assert [one.row for one in first.scores(TWO, [0])] == [row]

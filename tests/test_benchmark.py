@@ -289,5 +289,7 @@ def test_stored_scores_are_for_models_of_the_same_mask_alone(
     with torch.inference_mode():
         heatmaps = released.aggregate(window, released.regions(window))
     np.testing.assert_array_equal(found.keypoints, found_joints(released.config, heatmaps)[0])
-    with pytest.raises(ConfigError, match=r"the encoded people: .*\(model\.codec: udp -> classic\)"):
+    with pytest.raises(
+        ConfigError, match=r"the encoded people: .*\(model\.codec: udp -> classic\)"
+    ):
         for_model(benchmark, alike(codec="classic"))

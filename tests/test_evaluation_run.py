@@ -302,15 +302,21 @@ def test_predictions_are_not_reused_for_other_data_or_another_config(tmp_path: P
     run()
     content = json.loads(file.read_text())
     curve = ((0.0, 0.0), (1.0, 0.9))  # config.json alone, as `calibrate` writes it
-    with pytest.raises(OutputError, match=r"\(model\.score_curve: none -> .*--overwrite or another"):
+    with pytest.raises(
+        OutputError, match=r"\(model\.score_curve: none -> .*--overwrite or another"
+    ):
         run(tiny_model(score_curve=curve))
     person = {"image_id": 1, "bbox": [10, 5, 20, 50], "score": 0.8, "category_id": 1}
     save(boxes, [person])
-    with pytest.raises(OutputError, match=r"\(boxes: \w{12}\.\.\., score 0\.2 or more -> \w{12}\.\.\.,"):
+    with pytest.raises(
+        OutputError, match=r"\(boxes: \w{12}\.\.\., score 0\.2 or more -> \w{12}\.\.\.,"
+    ):
         run()
     save(boxes, [])
     save(file, {**content, "annotations": content["annotations"][:-1]})
-    with pytest.raises(OutputError, match=r"\(videos\.a\.annotations: \w{12}\.\.\. -> \w{12}\.\.\.\)"):
+    with pytest.raises(
+        OutputError, match=r"\(videos\.a\.annotations: \w{12}\.\.\. -> \w{12}\.\.\.\)"
+    ):
         run()
     save(file, content)
     run()
