@@ -224,6 +224,17 @@ def test_other_settings_need_another_folder(tmp_path: Path) -> None:
         run(root, "posetrack18", plan(root))
 
 
+def test_labels_that_changed_are_not_taken_for_prepared(tmp_path: Path) -> None:
+    root, output = source18(tmp_path / "in"), tmp_path / "out"
+    run(root, "posetrack18", plan(output))
+    (file,) = (root / "annotations" / "val").glob("*.json")
+    content = json.loads(file.read_text())
+    content["annotations"][0]["keypoints"][0] += 1
+    save(file, content)
+    with pytest.raises(OutputError, match=r"\(annotations: \w{12}\.\.\. -> \w{12}\.\.\.\); choose"):
+        run(root, "posetrack18", plan(output))
+
+
 def test_annotations_of_others_are_not_taken_for_prepared(tmp_path: Path) -> None:
     root, output = source18(tmp_path / "in"), tmp_path / "out"
     save(output / "annotations" / "val" / "clip.json", {})

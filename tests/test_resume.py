@@ -27,10 +27,13 @@ from tarvitpose.errors import ConfigError, OutputError
 from tarvitpose.estimator import PoseEstimator
 from tarvitpose.geometry import UInt8
 from tarvitpose.journal import Journal, JournaledDetector
+from tarvitpose.manifest import describe
 from tarvitpose.pipeline import Outcome, Progress, check_source, process
 from tarvitpose.predict import Predictor
+from tarvitpose.provenance import differences
 from tarvitpose.results import Float32, Frame
 from tarvitpose.runtime.protocol import Kept
+from tarvitpose.video import open_source
 
 FRAMES = 40
 JOURNAL = ".walk.run/journal"
@@ -338,6 +341,22 @@ def test_a_changed_video_and_changed_weights_are_refused(
     make_video(video, FRAMES + 1)
     with pytest.raises(OutputError, match=r"\(video: \w{12}\.\.\. -> \w{12}\.\.\.\)"):
         run(video, again)
+
+
+def test_a_detector_that_is_a_folder_counts_by_its_content(
+    video: Path, config: PredictConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "detector"
+    folder.mkdir()
+    found = []
+    for content in ("one", "other", "one"):
+        (folder / "model.safetensors").write_text(content)
+        own = changed(config, boxes=None, detector=str(folder))
+        with open_source(video) as frames:
+            found.append(describe(frames, own).facts)
+    (difference,) = differences(found[0], found[1])
+    assert difference.startswith("--detector: SHA-256 ")
+    assert differences(found[0], found[2]) == []
 
 
 def test_results_of_unknown_origin_are_not_replaced(video: Path, config: PredictConfig) -> None:

@@ -14,8 +14,12 @@ from tarvitpose.data.degrade import Kind
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.model.weights import load_config
 
-START = "usyd-community/vitpose-plus"  # ViTPose+ on the hub; converted, its expert of COCO
-START_SIZES = {"s": "small", "b": "base", "l": "large", "h": "huge"}
+STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
+    "s": "usyd-community/vitpose-plus-small",
+    "b": "usyd-community/vitpose-base",
+    "l": "usyd-community/vitpose-plus-large",
+    "h": "usyd-community/vitpose-plus-huge",
+}
 
 
 class SourceConfig(Config):
@@ -143,6 +147,7 @@ def _check_start(init: str) -> None:
         size = found[1]
         raise WeightsError(
             f"init: {init} is not there; make it from ViTPose's weights: 'tarvitpose convert "
-            f"{START}-{START_SIZES[size]} {init} --size {size} --joint-set posetrack15', with a "
-            f"downloaded checkpoint in place of the hub id, or train it: configs/coco/{size}.yaml"
+            f"{STARTS[size]} {init} --size {size} --joint-set posetrack15', with a "
+            "downloaded checkpoint in place of the hub id; or train one: 'tarvitpose train "
+            f"configs/coco/{size}.yaml', and give init=runs/coco/{size}/weights"
         )

@@ -100,6 +100,7 @@ class Run:
         self.validation = ValidationSets(held_out, data.validation_kinds, step, fabric)
         check_monitor(config.run.monitor, self.validation.names)
         self.best = Best(config.run.monitor, config.run.patience)
+        self.facts: Facts = {}  # what the weights depend on; rank 0 knows
         self.ema: Ema | None = None
         self.log: RunLog | None = None
 
