@@ -68,7 +68,8 @@ def posetrack18(
     name: str, frames: list[list[Person]], joints: list[str], every: int
 ) -> dict[str, Any]:
     """Return the annotations of one video."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for at, people in enumerate(frames):
         labelled = at % every == 0
         images.append(

@@ -167,7 +167,7 @@ def batches(
 def heatmaps(model: TARViTPose, crops: UInt8, temporal: bool) -> dict[str, Float32]:
     """Return heatmaps (B, J, h, w) of clips (B, T, H, W, 3), by mode."""
     ready = torch.from_numpy(normalise(crops.reshape(-1, *crops.shape[2:])))
-    clips = ready.unflatten(0, crops.shape[:2])  # (B, T, 3, H, W)
+    clips = torch.unflatten(ready, 0, crops.shape[:2])  # (B, T, 3, H, W)
     current = clips.shape[1] // 2
     with torch.autocast("cpu", torch.bfloat16):
         each = torch.stack([model.single_frame(clip) for clip in clips.unbind(1)], 1)
