@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["list.m3u8", "master.m3u8", "twice.ffconcat", "self.m3u8"])
 def test_a_playlist_is_refused_unless_asked_for(folder: Path, name: str) -> None:
-    with pytest.raises(VideoError, match="which names other files: .* --allow-playlists"):
+    with pytest.raises(VideoError, match=r"which names other files: .* --allow-playlists"):
         open_source(folder / name)
 
 
