@@ -20,11 +20,11 @@ import tarvitpose
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tarvitpose"
 VIDEO = (
-    *("audio_track", "frame_source", "image_source", "prefetch"),
-    *("video", "video_reader", "video_writer"),
+    *("audio_track", "clock", "containers", "frame_source", "image_source", "playlists"),
+    *("prefetch", "video", "video_reader", "video_writer"),
 )
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
-    ("errors", "skeleton", "results", "offline"),
+    ("errors", "skeleton", "results", "offline", "source_names"),
     (
         *("files", "figure", "json_file", "posetrack_layout", "provenance"),
         *("geometry", "heatmaps", "config"),

@@ -36,7 +36,9 @@ class Joins:
 
     def piece_of(self, packet: Any) -> int:
         """Return which piece the next packet belongs to, counted from 0."""
-        if packet.dts is not None:
+        if packet.dts is None:
+            self._due += self._step
+        else:
             time = packet.dts * packet.time_base
             if self._latest is not None and time <= self._latest - FALL:
                 self.shifts.append(self.shifts[-1] + self._due - time)
@@ -70,24 +72,22 @@ class Clock:
         self.rate, self.is_usable = rate, is_usable
         self._frames = 0
         self._last = 0.0  # time, in seconds
-        self._stamp = 0.0
+        self._regular = 0.0  # the last time that did not have to be moved
         self._step = 1 / rate  # seconds, from one stamp to the next
 
     def time(self, stamp: float | None) -> float:
         """Return the time in seconds of the next frame."""
         if not self.is_usable:
-            time = self._frames / self.rate
-        elif not self._frames:
-            time = self._stamp = stamp or 0.0
+            stamp = self._frames / self.rate
         elif stamp is None:
-            time = self._last + self._step
-        elif stamp <= self._last:
-            time = self._last + NUDGE / self.rate
+            stamp = self._regular + self._step if self._frames else 0.0
+        if self._frames and stamp <= self._last:
+            self._last += NUDGE / self.rate
         else:
-            time, self._step, self._stamp = stamp, stamp - self._stamp, stamp
-        self._last = time
+            self._step = stamp - self._regular if self._frames else self._step
+            self._last = self._regular = stamp
         self._frames += 1
-        return time
+        return self._last
 
 
 def rate_of(stream: Any, stamps: Sequence[int | None]) -> tuple[float, bool]:
@@ -98,11 +98,12 @@ def rate_of(stream: Any, stamps: Sequence[int | None]) -> tuple[float, bool]:
     """
     stated = float(stream.average_rate or stream.guessed_rate or 0)
     believed = stated if 0 < stated <= FASTEST_STATED else 0.0
-    known = [stamp for stamp in stamps if stamp is not None]
+    known = {at: stamp for at, stamp in enumerate(stamps) if stamp is not None}
     if len(stamps) < 2:
         return believed or DEFAULT_RATE, True
-    seconds = (max(known) - min(known)) * float(stream.time_base) if known else 0.0
-    measured = (len(known) - 1) / seconds if seconds else 0.0
+    ticks = max(known.values()) - min(known.values()) if known else 0
+    seconds = ticks * float(stream.time_base)
+    measured = (max(known) - min(known)) / seconds if seconds else 0.0
     if not measured or measured > FASTEST:
         return believed or DEFAULT_RATE, False
     return believed or measured, True

@@ -10,9 +10,7 @@ from pathlib import Path
 LONGEST = 180  # bytes of a name; most file systems take 255, and results add their endings
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+?(?=[:,;.)'\"]*(?:\s|$))")
 SECRET = re.compile(
-    r"((?:^|[?&;/_,])(?:\w*pass\w*|\w*pwd|\w*token\w*|\w*secret\w*|\w*key|auth\w*|sig\w*)=)"
-    r"[^?&;/,\s]*",
-    re.IGNORECASE,
+    r"([\w-]*(?:pass|pwd|token|secret|key|auth|sig|cred)[\w-]*=)[^?&;/,\s]*", re.IGNORECASE
 )
 
 

@@ -5,7 +5,7 @@ Time 0 is where the file begins to play: the earliest start of its video and aud
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -159,7 +159,7 @@ class Reading:
         frames: int = self.stream.frames
         if self._path is not None and is_cut_riff(self._path):
             return frames
-        entries = getattr(self.stream, "index_entries", ())
+        entries: Sequence[Any] = getattr(self.stream, "index_entries", ())
         is_whole = len(entries) > 0 and entries[-1].timestamp >= INDEX_REACHES * frames
         return min(frames, len(entries)) if is_whole else 0
 
