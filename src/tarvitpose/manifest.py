@@ -10,6 +10,7 @@ from typing import Any
 
 from tarvitpose import __version__
 from tarvitpose.config import Config, PredictConfig, parse_config
+from tarvitpose.config_words import option_name
 from tarvitpose.errors import OutputError
 from tarvitpose.files import replace_when_done
 from tarvitpose.frame_source import FrameSource
@@ -18,7 +19,6 @@ from tarvitpose.json_file import read_json
 from tarvitpose.model.weights import CONFIG_FILE, WEIGHTS_FILE, find_folder
 
 WITHOUT_EFFECT = {"output", "overwrite", "resume"}  # on what the results hold
-FLAGS = {"formats": "format"}  # options that the command line calls otherwise
 
 
 class FileFacts(Config):
@@ -62,9 +62,8 @@ class Manifest(Config):
         for key in sorted(self.options.keys() | now.options.keys()):
             before, after = self.options.get(key), now.options.get(key)
             if before != after:
-                flag = FLAGS.get(key, key).replace("_", "-")
                 was, now_is = _shown(before), _shown(after)
-                return f"made with another option (--{flag} was {was}, now {now_is})"
+                return f"made with another option ({option_name(key)} was {was}, now {now_is})"
         if self.weights != now.weights:
             return "made with other weights of the same name"
         if self.source is None or now.source is None or self.source.sha256 != now.source.sha256:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli import predict_options as options
 from tarvitpose.cli.predict_options import FORMATS
 from tarvitpose.errors import ConfigError, OutputError, UserError, VideoError
@@ -65,7 +65,7 @@ def run(
     Files of --format are OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
     NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads them all.
     """
-    config = given_config(context, "predict")
+    config = given_config(context)
     process_all(
         expanded(source),
         config,
@@ -76,12 +76,12 @@ def run(
     )
 
 
-def given_config(context: typer.Context, verb: str) -> PredictConfig:
+def given_config(context: typer.Context) -> PredictConfig:
     """Return what the options of a verb say; they have the names of the config's fields.
 
     Raises ConfigError.
     """
-    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
 
     values = {
         key: value for key, value in context.params.items() if key in PredictConfig.model_fields
@@ -90,7 +90,7 @@ def given_config(context: typer.Context, verb: str) -> PredictConfig:
         text = values.pop(key, None)
         if text is not None:
             values[key] = parse(text)
-    return parse_config(PredictConfig, values, verb)
+    return parse_config(PredictConfig, values, OPTIONS)
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -198,11 +198,14 @@ def process_all(
     address: str | None = None,
 ) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
-    from tarvitpose.bulk import find_jobs
-
+    if len(sources) == 1:  # of several, the others are processed all the same
+        checks.existing_source(sources[0])
+    checks.check_writable(config.output)
     if not on_ray and (workers is not None or address is not None):
         option = "--workers" if workers is not None else "--ray-address"
         raise ConfigError(f"{option} is for several workers: add --engine ray")
+    from tarvitpose.bulk import find_jobs
+
     jobs = find_jobs(sources, config.output)
     for folder in dict.fromkeys(job.output for job in jobs):
         refuse_same_names(job.source for job in jobs if job.output == folder)

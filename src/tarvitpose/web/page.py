@@ -12,7 +12,7 @@ import gradio as gr
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError, WeightsError
-from tarvitpose.report.looks import refuse_blind
+from tarvitpose.report.asked import require_attention
 from tarvitpose.web import texts
 from tarvitpose.web.desk import Desk
 from tarvitpose.web.line import Job, StoppedError
@@ -37,7 +37,7 @@ class Offer(NamedTuple):
     def shows_attention(self) -> bool:
         """Whether the network has joints that look at places."""
         try:
-            refuse_blind(self.network, "these weights")
+            require_attention(self.network, "these weights")
         except WeightsError:
             return False
         return True
