@@ -43,6 +43,11 @@ class ImagesSource(FrameSource):
             )
         return image
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one image file, not a folder or a pattern of some."""
+        return self.path in self.images and self._count_all() == 1
+
     def _count_all(self) -> int:
         return len(self.images)
 
@@ -57,6 +62,11 @@ def read_image(path: Path) -> UInt8:
     if image is None:
         raise VideoError(f"{path}: damaged or not an image")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def write_image(path: Path, image: UInt8) -> None:
+    """Write RGB (height, width, 3) as what the name of the file says: .png or .jpg."""
+    path.write_bytes(cv2.imencode(path.suffix, image[:, :, ::-1])[1].tobytes())
 
 
 def sorted_images(paths: Iterable[Path]) -> list[Path]:

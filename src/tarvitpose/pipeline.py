@@ -148,7 +148,8 @@ def _write(
     on_progress: Callable[[Progress], None],
 ) -> _Seen:
     """Write what is found in every frame of a source to every file, and return what was seen."""
-    seen = _Seen()
+    seen, people = _Seen(), 0
+    known: int | None = 0  # frames in all, as far as one knows
     with ExitStack() as stack:
         writers: list[PoseWriter] = [
             stack.enter_context(open_writer(kind, path, frames, config))
@@ -160,9 +161,13 @@ def _write(
                 writer.write(poses, frame.image)
             seen.frames, seen.people = seen.frames + 1, max(seen.people, len(poses))
             seen.tracks.update(poses.track_ids.tolist())
-            on_progress(Progress(seen.frames, frames.frame_count, len(poses)))
+            total, people = frames.frame_count, len(poses)
+            known = None if total is None else max(total, seen.frames)  # it is an estimate
+            on_progress(Progress(seen.frames, known, people))
             if is_stopped():
                 break
+        if seen.frames != known:  # now that is how many there are
+            on_progress(Progress(seen.frames, seen.frames, people))
     seen.warnings = [warning for writer in writers for warning in writer.warnings]
     return seen
 

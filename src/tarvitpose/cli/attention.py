@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,22 +140,21 @@ def _find(
     with console.notes_shown(quiet=quiet):
         estimator = load_estimator(config)
     with console.progress_bar(source.name, quiet=quiet) as on_progress:
+        done = count(1)  # how many frames come up to that moment nobody knows yet
 
         def show(seen: Seen) -> None:
-            on_progress(Progress(seen.frame.index + 1, None, len(seen.boxes)))
+            on_progress(Progress(next(done), None, len(seen.boxes)))
 
         return joint_looks(estimator, source, moment, track_id=track, layer=layer, on_frame=show)
 
 
 def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
-    import cv2
-
     from tarvitpose.files import replace_when_done
+    from tarvitpose.image_source import write_image
     from tarvitpose.report.attention_picture import draw_looks
 
-    picture = draw_looks(looks, joints, name)
     with replace_when_done(path) as temporary:
-        temporary.write_bytes(cv2.imencode(path.suffix, picture[:, :, ::-1])[1].tobytes())
+        write_image(temporary, draw_looks(looks, joints, name))
 
 
 def _report(looks: Looks, joints: Sequence[int], name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -70,9 +70,9 @@ def in_words(error: Any) -> str:
     message = str(error.format_message()).replace("Value error, ", "").rstrip(".")
     if not isinstance(error, typer.BadParameter) or error.param is None:
         return message
-    said = error.message
-    if hasattr(error.__cause__, "errors"):  # of pydantic, which Typer checks values with
-        said = config_words.in_words(error.__cause__.errors()[0])
+    said, cause = error.message, cast(Any, error.__cause__)
+    if hasattr(cause, "errors"):  # of pydantic, which Typer checks values with
+        said = config_words.in_words(cause.errors()[0])
     return f"{error.param.opts[-1]} {said}" if said.startswith("must be ") else message
 
 

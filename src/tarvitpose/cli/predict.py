@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli import predict_options as options
 from tarvitpose.cli.predict_options import FORMATS
 from tarvitpose.errors import ConfigError, OutputError, UserError, VideoError
+from tarvitpose.files import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
@@ -199,8 +201,9 @@ def process_all(
 ) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
     if len(sources) == 1:  # of several, the others are processed all the same
-        checks.existing_source(sources[0])
-    checks.check_writable(config.output)
+        with told_of(sources[0]):
+            checks.existing_source(sources[0])
+    check_writable(config.output)
     if not on_ray and (workers is not None or address is not None):
         option = "--workers" if workers is not None else "--ray-address"
         raise ConfigError(f"{option} is for several workers: add --engine ray")
@@ -227,7 +230,7 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
     """Process one source; exits with 2 if it fails."""
     from tarvitpose.pipeline import check_source, load_estimator, process
 
-    try:
+    with told_of(source):
         # Before the slow loading of a model that may not be needed.
         outcome = check_source(source, config)
         if outcome is None:
@@ -235,10 +238,17 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
                 estimator = load_estimator(config)
             with console.progress_bar(source, quiet=quiet) as on_progress:
                 outcome = process(source, estimator, config, on_progress)
+    report(outcome, quiet=quiet)
+
+
+@contextmanager
+def told_of(source: str) -> Iterator[None]:
+    """Print an error with the source that it is about, and exit with 2."""
+    try:
+        yield
     except UserError as error:
         console.fail(error, source=source)
-        raise typer.Exit(2) from None
-    report(outcome, quiet=quiet)
+        raise typer.Exit(console.BAD_INPUT) from None
 
 
 def report(outcome: Outcome, *, quiet: bool) -> None:
