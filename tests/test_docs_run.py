@@ -141,7 +141,7 @@ def shorter(line: str) -> str:
     """Return a command whose times lie within the short video, that makes few people, and so on."""
     line = re.sub(r"--start \S+", "--start 0.05", line)
     line = re.sub(r"--end \S+", "--end 0.15", line)
-    line = re.sub(r"^tarvitpose convert .*", r"\g<0> --heads 2", line)  # which no size tells
+    line = re.sub(r"^tarvitpose convert .*", r"\g<0> --heads 3", line)  # which no size tells
     line = re.sub(r"--people \S+", "--people 2 --frames 3", line)
     return re.sub(r"--time \S+", "--time 0.05", line)
 

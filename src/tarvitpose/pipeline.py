@@ -166,8 +166,9 @@ def _write(
             on_progress(Progress(seen.frames, known, people))
             if is_stopped():
                 break
-        if seen.frames != known:  # now that is how many there are
-            on_progress(Progress(seen.frames, seen.frames, people))
+        else:
+            if seen.frames != known:  # now it is known how many there are
+                on_progress(Progress(seen.frames, seen.frames, people))
     seen.warnings = [warning for writer in writers for warning in writer.warnings]
     return seen
 
