@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from video_files import make_video
 
 from tarvitpose import __version__, pipeline, writers
-from tarvitpose.cli import app, console, demo
+from tarvitpose.cli import app, checks, console, demo
 from tarvitpose.cli.predict import (
     FORMATS,
     expand,
@@ -46,6 +46,7 @@ loaded = sorted(set(sys.argv[1].split(",")) & set(sys.modules))
 assert not loaded, loaded
 """
 Call = tuple[str, PredictConfig]
+HELP = "tarvitpose predict --help"
 KNOWN = "coco, posetrack, openpose, mmpose, csv, parquet or npz"
 
 
@@ -94,6 +95,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         on_progress(Progress(frame=1, total=None, people=2))
         return outcome(source)
 
+    monkeypatch.setattr(checks, "existing_source", lambda source: None)
     monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
@@ -234,7 +236,13 @@ def test_a_bug_keeps_its_traceback(calls: list[Call], monkeypatch: pytest.Monkey
             ["--offsets=1,-1"],
             "--offsets=1,-1: offsets (1, -1) must be sorted, distinct and without 0",
         ),
-        (["--start", "3", "--end", "2"], "predict: end 2.0 must come after start 3.0"),
+        (["--start", "3", "--end", "2"], "--end 2 must come after --start 3"),
+        (["--end", "0"], f"--end must be above 0, got 0; see {HELP}"),
+        (["--start", "-1"], f"--start must be 0 or more, got -1; see {HELP}"),
+        (["--box-threshold", "2"], f"--box-threshold must be 1 or less, got 2; see {HELP}"),
+        (["--batch-size", "k"], f"--batch-size must be a whole number, got 'k'; see {HELP}"),
+        (["--smooth-beta", "1"], "--smooth-beta is for --smooth one-euro, not for none"),
+        (["--device", "gpu"], "--device 'gpu': expected auto, cpu, cuda, cuda:0 or mps"),
         (["--qqq"], "No such option: --qqq; see tarvitpose predict --help"),
         (
             ["--precision", "fp8"],
@@ -387,7 +395,9 @@ def test_demo_without_its_clip_gets_one_line(
 
 
 def write_experiment(path: Path, extra: str = "") -> Path:
-    source = "{format: coco, annotations: labels.json}"
+    labels = path.parent / "labels.json"
+    labels.touch()
+    source = f"{{format: coco, annotations: {labels}}}"
     text = f"output: {path.parent}\nmodel: {{size: s}}\ndata: {{train: [{source}]}}\n{extra}"
     path.write_text(text, encoding="utf-8")
     return path
@@ -450,6 +460,8 @@ def test_convert_passes_on_options_and_prints_notes(
 
     monkeypatch.setattr(converter, "convert", convert)
     options = ["--size", "s", "--joint-set", "coco17", "--heads", "6", "--dataset-index", "2"]
+    monkeypatch.chdir(tmp_path)
+    Path("a.pth").touch()
     result = run(
         "convert", "a.pth", tmp_path, *options, "--input-size", "384x288", "--codec", "classic"
     )
@@ -477,7 +489,7 @@ def test_convert_passes_on_options_and_prints_notes(
 
 def test_convert_refuses_in_one_line(tmp_path: Path) -> None:
     missing = tmp_path / "no.pth"
-    assert refusal("convert", missing, tmp_path / "out") == f"{missing}: no such file"
+    assert refusal("convert", missing, tmp_path / "out") == (f"{missing}: no such file or folder")
     assert refusal("convert", missing, tmp_path, "--input-size", "256") == (
         "--input-size 256: expected HEIGHTxWIDTH, such as 256x192"
     )

@@ -103,7 +103,7 @@ def test_an_unknown_key_of_a_section_is_named_with_a_hint() -> None:
 
 def test_a_wrong_value_is_named() -> None:
     message = refused({"model": TINY, "train": {"rate": -1}}, Whole)
-    assert message == "train.yaml: train.rate: Input should be greater than 0"
+    assert message == "train.yaml: train.rate: must be above 0, got -1"
     assert refused({**TINY, "decoder": "fancy"}).startswith("train.yaml: decoder: ")
     assert refused({"width": 24, "depth": 1}) == "train.yaml: heads: Field required"
 
@@ -120,8 +120,8 @@ def test_a_wrong_value_is_named() -> None:
         ({"offsets": (-1, 0)}, "offsets (-1, 0) must be sorted, distinct and without 0"),
         ({"offsets": (-1, -1)}, "offsets (-1, -1) must be sorted, distinct and without 0"),
         ({"offsets": (-999,)}, "offsets (-999,) must lie within 300 frames"),
-        ({"gra_layers": 5}, "gra_layers: Input should be less than or equal to 4"),
-        ({"mask_threshold": 1.5}, "mask_threshold: Input should be less than or equal to 1"),
+        ({"gra_layers": 5}, "gra_layers: must be 4 or less, got 5"),
+        ({"mask_threshold": 1.5}, "mask_threshold: must be 1 or less, got 1.5"),
     ],
 )
 def test_what_does_not_fit_together(change: dict[str, Any], message: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from tarvitpose.geometry import Codec
+from tarvitpose.config import Codec
 from tarvitpose.heatmaps import decode, encode, flip_back, heatmap_size
 from tarvitpose.skeleton import POSETRACK_15
 

@@ -15,7 +15,7 @@ from test_cli import refusal, run
 from tiny_models import B, J, T, all_visible, h, modest_model, tiny_clip, tiny_model, w
 from video_files import make_video
 
-from tarvitpose.cli.attention import chosen_joints
+from tarvitpose.cli.checks import joint_places
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.estimator import PoseEstimator
@@ -101,7 +101,8 @@ def test_what_has_no_joint_queries_at_places_is_refused(
     with pytest.raises(ValueError, match="only joint queries look"):
         model.attention(torch.zeros(B, T, C, h, w), all_visible())
     model.save_pretrained(tmp_path / "weights")
-    line = refusal("attention", "x.mp4", "--frame", "1", "--weights", tmp_path / "weights")
+    video = make_video(tmp_path / "x.mp4", 1)
+    line = refusal("attention", video, "--frame", "1", "--weights", tmp_path / "weights")
     assert "give --weights" in line
     assert line.startswith(str(tmp_path / "weights"))
 
@@ -282,6 +283,18 @@ def test_a_picture_is_written_and_the_shares_are_printed(place: Path, tmp_path: 
     assert "there already; pass --overwrite" in refusal(*command(place, "--frame", "1", "-o", path))
 
 
+def test_the_picture_lies_where_predict_writes(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, more in (("results", ()), ("poses", ("--output", "poses"))):
+        result = run(*command(place, "--frame", "2", *more))
+        assert result.exit_code == 0, result.output
+        picture = Path(folder) / "walk.attention.png"
+        assert picture.is_file()
+        assert result.stdout.splitlines()[-1].strip() == str(picture)
+
+
 def test_weights_without_a_mask_have_one_row_for_a_joint(place: Path, tmp_path: Path) -> None:
     modest_model(mask_rule="none").save_pretrained(tmp_path / "free")
     path = tmp_path / "look.jpg"
@@ -299,7 +312,10 @@ def test_weights_without_a_mask_have_one_row_for_a_joint(place: Path, tmp_path: 
         (("--time", "1", "--frame", "1"), "give one of --time SECONDS and --frame N"),
         (("--frame", "1", "--joints", "left_wirst"), "did you mean left_wrist?"),
         (("--frame", "1", "--joints", "tail"), "unknown joint 'tail'; expected all, nose"),
-        (("--frame", "1", "-o", "look.gif"), "look.gif: the picture is a .png or a .jpg"),
+        (
+            ("--frame", "1", "-o", "look.gif"),
+            "a folder, or a name that ends in .png or .jpg",
+        ),
         (("--frame", "1", "--offsets", "0,1"), "must be sorted, distinct and without 0"),
     ],
 )
@@ -309,7 +325,7 @@ def test_bad_input_is_one_line(place: Path, more: tuple[str, ...], message: str)
 
 def test_joints_are_found_by_name() -> None:
     names = POSETRACK_15.joints
-    assert chosen_joints(" left_knee ,nose", names) == [names.index("left_knee"), 0]
-    assert chosen_joints("all", names) == list(range(15))
+    assert joint_places(" left_knee ,nose", names) == [names.index("left_knee"), 0]
+    assert joint_places("all", names) == list(range(15))
     with pytest.raises(ConfigError, match="unknown joint ''"):
-        chosen_joints("nose,", names)
+        joint_places("nose,", names)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tiny_models import modest_model
-from video_files import cut, decode_fully, make_video
+from video_files import cut, decode_fully, make_video, picture
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, ConfigError, OutputError, VideoError, WeightsError
+from tarvitpose.image_source import read_image, write_image
 from tarvitpose.pipeline import Outcome, Progress, load_estimator, process
 from tarvitpose.readers import load_poses
 
@@ -76,6 +77,48 @@ def test_a_run_leaves_every_file_and_every_frame(video: Path, config: PredictCon
     with (config.output / "walk.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["frame"] for row in rows} == {str(index) for index in range(FRAMES)}
+
+
+def test_a_picture_comes_back_as_a_picture(tmp_path: Path, config: PredictConfig) -> None:
+    photo = tmp_path / "photo.jpg"
+    write_image(photo, picture(3, (96, 128)))
+    outcome = run(photo, changed(config, compare=True))
+    expected = [f"photo.{end}" for end in ("coco.json", "compare.png", "contact.png", "csv", "png")]
+    assert sorted(path.name for path in outcome.files) == expected
+    drawn = read_image(config.output / "photo.png")
+    plain = read_image(photo)
+    assert drawn.shape == plain.shape == (96, 128, 3)
+    changed_pixels = np.abs(drawn.astype(int) - plain).max(-1) > 60
+    assert 50 < changed_pixels.sum() < drawn[..., 0].size / 2  # a person on what is the photo else
+    with pytest.raises(OutputError, match=r"photo\.\w+: is the source itself|there already"):
+        run(config.output / "photo.png", config)
+
+
+def test_a_folder_of_one_picture_is_a_video(tmp_path: Path, config: PredictConfig) -> None:
+    (tmp_path / "frames").mkdir()
+    write_image(tmp_path / "frames" / "1.png", picture(3, (48, 64)))
+    outcome = run(tmp_path / "frames", config)
+    assert "frames.mp4" in [path.name for path in outcome.files]
+
+
+@pytest.mark.parametrize(
+    ("times", "window"),
+    [
+        ([n / 25 for n in range(8)], {}),
+        ([n / 25 for n in range(8)], {"start": 0.05, "end": 0.21}),
+        ([0, 0.04, 0.5, 0.54, 0.9, 0.94], {"end": 0.6}),  # of no steady rate
+        ([0, 0.04, 0.08, 0.12, 2.0], {"start": 0.05}),
+    ],
+)
+def test_the_last_progress_says_how_many_frames_there_were(
+    tmp_path: Path, config: PredictConfig, times: list[float], window: dict[str, float]
+) -> None:
+    seen: list[Progress] = []
+    video = make_video(tmp_path / "odd.mp4", times)
+    outcome = run(video, changed(config, render=False, **window), seen)
+    chosen = [time for time in times if window.get("start", 0) <= time < window.get("end", 9)]
+    assert outcome.frames == seen[-1].frame == seen[-1].total == len(chosen)
+    assert all(one.total is None or one.frame <= one.total for one in seen)
 
 
 def test_results_of_the_file_are_those_of_the_estimator(video: Path, config: PredictConfig) -> None:
@@ -198,7 +241,7 @@ def test_a_part_of_a_video_keeps_its_times_and_numbers(video: Path, config: Pred
 def test_options_that_contradict_each_other_are_refused() -> None:
     from tarvitpose.config import parse_config
 
-    with pytest.raises(ConfigError, match=r"end 1.0 must come after start 2.0"):
+    with pytest.raises(ConfigError, match=r"end 1 must come after start 2"):
         parse_config(PredictConfig, {"start": 2, "end": 1}, "predict")
     with pytest.raises(ConfigError, match=r"offsets \(0, 1\) must be sorted, distinct"):
         parse_config(PredictConfig, {"offsets": (0, 1)}, "predict")

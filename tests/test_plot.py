@@ -15,6 +15,7 @@ from tarvitpose.cli import app
 from tarvitpose.errors import UserError
 from tarvitpose.report.time_plot import follow, plot_joints
 from tarvitpose.results import FramePoses
+from tarvitpose.writers import MmposeWriter
 
 pytest.importorskip("matplotlib")
 
@@ -93,4 +94,30 @@ def test_the_command_draws_a_table_and_does_not_replace(tmp_path: Path) -> None:
     assert "there already" in f"{again.output}{again.exception}"
     assert again.exit_code
     wrong = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "x.gif")])
-    assert ".png, .svg, .pdf" in f"{wrong.output}{wrong.exception}"
+    assert ".png, .svg or .pdf" in f"{wrong.output}{wrong.exception}"
+
+
+def test_the_picture_lies_beside_the_result_and_is_named_as_predict_names_it(
+    tmp_path: Path,
+) -> None:
+    poses = tmp_path / "take.2.mmpose.json"
+    with MmposeWriter(poses) as writer:
+        for one in walk():
+            writer.write(one)
+    for more, place in (((), tmp_path), (("--output", str(tmp_path / "new")), tmp_path / "new")):
+        done = CliRunner().invoke(app, ["plot", str(poses), *more])
+        assert done.exit_code == 0, done.output
+        assert (place / "take.2.plot.png").is_file()
+
+
+def test_a_typo_in_a_joint_is_named_before_anything_is_drawn(tmp_path: Path) -> None:
+    rows = ["frame,time_s,track_id,joint,x,y,score"]
+    rows += [f"0,0,1,{joint},1,2,0.9" for joint in ("left_wrist", "right_wrist")]
+    table = tmp_path / "dance.csv"
+    table.write_text("\n".join(rows) + "\n")
+    done = CliRunner().invoke(app, ["plot", str(table), "--joints", "left_wrist,rihgt_wrist"])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: --joints: unknown joint 'rihgt_wrist'; did you mean right_wrist?\n"
+    )
+    assert not (tmp_path / "dance.plot.png").exists()

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from video_files import make_video
 
 from tarvitpose import offline, pipeline
-from tarvitpose.cli import app, console
+from tarvitpose.cli import app, checks, console
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, VideoError, WeightsError
 from tarvitpose.model.weights import default_folder, find_folder
@@ -57,6 +57,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
         show(Progress(frame=2, total=2, people=1))
         return Outcome(source, (Path("out/a.csv"),), 2, 3, 1, 0.5, ("sound is left out",))
 
+    monkeypatch.setattr(checks, "existing_source", lambda source: None)
     monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
@@ -84,6 +85,15 @@ def test_a_run_as_lines(work: list[Callable[[], None]]) -> None:
         {"event": "warning", "message": "sound is left out"},
         {"event": "end", "exit_code": 0},
     ]
+
+
+def test_progress_of_several_sources_as_lines(
+    work: list[Callable[[], None]], tmp_path: Path
+) -> None:
+    result = run("predict", "a.mp4", "b.mp4", "--log-json", "--output", tmp_path)
+    progress = [one for one in events(result) if one["event"] == "progress"]
+    done = [(one["source"], one["frame"], one["total"]) for one in progress]
+    assert done == [("a.mp4", 1, 2), ("a.mp4", 2, 2), ("b.mp4", 1, 2), ("b.mp4", 2, 2)]
 
 
 def test_text_is_back_in_the_next_run(work: list[Callable[[], None]]) -> None:

@@ -389,9 +389,9 @@ def test_no_method_changes_nothing_and_no_frame_is_no_frame() -> None:
     [
         ("savgol", {"beta": 1}, "smooth_beta is for smooth one-euro, not for savgol"),
         ("one-euro", {"window": 1}, "smooth_window is for smooth savgol, not for one-euro"),
-        ("savgol", {"window": 0}, "smooth_window: Input should be greater than 0"),
+        ("savgol", {"window": 0}, "smooth_window: must be above 0, got 0"),
         ("one-euro", {"cutoff": 1}, "unknown key smooth_cutoff; did you mean smooth_min_cutoff"),
-        ("kalman", {}, "smooth: Input should be 'none', 'one-euro' or 'savgol'"),
+        ("kalman", {}, "smooth: must be 'none', 'one-euro' or 'savgol', got 'kalman'"),
     ],
 )
 def test_wrong_options_are_named(method: Any, options: dict[str, float], message: str) -> None:

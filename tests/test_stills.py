@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tarvitpose.config import Codec
 from tarvitpose.data.augment import Crop, jitter_boxes, plain_box
 from tarvitpose.data.stills import (
     STANDSTILL,
@@ -15,7 +16,7 @@ from tarvitpose.data.stills import (
     smooth_path,
     still_clip,
 )
-from tarvitpose.geometry import Codec, transform_points, warp
+from tarvitpose.geometry import transform_points, warp
 from tarvitpose.skeleton import POSETRACK_15
 
 OFFSETS, CURRENT = (-2, -1, 0, 1, 2), 2

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tarvitpose.config_words import in_words, of_options
 from tarvitpose.errors import ConfigError
-from tarvitpose.geometry import Codec
 from tarvitpose.skeleton import JOINT_SETS, JointSet
 
 PATCH = 16
+Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other
 Aggregation = Literal[
     "joints",  # JTA and GRA: Table 4 (d), Table 5 (b)
     "all_tokens",  # Table 4 (a): self-attention over the tokens of all frames
@@ -22,6 +24,7 @@ Aggregation = Literal[
     "regression",  # Table 5 (a): coordinates straight from JTA's queries
 ]
 LARGEST_OFFSET = 300
+OPTIONS = "the command line"  # where values came from that are options
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 CropPolicy = Literal["anchored", "window", "own"]
 TrackerName = Literal["iou", "bytetrack", "ocsort"]
@@ -116,6 +119,12 @@ def check_curve(curve: Curve) -> None:
             raise ValueError(
                 f"score curve {curve}: both values must rise from point to point, in 0..1"
             )
+
+
+def check_device(name: str) -> None:
+    """Raise ValueError for what no device is called; whether it is here only PyTorch can say."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError(f"device {name!r}: expected auto, cpu, cuda, cuda:0 or mps")
 
 
 def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
@@ -225,9 +234,10 @@ class PredictConfig(SmoothConfig):
         if self.compare and self.single_frame:
             raise ValueError("compare shows single frames beside the temporal part: give one")
         if self.start is not None and self.end is not None and self.end <= self.start:
-            raise ValueError(f"end {self.end} must come after start {self.start}")
+            raise ValueError(f"end {self.end:g} must come after start {self.start:g}")
         if self.resume and self.overwrite:
             raise ValueError("resume keeps what is there and overwrite replaces it: give one")
+        check_device(self.device)
         return self
 
 
@@ -235,16 +245,20 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 def parse_config(kind: type[AnyConfig], values: dict[str, Any], source: str) -> AnyConfig:
-    """Build a configuration, or raise ConfigError in one line that names source and field."""
+    """Build a configuration, or raise ConfigError in one line that names source and field.
+
+    Where `source` is `OPTIONS`, the fields are named as options of the command line.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key, message = ".".join(str(part) for part in first["loc"]), in_words(first)
+        if source == OPTIONS:
+            raise ConfigError(of_options(kind.model_fields, key, message)) from None
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{source}: unknown key {key}{_hint(kind, first['loc'])}") from None
         where = f"{key}: " if key else ""
-        message = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{source}: {where}{message}") from None
 
 

@@ -19,14 +19,14 @@ from tarvitpose.config import (
     TrackerName,
     parse_config,
 )
-from tarvitpose.detection import Detector, load_detector
+from tarvitpose.detection import Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8
 from tarvitpose.people import PeopleFinder
-from tarvitpose.predict import Joints, Predictor, windows
+from tarvitpose.predict import Joints, Predictor, check_compare, windows
 from tarvitpose.results import Float32, Frame, FramePoses, Seen
-from tarvitpose.runtime.load import load_runtime
+from tarvitpose.runtime.graph_folder import local_config
 from tarvitpose.smoothing import smoothed
 from tarvitpose.streaming import open_streamer
 from tarvitpose.tracking import open_tracker
@@ -95,6 +95,15 @@ class PoseEstimator:
         down to half of it. With `compare`, poses also say what single frames alone would give
         (`FramePoses.single_frame`). Raises UserError in one line for whatever cannot be had.
         """
+        if isinstance(detector, str):
+            check_detector(detector)
+        network = local_config(weights)
+        if compare and network is not None:
+            check_compare(network, single_frame=single_frame)
+        # PyTorch takes many seconds to load: whatever is wrong without it has been said by now.
+        from tarvitpose.runtime.load import load_runtime  # noqa: PLC0415
+        from tarvitpose.runtime.torch import choose_device  # noqa: PLC0415
+
         predictor = Predictor(
             load_runtime(weights, backend=backend, device=device, precision=precision),
             offsets=offsets,
@@ -104,8 +113,8 @@ class PoseEstimator:
             compare=compare,
         )
         if isinstance(detector, str):
-            lowest = CONTINUE * box_threshold
-            detector = load_detector(detector, threshold=lowest, device=device)
+            lowest, where = CONTINUE * box_threshold, str(choose_device(device))
+            detector = load_detector(detector, threshold=lowest, device=where)
         return cls(
             predictor,
             detector,

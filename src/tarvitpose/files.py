@@ -57,6 +57,16 @@ def folder_when_done(path: Path, keep: Callable[[Path], bool] | None = None) -> 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise OutputError where no file could be written into a folder, which need not exist yet."""
+    places = (folder, *folder.absolute().parents)
+    nearest = next(place for place in places if os.path.lexists(place))
+    if not nearest.is_dir():
+        raise cannot_write(folder, OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise cannot_write(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
 def _put(new: Path, path: Path) -> None:
     """Rename a folder to `path`, what stood there vanishing."""
     old = path.with_name(f".{path.name}.{os.getpid()}.old")

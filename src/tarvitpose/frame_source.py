@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator
 from contextlib import closing
@@ -83,11 +84,21 @@ class FrameSource(ABC):
         total = self._count_all()
         if total is None:
             return None
-        last = total if self.end is None else min(total, round(self.end * self.frame_rate))
-        return max(last - round((self.start or 0.0) * self.frame_rate), 0)
+        first = 0 if self.start is None else self._first_at(self.start)
+        last = total if self.end is None else min(total, self._first_at(self.end))
+        return max(last - first, 0)
+
+    def _first_at(self, seconds: float) -> int:
+        """Return which frame is the first at a time or after it, at a steady frame rate."""
+        return max(math.ceil((seconds - TIME_SLACK) * self.frame_rate), 0)
 
     def close(self) -> None:  # noqa: B027  (only some sources hold something open)
         """Free what the source holds open."""
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one image file, whose drawing is a picture and no video."""
+        return False
 
     @abstractmethod
     def _moments(self) -> Generator[Moment]:

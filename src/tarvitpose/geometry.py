@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.config import Codec
 from tarvitpose.results import Float32
 
-Codec = Literal["udp", "classic"]
 UInt8 = NDArray[np.uint8]
 
 BOX_PADDING = 1.25  # how much of the surroundings a crop shows (paper, section 3)

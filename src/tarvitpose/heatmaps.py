@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.geometry import Codec
+from tarvitpose.config import Codec
 from tarvitpose.results import Float32
 
 Int64 = NDArray[np.int64]

@@ -47,6 +47,11 @@ class ImagesSource(FrameSource):
             )
         return image
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one image file, not a folder or a pattern of some."""
+        return self.path in self.images and self._count_all() == 1
+
     def _note_other_pictures(self, path: Path) -> None:
         pictures = pictures_in(path)
         if pictures > 1:
@@ -105,6 +110,11 @@ def _webp_chunks(file: IO[bytes]) -> Iterator[bytes]:
         yield head[:4]
         length = int.from_bytes(head[4:], "little")
         file.seek(length + length % 2, os.SEEK_CUR)
+
+
+def write_image(path: Path, image: UInt8) -> None:
+    """Write RGB (height, width, 3) as what the name of the file says: .png or .jpg."""
+    path.write_bytes(cv2.imencode(path.suffix, image[:, :, ::-1])[1].tobytes())
 
 
 def sorted_images(paths: Iterable[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tarvitpose import __version__
 from tarvitpose.config import Config, PredictConfig, parse_config
+from tarvitpose.config_words import option_name
 from tarvitpose.errors import OutputError
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.image_source import ImagesSource
@@ -15,7 +16,6 @@ from tarvitpose.provenance import Facts, digest, digest_of, files_in, read_facts
 from tarvitpose.source_names import printable
 
 WITHOUT_EFFECT = {"output", "overwrite", "resume"}  # on what the results hold
-FLAGS = {"formats": "format"}  # options that the command line calls otherwise
 
 
 class FileFacts(Config):
@@ -57,19 +57,10 @@ class Manifest(Config):
         """What another run must share to have the same results."""
         return {
             "tarvitpose": self.tarvitpose,
-            **{flag(key): value for key, value in self.options.items()},
+            **{option_name(key): value for key, value in self.options.items()},
             "weights": self.weights,
             "video": None if self.source is None else self.source.sha256,
         }
-
-
-def flag(key: str) -> str:
-    """Return an option as the command line spells it.
-
-    >>> flag("det_every"), flag("formats")
-    ('--det-every', '--format')
-    """
-    return f"--{FLAGS.get(key, key).replace('_', '-')}"
 
 
 def read_manifest(path: Path) -> Manifest:

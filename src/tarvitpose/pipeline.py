@@ -173,7 +173,8 @@ def _write(
     on_progress: Callable[[Progress], None],
 ) -> _Seen:
     """Write what is found in every frame of a source to every file, and return what was seen."""
-    seen = _Seen()
+    seen, people = _Seen(), 0
+    known: int | None = 0  # frames in all, as far as one knows
     with ExitStack() as stack:
         writers: list[PoseWriter] = [
             stack.enter_context(open_writer(kind, path, frames, config))
@@ -190,6 +191,9 @@ def _write(
             on_progress(Progress(seen.frames, total if is_known else None, len(poses)))
             if is_stopped():
                 break
+        else:
+            if seen.frames != known:  # now it is known how many there are
+                on_progress(Progress(seen.frames, seen.frames, people))
     seen.warnings = [warning for writer in writers for warning in writer.warnings]
     return seen
 

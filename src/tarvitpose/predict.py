@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import window_offsets
+from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import (
     UInt8,
@@ -78,11 +78,8 @@ class Predictor:
         self.runtime, self.config = runtime, runtime.config
         self.single_frame = single_frame or not self.config.temporal
         self.compare = compare
-        if compare and self.single_frame:
-            raise UserError(
-                "--compare sets single frames beside the temporal part, and these weights have "
-                "none; leave it out, or give other --weights"
-            )
+        if compare:
+            check_compare(self.config, single_frame=single_frame)
         self.flip_test, self.batch_size = flip_test, batch_size
         wanted = () if self.single_frame else offsets or self.config.offsets
         self.offsets, self.current = window_offsets(wanted)
@@ -164,6 +161,15 @@ class Predictor:
         joints = len(self.config.joints)
         nobody = (np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32))
         return tuple(map(np.concatenate, zip(nobody * (1 + self.compare), *parts, strict=True)))
+
+
+def check_compare(config: ModelConfig, *, single_frame: bool) -> None:
+    """Raise UserError where a network has no temporal part to set single frames beside."""
+    if single_frame or not config.temporal:
+        raise UserError(
+            "--compare sets single frames beside the temporal part, and these weights have "
+            "none; leave it out, or give other --weights"
+        )
 
 
 def split(found: Joints, people: Sequence[int]) -> list[Joints]:

@@ -10,6 +10,8 @@ import typer
 
 from tarvitpose.cli import console
 from tarvitpose.cli.tables import drawn, plain_table, shown, write_numbers
+from tarvitpose.cli.train import check_experiment
+from tarvitpose.files import check_writable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,10 +63,11 @@ def run(
     Ctrl-C is safe: the same command goes on where it stopped. Rows that several tables share are
     trained once.
     """
+    numbers = parsed_seeds(seeds)
+    check_files(table, None if show else base, tuple(changes or ()), json_file)
     from tarvitpose.ablation import Ablation, load_table
 
     rows = load_table(table)
-    numbers = parsed_seeds(seeds)
     chosen = [row for row in rows.rows if not only or any(part in row.name for part in only)]
     if not chosen:
         names = ", ".join(row.name for row in rows.rows)
@@ -78,6 +81,20 @@ def run(
         console.stopped("stopped; the same command goes on from the last saved state")
         raise typer.Exit(130) from None
     report(ablation, rows, ablation.scores(rows, numbers), json_file)
+
+
+def check_files(
+    table: Path, base: Path | None, changes: tuple[str, ...], json_file: Path | None
+) -> None:
+    """Refuse files that are not there or cannot be written, before PyTorch is loaded."""
+    from tarvitpose.config import read_yaml
+    from tarvitpose.training.config import load_train_config
+
+    read_yaml(table)
+    if base is not None:
+        check_experiment(load_train_config(base, changes))
+    if json_file is not None:
+        check_writable(json_file.parent)
 
 
 def report(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.predict import parse_offsets
 from tarvitpose.cli.predict_options import (
     Boxes,
@@ -19,16 +19,18 @@ from tarvitpose.cli.predict_options import (
     Quiet,
     Weights,
 )
-from tarvitpose.errors import ConfigError, OutputError
+from tarvitpose.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tarvitpose.config import PredictConfig
     from tarvitpose.frame_source import FrameSource
-    from tarvitpose.report.looks import Looks, Moment
+    from tarvitpose.report.asked import Moment
+    from tarvitpose.report.looks import Looks
     from tarvitpose.results import Seen
 
+KINDS = (".png", ".jpg")
 JOINTS = "right_shoulder,right_elbow,right_wrist"  # the paper's Figure 4
 
 
@@ -48,8 +50,12 @@ Layer = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Of JTA; the last if not given.")
 ]
 Picture = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", help="The picture; NAME.attention.png if not given."),
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder of NAME.attention.png, or another name that ends in .png or .jpg.",
+    ),
 ]
 Start = Annotated[
     float | None,
@@ -69,7 +75,7 @@ def run(
     track: Track = None,
     joints: Joints = JOINTS,
     layer: Layer = None,
-    output: Picture = None,
+    output: Picture = Path("results"),
     overwrite: Overwrite = False,
     start: Start = None,
     weights: Weights = "default",
@@ -83,10 +89,7 @@ def run(
 
     Writes one picture and prints how much of each joint's attention went to each frame.
     """
-    from tarvitpose.config import PredictConfig, parse_config
-    from tarvitpose.model.weights import load_config
-    from tarvitpose.report.looks import Moment, refuse_blind
-    from tarvitpose.video import open_source
+    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
 
     if (time is None) == (frame is None):
         raise ConfigError("attention: give one of --time SECONDS and --frame N")
@@ -100,13 +103,19 @@ def run(
         "boxes": boxes,
         "start": start,
     }
-    config = parse_config(PredictConfig, values, "attention")
+    config = parse_config(PredictConfig, values, OPTIONS)
+    checks.existing_source(video)
+    from tarvitpose.model.weights import load_config
+    from tarvitpose.report.asked import Moment, chosen_layer, require_attention
+    from tarvitpose.video import open_source
+
     network = load_config(weights)
-    refuse_blind(network, weights)
-    chosen = chosen_joints(joints, network.joints.joints)
+    require_attention(network, weights)
+    layer = chosen_layer(layer, network)
+    chosen = checks.joint_places(joints, network.joints.joints)
     with open_source(video, start=start, live=False) as source:
-        path = output or Path(f"{source.name}.attention.png")
-        refuse_existing(path, overwrite=overwrite)
+        path = checks.picture_path(output, f"{source.name}.attention.png")
+        checks.new_file(path, overwrite=overwrite, kinds=KINDS)
         looks = _find(config, source, Moment(time, frame), track, layer, quiet=quiet)
         name = video if source.path is None else source.path.name
     _write(path, looks, chosen, name)
@@ -115,38 +124,12 @@ def run(
         console.say(f"  {path}")
 
 
-def chosen_joints(text: str, known: Sequence[str]) -> list[int]:
-    """Return the places of joints named with commas, or of all. Raises ConfigError.
-
-    >>> chosen_joints("nose, left_knee", ["head_top", "left_knee", "nose"])
-    [2, 1]
-    """
-    if text.strip() == "all":
-        return list(range(len(known)))
-    places = []
-    for name in (part.strip() for part in text.split(",")):
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"expected all, {', '.join(known)}"
-            raise ConfigError(f"--joints: unknown joint {name!r}; {hint}")
-        places.append(known.index(name))
-    return places
-
-
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise OutputError for a picture that is there, or whose name says no kind that we write."""
-    if path.suffix.lower() not in (".png", ".jpg"):
-        raise OutputError(f"{path}: the picture is a .png or a .jpg; choose such a name")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: there already; pass --overwrite or another --output")
-
-
 def _find(
     config: PredictConfig,
     source: FrameSource,
     moment: Moment,
     track: int | None,
-    layer: int | None,
+    layer: int,
     *,
     quiet: bool,
 ) -> Looks:
@@ -157,22 +140,21 @@ def _find(
     with console.notes_shown(quiet=quiet):
         estimator = load_estimator(config)
     with console.progress_bar(source.name, quiet=quiet) as on_progress:
+        done = count(1)  # how many frames come up to that moment nobody knows yet
 
         def show(seen: Seen) -> None:
-            on_progress(Progress(seen.frame.index + 1, moment.frame, len(seen.boxes)))
+            on_progress(Progress(next(done), None, len(seen.boxes)))
 
         return joint_looks(estimator, source, moment, track_id=track, layer=layer, on_frame=show)
 
 
 def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
-    import cv2
-
     from tarvitpose.files import replace_when_done
+    from tarvitpose.image_source import write_image
     from tarvitpose.report.attention_picture import draw_looks
 
-    picture = draw_looks(looks, joints, name)
     with replace_when_done(path) as temporary:
-        temporary.write_bytes(cv2.imencode(path.suffix, picture[:, :, ::-1])[1].tobytes())
+        write_image(temporary, draw_looks(looks, joints, name))
 
 
 def _report(looks: Looks, joints: Sequence[int], name: str) -> None:

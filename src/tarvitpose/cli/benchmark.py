@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tarvitpose.cli import benchmark_tables as tables
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.predict import parse_offsets
 from tarvitpose.cli.predict_options import (
@@ -25,6 +25,7 @@ from tarvitpose.cli.predict_options import (
 )
 from tarvitpose.cli.tables import write_numbers
 from tarvitpose.errors import ConfigError
+from tarvitpose.files import check_writable
 
 MODES = ("single", "windowed", "streaming")
 BACKENDS = tuple(one.value for one in Backend)
@@ -142,6 +143,7 @@ def run(
         "memory": memory,
     }
     names, crops = parse_networks(sizes, inputs)
+    check_files(video, weights, [json_file, plot_file])
     from tarvitpose.timing.run import limited_threads
 
     with limited_threads(threads):
@@ -151,6 +153,17 @@ def run(
             facts = measure_all(names, crops, weights, values, plot_file)
     if json_file is not None:
         write_numbers(json_file, facts)
+
+
+def check_files(video: str | None, weights: str, results: Sequence[Path | None]) -> None:
+    """Refuse files that are not there or cannot be written, before PyTorch is loaded."""
+    from tarvitpose.runtime.graph_folder import local_config
+
+    if video is not None:
+        checks.existing_source(video)
+    for path in filter(None, results):
+        check_writable(path.parent)
+    local_config(weights)
 
 
 def measure_all(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tarvitpose.cli import console
-from tarvitpose.errors import ConfigError
+from tarvitpose.cli import checks, console
+from tarvitpose.errors import ConfigError, WeightsError
+from tarvitpose.files import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.config import ModelConfig
@@ -75,6 +76,8 @@ def run(
     Known by their keys: Hugging Face VitPose, ViTAE's and MMPose's ViTPose, released TAR-ViTPose.
     """
     sides = None if input_size is None else parse_input_size(input_size)
+    check_checkpoint(source)
+    check_writable(output)
     from tarvitpose.model.convert import convert
 
     with console.notes_shown():
@@ -89,6 +92,18 @@ def run(
             codec=codec.value,
         )
     console.facts(f"{source} -> {output}", described(config))
+
+
+def check_checkpoint(source: str) -> None:
+    """Raise WeightsError for a file that is not there, or what is no hub id either."""
+    from tarvitpose.model.hub import looks_like_hub_id
+    from tarvitpose.model.weights import CHECKPOINTS, find_folder
+
+    path = Path(source).expanduser()
+    if path.suffix in CHECKPOINTS:
+        checks.existing(path, WeightsError)
+    elif not path.exists() and not looks_like_hub_id(source):
+        find_folder(source)  # which says what was expected
 
 
 def parse_input_size(text: str) -> tuple[int, int]:

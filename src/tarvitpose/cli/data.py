@@ -13,6 +13,7 @@ import typer
 
 from tarvitpose.cli import console, data_generate, data_pack
 from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName, format_of
+from tarvitpose.files import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.data.check import Report
@@ -55,6 +56,8 @@ def run_check(
     from tarvitpose.data.sources import dataset_files
     from tarvitpose.errors import DataError
 
+    for path in filter(None, (json_file, preview)):
+        check_writable(path.parent)
     files = dataset_files(dataset)
     chosen = format_of(files, layout)
     with progress_bar("images") as progress:
@@ -95,6 +98,7 @@ def run_prepare(
 
     The same command goes on where it was stopped.
     """
+    check_writable(output)
     from tarvitpose.data.prepare import Plan, prepare
     from tarvitpose.data.sources import dataset_files, image_root, read_videos
     from tarvitpose.errors import DataError

@@ -27,7 +27,7 @@ def run(
 
     Writes the clip with the poses drawn on it, COCO JSON, a CSV table and a contact sheet.
     """
-    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
 
     values = {
         "output": output,
@@ -37,7 +37,7 @@ def run(
         "single_frame": single_frame,
         "device": device,
     }
-    config = parse_config(PredictConfig, values, "demo")
+    config = parse_config(PredictConfig, values, OPTIONS)
     process_all([str(demo_clip())], config, quiet=quiet)
 
 

@@ -10,8 +10,16 @@ import typer
 
 from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_model import score_clips, score_model, score_videos
-from tarvitpose.cli.evaluate_options import Options
-from tarvitpose.cli.predict_options import BatchSize, Device, FlipTest, Number, Overwrite, Precision
+from tarvitpose.cli.evaluate_options import Options, check_files
+from tarvitpose.cli.predict_options import (
+    BatchSize,
+    Device,
+    FlipTest,
+    Number,
+    Overwrite,
+    Precision,
+    above_zero,
+)
 from tarvitpose.cli.tables import ap_table, drawn, write_numbers
 
 if TYPE_CHECKING:
@@ -85,7 +93,10 @@ Videos = Annotated[
     list[str] | None,
     typer.Option(metavar="VIDEO", help="Compare the steadiness of joints in this; repeatable."),
 ]
-End = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where --videos stop.")]
+End = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", callback=above_zero, help="Where --videos stop."),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
 ]
@@ -153,7 +164,9 @@ def run(
         precision=precision.value,
         batch_size=batch_size,
     )
-    WAYS[options.way()](options)
+    way = options.way()
+    check_files(options)
+    WAYS[way](options)
 
 
 def score_files(options: Options) -> None:

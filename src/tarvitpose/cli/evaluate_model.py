@@ -32,14 +32,11 @@ def score_model(options: Options) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
     from tarvitpose.evaluation.datasets import read_labelled
-    from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.model.weights import load_config
     from tarvitpose.pipeline import Progress
-    from tarvitpose.runtime.torch import choose_device, choose_precision
 
     assert options.weights is not None
     assert options.annotations is not None
-    device = choose_device(options.device)
     videos = read_labelled(
         layout_of(options),
         options.annotations,
@@ -47,6 +44,10 @@ def score_model(options: Options) -> None:
         images=options.images,
         limit=options.limit,
     )
+    from tarvitpose.evaluation.run import evaluate, load_predictors
+    from tarvitpose.runtime.torch import choose_device, choose_precision
+
+    device = choose_device(options.device)
     boxes = open_boxes(options.boxes or "gt", options.box_threshold, str(device), videos)
     predictors = load_predictors(
         options.weights,
@@ -141,26 +142,28 @@ def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
 
 def score_clips(options: Options) -> None:
     """Score a model on clips made of labelled people, one kind of spoilt frames after the other."""
-    from tarvitpose.data.dataset import validation_clips
     from tarvitpose.data.sources import read_records
-    from tarvitpose.evaluation.calibration import plot_reliability
-    from tarvitpose.evaluation.clips import encoded_batches, side_by_side
-    from tarvitpose.evaluation.clips import score_clips as score
     from tarvitpose.figure import load_figure
-    from tarvitpose.model.tarvitpose import TARViTPose
-    from tarvitpose.runtime.torch import choose_device
+    from tarvitpose.model.weights import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
+    kinds, joints = parse_kinds(options.kinds or ""), load_config(options.weights).joints
+    records = read_records(layout_of(options), options.annotations, joints, options.images)
+    records = records[: options.limit]
     if options.reliability is not None:
         load_figure("--reliability")  # what is missing shows before the work
-    kinds, device = parse_kinds(options.kinds or ""), choose_device(options.device)
+    from tarvitpose.data.dataset import validation_clips
+    from tarvitpose.evaluation.calibration import plot_reliability
+    from tarvitpose.evaluation.clips import encoded_batches, side_by_side
+    from tarvitpose.evaluation.clips import score_clips as score
+    from tarvitpose.model.tarvitpose import TARViTPose
+    from tarvitpose.runtime.torch import choose_device
+
+    device = choose_device(options.device)
     model = TARViTPose.from_pretrained(options.weights).eval().to(device)
     if not model.config.temporal:
         console.warn(f"{options.weights} has no temporal part: both columns are the same")
-    joints = model.config.joints
-    records = read_records(layout_of(options), options.annotations, joints, options.images)
-    records = records[: options.limit]
     counted = console.counted(len(records), "person", "people")
     title = f"{options.weights} on clips of {options.annotations}: {counted}"
     console.say(f"{title}, boxes: ground truth", style="bold")
@@ -256,7 +259,7 @@ def score_videos(options: Options) -> None:
 
 def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
-    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
     from tarvitpose.estimator import PoseEstimator
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, TRUE, is_file_of_boxes
     from tarvitpose.pipeline import load_estimator
@@ -271,7 +274,7 @@ def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
     how: dict[str, Any] = {"flip_test": options.flip_test, "batch_size": options.batch_size}
     values |= {"device": options.device, "precision": options.precision, **how}
     values |= {"weights": options.weights, "box_threshold": options.box_threshold}
-    temporal = load_estimator(parse_config(PredictConfig, values, "evaluate"))
+    temporal = load_estimator(parse_config(PredictConfig, values, OPTIONS))
     runtime = temporal.predictor.runtime
     if not runtime.config.temporal:
         raise ConfigError(

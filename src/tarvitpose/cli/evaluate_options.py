@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tarvitpose.errors import ConfigError
+from tarvitpose.cli import checks
+from tarvitpose.errors import BoxesError, ConfigError
+from tarvitpose.files import check_writable
 
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
@@ -63,6 +65,29 @@ class Options:
             if name not in given:
                 raise ConfigError(f"evaluate: {spelt(way)} also needs {spelt(name)}")
         return way
+
+
+def check_files(options: Options) -> None:
+    """Refuse files that are not there or could not be written, before anything slow is loaded.
+
+    Raises UserError.
+    """
+    for path in (options.predictions, options.annotations, options.images):
+        if path is not None:
+            checks.existing(path)
+    for video in options.videos:
+        checks.existing_source(video)
+    for path in (options.json_file, options.reliability):
+        if path is not None:
+            check_writable(path.parent)
+    if options.output is not None:
+        check_writable(options.output)
+    if options.boxes is not None and options.boxes.endswith(".json"):
+        checks.existing(options.boxes, BoxesError)
+    if options.weights is not None:
+        from tarvitpose.runtime.graph_folder import local_config
+
+        local_config(options.weights)
 
 
 def spelt(name: str) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.predict_options import Weights
+from tarvitpose.files import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.export import Agreement
@@ -59,6 +60,12 @@ def run(
     is said. Nobody needs this to use those backends: predict makes and keeps graphs by itself.
     """
     clip = check or str(demo_clip())
+    checks.existing_source(clip)
+    check_writable(output.parent)
+    from tarvitpose.runtime.graph_folder import local_config, refuse_existing
+
+    refuse_existing(output, overwrite=overwrite)
+    local_config(weights)
     from tarvitpose.export import export
 
     found = export(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from tarvitpose import config_words
 from tarvitpose.cli import console
 from tarvitpose.errors import UserError
 from tarvitpose.offline import is_offline, offline
@@ -59,8 +60,7 @@ class Verbs(TyperGroup):
             console.fail(error)
         except UsageError as error:
             command = error.ctx.command_path if error.ctx else "tarvitpose"
-            message = error.format_message().replace("Value error, ", "").rstrip(".")
-            console.fail(f"{message}; see {command} --help", kind="UsageError")
+            console.fail(f"{in_words(error)}; see {command} --help", kind="UsageError")
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
@@ -70,6 +70,17 @@ class Verbs(TyperGroup):
             console.stopped("stopped; nothing half-written was left")
             raise typer.Exit(STOPPED) from None
         raise typer.Exit(console.BAD_INPUT)
+
+
+def in_words(error: Any) -> str:
+    """Return what is wrong with an argument; limits are told as "--end must be above 0, got -1"."""
+    message = str(error.format_message()).replace("Value error, ", "").rstrip(".")
+    if not isinstance(error, typer.BadParameter) or error.param is None:
+        return message
+    said, cause = error.message, cast(Any, error.__cause__)
+    if hasattr(cause, "errors"):  # of pydantic, which Typer checks values with
+        said = config_words.in_words(cause.errors()[0])
+    return f"{error.param.opts[-1]} {said}" if said.startswith("must be ") else message
 
 
 def _common(

@@ -92,6 +92,7 @@ class Bars:
     def __init__(self, work: Work, *, quiet: bool) -> None:
         self._work, self.quiet = work, quiet
         self._bar: Any = None
+        self._lines = console.ProgressLines()
 
     def __enter__(self) -> Self:
         """Draw the first bar."""
@@ -118,7 +119,9 @@ class Bars:
             )
 
     def on_frame(self, source: str, progress: Progress) -> None:
-        """Draw how far the current video is."""
+        """Draw how far the current video is, or tell programs."""
+        if console.is_json() and not self.quiet:
+            self._lines.show(source, progress)
         if self._bar is not None:
             if progress.frame == 1:
                 self._bar.reset(self._one)  # the time that is left is this video's own

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tarvitpose.cli import console
-from tarvitpose.errors import UserError
+from tarvitpose.cli import checks, console
+from tarvitpose.cli.predict_options import FORMATS
 
 if TYPE_CHECKING:
     from tarvitpose.results import FramePoses
@@ -27,7 +27,7 @@ def run(
     ],
     *,
     joints: Annotated[
-        str, typer.Option(metavar="JOINT,...", help="A column for each.")
+        str, typer.Option(metavar="JOINT,...", help="A column for each; or all.")
     ] = "left_wrist,right_wrist",
     track: Annotated[
         list[int] | None,
@@ -38,24 +38,38 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help=".png, .svg or .pdf; RESULT.plot.png if not given.",
+            help="Folder of NAME.plot.png, the result's own if not given; or another name that "
+            "ends in .png, .svg or .pdf.",
             show_default=False,
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
 ) -> None:
     """Draw x, y and score of joints over time: raw, smoothed, and beside other results."""
+    for result in results:
+        checks.existing(result)
+    name = f"{stem_of(results[0])}.plot.png"
+    path = checks.picture_path(output or results[0].parent, name)
+    checks.new_file(path, overwrite=overwrite, kinds=KINDS)
     from tarvitpose.readers import load_poses
     from tarvitpose.report.time_plot import plot_joints
 
-    path = output or results[0].parent / f"{results[0].name.split('.')[0]}.plot.png"
-    if path.suffix.lower() not in KINDS:
-        raise UserError(f"--output {path}: expected one of {', '.join(KINDS)}")
-    if path.exists() and not overwrite:
-        raise UserError(f"{path}: there already; pass --overwrite or another --output")
     files: dict[str, list[FramePoses]] = {}
     for result in results:
         files[result.name if result.name not in files else str(result)] = load_poses(result)
-    names = [joint.strip() for joint in joints.split(",")]
+    known = [poses[0].joint_names for poses in files.values() if poses]
+    chosen = [checks.joint_places(joints, names) for names in known]
+    names = [known[0][place] for place in chosen[0]] if known else []
     plot_joints(files, path, joints=names, tracks=track or ())
-    console.say(str(path))
+    console.result([str(path)], files=[str(path)])
+
+
+def stem_of(result: Path) -> str:
+    """Return the name of the video that a result is of, which may have dots in it.
+
+    >>> stem_of(Path("poses/take.2.coco.json")), stem_of(Path("poses/dance.csv"))
+    ('take.2', 'dance')
+    """
+    name = result.name
+    endings = (f".{kind}.json" for kind in FORMATS)
+    return next((name.removesuffix(end) for end in endings if name.endswith(end)), result.stem)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli import predict_options as options
 from tarvitpose.cli.predict_options import FORMATS
 from tarvitpose.errors import ConfigError, UserError, VideoError
+from tarvitpose.files import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
@@ -67,7 +69,7 @@ def run(
     Files of --format are OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
     NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads them all.
     """
-    config = given_config(context, "predict")
+    config = given_config(context)
     process_all(
         expanded(source),
         config,
@@ -78,12 +80,12 @@ def run(
     )
 
 
-def given_config(context: typer.Context, verb: str) -> PredictConfig:
+def given_config(context: typer.Context) -> PredictConfig:
     """Return what the options of a verb say; they have the names of the config's fields.
 
     Raises ConfigError.
     """
-    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
 
     values = {
         key: value for key, value in context.params.items() if key in PredictConfig.model_fields
@@ -92,7 +94,7 @@ def given_config(context: typer.Context, verb: str) -> PredictConfig:
         text = values.pop(key, None)
         if text is not None:
             values[key] = parse(text)
-    return parse_config(PredictConfig, values, verb)
+    return parse_config(PredictConfig, values, OPTIONS)
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -184,11 +186,15 @@ def process_all(
     address: str | None = None,
 ) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
-    from tarvitpose.bulk import find_jobs, with_different_names
-
+    if len(sources) == 1:  # of several, the others are processed all the same
+        with told_of(sources[0]):
+            checks.existing_source(sources[0])
+    check_writable(config.output)
     if not on_ray and (workers is not None or address is not None):
         option = "--workers" if workers is not None else "--ray-address"
         raise ConfigError(f"{option} is for several workers: add --engine ray")
+    from tarvitpose.bulk import find_jobs, with_different_names
+
     jobs = with_different_names(find_jobs(sources, config.output))
     try:
         if on_ray or len(jobs) != 1 or jobs[0].output != config.output:
@@ -208,7 +214,7 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
     """Process one source; exits with 2 if it fails."""
     from tarvitpose.pipeline import check_source, load_estimator, process
 
-    try:
+    with told_of(source):
         # Before the slow loading of a model that may not be needed.
         outcome = check_source(source, config)
         if outcome is None:
@@ -216,10 +222,17 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
                 estimator = load_estimator(config)
             with console.progress_bar(source, quiet=quiet) as on_progress:
                 outcome = process(source, estimator, config, on_progress)
+    report(outcome, quiet=quiet)
+
+
+@contextmanager
+def told_of(source: str) -> Iterator[None]:
+    """Print an error with the source that it is about, and exit with 2."""
+    try:
+        yield
     except UserError as error:
         console.fail(error, source=source)
-        raise typer.Exit(2) from None
-    report(outcome, quiet=quiet)
+        raise typer.Exit(console.BAD_INPUT) from None
 
 
 def report(outcome: Outcome, *, quiet: bool) -> None:

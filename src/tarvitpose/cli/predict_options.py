@@ -28,6 +28,13 @@ def complete_formats(incomplete: str) -> list[str]:
     return [f"{done}{comma}{name}" for name in rest if name.startswith(begun)]
 
 
+def above_zero(value: float | None) -> float | None:
+    """Return a number above 0, or None. Raises a usage error for others."""
+    if value is not None and not value > 0:
+        raise typer.BadParameter(f"must be above 0, got {value:g}")
+    return value
+
+
 class Precision(StrEnum):
     """The numbers that the network computes with."""
 
@@ -141,14 +148,25 @@ Smooth = Annotated[
 ]
 MinCutoff = Annotated[
     float | None,
-    typer.Option("--smooth-min-cutoff", metavar="HZ", help="Of one-euro: less is steadier."),
+    typer.Option(
+        "--smooth-min-cutoff",
+        metavar="HZ",
+        callback=above_zero,
+        help="Of one-euro: less is steadier.",
+    ),
 ]
 Beta = Annotated[
-    float | None, typer.Option("--smooth-beta", help="Of one-euro: more follows fast joints.")
+    float | None,
+    typer.Option("--smooth-beta", min=0, help="Of one-euro: more follows fast joints."),
 ]
 Window = Annotated[
     float | None,
-    typer.Option("--smooth-window", metavar="SECONDS", help="Of savgol: more is steadier."),
+    typer.Option(
+        "--smooth-window",
+        metavar="SECONDS",
+        callback=above_zero,
+        help="Of savgol: more is steadier.",
+    ),
 ]
 Offsets = Annotated[
     str | None,
@@ -206,7 +224,10 @@ KeypointThreshold = Annotated[
     float, typer.Option(min=0, max=1, help="Least score of a drawn joint.")
 ]
 Start = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to begin.")]
-End = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to stop.")]
+End = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", callback=above_zero, help="Where to stop."),
+]
 AllowPlaylists = Annotated[
     bool,
     typer.Option(

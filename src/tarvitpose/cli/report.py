@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli import predict_options as options
 from tarvitpose.cli.predict import given_config, summary
 from tarvitpose.errors import ConfigError, OutputError, VideoError
@@ -68,24 +68,29 @@ def run(
     NAME.coco.json, NAME.run.json, and NAME.mp4 unless --no-render. The video is then read a second
     time, for pictures.
     """
-    from tarvitpose.files import replace_when_done
-    from tarvitpose.report.page import report_page
-
-    config = given_config(context, "report")
+    config = given_config(context)
+    checks.existing_source(video)
     if poses is not None:
         _refuse_options(context)
+        checks.existing(poses)
     with _open(video, config) as source:
         path = output / f"{source.name}{ENDING}"
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path}: there already; pass --overwrite or another --output")
-        with replace_when_done(path) as temporary:  # what cannot be written shows before the work
-            material = _material(source, poses, config, quiet=quiet)
-            page = report_page(source, material, keypoint_threshold)
-            temporary.write_text(page, encoding="utf-8", errors="replace")
+        checks.new_file(path, overwrite=overwrite)
+        material = _material(source, poses, config, quiet=quiet)
+        _write(path, source, material, keypoint_threshold)
     if not quiet:
         console.result([f"  {path}"], source=video, files=[str(path)])
     for note in material.notes:
         console.warn(note)
+
+
+def _write(path: Path, source: FrameSource, material: Material, threshold: float) -> None:
+    from tarvitpose.files import replace_when_done
+    from tarvitpose.report.page import report_page
+
+    with replace_when_done(path) as temporary:
+        page = report_page(source, material, threshold)
+        temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
 def _refuse_options(context: typer.Context) -> None:
@@ -118,13 +123,10 @@ def _material(
     source: FrameSource, poses: Path | None, config: PredictConfig, *, quiet: bool
 ) -> Material:
     """Return what is reported: of results that are there, or of a new run."""
-    from tarvitpose.report.material import gather
-
     if poses is not None:
+        from tarvitpose.report.material import gather
+
         return gather(source, poses)
-    from tarvitpose.pipeline import check_source, load_estimator
-    from tarvitpose.report.timed import ReportedEstimator
-    from tarvitpose.timing.stages import timed_process
     from tarvitpose.writers import output_paths
 
     results = output_paths(source, config)["coco"]
@@ -133,7 +135,13 @@ def _material(
             f"{results}: there already; pass --poses {results} to report on it, --overwrite or "
             "another --output"
         )
+    from tarvitpose.pipeline import check_source, load_estimator
+
     check_source(source.given, config)
+    from tarvitpose.report.material import gather
+    from tarvitpose.report.timed import ReportedEstimator
+    from tarvitpose.timing.stages import timed_process
+
     with console.notes_shown(quiet=quiet):
         estimator = cast(ReportedEstimator, load_estimator(config, ReportedEstimator))
     try:

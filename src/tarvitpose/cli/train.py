@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
+from tarvitpose.files import check_writable
+
+if TYPE_CHECKING:
+    from tarvitpose.training.config import TrainConfig
 
 
 def run(
@@ -33,10 +37,12 @@ def run(
     starts a process for each device.
     """
     from tarvitpose.training.config import load_train_config
+
+    experiment = load_train_config(config, tuple(changes or ()))
+    check_experiment(experiment)
     from tarvitpose.training.devices import is_first_process
     from tarvitpose.training.loop import train
 
-    experiment = load_train_config(config, tuple(changes or ()))
     try:
         weights = train(experiment, console.say, resume=not fresh)
     except KeyboardInterrupt:
@@ -44,3 +50,14 @@ def run(
         raise typer.Exit(130) from None
     if is_first_process():
         console.say(f"weights: {weights}")
+
+
+def check_experiment(experiment: TrainConfig) -> None:
+    """Refuse data and weights that are not there before PyTorch is loaded. Raises UserError."""
+    from tarvitpose.training.config import model_config
+
+    check_writable(experiment.output)
+    for source in (*experiment.data.train, *experiment.data.validation):
+        for path in filter(None, (source.annotations, source.images)):
+            checks.existing(path)
+    model_config(experiment)

@@ -37,13 +37,13 @@ def run(
     Only this machine can reach it unless --host says otherwise, and nothing leaves the machine.
     One video is processed at a time. Ctrl-C ends it and removes all files.
     """
-    from tarvitpose.config import PredictConfig, parse_config
+    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
     from tarvitpose.web.guard import LOCAL
     from tarvitpose.web.limits import Limits
     from tarvitpose.web.serve import serve
 
     values = {"weights": weights, "device": device}
-    config = parse_config(PredictConfig, values, "web")
+    config = parse_config(PredictConfig, values, OPTIONS)
     if host not in LOCAL:
         console.warn(
             f"--host {host}: whoever reaches this machine can use the page, without a password "

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from tarvitpose.config import LARGEST_OFFSET, Config
+from tarvitpose.config import LARGEST_OFFSET, Codec, Config
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Box, Record
 from tarvitpose.data.stills import MotionConfig
-from tarvitpose.geometry import BOX_PADDING, Codec, UInt8, centre_and_size, crop_matrices
+from tarvitpose.geometry import BOX_PADDING, UInt8, centre_and_size, crop_matrices
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
 

@@ -9,8 +9,9 @@ from tarvitpose.detection.boxes_file import BoxesFile
 from tarvitpose.detection.protocol import Detections, Detector, keep_best
 from tarvitpose.errors import BoxesError
 
-__all__ = ["BoxesFile", "Detections", "Detector", "keep_best", "load_detector"]
+__all__ = ["BoxesFile", "Detections", "Detector", "check_detector", "keep_best", "load_detector"]
 
+BUILT_IN = ("nanodet", "torchvision")
 AVAILABLE = (
     "nanodet, torchvision, a folder with a transformers detector, "
     "or a hub id such as PekingU/rtdetr_r50vd"
@@ -34,14 +35,16 @@ def load_detector(
         from tarvitpose.detection.torchvision import FasterRCNN  # noqa: PLC0415
 
         return FasterRCNN(threshold, device)
-    _check_folder_or_hub_id(spec)
+    check_detector(spec)
     from tarvitpose.detection.huggingface import HuggingFaceDetector  # noqa: PLC0415
 
     return HuggingFaceDetector(spec, threshold, device)
 
 
-def _check_folder_or_hub_id(spec: str) -> None:
-    """Raise BoxesError for what can be neither, before anything large is imported."""
+def check_detector(spec: str) -> None:
+    """Raise BoxesError for what names no detector, before anything large is imported."""
+    if spec in BUILT_IN:
+        return
     path = Path(spec)
     if spec and path.is_dir():
         return

@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 
-from tarvitpose.config import PATCH, SIZES, ModelConfig, parse_config
+from tarvitpose.config import PATCH, SIZES, Codec, ModelConfig, parse_config
 from tarvitpose.errors import WeightsError
-from tarvitpose.geometry import Codec
 from tarvitpose.model.convert_keys import (
     HUGGING_FACE,
     RELEASED,

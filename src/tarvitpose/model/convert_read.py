@@ -16,9 +16,13 @@ from torch import Tensor
 
 from tarvitpose.errors import WeightsError
 from tarvitpose.model.convert_keys import Tensors
-from tarvitpose.model.weights import CONFIG_FILE, WEIGHTS_FILE, find_folder, read_tensors
-
-FILE_KINDS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
+from tarvitpose.model.weights import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    find_folder,
+    read_tensors,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def read_checkpoint(source: Path | str) -> Checkpoint:
     path = Path(source).expanduser()
     if path.is_file():
         return Checkpoint(str(path), _read_file(path), {})
-    if path.suffix in FILE_KINDS and not path.is_dir():
+    if path.suffix in CHECKPOINTS and not path.is_dir():
         raise WeightsError(f"{path}: no such file")
     folder = find_folder(source)
     for name in (CONFIG_FILE, WEIGHTS_FILE):

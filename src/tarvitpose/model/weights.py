@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
 from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, WeightsError
@@ -19,8 +16,12 @@ from tarvitpose.json_file import read_json
 from tarvitpose.model.hub import HubOptions, download, looks_like_hub_id
 from tarvitpose.provenance import digest
 
+if TYPE_CHECKING:  # whether a folder is one of weights must show before torch is loaded
+    from torch import Tensor, nn
+
 DEFAULT = "default"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")  # files of other projects
 
 
 def default_folder() -> Path:
@@ -83,6 +84,8 @@ def weights_digests(source: str | Path) -> dict[str, str]:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file, floats in float32. Raises WeightsError."""
+    from safetensors.torch import load_file  # noqa: PLC0415
+
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -122,6 +125,9 @@ def save_checkpoint(
     folder: Path, config: ModelConfig, tensors: dict[str, Tensor], *, half: bool = False
 ) -> None:
     """Write config and tensors into a folder, each file whole or not at all. Raises OutputError."""
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
+
     kind = torch.float16 if half else torch.float32
     ready = {
         name: (tensor.to(kind) if tensor.is_floating_point() else tensor).contiguous().cpu()

@@ -14,41 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import ModelConfig
-from tarvitpose.errors import UserError, VideoError, WeightsError
+from tarvitpose.errors import UserError, VideoError
 from tarvitpose.estimator import PoseEstimator
 from tarvitpose.frame_source import FrameSource
 from tarvitpose.geometry import UInt8, normalise
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.predict import windows
+from tarvitpose.report.asked import Moment, chosen_layer, require_attention
 from tarvitpose.results import Float32, Frame, Seen
 from tarvitpose.runtime.torch import TorchRuntime
-
-SLACK = 1e-3  # seconds; times are often rounded
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Which frame of a source is meant: by its time in seconds, or by its number from 0."""
-
-    time: float | None = None
-    frame: int | None = None
-
-    def __str__(self) -> str:
-        return f"at {self.time:.2f} s" if self.frame is None else f"with the number {self.frame}"
-
-    def has_begun(self, frame: Frame) -> bool:
-        """Tell whether a frame is shown before or at this moment."""
-        if self.frame is not None:
-            return frame.index <= self.frame
-        return self.time is not None and frame.time <= self.time + SLACK
-
-    def is_over(self, frame: Frame, seconds: float | None) -> bool:
-        """Tell whether the moment is not of this frame, which is shown so long, None: until it."""
-        if self.frame is not None:
-            return frame.index != self.frame
-        shown = seconds is None or self.time is None or self.time <= frame.time + seconds + SLACK
-        return not shown
 
 
 @dataclass(frozen=True)
@@ -71,25 +45,6 @@ class Looks:
     joint_names: tuple[str, ...]
 
 
-def refuse_blind(config: ModelConfig, weights: str) -> None:
-    """Raise WeightsError for weights without joint queries that look at places."""
-    if not config.temporal:
-        raise WeightsError(
-            f"{weights}: no temporal part, so that no joint looks at other frames; "
-            "give --weights that have one"
-        )
-    if config.aggregation not in ("joints", "regression"):
-        raise WeightsError(
-            f"{weights}: aggregation {config.aggregation} has no joint queries; give --weights "
-            "with aggregation joints"
-        )
-    if config.layout == "released":
-        raise WeightsError(
-            f"{weights}: in the layout of the released code a query looks at groups of channels, "
-            "not at places, and there is nothing to show; give --weights with layout paper"
-        )
-
-
 def joint_looks(
     estimator: PoseEstimator,
     source: FrameSource,
@@ -107,10 +62,8 @@ def joint_looks(
     UserError in one line for a moment, a track or a layer that is not there.
     """
     config = estimator.predictor.config
-    refuse_blind(config, "these weights")
-    layer = config.jta_layers if layer is None else layer
-    if not 1 <= layer <= config.jta_layers:
-        raise UserError(f"--layer {layer}: these weights have the layers 1 to {config.jta_layers}")
+    require_attention(config, "these weights")
+    layer = chosen_layer(layer, config)
     window = find_window(estimator, source, moment, on_frame)
     now = window[estimator.predictor.current]
     person = _person(now, track_id, source.source)

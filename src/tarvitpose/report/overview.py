@@ -7,8 +7,8 @@ from datetime import datetime
 
 from tarvitpose import __version__
 from tarvitpose.config import PredictConfig
+from tarvitpose.config_words import option_name
 from tarvitpose.drawing import shown_time
-from tarvitpose.manifest import flag
 from tarvitpose.report.html import Html, join, tag
 from tarvitpose.report.material import Material
 
@@ -69,7 +69,7 @@ def _of_run(material: Material) -> Iterator[Fact]:
     yield "Crops", policy, CROPS.get(policy, "")
     usual = PredictConfig().model_dump(mode="json")
     others = [
-        f"{flag(key)}{_said(value)}"
+        f"{option_name(key)}{_said(value)}"
         for key, value in options.items()
         if key not in SAID | HOW and value != usual.get(key)
     ]

@@ -16,6 +16,8 @@ from tarvitpose import __version__
 from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.json_file import read_json
+from tarvitpose.model.hub import looks_like_hub_id
+from tarvitpose.model.weights import find_folder, load_config
 from tarvitpose.provenance import digest_of
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
@@ -61,6 +63,18 @@ def read_graphs(folder: Path) -> GraphFolder:
         ModelConfig, read_json(folder / CONFIG, WeightsError), str(folder / CONFIG)
     )
     return GraphFolder(folder, config, name, numbers, str(about.get("tarvitpose")))
+
+
+def local_config(weights: str | Path) -> ModelConfig | None:
+    """Return the config of "default" or a folder, of weights or of graphs; None for a hub id.
+
+    It loads nothing that takes time. Raises WeightsError where there is no such folder, or where
+    it lacks a file.
+    """
+    if looks_like_hub_id(str(weights)) and not Path(weights).exists():
+        return None
+    folder = find_folder(weights)
+    return read_graphs(folder).config if is_exported(folder) else load_config(folder)
 
 
 def describe(

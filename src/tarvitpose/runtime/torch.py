@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tarvitpose.config import PATCH
+from tarvitpose.config import PATCH, check_device
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD, UInt8
 from tarvitpose.model.decoder import frozen
@@ -132,14 +132,16 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        check_device(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     kind, _, number = name.partition(":")
     there = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
     }
-    if kind not in there or (number and not number.isdigit()):
-        raise UserError(f"device {name!r}: expected auto, cpu, cuda, cuda:0 or mps")
     if int(number or 0) >= there[kind]:
         raise UserError(f"device {name!r} is not on this machine; use cpu or auto")
     return torch.device(name)

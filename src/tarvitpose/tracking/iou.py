@@ -6,7 +6,6 @@ from collections.abc import Set
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from tarvitpose.geometry import box_iou
 from tarvitpose.results import Float32
@@ -86,6 +85,8 @@ class IouTracker:
         self, boxes: Float32, free: Set[int], index: int, margin: float
     ) -> NDArray[np.int64]:
         """Return which of the `free` tracks each box belongs to, (N,), 0 where to none."""
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to load
+
         ids = np.zeros(len(boxes), np.int64)
         known = np.array(sorted(free), np.int64)
         expected = [self._tracks[track_id].expected(index) for track_id in known.tolist()]

@@ -66,8 +66,10 @@ class Job(Generic[Found]):
             return
         try:
             self._future.set_result(self._work(self._on_progress))
-        except BaseException as error:  # whoever asks for the result gets it
+        except Exception as error:  # whoever asks for the result gets it
             self._future.set_exception(error)
+        except BaseException as error:  # a job that wants to exit must not take the server with it
+            self._future.set_exception(RuntimeError(f"the job ended with {error!r}"))
 
     def _on_progress(self, progress: Progress) -> None:
         self.progress = progress

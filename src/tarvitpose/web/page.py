@@ -12,7 +12,7 @@ import gradio as gr
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError, WeightsError
-from tarvitpose.report.looks import refuse_blind
+from tarvitpose.report.asked import require_attention
 from tarvitpose.web import texts
 from tarvitpose.web.desk import Desk
 from tarvitpose.web.line import Job, StoppedError
@@ -21,6 +21,7 @@ from tarvitpose.web.work import Results
 PAUSE = 0.25  # seconds between two looks at a job
 FIRST = ("coco", "csv")  # formats, unless the visitor chooses others
 FIRST_JOINT = "right_wrist"
+STEP = 0.01  # seconds, of the slider
 Updates = dict[Any, Any]
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Offer(NamedTuple):
     def shows_attention(self) -> bool:
         """Whether the network has joints that look at places."""
         try:
-            refuse_blind(self.network, "these weights")
+            require_attention(self.network, "these weights")
         except WeightsError:
             return False
         return True
@@ -115,7 +116,7 @@ class Page:
         with gr.Row():
             self.joint = gr.Dropdown(choices, value=first, label="Joint", min_width=120)
             self.track = gr.Dropdown([], label="Person", min_width=120)
-        self.time = gr.Slider(0, 1, value=0, step=0.01, label="Time in seconds", elem_id="time")
+        self.time = gr.Slider(0, 1, value=0, step=STEP, label="Time in seconds", elem_id="time")
         self.look_status = gr.HTML()
         self.picture = gr.Image(
             show_label=False,
@@ -129,15 +130,15 @@ class Page:
         """Say which function follows which click."""
         every = {"api_visibility": "private", "show_progress": "hidden", "queue": True}
         free = {**every, "concurrency_limit": None}  # the desk has a line of its own
-        self.video.change(self.received, self.video, [self.status, self.run], **free)
-        self.example.click(self.lent, None, self.video, **free)
+        received = self.video.change(self.received, self.video, [self.status, self.run], **free)
+        lent = self.example.click(self.lent, None, self.video, **free)
         given = {self.video, self.compare, self.smooth, self.det_every, self.max_people}
         shown = [self.status, self.run, self.cancel, self.overlay, self.comparison]
         shown += [self.side_by_side, self.looks, self.downloads, self.track, self.time]
         shown += [self.picture, self.look_status, self.tabs]
-        self.run.click(self.ran, given | {self.formats}, shown, **free)
-        self.cancel.click(self.stopped, None, self.cancel, **free)
-        gr.on(
+        ran = self.run.click(self.ran, given | {self.formats}, shown, **free)
+        stopped = self.cancel.click(self.stopped, None, self.cancel, **free)
+        looked = gr.on(
             [self.looks.select, self.joint.input, self.track.input, self.time.release],
             self.looked,
             [self.time, self.joint, self.track],
@@ -145,6 +146,10 @@ class Page:
             trigger_mode="always_last",
             **free,
         )
+        # What goes wrong in Gradio itself, once it has an answer, no function here can catch.
+        for event in (received, lent, ran, stopped):
+            event.failure(self.broke, None, [self.status, self.run, self.cancel], **free)
+        looked.failure(self.look_broke, None, [self.look_status, self.picture], **free)
         self.blocks.unload(self.left)
 
     def lent(self, request: gr.Request) -> str:
@@ -173,7 +178,7 @@ class Page:
             "det_every": given[self.det_every],
             "max_people": given[self.max_people] or None,
         }
-        over = {self.run: gr.update(interactive=True), self.cancel: gr.update(interactive=False)}
+        over = self._over()
         try:
             job = self.desk.begin(session, Path(video), given[self.formats], choices)
             yield self._emptied()
@@ -187,7 +192,7 @@ class Page:
             yield over | {self.status: texts.problem(str(error))}
         except Exception:
             log.exception("a job failed")
-            yield over | {self.status: texts.problem(texts.BROKEN)}
+            yield self.broke()
 
     def _state(self, job: Job[Results]) -> str:
         before = self.desk.line.before(job)
@@ -212,7 +217,7 @@ class Page:
     def _filled(self, results: Results) -> Updates:
         """Return the page with results."""
         compares, tracks = results.config.compare, results.tracks
-        last = round(results.poses[-1].time, 2)
+        last = round(results.poses[-1].time, 2)  # 0 where there is one frame
         return {
             self.status: texts.done(results.outcome),
             self.overlay: str(results.file("overlay")),
@@ -221,7 +226,9 @@ class Page:
             self.side_by_side: gr.update(visible=compares),
             self.looks: gr.update(visible=self.offer.shows_attention and bool(tracks)),
             self.track: gr.update(choices=tracks, value=tracks[0] if tracks else None),
-            self.time: gr.update(maximum=last, value=round(last / 2, 2)),
+            self.time: gr.update(
+                maximum=max(last, STEP), value=round(last / 2, 2), interactive=last > 0
+            ),
         }
 
     def stopped(self, request: gr.Request) -> Updates:
@@ -247,7 +254,19 @@ class Page:
             yield {self.look_status: texts.problem(str(error)), self.picture: None}
         except Exception:
             log.exception("drawing the attention failed")
-            yield {self.look_status: texts.problem(texts.BROKEN), self.picture: None}
+            yield self.look_broke()
+
+    def broke(self) -> Updates:
+        """Say that something failed, and give the button back."""
+        return {self.status: texts.problem(texts.BROKEN), **self._over()}
+
+    def look_broke(self) -> Updates:
+        """Say that the attention could not be shown."""
+        return {self.look_status: texts.problem(texts.BROKEN), self.picture: None}
+
+    def _over(self) -> Updates:
+        """Return the buttons when no job goes on."""
+        return {self.run: gr.update(interactive=True), self.cancel: gr.update(interactive=False)}
 
     def left(self, request: gr.Request) -> None:
         """Remove what a visitor had who has closed the page."""

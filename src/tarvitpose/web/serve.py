@@ -12,10 +12,8 @@ from pathlib import Path
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, MissingDependencyError
 from tarvitpose.model.weights import load_config
-from tarvitpose.web.desk import Desk
 from tarvitpose.web.guard import LOCAL
 from tarvitpose.web.limits import Limits
-from tarvitpose.web.visitors import Visitors
 from tarvitpose.writers import FORMATS
 
 
@@ -38,6 +36,9 @@ def serve(
         raise MissingDependencyError("gradio", "tarvitpose web", "web")
     network = load_config(config.weights)
     refuse_taken(host, port)
+    from tarvitpose.web.desk import Desk  # noqa: PLC0415 - loads PyTorch
+    from tarvitpose.web.visitors import Visitors  # noqa: PLC0415
+
     desk = Desk(config, limits, Visitors(60 * minutes))
     _set_up_gradio(desk.visitors.files)
     # What follows imports Gradio, which reads the variables just set.

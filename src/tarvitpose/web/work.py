@@ -17,8 +17,9 @@ from tarvitpose.estimator import PoseEstimator
 from tarvitpose.people import PeopleFinder
 from tarvitpose.pipeline import Outcome, Progress, load_estimator, process
 from tarvitpose.readers import load_poses
+from tarvitpose.report.asked import Moment
 from tarvitpose.report.attention_picture import draw_looks
-from tarvitpose.report.looks import Moment, joint_looks
+from tarvitpose.report.looks import joint_looks
 from tarvitpose.results import Frame, FramePoses, Seen
 from tarvitpose.source_names import name_of
 from tarvitpose.video import open_source

@@ -51,6 +51,7 @@ ENDINGS = {
     "compare": ".compare.mp4",
     "contact_sheet": ".contact.png",
 }
+OF_PICTURES = {"overlay": ".png", "compare": ".compare.png"}
 
 
 def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
@@ -68,7 +69,8 @@ def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
     kinds += ["overlay"] if config.render else []
     kinds += ["compare"] if config.compare else []
     kinds += ["contact_sheet"] if config.contact_sheet else []
-    paths = {kind: config.output / f"{source.name}{ENDINGS[kind]}" for kind in kinds}
+    endings = {**ENDINGS, **OF_PICTURES} if source.is_picture else ENDINGS
+    paths = {kind: config.output / f"{source.name}{endings[kind]}" for kind in kinds}
     for path in paths.values():
         if source.path is not None and path.exists() and path.samefile(source.path):
             raise OutputError(f"{path}: is the source itself; choose another folder for results")

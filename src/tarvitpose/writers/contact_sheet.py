@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tarvitpose.drawing import draw_poses, draw_text, fit_width, resized, shown_time
 from tarvitpose.files import replace_when_done
 from tarvitpose.geometry import UInt8
+from tarvitpose.image_source import write_image
 from tarvitpose.results import FramePoses
 from tarvitpose.writers.base import FileWriter, needed
 
@@ -62,7 +62,7 @@ class ContactSheetWriter(FileWriter):
         images = [self._drawn(image, poses) for image, poses in chosen]
         captions = [f"{shown_time(poses.time)}  frame {poses.index}" for _, poses in chosen]
         sheet = contact_sheet(images, captions, self.columns, self.width)
-        self._temporary.write_bytes(cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes())
+        write_image(self._temporary, sheet)
 
     def _small(self, image: UInt8, poses: FramePoses) -> tuple[UInt8, FramePoses]:
         small = fit_width(image, _tile_width(self.columns, self.width))

@@ -1,0 +1,73 @@
+"""What is wrong with arguments, said before anything that is slow to load is imported."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from tarvitpose.errors import ConfigError, DataError, OutputError, UserError, VideoError
+from tarvitpose.files import check_writable
+
+
+def existing_source(source: str) -> None:
+    """Raise VideoError for a file or folder of frames that is not there.
+
+    Webcams, addresses and patterns pass: their reader says what is wrong with them.
+    """
+    if "://" in source or source.isdecimal() or glob.has_magic(source):
+        return
+    existing(source, VideoError)
+
+
+def existing(path: str | Path, error: type[UserError] = DataError) -> None:
+    """Raise `error` for a file or folder that is not there."""
+    try:
+        Path(path).stat()
+    except PermissionError:  # whoever reads it says so
+        return
+    except (OSError, ValueError):  # also a name that no file can have
+        raise error(f"{path}: no such file or folder") from None
+
+
+def new_file(path: Path, *, overwrite: bool, kinds: Sequence[str] = ()) -> None:
+    """Raise OutputError for a result that is there, that cannot be written, or of no known kind.
+
+    `kinds` are the endings that it may have, any if there are none.
+    """
+    if kinds and path.suffix.lower() not in kinds:
+        known = f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+        raise OutputError(f"--output {path}: expected a folder, or a name that ends in {known}")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: there already; pass --overwrite or another --output")
+    check_writable(path.parent)
+
+
+def picture_path(output: Path, name: str) -> Path:
+    """Return where a picture goes: `output` if it is called like a file, else NAME in that folder.
+
+    >>> picture_path(Path("results"), "dance.plot.png").as_posix()
+    'results/dance.plot.png'
+    >>> picture_path(Path("wrist.svg"), "dance.plot.png").as_posix()
+    'wrist.svg'
+    """
+    return output if output.suffix and not output.is_dir() else output / name
+
+
+def joint_places(text: str, known: Sequence[str]) -> list[int]:
+    """Return the places of joints named with commas, or of all, for --joints. Raises ConfigError.
+
+    >>> joint_places("nose, left_knee", ["head_top", "left_knee", "nose"])
+    [2, 1]
+    """
+    if text.strip() == "all":
+        return list(range(len(known)))
+    places = []
+    for name in (part.strip() for part in text.split(",")):
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"expected all, {', '.join(known)}"
+            raise ConfigError(f"--joints: unknown joint {name!r}; {hint}")
+        places.append(known.index(name))
+    return places
