@@ -67,8 +67,12 @@ def run(
         typer.Option(metavar="HxW", help="Crop size that it was trained with, such as 256x192."),
     ] = None,
     codec: Annotated[
-        HeatmapCodec, typer.Option(help="How it was trained to write joints into heatmaps.")
-    ] = HeatmapCodec.UDP,
+        HeatmapCodec | None,
+        typer.Option(
+            help="How it was trained to write joints into heatmaps; classic for a released "
+            "TAR-ViTPose and udp for others if not given."
+        ),
+    ] = None,
 ) -> None:
     """Turn a checkpoint of another project into a weights folder.
 
@@ -86,7 +90,7 @@ def run(
             heads=heads,
             dataset_index=dataset_index,
             input_size=sides,
-            codec=codec.value,
+            codec=codec and codec.value,
         )
     console.facts(f"{source} -> {output}", described(config))
 

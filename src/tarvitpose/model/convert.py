@@ -17,6 +17,7 @@ from tarvitpose.errors import WeightsError
 from tarvitpose.geometry import Codec
 from tarvitpose.model.convert_keys import (
     HUGGING_FACE,
+    OWN_SIGN,
     RELEASED,
     SIGNS,
     Kind,
@@ -42,6 +43,7 @@ RELEASED_SETTINGS = {
     "mask_rule": "released",
     "temporal_heads": 4,
     "gra_layers": 1,
+    "codec": "classic",
 }
 # What a Hugging Face config means where it does not say.
 HUGGING_FACE_DEFAULTS = {
@@ -61,7 +63,7 @@ def convert(
     heads: int | None = None,
     dataset_index: int | None = None,
     input_size: tuple[int, int] | None = None,
-    codec: Codec = "udp",
+    codec: Codec | None = None,
 ) -> ModelConfig:
     """Write a checkpoint's weights into the folder `output`, and return their config.
 
@@ -69,7 +71,8 @@ def convert(
     ("s", "b", "l", "h") only checks what came. `heads` are the encoder's attention heads, which
     no shape tells: by default those of the size with this width, or what the source's config
     says. `dataset_index` picks the expert of a ViTPose+ (0, COCO, by default). Joints that the
-    source lacks are initialised anew, and the log says which.
+    source lacks are initialised anew, and the log says which. `codec` is by default the one that
+    the source was trained with: "classic" for the released TAR-ViTPose, "udp" for a ViTPose.
 
     Raises WeightsError that names every missing, surplus or misshapen key.
     """
@@ -81,10 +84,11 @@ def convert(
     tensors = translate(checkpoint.tensors, kind, expert)
     values = {
         **_architecture(tensors, checkpoint.origin, size),
+        "codec": "udp",
         **_settings(checkpoint, kind, tensors, heads),
         **_joints(tensors, checkpoint.origin, kind, joint_set),
         **_grid(tensors, checkpoint, input_size or _trained_size(kind, tensors)),
-        "codec": codec,
+        **({} if codec is None else {"codec": codec}),
     }
     config = parse_config(ModelConfig, values, checkpoint.origin)
     with torch.device("meta"):
@@ -96,7 +100,7 @@ def convert(
 
 def _unknown(checkpoint: Checkpoint) -> WeightsError:
     names = sorted(checkpoint.tensors)
-    if any(name.startswith("encoder.blocks.") for name in names):
+    if any(name.startswith(OWN_SIGN) for name in names):
         return WeightsError(
             f"{checkpoint.origin}: has this package's keys already, it needs no conversion"
         )
