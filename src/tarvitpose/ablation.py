@@ -101,7 +101,8 @@ class Ablation:
         It looks at nothing that is held out: no row is chosen or stopped by that.
         """
         own = {"run.seed": seed, "output": str(self.folder(row, seed)), "data.validation": []}
-        changes = {**row.change, **own}
+        blind = {"run.patience": 0, "run.monitor": "", "run.keep": "last"}
+        changes = {**row.change, **own, **blind}
         changed = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
         return load_train_config(self.base, (*self.overrides, *changed))
 

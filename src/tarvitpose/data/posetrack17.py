@@ -19,6 +19,8 @@ from tarvitpose.posetrack_layout import (
     frame_number,
 )
 
+BOX_SCALE = 1.2  # times the joints' extent: no person has a box, and DCPose's lists make them so
+
 
 def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
     """Yield the video of a file, of its name, or each of several, of their folders' names.
@@ -32,7 +34,8 @@ def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
     for folder, listed in folders.items():
         name = path.stem if len(folders) == 1 else folder.name
         unlisted = _unlisted(listed, root)
-        yield Video(name, path, POINT_IDS, in_time([*listed, *unlisted]))
+        frames = in_time([*listed, *unlisted])
+        yield Video(name, path, POINT_IDS, frames, box_scale=BOX_SCALE)
 
 
 def _unlisted(listed: list[VideoFrame], root: Path) -> list[VideoFrame]:

@@ -94,10 +94,17 @@ def encode_clip(model: TARViTPose, clip: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def encoded_batches(
-    model: TARViTPose, clips: ClipDataset, device: torch.device, batch_size: int = 8
+    model: TARViTPose,
+    clips: ClipDataset,
+    device: torch.device,
+    batch_size: int = 8,
+    *,
+    workers: int = 0,
 ) -> Iterator[Encoded]:
-    """Encode a data set's clips in their order, batch by batch."""
-    loader = DataLoader(clips, batch_size=batch_size, worker_init_fn=single_threaded)
+    """Encode a data set's clips in their order, batch by batch; `workers` processes read them."""
+    loader = DataLoader(
+        clips, batch_size=batch_size, num_workers=workers, worker_init_fn=single_threaded
+    )
     for batch in loader:
         with torch.inference_mode():
             features, regions = encode_clip(model, batch["clip"].to(device))

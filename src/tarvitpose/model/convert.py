@@ -28,6 +28,7 @@ from tarvitpose.model.convert_keys import (
     translate,
 )
 from tarvitpose.model.convert_read import Checkpoint, read_checkpoint
+from tarvitpose.model.joint_rows import match_joints, new_joints_of
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import CONFIG_FILE, load_into
 from tarvitpose.skeleton import JOINT_SETS
@@ -221,24 +222,20 @@ def _joints(tensors: Tensors, origin: str, kind: Kind, joint_set: str | None) ->
 
 def _reorder_head(tensors: Tensors, origin: str, found: str, asked: str) -> None:
     """Map the head's channels by name; joints that it lacks start small and random."""
-    old, new = JOINT_SETS[found].joints, JOINT_SETS[asked].joints
+    old, new = JOINT_SETS[found], JOINT_SETS[asked]
     random = torch.Generator().manual_seed(NEW_JOINT_SEED)
-    weight, bias = tensors["decoder.final.weight"], tensors.get("decoder.final.bias")
-    fresh = torch.randn((len(new), *weight.shape[1:]), generator=random) * NEW_JOINT_STD
-    kept = [(new.index(name), old.index(name)) for name in new if name in old]
-    here, there = (list(side) for side in zip(*kept, strict=True))
-    fresh[here] = weight[there]
-    tensors["decoder.final.weight"] = fresh
-    if bias is not None and len(bias) == len(old):
-        tensors["decoder.final.bias"] = torch.zeros(len(new))
-        tensors["decoder.final.bias"][here] = bias[there]
-    lacking = [name for name in new if name not in old]
-    dropped = [name for name in old if name not in new]
+    weight = tensors["decoder.final.weight"]
+    fresh = {
+        "decoder.final.weight": torch.randn((len(new), *weight.shape[1:]), generator=random)
+        * NEW_JOINT_STD,
+        "decoder.final.bias": torch.zeros(len(new)),
+    }
+    tensors.update(match_joints(tensors, old, new, fresh))
     log.warning(
         "%s: joints to be trained, which it lacks: %s; joints dropped: %s",
         origin,
-        ", ".join(lacking) or "none",
-        ", ".join(dropped) or "none",
+        ", ".join(new_joints_of(old, new)) or "none",
+        ", ".join(new_joints_of(new, old)) or "none",
     )
 
 

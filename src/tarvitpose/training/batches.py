@@ -31,7 +31,9 @@ Report = Callable[[str], None]  # receives one line for a person to read
 
 def read_source(source: SourceConfig, joints: JointSet) -> list[Record]:
     """Return the records of one source, repeated as it asks. Raises DataError."""
-    records = read_records(source.format, source.annotations, joints, source.images)
+    records = read_records(
+        source.format, source.annotations, joints, source.images, box_scale=source.box_scale
+    )
     return records * source.repeat
 
 
@@ -87,9 +89,9 @@ class Batches:
                     name = recipe(step, self._stored.offsets, source, self.config.data.augment)
                     if not is_complete(folder, source.cached_clips, name):
                         self._encode(step, source, folder, name, report)
-        scores, absent = "decoder" in step.frozen, self.config.data.augment.absent
+        scores, augment = "decoder" in step.frozen, self.config.data.augment
         self.dataset = Together(
-            [EncodedClips(one, self.model, scores=scores, absent=absent) for one in folders]
+            [EncodedClips(one, self.model, scores=scores, augment=augment) for one in folders]
         )
 
     def _encode(
