@@ -98,6 +98,7 @@ def test_posetrack_is_the_papers_recipe(path: Path, tmp_path: Path) -> None:
         joint_set="posetrack15",
         offsets=(-2, -1, 1, 2),
         drop_path=DROP_PATH[path.stem],
+        norm_averages="own",
     )
     assert model == expected
     assert (model.jta_layers, model.gra_layers, model.mask_threshold) == (6, 1, 0.2)
@@ -172,7 +173,7 @@ def test_each_recipe_trains_a_step_on_data_in_its_layout(
     weights = loop.train(config, lines.append)
     assert weights == Path("runs") / path.parent.name / path.stem / "weights"
     assert any(line.startswith("step 1/1: loss 0.") for line in lines)
-    modes = ("single",) if path in COCO else ("single", "temporal")
+    modes = ("single",) if path in COCO else ("single", "temporal", "mask")
     assert [line.split()[2] for line in lines if line.startswith("step 1: val")] == [
         f"val/clean/{mode}" for mode in modes
     ]

@@ -92,6 +92,8 @@ def build_model(config: TrainConfig) -> TARViTPose:
             tensors = {k: v for k, v in tensors.items() if k.startswith(("encoder.", "decoder."))}
         fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
         model.load_state_dict(fitting, strict=False)
+        if model.config.own_averages and not any(k.startswith("final_averages.") for k in fitting):
+            model.final_averages.follow(model.decoder)
     return model
 
 
@@ -113,7 +115,8 @@ class Run:
             fabric,
             workers=data.workers if own is None else own,
         )
-        check_monitor(config.run.monitor, self.validation.names)
+        scored = [name for name in self.validation.names if not name.endswith("/mask")]
+        check_monitor(config.run.monitor, scored)
         self.best = Best(config.run.monitor, config.run.patience)
         self.ema: Ema | None = None
         self.log: RunLog | None = None

@@ -38,17 +38,23 @@ class ValidationSets:
     @property
     def names(self) -> list[str]:
         """The names of all scores: `val/clean/single` and so on; none without records."""
-        modes = ("single", "temporal") if self.step.model.config.temporal else ("single",)
+        config = self.step.model.config
+        modes = ("single", *["temporal"] * config.temporal, *["mask"] * config.masked)
         kinds = self.kinds if self.records else ()
         return [f"val/{kind}/{mode}" for kind in kinds for mode in modes]
 
     def scores(self) -> dict[str, float]:
-        """Return PCK@0.2 of each kind and mode by name, 0..100."""
+        """Return PCK@0.2 of each kind and mode by name, 0..100.
+
+        `val/clean/mask` and so on are no scores: the share of tokens, in percent, that a joint may
+        look at. Where it drifts, the mask's threshold changes its meaning.
+        """
         found: dict[str, float] = {}
         for kind in self.kinds if self.records else ():
             result = self.score(kind)
             found[f"val/{kind}/single"] = result.single_pck
             found[f"val/{kind}/temporal"] = result.temporal_pck
+            found[f"val/{kind}/mask"] = result.mask_coverage
         return {name: found[name] for name in self.names}
 
     def score(self, kind: Kind) -> ClipScores:
