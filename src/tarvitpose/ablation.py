@@ -29,7 +29,7 @@ from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.trials import Bools, DatasetTrial, EncodedTrial, Trial
 from tarvitpose.files import replace_when_done
 from tarvitpose.metrics.posetrack_ap import Judged
-from tarvitpose.model.cost import count
+from tarvitpose.model.cost import Cost, count
 from tarvitpose.runtime.torch import choose_device
 from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
@@ -45,6 +45,7 @@ class Row(Config):
     name: str
     change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
     paper: float | None = None  # the paper's mean AP
+    paper_gflops: float | None = None  # of the temporal part alone, as the paper prints them
 
 
 class Table(Config):
@@ -111,6 +112,10 @@ class Ablation:
         words = json.dumps(row.change, sort_keys=True).lower()
         name = re.sub(r"[^a-z0-9.+]+", "_", words.replace("-", "m")).strip("_") or "tar"
         return self.config.output / name / f"seed{seed}"
+
+    def costs(self, table: Table) -> list[tuple[Row, dict[str, Cost]]]:
+        """Return what each row's network costs, by part. Nothing is trained or read but configs."""
+        return [(row, count(model_config(self.row_config(row, 0)))) for row in table.rows]
 
     def train(self, row: Row, seed: int) -> None:
         """Train and try a row, unless that was done; goes on where it stopped.

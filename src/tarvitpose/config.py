@@ -50,7 +50,7 @@ class ModelConfig(Config):
     codec: Codec = "udp"
     offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
-    jta_layers: int = Field(default=6, gt=0)  # of JTA, or of the alternative
+    jta_layers: int = Field(default=6, gt=0)  # depth of JTA, or of the alternative to it
     temporal_heads: int = Field(default=4, gt=0)  # attention heads of JTA and GRA
     mask_rule: Literal["paper", "released", "none"] = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
