@@ -34,8 +34,8 @@ def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
     for folder, listed in folders.items():
         name = path.stem if len(folders) == 1 else folder.name
         unlisted = _unlisted(listed, root)
-        frames = in_time([*listed, *unlisted])
-        yield Video(name, path, POINT_IDS, frames, box_scale=BOX_SCALE)
+        in_order = in_time([*listed, *unlisted])
+        yield Video(name, path, POINT_IDS, in_order, box_scale=BOX_SCALE)
 
 
 def _unlisted(listed: list[VideoFrame], root: Path) -> list[VideoFrame]:
