@@ -80,7 +80,8 @@ def released(state: Tensors) -> Tensors:
     """Name a temporal model as the released TAR-ViTPose does, duplicates included."""
     still = {name: value for name, value in state.items() if name[:3] not in ("jta", "gra")}
     encoder = renamed(still, MMPOSE_NAMES + head_names("heatmap_head.0", "heatmap_head.1"))
-    twice = {f"model.{name}": value + 1 for name, value in encoder.items()}
+    again = renamed(still, MMPOSE_NAMES + head_names("head.deconv_layers", "head.final_layer"))
+    twice = {f"model.{name}": value + 1 for name, value in (encoder | again).items()}
     temporal = {
         "query_feat.weight": state["jta.query"],
         "query_pe.weight": state["jta.query_position"],

@@ -131,3 +131,20 @@ def test_a_line_has_cost_scores_gains_and_the_papers_number() -> None:
         "84.0",
     ]
     assert interval_cell(gain) == "+2.5 (-1.0..+6.0)"
+
+
+def test_costs_are_counted_without_training(tmp_path: Path) -> None:
+    (tmp_path / "runs_here").mkdir()
+    table, facts = tmp_path / "table.yaml", tmp_path / "costs.json"
+    rows = [*TABLE["rows"], {"name": "deep", "change": {"model.jta_layers": 12}, "paper_gflops": 9}]
+    table.write_text(yaml.safe_dump({**TABLE, "rows": rows}))
+    result = ablate(
+        table, "--base", BASE, "--costs", "--json", facts, *overrides(tmp_path / "runs_here")
+    )
+    assert result.exit_code == 0, result.output
+    assert "paper" in result.stdout
+    found = [row["costs"] for row in json.loads(facts.read_text())["rows"]]
+    assert "jta" not in found[0]
+    assert found[2]["jta"]["parameters"] > 1.9 * found[1]["jta"]["parameters"]
+    assert found[1]["temporal"]["gmacs"] > 0
+    assert not (tmp_path / "runs_here" / "runs").exists()

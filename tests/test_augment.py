@@ -87,6 +87,30 @@ def test_rotation_is_clipped_and_happens_with_its_probability() -> None:
     assert abs(angles.mean()) < 5
 
 
+@pytest.mark.parametrize(("name", "sigma", "limit"), [("scale", 0.35, 0.35), ("rotation", 45, 90)])
+def test_the_released_loaders_spread_and_limits(name: str, sigma: float, limit: float) -> None:
+    """A clipped normal: 68.3% within one sigma, 31.7% at or beyond it, 4.6% beyond two."""
+    config = changed(**{name: limit, f"{name}_sigma": sigma, "rotate": 1.0})
+    plain = plain_box(BOX, SIZE)
+    crops = crops_of(config, 2000)
+    found = [float(c.size[0] / plain.size[0] - 1) if name == "scale" else c.rotation for c in crops]
+    values = np.abs(found)
+    assert values.max() == pytest.approx(limit, rel=1e-5)
+    assert (values < 0.999 * sigma).mean() == pytest.approx(0.683, abs=0.04)
+    assert (values > 0.999 * limit).mean() == pytest.approx(
+        0.317 if name == "scale" else 0.046, abs=0.03
+    )
+
+
+def test_without_a_sigma_it_is_half_of_the_limit() -> None:
+    for name, limit in (("scale", 0.3), ("rotation", 40.0)):
+        plain = changed(**{name: limit, "rotate": 1.0})
+        said = changed(**{name: limit, "rotate": 1.0, f"{name}_sigma": limit / 2})
+        for one, other in zip(crops_of(plain, 20), crops_of(said, 20), strict=True):
+            assert np.array_equal(one.size, other.size)
+            assert one.rotation == other.rotation
+
+
 def test_flip_happens_with_its_probability() -> None:
     assert 0.4 < np.mean([crop.flip for crop in crops_of(changed(flip=0.5))]) < 0.6
     assert all(crop.flip for crop in crops_of(changed(flip=1.0), 5))

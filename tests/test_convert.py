@@ -82,12 +82,48 @@ def test_single_frame_checkpoints(
         lambda tensors: tensors,
         lambda tensors: {"model": tensors, "step": 3},
         lambda tensors: {"model_state_dict": tensors},
-        lambda tensors: {"state_dict": {f"module.{name}": t for name, t in tensors.items()}},
+        lambda tensors: {"module": {"state_dict": tensors}},
     ],
 )
 def test_wrappings(tmp_path: Path, wrap: Callable[[Tensors], dict[str, Any]]) -> None:
     model = single()
     expect_equal(converted(tmp_path, wrap(mmpose(model.state_dict()))), model)
+
+
+PREFIXES = (
+    *("module.", "_orig_mod.", "model.", "model.model.", "module._orig_mod."),
+    *("_orig_mod.module.", "model.module._orig_mod.", "module.model._orig_mod.model."),
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("name", ["checkpoint.pth", "checkpoint.safetensors"])
+@pytest.mark.parametrize("rename", [mmpose, vitae])
+def test_prefixes_of_trainers_in_any_nesting(
+    tmp_path: Path, prefix: str, name: str, rename: Callable[[Tensors], Tensors]
+) -> None:
+    model = single()
+    tensors = {f"{prefix}{key}": value for key, value in rename(model.state_dict()).items()}
+    expect_equal(converted(tmp_path, tensors, name), model)
+
+
+def test_prefixes_of_wrapped_parts(tmp_path: Path) -> None:
+    model = single()
+    tensors = {
+        key.replace("backbone.", "model.backbone._orig_mod.").replace(
+            "head.", "model.head.module."
+        ): value
+        for key, value in mmpose(model.state_dict()).items()
+    }
+    expect_equal(converted(tmp_path, tensors), model)
+
+
+def test_what_lies_beside_the_network_is_named(tmp_path: Path) -> None:
+    tensors = {f"model.{k}": v for k, v in mmpose(single().state_dict()).items()}
+    message = refusal(tmp_path, {**tensors, "criterion.weight": torch.zeros(1)})
+    assert message.endswith("1 surplus: criterion.weight")
+    ours = {f"module.model.{k}": v for k, v in single().state_dict().items()}
+    assert "it needs no conversion" in refusal(tmp_path, ours)
 
 
 def test_safetensors_in_float16_and_without_counters(tmp_path: Path) -> None:
@@ -344,4 +380,5 @@ def test_recognising() -> None:
 
 def test_the_codec_is_stored(tmp_path: Path) -> None:
     tensors = mmpose(single().state_dict())
+    assert converted(tmp_path, tensors).config.codec == "udp"
     assert converted(tmp_path, tensors, codec="classic").config.codec == "classic"

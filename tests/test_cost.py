@@ -102,3 +102,19 @@ def test_the_simple_decoder_does_a_tenth_of_what_its_convolution_would() -> None
     config = tiny_config(decoder="simple")
     convolution = 16 * N * 9 * C * len(config.joints) / 1e9
     assert count(config)["decoder"].gmacs < convolution / 5
+
+
+def test_jta_and_gra_are_counted_apart() -> None:
+    """Table 5: by hand, a folded layer of JTA and GRA's single one."""
+    config = SIZES["b"](input_size=LARGE)
+    costs = count(config)
+    assert costs["jta"].parameters + costs["gra"].parameters == costs["temporal"].parameters
+    assert costs["jta"].gmacs + costs["gra"].gmacs == pytest.approx(costs["temporal"].gmacs)
+    assert costs["gra"].parameters / 1e6 == pytest.approx(2.364, abs=1e-3)
+    width, heads, joints, tokens = 768, 4, 15, 24 * 18
+    # Keys and values of the joints, and both folded, with the queries' bias; scores and sums over
+    # them for every token.
+    folded = 2 * 2 * joints * width**2 + joints * width
+    by_hand = folded + 2 * heads * tokens * joints * width
+    assert costs["gra"].gmacs == pytest.approx(by_hand / 1e9, rel=1e-6)
+    assert "jta" not in count(config.model_copy(update={"aggregation": "all_tokens"}))

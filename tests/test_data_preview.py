@@ -82,7 +82,8 @@ def test_each_row_switches_on_one_key_and_every_key_has_a_row() -> None:
     ]
     shown = set().union(*map(switched, ROWS))
     fields = {*AugmentConfig.model_fields, *DegradeConfig.model_fields}
-    left_out = {"motion", "degrade", "absent", "auxiliary", "auxiliary_strong"}
+    left_out = {"motion", "degrade", "absent", "auxiliary", "auxiliary_strong", "joint_weights"}
+    left_out |= {"scale_sigma", "rotation_sigma"}
     assert {ON.get(key, key) for key in fields - left_out} == shown
     for row in ROWS:
         AugmentConfig.model_validate(OFF.model_copy(update=row.switched_on).model_dump())

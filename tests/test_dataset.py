@@ -203,6 +203,13 @@ def test_weights_are_those_of_the_method_and_0_outside(tmp_path: Path) -> None:
     assert joint_weights(POSETRACK_15)[LEFT] == 1.5
 
 
+def test_without_joint_weights_all_labelled_joints_count_alike(tmp_path: Path) -> None:
+    config = STEADY.model_copy(update={"joint_weights": False})
+    plain, weighted = (ClipDataset([still(tmp_path)], model(), one)[0] for one in (config, STEADY))
+    assert torch.equal(plain["weights"], (weighted["weights"] > 0).float())
+    assert set(plain["weights"].tolist()) == {1.0}
+
+
 def test_a_still_without_motion_gives_equal_frames(records: list[Record]) -> None:
     clip = ClipDataset(records, model(), STEADY)[0]["clip"]
     assert all(torch.equal(frame, clip[0]) for frame in clip)

@@ -222,18 +222,21 @@ def test_drop_path_grows_with_depth() -> None:
     )
 
 
-def test_the_coarse_pass_leaves_batch_norm_alone() -> None:
-    model = tiny_model().train()
-    before = {name: value.clone() for name, value in model.decoder.state_dict().items()}
+def test_the_coarse_pass_moves_batch_norm_in_training_alone() -> None:
+    """As the released code does: averages of restored tokens alone would not fit the features."""
+    model = tiny_model()
     features = torch.randn(B, T, C, h, w, requires_grad=True)
-    regions = model.regions(features)
-    assert not regions.requires_grad
-    assert model.decoder.training
-    assert model.decoder.norm1.training
+    before = {name: value.clone() for name, value in model.decoder.state_dict().items()}
+    assert not model.regions(features).requires_grad
     after = model.decoder.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
-    model(tiny_clip())
+    model.train().regions(features)
     assert model.decoder.norm1.num_batches_tracked == before["norm1.num_batches_tracked"] + 1
+    raw = model.decoder.deconv1(features.flatten(0, 1))  # (B T, 256, 2h, 2w)
+    expected = 0.9 * before["norm1.running_mean"] + 0.1 * raw.mean((0, 2, 3))
+    torch.testing.assert_close(model.decoder.norm1.running_mean, expected)
+    model(tiny_clip())
+    assert model.decoder.norm1.num_batches_tracked == before["norm1.num_batches_tracked"] + 3
 
 
 def test_the_coarse_pass_carries_no_gradient() -> None:

@@ -8,8 +8,9 @@ from label_files import frame17, person17, save, save_images
 
 from tarvitpose.data.posetrack17 import posetrack17_videos
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import records_of_files
+from tarvitpose.data.sources import read_records, records_of_files
 from tarvitpose.errors import DataError
+from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
 
 
@@ -25,10 +26,19 @@ def test_points_are_mapped_by_id_and_the_box_is_made_from_them(tmp_path: Path) -
         assert one.keypoints[joints.joints.index("left_knee")].tolist() == [200, 250]
         assert one.keypoints[joints.joints.index("right_ankle")].tolist() == [100, 50]
         assert one.visible.sum() == 2
-        assert one.box == pytest.approx((85, 20, 215, 280))
+        assert one.box == pytest.approx((90, 30, 210, 270))  # 1.2 times 100 x 200
         assert one.name == "clip/00000001#7"
         with pytest.raises(ValueError, match="read-only"):
             one.visible[0] = 0
+
+
+def test_the_scale_of_boxes_is_a_choice(tmp_path: Path) -> None:
+    frame = frame17(1, person17(7, {"left_knee": (200.0, 250.0), "right_ankle": (100.0, 50.0)}))
+    path = save(tmp_path / "clip.json", {"annolist": [frame]})
+    (one,) = read_records("posetrack17", path, POSETRACK_15, tmp_path, box_scale=1.3)
+    assert one.box == pytest.approx((85, 20, 215, 280))
+    (video,) = read_labelled("posetrack17", path, POSETRACK_15, images=tmp_path)
+    assert video.frames[0].people.boxes[0].tolist() == pytest.approx([90, 30, 210, 270])
 
 
 def test_frames_that_are_only_on_disk_are_neighbours(tmp_path: Path) -> None:

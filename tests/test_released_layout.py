@@ -29,6 +29,7 @@ OPTIONS: dict[str, Any] = {
     "layout": "released",
     "mask_rule": "released",
     "mask_threshold": 0.2,
+    "codec": "classic",
 }
 
 
@@ -142,12 +143,15 @@ def released_state(seed: int = 0) -> Tensors:
     return released(sharp_model(seed).state_dict())
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("seed", "prefix"), [(0, ""), (1, ""), (2, "module."), (0, "model.module.model.")]
+)
 def test_a_converted_checkpoint_computes_what_the_released_code_does(
-    tmp_path: Path, seed: int
+    tmp_path: Path, seed: int, prefix: str
 ) -> None:
     state = released_state(seed)
-    convert(checkpoint(tmp_path, state), tmp_path / "ours", heads=3, input_size=(H, W))
+    wrapped = {f"{prefix}{name}": value for name, value in state.items()}
+    convert(checkpoint(tmp_path, wrapped), tmp_path / "ours", heads=3, input_size=(H, W))
     model = TARViTPose.from_pretrained(tmp_path / "ours")
     clip = tiny_clip(T, seed=seed + 10)
     with torch.no_grad():

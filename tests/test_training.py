@@ -166,7 +166,8 @@ def test_validation_scores_both_modes_on_held_out_clips(stills: Path, tmp_path: 
     loop.train(experiment(stills, tmp_path / "run", data=data, run={"epochs": 1}), quiet)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     scores = [json.loads(line) for line in lines if "val/" in line][-1]
-    names = {f"val/{kind}/{mode}" for kind in ("clean", "dark") for mode in ("single", "temporal")}
+    modes = ("single", "temporal", "mask")
+    names = {f"val/{kind}/{mode}" for kind in ("clean", "dark") for mode in modes}
     assert names <= scores.keys()
     assert all(0 <= scores[name] <= 100 for name in names)
 

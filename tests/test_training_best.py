@@ -14,12 +14,14 @@ from tiny_training import experiment, losses_of, quiet, weights_of, write_stills
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.training.best import Best, monitored
 from tarvitpose.training.ema import Ema
-from tarvitpose.training.validation import ValidationSets
+from tarvitpose.training.validation import ValidationSets, fixed_share
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
+from tarvitpose.training.batches import read_sources
 
 SCORES = {"val/clean/single": 1.0, "val/clean/temporal": 4.0, "val/dark/temporal": 2.0}
 
@@ -120,6 +122,70 @@ def test_training_stops_when_patience_runs_out_and_keeps_the_best_weights(
     assert len(seen) == 4
 
 
+def test_the_best_weights_can_be_what_a_run_leaves(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = script(monkeypatch, [50.0, 60.0, 55.0, 58.0])
+    run = {"patience": 2, "save_every": 1, "keep": "best"}
+    config = experiment(stills, tmp_path / "run", run=run, data=validated(stills))
+    lines: list[str] = []
+    weights = weights_of(loop.train(config, lines.append))
+    assert all(torch.equal(value, seen[1][name]) for name, value in weights.items())
+    assert lines[-1].endswith(f"in {tmp_path / 'run' / 'best'} and {tmp_path / 'run' / 'weights'}")
+
+
+def test_without_a_score_the_last_weights_are_left(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = script(monkeypatch, [math.nan] * 9)
+    config = experiment(stills, tmp_path / "run", run={"keep": "best"}, data=validated(stills))
+    weights = weights_of(loop.train(config, quiet))
+    assert all(torch.equal(value, seen[-1][name]) for name, value in weights.items())
+
+
+def test_validations_can_follow_epochs(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    monkeypatch.setattr(
+        loop.Run, "_look", lambda self, done, log: looked_at.append(done) if log else None
+    )
+    run = {"epochs": 3, "save_every": 2, "validate_epochs": 1}  # of three steps
+    loop.train(experiment(stills, tmp_path / "run", run=run, data=validated(stills)), quiet)
+    assert looked_at == [3, 6, 9]
+    with pytest.raises(ValidationError, match="say the same: give one"):
+        experiment(stills, tmp_path / "run", run={"validate_every": 2, "validate_epochs": 1})
+
+
+def test_a_share_of_the_held_out_people_is_always_the_same(stills: Path, tmp_path: Path) -> None:
+    records = read_sources(experiment(stills, tmp_path).data.train, POSETRACK_15)
+    half = fixed_share(records, 0.5)
+    assert len(half) == len(records) / 2
+    assert [records.index(one) for one in half] == sorted(records.index(one) for one in half)
+    assert half == fixed_share(records, 0.5) != records[: len(half)]
+    assert len(fixed_share(records, 1e-6)) == 1
+    assert fixed_share(records, 1.0) == records
+    assert fixed_share([], 0.5) == []
+
+
+def test_validation_reads_its_share_with_its_own_workers(
+    stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def noted(_: Any, clips: Any, *__: Any, workers: int) -> list[Any]:
+        seen.append((len(clips), workers))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tarvitpose.training.validation.encoded_batches", noted)
+    for own, expected in ((None, 0), (2, 2)):
+        data = {**validated(stills), "validation_share": 0.5, "validation_workers": own}
+        config = experiment(stills, tmp_path / str(own), data=data)
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(config, quiet)
+        assert seen[-1] == (3, expected)
+
+
 def test_validations_can_be_rarer_than_saves(
     stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +215,7 @@ def test_a_resumed_run_remembers_its_best_and_its_patience(
 
 
 def test_a_monitor_that_no_validation_gives_is_refused(stills: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=r"run\.patience and run\.monitor need data\.valid"):
+    with pytest.raises(ValidationError, match=r"run\.keep=best need data\.valid"):
         experiment(stills, tmp_path / "run", run={"patience": 3})
     config = experiment(
         stills, tmp_path / "run", run={"monitor": "val/clear/single"}, data=validated(stills)

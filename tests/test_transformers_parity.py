@@ -96,6 +96,13 @@ def test_no_query_key_value_bias(tmp_path: Path) -> None:
     compare(tmp_path, hugging_face(tmp_path / "theirs", qkv_bias=False))
 
 
+def test_a_folder_whose_keys_a_trainer_has_wrapped(tmp_path: Path) -> None:
+    model = hugging_face(tmp_path / "theirs")
+    path = tmp_path / "theirs" / "model.safetensors"
+    save_file({f"module.model.{k}": v for k, v in load_file(path).items()}, path)
+    compare(tmp_path, model)
+
+
 def test_posetracks_fifteen_joints(tmp_path: Path) -> None:
     assert (
         compare(tmp_path, hugging_face(tmp_path / "theirs", joints=15)).joint_set == "posetrack15"

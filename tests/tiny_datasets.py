@@ -80,9 +80,11 @@ def tiny_changes(start: Path | None, **changes: Any) -> tuple[str, ...]:
     values: dict[str, Any] = {
         "model.input_size": [H, W],
         "data.workers": 0,
+        "data.validation_workers": 0,
         "run.epochs": 0.01,
         "run.batch_size": 2,
         "run.accelerator": "cpu",
+        "run.precision": "32-true",
     }
     if start is None:
         values |= {"model.width": 24, "model.depth": 1, "model.heads": 3}

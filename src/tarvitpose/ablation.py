@@ -29,7 +29,7 @@ from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.trials import Bools, DatasetTrial, EncodedTrial, Trial
 from tarvitpose.files import replace_when_done
 from tarvitpose.metrics.posetrack_ap import Judged
-from tarvitpose.model.cost import count
+from tarvitpose.model.cost import Cost, count
 from tarvitpose.provenance import Facts, read_facts, require_same, write_facts
 from tarvitpose.runtime.torch import choose_device
 from tarvitpose.training.batches import read_sources
@@ -47,6 +47,7 @@ class Row(Config):
     name: str
     change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
     paper: float | None = None  # the paper's mean AP
+    paper_gflops: float | None = None  # of the temporal part alone, as the paper prints them
 
 
 class Table(Config):
@@ -105,7 +106,8 @@ class Ablation:
         own = {"run.seed": seed, "output": str(self.folder(row, seed)), "data.validation": []}
         if self.config.data.features is not None:  # seeds share their encoded clips
             own["data.encoded_seed"] = self.config.encoded_seed
-        changes = {**row.change, **own}
+        blind = {"run.patience": 0, "run.monitor": "", "run.keep": "last"}
+        changes = {**row.change, **own, **blind}
         changed = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
         return load_train_config(self.base, (*self.overrides, *changed))
 
@@ -114,6 +116,10 @@ class Ablation:
         words = json.dumps(row.change, sort_keys=True).lower()
         name = re.sub(r"[^a-z0-9.+]+", "_", words.replace("-", "m")).strip("_") or "tar"
         return self.config.output / name / f"seed{seed}"
+
+    def costs(self, table: Table) -> list[tuple[Row, dict[str, Cost]]]:
+        """Return what each row's network costs, by part. Nothing is trained or read but configs."""
+        return [(row, count(model_config(self.row_config(row, 0)))) for row in table.rows]
 
     def train(self, row: Row, seed: int) -> None:
         """Train and try a row, unless that was done; goes on where it stopped.

@@ -54,11 +54,15 @@ class ModelConfig(Config):
     codec: Codec = "udp"
     offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
-    jta_layers: int = Field(default=6, gt=0)  # of JTA, or of the alternative
+    jta_layers: int = Field(default=6, gt=0)  # depth of JTA, or of the alternative to it
     temporal_heads: int = Field(default=4, gt=0)  # attention heads of JTA and GRA
     mask_rule: Literal["paper", "released", "none"] = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
+    norm_averages: Literal["shared", "own"] = (
+        "shared"  # own: the decoder's BatchNorm has others for
+    )
+    # the final heatmaps than for the coarse ones and single frames
     layout: Literal["paper", "released"] = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
     single_score_curve: Curve = ()  # the same without the temporal part
@@ -92,6 +96,12 @@ class ModelConfig(Config):
     def temporal(self) -> bool:
         """Whether there is a temporal part."""
         return bool(self.offsets)
+
+    @property
+    def own_averages(self) -> bool:
+        """Whether the final heatmaps have averages of their own: only classic decoders have any."""
+        decodes = self.temporal and self.aggregation != "regression" and self.decoder == "classic"
+        return decodes and self.norm_averages == "own"
 
     def curve(self, single_frame: bool) -> Curve:
         """Return the score curve of one mode."""

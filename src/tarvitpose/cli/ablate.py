@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +58,10 @@ def run(
     show: Annotated[
         bool, typer.Option("--show", help="Train nothing; show the rows that are there.")
     ] = False,
+    costs: Annotated[
+        bool,
+        typer.Option("--costs", help="Train nothing; count what each part of each row costs."),
+    ] = False,
 ) -> None:
     """Train and score the rows of a table, ours beside the paper's.
 
@@ -73,6 +78,9 @@ def run(
         names = ", ".join(row.name for row in rows.rows)
         raise typer.BadParameter(f"--row {', '.join(only or ())}: the rows are {names}")
     ablation = Ablation(base, tuple(changes or ()), console.say, boxes)
+    if costs:
+        report_costs(ablation, rows, json_file)
+        return
     try:
         for seed in () if show else numbers:
             for row in chosen:
@@ -111,6 +119,36 @@ def report(
     console.say(
         "Mean AP. Gains are over the first row, 95% intervals over people or videos; "
         f"n is how many seeds were trained.\nThe paper's numbers: {table.paper}."
+    )
+
+
+def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | None) -> None:
+    """Print parameters and multiply-adds of every row by part, and write them to a file."""
+    found = ablation.costs(table)
+    if json_file is not None:
+        facts = [
+            {"row": row.model_dump(), "costs": {name: asdict(one) for name, one in parts.items()}}
+            for row, parts in found
+        ]
+        write_numbers(json_file, {"table": table.title, "rows": facts})
+    names = ("encoder", "decoder", "jta", "gra", "temporal", "total")
+    printed = any(row.paper_gflops is not None for row, _ in found)
+    rows = plain_table(["M / GMAC", *names, *["paper, GFLOP"] * printed])
+    for row, parts in found:
+        cells = [
+            f"{parts[name].parameters / 1e6:.2f} / {parts[name].gmacs:.3g}"
+            if name in parts
+            else "-"
+            for name in names
+        ]
+        paper = "-" if row.paper_gflops is None else f"{row.paper_gflops:g}"
+        rows.add_row(row.name, *cells, *[paper] * printed)
+    console.say(f"{table.title}: {ablation.base}", style="bold")
+    console.say(drawn(rows, width=140))
+    console.say(
+        "Million parameters and 10^9 multiply-adds of one person and output frame; encoder: one "
+        "frame, decoder: one call,\ntotal: a whole window. Every product is counted; the paper's "
+        "profiler does not see attention's weights."
     )
 
 

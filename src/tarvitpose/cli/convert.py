@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -31,13 +31,6 @@ class Joints(StrEnum):
     POSETRACK15 = "posetrack15"
     POSETRACK17 = "posetrack17"
     COCO17 = "coco17"
-
-
-class HeatmapCodec(StrEnum):
-    """How joints and heatmaps turn into each other."""
-
-    UDP = "udp"
-    CLASSIC = "classic"
 
 
 def run(
@@ -68,8 +61,12 @@ def run(
         typer.Option(metavar="HxW", help="Crop size that it was trained with, such as 256x192."),
     ] = None,
     codec: Annotated[
-        HeatmapCodec, typer.Option(help="How it was trained to write joints into heatmaps.")
-    ] = HeatmapCodec.UDP,
+        Literal["udp", "classic"] | None,
+        typer.Option(
+            help="How it was trained to write joints into heatmaps; classic for a released "
+            "TAR-ViTPose and udp for others if not given."
+        ),
+    ] = None,
 ) -> None:
     """Turn a checkpoint of another project into a weights folder.
 
@@ -89,7 +86,7 @@ def run(
             heads=heads,
             dataset_index=dataset_index,
             input_size=sides,
-            codec=codec.value,
+            codec=codec,
         )
     console.facts(f"{source} -> {output}", described(config))
 

@@ -1,6 +1,6 @@
 """Random crops of a person: half bodies, scale, rotation, mirror, colour.
 
-One choice for all frames of a clip (method section 4), but for `box_jitter`.
+One choice for all frames of a clip, but for `box_jitter`.
 Axes: T frames, J joints.
 """
 
@@ -39,8 +39,10 @@ class AugmentConfig(Config):
 
     half_body: float = Field(default=0.3, ge=0, le=1)  # probability, with >8 visible joints
     scale: float = Field(default=0.35, ge=0, lt=1)  # the crop's size varies by up to this share
+    scale_sigma: float | None = Field(default=None, ge=0)  # standard deviation; None: half of it
     rotate: float = Field(default=0.6, ge=0, le=1)  # probability
     rotation: float = Field(default=45.0, ge=0, le=180)  # degrees, at most, to either side
+    rotation_sigma: float | None = Field(default=None, ge=0)  # standard deviation; None: half of it
     shift: float = Field(default=0.0, ge=0, lt=1)  # of the crop's middle, in shares of its size
     flip: float = Field(default=0.5, ge=0, le=1)  # probability
     colour: float = Field(default=0.2, ge=0, lt=1)  # brightness, contrast, saturation, at most
@@ -50,6 +52,7 @@ class AugmentConfig(Config):
     box_noise: float = Field(default=0.05, ge=0, lt=0.5)  # by which it moves and grows, in shares
     truncate: float = Field(default=0.0, ge=0, le=1)  # probability that a still's frame cuts it off
     absent: float = Field(default=0.0, ge=0)  # loss weight of joints that lie outside: no heat
+    joint_weights: bool = True  # in the loss elbows and knees count 1.2, wrists and ankles 1.5
     crowd: float = Field(default=0.0, ge=0, le=1)  # probability of a second person beside
     small: float = Field(default=0.0, ge=0, le=1)  # probability of a person far away, in all frames
     motion: MotionConfig = MotionConfig()
@@ -105,15 +108,16 @@ def augment_box(
     if half:
         part = half_body(keypoints, visible, joints, input_size, rng) or crop
         crop = Crop(part.centre, np.maximum(part.size, crop.size * np.float32(SMALLEST_HALF)))
-    size = crop.size * np.float32(1 + config.scale * _clipped_normal(rng))
+    size = crop.size * np.float32(1 + _clipped_normal(rng, config.scale, config.scale_sigma))
     shift = config.shift * rng.uniform(-1, 1, 2).astype(np.float32) * crop.size
-    rotation = config.rotation * _clipped_normal(rng) * bool(rotate)
+    rotation = _clipped_normal(rng, config.rotation, config.rotation_sigma) * bool(rotate)
     return Crop(np.asarray(crop.centre + shift, np.float32), size, rotation, bool(flip))
 
 
-def _clipped_normal(rng: Generator) -> float:
-    """A number in -1..1, more often near 0."""
-    return float(np.clip(rng.normal(0, 0.5), -1, 1))
+def _clipped_normal(rng: Generator, limit: float, sigma: float | None) -> float:
+    """A number between -limit and limit, normal but for its ends."""
+    number = rng.normal() * (limit / 2 if sigma is None else sigma)
+    return float(np.clip(number, -limit, limit))
 
 
 def half_body(

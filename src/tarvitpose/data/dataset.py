@@ -46,7 +46,7 @@ Generator = np.random.Generator
 Moves = NDArray[np.float64]  # transforms (2, 3) or (T, 2, 3)
 Key = tuple[int, int]  # epoch and index: all that a clip's randomness depends on, with the seed
 
-JOINT_WEIGHTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # method section 4
+JOINT_WEIGHTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # as the authors' code
 OUTSIDE = -1e4  # pixels of a crop, where a joint is put that the frame has cut off
 VALIDATION_MOTION = MotionConfig(still=0, fast=0)
 
@@ -74,17 +74,20 @@ def joint_weights(joints: JointSet) -> Float32:
 
 
 def training_targets(
-    keypoints: ArrayLike, visible: ArrayLike, model: ModelConfig, absent: float
+    keypoints: ArrayLike, visible: ArrayLike, model: ModelConfig, augment: AugmentConfig | None
 ) -> tuple[Float32, Float32]:
     """Return target heatmaps (J, h, w) and loss weights (J,) of points (J, 2) in crop pixels.
 
-    A labelled joint that lies outside the crop has an empty target and the weight `absent`. A
-    label that is trusted less, `visible` below 1, weighs so much less.
+    A labelled joint that lies outside the crop has an empty target and the weight
+    `augment.absent`. A label that is trusted less, `visible` below 1, weighs so much less. Without
+    `augment` the defaults count.
     """
+    config = augment or AugmentConfig()
     targets, weights = encode(keypoints, visible, model.input_size, model.codec)
     trusted = np.asarray(visible, np.float32)
-    weights[(trusted > 0) & (weights == 0)] = absent
-    return targets, weights * trusted * joint_weights(model.joints)
+    weights[(trusted > 0) & (weights == 0)] = config.absent
+    weights = weights * trusted
+    return targets, weights * joint_weights(model.joints) if config.joint_weights else weights
 
 
 class ClipDataset(Dataset[ClipItem]):
@@ -137,8 +140,7 @@ class ClipDataset(Dataset[ClipItem]):
         if self.augment is not None and self.augment.degrade.touches_others:
             clip, lost = degrade_others(clip, current, extra, self.augment.degrade)
             seen[lost] = 0
-        absent = 0.0 if self.augment is None else self.augment.absent
-        targets, weights = training_targets(keypoints, visible, self.model, absent)
+        targets, weights = training_targets(keypoints, visible, self.model, self.augment)
         matrix = matrix if own is None else compose(own[current, None], matrix)[0]
         return {
             "clip": torch.from_numpy(clip),

@@ -29,6 +29,8 @@ from tarvitpose.posetrack_layout import (
     slashed,
 )
 
+BOX_SCALE = 1.2  # times the joints' extent: no person has a box, and DCPose's lists make them so
+
 
 def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
     """Yield the video of a file, of its name, or each of several, of their folders' names.
@@ -42,7 +44,8 @@ def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
     folders = by_folder(frames)
     for folder, listed in folders.items():
         name = path.stem if len(folders) == 1 else folder.name
-        video = with_images(Video(name, path, POINT_IDS, in_time(listed)), root)
+        video = Video(name, path, POINT_IDS, in_time(listed), box_scale=BOX_SCALE)
+        video = with_images(video, root)
         if all(frame.other_name is None for frame in video.frames):
             video = replace(video, frames=in_time([*listed, *_unlisted(listed, root)]))
         yield video

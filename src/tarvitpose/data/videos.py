@@ -19,7 +19,7 @@ from tarvitpose.posetrack_layout import frame_number
 from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
 
-BOX_MARGIN = 0.15  # of the joints' extent, on each side, where a person has no box
+BOX_SCALE = 1.3  # times the joints' extent, where a person has no box: as PoseTrack18's own boxes
 SMALLEST_SIDE = 32.0  # pixels, of a box that is made from joints
 
 
@@ -64,6 +64,7 @@ class Video:
     joints: tuple[str, ...]  # the names of the K joints
     frames: tuple[VideoFrame, ...]
     frame_count: int | None = None  # how many frames the file says there are
+    box_scale: float = BOX_SCALE  # times the joints' extent, where a person has no box
 
 
 def in_time(frames: Iterable[VideoFrame]) -> tuple[VideoFrame, ...]:
@@ -134,7 +135,7 @@ def records_of(video: Video, root: Path, joints: JointSet) -> list[Record]:
                 keypoints, visible = by_name(person.points, video.joints, joints)
                 if visible.any():
                     name = f"{video.name}/{files[at].stem}#{person.label}"
-                    box = crop_box(person.box, keypoints[visible > 0])
+                    box = crop_box(person.box, keypoints[visible > 0], video.box_scale)
                     trusted = visible * trust(person, video.joints, joints)
                     records.append(Record(name, files, at, box, keypoints, trusted))
     return records
@@ -163,9 +164,9 @@ def _order(names: tuple[str, ...], joints: JointSet) -> list[int]:
     return [names.index(name) if name in names else -1 for name in joints.joints]
 
 
-def crop_box(box: Box | None, points: Float32) -> Box:
+def crop_box(box: Box | None, points: Float32, scale: float = BOX_SCALE) -> Box:
     """Return the labelled box if it has an area, else one around the visible joints (K, 2)."""
-    return box_around(points) if box is None or not has_area(box) else box
+    return box_around(points, scale) if box is None or not has_area(box) else box
 
 
 def has_area(box: Box) -> bool:
@@ -187,9 +188,9 @@ def in_order(corners: Float64) -> Box:
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
-def box_around(points: Float32) -> Box:
-    """Return the xyxy box of points (K, 2), larger by 15% on each side and never tiny."""
+def box_around(points: Float32, scale: float = BOX_SCALE) -> Box:
+    """Return the xyxy box of points (K, 2), `scale` times their extent and never tiny."""
     low, high = points.min(0), points.max(0)
-    half = ((high - low) * (0.5 + BOX_MARGIN)).clip(min=SMALLEST_SIDE / 2)
+    half = ((high - low) * scale / 2).clip(min=SMALLEST_SIDE / 2)
     (x, y), (across, down) = (low + high) / 2, half
     return float(x - across), float(y - down), float(x + across), float(y + down)

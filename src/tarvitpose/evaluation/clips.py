@@ -41,6 +41,13 @@ class ClipScores:
     visible: NDArray[np.bool_]  # labelled, and the clip's torso is too
     temporal_scores: Float32  # 0..1, what the model says of each joint
     single_scores: Float32
+    mask_shares: Float32  # of its window's tokens that each joint may look at, 0..1
+
+    @property
+    def mask_coverage(self) -> float:
+        """The share of tokens that a labelled joint may look at, 0..100; nan without joints."""
+        shares = self.mask_shares[self.visible]
+        return 100 * float(shares.mean()) if len(shares) else float("nan")
 
     @property
     def temporal_pck(self) -> float:
@@ -115,10 +122,17 @@ def encoding_facts(model: TARViTPose, frozen: Collection[str]) -> Facts:
 
 
 def encoded_batches(
-    model: TARViTPose, clips: ClipDataset, device: torch.device, batch_size: int = 8
+    model: TARViTPose,
+    clips: ClipDataset,
+    device: torch.device,
+    batch_size: int = 8,
+    *,
+    workers: int = 0,
 ) -> Iterator[Encoded]:
-    """Encode a data set's clips in their order, batch by batch."""
-    loader = DataLoader(clips, batch_size=batch_size, worker_init_fn=single_threaded)
+    """Encode a data set's clips in their order, batch by batch; `workers` processes read them."""
+    loader = DataLoader(
+        clips, batch_size=batch_size, num_workers=workers, worker_init_fn=single_threaded
+    )
     for batch in loader:
         with torch.inference_mode():
             features, regions = encode_clip(model, batch["clip"].to(device))
@@ -145,7 +159,8 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
                 for maps in (temporal, single)
             ]
             right = [hits(points, truth, torso, THRESHOLD) for points, _ in found]
-            rows.append((*right, seen, *(scores for _, scores in found)))
+            shares = regions.float().mean((1, 3, 4)).cpu().numpy()  # (B, J)
+            rows.append((*right, seen, *(scores for _, scores in found), shares))
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 

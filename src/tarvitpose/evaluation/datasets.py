@@ -157,7 +157,7 @@ def _frame(
         name=run[at].name,
         frames=tuple(root / frame.image for frame in run),
         current=at,
-        people=_people(run[at], video.joints, joints),
+        people=_people(run[at], video, joints),
         number=run[at].number,
         unlisted=(run[0].number - first, end - 1 - run[-1].number),
     )
@@ -171,10 +171,12 @@ def _extent(video: Video) -> tuple[int, int]:
     return min(first, 0), max(end, video.frame_count)
 
 
-def _people(frame: VideoFrame, names: tuple[str, ...], joints: JointSet) -> LabelledPeople:
-    found = [(person, *by_name(person.points, names, joints)) for person in frame.people]
+def _people(frame: VideoFrame, video: Video, joints: JointSet) -> LabelledPeople:
+    found = [(person, *by_name(person.points, video.joints, joints)) for person in frame.people]
     found = [one for one in found if one[2].any()]
-    boxes = [crop_box(person.box, points[seen > 0]) for person, points, seen in found]
+    boxes = [
+        crop_box(person.box, points[seen > 0], video.box_scale) for person, points, seen in found
+    ]
     return LabelledPeople(
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         keypoints=np.array([one[1] for one in found], np.float32).reshape(-1, len(joints), 2),

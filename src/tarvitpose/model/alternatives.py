@@ -1,7 +1,7 @@
 """What the paper compares JTA and GRA with: Table 4 (a) to (c) and Table 5 (a).
 
-All are built from the layers of JTA, with `jta_layers` of them: the paper does not print how its
-own were built, so their depth here is that of what they replace.
+All are built from the layers of JTA. The paper does not print how deep its own are, so the depth
+is a key, `jta_layers`: Table 4's configuration has 1 and 6, and `ablate --costs` counts both.
 Axes: B batch, T frames, N = h w tokens of one frame, J joints, C channels.
 """
 

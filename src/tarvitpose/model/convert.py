@@ -16,6 +16,7 @@ from tarvitpose.config import PATCH, SIZES, Codec, ModelConfig, parse_config
 from tarvitpose.errors import WeightsError
 from tarvitpose.model.convert_keys import (
     HUGGING_FACE,
+    OWN_SIGN,
     RELEASED,
     SIGNS,
     Kind,
@@ -26,6 +27,7 @@ from tarvitpose.model.convert_keys import (
     translate,
 )
 from tarvitpose.model.convert_read import Checkpoint, read_checkpoint
+from tarvitpose.model.joint_rows import match_joints, new_joints_of
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.model.weights import CONFIG_FILE, load_into
 from tarvitpose.skeleton import JOINT_SETS
@@ -41,6 +43,7 @@ RELEASED_SETTINGS = {
     "mask_rule": "released",
     "temporal_heads": 4,
     "gra_layers": 1,
+    "codec": "classic",
 }
 # What a Hugging Face config means where it does not say.
 HUGGING_FACE_DEFAULTS = {
@@ -60,7 +63,7 @@ def convert(
     heads: int | None = None,
     dataset_index: int | None = None,
     input_size: tuple[int, int] | None = None,
-    codec: Codec = "udp",
+    codec: Codec | None = None,
 ) -> ModelConfig:
     """Write a checkpoint's weights into the folder `output`, and return their config.
 
@@ -68,7 +71,8 @@ def convert(
     ("s", "b", "l", "h") only checks what came. `heads` are the encoder's attention heads, which
     no shape tells: by default those of the size with this width, or what the source's config
     says. `dataset_index` picks the expert of a ViTPose+ (0, COCO, by default). Joints that the
-    source lacks are initialised anew, and the log says which.
+    source lacks are initialised anew, and the log says which. `codec` is by default the one that
+    the source was trained with: "classic" for the released TAR-ViTPose, "udp" for a ViTPose.
 
     Raises WeightsError that names every missing, surplus or misshapen key.
     """
@@ -80,10 +84,11 @@ def convert(
     tensors = translate(checkpoint.tensors, kind, expert)
     values = {
         **_architecture(tensors, checkpoint.origin, size),
+        "codec": "udp",
         **_settings(checkpoint, kind, tensors, heads),
         **_joints(tensors, checkpoint.origin, kind, joint_set),
         **_grid(tensors, checkpoint, input_size or _trained_size(kind, tensors)),
-        "codec": codec,
+        **({} if codec is None else {"codec": codec}),
     }
     config = parse_config(ModelConfig, values, checkpoint.origin)
     with torch.device("meta"):
@@ -95,7 +100,7 @@ def convert(
 
 def _unknown(checkpoint: Checkpoint) -> WeightsError:
     names = sorted(checkpoint.tensors)
-    if any(name.startswith("encoder.blocks.") for name in names):
+    if any(name.startswith(OWN_SIGN) for name in names):
         return WeightsError(
             f"{checkpoint.origin}: has this package's keys already, it needs no conversion"
         )
@@ -216,24 +221,20 @@ def _joints(tensors: Tensors, origin: str, kind: Kind, joint_set: str | None) ->
 
 def _reorder_head(tensors: Tensors, origin: str, found: str, asked: str) -> None:
     """Map the head's channels by name; joints that it lacks start small and random."""
-    old, new = JOINT_SETS[found].joints, JOINT_SETS[asked].joints
+    old, new = JOINT_SETS[found], JOINT_SETS[asked]
     random = torch.Generator().manual_seed(NEW_JOINT_SEED)
-    weight, bias = tensors["decoder.final.weight"], tensors.get("decoder.final.bias")
-    fresh = torch.randn((len(new), *weight.shape[1:]), generator=random) * NEW_JOINT_STD
-    kept = [(new.index(name), old.index(name)) for name in new if name in old]
-    here, there = (list(side) for side in zip(*kept, strict=True))
-    fresh[here] = weight[there]
-    tensors["decoder.final.weight"] = fresh
-    if bias is not None and len(bias) == len(old):
-        tensors["decoder.final.bias"] = torch.zeros(len(new))
-        tensors["decoder.final.bias"][here] = bias[there]
-    lacking = [name for name in new if name not in old]
-    dropped = [name for name in old if name not in new]
+    weight = tensors["decoder.final.weight"]
+    fresh = {
+        "decoder.final.weight": torch.randn((len(new), *weight.shape[1:]), generator=random)
+        * NEW_JOINT_STD,
+        "decoder.final.bias": torch.zeros(len(new)),
+    }
+    tensors.update(match_joints(tensors, old, new, fresh))
     log.warning(
         "%s: joints to be trained, which it lacks: %s; joints dropped: %s",
         origin,
-        ", ".join(lacking) or "none",
-        ", ".join(dropped) or "none",
+        ", ".join(new_joints_of(old, new)) or "none",
+        ", ".join(new_joints_of(new, old)) or "none",
     )
 
 

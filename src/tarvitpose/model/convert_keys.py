@@ -111,6 +111,33 @@ SIGNS = {
     "backbone.layers.": MMPOSE,
 }
 
+OWN_SIGN = "encoder.blocks."
+WRAPPERS = ("module", "_orig_mod")  # of DataParallel and torch.compile, around any part
+
+
+def unwrapped(tensors: Tensors) -> Tensors:
+    """Return the tensors under the names that the network itself gives them.
+
+    `module.` and `_orig_mod.` go wherever they stand, the `model.` of trainers as often as it
+    stands before the keys that tell the kind. What lies beside the network keeps its name.
+    """
+    names = {name: ".".join(p for p in name.split(".") if p not in WRAPPERS) for name in tensors}
+    root = "model." * _depth(names.values())
+    inside = [name for name in tensors if names[name].startswith(root)]
+    beside = {names[name]: tensors[name] for name in tensors if name not in inside}
+    return beside | {names[name].removeprefix(root): tensors[name] for name in inside}
+
+
+def _depth(names: Iterable[str]) -> int:
+    """Return how many `model.` stand before the network's keys, at least."""
+    names = tuple(names)
+    for sign in (*SIGNS, OWN_SIGN):
+        found = [re.match(rf"((?:model\.)*){re.escape(sign)}", name) for name in names]
+        depths = [match[1].count("model.") for match in found if match]
+        if depths:
+            return min(depths)
+    return 0
+
 
 def recognise(names: Iterable[str]) -> Kind | None:
     """Return the kind of checkpoint that has these keys, None where no kind is known."""

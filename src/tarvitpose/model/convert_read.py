@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tarvitpose.errors import WeightsError
-from tarvitpose.model.convert_keys import Tensors
+from tarvitpose.model.convert_keys import Tensors, unwrapped
 from tarvitpose.model.weights import (
     CHECKPOINTS,
     CONFIG_FILE,
@@ -38,7 +38,7 @@ def read_checkpoint(source: Path | str) -> Checkpoint:
     """Read the tensors of a file, a Hugging Face folder or a hub id. Raises WeightsError."""
     path = Path(source).expanduser()
     if path.is_file():
-        return Checkpoint(str(path), _read_file(path), {})
+        return Checkpoint(str(path), unwrapped(_read_file(path)), {})
     if path.suffix in CHECKPOINTS and not path.is_dir():
         raise WeightsError(f"{path}: no such file")
     folder = find_folder(source)
@@ -53,7 +53,7 @@ def read_checkpoint(source: Path | str) -> Checkpoint:
     if settings.get("model_type") != "vitpose":
         found = settings.get("model_type", "nothing")
         raise WeightsError(f"{source}: expected model_type vitpose in {CONFIG_FILE}, found {found}")
-    return Checkpoint(str(folder), read_tensors(folder / WEIGHTS_FILE), settings)
+    return Checkpoint(str(folder), unwrapped(read_tensors(folder / WEIGHTS_FILE)), settings)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _read_file(path: Path) -> Tensors:
     if not content:
         raise WeightsError(f"{path}: holds no tensors by name")
     return {
-        name.removeprefix("module."): value.float() if value.is_floating_point() else value
+        name: value.float() if value.is_floating_point() else value
         for name, value in content.items()
     }
 
@@ -120,7 +120,7 @@ def _unwrap(loaded: object) -> Tensors:
     """Return the tensors by name, from under `state_dict` or what else a trainer calls it."""
     if not isinstance(loaded, dict):
         return {}
-    for key in ("model_state_dict", "state_dict", "model"):
+    for key in ("model_state_dict", "state_dict", "model", "module"):
         if isinstance(loaded.get(key), dict):
             return _unwrap(loaded[key])
     return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}

@@ -23,6 +23,7 @@ class Cost:
 def count(config: ModelConfig) -> dict[str, Cost]:
     """Return the cost of `encoder` (one frame), `decoder` (one call), `temporal`, and of a pose.
 
+    Where the temporal part has them, `jta` and `gra` are its two halves (the paper's Table 5).
     `total` is a whole window, every frame of it encoded and, where there is a mask, decoded;
     `streaming` the same for one frame alone, the others being known; `single_frame` is ViTPose.
     Profilers that hook layers do not see attention's weights; here every product is counted.
@@ -43,11 +44,24 @@ def count(config: ModelConfig) -> dict[str, Cost]:
     after = _gmacs(_Aggregate(model), features, regions)
     decoded = 0.0 if config.aggregation == "regression" else decoder.gmacs
     frame = encoder.gmacs + (decoder.gmacs if config.masked else 0.0)
+    if config.aggregation == "joints":
+        parts |= _halves(model, features, regions)
     return {
         **parts,
         "temporal": Cost(own, after - decoded),
         "total": Cost(parameters(model), frames * frame + after),
         "streaming": Cost(parameters(model), frame + after),
+    }
+
+
+def _halves(model: TARViTPose, features: Tensor, regions: Tensor) -> dict[str, Cost]:
+    """Return the cost of JTA and of GRA, for features (B, T, C, h, w)."""
+    tokens, visible = features.flatten(3).transpose(2, 3), regions.transpose(1, 2).flatten(2)
+    with torch.device("meta"):
+        queries = torch.empty(len(tokens), len(model.config.joints), model.config.width)
+    return {
+        "jta": Cost(parameters(model.jta), _gmacs(model.jta, tokens.flatten(1, 2), visible)),
+        "gra": Cost(parameters(model.gra), _gmacs(model.gra, tokens[:, 0], queries)),
     }
 
 

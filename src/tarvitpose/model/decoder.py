@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,6 +34,32 @@ class ClassicDecoder(nn.Module):
         x = F.relu(self.norm2(self.deconv2(x)))  # (B, hidden, 4h, 4w)
         heatmaps: Tensor = self.final(x)
         return heatmaps
+
+
+class Averages(nn.Module):
+    """Running averages for a ClassicDecoder's BatchNorm, beside those that it has."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(hidden, affine=False)
+        self.norm2 = nn.BatchNorm2d(hidden, affine=False)
+
+    def follow(self, decoder: nn.Module) -> None:
+        """Take over the averages that a ClassicDecoder has."""
+        for name, norm in self.named_children():
+            own = decoder.get_submodule(name).state_dict()
+            norm.load_state_dict({key: own[key] for key in norm.state_dict()})
+
+
+def with_averages(decoder: nn.Module, averages: Averages) -> nn.Module:
+    """Return a ClassicDecoder with the same weights and other averages; it moves those alone."""
+    other = copy.copy(decoder)
+    other._modules = dict(decoder._modules)
+    for name, own in averages.named_children():
+        norm = copy.copy(decoder.get_submodule(name))
+        norm._buffers = own._buffers
+        other._modules[name] = norm
+    return other
 
 
 class SimpleDecoder(nn.Module):

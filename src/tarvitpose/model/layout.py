@@ -1,7 +1,7 @@
 """How features become tokens: as the paper means it, or as the released weights were trained.
 
-The released code mixes up two pairs of axes (`../shared/design/method.md`, section 2). Weights
-trained with it fit only that. Axes: B batch, T frames, J joints, N = h w tokens, C channels.
+The authors' released code mixes up two pairs of axes. Weights trained with it fit only that.
+Axes: B batch, T frames, J joints, N = h w tokens, C channels.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, drawn
-from tarvitpose.model.decoder import build_decoder
+from tarvitpose.model.decoder import Averages, build_decoder, with_averages
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
 from tarvitpose.model.hub import HubOptions, UploadOptions, upload
@@ -31,6 +31,8 @@ class TARViTPose(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder: nn.Module = build_decoder(config)
+        if config.own_averages:
+            self.final_averages = Averages(config.decoder_width)
         if config.temporal and config.aggregation in TOKEN_MODELS:
             self.temporal = TOKEN_MODELS[config.aggregation](config)
         elif config.temporal:
@@ -70,26 +72,41 @@ class TARViTPose(nn.Module):
     def coarse_heatmaps(self, features: Tensor) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) of features (B, C, h, w), as a guide.
 
-        No gradient flows through them, and they leave BatchNorm's averages alone.
+        No gradient flows through them. In training mode they move the decoder's averages, too:
+        averages of restored tokens alone do not fit features, and the mask's threshold would mean
+        something else at each step.
         """
-        training = self.decoder.training
-        self.decoder.eval()
         with torch.no_grad():
             coarse: Tensor = self.decoder(features)
-        self.decoder.train(training)
         return coarse
 
-    def aggregate(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
+    @property
+    def final_decoder(self) -> nn.Module:
+        """The decoder of the final heatmaps: with averages of its own, if the config says so."""
+        if not self.config.own_averages:
+            return self.decoder
+        return with_averages(self.decoder, self.final_averages)
+
+    def aggregate(
+        self,
+        features: Tensor,
+        regions: Tensor,
+        current: int | None = None,
+        *,
+        decoder: nn.Module | None = None,
+    ) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) from the features and regions of a window's frames.
 
         `features` is (B, T, C, h, w), `regions` (B, T, J, h, w); T may differ from the config's
-        where `current` is given. Raises ValueError if the model has no temporal part.
+        where `current` is given. `decoder` is a faster form of `final_decoder`, if there is one.
+        Raises ValueError if the model has no temporal part.
         """
         if self.config.temporal and self.config.aggregation == "regression":
             height, width = features.shape[-2:]
             place, sigma = self.regression(self.queries(features, regions))
             return drawn(place, sigma, (4 * height, 4 * width))
-        heatmaps: Tensor = self.decoder(self.restore(features, regions, current))
+        decode = self.final_decoder if decoder is None else decoder
+        heatmaps: Tensor = decode(self.restore(features, regions, current))
         return heatmaps
 
     def restore(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:

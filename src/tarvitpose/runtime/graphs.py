@@ -67,7 +67,7 @@ class StepGraph(nn.Module):
     def __init__(self, model: TARViTPose) -> None:
         super().__init__()
         self.model, self.grid = model, token_grid(model.config)
-        self.decoder = GraphDecoder(model.decoder, self.grid)
+        self.decoder = GraphDecoder(model.final_decoder, self.grid)
 
     def forward(self, current: Tensor, tokens: Tensor, visible: Tensor) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w).

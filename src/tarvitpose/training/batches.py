@@ -34,7 +34,9 @@ SHARED = "remove that folder, or set another data.features"
 
 def read_source(source: SourceConfig, joints: JointSet) -> list[Record]:
     """Return the records of one source, repeated as it asks. Raises DataError."""
-    records = read_records(source.format, source.annotations, joints, source.images)
+    records = read_records(
+        source.format, source.annotations, joints, source.images, box_scale=source.box_scale
+    )
     return records * source.repeat
 
 
@@ -98,9 +100,9 @@ class Batches:
             if self.fabric.is_global_zero:
                 for number, folder in enumerate(folders):
                     self._encode(number, folder, step, report, fresh=fresh)
-        scores, absent = "decoder" in step.frozen, self.config.data.augment.absent
+        scores, augment = "decoder" in step.frozen, self.config.data.augment
         self.dataset = Together(
-            [EncodedClips(one, self.model, scores=scores, absent=absent) for one in folders]
+            [EncodedClips(one, self.model, scores=scores, augment=augment) for one in folders]
         )
 
     def _encode(

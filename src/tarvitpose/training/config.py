@@ -12,6 +12,7 @@ from tarvitpose.config import SIZES, Config, ModelConfig, parse_config, read_yam
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Kind
 from tarvitpose.errors import ConfigError, WeightsError
+from tarvitpose.model.joint_rows import NewJoints
 from tarvitpose.model.weights import load_config
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
@@ -28,6 +29,8 @@ class SourceConfig(Config):
     format: Literal["coco", "posetrack17", "posetrack18", "dcpose"]
     annotations: Path  # relative paths start at the working directory
     images: Path | None = None  # where file names in the annotations start; beside them if absent
+    box_scale: float | None = Field(default=None, gt=0)  # times the joints' extent, of a person
+    # without a box; None: 1.2 in PoseTrack17's layout, 1.3 in others
     repeat: int = Field(default=1, ge=1)  # how often each record appears in one epoch
     cached_clips: int = Field(default=0, ge=0)  # encode so many clips once; needs a frozen encoder
 
@@ -38,6 +41,8 @@ class DataConfig(Config):
     train: tuple[SourceConfig, ...] = Field(min_length=1)
     validation: tuple[SourceConfig, ...] = ()  # never trained on
     validation_kinds: tuple[Kind, ...] = ("clean", "motion_blur", "occluded")
+    validation_share: float = Field(default=1.0, gt=0, le=1)  # of its people, always the same ones
+    validation_workers: int | None = Field(default=None, ge=0)  # of its own; None: as `workers`
     augment: AugmentConfig = AugmentConfig()
     features: Path | None = None  # where encoded clips are kept; output/features if not given
     encoded_offsets: tuple[int, ...] | None = None  # of encoded clips; None: the model's own
@@ -85,6 +90,8 @@ class RunConfig(Config):
     log_every: int = Field(default=10, ge=1)  # steps
     save_every: int = Field(default=200, ge=1)  # steps
     validate_every: int = Field(default=0, ge=0)  # steps; 0: with each save
+    validate_epochs: float = Field(default=0, ge=0)  # epochs, in place of validate_every; 0: it
+    keep: Literal["last", "best"] = "last"  # what output/weights is in the end; best/ is there too
     monitor: str = ""  # the score that says which weights are best; "": the mean of all kinds
     patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
     wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none
@@ -95,6 +102,7 @@ class TrainConfig(Config):
 
     output: Path  # checkpoints, metrics.jsonl and the final weights go here
     init: str | None = None  # weights to start from: "default", a folder or a hub id
+    new_joints: NewJoints = "random"  # how head_bottom and head_top start where init lacks them
     model: dict[str, Any] = Field(default_factory=dict)  # `size` or changes to the config of `init`
     data: DataConfig
     optim: OptimConfig = OptimConfig()
@@ -106,8 +114,11 @@ class TrainConfig(Config):
             raise ValueError("cached_clips of a source needs run.frozen to name the encoder")
         if self.data.cached and not all(source.cached_clips for source in self.data.train):
             raise ValueError("cached_clips is needed for every source of data.train, or for none")
-        if (self.run.patience or self.run.monitor) and not self.data.validation:
-            raise ValueError("run.patience and run.monitor need data.validation")
+        chosen = self.run.patience or self.run.monitor or self.run.keep == "best"
+        if chosen and not self.data.validation:
+            raise ValueError("run.patience, run.monitor and run.keep=best need data.validation")
+        if self.run.validate_every and self.run.validate_epochs:
+            raise ValueError("run.validate_every and run.validate_epochs say the same: give one")
         if self.run.warm_start and self.init is None:
             raise ValueError("run.warm_start needs an init, whose encoder and decoder it takes")
         if self.init is None and "size" not in self.model:

@@ -18,7 +18,7 @@ from tarvitpose.training.step import TrainingStep
 ANEW = "pass --fresh to start anew, or set another output"
 AS_CONTENT = {"init", "model", "data.train", "data.validation"}  # and not by their names
 WITHOUT_EFFECT = {  # where and how often something is written, how fast, and for how long
-    *("output", "data.features", "data.workers"),
+    *("output", "data.features", "data.workers", "data.validation_workers"),
     *("run.log_every", "run.save_every", "run.validate_every", "run.wandb"),
     *("run.accelerator", "run.devices", "run.accumulate"),
     *("run.epochs", "run.patience"),

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tarvitpose.config import ModelConfig, window_offsets
+from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.jta import seen_regions
@@ -34,19 +35,24 @@ class EncodedClips(Dataset[dict[str, Any]]):
 
     JTA does not know the order of frames, so any frame can be the current one, with those next to
     it as the others; where the unspoilt current frame is stored, it is the current one alone. A
-    model that looks at fewer frames than are stored takes the nearest. `absent` is the loss weight
-    of joints that lie outside. Raises ConfigError if the model looks at more frames.
+    model that looks at fewer frames than are stored takes the nearest. `augment` has the loss
+    weights of joints. Raises ConfigError if the model looks at more frames.
     """
 
     def __init__(
-        self, folder: Path, model: ModelConfig, *, scores: bool = True, absent: float = 0.0
+        self,
+        folder: Path,
+        model: ModelConfig,
+        *,
+        scores: bool = True,
+        augment: AugmentConfig | None = None,
     ) -> None:
         extras = (SCORES, UNSPOILT) if scores else (UNSPOILT,)
         names = [*ARRAYS, *(name for name in extras if (folder / f"{name}.npy").exists())]
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
         about = read_facts(folder / ABOUT) or {}
         self.names: list[str] = about["names"]
-        self.model, self.absent = model, absent
+        self.model, self.augment = model, augment
         self.stored = window_offsets(tuple(about["facts"]["offsets"]))[0]
         if len(model.offsets) > len(self.stored) - 1:
             raise ConfigError(
@@ -67,7 +73,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
         order = around(frame, self.stored, self.model.offsets)
         keypoints = np.array(self.arrays["frame_keypoints"][clip, frame])
         visible = np.array(self.arrays["frame_visible"][clip, frame], np.float32)
-        targets, weights = training_targets(keypoints, visible, self.model, self.absent)
+        targets, weights = training_targets(keypoints, visible, self.model, self.augment)
         item = {
             "features": torch.from_numpy(self.arrays["features"][clip][order]),
             "targets": torch.from_numpy(targets),

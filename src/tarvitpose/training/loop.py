@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from tarvitpose.errors import ConfigError
+from tarvitpose.model.joint_rows import match_joints, new_joints_of
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.model.weights import load_checkpoint
+from tarvitpose.model.weights import load_checkpoint, load_config
 from tarvitpose.provenance import Facts, as_json, require_same
 from tarvitpose.training.batches import Batches, Report, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
@@ -26,7 +27,7 @@ from tarvitpose.training.logs import WANDB_RUN, RunLog, open_wandb
 from tarvitpose.training.optim import parameter_groups, rate_factor
 from tarvitpose.training.step import Batch, TrainingStep
 from tarvitpose.training.stepper import Stepper
-from tarvitpose.training.validation import ValidationSets
+from tarvitpose.training.validation import ValidationSets, fixed_share
 from tarvitpose.training.warm_start import warm_start
 
 
@@ -74,16 +75,28 @@ def training_step(config: TrainConfig) -> TrainingStep:
 def build_model(config: TrainConfig) -> TARViTPose:
     """Return the network to train: weights of `init` where it has them, else random ones.
 
-    For a warm start the temporal part is a new one, also where `init` has one.
+    Joints are taken over by name. For a warm start the temporal part is a new one, also where
+    `init` has one. Raises ConfigError where the weights' joints cannot be told apart.
     """
     model = TARViTPose(model_config(config))
     if config.init is not None:
-        tensors = load_checkpoint(config.init)[1]
+        start, tensors, _ = load_checkpoint(config.init)
         own = model.state_dict()
+        if start.joints != model.config.joints:
+            if start.temporal and start.layout == "released":
+                raise ConfigError(
+                    f"model.joint_set: {config.init} has the released layout, whose "
+                    f"{start.joint_set} cannot be taken apart"
+                )
+            tensors = match_joints(
+                tensors, start.joints, model.config.joints, own, config.new_joints
+            )
         if config.run.warm_start:
             tensors = {k: v for k, v in tensors.items() if k.startswith(("encoder.", "decoder."))}
         fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
         model.load_state_dict(fitting, strict=False)
+        if model.config.own_averages and not any(k.startswith("final_averages.") for k in fitting):
+            model.final_averages.follow(model.decoder)
     return model
 
 
@@ -96,9 +109,17 @@ class Run:
         self.config, self.fabric, self.step, self._report = config, fabric, step, report
         model, data = step.model.config, config.data
         self.data = Batches(config, model, fabric)
-        held_out = read_sources(data.validation, model.joints)
-        self.validation = ValidationSets(held_out, data.validation_kinds, step, fabric)
-        check_monitor(config.run.monitor, self.validation.names)
+        held_out = fixed_share(read_sources(data.validation, model.joints), data.validation_share)
+        own = data.validation_workers
+        self.validation = ValidationSets(
+            held_out,
+            data.validation_kinds,
+            step,
+            fabric,
+            workers=data.workers if own is None else own,
+        )
+        scored = [name for name in self.validation.names if not name.endswith("/mask")]
+        check_monitor(config.run.monitor, scored)
         self.best = Best(config.run.monitor, config.run.patience)
         self.facts: Facts = {}  # what the weights depend on; rank 0 knows
         self.ema: Ema | None = None
@@ -116,21 +137,35 @@ class Run:
         clips = run.batch_size * run.accumulate * self.fabric.world_size
         self.steps_per_epoch = max(self.data.length / clips, 1)
         self.total = math.ceil(run.epochs * self.steps_per_epoch)
+        epochs = max(round(run.validate_epochs * self.steps_per_epoch), 1)
+        self.look_every = epochs if run.validate_epochs else run.validate_every or run.save_every
         with together(self.fabric):
             self._check_length(start)
         self.report(f"training: {self.total} steps of {clips} clips, from step {start}")
+        self._report_new_joints()
         with together(self.fabric):
             self.log = self._open_log(start)
         with self.log or nullcontext():
             self._train(start)
-        weights = self.config.output / "weights"
+        weights, best = self.config.output / "weights", self.config.output / "best"
+        keep_best = run.keep == "best" and self.best.step > 0
         with together(self.fabric), self.averaged():
             if self.fabric.is_global_zero:
-                self.step.model.eval().save_pretrained(weights)
+                kept = TARViTPose.from_pretrained(best) if keep_best else self.step.model.eval()
+                kept.save_pretrained(weights)
         if self.best.step:
-            best = self.config.output / "best"
-            self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {best}")
+            place = f"{best} and {weights}" if keep_best else best
+            self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {place}")
         return weights
+
+    def _report_new_joints(self) -> None:
+        """Say which joints begin without weights of their own."""
+        if self.config.init is None:
+            return
+        have, want = load_config(self.config.init).joints, self.step.model.config.joints
+        if new := new_joints_of(have, want):
+            how = "from the eyes" if self.config.new_joints == "eyes" else "at random"
+            self.report(f"{self.config.init} lacks {', '.join(new)}: they start {how}")
 
     def _prepare(self, *, resume: bool) -> int:
         """Bring everything to the devices, as it was saved, and return the steps that are done."""
@@ -224,7 +259,7 @@ class Run:
                 pace = (done - start) / (time.monotonic() - began)
                 self._log_loss(done, sum(losses) / len(losses), pace)
                 losses = []
-            look = is_last or done % (run.validate_every or run.save_every) == 0
+            look = is_last or done % self.look_every == 0
             save = is_last or done % run.save_every == 0
             if look or save:
                 self._look_and_save(done, look=look, save=save)

@@ -1,0 +1,51 @@
+"""Weights of one joint set for a network with another: what belongs to a joint goes by its name.
+
+Axes: J joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from tarvitpose.skeleton import JointSet
+
+NewJoints = Literal["random", "eyes"]
+# The released code copies COCO's channels by their numbers, and numbers 1 and 2 are the eyes.
+FROM_EYES = {"head_bottom": "left_eye", "head_top": "right_eye"}
+OF_JOINTS = ("decoder.final.weight", "decoder.final.bias", "jta.query", "jta.query_position")
+
+
+def match_joints(
+    tensors: Mapping[str, Tensor],
+    have: JointSet,
+    want: JointSet,
+    fresh: Mapping[str, Tensor],
+    new_joints: NewJoints = "random",
+) -> dict[str, Tensor]:
+    """Return the tensors with a row for each joint of `want`, in its order.
+
+    `tensors` has rows for the joints of `have`. A joint that is not among them keeps its row of
+    `fresh`; with `new_joints` "eyes" head_bottom and head_top begin as the left and right eye.
+    """
+    others = FROM_EYES if new_joints == "eyes" else {}
+    sources = [name if name in have.joints else others.get(name) for name in want.joints]
+    pairs = [
+        (row, have.joints.index(source))
+        for row, source in enumerate(sources)
+        if source in have.joints
+    ]
+    here, there = (list(side) for side in zip(*pairs, strict=True))
+    matched = dict(tensors)
+    for name in OF_JOINTS:
+        if name in tensors and name in fresh:
+            matched[name] = fresh[name].clone()
+            matched[name][here] = tensors[name][there].to(fresh[name])
+    return matched
+
+
+def new_joints_of(have: JointSet, want: JointSet) -> tuple[str, ...]:
+    """Return the joints of `want` that are not among those of `have`."""
+    return tuple(name for name in want.joints if name not in have.joints)
