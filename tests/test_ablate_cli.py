@@ -83,7 +83,7 @@ def test_rows_are_trained_shown_and_written(table: Path, tmp_path: Path) -> None
         (["TABLE", "--base", "none.yaml"], "none.yaml: no such configuration file"),
         (["TABLE", "--base", BASE, "--seeds", "1,x"], "--seeds: expected numbers such as 0,1,2"),
         (["TABLE", "--base", BASE, "--row", "neither"], "--row neither: the rows are alone, toge"),
-        (["BAD"], "rows.0: unknown key chnge"),
+        (["BAD", "--base", BASE], "rows.0: unknown key chnge"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_with_2(

@@ -69,7 +69,7 @@ def run(
     trained once.
     """
     numbers = parsed_seeds(seeds)
-    check_files(table, None if show else base, tuple(changes or ()), json_file)
+    check_files(table, None if show or costs else base, tuple(changes or ()), json_file)
     from tarvitpose.ablation import Ablation, load_table
 
     rows = load_table(table)
