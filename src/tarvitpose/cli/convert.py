@@ -90,7 +90,7 @@ def run(
             heads=heads,
             dataset_index=dataset_index,
             input_size=sides,
-            codec=codec and codec.value,
+            codec=None if codec is None else codec.value,
         )
     console.facts(f"{source} -> {output}", described(config))
 
