@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from tarvitpose.errors import WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 
-PARTS = ("encoder", "decoder", "jta", "gra", "temporal", "regression")  # of any TARViTPose
+PARTS = ("encoder", "decoder", "final_averages", "jta", "gra", "temporal", "regression")  # of any
 
 
 def mix(
