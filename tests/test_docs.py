@@ -9,7 +9,8 @@ import pytest
 from commands import shown_commands, understand
 from tiny_ablation import TABLES
 
-from tarvitpose.ablation import Ablation, load_table
+from tarvitpose.ablation import Ablation
+from tarvitpose.ablation_table import load_table
 from tarvitpose.cli.evaluate_options import Options
 from tarvitpose.training.config import load_train_config
 

@@ -24,8 +24,11 @@ VIDEO = (
     *("video", "video_reader", "video_writer"),
 )
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
-    ("errors", "skeleton", "results", "offline"),
-    ("files", "figure", "json_file", "posetrack_layout", "geometry", "heatmaps", "config"),
+    ("errors", "skeleton", "results", "offline", "config", "config_words"),
+    (
+        *("files", "figure", "json_file", "posetrack_layout", "geometry", "heatmaps"),
+        "ablation_table",
+    ),
     (
         *("model", "losses", "data", "metrics", "detection", "tracking", "smoothing"),
         *("video", "drawing", "readers"),
@@ -38,7 +41,9 @@ LEVELS = (  # a unit is a file or folder of the package; it imports only from le
 )
 NOTED = {  # within one level
     ("results", "errors"),
-    ("config", "geometry"),
+    ("config", "config_words"),
+    ("config", "errors"),
+    ("config", "skeleton"),
     ("heatmaps", "geometry"),
     ("posetrack_layout", "json_file"),
     ("predict", "runtime"),
