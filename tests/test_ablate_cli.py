@@ -111,7 +111,7 @@ def test_ctrl_c_is_no_error(table: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_line_has_cost_scores_gains_and_the_papers_number() -> None:
-    from tarvitpose.ablation import Row
+    from tarvitpose.ablation_table import Row
 
     ours, gain = Score(70.25, 60, 80), Score(2.5, -1, 6)
     scores = {"spoilt/ap": ours}

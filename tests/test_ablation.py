@@ -14,7 +14,8 @@ import torch
 from tiny_ablation import BASE, TABLES, overrides
 from tiny_datasets import tiny_changes, write_data_sets
 
-from tarvitpose.ablation import Ablation, Row, Table, claim, load_table
+from tarvitpose.ablation import Ablation, claim
+from tarvitpose.ablation_table import Row, Table, load_table
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.benchmark import Benchmark, Poses, ap_score, judged_people
 from tarvitpose.evaluation.trials import EncodedTrial

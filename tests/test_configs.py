@@ -13,7 +13,7 @@ from tiny_ablation import overrides
 from tiny_datasets import tiny_changes, write_data_sets
 from tiny_training import quiet
 
-from tarvitpose.ablation import load_table
+from tarvitpose.ablation_table import load_table
 from tarvitpose.config import SIZES, ModelConfig, read_yaml
 from tarvitpose.model.cost import parameters
 from tarvitpose.model.tarvitpose import TARViTPose

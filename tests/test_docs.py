@@ -11,7 +11,8 @@ from commands import shown_commands, understand
 from tiny_ablation import TABLES
 
 import tarvitpose
-from tarvitpose.ablation import Ablation, load_table
+from tarvitpose.ablation import Ablation
+from tarvitpose.ablation_table import load_table
 from tarvitpose.cli.evaluate_options import Options
 from tarvitpose.training.config import load_train_config
 

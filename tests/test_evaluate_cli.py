@@ -156,7 +156,7 @@ def test_a_missing_file_is_refused(folder: Path) -> None:
 
 
 def test_folders_that_are_not_there_are_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path).startswith(f"{tmp_path / 'made'}: no such folder")
+    assert refusal(tmp_path).startswith(f"{tmp_path / 'made'}: no such file or folder")
 
 
 def test_a_broken_file_is_refused(folder: Path) -> None:
@@ -347,6 +347,8 @@ def test_options_that_do_not_go_together_are_refused(options: str, message: str)
 
 def test_a_model_without_temporal_part_has_no_steadiness_to_compare(tmp_path: Path) -> None:
     tiny_model(offsets=()).save_pretrained(tmp_path)
-    result = run("evaluate", "--weights", tmp_path, "--videos", "a.mp4")
+    video = tmp_path / "a.mp4"
+    video.touch()
+    result = run("evaluate", "--weights", tmp_path, "--videos", video)
     assert result.exit_code == 2
     assert "has no temporal part, so there is nothing to compare" in result.stderr

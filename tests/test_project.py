@@ -24,10 +24,10 @@ VIDEO = (
     *("prefetch", "video", "video_reader", "video_writer"),
 )
 LEVELS = (  # a unit is a file or folder of the package; it imports only from levels before its own
-    ("errors", "skeleton", "results", "offline", "source_names"),
+    ("errors", "skeleton", "results", "offline", "source_names", "config", "config_words"),
     (
         *("files", "figure", "json_file", "posetrack_layout", "provenance"),
-        *("geometry", "heatmaps", "config"),
+        *("geometry", "heatmaps", "ablation_table"),
     ),
     (
         *("model", "losses", "data", "metrics", "detection", "tracking", "smoothing"),
@@ -44,7 +44,9 @@ NOTED = {  # within one level, or at use alone
     ("results", "skeleton"),
     ("results", "drawing"),
     ("results", "supervision_points"),
-    ("config", "geometry"),
+    ("config", "config_words"),
+    ("config", "errors"),
+    ("config", "skeleton"),
     ("heatmaps", "geometry"),
     ("posetrack_layout", "json_file"),
     ("provenance", "files"),

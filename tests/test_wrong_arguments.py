@@ -77,6 +77,8 @@ WRONG = {
     "train lost.yaml optim.lr=0": "lost.yaml: optim.lr: must be above 0, got 0",
     "train lost.yaml 'data.train=[{format: coco, annotations: empty}]' init=nosuch": "nosuch: ex",
     "ablate nosuch.yaml": "nosuch.yaml: no such configuration file",
+    "ablate odd.yaml": "odd.yaml: unknown key rows.0.chnge",
+    "ablate table.yaml --row none": "--row none: the rows are a",
     "ablate table.yaml --base lost.yaml": "lost.json: no such file or folder",
     "export there": "there: there already, and no folder of graphs; choose another",
     "export graphs --weights nosuch": 'nosuch: expected "default", a folder with',
@@ -114,6 +116,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(folder / "clip.mp4", there / name)
     data = "{train: [{format: coco, annotations: lost.json}]}"
     (folder / "lost.yaml").write_text(f"output: out\nmodel: {{size: s}}\ndata: {data}\n")
+    (folder / "odd.yaml").write_text("title: t\npaper: p\nrows: [{name: a, chnge: {}}]\n")
     (folder / "table.yaml").write_text("title: t\npaper: p\nrows: [{name: a}]\n")
     return folder
 

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import Field
 
-from tarvitpose.config import Config, parse_config, read_yaml
+from tarvitpose.ablation_table import Row, Table
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.benchmark import Score, ap_score, encode_benchmark, pck_score
 from tarvitpose.evaluation.boxes import open_boxes
@@ -41,23 +40,6 @@ Report = Callable[[str], None]
 CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside what it came to
 
 
-class Row(Config):
-    """One line of a table."""
-
-    name: str
-    change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
-    paper: float | None = None  # the paper's mean AP
-    paper_gflops: float | None = None  # of the temporal part alone, as the paper prints them
-
-
-class Table(Config):
-    """One table of the paper."""
-
-    title: str
-    paper: str  # what the paper's numbers were measured on
-    rows: tuple[Row, ...] = Field(min_length=1)
-
-
 @dataclass(frozen=True)
 class RowScores:
     """What one row came to, as means over the seeds that were trained."""
@@ -72,11 +54,6 @@ class RowScores:
     def facts(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
         return {**asdict(self), "row": self.row.model_dump()}
-
-
-def load_table(path: Path) -> Table:
-    """Read a table's YAML file. Raises ConfigError."""
-    return parse_config(Table, read_yaml(path), str(path))
 
 
 class Ablation:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tarvitpose.ablation import Ablation, RowScores
-    from tarvitpose.ablation import Table as AblationTable
+    from tarvitpose.ablation_table import Table as AblationTable
     from tarvitpose.evaluation.benchmark import Score
 
 
@@ -69,14 +69,16 @@ def run(
     trained once.
     """
     numbers = parsed_seeds(seeds)
-    check_files(table, None if show or costs else base, tuple(changes or ()), json_file)
-    from tarvitpose.ablation import Ablation, load_table
+    from tarvitpose.ablation_table import load_table
 
     rows = load_table(table)
     chosen = [row for row in rows.rows if not only or any(part in row.name for part in only)]
     if not chosen:
         names = ", ".join(row.name for row in rows.rows)
         raise typer.BadParameter(f"--row {', '.join(only or ())}: the rows are {names}")
+    check_files(None if show or costs else base, tuple(changes or ()), json_file)
+    from tarvitpose.ablation import Ablation
+
     ablation = Ablation(base, tuple(changes or ()), console.say, boxes)
     if costs:
         report_costs(ablation, rows, json_file)
@@ -91,14 +93,10 @@ def run(
     report(ablation, rows, ablation.scores(rows, numbers), json_file)
 
 
-def check_files(
-    table: Path, base: Path | None, changes: tuple[str, ...], json_file: Path | None
-) -> None:
+def check_files(base: Path | None, changes: tuple[str, ...], json_file: Path | None) -> None:
     """Refuse files that are not there or cannot be written, before PyTorch is loaded."""
-    from tarvitpose.config import read_yaml
     from tarvitpose.training.config import load_train_config
 
-    read_yaml(table)
     if base is not None:
         check_experiment(load_train_config(base, changes))
     if json_file is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tarvitpose.cli import console
-from tarvitpose.cli.evaluate_model import score_clips, score_model, score_videos
+from tarvitpose.cli.evaluate_model import parse_kinds, score_clips, score_model, score_videos
 from tarvitpose.cli.evaluate_options import Options, check_files
 from tarvitpose.cli.predict_options import (
     BatchSize,
@@ -165,6 +165,8 @@ def run(
         batch_size=batch_size,
     )
     way = options.way()
+    if options.kinds is not None:
+        parse_kinds(options.kinds)
     check_files(options)
     WAYS[way](options)
 

@@ -261,13 +261,11 @@ def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
     from tarvitpose.config import OPTIONS, PredictConfig, parse_config
     from tarvitpose.estimator import PoseEstimator
-    from tarvitpose.evaluation.boxes import OWN_DETECTOR, TRUE, is_file_of_boxes
+    from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.pipeline import load_estimator
     from tarvitpose.predict import Predictor
 
     choice = options.boxes or OWN_DETECTOR
-    if choice == TRUE:
-        raise ConfigError("--boxes gt: videos have no labelled boxes; use detector or a file")
     values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
     if not values and choice != OWN_DETECTOR:
         values = {"detector": choice}

@@ -64,6 +64,8 @@ class Options:
         for name in needed[:1] if way == "videos" else needed:
             if name not in given:
                 raise ConfigError(f"evaluate: {spelt(way)} also needs {spelt(name)}")
+        if way == "videos" and self.boxes == "gt":
+            raise ConfigError("--boxes gt: videos have no labelled boxes; use detector or a file")
         return way
 
 

@@ -1,0 +1,32 @@
+"""The rows of one of the paper's tables, as a YAML file lists them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from tarvitpose.config import Config, parse_config, read_yaml
+
+
+class Row(Config):
+    """One line of a table."""
+
+    name: str
+    change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
+    paper: float | None = None  # the paper's mean AP
+    paper_gflops: float | None = None  # of the temporal part alone, as the paper prints them
+
+
+class Table(Config):
+    """One table of the paper."""
+
+    title: str
+    paper: str  # what the paper's numbers were measured on
+    rows: tuple[Row, ...] = Field(min_length=1)
+
+
+def load_table(path: Path) -> Table:
+    """Read a table's YAML file. Raises ConfigError."""
+    return parse_config(Table, read_yaml(path), str(path))
