@@ -278,6 +278,8 @@ def test_ctrl_c_says_how_to_go_on(
         touch(tmp_path, ".a.run/journal")
         raise KeyboardInterrupt
 
+    touch(tmp_path, "a.mp4", "b.mp4")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: None)
     monkeypatch.setattr(pipeline, "process", stop)
     for sources in (["a.mp4"], ["a.mp4", "b.mp4"]):

@@ -25,8 +25,9 @@ from tarvitpose.training import loop
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 POSETRACK = ("posetrack17", "posetrack18", "posetrack21")
-PAPERS = [ROOT / "configs" / name / f"{size}.yaml" for name in POSETRACK for size in SIZES]
-COCO = [ROOT / "configs" / "coco" / f"{size}.yaml" for size in SIZES]
+VITPOSE_SIZES = [size for size in SIZES if size != "tiny"]  # which is not the paper's
+PAPERS = [ROOT / "configs" / name / f"{size}.yaml" for name in POSETRACK for size in VITPOSE_SIZES]
+COCO = [ROOT / "configs" / "coco" / f"{size}.yaml" for size in VITPOSE_SIZES]
 BASES = [ROOT / "configs" / "ablation" / f"{name}.yaml" for name in ("stills", "generated")]
 # Million parameters at 17 joints (method section 3), and channels of a token.
 KNOWN = {"s": (35.551, 384), "b": (134.929, 768), "l": (388.381, 1024), "h": (761.908, 1280)}
@@ -150,7 +151,7 @@ def test_coco_is_vitposes_recipe(path: Path, tmp_path: Path) -> None:
     assert values == other
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", VITPOSE_SIZES)
 def test_each_size_builds(size: str, tmp_path: Path) -> None:
     model = loaded(ROOT / "configs" / "posetrack17" / f"{size}.yaml", tmp_path)[1]
     with torch.device("meta"):

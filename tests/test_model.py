@@ -15,6 +15,7 @@ from tarvitpose.model.tarvitpose import TARViTPose
 
 # Million parameters: encoder, decoder, JTA, GRA and all, at 17 joints.
 MILLIONS = {
+    "tiny": (5.523, 0.658, 2.680, 0.149, 9.010),
     "s": (21.663, 2.627, 10.669, 0.592, 35.551),
     "b": (85.794, 4.200, 42.572, 2.364, 134.929),
     "l": (303.295, 5.248, 75.637, 4.200, 388.381),
