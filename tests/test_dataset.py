@@ -525,7 +525,7 @@ def test_a_label_that_is_trusted_less_weighs_less() -> None:
     visible[4] = 0.25
     points[5] = -20  # outside the crop
     visible[5] = 0.5
-    targets, weights = training_targets(points, visible, vit_small(), absent=0.8)
+    targets, weights = training_targets(points, visible, vit_small(), AugmentConfig(absent=0.8))
     full = joint_weights(POSETRACK_15)
     np.testing.assert_allclose(weights[[3, 4, 5]], full[[3, 4, 5]] * [1, 0.25, 0.5 * 0.8])
     assert targets[4].max() == targets[3].max()  # the target itself is that of any joint
