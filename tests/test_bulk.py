@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from tarvitpose import pipeline
 from tarvitpose.bulk import ATTEMPTS, DEATHS, Job, Report, Work, find_jobs, run_here, videos_in
-from tarvitpose.cli import app
+from tarvitpose.cli import app, checks
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError, VideoError
 from tarvitpose.on_ray import Plan, plan_workers, run_on_ray
@@ -274,6 +274,7 @@ def test_ctrl_c_says_how_to_go_on(
         touch(tmp_path, ".a.run/journal")
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(checks, "existing_source", lambda source: None)
     monkeypatch.setattr(pipeline, "load_estimator", lambda config: None)
     monkeypatch.setattr(pipeline, "process", stop)
     for sources in (["a.mp4"], ["a.mp4", "b.mp4"]):

@@ -200,13 +200,13 @@ def process_all(
     address: str | None = None,
 ) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
+    if not on_ray and (workers is not None or address is not None):
+        option = "--workers" if workers is not None else "--ray-address"
+        raise ConfigError(f"{option} is for several workers: add --engine ray")
     if len(sources) == 1:  # of several, the others are processed all the same
         with told_of(sources[0]):
             checks.existing_source(sources[0])
     check_writable(config.output)
-    if not on_ray and (workers is not None or address is not None):
-        option = "--workers" if workers is not None else "--ray-address"
-        raise ConfigError(f"{option} is for several workers: add --engine ray")
     from tarvitpose.bulk import find_jobs
 
     jobs = find_jobs(sources, config.output)
