@@ -14,6 +14,7 @@ from tiny_models import H, W, modest_model
 from video_files import make_video
 
 from tarvitpose import export as module
+from tarvitpose.cli import checks
 from tarvitpose.detection import Detections
 from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.export import Agreement, errors, export
@@ -223,6 +224,7 @@ def test_the_command_says_how_well_each_backend_agrees(
         return [Agreement("openvino", "fp32", 563, 0.00012, 0.045, 0.152, 1.104)]
 
     monkeypatch.setattr(module, "export", noted)
+    monkeypatch.setattr(checks, "existing_source", lambda source: None)
     result = run("export", tmp_path, "--check", "a.mp4", "--precision", "fp16", "--max-error", "1")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [

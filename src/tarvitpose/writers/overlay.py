@@ -40,7 +40,7 @@ class PictureFile:
 class OverlayWriter(FileWriter):
     """Write an mp4 file with the frames, the times and the audio of the source.
 
-    Of a source that is one picture it is a PNG.
+    Where the name ends in .png it is a picture, of a source that has only one.
     """
 
     def __init__(self, path: Path, source: FrameSource, *, keypoint_threshold: float = 0.3) -> None:
@@ -48,7 +48,7 @@ class OverlayWriter(FileWriter):
         self.keypoint_threshold = keypoint_threshold
         self._file = (
             PictureFile(path)
-            if source.is_picture
+            if path.suffix == ".png"
             else VideoWriter(
                 path,
                 self._size(source.image_size),
