@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from tiny_models import modest_model
 from video_files import decode_fully, make_video
@@ -168,3 +169,18 @@ def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
     assert set(together) == {1}
     assert len(found) + source.dropped == 12
     assert [frame.time for frame in found] == pytest.approx([f.index / 25 for f in found])
+
+
+def test_a_detector_is_given_a_device_that_torch_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modest_model().save_pretrained(tmp_path)
+    given: list[str] = []
+
+    def load(name: str, *, threshold: float, device: str) -> object:
+        given.append(device)
+        return object()
+
+    monkeypatch.setattr("tarvitpose.estimator.load_detector", load)
+    PoseEstimator.from_pretrained(tmp_path, detector="torchvision")
+    assert [str(torch.device(name)) for name in given] == given  # "auto" is none

@@ -34,7 +34,9 @@ KINDS = (".png", ".jpg")
 JOINTS = "right_shoulder,right_elbow,right_wrist"  # the paper's Figure 4
 
 
-Video = Annotated[str, typer.Argument(help="A video file, or a folder or glob of frames.")]
+Video = Annotated[
+    str, typer.Argument(metavar="VIDEO", help="A video file, or a folder or glob of frames.")
+]
 Time = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Which moment to look at.")
 ]
@@ -85,9 +87,10 @@ def run(
     boxes: Boxes = None,
     quiet: Quiet = False,
 ) -> None:
-    """Draw where the joints of one person look, with and without the mask (Figures 4 and 6).
+    """Draw where the joints of one person look.
 
-    Writes one picture and prints how much of each joint's attention went to each frame.
+    Writes one picture, with and without the mask (Figures 4 and 6 of the paper), and prints how
+    much of each joint's attention went to each frame.
     """
     from tarvitpose.config import OPTIONS, PredictConfig, parse_config
 

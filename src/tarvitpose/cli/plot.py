@@ -20,7 +20,7 @@ def run(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RESULT...",
+            metavar="RESULT",
             help="What predict wrote, in any format; several are drawn together.",
             show_default=False,
         ),
@@ -45,7 +45,10 @@ def run(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
 ) -> None:
-    """Draw x, y and score of joints over time: raw, smoothed, and beside other results."""
+    """Draw x, y and score of joints over time.
+
+    What was smoothed has its raw values behind it; several results are drawn together.
+    """
     for result in results:
         checks.existing(result)
     name = f"{stem_of(results[0])}.plot.png"

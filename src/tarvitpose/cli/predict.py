@@ -64,9 +64,10 @@ def run(
     smooth_beta: options.Beta = None,
     smooth_window: options.Window = None,
 ) -> None:
-    """Find the poses of the people in videos, and draw them on OUTPUT/NAME.mp4.
+    """Find the poses of the people in videos.
 
-    Files of --format are OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
+    They are drawn on OUTPUT/NAME.mp4, or on OUTPUT/NAME.png where the source is one picture. Files
+    of --format are OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
     NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads them all.
     """
     config = given_config(context)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 ENDING = ".report.html"
 OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"}
 
-Video = Annotated[str, typer.Argument(help="A video file, or a folder or glob of frames.")]
+Video = Annotated[
+    str, typer.Argument(metavar="VIDEO", help="A video file, or a folder or glob of frames.")
+]
 Poses = Annotated[
     Path | None,
     typer.Option(
@@ -61,12 +63,12 @@ def run(
     tracker: options.TrackBy = options.Tracker.IOU,
     smooth: options.Smooth = options.SmoothMethod.NONE,
 ) -> None:
-    """Write OUTPUT/NAME.report.html, a page on one video that needs nothing beside it.
+    """Write a page on one video.
 
-    Overview, contact sheet, tracks over time, jitter, worst frames, speed by stage. Unless --poses
-    gives them, the poses are found as predict does it, and its files are left beside the report:
-    NAME.coco.json, NAME.run.json, and NAME.mp4 unless --no-render. The video is then read a second
-    time, for pictures.
+    OUTPUT/NAME.report.html needs nothing beside it: overview, contact sheet, tracks over time,
+    jitter, worst frames, speed by stage. Unless --poses gives them, the poses are found as predict
+    does it, and its files are left beside the report: NAME.coco.json, NAME.run.json, and NAME.mp4
+    unless --no-render. The video is then read a second time, for pictures.
     """
     config = given_config(context)
     checks.existing_source(video)

@@ -57,7 +57,7 @@ def check_experiment(experiment: TrainConfig) -> None:
     from tarvitpose.training.config import model_config
 
     check_writable(experiment.output)
+    model_config(experiment)
     for source in (*experiment.data.train, *experiment.data.validation):
         for path in filter(None, (source.annotations, source.images)):
             checks.existing(path)
-    model_config(experiment)
