@@ -186,9 +186,10 @@ def _write(
                 writer.write(poses, frame.image)
             seen.frames, seen.people = seen.frames + 1, max(seen.people, len(poses))
             seen.tracks.update(poses.track_ids.tolist())
-            total = frames.frame_count
+            total, people = frames.frame_count, len(poses)
             is_known = total is not None and seen.frames <= total  # a joined file states too little
-            on_progress(Progress(seen.frames, total if is_known else None, len(poses)))
+            known = total if is_known else None
+            on_progress(Progress(seen.frames, known, people))
             if is_stopped():
                 break
         else:
