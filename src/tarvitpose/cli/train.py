@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def run(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG", help="YAML file, such as configs/default_stage1.yaml."),
+        typer.Argument(metavar="CONFIG", help="YAML file, such as configs/posetrack17/s.yaml."),
     ],
     changes: Annotated[
         list[str] | None,
