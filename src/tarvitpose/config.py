@@ -15,6 +15,7 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.skeleton import JOINT_SETS, JointSet
 
 PATCH = 16
+NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack
 Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other
 Aggregation = Literal[
     "joints",  # JTA and GRA: Table 4 (d), Table 5 (b)

@@ -6,13 +6,12 @@ Axes: J joints.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from torch import Tensor
 
+from tarvitpose.config import NewJoints
 from tarvitpose.skeleton import JointSet
 
-NewJoints = Literal["random", "eyes"]
 # The released code copies COCO's channels by their numbers, and numbers 1 and 2 are the eyes.
 FROM_EYES = {"head_bottom": "left_eye", "head_top": "right_eye"}
 OF_JOINTS = ("decoder.final.weight", "decoder.final.bias", "jta.query", "jta.query_position")

@@ -8,11 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tarvitpose.config import SIZES, Config, ModelConfig, parse_config, read_yaml
+from tarvitpose.config import SIZES, Config, ModelConfig, NewJoints, parse_config, read_yaml
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Kind
 from tarvitpose.errors import ConfigError, WeightsError
-from tarvitpose.model.joint_rows import NewJoints
 from tarvitpose.model.weights import load_config
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
