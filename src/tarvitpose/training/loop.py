@@ -188,7 +188,8 @@ class Run:
             self.data.encode(self.step, self.report, fresh=not resume)
         if state is None and self.config.run.warm_start and self.step.model.config.temporal:
             self._warm_start()
-        fused = on_cpu and self.config.run.precision != "16-mixed"  # it would unscale by itself
+        scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
+        fused = on_cpu and not scaled  # a fused optimiser would unscale by itself
         groups = parameter_groups(self.step.model, self.config.optim)
         optimizer = torch.optim.AdamW(groups, betas=self.config.optim.betas, fused=fused)
         if self.config.run.ema:
