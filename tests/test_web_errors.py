@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from async_calls import finished
 from some_poses import some_poses
 from tiny_models import tiny_model
 
@@ -71,13 +71,13 @@ def click(page: Page, job: Job[Any]) -> list[dict[Any, Any]]:
     async def all_of_it() -> list[dict[Any, Any]]:
         return [shown async for shown in page.ran(given, gr.Request(session_hash="a"))]
 
-    return asyncio.run(all_of_it())
+    return finished(all_of_it())
 
 
 def shown_by_gradio(page: Page, updates: dict[Any, Any]) -> list[Any]:
     """Return what Gradio makes of updates after a click on the button: it can fail as well."""
     [ran] = [one for one in page.blocks.fns.values() if getattr(one.fn, "__name__", "") == "ran"]
-    return asyncio.run(page.blocks.postprocess_data(ran, updates, None))
+    return finished(page.blocks.postprocess_data(ran, updates, None))
 
 
 @pytest.mark.parametrize("times", [(0.0,), (0.0, 0.004), (0.0, 0.0), (0.0, 0.04)], ids=str)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from async_calls import finished
 from video_files import make_video
 
 from tarvitpose.errors import VideoError
@@ -99,7 +99,7 @@ def ask(
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "headers": headers or []}
-    asyncio.run(Guard(gradio, Path("/files"))(scope, receive, send))
+    finished(Guard(gradio, Path("/files"))(scope, receive, send))
     return sent[0]["status"], bool(reached)
 
 
