@@ -39,6 +39,7 @@ ELSEWHERE = {  # what a line needs that a test has not, or what another test doe
     "../shared": "data that users do not have",
     "runs/": "a finished training",
     ".work/": "a finished training",
+    "data/default/": "a finished training and the data sets it read",
     "--size": "a checkpoint of full size: tests/test_convert.py",
 }
 
