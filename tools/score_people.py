@@ -38,12 +38,11 @@ from tarvitpose.heatmaps import decode
 from tarvitpose.metrics.pck import torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Float32
-from tarvitpose.skeleton import COCO_17, POSETRACK_15
+from tarvitpose.skeleton import POSETRACK_15, SIGMAS
 
 LIMBS = slice(3, 15)  # shoulders to ankles
 NAMES = POSETRACK_15.joints[LIMBS]
-COCO_SIGMAS = (0.079, 0.072, 0.062, 0.107, 0.087, 0.089)  # shoulder to ankle, as COCO's evaluator
-SIGMAS = np.repeat(np.array(COCO_SIGMAS), 2)
+SPREAD = np.array([SIGMAS[name] for name in NAMES])  # (12,), as COCO's evaluator has it
 SHARE = 0.2
 EVERY = 4  # frames of a JHMDB clip
 BATCH = 32
@@ -73,7 +72,9 @@ class People:
         return (
             100 * float(of_people.mean()),
             interval(of_people, self.groups[known]),
-            100 * close.sum(0) / seen.sum(0),
+            np.divide(
+                100 * close.sum(0), seen.sum(0), out=np.full(len(NAMES), np.nan), where=seen.any(0)
+            ),
         )
 
 
@@ -94,7 +95,7 @@ def photographs(annotations: Path, images: Path) -> People:
     area = np.array([areas[record.name.partition("#")[2]] for record in records])
 
     def oks(distance: Float64) -> Float64:
-        return np.asarray(np.exp(-(distance**2) / (8 * area[:, None] * SIGMAS**2)))
+        return np.asarray(np.exp(-(distance**2) / (8 * area[:, None] * SPREAD**2)))
 
     return People(records, oks, images_of(records))
 
@@ -200,7 +201,6 @@ def main() -> None:
         "JHMDB": jhmdb(clips / "annotations" / "val", clips),
         "LSPET": lspet(given.data / "lspet" / "val.json", given.data / "lspet"),
     }
-    assert COCO_17.joints[5:] == NAMES
     for name, people in sets.items():
         print(f"{name}: {len(people.records)} people", flush=True)
         if given.teachers is not None:
