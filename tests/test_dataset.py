@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from tarvitpose.config import ModelConfig, vit_small
-from tarvitpose.data.augment import AugmentConfig
+from tarvitpose.data.augment import AugmentConfig, cut_off
 from tarvitpose.data.coco import read_coco
+from tarvitpose.data.crowd import can_be_cut_out
 from tarvitpose.data.dataset import (
     ClipDataset,
     ClipItem,
@@ -530,3 +531,14 @@ def test_a_label_that_is_trusted_less_weighs_less() -> None:
     np.testing.assert_allclose(weights[[3, 4, 5]], full[[3, 4, 5]] * [1, 0.25, 0.5 * 0.8])
     assert targets[4].max() == targets[3].max()  # the target itself is that of any joint
     assert targets[5].max() == 0
+
+
+def test_people_are_counted_by_labels_however_far_these_are_trusted() -> None:
+    points = np.stack([np.full(15, 80), np.linspace(50, 150, 15)], 1)
+    box = (40.0, 40.0, 120.0, 160.0)
+    for trust in (1.0, 0.2):
+        record = Record("a#1", (Path("a.jpg"),), 0, box, points, np.full(15, trust))
+        assert can_be_cut_out(record)
+        shown = cut_off(record, np.random.default_rng(1))
+        assert shown.gone.any()
+        assert shown.record.labelled.sum() == 15 - shown.gone.sum()

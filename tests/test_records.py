@@ -191,6 +191,13 @@ def test_a_label_may_say_how_far_it_is_trusted(tmp_path: Path) -> None:
     assert read.keypoints[ankle].tolist() == [11, 21]
 
 
+def test_a_label_that_is_not_trusted_at_all_is_none(tmp_path: Path) -> None:
+    (read,) = read_coco(write(tmp_path, coco(keypoint_weights=[0.5, 0, 1])), POSETRACK_15)
+    assert read.labelled.sum() == 1  # a count, whatever the trust
+    assert read.keypoints[POSETRACK_15.joints.index("nose")].tolist() == [0, 0]
+    assert read_coco(write(tmp_path, coco(keypoint_weights=[0, 0, 0])), POSETRACK_15) == []
+
+
 @pytest.mark.parametrize("weights", [[0.5, 1.5, 0], [-0.5, 1, 0], [1, 1]])
 def test_trust_is_a_number_from_0_to_1_for_each_joint(tmp_path: Path, weights: list[float]) -> None:
     with pytest.raises(DataError, match="keypoint_weights: expected"):

@@ -117,7 +117,7 @@ def _worth(record: Record) -> tuple[int, float, float]:
     """How well a record shows what the switches do."""
     before, after = record.current, len(record.frames) - 1 - record.current
     height = min(record.box[3] - record.box[1], LARGE_ENOUGH)
-    return min(before, after, SPAN), float(record.visible.sum()), height
+    return min(before, after, SPAN), float(record.labelled.sum()), height
 
 
 def _clearest(row: Row, people: list[Record], model: ModelConfig, plain: Tensor) -> ClipItem:

@@ -17,6 +17,7 @@ from tarvitpose.cli.predict_options import (
     Offsets,
     Overwrite,
     Quiet,
+    Video,
     Weights,
 )
 from tarvitpose.errors import ConfigError
@@ -34,9 +35,6 @@ KINDS = (".png", ".jpg")
 JOINTS = "right_shoulder,right_elbow,right_wrist"  # the paper's Figure 4
 
 
-Video = Annotated[
-    str, typer.Argument(metavar="VIDEO", help="A video file, or a folder or glob of frames.")
-]
 Time = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Which moment to look at.")
 ]

@@ -223,6 +223,9 @@ Compare = Annotated[
 KeypointThreshold = Annotated[
     float, typer.Option(min=0, max=1, help="Least score of a drawn joint.")
 ]
+Video = Annotated[
+    str, typer.Argument(metavar="VIDEO", help="A video file, or a folder or glob of frames.")
+]
 Start = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Where to begin.")]
 End = Annotated[
     float | None,

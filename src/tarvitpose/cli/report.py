@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 ENDING = ".report.html"
 OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"}
 
-Video = Annotated[
-    str, typer.Argument(metavar="VIDEO", help="A video file, or a folder or glob of frames.")
-]
 Poses = Annotated[
     Path | None,
     typer.Option(
@@ -38,7 +35,7 @@ OutputFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of th
 
 def run(
     context: typer.Context,
-    video: Video,
+    video: options.Video,
     *,
     poses: Poses = None,
     output: OutputFolder = Path("results"),

@@ -152,9 +152,9 @@ def cut_off(record: Record, rng: Generator) -> Shown:
     far = side >= 2  # the right or the bottom edge
     edge = low + share * (high - low) if far else high - share * (high - low)
     along = record.keypoints[:, axis]
-    gone = (record.visible > 0) & ((along > edge) if far else (along < edge))
+    gone = record.labelled & ((along > edge) if far else (along < edge))
     visible = np.where(gone, 0, record.visible)
-    if visible.sum() < FEWEST_LEFT:
+    if (visible > 0).sum() < FEWEST_LEFT:
         return whole(record)
     x0, y0, x1, y1 = (edge if at == side else value for at, value in enumerate(record.box))
     area = [-np.inf, -np.inf, np.inf, np.inf]

@@ -29,7 +29,7 @@ SPEED = 0.02  # at most, in heights of its box for each frame
 
 def can_be_cut_out(record: Record) -> bool:
     """Return whether enough joints are known to draw the person's outline."""
-    return int(record.visible.sum()) >= FEWEST_JOINTS
+    return int(record.labelled.sum()) >= FEWEST_JOINTS
 
 
 def add_person(

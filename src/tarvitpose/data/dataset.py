@@ -130,7 +130,8 @@ class ClipDataset(Dataset[ClipItem]):
         offsets, own = self._window(extra)
         clip, places, seen = self._frames(shown, matrix, offsets, own, rng)
         clip = self._join(clip, places, seen[current], newest)
-        places[:, shown.gone], seen[:, shown.gone] = OUTSIDE, 1
+        places[:, shown.gone] = OUTSIDE
+        seen[:, shown.gone] = self.records[index].visible[shown.gone]
         if flip:
             order = list(self.model.joints.flip_order)
             places, seen = places[:, order], seen[:, order]

@@ -26,6 +26,11 @@ class Record:
     keypoints: Float32  # (J, 2), x and y in pixels of the frame; 0, 0 where not labelled
     visible: Float32  # (J,), 1 where a joint is labelled, less where it is trusted less, else 0
 
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which joints have a label, however far it is trusted, (J,)."""
+        return self.visible > 0
+
     def __post_init__(self) -> None:
         if not 0 <= self.current < len(self.frames):
             raise DataError(

@@ -132,12 +132,11 @@ def records_of(video: Video, root: Path, joints: JointSet) -> list[Record]:
         files = tuple(root / frame.image for frame in run)
         for at, frame in enumerate(run):
             for person in frame.people if frame.labelled else ():
-                keypoints, visible = by_name(person.points, video.joints, joints)
+                keypoints, visible = trusted_joints(person, video.joints, joints)
                 if visible.any():
                     name = f"{video.name}/{files[at].stem}#{person.label}"
                     box = crop_box(person.box, keypoints[visible > 0], video.box_scale)
-                    trusted = visible * trust(person, video.joints, joints)
-                    records.append(Record(name, files, at, box, keypoints, trusted))
+                    records.append(Record(name, files, at, box, keypoints, visible))
     return records
 
 
@@ -152,10 +151,20 @@ def by_name(points: Float64, names: tuple[str, ...], joints: JointSet) -> tuple[
     return found[:, :2] * visible[:, None], visible
 
 
-def trust(person: Person, names: tuple[str, ...], joints: JointSet) -> Float32:
-    """Return how far each label of a person is trusted, (J,), 1 where the file says nothing."""
-    weights = np.ones(len(names)) if person.weights is None else person.weights
-    return np.append(weights, 1.0)[_order(names, joints)].astype(np.float32)
+def trusted_joints(
+    person: Person, names: tuple[str, ...], joints: JointSet
+) -> tuple[Float32, Float32]:
+    """Return a person's keypoints (J, 2) and visible (J,), less than 1 where trusted less.
+
+    A joint that is not trusted at all is not labelled.
+    """
+    points = person.points
+    if person.weights is not None:
+        points = points * (person.weights[:, None] > 0)
+    keypoints, visible = by_name(points, names, joints)
+    if person.weights is not None:
+        visible = visible * np.append(person.weights, 0.0)[_order(names, joints)]
+    return keypoints, visible.astype(np.float32)
 
 
 @cache
