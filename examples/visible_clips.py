@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from tarvitpose import PoseEstimator
-from tarvitpose.video import open_source
-from tarvitpose.video_writer import VideoWriter
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 GAP, AROUND = 1.0, 0.25  # seconds: shorter absences are kept, and so much before and after
 

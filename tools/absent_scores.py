@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from tarvitpose import PoseEstimator
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
-from tarvitpose.results import Float32
+from tarvitpose.utils.arrays import Float32
 
 KEPT = 0.6  # of the box, from above
 DRAWN = 0.3  # score from which joints are drawn

@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from teachers import MoveNet
 
 from tarvitpose.detection.nanodet import NanoDet
+from tarvitpose.inference.predictor import Predictor, windows
+from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.predict import Predictor, windows
-from tarvitpose.results import Float32
-from tarvitpose.runtime.torch import TorchRuntime
-from tarvitpose.video import open_source
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.video.sources import open_source
 
 CLIPS = (*SPLITS["val"], "crowd_above")
 LONGEST, EVERY = 600, 20  # frames of a clip, from its start, and which of them are looked at

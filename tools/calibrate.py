@@ -21,9 +21,9 @@ from tarvitpose.data.degrade import KINDS
 from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.calibration import fit_curve, reliability
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
-from tarvitpose.files import replace_when_done
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.results import Float32
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.atomic import replace_when_done
 
 SHOWN = [kind for kind in KINDS if kind != "dropped"]
 

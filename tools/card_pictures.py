@@ -17,22 +17,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import read_records
 from tarvitpose.drawing import draw_poses
-from tarvitpose.estimator import PoseEstimator
 from tarvitpose.evaluation.clips import THRESHOLD, encode_clip, found_joints
-from tarvitpose.files import replace_when_done
-from tarvitpose.geometry import UInt8
+from tarvitpose.formats.contact_sheet import contact_sheet
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.metrics.pck import hits, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.results import Float32, FramePoses
+from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import JointSet
-from tarvitpose.video import open_source
-from tarvitpose.writers.contact_sheet import contact_sheet
+from tarvitpose.utils.arrays import Bools, Float32, UInt8
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.video.sources import open_source
 
 WORST, COLUMNS, WIDTH = 20, 5, 1100
 NEAR = 0.5  # torsos: further off, a joint is lost
@@ -40,7 +39,6 @@ SHOTS, RUN_UP = (0.2, 0.5, 0.8), 0.3  # shares of a clip, and seconds before eac
 QUALITY = 80
 GROUND = 60  # grey level
 UNLICENSED = ("crowd_above",)  # clips of unknown origin
-Bools = NDArray[np.bool_]
 
 
 def poses_of(

@@ -34,12 +34,12 @@ from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.predictions import SINGLE_FRAME, Task
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import compare
-from tarvitpose.geometry import UInt8, invert, transform_points
+from tarvitpose.geometry import invert, transform_points
+from tarvitpose.inference.predictor import Joints, Predictor
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.predict import Joints, Predictor
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
+from tarvitpose.utils.arrays import Float32, UInt8
 
 SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, SHARED, strict=True) if known]
 

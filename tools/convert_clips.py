@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.utils.arrays import Float32
 
 JPEG_QUALITY = 95
 FEWEST_SEEN = 6  # joints that are seen, of a person who is labelled

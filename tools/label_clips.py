@@ -42,8 +42,9 @@ from numpy.typing import NDArray
 from teachers import MoveNet, TinyPose
 
 from tarvitpose.detection.nanodet import NanoDet
-from tarvitpose.results import Float32, Frame
+from tarvitpose.results import Frame
 from tarvitpose.tracking import IouTracker
+from tarvitpose.utils.arrays import Float32
 
 SPLITS = {  # crowd_above is for tests only
     "train": (

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import COCO_17, POSETRACK_15, POSETRACK_17
+from tarvitpose.utils.arrays import Bools, Float32
 
 TRACK_FRAMES, BOX_HEIGHT = 20, 80  # shorter tracks and lower boxes (pixels) are left out
 TOLERANCE = 0.05  # of the box's height: closer, two people are the same
@@ -42,8 +41,6 @@ SHARED = np.array([name in COCO_17.joints for name in JOINTS])  # what the teach
 FROM_COCO = np.array(
     [COCO_17.joints.index(name) if name in COCO_17.joints else 0 for name in JOINTS]
 )
-
-Bools = NDArray[np.bool_]
 
 
 class Seen(NamedTuple):

@@ -19,19 +19,16 @@ from typing import Any
 
 import numpy as np
 from label_rules import SHARED, Guess, Opinion, opinion
-from numpy.typing import NDArray
 from teachers import MoveNet, TinyPose
 
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
-from tarvitpose.files import replace_when_done
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.utils.arrays import Bools, Float32
+from tarvitpose.utils.atomic import replace_when_done
 
 FAR = 0.15  # of the box's longer side: a label so far from both teachers is dropped
 PRINT_EVERY = 400
-
-Bools = NDArray[np.bool_]
 
 
 def gross_errors(labels: Float32, visible: Float32, seen: Opinion, side: float) -> Bools:

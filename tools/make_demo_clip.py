@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from tarvitpose.video import VideoWriter, open_source
+from tarvitpose.video.sources import VideoWriter, open_source
 
 OUTPUT = Path(__file__).parents[1] / "src" / "tarvitpose" / "assets" / "demo.mp4"
 

@@ -20,8 +20,9 @@ from scipy.interpolate import CubicSpline
 
 from tarvitpose import FramePoses, load_poses, smooth
 from tarvitpose.config import SmoothMethod
-from tarvitpose.metrics.jitter import Float64, acceleration, distance, lag, mean_of_known
+from tarvitpose.metrics.jitter import acceleration, distance, lag, mean_of_known
 from tarvitpose.smoothing.runs import LEAST_SCORE
+from tarvitpose.utils.arrays import Float64
 
 SLOW = 0.4  # seconds
 GRID = 0.002  # seconds, in which the delay is found

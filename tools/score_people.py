@@ -26,19 +26,12 @@ from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
 from tarvitpose.data.windows import window_clip
-from tarvitpose.geometry import (
-    UInt8,
-    centre_and_size,
-    crop_matrices,
-    invert,
-    normalise,
-    transform_points,
-)
+from tarvitpose.geometry import centre_and_size, crop_matrices, invert, normalise, transform_points
 from tarvitpose.heatmaps import decode
 from tarvitpose.metrics.pck import torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15, SIGMAS
+from tarvitpose.utils.arrays import Float32, Float64, UInt8
 
 LIMBS = slice(3, 15)  # shoulders to ankles
 NAMES = POSETRACK_15.joints[LIMBS]
@@ -48,7 +41,6 @@ EVERY = 4  # frames of a JHMDB clip
 BATCH = 32
 DRAWS = 2000
 
-Float64 = NDArray[np.float64]
 Answers = dict[str, Float32]  # joints (N, J, 2) in pixels of the frames, by mode
 
 

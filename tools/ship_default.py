@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.model.weights import default_folder
+from tarvitpose.weights.folder import default_folder
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ import numpy as np
 
 from tarvitpose import load_poses
 from tarvitpose.errors import DataError, UserError
+from tarvitpose.formats.writing import ComparisonWriter
 from tarvitpose.results import FramePoses
-from tarvitpose.video import open_source
-from tarvitpose.writers import ComparisonWriter
+from tarvitpose.video.sources import open_source
 
 SAME = 0.01  # pixels: formats round
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
 from tarvitpose.heatmaps import decode
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.utils.arrays import Float32
 
 LOOKS = (  # shift in box sides, zoom out, whether mirrored
     (0.0, 0.0, 1.0, False),

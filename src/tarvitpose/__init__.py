@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tarvitpose.errors import UserError
 
 if TYPE_CHECKING:
-    from tarvitpose.estimator import PoseEstimator
+    from tarvitpose.formats.reading import load_poses
+    from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.model.tarvitpose import TARViTPose
-    from tarvitpose.readers import load_poses
     from tarvitpose.results import FramePoses
     from tarvitpose.smoothing import smooth
 
@@ -33,9 +33,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Loaded at first use: torch alone takes seconds, and --help must not wait for it.
 _HOMES = {
     "FramePoses": "tarvitpose.results",
-    "PoseEstimator": "tarvitpose.estimator",
+    "PoseEstimator": "tarvitpose.inference.estimator",
     "TARViTPose": "tarvitpose.model.tarvitpose",
-    "load_poses": "tarvitpose.readers",
+    "load_poses": "tarvitpose.formats.reading",
     "smooth": "tarvitpose.smoothing",
 }
 

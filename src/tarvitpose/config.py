@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tarvitpose.config_words import in_words, of_options
 from tarvitpose.errors import ConfigError
 from tarvitpose.skeleton import JOINT_SETS, JointSet
+from tarvitpose.utils.config_messages import in_words, of_options
 
 PATCH = 16
 NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack

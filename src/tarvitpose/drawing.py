@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.geometry import UInt8
-from tarvitpose.results import Float32, FramePoses
 from tarvitpose.skeleton import limbs_of
+from tarvitpose.utils.arrays import Float32, Int64, UInt8
 
 Colour = tuple[int, int, int]
 
@@ -47,6 +46,25 @@ class Rectangle(NamedTuple):
     top: int
     right: int
     bottom: int
+
+
+class Drawable(Protocol):
+    """What of the N people of a frame is drawn, as `FramePoses` has it."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def time(self) -> float: ...
+    @property
+    def keypoints(self) -> Float32: ...
+    @property
+    def scores(self) -> Float32: ...
+    @property
+    def boxes(self) -> Float32: ...
+    @property
+    def track_ids(self) -> Int64: ...
+    @property
+    def joint_names(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,7 @@ class _Body:
 
 
 def draw_poses(
-    image: UInt8, poses: FramePoses, *, keypoint_threshold: float = 0.3, legend: bool = True
+    image: UInt8, poses: Drawable, *, keypoint_threshold: float = 0.3, legend: bool = True
 ) -> UInt8:
     """Return a copy of an RGB image (height, width, 3) with the poses drawn on it.
 
@@ -101,8 +119,7 @@ def draw_poses(
     left, shows the time and who is in the frame. Someone without a box, in files of others, has
     one around the joints that is not drawn.
     """
-    has_box: NDArray[np.bool_] = np.asarray(np.isfinite(poses.boxes).all(1))  # (N,)
-    poses = _with_boxes(poses)
+    boxes = _boxes_of(poses)
     below = np.array(image, order="C")  # a copy
     plan = _plan_legend(poses, image.shape) if legend else None
     taken = [] if plan is None else [plan.place]
@@ -110,12 +127,12 @@ def draw_poses(
         ground = below[: place.bottom, : place.right]
         ground[:] = ground * np.float32(PANEL_SHADE)
     canvas = below.copy()
-    order = poses.boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
+    order = boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
     for person in order:
-        _draw_person(canvas, poses, int(person), keypoint_threshold, has_box=bool(has_box[person]))
+        _draw_person(canvas, poses, int(person), boxes[person], keypoint_threshold)
     canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
     for person in order[::-1]:
-        taken.append(_draw_label(canvas, poses, int(person), taken))
+        taken.append(_draw_label(canvas, int(poses.track_ids[person]), int(person), boxes, taken))
     if plan is not None:
         _draw_legend(canvas, plan)
     return canvas
@@ -145,13 +162,6 @@ def fit_width(image: UInt8, width: int) -> UInt8:
     smoothing = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
     image = np.ascontiguousarray(image)
     return np.asarray(cv2.resize(image, (width, height), interpolation=smoothing), np.uint8)
-
-
-def resized(poses: FramePoses, image: UInt8) -> FramePoses:
-    """Return the poses in pixels of their frame's image at another size, (height, width, 3)."""
-    scale = np.float32(image.shape[1] / poses.image_size[1])
-    keypoints, boxes = poses.keypoints * scale, poses.boxes * scale
-    return replace(poses, keypoints=keypoints, boxes=boxes, image_size=image.shape[:2])
 
 
 def shown_time(seconds: float) -> str:
@@ -193,20 +203,20 @@ def _sizes(shape: tuple[int, ...], person_height: float = np.inf) -> _Sizes:
     return _Sizes(line, rim, dot, max(side // 540, 1), max(side / 54, 8.5))
 
 
-def _with_boxes(poses: FramePoses) -> FramePoses:
-    """The same people with boxes, around their joints where there are none."""
+def _boxes_of(poses: Drawable) -> Float32:
+    """Boxes (N, 4), around the joints of those who have none."""
     boxes = poses.boxes.copy()
     for person in np.flatnonzero(~np.isfinite(boxes).all(1)):
         points = poses.keypoints[person]
         known = points[np.isfinite(points).all(1)]
         boxes[person] = np.concatenate([known.min(0), known.max(0)]) if len(known) else 0
-    return replace(poses, boxes=boxes)
+    return boxes
 
 
 def _draw_person(
-    canvas: UInt8, poses: FramePoses, person: int, threshold: float, *, has_box: bool
+    canvas: UInt8, poses: Drawable, person: int, box: Float32, threshold: float
 ) -> None:
-    box, points = poses.boxes[person], poses.keypoints[person]
+    points = poses.keypoints[person]
     track_id = int(poses.track_ids[person])
     is_drawn = (poses.scores[person] >= threshold) & np.isfinite(points).all(-1)  # (J,)
     body = _Body(
@@ -217,7 +227,7 @@ def _draw_person(
         dots=LIGHT if is_dotted(track_id) else None,
         sizes=_sizes(canvas.shape, float(box[3] - box[1])),
     )
-    if has_box:
+    if np.isfinite(poses.boxes[person]).all():
         first, last = _fixed(box.reshape(2, 2))
         cv2.rectangle(canvas, first, last, body.colour, body.sizes.box, cv2.LINE_AA, SUBPIXEL_BITS)
     _draw_limbs(canvas, body)
@@ -245,23 +255,24 @@ def _draw_joints(canvas: UInt8, body: _Body) -> None:
             cv2.circle(canvas, centre, size, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _draw_label(canvas: UInt8, poses: FramePoses, person: int, taken: list[Rectangle]) -> Rectangle:
+def _draw_label(
+    canvas: UInt8, track_id: int, person: int, boxes: Float32, taken: list[Rectangle]
+) -> Rectangle:
     """Write the id beside a corner of the box, and return the place, xyxy.
 
     Inside the image, off what is `taken` and off people where that can be; above on the left by
     choice, because a label that jumps about cannot be read.
     """
-    track_id = int(poses.track_ids[person])
     size = _sizes(canvas.shape).text
     width, height = _chip_size(str(track_id), size)
-    boxes = np.array(_near(poses.boxes.reshape(-1, 2))).reshape(-1, 4)
-    left, top, right, bottom = map(round, boxes[person])
+    rectangles = np.array(_near(boxes.reshape(-1, 2))).reshape(-1, 4)
+    left, top, right, bottom = map(round, rectangles[person])
     corners = [(x, y) for y in (top - height, bottom) for x in (left, right - width)]
     room = canvas.shape[1] - width, canvas.shape[0] - height
     places = [(max(min(x, room[0]), 0), max(min(y, room[1]), 0)) for x, y in corners]
     found = [Rectangle(x, y, x + width, y + height) for x, y in places]
     late = np.arange(len(found)) * width * height / 4
-    best = found[int(np.argmin(4 * _overlaps(found, taken) + _overlaps(found, boxes) + late))]
+    best = found[int(np.argmin(4 * _overlaps(found, taken) + _overlaps(found, rectangles) + late))]
     _draw_chip(canvas, track_id, best[:2], size)
     return best
 
@@ -274,7 +285,7 @@ def _overlaps(places: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(shared.clip(min=0).prod(-1).sum(-1))  # (P,)
 
 
-def _plan_legend(poses: FramePoses, shape: tuple[int, ...]) -> _Legend:
+def _plan_legend(poses: Drawable, shape: tuple[int, ...]) -> _Legend:
     """Show the time and a chip for everybody who fits."""
     size = _sizes(shape).text
     gap = round(size * 0.6)
@@ -299,7 +310,7 @@ def _draw_legend(canvas: UInt8, legend: _Legend) -> None:
     draw_text(canvas, legend.hidden, (left, baseline), size, LIGHT)
 
 
-def _chips_that_fit(poses: FramePoses, size: float, gap: int, width: int) -> tuple[list[int], str]:
+def _chips_that_fit(poses: Drawable, size: float, gap: int, width: int) -> tuple[list[int], str]:
     """Return the ids to show in `width` pixels, and how many more there are, such as "+3"."""
     ids = sorted(poses.track_ids.tolist())
     ends = np.cumsum([_chip_size(str(i), size)[0] + gap for i in ids])

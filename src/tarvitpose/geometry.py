@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.config import Codec
-from tarvitpose.results import Float32
-
-UInt8 = NDArray[np.uint8]
+from tarvitpose.utils.arrays import Float32, UInt8
 
 BOX_PADDING = 1.25  # how much of the surroundings a crop shows (paper, section 3)
 IMAGE_MEAN = np.array([0.485, 0.456, 0.406], np.float32)

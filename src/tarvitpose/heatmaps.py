@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.config import Codec
-from tarvitpose.results import Float32
-
-Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
+from tarvitpose.utils.arrays import Float32, Float64, Int64
 
 STRIDE = 4  # crop pixels of one heatmap pixel
 BLUR_RADIUS, BLUR_SIGMA = 5, 2.0  # of the smoothing before the Newton step, as in ViTPose

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.skeleton import limbs_of
+from tarvitpose.utils.arrays import Float32
 
 if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,15 +71,21 @@ class FramePoses:
         out, with their limbs; the legend shows the time and who is there. Raises ValueError for
         another array.
         """
-        from tarvitpose.drawing import draw_poses, resized  # noqa: PLC0415 - OpenCV takes time
+        from tarvitpose.drawing import draw_poses  # noqa: PLC0415 - OpenCV takes time
 
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(
                 f"expected an RGB image (height, width, 3) uint8, got {image.shape} {image.dtype}"
             )
         is_frame = self.image_size in ((0, 0), image.shape[:2])
-        poses = self if is_frame else resized(self, image)
+        poses = self if is_frame else self.resized(image.shape)
         return draw_poses(image, poses, keypoint_threshold=keypoint_threshold, legend=legend)
+
+    def resized(self, shape: tuple[int, ...]) -> FramePoses:
+        """Return the same people in pixels of the frame at another size, (height, width)."""
+        scale = np.float32(shape[1] / self.image_size[1])
+        points, boxes = self.keypoints * scale, self.boxes * scale
+        return replace(self, keypoints=points, boxes=boxes, image_size=(shape[0], shape[1]))
 
     def single_frame(self) -> FramePoses:
         """Return the same people as the network sees them without the temporal part.
@@ -131,10 +136,13 @@ class FramePoses:
         Its `data` has `tracker_id`, (N,), and `xyxy`, (N, 4); after smoothing also `xy_raw`. Their
         `as_detections` have the tracks as `tracker_id`.
         """
-        from tarvitpose.supervision_points import key_points  # noqa: PLC0415 - knows results
+        from tarvitpose.supervision_points import key_points  # noqa: PLC0415 - rarely needed
 
+        data: dict[str, Any] = {"tracker_id": self.track_ids, "xyxy": self.boxes}
+        if self.raw_keypoints is not None:
+            data["xy_raw"] = self.raw_keypoints
         try:
-            return key_points(self)
+            return key_points(self.keypoints, self.scores, self.box_scores, self.limbs, data)
         except ImportError:
             raise MissingDependencyError("supervision", "to_supervision", "supervision") from None
 

@@ -8,27 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tarvitpose.results import FramePoses
+from tarvitpose.utils.arrays import Float32
 
 if TYPE_CHECKING:
     import supervision as sv
 
 
-def key_points(poses: FramePoses) -> sv.KeyPoints:
-    """Return the people of a frame as `FramePoses.to_supervision` says. Raises ImportError."""
+def key_points(
+    keypoints: Float32,
+    scores: Float32,
+    box_scores: Float32,
+    limbs: tuple[tuple[int, int], ...],
+    data: dict[str, Any],
+) -> sv.KeyPoints:
+    """Return N people, keypoints (N, J, 2), as supervision's key points. Raises ImportError.
+
+    `data` has arrays of length N; `tracker_id` and `xyxy` among them are the tracks and the boxes.
+    """
     import supervision as sv  # noqa: PLC0415 - an optional package
 
-    edges = tuple((a + 1, b + 1) for a, b in poses.limbs)  # supervision counts from 1
+    edges = tuple((a + 1, b + 1) for a, b in limbs)  # supervision counts from 1
     if edges:  # its annotators look skeletons up by the count of joints, and know none of 15
-        sv.key_points.skeletons.SKELETONS_BY_VERTEX_COUNT.setdefault(len(poses.joint_names), edges)
-    data: dict[str, Any] = {"tracker_id": poses.track_ids, "xyxy": poses.boxes}
-    if poses.raw_keypoints is not None:
-        data["xy_raw"] = poses.raw_keypoints
+        sv.key_points.skeletons.SKELETONS_BY_VERTEX_COUNT.setdefault(keypoints.shape[1], edges)
     points: sv.KeyPoints = _tracked_key_points()(
-        xy=poses.keypoints,
-        class_id=np.zeros(len(poses), int),
-        keypoint_confidence=poses.scores,
-        detection_confidence=poses.box_scores,
+        xy=keypoints,
+        class_id=np.zeros(len(keypoints), int),
+        keypoint_confidence=scores,
+        detection_confidence=box_scores,
         data=data,
     )
     return points

@@ -12,14 +12,14 @@ import typer
 from tarvitpose.cli import console
 from tarvitpose.cli.tables import drawn, plain_table, shown, write_numbers
 from tarvitpose.cli.train import check_experiment
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tarvitpose.ablation import Ablation, RowScores
-    from tarvitpose.ablation_table import Table as AblationTable
-    from tarvitpose.evaluation.benchmark import Score
+    from tarvitpose.ablation.rows import Ablation, RowScores
+    from tarvitpose.ablation.table import Table as AblationTable
+    from tarvitpose.evaluation.degraded import Score
 
 
 def run(
@@ -69,7 +69,7 @@ def run(
     trained once.
     """
     numbers = parsed_seeds(seeds)
-    from tarvitpose.ablation_table import load_table
+    from tarvitpose.ablation.table import load_table
 
     rows = load_table(table)
     chosen = [row for row in rows.rows if not only or any(part in row.name for part in only)]
@@ -77,7 +77,7 @@ def run(
         names = ", ".join(row.name for row in rows.rows)
         raise typer.BadParameter(f"--row {', '.join(only or ())}: the rows are {names}")
     check_files(None if show or costs else base, tuple(changes or ()), json_file)
-    from tarvitpose.ablation import Ablation
+    from tarvitpose.ablation.rows import Ablation
 
     ablation = Ablation(base, tuple(changes or ()), console.say, boxes)
     if costs:

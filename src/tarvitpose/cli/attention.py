@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tarvitpose.config import PredictConfig
-    from tarvitpose.frame_source import FrameSource
-    from tarvitpose.report.asked import Moment
-    from tarvitpose.report.looks import Looks
     from tarvitpose.results import Seen
+    from tarvitpose.video.frame_source import FrameSource
+    from tarvitpose.visualization.attention_maps import Looks
+    from tarvitpose.visualization.attention_options import Moment
 
 KINDS = (".png", ".jpg")
 JOINTS = "right_shoulder,right_elbow,right_wrist"  # the paper's Figure 4
@@ -106,9 +106,9 @@ def run(
     }
     config = parse_config(PredictConfig, values, OPTIONS)
     checks.existing_source(video)
-    from tarvitpose.model.weights import load_config
-    from tarvitpose.report.asked import Moment, chosen_layer, require_attention
-    from tarvitpose.video import open_source
+    from tarvitpose.video.sources import open_source
+    from tarvitpose.visualization.attention_options import Moment, chosen_layer, require_attention
+    from tarvitpose.weights.folder import load_config
 
     network = load_config(weights)
     require_attention(network, weights)
@@ -135,8 +135,8 @@ def _find(
     quiet: bool,
 ) -> Looks:
     """Load the model, and look at one moment of a source, with a progress bar up to it."""
-    from tarvitpose.pipeline import Progress, load_estimator
-    from tarvitpose.report.looks import joint_looks
+    from tarvitpose.runs.pipeline import Progress, load_estimator
+    from tarvitpose.visualization.attention_maps import joint_looks
 
     with console.notes_shown(quiet=quiet):
         estimator = load_estimator(config)
@@ -150,9 +150,9 @@ def _find(
 
 
 def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
-    from tarvitpose.files import replace_when_done
-    from tarvitpose.image_source import write_image
-    from tarvitpose.report.attention_picture import draw_looks
+    from tarvitpose.utils.atomic import replace_when_done
+    from tarvitpose.video.image_source import write_image
+    from tarvitpose.visualization.attention_picture import draw_looks
 
     with replace_when_done(path) as temporary:
         write_image(temporary, draw_looks(looks, joints, name))
@@ -161,7 +161,7 @@ def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
 def _report(looks: Looks, joints: Sequence[int], name: str) -> None:
     """Print each joint's attention by frame, and how much of it lies where the mask lets it."""
     from tarvitpose.cli.tables import drawn, plain_table
-    from tarvitpose.report.attention_picture import region_share, title_of, ways
+    from tarvitpose.visualization.attention_picture import region_share, title_of, ways
 
     names = [f"{frame}" for frame in looks.frames]
     names[looks.current] = f"{names[looks.current]} (now)"

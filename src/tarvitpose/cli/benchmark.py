@@ -25,7 +25,7 @@ from tarvitpose.cli.predict_options import (
 )
 from tarvitpose.cli.tables import write_numbers
 from tarvitpose.errors import ConfigError
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 MODES = ("single", "windowed", "streaming")
 BACKENDS = tuple(one.value for one in Backend)
@@ -144,7 +144,7 @@ def run(
     }
     names, crops = parse_networks(sizes, inputs)
     check_files(video, weights, [json_file, plot_file])
-    from tarvitpose.timing.run import limited_threads
+    from tarvitpose.benchmark.run import limited_threads
 
     with limited_threads(threads):
         if soak is not None:
@@ -157,7 +157,7 @@ def run(
 
 def check_files(video: str | None, weights: str, results: Sequence[Path | None]) -> None:
     """Refuse files that are not there or cannot be written, before PyTorch is loaded."""
-    from tarvitpose.runtime.graph_folder import local_config
+    from tarvitpose.inference.graph_folder import local_config
 
     if video is not None:
         checks.existing_source(video)
@@ -174,11 +174,11 @@ def measure_all(
     plot_file: Path | None,
 ) -> Any:
     """Time every network, print its tables, and return all numbers for JSON. Raises UserError."""
-    from tarvitpose.figure import load_figure
-    from tarvitpose.timing.plot import plot
-    from tarvitpose.timing.result import Plan
-    from tarvitpose.timing.run import measure
-    from tarvitpose.timing.subject import find_subjects
+    from tarvitpose.benchmark.model_under_test import find_subjects
+    from tarvitpose.benchmark.plot import plot
+    from tarvitpose.benchmark.result import Plan
+    from tarvitpose.benchmark.run import measure
+    from tarvitpose.utils.figure import load_figure
 
     if plot_file is not None:
         load_figure("--plot")  # what is missing shows before the work
@@ -205,8 +205,8 @@ def note(title: str, rounds: int, done: int) -> None:
 
 def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:
     """Stream a long generated video, say what the memory did, and return it for JSON."""
-    from tarvitpose.timing.memory import in_child
-    from tarvitpose.timing.soak import soak
+    from tarvitpose.benchmark.memory import in_child
+    from tarvitpose.benchmark.soak import soak
 
     backend, device, precision = values["backends"][0], values["device"], values["precision"]
     done = in_child(soak, frames, network, backend, device, precision)

@@ -9,9 +9,9 @@ from tarvitpose.cli.tables import drawn, plain_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tarvitpose.timing.result import Result
-    from tarvitpose.timing.rounds import Spread
-    from tarvitpose.timing.soak import Soak
+    from tarvitpose.benchmark.result import Result
+    from tarvitpose.benchmark.soak import Soak
+    from tarvitpose.utils.interleaved import Spread
 
 PAPER = {"s": (35.6, 413), "b": (101.1, 186), "h": (672.5, 28)}  # M parameters, frames/s
 PAPER_TITLE = (
@@ -144,7 +144,7 @@ def interval(middle: Spread) -> str:
 
 def spread_of(rates: Sequence[float]) -> Spread:
     """Return median and quartiles; imports numpy only when asked."""
-    from tarvitpose.timing.rounds import spread
+    from tarvitpose.utils.interleaved import spread
 
     return spread(rates)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tarvitpose.errors import ConfigError, DataError, OutputError, UserError, VideoError
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 
 def existing_source(source: str) -> None:

@@ -18,13 +18,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tarvitpose.source_names import shown, without_secrets
+from tarvitpose.utils.source_names import shown, without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
 
-    from tarvitpose.pipeline import Progress
+    from tarvitpose.runs.pipeline import Progress
 
 
 BAD_INPUT = 2

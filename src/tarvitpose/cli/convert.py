@@ -10,7 +10,7 @@ import typer
 
 from tarvitpose.cli import checks, console
 from tarvitpose.errors import ConfigError, WeightsError
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.config import ModelConfig
@@ -75,7 +75,7 @@ def run(
     sides = None if input_size is None else parse_input_size(input_size)
     check_checkpoint(source)
     check_writable(output)
-    from tarvitpose.model.convert import convert
+    from tarvitpose.weights.convert import convert
 
     with console.notes_shown():
         config = convert(
@@ -93,8 +93,8 @@ def run(
 
 def check_checkpoint(source: str) -> None:
     """Raise WeightsError for a file that is not there, or what is no hub id either."""
-    from tarvitpose.model.hub import looks_like_hub_id
-    from tarvitpose.model.weights import CHECKPOINTS, find_folder
+    from tarvitpose.weights.folder import CHECKPOINTS, find_folder
+    from tarvitpose.weights.hub import looks_like_hub_id
 
     path = Path(source).expanduser()
     if path.suffix in CHECKPOINTS:

@@ -13,7 +13,7 @@ import typer
 
 from tarvitpose.cli import console, data_generate, data_pack
 from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName, format_of
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.data.check import Report
@@ -127,8 +127,8 @@ app.command("generate")(data_generate.run)
 def draw_preview(files: list[Path], layout: Format, images: Path | None, path: Path) -> None:
     """Draw what augmentation does to the people of a data set."""
     from tarvitpose.data.sources import records_of_files
-    from tarvitpose.data_preview import write_preview
     from tarvitpose.skeleton import POSETRACK_15
+    from tarvitpose.visualization.augmentation_preview import write_preview
 
     records = [
         one for file in files for one in records_of_files(layout, [file], POSETRACK_15, images)
@@ -172,7 +172,7 @@ def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
 
 def write_json(path: Path, dataset: Path, layout: Format, report: Report) -> None:
     """Write counts and the first places of each kind of fault and note. Raises OutputError."""
-    from tarvitpose.files import replace_when_done
+    from tarvitpose.utils.atomic import replace_when_done
 
     content = {
         "dataset": str(dataset),

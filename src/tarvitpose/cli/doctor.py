@@ -17,7 +17,7 @@ import typer
 from tarvitpose import __version__
 from tarvitpose.cli import console
 from tarvitpose.cli.models import DETECTOR, WEIGHTS, assets_folder, is_whole
-from tarvitpose.offline import VARIABLES, is_offline
+from tarvitpose.utils.offline import VARIABLES, is_offline
 
 CORE = ("torch", "numpy", "scipy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
 OPTIONAL = {  # extra of the package: what it is for, and what it brings
@@ -178,8 +178,8 @@ def default_detector() -> str:
 
 def default_device() -> str:
     """Return what --device, --precision and --backend auto come to."""
-    from tarvitpose.runtime.openvino import is_installed
-    from tarvitpose.runtime.torch import PRECISIONS, choose_device, choose_precision
+    from tarvitpose.inference.openvino_engine import is_installed
+    from tarvitpose.inference.torch_engine import PRECISIONS, choose_device, choose_precision
 
     device = choose_device("auto")
     dtype = choose_precision("auto", device)
@@ -192,7 +192,7 @@ def cpu_line() -> str:
     """Return how many threads torch takes, and whether bfloat16 is worth it."""
     import torch
 
-    from tarvitpose.runtime.torch import has_cpu_bfloat16
+    from tarvitpose.inference.torch_engine import has_cpu_bfloat16
 
     low = "bf16 in hardware" if has_cpu_bfloat16() else "bf16 only emulated: keep fp32"
     return f"{console.counted(torch.get_num_threads(), 'thread')}, {low}"
@@ -249,7 +249,7 @@ def folders() -> dict[str, Path]:
     """Return the folders that are written to, by what for."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    from tarvitpose.runtime.graph_folder import cache_folder
+    from tarvitpose.inference.graph_folder import cache_folder
 
     return {"results": Path.cwd(), "graphs": cache_folder(), "hub": Path(HF_HUB_CACHE)}
 

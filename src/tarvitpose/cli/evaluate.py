@@ -197,8 +197,8 @@ def read_judged(predictions: Path, annotations: Path) -> list[Judged]:
 
     Warns of joints without a score, and of frames that other names made match by order.
     """
+    from tarvitpose.evaluation.posetrack_pairs import read_videos
     from tarvitpose.metrics.posetrack_ap import judge
-    from tarvitpose.metrics.posetrack_pairs import read_videos
 
     videos, unscored = [], 0
     renamed: list[str] = []
@@ -219,8 +219,8 @@ def read_judged(predictions: Path, annotations: Path) -> list[Judged]:
 
 def count_unscored(pairs: list[FramePair]) -> int:
     """Return how many predicted joints have no score in their file."""
+    from tarvitpose.formats.posetrack_layout import NO_SCORE
     from tarvitpose.metrics.posetrack_ap import present
-    from tarvitpose.posetrack_layout import NO_SCORE
 
     frames = [predicted for _, predicted in pairs]
     return sum(int((one.scores[present(one.keypoints)] == NO_SCORE).sum()) for one in frames)

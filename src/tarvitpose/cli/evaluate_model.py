@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from tarvitpose.data.degrade import Kind
     from tarvitpose.data.sources import Format
-    from tarvitpose.estimator import PoseEstimator
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
-    from tarvitpose.evaluation.steadiness import Steadiness
-    from tarvitpose.pipeline import Progress
+    from tarvitpose.evaluation.video_jitter import Steadiness
+    from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.results import FramePoses
+    from tarvitpose.runs.pipeline import Progress
 
 DRAWS = 1000  # of videos, for the 95% intervals
 ALL_SPOILT = "all spoilt"
@@ -32,8 +32,8 @@ def score_model(options: Options) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
     from tarvitpose.evaluation.datasets import read_labelled
-    from tarvitpose.model.weights import load_config
-    from tarvitpose.pipeline import Progress
+    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
@@ -45,7 +45,7 @@ def score_model(options: Options) -> None:
         limit=options.limit,
     )
     from tarvitpose.evaluation.run import evaluate, load_predictors
-    from tarvitpose.runtime.torch import choose_device, choose_precision
+    from tarvitpose.inference.torch_engine import choose_device, choose_precision
 
     device = choose_device(options.device)
     boxes = open_boxes(options.boxes or "gt", options.box_threshold, str(device), videos)
@@ -143,8 +143,8 @@ def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
 def score_clips(options: Options) -> None:
     """Score a model on clips made of labelled people, one kind of spoilt frames after the other."""
     from tarvitpose.data.sources import read_records
-    from tarvitpose.figure import load_figure
-    from tarvitpose.model.weights import load_config
+    from tarvitpose.utils.figure import load_figure
+    from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
@@ -157,8 +157,8 @@ def score_clips(options: Options) -> None:
     from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
     from tarvitpose.evaluation.clips import score_clips as score
+    from tarvitpose.inference.torch_engine import choose_device
     from tarvitpose.model.tarvitpose import TARViTPose
-    from tarvitpose.runtime.torch import choose_device
 
     device = choose_device(options.device)
     model = TARViTPose.from_pretrained(options.weights).eval().to(device)
@@ -237,7 +237,7 @@ def score_videos(options: Options) -> None:
     """Print how steady joints are in videos, with and without the temporal part."""
     from dataclasses import asdict
 
-    from tarvitpose.evaluation.steadiness import SURE, steadiness
+    from tarvitpose.evaluation.video_jitter import SURE, steadiness
 
     single, temporal = estimators(options)
     found: dict[str, Steadiness] = {}
@@ -260,10 +260,10 @@ def score_videos(options: Options) -> None:
 def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
     from tarvitpose.config import OPTIONS, PredictConfig, parse_config
-    from tarvitpose.estimator import PoseEstimator
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
-    from tarvitpose.pipeline import load_estimator
-    from tarvitpose.predict import Predictor
+    from tarvitpose.inference.estimator import PoseEstimator
+    from tarvitpose.inference.predictor import Predictor
+    from tarvitpose.runs.pipeline import load_estimator
 
     choice = options.boxes or OWN_DETECTOR
     values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
@@ -288,7 +288,7 @@ def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
 
 def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iterator[FramePoses]:
     """Yield a run's poses and show how far it is."""
-    from tarvitpose.pipeline import Progress
+    from tarvitpose.runs.pipeline import Progress
 
     for poses in run:
         yield poses

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tarvitpose.cli import checks
 from tarvitpose.errors import BoxesError, ConfigError
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
@@ -87,7 +87,7 @@ def check_files(options: Options) -> None:
     if options.boxes is not None and options.boxes.endswith(".json"):
         checks.existing(options.boxes, BoxesError)
     if options.weights is not None:
-        from tarvitpose.runtime.graph_folder import local_config
+        from tarvitpose.inference.graph_folder import local_config
 
         local_config(options.weights)
 

@@ -11,10 +11,10 @@ import typer
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.predict_options import Weights
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
-    from tarvitpose.export import Agreement
+    from tarvitpose.inference.export import Agreement
 
 
 class Numbers(StrEnum):
@@ -62,11 +62,11 @@ def run(
     clip = check or str(demo_clip())
     checks.existing_source(clip)
     check_writable(output.parent)
-    from tarvitpose.runtime.graph_folder import local_config, refuse_existing
+    from tarvitpose.inference.graph_folder import local_config, refuse_existing
 
     refuse_existing(output, overwrite=overwrite)
     local_config(weights)
-    from tarvitpose.export import export
+    from tarvitpose.inference.export import export
 
     found = export(
         weights,

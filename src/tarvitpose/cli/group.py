@@ -10,10 +10,10 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from tarvitpose import config_words
 from tarvitpose.cli import console
 from tarvitpose.errors import UserError
-from tarvitpose.offline import is_offline, offline
+from tarvitpose.utils import config_messages as config_words
+from tarvitpose.utils.offline import is_offline, offline
 
 STOPPED, A_BUG = 130, 1
 SHOWN = 60  # characters of a name that is too long

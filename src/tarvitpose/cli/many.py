@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 import typer
 
 from tarvitpose.cli import console
-from tarvitpose.source_names import shown
+from tarvitpose.cli.outcome import print_outcome
+from tarvitpose.utils.source_names import shown
 
 if TYPE_CHECKING:
-    from tarvitpose.bulk import Job, Report, Work
     from tarvitpose.config import PredictConfig
-    from tarvitpose.pipeline import Progress
+    from tarvitpose.runs.many import Job, Report, Work
+    from tarvitpose.runs.pipeline import Progress
 
 LISTED = 20  # failed videos that are named on the screen; the file has all
 
@@ -31,7 +32,7 @@ def process_many(
     quiet: bool,
 ) -> None:
     """Process all videos, those that fail twice; exits with 2 if some failed for good."""
-    from tarvitpose.bulk import Work
+    from tarvitpose.runs.many import Work
 
     work = Work(jobs, config)
     try:
@@ -48,9 +49,9 @@ def _attempts(
     work: Work, bars: Bars, on_ray: bool, workers: int | None, address: str | None
 ) -> Iterator[Report]:
     """Yield what became of each attempt at a video."""
-    from tarvitpose import pipeline
-    from tarvitpose.bulk import run_here
-    from tarvitpose.on_ray import run_on_ray
+    from tarvitpose.runs import pipeline
+    from tarvitpose.runs.many import run_here
+    from tarvitpose.runs.on_ray import run_on_ray
 
     if on_ray:
         yield from run_on_ray(work, workers=workers, address=address)
@@ -62,7 +63,7 @@ def _attempts(
 
 def _say_the_end(work: Work, *, quiet: bool) -> None:
     """Print which videos failed, and how many did not."""
-    from tarvitpose.bulk import FAILED
+    from tarvitpose.runs.many import FAILED
 
     failed = [report for report in work.reports.values() if report.status == "failed"]
     for report in failed[:LISTED]:
@@ -137,12 +138,10 @@ class Bars:
 
     def show(self, report: Report) -> None:
         """Print what became of one attempt, above the bars."""
-        from tarvitpose.cli.predict import report as print_results
-
         self.refresh()
         with self._out_of_the_way():
             if report.status == "done" and report.outcome is not None:
-                print_results(report.outcome, quiet=self.quiet)
+                print_outcome(report.outcome, quiet=self.quiet)
             elif report.status == "left":
                 console.warn(f"{report.error} (it is tried again)")
 

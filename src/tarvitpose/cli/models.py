@@ -78,7 +78,7 @@ def given(name: str, revision: str | None, *, download: bool) -> Facts:
         return shipped()[0]
     if Path(name).is_dir():
         return weights_facts(name, Path(name))
-    from tarvitpose.model import hub
+    from tarvitpose.weights import hub
 
     if not hub.looks_like_hub_id(name):
         raise WeightsError(f'{name}: expected "default", a weights folder or a hub id (owner/name)')
@@ -115,8 +115,8 @@ def weights_facts(name: str, folder: Path) -> Facts:
         again = "install the package again" if name == WEIGHTS else f"a folder with {FILES}"
         return missing(name, "poses", folder, again)
     from tarvitpose.config import ModelConfig, parse_config
-    from tarvitpose.json_file import read_json
-    from tarvitpose.provenance import digest
+    from tarvitpose.utils.json_file import read_json
+    from tarvitpose.utils.provenance import digest
 
     path, file = folder / "config.json", folder / "model.safetensors"
     config = parse_config(ModelConfig, read_json(path, WeightsError), str(path))
@@ -155,7 +155,7 @@ def detector_facts(file: Path) -> Facts:
     """Return what the detector in the package is."""
     if not file.is_file():
         return missing("nanodet", "people", file, "install the package again")
-    from tarvitpose.provenance import digest
+    from tarvitpose.utils.provenance import digest
 
     return {
         "name": "nanodet",

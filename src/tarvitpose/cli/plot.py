@@ -54,8 +54,8 @@ def run(
     name = f"{stem_of(results[0])}.plot.png"
     path = checks.picture_path(output or results[0].parent, name)
     checks.new_file(path, overwrite=overwrite, kinds=KINDS)
-    from tarvitpose.readers import load_poses
-    from tarvitpose.report.time_plot import plot_joints
+    from tarvitpose.formats.reading import load_poses
+    from tarvitpose.visualization.joint_plot import plot_joints
 
     files: dict[str, list[FramePoses]] = {}
     for result in results:

@@ -6,7 +6,6 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,13 @@ import typer
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli import predict_options as options
+from tarvitpose.cli.outcome import print_outcome
 from tarvitpose.cli.predict_options import FORMATS
 from tarvitpose.errors import ConfigError, UserError, VideoError
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
-    from tarvitpose.pipeline import Outcome
 
 
 def run(
@@ -166,7 +165,7 @@ def expand(source: str) -> list[str]:
     """
     if "://" in source or not glob.has_magic(source) or os.path.exists(source):  # noqa: PTH110
         return [source]
-    from tarvitpose.image_source import IMAGE_SUFFIXES
+    from tarvitpose.video.image_source import IMAGE_SUFFIXES
 
     found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207  (absolute ones as well)
     images = [name for name in found if Path(name).suffix.lower() in IMAGE_SUFFIXES]
@@ -194,7 +193,7 @@ def process_all(
         with told_of(sources[0]):
             checks.existing_source(sources[0])
     check_writable(config.output)
-    from tarvitpose.bulk import find_jobs, with_different_names
+    from tarvitpose.runs.many import find_jobs, with_different_names
 
     jobs = with_different_names(find_jobs(sources, config.output))
     try:
@@ -213,7 +212,7 @@ def process_all(
 
 def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
     """Process one source; exits with 2 if it fails."""
-    from tarvitpose.pipeline import check_source, load_estimator, process
+    from tarvitpose.runs.pipeline import check_source, load_estimator, process
 
     with told_of(source):
         # Before the slow loading of a model that may not be needed.
@@ -223,7 +222,7 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
                 estimator = load_estimator(config)
             with console.progress_bar(source, quiet=quiet) as on_progress:
                 outcome = process(source, estimator, config, on_progress)
-    report(outcome, quiet=quiet)
+    print_outcome(outcome, quiet=quiet)
 
 
 @contextmanager
@@ -234,26 +233,3 @@ def told_of(source: str) -> Iterator[None]:
     except UserError as error:
         console.fail(error, source=source)
         raise typer.Exit(console.BAD_INPUT) from None
-
-
-def report(outcome: Outcome, *, quiet: bool) -> None:
-    """Print what came out of one source and where it is."""
-    if not quiet:
-        lines = [summary(outcome), *(f"  {path}" for path in outcome.files)]
-        console.result(lines, **asdict(outcome))
-    for warning in outcome.warnings:
-        console.warn(warning)
-
-
-def summary(outcome: Outcome) -> str:
-    """Return the numbers of one source in a line."""
-    if outcome.is_old:
-        return f"{outcome.source}: done before, {console.counted(outcome.frames, 'frame')}"
-    new = outcome.frames - outcome.resumed
-    pace = new / outcome.seconds if outcome.seconds else 0.0
-    before = f", {outcome.resumed} of them from before" if outcome.resumed else ""
-    return (
-        f"{outcome.source}: {console.counted(outcome.frames, 'frame')}{before}, at most "
-        f"{console.counted(outcome.people, 'person', 'people')} in one, "
-        f"{console.counted(outcome.tracks, 'track')}, {outcome.seconds:.1f} s ({pace:.1f} frames/s)"
-    )

@@ -10,13 +10,14 @@ import typer
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli import predict_options as options
-from tarvitpose.cli.predict import given_config, summary
+from tarvitpose.cli.outcome import summary
+from tarvitpose.cli.predict import given_config
 from tarvitpose.errors import ConfigError, OutputError, VideoError
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
-    from tarvitpose.frame_source import FrameSource
-    from tarvitpose.report.material import Material
+    from tarvitpose.video.frame_source import FrameSource
+    from tarvitpose.visualization.report_data import Material
 
 ENDING = ".report.html"
 OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"}
@@ -84,8 +85,8 @@ def run(
 
 
 def _write(path: Path, source: FrameSource, material: Material, threshold: float) -> None:
-    from tarvitpose.files import replace_when_done
-    from tarvitpose.report.page import report_page
+    from tarvitpose.utils.atomic import replace_when_done
+    from tarvitpose.visualization.page import report_page
 
     with replace_when_done(path) as temporary:
         page = report_page(source, material, threshold)
@@ -105,8 +106,8 @@ def _refuse_options(context: typer.Context) -> None:
 
 def _open(video: str, config: PredictConfig) -> FrameSource:
     """Open what can be read twice. Raises VideoError."""
-    from tarvitpose.manifest import source_files
-    from tarvitpose.video import open_source
+    from tarvitpose.runs.manifest import source_files
+    from tarvitpose.video.sources import open_source
 
     source = open_source(video, start=config.start, end=config.end, live=False)
     if not source_files(source):
@@ -123,10 +124,10 @@ def _material(
 ) -> Material:
     """Return what is reported: of results that are there, or of a new run."""
     if poses is not None:
-        from tarvitpose.report.material import gather
+        from tarvitpose.visualization.report_data import gather
 
         return gather(source, poses)
-    from tarvitpose.writers import output_paths
+    from tarvitpose.formats.writing import output_paths
 
     results = output_paths(source, config)["coco"]
     if results.exists() and not config.overwrite:
@@ -134,12 +135,12 @@ def _material(
             f"{results}: there already; pass --poses {results} to report on it, --overwrite or "
             "another --output"
         )
-    from tarvitpose.pipeline import check_source, load_estimator
+    from tarvitpose.runs.pipeline import check_source, load_estimator
 
     check_source(source.given, config)
-    from tarvitpose.report.material import gather
-    from tarvitpose.report.timed import ReportedEstimator
-    from tarvitpose.timing.stages import timed_process
+    from tarvitpose.benchmark.stages import timed_process
+    from tarvitpose.visualization.report_data import gather
+    from tarvitpose.visualization.timed_run import ReportedEstimator
 
     with console.notes_shown(quiet=quiet):
         estimator = cast(ReportedEstimator, load_estimator(config, ReportedEstimator))

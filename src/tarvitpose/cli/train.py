@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.files import check_writable
+from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.training.config import TrainConfig

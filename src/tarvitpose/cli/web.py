@@ -38,8 +38,8 @@ def run(
     One video is processed at a time. Ctrl-C ends it and removes all files.
     """
     from tarvitpose.config import OPTIONS, PredictConfig, parse_config
-    from tarvitpose.web.guard import LOCAL
     from tarvitpose.web.limits import Limits
+    from tarvitpose.web.request_filter import LOCAL
     from tarvitpose.web.serve import serve
 
     values = {"weights": weights, "device": device}

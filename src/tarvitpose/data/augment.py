@@ -18,9 +18,9 @@ from tarvitpose.config import LARGEST_OFFSET, Codec, Config
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Box, Record
 from tarvitpose.data.stills import MotionConfig
-from tarvitpose.geometry import BOX_PADDING, UInt8, centre_and_size, crop_matrices
-from tarvitpose.results import Float32
+from tarvitpose.geometry import BOX_PADDING, centre_and_size, crop_matrices
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.arrays import Float32, UInt8
 
 Generator = np.random.Generator
 LOWER_BODY = ("hip", "knee", "ankle")

@@ -17,7 +17,7 @@ from tarvitpose.data.records import Box, decode_image
 from tarvitpose.data.sources import Format, image_root, read_videos
 from tarvitpose.data.videos import Person, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
-from tarvitpose.json_file import read_entry
+from tarvitpose.utils.json_file import read_entry
 
 KINDS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",

@@ -8,8 +8,7 @@ import numpy as np
 
 from tarvitpose.data.sources import Format, image_names
 from tarvitpose.data.videos import Video
-from tarvitpose.json_file import Entry
-from tarvitpose.posetrack_layout import (
+from tarvitpose.formats.posetrack_layout import (
     POINT_IDS,
     category_joints,
     coco_people,
@@ -20,6 +19,7 @@ from tarvitpose.posetrack_layout import (
     slashed,
 )
 from tarvitpose.skeleton import KNOWN_JOINTS
+from tarvitpose.utils.json_file import Entry
 
 NOTES = {  # in the order of the table: what it is called, and what the readers make of it
     "crowd": "iscrowd: left out",

@@ -10,8 +10,7 @@ import numpy as np
 from tarvitpose.data.records import Box, Record
 from tarvitpose.data.videos import Person, Video, VideoFrame, in_order, records_of
 from tarvitpose.errors import DataError
-from tarvitpose.json_file import Entry, Float64, read_entry
-from tarvitpose.posetrack_layout import (
+from tarvitpose.formats.posetrack_layout import (
     category_joints,
     coco_head,
     coco_people,
@@ -22,6 +21,8 @@ from tarvitpose.posetrack_layout import (
     keypoint_category,
 )
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.json_file import Entry, read_entry
 
 
 def read_coco(path: Path, joints: JointSet, image_root: Path | None = None) -> list[Record]:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.data.records import Record
-from tarvitpose.geometry import BOX_PADDING, UInt8
-from tarvitpose.results import Float32
+from tarvitpose.geometry import BOX_PADDING
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.arrays import Float32, UInt8
 
 Generator = np.random.Generator
 

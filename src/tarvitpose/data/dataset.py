@@ -37,10 +37,10 @@ from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.stills import MotionConfig, compose, still_clip
 from tarvitpose.data.windows import check_span, shown_frames, window_clip
 from tarvitpose.errors import DataError
-from tarvitpose.geometry import UInt8, transform_points
+from tarvitpose.geometry import transform_points
 from tarvitpose.heatmaps import encode
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.arrays import Float32, UInt8
 
 Generator = np.random.Generator
 Moves = NDArray[np.float64]  # transforms (2, 3) or (T, 2, 3)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from tarvitpose.data.posetrack import posetrack18_videos
 from tarvitpose.data.videos import Video, VideoFrame, in_time
-from tarvitpose.posetrack_layout import is_counted_from_1
+from tarvitpose.formats.posetrack_layout import is_counted_from_1
 
 
 def dcpose_videos(path: Path) -> Iterator[Video]:

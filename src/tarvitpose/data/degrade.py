@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from tarvitpose.config import Config
-from tarvitpose.geometry import BOX_PADDING, UInt8
+from tarvitpose.geometry import BOX_PADDING
+from tarvitpose.utils.arrays import UInt8
 
 Generator = np.random.Generator
 Kind = Literal[

@@ -23,11 +23,12 @@ from tarvitpose.data.generated_drawing import (
     random_background,
     random_looks,
 )
-from tarvitpose.data.generated_figure import AT, Float64, Generator, random_movement
+from tarvitpose.data.generated_figure import AT, Generator, random_movement
 from tarvitpose.errors import DataError
-from tarvitpose.files import cannot_write
-from tarvitpose.geometry import UInt8, warp, xyxy_to_xywh
+from tarvitpose.geometry import warp, xyxy_to_xywh
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
+from tarvitpose.utils.arrays import Float64, UInt8
+from tarvitpose.utils.atomic import cannot_write
 
 FRAME_SIZE = (384, 320)  # height, width
 MARGIN = 8  # pixels between a figure and the edge of the frame, at least

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tarvitpose.data.generated_figure import AT, NOSE, Float64, Generator
-from tarvitpose.geometry import UInt8
+from tarvitpose.data.generated_figure import AT, NOSE, Generator
+from tarvitpose.utils.arrays import Float64, UInt8
 
 CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 24, endpoint=False)), np.sin(a)], -1)
 WARM, COOL = (-0.06, 0.13), (0.36, 0.66)  # hues, in turns

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.utils.arrays import Float64
 
 Generator = np.random.Generator
-Float64 = NDArray[np.float64]
 Angles = dict[str, Float64]  # each (T,) in radians
 Motion = dict[str, tuple[float, float, float]]  # middle and amplitude in degrees, phase in turns
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from tarvitpose.data.sources import Format
 from tarvitpose.errors import DataError, OutputError
-from tarvitpose.files import folder_when_done
-from tarvitpose.json_file import Entry, read_entry
-from tarvitpose.posetrack_layout import coco_people, file_name
+from tarvitpose.formats.posetrack_layout import coco_people, file_name
+from tarvitpose.utils.atomic import folder_when_done
+from tarvitpose.utils.json_file import Entry, read_entry
 
 MEGABYTE = 10**6
 END_OF_TAR = 10_240  # bytes of zeros, at most

@@ -10,9 +10,9 @@ from tarvitpose.data.coco import image_frames, joint_names
 from tarvitpose.data.records import Record
 from tarvitpose.data.videos import Video, VideoFrame, in_time, records_of
 from tarvitpose.errors import DataError
-from tarvitpose.json_file import Entry, read_entry
-from tarvitpose.posetrack_layout import file_name
+from tarvitpose.formats.posetrack_layout import file_name
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.json_file import Entry, read_entry
 
 
 def read_posetrack18(path: Path, image_root: Path, joints: JointSet) -> list[Record]:

@@ -19,8 +19,7 @@ from tarvitpose.data.videos import (
     numbering,
     with_images,
 )
-from tarvitpose.json_file import Entry, Float64, read_entry
-from tarvitpose.posetrack_layout import (
+from tarvitpose.formats.posetrack_layout import (
     POINT_IDS,
     annolist_head,
     annolist_points,
@@ -28,6 +27,8 @@ from tarvitpose.posetrack_layout import (
     is_labelled,
     slashed,
 )
+from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.json_file import Entry, read_entry
 
 BOX_SCALE = 1.2  # times the joints' extent: no person has a box, and DCPose's lists make them so
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from tarvitpose.data.records import Box, read_image
 from tarvitpose.data.videos import Person, Video, VideoFrame
 from tarvitpose.errors import DataError, OutputError
-from tarvitpose.files import replace_when_done
-from tarvitpose.json_file import Float64, read_entry
-from tarvitpose.provenance import Facts, digest, require_same
+from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.json_file import read_entry
+from tarvitpose.utils.provenance import Facts, digest, require_same
 
 JPEG_QUALITY = 95
 LEFTOVERS = ".*.tmp.*"  # what a killed run leaves of the file it was writing

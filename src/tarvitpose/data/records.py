@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.errors import DataError
-from tarvitpose.results import Float32
+from tarvitpose.utils.arrays import Float32
 
 Box = tuple[float, float, float, float]
 

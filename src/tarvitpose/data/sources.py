@@ -14,9 +14,9 @@ from tarvitpose.data.posetrack17 import posetrack17_videos
 from tarvitpose.data.records import Record
 from tarvitpose.data.videos import Video, records_of, with_images
 from tarvitpose.errors import DataError
-from tarvitpose.json_file import Entry, read_entry
-from tarvitpose.posetrack_layout import file_name, slashed
+from tarvitpose.formats.posetrack_layout import file_name, slashed
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.json_file import Entry, read_entry
 
 Format = Literal["coco", "posetrack17", "posetrack18", "dcpose"]
 FORMATS: tuple[Format, ...] = get_args(Format)

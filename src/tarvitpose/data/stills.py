@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from tarvitpose.config import Config
-from tarvitpose.geometry import BOX_PADDING, UInt8, invert, transform_points, warp
-from tarvitpose.results import Float32
+from tarvitpose.geometry import BOX_PADDING, invert, transform_points, warp
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.arrays import Float32, UInt8
 
 Generator = np.random.Generator
 

@@ -14,10 +14,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tarvitpose.data.records import Box, Record
-from tarvitpose.json_file import Float64
-from tarvitpose.posetrack_layout import frame_number
-from tarvitpose.results import Float32
+from tarvitpose.formats.posetrack_layout import frame_number
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.arrays import Float32, Float64
 
 BOX_SCALE = 1.3  # times the joints' extent, where a person has no box: as PoseTrack18's own boxes
 SMALLEST_SIDE = 32.0  # pixels, of a box that is made from joints

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tarvitpose.config import window_offsets
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.errors import ConfigError
-from tarvitpose.geometry import UInt8, warp
+from tarvitpose.geometry import warp
+from tarvitpose.utils.arrays import UInt8
 
 Generator = np.random.Generator
 

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from tarvitpose.errors import BoxesError
-from tarvitpose.json_file import read_json, whole_number
-from tarvitpose.posetrack_layout import frame_number, slashed
+from tarvitpose.formats.posetrack_layout import frame_number, slashed
 from tarvitpose.skeleton import PERSON_NAMES
+from tarvitpose.utils.json_file import read_json, whole_number
 
 PERSON = 1  # the category of people in COCO and PoseTrack
 NO_TRACK = -1  # as several trackers write it

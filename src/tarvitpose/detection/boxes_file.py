@@ -11,8 +11,8 @@ import numpy as np
 from tarvitpose.detection.boxes_content import BoxesImage, image_stem, read_boxes
 from tarvitpose.detection.protocol import Detections, ranked
 from tarvitpose.errors import BoxesError
+from tarvitpose.formats.posetrack_layout import is_counted_from_1, slashed
 from tarvitpose.geometry import xywh_to_xyxy
-from tarvitpose.posetrack_layout import is_counted_from_1, slashed
 from tarvitpose.results import Frame
 
 

@@ -9,9 +9,9 @@ from safetensors import SafetensorError
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.errors import BoxesError, MissingDependencyError
-from tarvitpose.offline import is_offline
 from tarvitpose.results import Frame
 from tarvitpose.skeleton import PERSON_NAMES
+from tarvitpose.utils.offline import is_offline
 
 UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
-from tarvitpose.results import Float32, Frame
+from tarvitpose.results import Frame
+from tarvitpose.utils.arrays import Float32
 
 INPUT_SIDE = 416
 MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)

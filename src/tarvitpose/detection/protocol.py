@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.results import Float32, Frame
+from tarvitpose.results import Frame
+from tarvitpose.utils.arrays import Float32
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.errors import BoxesError, MissingDependencyError
-from tarvitpose.offline import is_offline
 from tarvitpose.results import Frame
+from tarvitpose.utils.offline import is_offline
 
 
 class FasterRCNN:

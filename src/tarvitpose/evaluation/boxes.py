@@ -11,9 +11,9 @@ import numpy as np
 from tarvitpose.detection import BoxesFile, Detections, Detector, load_detector
 from tarvitpose.errors import BoxesError
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.geometry import UInt8
-from tarvitpose.provenance import digest, digest_of, files_in
 from tarvitpose.results import Frame
+from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.provenance import digest, digest_of, files_in
 
 TRUE, OWN_DETECTOR = "gt", "detector"  # what --boxes takes besides a file or a detector's name
 BOX_THRESHOLD = 0.2  # the lowest score that counts, as in the lists of the DCPose supplement

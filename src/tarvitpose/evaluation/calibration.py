@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
-from tarvitpose.figure import load_figure
-from tarvitpose.files import replace_when_done
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.figure import load_figure
 
 BINS = 10  # of the same width
 KNOTS = 12  # of a fitted curve, at most

@@ -20,9 +20,9 @@ from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.jta import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.model.weights import fingerprint
-from tarvitpose.provenance import Facts
-from tarvitpose.results import Float32
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.provenance import Facts
+from tarvitpose.weights.folder import fingerprint
 
 THRESHOLD = 0.2  # of the torso: PCK@0.2
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on

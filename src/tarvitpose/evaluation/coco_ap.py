@@ -11,14 +11,14 @@ import numpy as np
 from tarvitpose.data.coco import labelled_points, xyxy_box
 from tarvitpose.data.videos import crop_box
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.json_file import Entry
-from tarvitpose.posetrack_layout import (
+from tarvitpose.formats.posetrack_layout import (
     category_joints,
     image_id,
     is_of_category,
     keypoint_category,
 )
 from tarvitpose.skeleton import SIGMAS
+from tarvitpose.utils.json_file import Entry
 
 AREA_OF_BOX = 0.53  # what a person fills of its box, where the annotation has no area
 PERSON = 1  # the category, to the evaluator

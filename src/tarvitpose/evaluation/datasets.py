@@ -17,12 +17,12 @@ from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.sources import Format, image_root, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
-from tarvitpose.json_file import Entry, read_entry
+from tarvitpose.formats.posetrack_files import read_truth
+from tarvitpose.formats.posetrack_layout import file_name, image_id
 from tarvitpose.metrics.posetrack_ap import TrueFrame
-from tarvitpose.metrics.posetrack_files import read_truth
-from tarvitpose.posetrack_layout import file_name, image_id
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15, JointSet
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.json_file import Entry, read_entry
 
 NO_HEAD = (np.nan,) * 4
 

@@ -20,13 +20,16 @@ from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.files import replace_when_done
-from tarvitpose.json_file import read_entry
+from tarvitpose.formats.build import NO_TRACK
+from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
+from tarvitpose.formats.posetrack_layout import category_joints, keypoint_category
+from tarvitpose.inference.predictor import Predictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
-from tarvitpose.metrics.posetrack_files import write_posetrack17, write_posetrack18
-from tarvitpose.posetrack_layout import category_joints, keypoint_category
-from tarvitpose.predict import Predictor
-from tarvitpose.provenance import (
+from tarvitpose.results import FramePoses
+from tarvitpose.tracking import IouTracker
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.json_file import read_entry
+from tarvitpose.utils.provenance import (
     Facts,
     digest,
     read_facts,
@@ -34,9 +37,6 @@ from tarvitpose.provenance import (
     sample_digest,
     write_facts,
 )
-from tarvitpose.readers.build import NO_TRACK
-from tarvitpose.results import FramePoses
-from tarvitpose.tracking import IouTracker
 
 TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
 LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17

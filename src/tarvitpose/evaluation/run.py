@@ -20,11 +20,11 @@ from tarvitpose.evaluation.predictions import (
     prediction_facts,
 )
 from tarvitpose.evaluation.scores import Comparison, compare
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.predict import Predictor
-from tarvitpose.provenance import Facts
-from tarvitpose.runtime.torch import TorchRuntime
+from tarvitpose.utils.provenance import Facts
 
 OnVideo = Callable[[int, int], None]  # called with frames done and frames in all
 

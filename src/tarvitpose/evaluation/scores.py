@@ -16,7 +16,7 @@ from tarvitpose.errors import DataError
 from tarvitpose.evaluation.coco_ap import coco_ap
 from tarvitpose.evaluation.datasets import LabelledVideo
 from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL, Task
-from tarvitpose.json_file import read_entry, read_json
+from tarvitpose.formats.posetrack_files import read_predictions
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import (
     GROUPS,
@@ -27,13 +27,12 @@ from tarvitpose.metrics.posetrack_ap import (
     judge,
     pooled,
 )
-from tarvitpose.metrics.posetrack_files import read_predictions
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import POSETRACK_15, JointSet
+from tarvitpose.utils.arrays import Bools, Float32
+from tarvitpose.utils.json_file import read_entry, read_json
 
 Values = dict[str, float]  # by column, 0..100
 Intervals = dict[str, tuple[float, float]]  # by column
-Bools = NDArray[np.bool_]
 
 DIFFERENCE = "difference"
 AP, OKS_AP = "PoseTrack AP", "COCO AP"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64 = NDArray[np.float64]
+from tarvitpose.utils.arrays import Float64
+
 Tracks = Iterable[tuple[Float64, Float64]]  # the same poses twice, made in two ways
 
 LONGEST_LAG = 5  # frames

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.metrics.posetrack_ap import head_sizes
-from tarvitpose.results import Float32
 from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.arrays import Float32
 
 
 def hits(

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.skeleton import LIMB_JOINTS, POSETRACK_15
-
-Float64 = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from tarvitpose.utils.arrays import Bools, Float64
 
 JOINTS = POSETRACK_15.joints
 HEAD_SHARE = 0.6  # of the head box's diagonal: the head size

@@ -17,10 +17,10 @@ from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, drawn
 from tarvitpose.model.decoder import Averages, build_decoder, with_averages
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
-from tarvitpose.model.hub import HubOptions, UploadOptions, upload
 from tarvitpose.model.jta import JTA, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
-from tarvitpose.model.weights import load_checkpoint, load_into, save_checkpoint
+from tarvitpose.weights.folder import load_checkpoint, load_into, save_checkpoint
+from tarvitpose.weights.hub import HubOptions, UploadOptions, upload
 
 
 class TARViTPose(nn.Module):

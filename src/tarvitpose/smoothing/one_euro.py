@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tarvitpose.results import Float32, FramePoses
+from tarvitpose.results import FramePoses
 from tarvitpose.smoothing.runs import (
     LONGEST_STEP,
-    Bools,
-    Float64,
     check,
     is_sure,
     later,
     raw_keypoints,
     with_keypoints,
 )
+from tarvitpose.utils.arrays import Bools, Float32, Float64
 
 MIN_CUTOFF = 1.5  # Hz
 BETA = 2.0  # Hz for a speed of one body length per second

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.errors import DataError
-from tarvitpose.results import Float32, FramePoses
-
-Float64 = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from tarvitpose.results import FramePoses
+from tarvitpose.utils.arrays import Bools, Float32, Float64
 
 LEAST_SCORE = 0.2  # a joint below it is in no run
 LONGEST_STEP = 0.25  # seconds; frames further apart say nothing about each other's shaking

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tarvitpose.results import Float32, FramePoses
+from tarvitpose.results import FramePoses
 from tarvitpose.smoothing.runs import (
     LONGEST_STEP,
-    Bools,
-    Float64,
     check,
     is_sure,
     later,
     raw_keypoints,
     with_keypoints,
 )
+from tarvitpose.utils.arrays import Bools, Float32, Float64
 
 WINDOW = 0.25  # seconds
 ORDER = 2  # of the polynomial

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.geometry import box_iou
-from tarvitpose.results import Float32
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
+from tarvitpose.utils.arrays import Float32
 
 MARGIN = 0.1  # of width and height, for each frame that was skipped: how far people stray by then
 LARGEST_MARGIN = 0.5

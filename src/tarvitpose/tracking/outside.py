@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.errors import UserError
-from tarvitpose.results import Float32
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
+from tarvitpose.utils.arrays import Float32
 
 PACKAGE_RATE = 30.0  # frames per second, in which the package counts gaps
 

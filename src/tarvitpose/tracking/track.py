@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.results import Float32
+from tarvitpose.utils.arrays import Float32
 
 SMOOTHING = 0.3  # what the newest step counts in a velocity; one odd box then moves it little
 LONGEST_DRIFT = 15  # frames; an old velocity says nothing about where a person is

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tarvitpose.errors import OutputError, WeightsError
-from tarvitpose.files import replace_when_done
+from tarvitpose.utils.atomic import replace_when_done
 
 LAST = "last.ckpt"
 

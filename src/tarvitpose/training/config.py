@@ -12,7 +12,7 @@ from tarvitpose.config import SIZES, Config, ModelConfig, NewJoints, parse_confi
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Kind
 from tarvitpose.errors import ConfigError, WeightsError
-from tarvitpose.model.weights import load_config
+from tarvitpose.weights.folder import load_config
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
     "s": "usyd-community/vitpose-plus-small",

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.records import Record
 from tarvitpose.evaluation.clips import encoding_facts
-from tarvitpose.model.weights import WEIGHTS_FILE, weights_digests
-from tarvitpose.provenance import Facts, digest_of, sample_digest
 from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
 from tarvitpose.training.step import TrainingStep
+from tarvitpose.utils.provenance import Facts, digest_of, sample_digest
+from tarvitpose.weights.folder import WEIGHTS_FILE, weights_digests
 
 ANEW = "pass --fresh to start anew, or set another output"
 AS_CONTENT = {"init", "model", "data.train", "data.validation"}  # and not by their names

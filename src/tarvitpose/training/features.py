@@ -20,8 +20,8 @@ from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.jta import seen_regions
-from tarvitpose.provenance import Facts, read_facts, require_same, write_facts
 from tarvitpose.training.step import Batch, TrainingStep
+from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_facts
 
 LABELS = ("frame_keypoints", "frame_visible")
 ARRAYS = ("features", *LABELS)

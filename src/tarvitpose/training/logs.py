@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.files import cannot_write, replace_when_done
+from tarvitpose.utils.atomic import cannot_write, replace_when_done
 
 WANDB_RUN = "wandb_run.txt"  # the id of the run there
 

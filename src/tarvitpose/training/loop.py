@@ -12,10 +12,7 @@ from typing import Any
 import torch
 
 from tarvitpose.errors import ConfigError
-from tarvitpose.model.joint_rows import match_joints, new_joints_of
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.model.weights import load_checkpoint, load_config
-from tarvitpose.provenance import Facts, as_json, require_same
 from tarvitpose.training.batches import Batches, Report, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
 from tarvitpose.training.checkpoint import LAST, load_state, remove_leftovers, save_state
@@ -29,6 +26,9 @@ from tarvitpose.training.step import Batch, TrainingStep
 from tarvitpose.training.stepper import Stepper
 from tarvitpose.training.validation import ValidationSets, fixed_share
 from tarvitpose.training.warm_start import warm_start
+from tarvitpose.utils.provenance import Facts, as_json, require_same
+from tarvitpose.weights.folder import load_checkpoint, load_config
+from tarvitpose.weights.joint_rows import match_joints, new_joints_of
 
 
 def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from tarvitpose.config import window_offsets
 from tarvitpose.evaluation.clips import encode_crops
-from tarvitpose.losses import heatmap_loss
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.training.places import unread_places
+from tarvitpose.training.losses import heatmap_loss
+from tarvitpose.training.position_probe import unread_places
 
 Batch = dict[str, Tensor | list[str]]
 

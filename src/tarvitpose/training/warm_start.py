@@ -18,7 +18,7 @@ from tarvitpose.model.alternatives import TOKEN_MODELS
 from tarvitpose.model.attention import CrossAttention
 from tarvitpose.model.jta import JTA, JTALayer
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.training.places import fit_places, place_waves
+from tarvitpose.training.position_probe import fit_places, place_waves
 
 QUERY_SCALE = 0.2  # of the learned queries, beside tokens of spread 1
 SHARPNESS = 8.0  # the attention's score where a token and a joint share their place

@@ -8,8 +8,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from tarvitpose.web.guard import LOCAL, Guard
 from tarvitpose.web.page import Page
+from tarvitpose.web.request_filter import LOCAL, Guard
 
 CSS = """
 .gradio-container .fillable { max-width: 1180px !important; }

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarvitpose.errors import UserError, VideoError
-from tarvitpose.image_source import ImagesSource
-from tarvitpose.video import open_source
+from tarvitpose.video.image_source import ImagesSource
+from tarvitpose.video.sources import open_source
 
 
 @dataclass(frozen=True)

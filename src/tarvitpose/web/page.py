@@ -12,11 +12,11 @@ import gradio as gr
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError, WeightsError
-from tarvitpose.report.asked import require_attention
-from tarvitpose.web import texts
-from tarvitpose.web.desk import Desk
-from tarvitpose.web.line import Job, StoppedError
-from tarvitpose.web.work import Results
+from tarvitpose.visualization.attention_options import require_attention
+from tarvitpose.web import messages as texts
+from tarvitpose.web.jobs import Results
+from tarvitpose.web.queue import Job, StoppedError
+from tarvitpose.web.service import Desk
 
 PAUSE = 0.25  # seconds between two looks at a job
 FIRST = ("coco", "csv")  # formats, unless the visitor chooses others

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, MissingDependencyError
-from tarvitpose.model.weights import load_config
-from tarvitpose.web.guard import LOCAL
+from tarvitpose.formats.writing import FORMATS
 from tarvitpose.web.limits import Limits
-from tarvitpose.writers import FORMATS
+from tarvitpose.web.request_filter import LOCAL
+from tarvitpose.weights.folder import load_config
 
 
 def serve(
@@ -36,8 +36,8 @@ def serve(
         raise MissingDependencyError("gradio", "tarvitpose web", "web")
     network = load_config(config.weights)
     refuse_taken(host, port)
-    from tarvitpose.web.desk import Desk  # noqa: PLC0415 - loads PyTorch
-    from tarvitpose.web.visitors import Visitors  # noqa: PLC0415
+    from tarvitpose.web.service import Desk  # noqa: PLC0415 - loads PyTorch
+    from tarvitpose.web.sessions import Visitors  # noqa: PLC0415
 
     desk = Desk(config, limits, Visitors(60 * minutes))
     _set_up_gradio(desk.visitors.files)

@@ -1,0 +1,83 @@
+"""The modes on ready crops: from RGB crops to joints in frame pixels, in numpy.
+
+Cutting crops out of frames is not part of it. A batch is what it is for `predict --batch-size`:
+how many crops the network reads at once, though a window is always read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tarvitpose.config import AnchorRule
+from tarvitpose.inference.engine import Runtime
+from tarvitpose.inference.onnx_engine import OnnxRuntime
+from tarvitpose.inference.openvino_engine import OpenVinoRuntime
+from tarvitpose.inference.predictor import Joints, Predictor, windows
+from tarvitpose.inference.streaming import open_streamer
+from tarvitpose.results import Frame, Seen
+from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.interleaved import Case
+
+Mode = Literal["single", "windowed", "streaming", "encoder"]
+MODES: tuple[Mode, ...] = ("single", "windowed", "streaming")
+
+
+class Key(NamedTuple):
+    """What is timed."""
+
+    mode: Mode  # "encoder": single frames of a network that is little else
+    backend: str
+    batch: int  # crops
+
+
+class CropPredictor(Predictor):
+    """A predictor whose frames are crops already."""
+
+    def crops(self, images: Sequence[UInt8], boxes: Float32) -> UInt8:
+        """Return the N images as they are, in one array (N, h, w, 3)."""
+        return np.stack(images)
+
+
+def pose_case(
+    key: Key, runtime: Runtime, crops: UInt8, offsets: tuple[int, ...] | None = None
+) -> Case[Key]:
+    """Return the case of a mode on crops (N, h, w, 3) of one person in frames in a row.
+
+    Its outputs are poses. Other `offsets` than the weights' own may be given.
+    """
+    is_single = key.mode in ("single", "encoder")
+    predictor = CropPredictor(runtime, offsets=offsets, single_frame=is_single)
+    streams = key.mode == "streaming"
+    read = 1 if streams else len(predictor.offsets)  # crops that each pose has encoded
+    predictor.batch_size = max(key.batch, read)
+    poses = predictor.batch_size // read
+    answer = open_streamer(predictor, AnchorRule()).joints if streams else predictor.windowed
+    shown = windows(_endless(crops), predictor.offsets)
+
+    def work() -> list[Joints]:
+        return answer(list(islice(shown, poses)))
+
+    if streams:
+        work()  # the first window has all of its crops encoded: that is not the steady state
+    return Case(key, poses, work)
+
+
+def _endless(crops: UInt8) -> Iterator[Seen]:
+    """Yield frames without end that are crops (N, h, w, 3), each all of one person's box."""
+    height, width = crops.shape[1:3]
+    box = np.array([[0, 0, width, height]], np.float32)
+    turn = [*range(len(crops)), *range(len(crops) - 2, 0, -1)]
+    for index in count():
+        frame = Frame(index, index / 25, crops[turn[index % len(turn)]])
+        yield Seen(frame, box, np.ones(1, np.float32), np.ones(1, np.int64))
+
+
+def backend_of(runtime: Runtime) -> str:
+    """Return what runs a network, which tells what "auto" took."""
+    if isinstance(runtime, OpenVinoRuntime):
+        return "openvino"
+    return "onnxruntime" if isinstance(runtime, OnnxRuntime) else "torch"

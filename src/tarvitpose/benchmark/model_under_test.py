@@ -1,0 +1,130 @@
+"""The networks that are timed, and what they look at."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from tarvitpose.config import PATCH, SIZES, ModelConfig
+from tarvitpose.detection import load_detector
+from tarvitpose.errors import ConfigError, VideoError
+from tarvitpose.geometry import centre_and_size, crop_matrices, warp
+from tarvitpose.inference.graph_folder import cache_place
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.utils.arrays import UInt8
+from tarvitpose.video.sources import open_source
+from tarvitpose.weights.folder import CONFIG_FILE, WEIGHTS_FILE, load_config
+
+FRAMES = 25  # of a video, to cut crops from
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One network at one input size."""
+
+    size: str  # "s", "b", "l", "h", or width x depth
+    config: ModelConfig
+    weights: str | None  # "default", a folder or a hub id; None: random ones
+
+    @property
+    def input(self) -> str:
+        """The crop's height and width in words."""
+        return "{}x{}".format(*self.config.input_size)
+
+    @property
+    def title(self) -> str:
+        """The network in words."""
+        return f"{self.name} {self.input}, {self.weights or RANDOM} weights"
+
+    @property
+    def name(self) -> str:
+        """The size in words."""
+        return self.size.upper() if self.size in SIZES else self.size
+
+
+def find_subjects(
+    sizes: Sequence[str], inputs: Sequence[tuple[int, int]], weights: str
+) -> list[Subject]:
+    """Return every size at every input, (height, width); without sizes the weights as they are.
+
+    The weights are taken where they fit, elsewhere random ones: nearly as fast, but for the mask,
+    which then hides nothing. Raises ConfigError for an unknown size or input, and WeightsError.
+    """
+    own = load_config(weights)
+    if not sizes:
+        return [Subject(_size_name(own), own, weights)]
+    for size in sizes:
+        if size not in SIZES:
+            raise ConfigError(f"size {size!r}: expected {', '.join(SIZES)}")
+    for crop in inputs:
+        if any(side % PATCH or side < 2 * PATCH for side in crop):
+            raise ConfigError(
+                f"input {crop[0]}x{crop[1]}: expected a height and width that are multiples of "
+                f"{PATCH} from {2 * PATCH} on, such as 256x192"
+            )
+    pairs = [(size, crop) for size in sizes for crop in inputs]
+    return [_subject(size, crop, own, weights) for size, crop in pairs]
+
+
+def _subject(size: str, crop: tuple[int, int], own: ModelConfig, weights: str) -> Subject:
+    if (_size_name(own), own.input_size) == (size, crop):
+        return Subject(size, own, weights)
+    return Subject(size, SIZES[size](input_size=crop), None)
+
+
+def _size_name(config: ModelConfig) -> str:
+    shape = (config.width, config.depth)
+    names = {(make().width, make().depth): name for name, make in SIZES.items()}
+    return names.get(shape, f"{shape[0]}x{shape[1]}")
+
+
+def encoder_alone(subject: Subject) -> Subject:
+    """Return the network that has the same encoder and next to nothing behind it.
+
+    Its single frames time the encoder alike on every backend.
+    """
+    config = subject.config.model_copy(update={"offsets": (), "decoder": "simple"})
+    return Subject(subject.size, config, None)
+
+
+@contextmanager
+def weights_of(subject: Subject) -> Iterator[str]:
+    """Yield what `load_runtime` takes; random weights lie in a folder until the end."""
+    if subject.weights is not None:
+        yield subject.weights
+        return
+    with TemporaryDirectory(prefix="tarvitpose-") as folder:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            TARViTPose(subject.config).save_pretrained(folder)
+        graphs = cache_place((Path(folder, CONFIG_FILE), Path(folder, WEIGHTS_FILE)))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(graphs, ignore_errors=True)  # nobody wants these again
+
+
+def person_crops(video: str | Path, config: ModelConfig) -> UInt8:
+    """Return crops (N, h, w, 3) of frames in a row, all cut by the box of the surest person.
+
+    Raises VideoError where nobody is seen.
+    """
+    detector = load_detector("nanodet")
+    with open_source(video) as source:
+        frames = list(islice(source, FRAMES))
+    for at, frame in enumerate(frames):
+        boxes = detector.detect(frame).boxes[:1]
+        if len(boxes):
+            size = config.input_size
+            matrix = crop_matrices(*centre_and_size(boxes, size), size, config.codec)[0]
+            return np.stack([warp(one.image, matrix, size) for one in frames[at:]])
+    raise VideoError(f"{video}: nobody is seen in its first {len(frames)} frames; use another clip")

@@ -1,0 +1,169 @@
+"""One benchmark: every network in every mode on every backend, and what that is held against."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import torch
+
+from tarvitpose.benchmark.baselines import TRANSFORMERS, VitPoseRuntime, product_cases
+from tarvitpose.benchmark.cases import Key, Mode, backend_of, pose_case
+from tarvitpose.benchmark.memory import in_child, peak_of
+from tarvitpose.benchmark.model_under_test import Subject, encoder_alone, person_crops, weights_of
+from tarvitpose.benchmark.result import Plan, Result
+from tarvitpose.benchmark.stages import (
+    POLICIES,
+    Pipeline,
+    Stages,
+    TimedEstimator,
+    time_stages_in_turn,
+)
+from tarvitpose.config import Backend, PredictConfig
+from tarvitpose.errors import MissingDependencyError
+from tarvitpose.inference.engine import Runtime
+from tarvitpose.inference.load import load_runtime
+from tarvitpose.model.cost import count
+from tarvitpose.runs.pipeline import load_estimator
+from tarvitpose.utils.interleaved import Case, take_turns
+
+
+def measure(
+    subject: Subject,
+    plan: Plan,
+    *,
+    warn: Callable[[str], None],
+    on_round: Callable[[int], None] = lambda done: None,
+) -> Result:
+    """Return all that the plan asks of one network. Raises UserError.
+
+    A backend that is not installed is left out, and `warn` called with a line about it.
+    """
+    offsets = plan.offsets or subject.config.offsets
+    costs = count(subject.config.model_copy(update={"offsets": offsets}))
+    crops = person_crops(plan.video, subject.config)
+    with weights_of(subject) as weights, weights_of(encoder_alone(subject)) as alone:
+        runtimes = _Runtimes(subject, plan, weights, alone)
+        keys = runtimes.keys(warn)
+        products = product_cases(plan.device)
+        poses = [pose_case(key, runtimes[key], crops, plan.offsets) for key in keys]
+        cases: Sequence[Case[Key | str]] = [*products, *poses]
+        rates = take_turns(cases, rounds=plan.rounds, seconds=plan.seconds, on_round=on_round)
+        runtimes.close()
+        memory, stages = {}, {}
+        if plan.memory:
+            memory = {
+                key: in_child(peak_of, key, runtimes.opener(key), crops, plan.offsets)
+                for key in keys
+                if key.mode != "encoder"
+            }
+        if plan.stages:
+            stages = _stages(keys, plan, weights)
+    return Result(
+        subject,
+        plan,
+        costs,
+        {key: rates[key] for key in keys},
+        {case.key: rates[case.key] for case in products},
+        stages,
+        memory,
+    )
+
+
+@contextmanager
+def limited_threads(threads: int | None) -> Iterator[None]:
+    """Use so many processor cores, for all backends alike where the system can pin a process."""
+    if threads is None:
+        yield
+        return
+    before, can_pin = torch.get_num_threads(), hasattr(os, "sched_setaffinity")
+    cores = os.sched_getaffinity(0) if can_pin else set[int]()
+    torch.set_num_threads(threads)
+    try:
+        if can_pin:
+            os.sched_setaffinity(0, sorted(cores)[:threads])
+        yield
+    finally:
+        torch.set_num_threads(before)
+        if can_pin:
+            os.sched_setaffinity(0, cores)
+
+
+class _Runtimes:
+    """The networks that are timed, each loaded once."""
+
+    def __init__(self, subject: Subject, plan: Plan, weights: str, alone: str) -> None:
+        """`weights` are the subject's, `alone` those of its encoder alone."""
+        self.subject, self.plan, self.weights, self.alone = subject, plan, weights, alone
+        self._loaded: dict[tuple[str, bool], Runtime] = {}
+
+    def __getitem__(self, key: Key) -> Runtime:
+        """Return what runs a case, loaded by the first one that needs it. Raises UserError."""
+        which = (key.backend, key.mode == "encoder")
+        if which not in self._loaded:
+            self._loaded[which] = self.opener(key)()
+        return self._loaded[which]
+
+    def opener(self, key: Key) -> Callable[[], Runtime]:
+        """Return what loads the network of a case; another process can call it as well."""
+        if key.backend == TRANSFORMERS:
+            return partial(VitPoseRuntime, self.subject.config, device=self.plan.device)
+        return partial(
+            load_runtime,
+            self.alone if key.mode == "encoder" else self.weights,
+            backend=cast(Backend, key.backend),
+            device=self.plan.device,
+            precision=self.plan.precision,
+        )
+
+    def keys(self, warn: Callable[[str], None]) -> list[Key]:
+        """Return the cases of all backends that are installed, or raise MissingDependencyError."""
+        names: list[str] = []
+        missing: list[MissingDependencyError] = []
+        for backend in self.plan.backends:
+            try:
+                names.append(backend_of(self[Key("single", backend, 1)]))
+            except MissingDependencyError as error:
+                missing.append(error)
+        if not names:
+            raise missing[0]
+        for one in missing:
+            warn(f"left out: {one}")
+        temporal, batches = self.subject.config.temporal, self.plan.all_batches
+        modes = [mode for mode in self.plan.modes if temporal or mode == "single"]
+        cases: list[tuple[str, Mode]] = [
+            (name, mode) for name in dict.fromkeys(names) for mode in (*modes, "encoder")
+        ]
+        if self.plan.against_transformers:
+            cases.append((TRANSFORMERS, "single"))
+        return [Key(mode, name, batch) for batch in batches for name, mode in cases]
+
+    def close(self) -> None:
+        """Forget the networks: they would count as memory of what comes next."""
+        self._loaded.clear()
+
+
+def _stages(keys: list[Key], plan: Plan, weights: str) -> dict[Pipeline, Stages]:
+    """Return where the time of `predict` goes, for each mode and backend."""
+    pairs = {(key.mode, key.backend) for key in keys if key.mode in POLICIES}
+    pipelines = {}
+    for mode, backend in sorted(pair for pair in pairs if pair[1] != TRANSFORMERS):
+        config = PredictConfig(
+            weights=weights,
+            backend=cast(Backend, backend),
+            device=plan.device,
+            precision=cast(Any, plan.precision),
+            single_frame=mode == "single",
+            crop_policy=POLICIES[mode],
+            offsets=None if mode == "single" else plan.offsets,
+            det_every=plan.det_every,
+            max_people=1,
+        )
+        pipelines[mode, backend] = (
+            cast(TimedEstimator, load_estimator(config, TimedEstimator)),
+            config,
+        )
+    return time_stages_in_turn(plan.video, pipelines)

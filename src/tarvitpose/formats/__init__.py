@@ -1,0 +1,1 @@
+"""Results on disk: for each format what reads it and what writes it."""

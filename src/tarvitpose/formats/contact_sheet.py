@@ -1,0 +1,126 @@
+"""One picture of a whole video: evenly spaced frames with the poses drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from tarvitpose.drawing import draw_poses, draw_text, fit_width, shown_time
+from tarvitpose.formats.base import FileWriter, needed
+from tarvitpose.results import FramePoses
+from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.video.image_source import write_image
+
+TILES, COLUMNS, WIDTH = 12, 4, 1280
+KEPT_PER_TILE = 6  # so that gaps differ by a third at most, whatever the length of the video
+PAPER, INK = (24, 24, 24), (235, 235, 235)
+
+
+class ContactSheetWriter(FileWriter):
+    """Write a PNG of `tiles` frames, the first one of the video and the last one among them.
+
+    How long a video is shows only at its end, as containers often state it wrongly. So every
+    n-th frame is kept, small, and n doubles whenever they become too many.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        tiles: int = TILES,
+        columns: int = COLUMNS,
+        width: int = WIDTH,
+        keypoint_threshold: float = 0.3,
+    ) -> None:
+        super().__init__(path)
+        self.tiles, self.columns, self.width = tiles, columns, width
+        self.keypoint_threshold = keypoint_threshold
+        self._every = 1
+        self._kept: list[tuple[UInt8, FramePoses]] = []
+        self._last: tuple[UInt8, FramePoses] | None = None
+
+    def _start(self, stack: ExitStack) -> None:
+        self._temporary = stack.enter_context(replace_when_done(self.path))
+
+    def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
+        self._last = needed(image), poses
+        if self._frames % self._every:
+            return
+        self._kept.append(self._small(*self._last))
+        if len(self._kept) > KEPT_PER_TILE * self.tiles:
+            self._kept = self._kept[::2]
+            self._every *= 2
+
+    def _finish(self) -> None:
+        if self._last is not None and self._kept[-1][1].index != self._last[1].index:
+            self._kept.append(self._small(*self._last))
+        chosen = [self._kept[i] for i in spread(len(self._kept), self.tiles)]
+        images = [self._drawn(image, poses) for image, poses in chosen]
+        captions = [f"{shown_time(poses.time)}  frame {poses.index}" for _, poses in chosen]
+        sheet = contact_sheet(images, captions, self.columns, self.width)
+        write_image(self._temporary, sheet)
+
+    def _small(self, image: UInt8, poses: FramePoses) -> tuple[UInt8, FramePoses]:
+        small = fit_width(image, _tile_width(self.columns, self.width))
+        return small, poses.resized(small.shape)
+
+    def _drawn(self, image: UInt8, poses: FramePoses) -> UInt8:
+        threshold = self.keypoint_threshold
+        return draw_poses(image, poses, keypoint_threshold=threshold, legend=False)
+
+
+def contact_sheet(
+    images: Sequence[UInt8], captions: Sequence[str], columns: int = COLUMNS, width: int = WIDTH
+) -> UInt8:
+    """Return one RGB image, `width` wide, with the images in rows and a caption under each."""
+    across = _tile_width(columns, width)
+    tiles = [_tile(fit_width(i, across), c) for i, c in zip(images, captions, strict=True)]
+    gap = _gap(width)
+    rows = [_row(tiles[i : i + columns], gap, width) for i in range(0, len(tiles), columns)]
+    return np.concatenate([_blank(gap, width), *rows])
+
+
+def spread(count: int, chosen: int) -> list[int]:
+    """Return at most `chosen` of the positions 0 to `count` - 1, evenly spaced, with both ends.
+
+    >>> spread(9, 3), spread(2, 3), spread(5, 1)
+    ([0, 4, 8], [0, 1], [0])
+    """
+    places = np.linspace(0, count - 1, min(count, chosen)).tolist()
+    return [round(place) for place in places]
+
+
+def _tile(image: UInt8, caption: str) -> UInt8:
+    """Put the caption in a strip under the image."""
+    width = image.shape[1]
+    size = max(width / 26, 9)
+    strip = _blank(round(2 * size), width)
+    draw_text(strip, caption, (2, round(1.5 * size)), size, INK)
+    return np.concatenate([image, strip])
+
+
+def _row(tiles: Sequence[UInt8], gap: int, width: int) -> UInt8:
+    """Put tiles side by side, aligned at the top, with gaps around them and below."""
+    row = _blank(max(len(tile) for tile in tiles) + gap, width)
+    left = gap
+    for tile in tiles:
+        height, across = tile.shape[:2]
+        row[:height, left : left + across] = tile
+        left += across + gap
+    return row
+
+
+def _blank(height: int, width: int) -> UInt8:
+    return np.full((height, width, 3), PAPER, np.uint8)
+
+
+def _gap(width: int) -> int:
+    return max(width // 160, 2)
+
+
+def _tile_width(columns: int, width: int) -> int:
+    return (width - (columns + 1) * _gap(width)) // columns

@@ -1,0 +1,257 @@
+"""PoseTrack's JSON, in the layouts of 2017 and of 2018 and 2021: read for AP, and written.
+
+Joints are mapped by name (2018) or by point id (2017), never by position. What is missing stops
+with a DataError that names the file, the entry and the field.   Axes: J = 15 joints, P points.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.errors import DataError
+from tarvitpose.formats.posetrack_layout import (
+    NO_SCORE,
+    POINT_IDS,
+    annolist_head,
+    annolist_points,
+    annolist_regions,
+    category_joints,
+    coco_head,
+    coco_people,
+    coco_regions,
+    file_name,
+    is_labelled,
+    keypoint_category,
+    slashed,
+)
+from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, TrueFrame, present
+from tarvitpose.skeleton import POSETRACK_17
+from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.json_file import Entry, read_entry
+
+JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
+ID_OF_JOINT = np.array([POINT_IDS.index(name) for name in JOINTS])
+NO_HEAD = np.full(4, np.nan)
+
+
+def read_truth(path: Path) -> dict[str, TrueFrame]:
+    """Return the labelled people of every frame by its file name, in the file's order.
+
+    A frame that is marked as not labelled has none, whoever stands on it: PoseTrack21 has people
+    with a box and no joints there. Raises DataError.
+    """
+    source, frames = _opened(path), {}
+    for name, frame, listed in _frames(source, path):
+        people = [] if is_labelled(frame) is False else listed
+        joints = [source.joints(person)[0] for person in people]
+        heads = [
+            source.head_box(person) if present(points).any() else NO_HEAD
+            for person, points in zip(people, joints, strict=True)
+        ]
+        frames[name] = TrueFrame(np.array(joints), np.array(heads), source.ignored(frame))
+    return frames
+
+
+def read_predictions(path: Path) -> dict[str, PredictedFrame]:
+    """Return the predicted people of every frame by its file name. Raises DataError.
+
+    A joint without a score gets NO_SCORE, as in poseval.
+    """
+    source, frames = _opened(path), {}
+    for name, _, people in _frames(source, path):
+        joints = [source.joints(person) for person in people]
+        keypoints, scores = [one[0] for one in joints], [one[1] for one in joints]
+        frames[name] = PredictedFrame(np.array(keypoints), np.array(scores), _track_ids(people))
+    return frames
+
+
+def write_posetrack18(
+    path: Path, frames: Mapping[str, PredictedFrame], image_ids: Mapping[str, int] | None = None
+) -> None:
+    """Write the predictions of one video, by file name, in the layout of PoseTrack18 and 21.
+
+    `image_ids` are the ids that the annotations give the same files; counted from 1 otherwise.
+    """
+    ids = image_ids or {name: at for at, name in enumerate(frames, 1)}
+    images = [{"file_name": name, "id": ids[name], "frame_id": ids[name]} for name in frames]
+    people = [
+        {"image_id": ids[name], "category_id": 1, **person}
+        for name, frame in frames.items()
+        for person in _people18(frame)
+    ]
+    category = {"id": 1, "name": "person", "supercategory": "person"}
+    content = {
+        "images": images,
+        "annotations": [{"id": at, **person} for at, person in enumerate(people, 1)],
+        "categories": [{**category, "keypoints": list(POSETRACK_17.joints)}],
+    }
+    _write(path, content)
+
+
+def write_posetrack17(path: Path, frames: Mapping[str, PredictedFrame]) -> None:
+    """Write the predictions of one video, by file name, in the layout of PoseTrack17."""
+    annolist = [
+        {"image": [{"name": name}], "imgnum": [at], "annorect": _people17(frame)}
+        for at, (name, frame) in enumerate(frames.items(), 1)
+    ]
+    _write(path, {"annolist": annolist})
+
+
+class _Source(Protocol):
+    """One layout: where it keeps frames, people, joints and regions."""
+
+    def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
+        """Yield the file name, the entry and the people of each frame."""
+
+    def joints(self, person: Entry) -> tuple[Float64, Float64]:
+        """Return keypoints (J, 2), NaN where there is none, and scores (J,)."""
+
+    def head_box(self, person: Entry) -> Float64:
+        """Return the head box, (4,) xyxy."""
+
+    def ignored(self, frame: Entry) -> tuple[Float64, ...]:
+        """Return the polygons of a frame's ignore regions, (corners, 2) each."""
+
+
+class _PoseTrack17:
+    """One annolist: a frame holds its people."""
+
+    def __init__(self, content: Entry) -> None:
+        self._content = content
+
+    def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
+        for frame in self._content["annolist"].items():
+            name = slashed(str(frame["image"].only()["name"].value))
+            is_empty = is_labelled(frame) is False and frame.get("annorect") is None
+            yield name, frame, [] if is_empty else frame["annorect"].items()
+
+    def joints(self, person: Entry) -> tuple[Float64, Float64]:
+        points, scores = annolist_points(person)
+        return points[ID_OF_JOINT], scores[ID_OF_JOINT]
+
+    def head_box(self, person: Entry) -> Float64:
+        return annolist_head(person)
+
+    def ignored(self, frame: Entry) -> tuple[Float64, ...]:
+        return annolist_regions(frame)
+
+
+class _PoseTrack18:
+    """COCO's three lists: images, the people that refer to them, and the joints' names."""
+
+    def __init__(self, content: Entry) -> None:
+        self._content = content
+        category = keypoint_category(content)
+        names = category_joints(category)
+        missing = [joint for joint in JOINTS if joint not in names]
+        if missing:
+            raise DataError(f"{category['keypoints'].where}: lacks {', '.join(missing)}")
+        self._order = [names.index(joint) for joint in JOINTS]
+        self._count = len(names)
+
+    def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
+        for image, people in coco_people(self._content):
+            yield file_name(image), image, people
+
+    def joints(self, person: Entry) -> tuple[Float64, Float64]:
+        points = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)[self._order]
+        # As in poseval: not there is 0, 0, 0; a hidden joint that has a place is there.
+        keypoints = np.where((points == 0).all(1)[:, None], np.nan, points[:, :2])
+        scores = person.get("scores")
+        if scores is None or not scores.value:
+            return keypoints, np.full(len(JOINTS), NO_SCORE)
+        return keypoints, scores.numbers(self._count)[self._order]
+
+    def head_box(self, person: Entry) -> Float64:
+        corners = coco_head(person)
+        if corners is None:
+            raise DataError(f"{person.where}: bbox_head is missing")
+        return corners
+
+    def ignored(self, frame: Entry) -> tuple[Float64, ...]:
+        return coco_regions(frame)
+
+
+def _opened(path: Path) -> _Source:
+    """Read a file and recognise its layout by its keys."""
+    content = read_entry(path)
+    if content.get("annolist"):
+        return _PoseTrack17(content)
+    if content.get("images"):
+        return _PoseTrack18(content)
+    raise DataError(f"{path}: has neither annolist (PoseTrack17) nor images (PoseTrack18 and 21)")
+
+
+def _frames(source: _Source, path: Path) -> Iterator[tuple[str, Entry, list[Entry]]]:
+    """Yield a file's frames. Raises DataError where two have the same name."""
+    seen: set[str] = set()
+    for name, frame, people in source.frames():
+        if name in seen:
+            raise DataError(f"{path}: two frames are called {name}")
+        seen.add(name)
+        yield name, frame, people
+
+
+def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
+    """Return the track ids of people, (M,), if all have one."""
+    ids = [person.get("track_id") for person in people]
+    known = [one.only().value for one in ids if one is not None]
+    return np.array(known, np.int64) if len(known) == len(people) else None
+
+
+def _people18(frame: PredictedFrame) -> Iterator[dict[str, Any]]:
+    for track_id, keypoints, scores in _poses(frame):
+        there = present(keypoints)
+        points = np.where(there[:, None], np.c_[keypoints, np.ones(len(JOINTS))], 0)
+        yield {
+            "track_id": track_id,
+            "keypoints": in_slots(points, JOINTS).ravel().tolist(),
+            "scores": in_slots(np.where(there, scores, 0), JOINTS).tolist(),
+        }
+
+
+def in_slots(values: ArrayLike, joint_names: Sequence[str]) -> Float64:
+    """Return values of joints in the 17 places of PoseTrack18, 0 where there is none.
+
+    Joints that PoseTrack18 has no place for are left out.
+
+    >>> in_slots([7.0, 8.0, 9.0], ["head_top", "left_eye", "nose"])[:4].tolist()
+    [9.0, 0.0, 7.0, 0.0]
+    """
+    values = np.asarray(values, np.float64)
+    placed = np.zeros((len(POSETRACK_17), *values.shape[1:]))
+    for value, name in zip(values, joint_names, strict=True):
+        if name in POSETRACK_17.joints:
+            placed[POSETRACK_17.joints.index(name)] = value
+    return placed
+
+
+def _people17(frame: PredictedFrame) -> list[dict[str, Any]]:
+    people = []
+    for track_id, keypoints, scores in _poses(frame):
+        points = [
+            {"id": [i], "x": [float(x)], "y": [float(y)], "score": [float(scores[joint])]}
+            for i, joint in enumerate(JOINT_OF_ID)
+            for x, y in [keypoints[joint]]
+            if present(keypoints[joint])
+        ]
+        people.append({"track_id": [track_id], "annopoints": [{"point": points}]})
+    return people
+
+
+def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
+    """Yield track id, keypoints (J, 2) and scores (J,) of each person; evaluators want ids."""
+    ids = range(len(frame.scores)) if frame.track_ids is None else frame.track_ids.tolist()
+    yield from zip(ids, frame.keypoints, frame.scores, strict=True)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with replace_when_done(path) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The network at work: engines, windows of crops, streaming, and the estimator that users have."""

@@ -1,0 +1,132 @@
+"""Folders of exported graphs: `frame.onnx`, `step.onnx`, `config.json`, `export.json` about them.
+
+Whoever uses OpenVINO or ONNX Runtime need not know of them: made on first use, they are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tarvitpose import __version__
+from tarvitpose.config import ModelConfig, parse_config
+from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.provenance import digest_of
+from tarvitpose.weights.folder import find_folder, load_config
+from tarvitpose.weights.hub import looks_like_hub_id
+
+FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
+GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
+Numbers = Literal["fp32", "fp16", "int8"]
+
+
+@dataclass(frozen=True)
+class GraphFolder:
+    """Exported graphs that are all there."""
+
+    path: Path
+    config: ModelConfig
+    fingerprint: str
+    precision: Numbers
+    version: str  # of the package that wrote them
+
+
+def is_exported(folder: Path) -> bool:
+    """Tell whether a folder holds graphs instead of weights."""
+    return (folder / ABOUT).is_file() or (folder / FRAME).is_file()
+
+
+def read_graphs(folder: Path) -> GraphFolder:
+    """Return what a folder of graphs holds. Raises WeightsError where a file is not as written."""
+    about = read_json(folder / ABOUT, WeightsError)
+    try:
+        files, numbers, name = about["files"], about["precision"], str(about["fingerprint"])
+        sizes = {str(file): int(size) for file, size in files.items()}
+    except (TypeError, KeyError, AttributeError, ValueError):
+        raise WeightsError(f"{folder / ABOUT}: not written by 'tarvitpose export'") from None
+    if about.get("graphs") != GRAPH_VERSION:
+        raise WeightsError(
+            f"{folder}: graphs of version {about.get('graphs')}, this is for {GRAPH_VERSION}; "
+            "run 'tarvitpose export' again"
+        )
+    for file, size in sizes.items():
+        there = (folder / file).stat().st_size if (folder / file).is_file() else None
+        if there != size:
+            found = "is missing" if there is None else f"has {there} bytes instead of {size}"
+            raise WeightsError(f"{folder / file}: {found}; run 'tarvitpose export' again")
+    config = parse_config(
+        ModelConfig, read_json(folder / CONFIG, WeightsError), str(folder / CONFIG)
+    )
+    return GraphFolder(folder, config, name, numbers, str(about.get("tarvitpose")))
+
+
+def local_config(weights: str | Path) -> ModelConfig | None:
+    """Return the config of "default" or a folder, of weights or of graphs; None for a hub id.
+
+    It loads nothing that takes time. Raises WeightsError where there is no such folder, or where
+    it lacks a file.
+    """
+    if looks_like_hub_id(str(weights)) and not Path(weights).exists():
+        return None
+    folder = find_folder(weights)
+    return read_graphs(folder).config if is_exported(folder) else load_config(folder)
+
+
+def describe(
+    folder: Path, config: ModelConfig, fingerprint: str, precision: Numbers, check: Any = None
+) -> None:
+    """Add `config.json` and `export.json` to a folder of graphs; `check` is what was measured."""
+    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    about = {
+        "tarvitpose": __version__,
+        "graphs": GRAPH_VERSION,
+        "precision": precision,
+        "fingerprint": fingerprint,
+        "files": {
+            one.name: one.stat().st_size for one in sorted(folder.iterdir()) if one.name != ABOUT
+        },
+        "check": check,
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def cache_folder() -> Path:
+    """Return where this system keeps what can be made again."""
+    if sys.platform == "win32":
+        place = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        place = Path.home() / "Library" / "Caches"
+    else:
+        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return place / "tarvitpose" / "graphs"
+
+
+def cache_place(files: tuple[Path, ...]) -> Path:
+    """Return the folder in which the graphs of some weights' files are kept: by their content.
+
+    Raises WeightsError if one cannot be read.
+    """
+    return cache_folder() / digest_of(files, WeightsError)[:20]
+
+
+def is_current(folder: Path) -> bool:
+    """Tell whether graphs that were kept are whole, and written by this version."""
+    try:
+        return read_graphs(folder).version == __version__
+    except UserError:
+        return False
+
+
+def refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    """Raise OutputError if something other than graphs, or graphs to be kept, stand there."""
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not is_exported(folder)):
+        raise OutputError(f"{folder}: there already, and no folder of graphs; choose another")
+    if any(folder.iterdir()) and not overwrite:
+        raise OutputError(f"{folder}: there already; pass --overwrite or choose another")

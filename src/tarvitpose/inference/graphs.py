@@ -1,0 +1,160 @@
+"""The network as two ONNX graphs, for the runtimes that are not PyTorch.
+
+`frame.onnx` turns crops into what is kept of them, `step.onnx` a window of that into heatmaps;
+batch and number of tokens are dynamic.
+Axes: B batch, J joints, N = h w tokens of one crop, K tokens of a window, C channels, H W pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from importlib import util
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tarvitpose.config import PATCH, ModelConfig
+from tarvitpose.errors import MissingDependencyError, UserError
+from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.graph_decoder import GraphDecoder
+from tarvitpose.inference.graph_folder import FRAME, STEP
+from tarvitpose.model.encoder import Encoder
+from tarvitpose.model.jta import seen_regions, token_scores
+from tarvitpose.model.tarvitpose import TARViTPose
+
+OPSET = 17
+FRAME_OUTPUTS = ("tokens", "visible", "heatmaps")
+BATCH, KEYS = "B", "K"  # the dynamic axes' names
+
+
+class FrameGraph(nn.Module):
+    """From a crop to what is kept of it, and to ViTPose's own answer."""
+
+    def __init__(self, model: TARViTPose) -> None:
+        super().__init__()
+        self.model, self.grid = model, token_grid(model.config)
+        self.encoder = resized(model.encoder, self.grid)
+        self.decoder = GraphDecoder(model.decoder, self.grid)
+        self.scale = nn.Buffer(torch.from_numpy(1 / (255 * IMAGE_STD)))
+        self.shift = nn.Buffer(torch.from_numpy(IMAGE_MEAN / IMAGE_STD))
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """Return tokens (B, N, C), visible (B, J, N) and heatmaps (B, J, 4h, 4w).
+
+        `crops` is RGB (B, H, W, 3) uint8. Without temporal part there are heatmaps alone.
+        """
+        config = self.model.config
+        images = (crops.float() * self.scale - self.shift).permute(0, 3, 1, 2)  # (B, 3, H, W)
+        features = self.encoder(images)  # (B, C, h, w)
+        heatmaps: Tensor = self.decoder(features)
+        if not config.temporal:
+            return (heatmaps,)
+        scores = token_scores(heatmaps, config.mask_rule)  # (B, J, h, w)
+        visible = seen_regions(scores, config.mask_rule, config.mask_threshold)
+        # `to_tokens`, for a batch of any size.
+        read_as = (math.prod(self.grid), config.width)
+        mixed = torch.unflatten(features.flatten(1), 1, read_as)  # (B, "N", "C")
+        paper = features.flatten(2).transpose(1, 2)  # (B, N, C)
+        return mixed if config.layout == "released" else paper, visible.flatten(2), heatmaps
+
+
+class StepGraph(nn.Module):
+    """From the tokens of a window to the heatmaps of its current frame."""
+
+    def __init__(self, model: TARViTPose) -> None:
+        super().__init__()
+        self.model, self.grid = model, token_grid(model.config)
+        self.decoder = GraphDecoder(model.final_decoder, self.grid)
+
+    def forward(self, current: Tensor, tokens: Tensor, visible: Tensor) -> Tensor:
+        """Return heatmaps (B, J, 4h, 4w).
+
+        `current` is (B, N, C), `tokens` (B, K, C) and `visible` (B, J, K), as `FrameGraph` and
+        the model's layout make them.
+        """
+        config = self.model.config
+        restored = self.model.gra(current, self.model.jta(tokens, visible))  # (B, N, C)
+        # `to_features`, for a batch of any size.
+        turned = restored if config.layout == "released" else restored.transpose(1, 2)
+        features = torch.unflatten(turned.flatten(1), 1, (config.width, *self.grid))  # (B, C, h, w)
+        heatmaps: Tensor = self.decoder(features)
+        return heatmaps
+
+
+def token_grid(config: ModelConfig) -> tuple[int, int]:
+    """Return h and w."""
+    return config.input_size[0] // PATCH, config.input_size[1] // PATCH
+
+
+def resized(encoder: Encoder, grid: tuple[int, int]) -> Encoder:
+    """Return an encoder with the same weights, its position embedding made for a grid (h, w)."""
+    new = copy.copy(encoder)
+    with torch.no_grad():
+        position = nn.Parameter(encoder.position(grid), requires_grad=False)
+    new._parameters, new.grid = {**encoder._parameters, "pos_embed": position}, grid
+    return new
+
+
+def can_write_graphs(config: ModelConfig) -> bool:
+    """Tell whether `write_graphs` can write a model of this config here."""
+    return util.find_spec("onnx") is not None and (
+        not config.temporal or config.aggregation == "joints"
+    )
+
+
+def refuse_unsupported(config: ModelConfig, wish: str) -> None:
+    """Raise UserError where a wish needs graphs that cannot be written."""
+    if util.find_spec("onnx") is None:
+        raise MissingDependencyError("onnx", wish, "export")
+    if not can_write_graphs(config):
+        raise UserError(
+            f"{wish} is there for aggregation joints only, these weights have "
+            f"{config.aggregation}; use --backend torch"
+        )
+
+
+def write_graphs(model: TARViTPose, folder: Path) -> None:
+    """Write a model's graphs into a folder; without temporal part there is no step."""
+    config = model.config
+    batch = {0: BATCH}
+    crops = torch.zeros(1, *config.input_size, 3, dtype=torch.uint8)
+    outputs = FRAME_OUTPUTS if config.temporal else ("heatmaps",)
+    _write(FrameGraph(model), (crops,), folder / FRAME, {"crops": batch}, outputs)
+    if not config.temporal:
+        return
+    tokens = math.prod(token_grid(config))
+    window = tokens * (len(config.offsets) + 1)
+    current, seen = torch.zeros(1, tokens, config.width), torch.zeros(1, window, config.width)
+    visible = torch.ones(1, len(config.joints), window, dtype=torch.bool)
+    axes = {"current": batch, "tokens": {**batch, 1: KEYS}, "visible": {**batch, 2: KEYS}}
+    _write(StepGraph(model), (current, seen, visible), folder / STEP, axes, ("heatmaps",))
+
+
+@torch.no_grad()
+def _write(
+    graph: nn.Module,
+    example: tuple[Tensor, ...],
+    path: Path,
+    inputs: dict[str, dict[int, str]],
+    outputs: tuple[str, ...],
+) -> None:
+    """Trace a graph; the example's batch is 1, because what tracing freezes must broadcast.
+
+    The exporter that torch prefers by now takes ten times as long (38 s for size S, measured) and
+    needs two more packages; its graph is no faster.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of being frozen, and of being the old exporter
+        torch.onnx.export(
+            graph,
+            example,
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={**inputs, **{name: {0: BATCH} for name in outputs}},
+        )

@@ -1,0 +1,53 @@
+"""The exported graphs on ONNX Runtime, on the processor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from numpy.typing import NDArray
+
+from tarvitpose.errors import WeightsError
+from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
+from tarvitpose.inference.graph_folder import GraphFolder
+
+SILENT = 3  # errors only
+
+
+class OnnxRuntime(GraphRuntime):
+    """Exported graphs on ONNX Runtime; int8 where they were exported so, else float32."""
+
+    def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
+        """Use all cores that this process may use unless `threads` says how many.
+
+        Raises UserError for a precision that there is not, and for files that cannot be read.
+        """
+        if precision not in ("auto", "fp32"):
+            raise refuse_precision("onnxruntime", precision, "fp32")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        options.log_severity_level = SILENT
+        # Threads that spin while they wait would take the cores from decoder and detector.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        super().__init__(folder, lambda name: _open(folder.path / name, options))
+
+
+def _open(path: Path, options: Any) -> Graph:
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no base class
+        raise WeightsError(f"{path}: not a readable graph ({str(error).strip()})") from None
+
+    def run(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        return list(session.run(None, inputs))
+
+    return run
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

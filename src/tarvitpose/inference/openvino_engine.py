@@ -1,0 +1,90 @@
+"""The exported graphs on OpenVINO, on the processor."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib import util
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.errors import MissingDependencyError, WeightsError
+from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
+from tarvitpose.inference.graph_folder import GraphFolder
+from tarvitpose.inference.onnx_engine import usable_cores
+from tarvitpose.inference.torch_engine import has_cpu_bfloat16
+
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+def is_installed() -> bool:
+    """Tell whether OpenVINO can be imported."""
+    return util.find_spec("openvino") is not None
+
+
+def own_precision() -> str:
+    """Return what OpenVINO computes in here unless it is told otherwise."""
+    return "bf16" if has_cpu_bfloat16() else "fp32"
+
+
+@cache
+def _core() -> Any:
+    """Return this process's only `openvino.Core`, which lives as long as the process.
+
+    OpenVINO's processor plugin gives the thread that compiles a signal stack of its own. When it
+    is unloaded in another thread, or late, that memory is gone while the thread still points to
+    it: the next signal, such as Ctrl-C or the end of a child process, is then a segmentation fault
+    (seen with 2026.4). With a core that stays, the plugin is never unloaded.
+    """
+    # OpenVINO would report to its maker over the network when it is imported, by this package,
+    # and does well without it.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino  # noqa: PLC0415 - not part of the core
+
+    return openvino.Core()
+
+
+class OpenVinoRuntime(GraphRuntime):
+    """Exported graphs on OpenVINO, both of them in one precision."""
+
+    def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
+        """Use all cores that this process may use unless `threads` says how many.
+
+        Raises MissingDependencyError, and UserError for a precision that this processor has not.
+        """
+        if not is_installed():
+            raise MissingDependencyError("openvino", "backend openvino", "openvino")
+        if precision == "auto":
+            precision = own_precision()
+        if precision not in PRECISIONS:
+            raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
+        self._folder, self._threads = folder, threads or usable_cores()
+        super().__init__(folder, lambda name: self._open(name, precision))
+
+    def _open(self, name: str, precision: str) -> Graph:
+        wanted = PRECISIONS[precision]
+        settings = {
+            # Without it bfloat16 is used where the processor has it, whatever was asked for.
+            "INFERENCE_PRECISION_HINT": wanted,
+            "INFERENCE_NUM_THREADS": self._threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # decoder and detector use the same cores
+        }
+        path = self._folder.path / name
+        try:
+            compiled = _core().compile_model(path, "CPU", settings)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise WeightsError(f"{path}: not a readable graph ({reason})") from None
+        chosen = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if chosen != wanted:
+            raise refuse_precision("openvino", precision, "fp32")
+        request = compiled.create_infer_request()
+
+        def run(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+            request.infer(inputs, share_inputs=True)
+            return [np.array(one.data) for one in request.output_tensors]
+
+        return run

@@ -1,0 +1,104 @@
+"""Smaller numbers in exported graphs: weights in float16, or the encoder's products in int8.
+
+Needs the package onnx.   Axes: N crops, H W pixels.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from tarvitpose.errors import UserError
+from tarvitpose.inference.graph_folder import FRAME, STEP, Numbers
+from tarvitpose.utils.arrays import UInt8
+
+SMALL = 1024  # elements; fewer are not worth it
+AT_ONCE = 4  # crops that calibration reads at a time
+
+
+def reduce_numbers(folder: Path, precision: Numbers, crops: UInt8) -> None:
+    """Rewrite the graphs of a folder: all weights in "fp16", or the encoder in "int8".
+
+    `crops` are RGB (N, H, W, 3), for the ranges of int8. Raises UserError for int8 of a graph
+    beyond 2 GB.
+    """
+    # A graph beyond 2 GB has its weights in files beside it.
+    beside = [one for one in folder.iterdir() if one.name not in (FRAME, STEP)]
+    if precision == "fp16":
+        for name in (FRAME, STEP):
+            if (folder / name).is_file():
+                halve_weights(folder / name)
+        for one in beside:
+            one.unlink()
+    elif precision == "int8":
+        if beside:
+            raise UserError("int8 is there for graphs up to 2 GB, size L; use --precision fp16")
+        quantise_encoder(folder / FRAME, crops)
+
+
+def halve_weights(path: Path) -> None:
+    """Store the weights of a graph in float16; what is computed stays float32.
+
+    Runtimes widen them once, when they open the file.
+    """
+    model = onnx.load(path)
+    widened = []
+    for weights in model.graph.initializer:
+        values = numpy_helper.to_array(weights)
+        if weights.data_type != TensorProto.FLOAT or values.size < SMALL:
+            continue
+        name, half = weights.name, f"{weights.name}_half"
+        weights.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
+        widened.append(helper.make_node("Cast", [half], [name], name=half, to=TensorProto.FLOAT))
+    nodes = [*widened, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
+def quantise_encoder(path: Path, crops: UInt8) -> None:
+    """Make int8 of the encoder's products with weights in a frame graph.
+
+    What goes into a product has one range, that of the crops (N, H, W, 3); each output channel of
+    its weights has its own.
+    """
+    from onnxruntime import quantization  # noqa: PLC0415 - slow
+
+    whole = path.with_name("whole.onnx")
+    path.rename(whole)
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)  # it recommends a preparation that changes nothing here
+    try:
+        quantization.quantize_static(
+            whole, path, _Crops(crops), per_channel=True, nodes_to_quantize=_products(whole)
+        )
+    finally:
+        logging.root.setLevel(level)
+    whole.unlink()
+
+
+class _Crops:
+    """Hands out crops, some at a time, as a quantizer asks for them."""
+
+    def __init__(self, crops: UInt8) -> None:
+        self._parts = (crops[i : i + AT_ONCE] for i in range(0, len(crops), AT_ONCE))
+
+    def get_next(self) -> dict[str, UInt8] | None:
+        """Return the next input, None after the last."""
+        part = next(self._parts, None)
+        return None if part is None else {"crops": part}
+
+
+def _products(path: Path) -> list[str]:
+    """Return the names of the encoder's products with weights."""
+    graph = onnx.load(path).graph
+    weights = {one.name for one in graph.initializer}
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type == "MatMul" and "/encoder/" in node.name and node.input[1] in weights
+    ]

@@ -1,0 +1,177 @@
+"""The network in PyTorch, on any device.
+
+Axes: B batch, T frames, J joints, N tokens, C channels.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tarvitpose.config import PATCH, check_device
+from tarvitpose.errors import UserError
+from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.engine import Kept
+from tarvitpose.model.decoder import frozen
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.weights.folder import fingerprint
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+class TorchRuntime:
+    """A model on a device, in evaluation mode."""
+
+    def __init__(self, model: TARViTPose, *, device: str = "auto", precision: str = "auto") -> None:
+        """Raises UserError for a device that is not there or an unknown precision."""
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device)
+        self.model = model.eval().to(self.device)
+        self.config = model.config
+        self._final: nn.Module | None = None  # a faster form of the model's final decoder
+        if self.dtype != torch.float32:
+            self._running = lowered(self.model, self.dtype)
+            if self._is_cpu:  # 5.6 ms a crop instead of 6.7 (docs/performance.md)
+                self._running.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        else:
+            self._running = copy.copy(self.model)
+            decoder = frozen(model.decoder) if self._is_cpu else model.decoder
+            self._running._modules = {**self.model._modules, "decoder": decoder}
+            if self._is_cpu:
+                own = self.config.own_averages
+                self._final = frozen(model.final_decoder) if own else decoder
+        self._scale = torch.from_numpy(1 / (255 * IMAGE_STD)).to(self.device)
+        self._shift = torch.from_numpy(IMAGE_MEAN / IMAGE_STD).to(self.device)
+
+    def fingerprint(self) -> str:
+        """Return a name of the weights that no others have."""
+        return fingerprint(self.model)
+
+    @torch.inference_mode()
+    def encode(self, crops: UInt8) -> list[Kept]:
+        """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
+        features = self._features(crops)  # (B, C, h, w)
+        with self._low_precision():
+            regions = self._running.regions(features[:, None])[:, 0]  # (B, J, h, w)
+        tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
+        visible = regions.flatten(2)  # (B, J, N)
+        # Copies: a crop that is kept must not hold on to the whole batch.
+        return [Kept(tokens[i].clone(), visible[i].clone()) for i in range(len(crops))]
+
+    @torch.inference_mode()
+    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+        """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
+        grid, shape = self._grid, (len(windows), len(windows[0]))
+        tokens = torch.stack([kept.tokens for window in windows for kept in window])  # (B T, N, C)
+        visible = torch.stack([kept.visible for window in windows for kept in window])
+        features = tokens.transpose(1, 2).reshape(*shape, -1, *grid)  # (B, T, C, h, w)
+        regions = visible.reshape(*shape, -1, *grid)  # (B, T, J, h, w)
+        with self._low_precision():
+            heatmaps = self._running.aggregate(features, regions, current, decoder=self._final)
+        return _to_numpy(heatmaps)
+
+    @torch.inference_mode()
+    def decode(self, kept: Sequence[Kept]) -> Float32:
+        """Return what `single_frame` would of encoded crops, without encoding them again."""
+        tokens = torch.stack([one.tokens for one in kept])  # (B, N, C)
+        features = torch.unflatten(tokens.transpose(1, 2), 2, self._grid)  # (B, C, h, w)
+        with self._low_precision():
+            return _to_numpy(self._running.decoder(features))
+
+    @torch.inference_mode()
+    def single_frame(self, crops: UInt8) -> Float32:
+        """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
+        features = self._features(crops)
+        with self._low_precision():
+            return _to_numpy(self._running.decoder(features))
+
+    def _features(self, crops: UInt8) -> Tensor:
+        """Return features (B, C, h, w) of RGB crops (B, H, W, 3)."""
+        pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
+        images = (pixels * self._scale - self._shift).permute(0, 3, 1, 2)  # (B, 3, H, W)
+        with self._low_precision():
+            features: Tensor = self._running.encoder(images)
+        return features
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        height, width = self.config.input_size
+        return height // PATCH, width // PATCH
+
+    @property
+    def _is_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    def _low_precision(self) -> torch.autocast:
+        wanted = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if wanted else None, enabled=wanted)
+
+
+def lowered(module: AnyModule, dtype: torch.dtype) -> AnyModule:
+    """Return a copy whose products have weights in `dtype`: autocast would cast them at each call.
+
+    Normalisation and what is added up stay in float32, as with autocast alone.
+    """
+    copied = copy.deepcopy(module)
+    for part in copied.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            part.to(dtype)
+    return copied
+
+
+def _to_numpy(heatmaps: Tensor) -> Float32:
+    return np.asarray(heatmaps.float().cpu().numpy())
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; "auto" takes a GPU where there is one. Raises UserError."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        check_device(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    kind, _, number = name.partition(":")
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if int(number or 0) >= there[kind]:
+        raise UserError(f"device {name!r} is not on this machine; use cpu or auto")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type of a name; "auto" takes the fast one that the device has in hardware.
+
+    On a CPU that is bfloat16 with AVX512-BF16 or AMX; elsewhere it is emulated and many times
+    slower than float32. Raises UserError for a name that does not exist.
+    """
+    if name in PRECISIONS:
+        return PRECISIONS[name]
+    if name != "auto":
+        raise UserError(f"precision {name!r}: expected auto, {', '.join(PRECISIONS)}")
+    if device.type == "cuda":
+        return (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float16
+        )
+    if device.type == "cpu" and has_cpu_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def has_cpu_bfloat16() -> bool:
+    """Return whether this processor multiplies bfloat16 in hardware."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,1 +1,0 @@
-"""What was found in a video, and why, as pictures."""

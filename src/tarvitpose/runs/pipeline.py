@@ -1,0 +1,234 @@
+"""A video to results on disk: every file whole or not there."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, current_thread, main_thread
+
+from tarvitpose.config import PredictConfig
+from tarvitpose.detection import BoxesFile, Detector
+from tarvitpose.formats.writing import PoseWriter, open_writer, output_paths
+from tarvitpose.inference.estimator import BOX_THRESHOLD, PoseEstimator
+from tarvitpose.results import Frame, FramePoses
+from tarvitpose.runs.manifest import Result, file_facts
+from tarvitpose.runs.resume import look_back, open_run
+from tarvitpose.smoothing import smoothed
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.video.image_source import ImagesSource
+from tarvitpose.video.sources import open_source
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    frame: int  # frames done
+    total: int | None  # frames in all, None where nobody knows
+    people: int  # in the frame just done
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind."""
+
+    source: str
+    files: tuple[Path, ...]
+    frames: int
+    people: int  # most in one frame
+    tracks: int  # different track ids
+    seconds: float
+    warnings: tuple[str, ...]
+    resumed: int = 0  # frames that were known from an interrupted run
+    is_old: bool = False  # all of it was there already
+
+
+def load_estimator(
+    config: PredictConfig, kind: type[PoseEstimator] = PoseEstimator
+) -> PoseEstimator:
+    """Load the model and the detector that a run asks for. Raises UserError."""
+    detector: str | Detector = config.detector
+    threshold = BOX_THRESHOLD if config.box_threshold is None else config.box_threshold
+    if config.boxes is not None:
+        threshold = config.box_threshold or 0.0
+        detector = BoxesFile(config.boxes, threshold=threshold)
+    return kind.from_pretrained(
+        config.weights,
+        device=config.device,
+        precision=config.precision,
+        single_frame=config.single_frame,
+        offsets=config.offsets,
+        flip_test=config.flip_test,
+        detector=detector,
+        box_threshold=threshold,
+        max_people=config.max_people,
+        batch_size=config.batch_size,
+        backend=config.backend,
+        crop_policy=config.crop_policy,
+        anchor=config.anchor,
+        det_every=config.det_every,
+        tracker=config.tracker,
+        person=config.person,
+        compare=config.compare,
+    )
+
+
+def check_source(source: str, config: PredictConfig, name: str | None = None) -> Outcome | None:
+    """Refuse what cannot be read or would replace results, before a model is loaded.
+
+    `name` is for the files of results, in place of the source's own.
+    Return what is there if `config.resume` finds nothing left to do. Raises VideoError or
+    OutputError. Webcams and streams are not opened twice: they pass.
+    """
+    if source.isdigit() or "://" in source:
+        return None
+    with _opened(source, config, name) as frames:
+        files = output_paths(frames, config)
+        result = look_back(frames, files, config).result
+        return None if result is None else _outcome(frames.source, files, result, is_old=True)
+
+
+def process(
+    source: str,
+    estimator: PoseEstimator,
+    config: PredictConfig,
+    on_progress: Callable[[Progress], None],
+    name: str | None = None,
+) -> Outcome:
+    """Write the results of one source into `config.output`, under its own name or `name`.
+
+    Ctrl-C ends a live source: what was seen until then is written. Another run that breaks off
+    leaves a journal, with which `config.resume` goes on, to the same files as in one piece. Raises
+    VideoError, or OutputError where results are there already, cannot be written or are being
+    written by another process.
+    """
+    began = time.monotonic()
+    with (
+        _opened(source, config, name) as frames,
+        open_run(frames, output_paths(frames, config), config) as run,
+    ):
+        files = output_paths(frames, config)
+        if run.manifest.result is not None:
+            return _outcome(frames.source, files, run.manifest.result, is_old=True)
+        renamed = _match_boxes(estimator.detector, frames)
+        found = smoothed(run.poses(estimator, frames), config)
+        seen = _write(found, files, frames, config, on_progress)
+        warnings = [*frames.warnings, *renamed, *seen.warnings]
+        if config.boxes is not None and not seen.people:
+            warnings.append(
+                f"{config.boxes}: no box matched any of the {seen.frames} frames of {frames.source}"
+            )
+        result = Result(
+            frames=seen.frames,
+            people=seen.people,
+            tracks=len(seen.tracks),
+            seconds=time.monotonic() - began,
+            warnings=tuple(warnings),
+            files={path.name: file_facts(path) for path in files.values()},
+        )
+        run.finish(result)
+    return _outcome(frames.source, files, result, resumed=run.resumed)
+
+
+def _opened(source: str, config: PredictConfig, name: str | None) -> FrameSource:
+    return open_source(
+        source,
+        start=config.start,
+        end=config.end,
+        live=config.live,
+        name=name,
+        allow_playlists=config.allow_playlists,
+    )
+
+
+def _match_boxes(detector: Detector, frames: FrameSource) -> list[str]:
+    """Let a file of boxes know all frames of a folder, and return a line if it has renamed them."""
+    if not isinstance(detector, BoxesFile) or not isinstance(frames, ImagesSource):
+        return []
+    names = [f"{path.parent.name}/{path.name}" for path in frames.images]
+    if len({path.parent for path in frames.images}) > 1 or not detector.match_by_order(names):
+        return []
+    return [f"{detector.path}: has other frame names than {frames.source}, matched by order"]
+
+
+@dataclass
+class _Seen:
+    """What a run counts."""
+
+    frames: int = 0
+    people: int = 0  # most in one frame
+    tracks: set[int] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)  # of the writers
+
+
+def _write(
+    found: Generator[tuple[Frame, FramePoses]],
+    files: dict[str, Path],
+    frames: FrameSource,
+    config: PredictConfig,
+    on_progress: Callable[[Progress], None],
+) -> _Seen:
+    """Write what is found in every frame of a source to every file, and return what was seen."""
+    seen, people = _Seen(), 0
+    known: int | None = 0  # frames in all, as far as one knows
+    with ExitStack() as stack:
+        writers: list[PoseWriter] = [
+            stack.enter_context(open_writer(kind, path, frames, config))
+            for kind, path in files.items()
+        ]
+        is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
+        for frame, poses in stack.enter_context(closing(found)):
+            for writer in writers:
+                writer.write(poses, frame.image)
+            seen.frames, seen.people = seen.frames + 1, max(seen.people, len(poses))
+            seen.tracks.update(poses.track_ids.tolist())
+            total, people = frames.frame_count, len(poses)
+            is_known = total is not None and seen.frames <= total  # a joined file states too little
+            known = total if is_known else None
+            on_progress(Progress(seen.frames, known, people))
+            if is_stopped():
+                break
+        else:
+            if seen.frames != known:  # now it is known how many there are
+                on_progress(Progress(seen.frames, seen.frames, people))
+    seen.warnings = [warning for writer in writers for warning in writer.warnings]
+    return seen
+
+
+def _outcome(
+    source: str, files: dict[str, Path], result: Result, *, resumed: int = 0, is_old: bool = False
+) -> Outcome:
+    return Outcome(
+        source=source,
+        files=tuple(files.values()),
+        frames=result.frames,
+        people=result.people,
+        tracks=result.tracks,
+        seconds=result.seconds,
+        warnings=() if is_old else result.warnings,
+        resumed=resumed,
+        is_old=is_old,
+    )
+
+
+@contextmanager
+def _stopped_by_user(is_live: bool) -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether the user pressed Ctrl-C; only for live sources, and only once."""
+    stopped = Event()
+    if not is_live or current_thread() is not main_thread():
+        yield stopped.is_set
+        return
+
+    def stop(number: int, frame: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, before)  # a second time ends the program
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,193 @@
+"""Runs that go on where they were interrupted: one video's lock, journal and manifest.
+
+While it runs, a hidden folder beside the results holds all three; a finished run leaves the
+manifest alone, as NAME.run.json.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import shutil
+import socket
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tarvitpose.config import PredictConfig
+from tarvitpose.errors import OutputError
+from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.results import Frame, FramePoses
+from tarvitpose.runs.journal import Journal, JournaledDetector, JournaledPredictor
+from tarvitpose.runs.manifest import (
+    Manifest,
+    Result,
+    describe,
+    read_manifest,
+    source_files,
+    write_manifest,
+)
+from tarvitpose.utils.atomic import cannot_write
+from tarvitpose.utils.provenance import require_same
+from tarvitpose.video.frame_source import FrameSource
+
+ENDING = ".run.json"
+MANIFEST, JOURNAL, LOCK, OWNER = "manifest.json", "journal", "lock", "owner"
+Files = dict[str, Path]  # what a run writes, by kind
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier run of the same video with the same options left."""
+
+    result: Result | None = None  # of a finished run whose files are all there
+    is_ours: bool = False  # result files that are there are its own, and may be replaced
+
+
+class Run:
+    """One video being processed, or found to be done."""
+
+    def __init__(self, manifest: Manifest, place: Path, journal: Journal | None = None) -> None:
+        self.manifest, self._place, self._journal = manifest, place, journal
+        self.is_finished = False
+        self.resumed = 0  # frames that were known from before
+
+    def poses(
+        self, estimator: PoseEstimator, frames: FrameSource
+    ) -> Generator[tuple[Frame, FramePoses]]:
+        """Yield every frame with its poses; the slow parts ask the journal first."""
+        journal = self._journal
+        if journal is not None:
+            estimator = copy.copy(estimator)
+            estimator.detector = JournaledDetector(estimator.detector, journal)
+            estimator.predictor = JournaledPredictor(estimator.predictor, journal)
+        with closing(estimator.run(frames)) as found:
+            for item in found:
+                self.resumed += journal is not None and journal.is_recalling
+                yield item
+
+    def finish(self, result: Result) -> None:
+        """Leave the manifest, now that all files are there. Raises OutputError."""
+        write_manifest(self._place, self.manifest.model_copy(update={"result": result}))
+        self.is_finished = True
+
+
+def look_back(frames: FrameSource, files: Files, config: PredictConfig) -> Earlier:
+    """Return what `config.resume` can build on.
+
+    Raises OutputError where the earlier run differs from this one, naming what does, and where
+    there are results that may not be replaced.
+    """
+    earlier = _earlier(frames, files, config) if config.resume else Earlier()
+    there = [path for path in files.values() if path.exists()]
+    if there and not (config.overwrite or earlier.is_ours):
+        why = f" without {frames.name}{ENDING}, which --resume needs" if config.resume else ""
+        raise OutputError(f"{there[0]}: there already{why}; pass --overwrite or another --output")
+    return earlier
+
+
+def _earlier(frames: FrameSource, files: Files, config: PredictConfig) -> Earlier:
+    if not _can_be_read_again(frames):
+        raise OutputError(f"{frames.source}: --resume is for files; this cannot be read again")
+    finished, folder = manifest_path(frames, config), _run_folder(frames, config)
+    if finished.exists():
+        before = _same_run(finished, frames, config)
+        is_whole = all(path.exists() for path in files.values())
+        return Earlier(result=before.result if is_whole else None, is_ours=True)
+    if (folder / MANIFEST).exists():
+        _same_run(folder / MANIFEST, frames, config)
+        return Earlier(is_ours=True)
+    return Earlier()
+
+
+def _same_run(path: Path, frames: FrameSource, config: PredictConfig) -> Manifest:
+    before = read_manifest(path)
+    require_same(
+        f"{frames.source}: --resume does not fit the results in {config.output}",
+        before.facts,
+        describe(frames, config, before.source).facts,
+        "repeat their command, or start over with --overwrite instead of --resume",
+    )
+    return before
+
+
+@contextmanager
+def open_run(frames: FrameSource, files: Files, config: PredictConfig) -> Iterator[Run]:
+    """Yield a run that only this process may write; what was known before is in its journal.
+
+    A run that is finished leaves its manifest, one that breaks off its journal. Raises OutputError
+    where another process writes the same results, and as `look_back`.
+    """
+    place, folder = manifest_path(frames, config), _run_folder(frames, config)
+    if not _can_be_read_again(frames):
+        look_back(frames, files, config)
+        yield Run(describe(frames, config), place)
+        return
+    with _locked(folder):
+        if look_back(frames, files, config).result is not None:
+            yield Run(read_manifest(place), place)
+            return
+        with closing(_begin(folder, frames, config)) as journal:
+            _remove_leftovers(files)
+            place.unlink(missing_ok=True)  # from now on it is not true any more
+            run = Run(read_manifest(folder / MANIFEST), place, journal)
+            try:
+                yield run
+            finally:
+                if run.is_finished or journal.is_empty:
+                    journal.path.unlink()
+
+
+def _begin(folder: Path, frames: FrameSource, config: PredictConfig) -> Journal:
+    """Return the journal to go on with, a new one unless `config.resume` finds one that fits."""
+    if not (config.resume and (folder / MANIFEST).exists()):
+        (folder / JOURNAL).unlink(missing_ok=True)
+        write_manifest(folder / MANIFEST, describe(frames, config))
+    return Journal(folder / JOURNAL)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder, which the system takes from a process that dies."""
+    owner = folder / OWNER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / LOCK).acquire(timeout=0)
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    except Timeout:
+        who = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
+        raise OutputError(f"{folder}: {who} is writing these results; wait for it") from None
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with held:
+        try:
+            yield
+        finally:
+            if not (folder / JOURNAL).exists():  # nothing to go on with
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def manifest_path(frames: FrameSource, config: PredictConfig) -> Path:
+    """Return where a finished run says what it was."""
+    return config.output / f"{frames.name}{ENDING}"
+
+
+def _run_folder(frames: FrameSource, config: PredictConfig) -> Path:
+    return config.output / f".{frames.name}.run"
+
+
+def _can_be_read_again(frames: FrameSource) -> bool:
+    return not frames.is_live and bool(source_files(frames))
+
+
+def _remove_leftovers(files: Files) -> None:
+    """Remove the unfinished files of a process that was killed; `files.py` gives their names."""
+    for path in files.values():
+        left = re.compile(rf"\.({re.escape(path.stem)}|{re.escape(path.name)})\.\d+\.(tmp|old).*")
+        for other in path.parent.iterdir():
+            if left.fullmatch(other.name):
+                shutil.rmtree(other) if other.is_dir() else other.unlink()

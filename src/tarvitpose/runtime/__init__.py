@@ -1,1 +1,0 @@
-"""What runs the network: PyTorch, OpenVINO or ONNX Runtime behind one protocol."""

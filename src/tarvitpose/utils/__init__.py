@@ -1,0 +1,1 @@
+"""What every room uses: whole files, JSON with errors of one line, hashes, names of sources."""

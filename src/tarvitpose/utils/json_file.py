@@ -1,0 +1,137 @@
+"""JSON files, and parts of them that know where they stand: errors name file, entry and field."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tarvitpose.errors import DataError, UserError
+from tarvitpose.utils.arrays import Float64
+
+
+def read_json(path: Path, error: type[UserError] = DataError) -> Any:
+    """Return the content of a JSON file. Raises `error`, naming the file in one line.
+
+    NaN, which pandas and NumPy write where a value is missing, is None.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, parse_constant=_constant)
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except (OSError, ValueError, RecursionError) as cause:
+        raise error(f"{path}: not readable JSON ({str(cause).splitlines()[0]})") from None
+
+
+def whole_number(value: object) -> int | None:
+    """Return a whole number, None for anything else.
+
+    Tables and other languages write 7 as 7.0.
+
+    >>> whole_number(7), whole_number(7.0), whole_number(7.5), whole_number(True)
+    (7, 7, None, None)
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def read_entry(path: Path) -> Entry:
+    """Return the content of a JSON file as an entry. Raises DataError naming the file."""
+    return Entry(str(path), read_json(path))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A part of a JSON file and its place in it: `dance.json: annotations[3].bbox`."""
+
+    where: str
+    value: Any
+
+    @property
+    def position(self) -> str:
+        """Where in its list the entry stands: "3" for annotations[3]."""
+        return self.where.rpartition("[")[2].rstrip("]")
+
+    def __getitem__(self, key: str) -> Entry:
+        """Return a field. Raises DataError where it is missing or null, as all below do."""
+        found = self.get(key)
+        if found is None:
+            raise DataError(f"{self.where}: {key} is missing")
+        return found
+
+    def get(self, key: str) -> Entry | None:
+        """Return a field, or None if there is none."""
+        if not isinstance(self.value, dict):
+            kind = type(self.value).__name__
+            raise DataError(f"{self.where}: expected an object with {key}, found {kind}")
+        between = "." if self.where.endswith("]") else ": "
+        value = self.value.get(key)
+        return None if value is None else Entry(f"{self.where}{between}{key}", value)
+
+    def filled(self, key: str) -> Entry | None:
+        """Return a field, or None if there is none or it holds nothing."""
+        found = self.get(key)
+        return found if found and found.value else None
+
+    def items(self) -> list[Entry]:
+        """Return the entries of a list."""
+        if not isinstance(self.value, list):
+            raise DataError(f"{self.where}: expected a list, found {type(self.value).__name__}")
+        return [Entry(f"{self.where}[{at}]", value) for at, value in enumerate(self.value)]
+
+    def only(self) -> Entry:
+        """Return the first entry of a list, which PoseTrack17 puts around single values."""
+        return Entry(self.where, self.value[0]) if _is_wrapped(self.value) else self
+
+    def whole(self) -> int:
+        """Return a whole number, which PoseTrack17 may have put into a list."""
+        value = self.only().value
+        number = whole_number(value)
+        if number is None:
+            raise DataError(f"{self.where}: expected a whole number, found {value!r}")
+        return number
+
+    def identity(self) -> int | str:
+        """Return an id: a whole number or a text."""
+        number = whole_number(self.value)
+        if number is None and not isinstance(self.value, str):
+            raise DataError(f"{self.where}: expected a whole number, found {self.value!r}")
+        return self.value if number is None else number
+
+    def numbers(self, count: int | None = None) -> Float64:
+        """Return a list of `count` numbers, or of any length."""
+        try:
+            values = np.array(self.value, np.float64)
+        except (TypeError, ValueError):
+            raise DataError(f"{self.where}: expected numbers, found {self.value}") from None
+        if values.ndim != 1 or (count is not None and len(values) != count):
+            raise DataError(f"{self.where}: expected {count or 'a list of'} numbers")
+        if not np.isfinite(values).all():
+            raise DataError(f"{self.where}: a number is missing or not finite")
+        return values
+
+    def column(self, key: str, default: float | None = None) -> Float64:
+        """Return one number of each object of a list, (P,)."""
+        try:
+            found = [
+                point[key] if default is None else point.get(key, default) for point in self.value
+            ]
+        except (KeyError, TypeError, AttributeError):
+            for point in self.items():
+                _ = point[key]
+            raise
+        values = [value[0] if _is_wrapped(value) else value for value in found]
+        return Entry(f"{self.where}: {key}", values).numbers()
+
+
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)
+
+
+def _is_wrapped(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 0

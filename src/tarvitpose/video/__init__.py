@@ -1,0 +1,1 @@
+"""Frames of files, folders, cameras and streams, each with its time; videos with their sound."""

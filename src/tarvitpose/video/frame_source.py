@@ -1,0 +1,110 @@
+"""What every source of frames has in common."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Generator
+from contextlib import closing
+from pathlib import Path
+from typing import Self
+
+from tarvitpose.errors import VideoError
+from tarvitpose.results import Frame
+from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.source_names import shown
+
+Moment = tuple[float, str, Callable[[], UInt8]]  # time, file name, and how to get the image
+
+DEFAULT_RATE = 25.0  # frames per second where nothing states it
+TIME_SLACK = 1e-6  # seconds; a frame at 0.3 s counts as such, however the float came out
+
+
+class FrameSource(ABC):
+    """The frames of one source, in order, in bounded memory; a context manager and iterable.
+
+    Each iteration over files starts again from the beginning; a live source goes on.
+    """
+
+    start: float | None = None
+    end: float | None = None
+    is_live = False  # frames that nobody takes in time are dropped, see `prefetched`
+    is_paced = False  # a recording that plays as if live: no frame comes before its time
+    allow_playlists = False  # a source that names others, which are read with it
+    dropped = 0  # frames, the latest time that a live source was read
+
+    def __init__(self, source: str, name: str, path: Path | None) -> None:
+        self.given = source  # as the user wrote it, with what is secret: to open it once more
+        self.source = shown(source)  # to be shown
+        self.name = name  # the stem of output files
+        self.path = path  # the file or folder
+        self.frame_rate = DEFAULT_RATE  # frames per second, the mean where it varies
+        self.image_size = (0, 0)  # (height, width), upright
+        self.warnings: list[str] = []  # complete after the last frame
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Generator[Frame]:
+        """Yield the selected frames; raises VideoError if there is none."""
+        self.warnings.clear()
+        given, last = 0, 0.0
+        with closing(self._moments()) as moments:
+            for index, (time, name, load) in enumerate(moments):
+                last = time
+                if self.end is not None and time >= self.end - TIME_SLACK:
+                    break
+                if self.start is None or time >= self.start - TIME_SLACK:
+                    given += 1
+                    yield Frame(index, time, load(), name)
+        if not given:
+            raise VideoError(
+                f"{self.source}: no frame {self._window()}; the last one read is at {last:.2f} s"
+            )
+
+    def at(self, indices: Collection[int]) -> Generator[Frame]:
+        """Yield the frames of these indices, in order, and make no image of any other."""
+        last = max(indices, default=-1)
+        with closing(self._moments()) as moments:
+            for index, (time, name, load) in enumerate(moments):
+                if index in indices:
+                    yield Frame(index, time, load(), name)
+                if index >= last:
+                    break
+
+    @property
+    def frame_count(self) -> int | None:
+        """Return about how many frames will be given, None when unknown."""
+        total = self._count_all()
+        if total is None:
+            return None
+        first = 0 if self.start is None else self._first_at(self.start)
+        last = total if self.end is None else min(total, self._first_at(self.end))
+        return max(last - first, 0)
+
+    def _first_at(self, seconds: float) -> int:
+        """Return which frame is the first at a time or after it, at a steady frame rate."""
+        return max(math.ceil((seconds - TIME_SLACK) * self.frame_rate), 0)
+
+    def close(self) -> None:  # noqa: B027  (only some sources hold something open)
+        """Free what the source holds open."""
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one image file, whose drawing is a picture and no video."""
+        return False
+
+    @abstractmethod
+    def _moments(self) -> Generator[Moment]:
+        """Yield every moment of the source, also those that nobody asks the image of."""
+
+    @abstractmethod
+    def _count_all(self) -> int | None:
+        """Return about how many moments there are."""
+
+    def _window(self) -> str:
+        start = f"from {self.start or 0:g} s on"
+        return start if self.end is None else f"between {self.start or 0:g} s and {self.end:g} s"

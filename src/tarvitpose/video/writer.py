@@ -1,0 +1,152 @@
+"""Write frames as an H.264 video at the source's own times, with the source's audio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from tarvitpose.errors import OutputError
+from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.atomic import cannot_write, replace_when_done
+from tarvitpose.video.audio import AudioTrack
+
+CLOCK = 90_000  # ticks a second; fine enough for every frame rate in use
+# With x264's macroblock tree the same frames give other bytes from run to run on AVX-512.
+CODEC_OPTIONS = {"crf": "20", "preset": "veryfast", "mbtree": "0"}
+BT709 = 1  # FFmpeg's number for this colour matrix, its primaries and its transfer
+
+
+class VideoWriter:
+    """Write an mp4 file, which appears under its name only when it is whole.
+
+    `image_size` is (height, width); where one is odd, the last row or column is repeated, because
+    H.264 needs even sizes. The audio of `audio_from` keeps its place beside the times of
+    `open_source`: its packets are copied, or become AAC where mp4 cannot hold them. Give the
+    `start` and `end` of the source (seconds) for a video of that part alone, which begins at 0.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        image_size: tuple[int, int],
+        frame_rate: float,
+        *,
+        audio_from: Path | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        allow_playlists: bool = False,
+    ) -> None:
+        self.path = path
+        self.image_size = image_size
+        self.frame_rate = frame_rate
+        self.audio_from = audio_from
+        self.start, self.end = start, end
+        self.allow_playlists = allow_playlists  # where the audio comes from one
+        self._stack = ExitStack()
+        self._audio: AudioTrack | None = None
+        self._last_tick: int | None = None
+        self._reformatter = VideoReformatter()
+
+    def __enter__(self) -> Self:
+        """Start the file; raises OutputError where it cannot be written."""
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replace_when_done(self.path))
+            options = {"movflags": "+faststart"}
+            self._output = stack.enter_context(
+                av.open(f"file:{temporary}", "w", format="mp4", options=options)
+            )
+            self._video = self._add_video()
+            if self.audio_from is not None and self.audio_from.is_file():
+                self._audio = AudioTrack(
+                    self.audio_from,
+                    self._output,
+                    self.start,
+                    self.end,
+                    allow_playlists=self.allow_playlists,
+                )
+                stack.enter_context(closing(self._audio))
+            with self._writing():
+                self._output.start_encoding()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the file, or remove it after an error."""
+        with self._stack:  # sees the error of the caller as well as one of the last frames
+            if error is not None:
+                raise error
+            self._finish()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what could not be carried over, a line each; complete once the file is."""
+        return [] if self._audio is None else self._audio.warnings
+
+    def write(self, image: UInt8, time: float) -> None:
+        """Append one RGB image (height, width, 3), shown from `time` in seconds of the source."""
+        if image.shape != (*self.image_size, 3):
+            raise ValueError(f"expected an image {(*self.image_size, 3)}, got {image.shape}")
+        time -= self.start or 0.0
+        tick = round(time * CLOCK)
+        if self._last_tick is not None:
+            tick = max(tick, self._last_tick + 1)  # H.264 needs times that rise
+        self._last_tick = tick
+        with self._writing():
+            self._mux_audio_until(time)
+            self._output.mux(self._video.encode(self._to_frame(image, tick)))
+
+    def _add_video(self) -> Any:
+        rate = Fraction(self.frame_rate).limit_denominator(100_000)
+        stream = self._output.add_stream("libx264", rate, options=CODEC_OPTIONS)
+        stream.height, stream.width = (side + side % 2 for side in self.image_size)
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = Fraction(1, CLOCK)
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_range = ColorRange.MPEG
+        return stream
+
+    def _to_frame(self, image: UInt8, tick: int) -> Any:
+        height, width = self.image_size
+        if height % 2 or width % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+        rgb = av.VideoFrame.from_ndarray(image, "rgb24")
+        frame = self._reformatter.reformat(
+            rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        frame.pts, frame.time_base = tick, Fraction(1, CLOCK)
+        return frame
+
+    def _finish(self) -> None:
+        if self._last_tick is None:
+            raise OutputError(f"{self.path}: not written, because there was no frame to write")
+        with self._writing():
+            self._output.mux(self._video.encode(None))
+            self._mux_audio_until(math.inf)
+            self._output.close()
+
+    def _mux_audio_until(self, time: float) -> None:
+        # Both streams advance together, or the container would have to hold one of them in memory.
+        if self._audio is not None:
+            self._output.mux(self._audio.until(time))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except av.FFmpegError as error:
+            raise cannot_write(self.path, error) from error

@@ -1,0 +1,173 @@
+"""Where the joint queries look: one person's window, with and without the mask.
+
+Axes: J joints, T frames, h w the token grid, H W a crop's pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tarvitpose import heatmaps as codec
+from tarvitpose.errors import UserError, VideoError
+from tarvitpose.geometry import normalise
+from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.inference.predictor import windows
+from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.results import Frame, Seen
+from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.visualization.attention_options import Moment, chosen_layer, require_attention
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Where each joint's query looked in one person's window, by the shares of its attention."""
+
+    track_id: int
+    frames: tuple[int, ...]  # (T,) their numbers
+    times: tuple[float, ...]  # (T,) seconds
+    current: int  # position of the current frame
+    layer: int  # of JTA, from 1
+    layers: int
+    has_mask: bool  # else these weights look everywhere, and `masked` is `free`
+    crops: UInt8  # (T, H, W, 3) RGB
+    regions: NDArray[np.bool_]  # (J, T, h, w) where the mask lets a joint look
+    masked: Float32  # (J, T, h, w), 1 in all for each joint
+    free: Float32  # the same without the mask
+    points: Float32  # (J, 2) the joints found, in pixels of the current crop
+    scores: Float32  # (J,)
+    joint_names: tuple[str, ...]
+
+
+def joint_looks(
+    estimator: PoseEstimator,
+    source: FrameSource,
+    moment: Moment,
+    *,
+    track_id: int | None = None,
+    layer: int | None = None,
+    on_frame: Callable[[Seen], None] = lambda _: None,
+) -> Looks:
+    """Return where a person's joints look around a moment of a source.
+
+    All frames are cut by the current frame's box, as in the paper. Track ids are those of
+    `predict` over the same source; by default the person with the largest box is taken. `layer`
+    counts JTA's from 1, by default it is the last. The estimator must run on PyTorch. Raises
+    UserError in one line for a moment, a track or a layer that is not there.
+    """
+    config = estimator.predictor.config
+    require_attention(config, "these weights")
+    layer = chosen_layer(layer, config)
+    window = find_window(estimator, source, moment, on_frame)
+    now = window[estimator.predictor.current]
+    person = _person(now, track_id, source.source)
+    boxes = now.boxes[person, None].repeat(len(window), 0)
+    crops = estimator.predictor.crops([seen.frame.image for seen in window], boxes)
+    found = _attention(_model(estimator), crops, estimator.predictor.current, layer)
+    return Looks(
+        track_id=int(now.track_ids[person]),
+        frames=tuple(seen.frame.index for seen in window),
+        times=tuple(seen.frame.time for seen in window),
+        current=estimator.predictor.current,
+        layer=layer,
+        layers=config.jta_layers,
+        has_mask=config.masked,
+        crops=crops,
+        joint_names=config.joints.joints,
+        **found._asdict(),
+    )
+
+
+def find_window(
+    estimator: PoseEstimator,
+    source: FrameSource,
+    moment: Moment,
+    on_frame: Callable[[Seen], None] = lambda _: None,
+) -> list[Seen]:
+    """Return the frames of the window at a moment, with their people; reads up to its end.
+
+    Raises VideoError where the source has no such moment.
+    """
+    current, found, after = estimator.predictor.current, None, None
+    everybody = estimator.people_finder().find(source)
+    for window in windows(_told(everybody, on_frame), estimator.predictor.offsets):
+        if not moment.has_begun(window[current].frame):
+            after = window[current].frame
+            break
+        found = window
+    if found is None:
+        assert after is not None  # a source without frames is an error of its own
+        raise VideoError(f"{source.source}: no frame {moment}; the first is {_named(after)}")
+    last = found[current].frame
+    if moment.is_over(last, None if after else 1 / source.frame_rate):
+        place = "before it" if after else "the last"
+        raise VideoError(f"{source.source}: no frame {moment}; {place} is {_named(last)}")
+    return found
+
+
+def _told(seen: Iterable[Seen], on_frame: Callable[[Seen], None]) -> Iterator[Seen]:
+    for one in seen:
+        on_frame(one)
+        yield one
+
+
+def _named(frame: Frame) -> str:
+    return f"frame {frame.index} at {frame.time:.2f} s"
+
+
+def _person(now: Seen, track_id: int | None, source: str) -> int:
+    """Return which person of a frame is meant. Raises VideoError."""
+    ids = now.track_ids.tolist()
+    if not ids:
+        raise VideoError(f"{source}: nobody is seen in {_named(now.frame)}; choose another moment")
+    if track_id is None:
+        sides = now.boxes[:, 2:] - now.boxes[:, :2]
+        return int(sides.prod(1).argmax())
+    if track_id not in ids:
+        there = ", ".join(map(str, sorted(ids)))
+        raise VideoError(
+            f"{source}: no track {track_id} in {_named(now.frame)}; there are: {there}"
+        )
+    return int(ids.index(track_id))
+
+
+def _model(estimator: PoseEstimator) -> TARViTPose:
+    runtime = estimator.predictor.runtime
+    if not isinstance(runtime, TorchRuntime):
+        raise UserError("attention needs PyTorch; use --backend torch")
+    return runtime.model
+
+
+class _Found(NamedTuple):
+    """What the network adds to `Looks`, by the names of its fields."""
+
+    regions: NDArray[np.bool_]
+    masked: Float32
+    free: Float32
+    points: Float32
+    scores: Float32
+
+
+@torch.inference_mode()
+def _attention(model: TARViTPose, crops: UInt8, current: int, layer: int) -> _Found:
+    """Let the joints look at a window of crops (T, H, W, 3)."""
+    device = next(model.parameters()).device
+    features = model.encoder(torch.from_numpy(normalise(crops)).to(device))[None]  # (1, T, C, h, w)
+    regions = model.regions(features)  # (1, T, J, h, w)
+    everywhere = torch.ones_like(regions)
+    heatmaps = model.aggregate(features, regions, current).cpu().numpy()
+    points, scores = codec.decode(heatmaps, model.config.input_size, model.config.codec)
+    return _Found(
+        regions=regions[0].transpose(0, 1).cpu().numpy(),
+        masked=model.attention(features, regions, layer - 1)[0].cpu().numpy(),
+        free=model.attention(features, everywhere, layer - 1)[0].cpu().numpy(),
+        points=points[0],
+        scores=codec.calibrate(scores, model.config.score_curve)[0],
+    )

@@ -1,0 +1,112 @@
+"""Joints over time: x, y and score of one or several people, files and joints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tarvitpose.errors import UserError
+from tarvitpose.results import FramePoses
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.figure import load_figure
+
+WIDTH, HEIGHT = 5.5, 6.0  # inches of a joint's column
+ROWS = ("x (pixels)", "y (pixels)", "score")
+RAW = {"color": "0.6", "linewidth": 0.8}  # what was smoothed, behind the rest
+Poses = Sequence[FramePoses]
+
+
+def plot_joints(
+    files: Mapping[str, Poses],
+    path: Path,
+    *,
+    joints: Sequence[str],
+    tracks: Sequence[int] = (),
+) -> None:
+    """Write a picture, .png, .svg or .pdf, with a column for each joint.
+
+    `files` are results by the name that the legend gives them; all of their tracks are drawn, or
+    those of `tracks`. What was smoothed has its raw values in grey. A line breaks where the person
+    is not there. Raises UserError for a joint or track that is nowhere, and without matplotlib.
+    """
+    shown = {name: _tracks(poses, tracks) for name, poses in files.items()}
+    if not any(shown.values()):
+        raise UserError(_nobody(files, tracks))
+    figure = load_figure("plot")((WIDTH * len(joints), HEIGHT), layout="constrained")
+    grid = figure.subplots(len(ROWS), len(joints), squeeze=False, sharex=True, sharey="row")
+    for column, joint in zip(grid.T, joints, strict=True):
+        for name, poses in files.items():
+            for track_id in shown[name]:
+                _draw(column, poses, track_id, joint, _label(name, track_id, shown))
+        column[0].set_title(joint.replace("_", " "))
+        column[-1].set_xlabel(_time_axis(files))
+    for row, label in zip(grid, ROWS, strict=True):
+        row[0].set_ylabel(label)
+    for panel in grid.ravel():
+        panel.spines[["top", "right"]].set_visible(False)
+    grid[1, 0].invert_yaxis()  # as in the picture: up is up
+    grid[2, 0].set_ylim(0, 1)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    with replace_when_done(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower() or "png", dpi=150)
+
+
+def follow(poses: Poses, track_id: int, joint: str, *, raw: bool = False) -> Float32:
+    """Return time, x, y and score of one joint, (F, 4), NaN where the person is not there.
+
+    Where a file has no times, the number of the frame stands for it. Raises UserError.
+    """
+    found = np.full((len(poses), 4), np.nan, np.float32)
+    for row, one in zip(found, poses, strict=True):
+        row[0] = one.index if np.isnan(one.time) else one.time
+        for person in np.flatnonzero(one.track_ids == track_id)[:1]:
+            at = _joint_index(one.joint_names, joint)
+            points = one.raw_keypoints if raw and one.raw_keypoints is not None else one.keypoints
+            row[1:3], row[3] = points[person, at], one.scores[person, at]
+    return found
+
+
+def _joint_index(names: Sequence[str], joint: str) -> int:
+    if joint not in names:
+        raise UserError(f"{joint}: no such joint; the file has {', '.join(names)}")
+    return names.index(joint)
+
+
+def _tracks(poses: Poses, wanted: Sequence[int]) -> list[int]:
+    """Return the tracks of a file that are drawn, by id."""
+    there = sorted({track_id for one in poses for track_id in one.track_ids.tolist()})
+    return [track_id for track_id in there if not wanted or track_id in wanted]
+
+
+def _nobody(files: Mapping[str, Poses], wanted: Sequence[int]) -> str:
+    there = sorted({track_id for poses in files.values() for track_id in _tracks(poses, ())})
+    if not there:
+        return f"{', '.join(files)}: nobody is seen in any frame"
+    return f"track {wanted[0]}: not there; the tracks are {', '.join(map(str, there))}"
+
+
+def _label(name: str, track_id: int, shown: Mapping[str, list[int]]) -> str:
+    """Return what tells a line from the others."""
+    several = len(set().union(*shown.values())) > 1
+    parts = [name] * (len(shown) > 1) + [f"person {track_id}"] * (several or len(shown) == 1)
+    return ", ".join(parts)
+
+
+def _draw(column: Any, poses: Poses, track_id: int, joint: str, label: str) -> None:
+    line = follow(poses, track_id, joint)
+    if any(one.raw_keypoints is not None for one in poses):
+        before = follow(poses, track_id, joint, raw=True)
+        for panel, values in zip(column[:2], before.T[1:3], strict=True):
+            panel.plot(before[:, 0], values, **RAW, label=f"{label}, raw", zorder=1)
+    for panel, values in zip(column, line.T[1:], strict=True):
+        panel.plot(line[:, 0], values, linewidth=1.3, label=label)
+
+
+def _time_axis(files: Mapping[str, Poses]) -> str:
+    timed = all(not np.isnan(one.time) for poses in files.values() for one in poses)
+    return "time (s)" if timed else "frame"

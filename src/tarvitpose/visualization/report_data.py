@@ -1,0 +1,96 @@
+"""What a report is made of: poses from a file, and what is known of the run that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarvitpose.benchmark.stages import Stages
+from tarvitpose.errors import DataError
+from tarvitpose.formats.reading import load_poses
+from tarvitpose.results import FramePoses
+from tarvitpose.runs.manifest import Manifest, file_facts, read_manifest, source_facts, source_files
+from tarvitpose.runs.resume import ENDING
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.visualization.tracks import known_parts, with_single_frames
+
+
+@dataclass(frozen=True)
+class Material:
+    """One video, its poses, and what is known of how they were made."""
+
+    name: str  # of the file or folder
+    bytes: int
+    frame_rate: float
+    image_size: tuple[int, int]  # height, width
+    poses: list[FramePoses]
+    notes: tuple[str, ...]  # warnings of the run, and of what the report lacks
+    manifest: Manifest | None  # of the run; None: nobody knows
+    stages: Stages | None  # None: the poses were there before
+    offsets: tuple[int, ...] | None  # of the window's frames; None: not known
+
+
+def gather(
+    source: FrameSource,
+    results: Path,
+    *,
+    stages: Stages | None = None,
+    offsets: tuple[int, ...] | None = None,
+    alone: Mapping[int, FramePoses] | None = None,
+) -> Material:
+    """Return all that a report on one result file says. Raises UserError.
+
+    `alone` are the answers to single frames, which files do not hold.
+    """
+    poses = load_poses(results)
+    _check(poses, results, source)
+    if alone:
+        poses = with_single_frames(poses, alone)
+    manifest, doubts = _manifest_of(results, source)
+    written = () if manifest is None or manifest.result is None else manifest.result.warnings
+    if any((one.track_ids < 0).any() for one in poses):
+        doubts.append(f"{results.name} does not tell every person's track: who has none has no row")
+    files = source_files(source)
+    return Material(
+        name=source.name if source.path is None else source.path.resolve().name,
+        bytes=sum(path.stat().st_size for path in files),
+        frame_rate=source.frame_rate,
+        image_size=source.image_size,
+        poses=known_parts(poses, source.frame_rate),
+        notes=(*written, *doubts),
+        manifest=manifest,
+        stages=stages,
+        offsets=offsets,
+    )
+
+
+def _check(poses: list[FramePoses], results: Path, source: FrameSource) -> None:
+    """Raise DataError for results that cannot be this video's."""
+    sizes = {one.image_size for one in poses} - {(0, 0), source.image_size}
+    if sizes:
+        (height, width), (high, wide) = min(sizes), source.image_size
+        raise DataError(
+            f"{results}: has frames of {width}x{height} pixels, {source.source} has {wide}x{high}; "
+            "give the video that the results are of"
+        )
+    if len({one.joint_names for one in poses if len(one)}) > 1:
+        raise DataError(f"{results}: has people with different joints; a report needs the same")
+
+
+def _manifest_of(results: Path, source: FrameSource) -> tuple[Manifest | None, list[str]]:
+    """Return what the run that wrote a file noted, and what speaks against it."""
+    path = results.parent / f"{source.name}{ENDING}"
+    if source.path is not None and results.name.startswith(f"{source.path.name}."):
+        path = results.parent / f"{source.path.name}{ENDING}"  # beside another with its stem
+    if not path.is_file():
+        return None, [f"there is no {path.name} beside {results.name}: the run is not known"]
+    manifest = read_manifest(path)
+    noted = {} if manifest.result is None else manifest.result.files
+    if noted.get(results.name) != file_facts(results):
+        return None, [f"{path.name} is of other results than {results.name}: the run is not known"]
+    before = manifest.source
+    now = source_facts(source, before)
+    if before is None or now is None or before.sha256 != now.sha256:
+        return manifest, [f"{source.name} has changed since, or is another video"]
+    return manifest, []

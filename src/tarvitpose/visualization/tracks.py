@@ -1,0 +1,165 @@
+"""The people of a result over time: when each was there, how sure, and how steady.
+
+Axes: F frames of a track, J joints.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tarvitpose.metrics.jitter import mean_of_known, relative_acceleration
+from tarvitpose.results import FramePoses
+from tarvitpose.utils.arrays import Float32, Float64
+
+SURE = 0.3  # the least score of a joint whose motion counts; a score that is unknown does
+Person = tuple[FramePoses, int]  # the frame, and where in it the person is
+Ways = dict[str, Float64]  # the same joints as smoothed, raw or of single frames, (F, J, 2)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person in all frames where they are."""
+
+    track_id: int
+    frames: NDArray[np.int64]  # (F,), rising
+    times: Float64  # (F,), seconds
+    score: float  # mean over frames and joints, NaN where the file has none
+    jitter: dict[str, float]  # by way: mean second difference as a share of the body's height
+    jumps: Float64  # (F,), the largest one of each frame; NaN where none is known
+    jumping: NDArray[np.int64]  # (F,), whose joint that is
+
+    @property
+    def stretches(self) -> list[tuple[int, int]]:
+        """The first and last positions of frames that follow each other."""
+        return [(some[0], some[-1]) for some in _in_a_row(self.frames)]
+
+
+def known_parts(poses: Sequence[FramePoses], frame_rate: float) -> list[FramePoses]:
+    """Return poses with what their file does not tell, as far as it follows from the rest.
+
+    A time is the frame's number over `frame_rate`, a box what holds the joints; people of whom no
+    joint is known are left out.
+    """
+    return [_known_part(one, frame_rate) for one in poses]
+
+
+def _known_part(one: FramePoses, frame_rate: float) -> FramePoses:
+    known = np.asarray(np.isfinite(one.keypoints).all(-1).any(-1))  # (N,)
+    unboxed = known & ~np.isfinite(one.boxes).all(-1)
+    boxes = one.boxes.copy()
+    for person in np.flatnonzero(unboxed):
+        points = one.keypoints[person]
+        points = points[np.isfinite(points).all(-1)]
+        boxes[person] = [*points.min(0), *points.max(0)]
+    return replace(
+        one,
+        time=one.index / frame_rate if np.isnan(one.time) else one.time,
+        boxes=boxes[known],
+        keypoints=one.keypoints[known],
+        scores=one.scores[known],
+        box_scores=one.box_scores[known],
+        track_ids=one.track_ids[known],
+        raw_keypoints=_chosen(one.raw_keypoints, known),
+        single_keypoints=_chosen(one.single_keypoints, known),
+        single_scores=_chosen(one.single_scores, known),
+    )
+
+
+def _chosen(values: Float32 | None, known: NDArray[np.bool_]) -> Float32 | None:
+    return None if values is None else values[known]
+
+
+def with_single_frames(
+    poses: Sequence[FramePoses], alone: Mapping[int, FramePoses]
+) -> list[FramePoses]:
+    """Return poses from a file with the answers to single frames, by index, that it lacks."""
+    return [
+        replace(
+            one,
+            single_keypoints=alone[one.index].keypoints,
+            single_scores=alone[one.index].scores,
+        )
+        for one in poses
+    ]
+
+
+def tracks_of(poses: Sequence[FramePoses]) -> list[Track]:
+    """Return all tracks, by id; who has none (an id below 0) is in no track."""
+    people: dict[int, list[Person]] = defaultdict(list)
+    for one in poses:
+        for track_id, at in zip(*np.unique(one.track_ids, return_index=True), strict=True):
+            people[int(track_id)].append((one, int(at)))
+    return [_track(track_id, people[track_id]) for track_id in sorted(people) if track_id >= 0]
+
+
+def _track(track_id: int, people: list[Person]) -> Track:
+    frames = np.array([one.index for one, _ in people], np.int64)
+    sure = np.stack([_is_sure(one, at) for one, at in people])  # (F, J)
+    heights = np.array([one.boxes[at, 3] - one.boxes[at, 1] for one, at in people], np.float64)
+    shares = {
+        way: _accelerations(np.where(sure[..., None], points, np.nan), heights, frames)
+        for way, points in _ways(people).items()
+    }
+    largest = np.nan_to_num(next(iter(shares.values())), nan=-1.0)  # (F, J)
+    jumps = largest.max(1)
+    return Track(
+        track_id=track_id,
+        frames=frames,
+        times=np.array([one.time for one, _ in people]),
+        score=mean_of_known([one.scores[at].astype(np.float64) for one, at in people]),
+        jitter={way: mean_of_known([found]) for way, found in shares.items()},
+        jumps=np.where(jumps < 0, np.nan, jumps),
+        jumping=largest.argmax(1),
+    )
+
+
+def _ways(people: list[Person]) -> Ways:
+    """Return the joints in each way that they are known, first of all as the result has them."""
+    first = people[0][0]
+    ways: Ways = {}
+    if first.raw_keypoints is not None:
+        ways["smoothed"] = np.stack([one.keypoints[at] for one, at in people]).astype(np.float64)
+    raw = [one.keypoints if one.raw_keypoints is None else one.raw_keypoints for one, _ in people]
+    places = [at for _, at in people]
+    ways["raw"] = _stacked(raw, places)
+    alone = [one.single_keypoints for one, _ in people if one.single_keypoints is not None]
+    if len(alone) == len(people):
+        ways["single frame"] = _stacked(alone, places)
+    return ways
+
+
+def _stacked(values: Sequence[Float32], places: Sequence[int]) -> Float64:
+    """Return one person's part of each frame's values, (F, J, 2)."""
+    parts = [one[at] for one, at in zip(values, places, strict=True)]
+    return np.stack(parts).astype(np.float64)
+
+
+def _is_sure(one: FramePoses, at: int) -> NDArray[np.bool_]:
+    """Return which joints (J,) count, in every way alike."""
+    unsure = one.scores[at] < SURE
+    if one.single_scores is not None:
+        unsure |= one.single_scores[at] < SURE
+    return np.asarray(~unsure)
+
+
+def _accelerations(points: Float64, heights: Float64, frames: NDArray[np.int64]) -> Float64:
+    """Return second differences as shares of the height, (F, J), NaN where a neighbour lacks."""
+    found = np.full(points.shape[:2], np.nan)
+    for some in _in_a_row(frames):
+        found[some[1:-1]] = relative_acceleration(points[some], heights[some])
+    return found
+
+
+def _in_a_row(frames: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the positions of frames that follow each other, stretch by stretch.
+
+    >>> [some.tolist() for some in _in_a_row(np.array([3, 4, 5, 9]))]
+    [[0, 1, 2], [3]]
+    """
+    breaks = np.flatnonzero(np.diff(frames) != 1) + 1
+    return [np.asarray(some) for some in np.split(np.arange(len(frames)), breaks)]

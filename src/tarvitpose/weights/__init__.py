@@ -1,0 +1,1 @@
+"""Weights on disk and on the hub, and what is made of other projects' checkpoints."""

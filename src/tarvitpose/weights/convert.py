@@ -1,0 +1,284 @@
+"""Turn other projects' checkpoints into a weights folder of this package.
+
+A checkpoint is recognised by its keys: MMPose, ViTAE's ViTPose, Hugging Face VitPose, and the
+released TAR-ViTPose. What cannot be read from the shapes is told by arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tarvitpose.config import PATCH, SIZES, Codec, ModelConfig, parse_config
+from tarvitpose.errors import WeightsError
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.skeleton import JOINT_SETS
+from tarvitpose.weights.convert_keys import (
+    HUGGING_FACE,
+    OWN_SIGN,
+    RELEASED,
+    SIGNS,
+    Kind,
+    Tensors,
+    count_experts,
+    count_parts,
+    recognise,
+    translate,
+)
+from tarvitpose.weights.convert_read import Checkpoint, read_checkpoint
+from tarvitpose.weights.folder import CONFIG_FILE, load_into
+from tarvitpose.weights.joint_rows import match_joints, new_joints_of
+
+log = logging.getLogger(__name__)
+
+KNOWN_GRIDS = {192: (16, 12), 432: (24, 18)}
+HEAD_CHANNELS = {15: "posetrack15", 17: "coco17"}
+NEW_JOINT_STD, NEW_JOINT_SEED = 1e-3, 0
+RELEASED_SETTINGS = {
+    "joint_set": "posetrack17",
+    "layout": "released",
+    "mask_rule": "released",
+    "temporal_heads": 4,
+    "gra_layers": 1,
+    "codec": "classic",
+}
+# What a Hugging Face config means where it does not say.
+HUGGING_FACE_DEFAULTS = {
+    "num_attention_heads": 12,
+    "layer_norm_eps": 1e-12,
+    "image_size": [256, 192],
+    "hidden_act": "gelu",
+}
+
+
+def convert(
+    source: Path | str,
+    output: Path,
+    *,
+    size: str | None = None,
+    joint_set: str | None = None,
+    heads: int | None = None,
+    dataset_index: int | None = None,
+    input_size: tuple[int, int] | None = None,
+    codec: Codec | None = None,
+) -> ModelConfig:
+    """Write a checkpoint's weights into the folder `output`, and return their config.
+
+    `source` is a file (.pth, .pt, .bin, .safetensors), a Hugging Face folder or a hub id. `size`
+    ("s", "b", "l", "h") only checks what came. `heads` are the encoder's attention heads, which
+    no shape tells: by default those of the size with this width, or what the source's config
+    says. `dataset_index` picks the expert of a ViTPose+ (0, COCO, by default). Joints that the
+    source lacks are initialised anew, and the log says which. `codec` is by default the one that
+    the source was trained with: "classic" for the released TAR-ViTPose, "udp" for a ViTPose.
+
+    Raises WeightsError that names every missing, surplus or misshapen key.
+    """
+    checkpoint = read_checkpoint(source)
+    kind = recognise(checkpoint.tensors)
+    if kind is None:
+        raise _unknown(checkpoint)
+    expert = _expert(checkpoint, dataset_index)
+    tensors = translate(checkpoint.tensors, kind, expert)
+    values = {
+        **_architecture(tensors, checkpoint.origin, size),
+        "codec": "udp",
+        **_settings(checkpoint, kind, tensors, heads),
+        **_joints(tensors, checkpoint.origin, kind, joint_set),
+        **_grid(tensors, checkpoint, input_size or _trained_size(kind, tensors)),
+        **({} if codec is None else {"codec": codec}),
+    }
+    config = parse_config(ModelConfig, values, checkpoint.origin)
+    with torch.device("meta"):
+        model = TARViTPose(config)
+    load_into(model, tensors, checkpoint.origin)
+    model.save_pretrained(output)
+    return config
+
+
+def _unknown(checkpoint: Checkpoint) -> WeightsError:
+    names = sorted(checkpoint.tensors)
+    if any(name.startswith(OWN_SIGN) for name in names):
+        return WeightsError(
+            f"{checkpoint.origin}: has this package's keys already, it needs no conversion"
+        )
+    known = ", ".join(dict.fromkeys(kind.name for kind in SIGNS.values()))
+    return WeightsError(
+        f"{checkpoint.origin}: none of the known checkpoints ({known}); its keys begin with "
+        f"{', '.join(names[:3]) or 'nothing'}"
+    )
+
+
+def _expert(checkpoint: Checkpoint, dataset_index: int | None) -> int:
+    """Return which expert to keep, after a look at how many there are."""
+    experts = count_experts(checkpoint.tensors)
+    if experts and dataset_index is None:
+        log.info("%s has %d experts: kept number 0, COCO's", checkpoint.origin, experts)
+    chosen = dataset_index or 0
+    if dataset_index is not None and not experts:
+        raise WeightsError(f"{checkpoint.origin} has no experts: leave dataset_index out")
+    if experts and not 0 <= chosen < experts:
+        raise WeightsError(
+            f"{checkpoint.origin} has {experts} experts, dataset_index {chosen} is none of them"
+        )
+    return chosen
+
+
+def _architecture(tensors: Tensors, origin: str, size: str | None) -> dict[str, Any]:
+    """Return width, depth and what the size of this width is trained with."""
+    if "encoder.patch_embed.weight" not in tensors or "decoder.final.weight" not in tensors:
+        lacks = "patch embedding" if "decoder.final.weight" in tensors else "head of heatmaps"
+        raise WeightsError(f"{origin} has no {lacks}: convert a whole ViTPose, not a part of one")
+    width = len(tensors["encoder.patch_embed.weight"])
+    depth = count_parts(tensors, "encoder.blocks.")
+    fitting = [name for name, (w, d) in _sizes().items() if (w, d) == (width, depth)]
+    if size is not None and size.lower() not in fitting:
+        raise _other_size(origin, (width, depth), size, fitting)
+    return {
+        "width": width,
+        "depth": depth,
+        "drop_path": SIZES[fitting[0]]().drop_path if fitting else 0.0,
+        "decoder": "classic" if "decoder.deconv1.weight" in tensors else "simple",
+    }
+
+
+def _sizes() -> dict[str, tuple[int, int]]:
+    """Return width and depth of each known size."""
+    return {name: (preset().width, preset().depth) for name, preset in SIZES.items()}
+
+
+def _other_size(origin: str, found: tuple[int, int], size: str, fitting: list[str]) -> WeightsError:
+    known = ", ".join(SIZES).upper()
+    if size.lower() not in SIZES:
+        return WeightsError(f"size {size}: expected one of {known}")
+    width, depth = _sizes()[size.lower()]
+    return WeightsError(
+        f"{Path(origin).name} has {found[1]} blocks of width {found[0]}, size {size.upper()} has "
+        f"{depth} of width {width}: "
+        + (f"use size {fitting[0].upper()}" if fitting else f"it is none of {known}")
+    )
+
+
+def _settings(
+    checkpoint: Checkpoint, kind: Kind, tensors: Tensors, heads: int | None
+) -> dict[str, Any]:
+    """Return what no shape tells, by the kind of checkpoint."""
+    if kind is HUGGING_FACE:
+        return _hugging_face_settings(checkpoint, heads)
+    width = len(tensors["encoder.patch_embed.weight"])
+    by_width = {preset().width: preset().heads for preset in SIZES.values()}
+    if heads is None and width not in by_width:
+        raise WeightsError(f"{checkpoint.origin} has width {width}, no known size: give its heads")
+    values: dict[str, Any] = {"heads": heads or by_width[width], "offsets": ()}
+    if kind is RELEASED:
+        values |= {**RELEASED_SETTINGS, "jta_layers": count_parts(tensors, "jta.layers.")}
+        values["offsets"] = (-2, -1, 1, 2)
+    return values
+
+
+def _hugging_face_settings(checkpoint: Checkpoint, heads: int | None) -> dict[str, Any]:
+    backbone = _backbone_settings(checkpoint)
+    factor = checkpoint.settings.get("scale_factor", 4)
+    for name, found, fits in (
+        ("hidden_act", backbone["hidden_act"], "gelu"),
+        ("scale_factor", factor, 4),
+    ):
+        if found != fits:
+            raise WeightsError(f"{checkpoint.origin}: expected {name} {fits}, found {found}")
+    return {
+        "heads": heads or backbone["num_attention_heads"],
+        "layer_norm_eps": backbone["layer_norm_eps"],
+        "offsets": (),
+    }
+
+
+def _backbone_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    said = checkpoint.settings.get("backbone_config")
+    if not isinstance(said, dict):
+        raise WeightsError(f"{checkpoint.origin}: expected a backbone_config in {CONFIG_FILE}")
+    return {**HUGGING_FACE_DEFAULTS, **said}
+
+
+def _joints(tensors: Tensors, origin: str, kind: Kind, joint_set: str | None) -> dict[str, Any]:
+    """Return the joint set, and put the head's channels into its order."""
+    channels = len(tensors["decoder.final.weight"])
+    found = HEAD_CHANNELS.get(channels)
+    if found is None:
+        raise WeightsError(f"{origin} predicts {channels} joints, expected 15 or COCO's 17")
+    if kind is RELEASED and channels == 17:
+        found = "posetrack17"
+    asked = joint_set or found
+    if asked not in JOINT_SETS:
+        raise WeightsError(f"joint set {asked}: expected one of {', '.join(JOINT_SETS)}")
+    if asked != found and kind is RELEASED:
+        raise WeightsError(f"{origin} has 17 slots that cannot be taken apart: use {found}")
+    if asked != found:
+        _reorder_head(tensors, origin, found, asked)
+    return {"joint_set": asked}
+
+
+def _reorder_head(tensors: Tensors, origin: str, found: str, asked: str) -> None:
+    """Map the head's channels by name; joints that it lacks start small and random."""
+    old, new = JOINT_SETS[found], JOINT_SETS[asked]
+    random = torch.Generator().manual_seed(NEW_JOINT_SEED)
+    weight = tensors["decoder.final.weight"]
+    fresh = {
+        "decoder.final.weight": torch.randn((len(new), *weight.shape[1:]), generator=random)
+        * NEW_JOINT_STD,
+        "decoder.final.bias": torch.zeros(len(new)),
+    }
+    tensors.update(match_joints(tensors, old, new, fresh))
+    log.warning(
+        "%s: joints to be trained, which it lacks: %s; joints dropped: %s",
+        origin,
+        ", ".join(new_joints_of(old, new)) or "none",
+        ", ".join(new_joints_of(new, old)) or "none",
+    )
+
+
+def _grid(
+    tensors: Tensors, checkpoint: Checkpoint, input_size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Return position grid and input size, and fold the class token's row into the others."""
+    position = tensors.get("encoder.pos_embed")
+    if position is None or position.ndim != 3:
+        raise WeightsError(f"{checkpoint.origin} has no position embedding (1, tokens, width)")
+    said = input_size or _said_size(checkpoint)
+    grids = dict(KNOWN_GRIDS)
+    if said is not None:
+        grids[said[0] // PATCH * (said[1] // PATCH)] = (said[0] // PATCH, said[1] // PATCH)
+    tokens = position.shape[1]
+    if tokens not in grids and tokens - 1 in grids:
+        tokens -= 1
+        tensors["encoder.pos_embed"] = position[:, 1:] + position[:, :1]
+    if tokens not in grids:
+        raise WeightsError(
+            f"{checkpoint.origin} has a position embedding of {tokens} tokens: give the input size "
+            "(height, width) that it was trained with"
+        )
+    grid = grids[tokens]
+    return {
+        "position_grid": grid,
+        "input_size": said or (grid[0] * PATCH, grid[1] * PATCH),
+    }
+
+
+def _trained_size(kind: Kind, tensors: Tensors) -> tuple[int, int] | None:
+    """Return the input size of the released weights, which their tensors do not tell.
+
+    They were trained at 384 x 288 (paper, appendix A) over the 16 x 12 positions of ViTPose.
+    """
+    position = tensors.get("encoder.pos_embed")
+    is_full_size = position is not None and position.shape[1:2] == (192,)
+    return (384, 288) if kind is RELEASED and is_full_size else None
+
+
+def _said_size(checkpoint: Checkpoint) -> tuple[int, int] | None:
+    """Return the input size of a Hugging Face config, None for other checkpoints."""
+    if not checkpoint.settings:
+        return None
+    size = _backbone_settings(checkpoint)["image_size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width

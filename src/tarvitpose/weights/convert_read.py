@@ -1,0 +1,126 @@
+"""Read other projects' checkpoints: tensors by name, and never code."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tarvitpose.errors import WeightsError
+from tarvitpose.weights.convert_keys import Tensors, unwrapped
+from tarvitpose.weights.folder import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    find_folder,
+    read_tensors,
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a source holds: its tensors, and the Hugging Face config where there is one."""
+
+    origin: str
+    tensors: Tensors
+    settings: dict[str, Any]
+
+
+def read_checkpoint(source: Path | str) -> Checkpoint:
+    """Read the tensors of a file, a Hugging Face folder or a hub id. Raises WeightsError."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        return Checkpoint(str(path), unwrapped(_read_file(path)), {})
+    if path.suffix in CHECKPOINTS and not path.is_dir():
+        raise WeightsError(f"{path}: no such file")
+    folder = find_folder(source)
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise WeightsError(
+                f"{folder}: no {name}; a Hugging Face folder has it beside the other"
+            )
+    settings = _read_json(folder / CONFIG_FILE)
+    if "position_grid" in settings:
+        raise WeightsError(f"{source}: already in this package's format, it needs no conversion")
+    if settings.get("model_type") != "vitpose":
+        found = settings.get("model_type", "nothing")
+        raise WeightsError(f"{source}: expected model_type vitpose in {CONFIG_FILE}, found {found}")
+    return Checkpoint(str(folder), unwrapped(read_tensors(folder / WEIGHTS_FILE)), settings)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise WeightsError(f"{path}: not readable JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise WeightsError(f"{path}: expected an object, found {type(values).__name__}")
+    return values
+
+
+def _read_file(path: Path) -> Tensors:
+    """Read a safetensors file or a pickle of tensors, floats in float32."""
+    if path.suffix == ".safetensors":
+        return read_tensors(path)
+    content = _unwrap(_unpickle(path))
+    if not content:
+        raise WeightsError(f"{path}: holds no tensors by name")
+    return {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in content.items()
+    }
+
+
+def _unpickle(path: Path) -> object:
+    """Load tensors and numpy arrays, never code."""
+    try:
+        with torch.serialization.safe_globals(_numpy_globals()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            loaded: object = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged pickle raises is nowhere said
+        raise WeightsError(f"{path}: {_why(error)}") from None
+    return loaded
+
+
+def _why(error: Exception) -> str:
+    """Say in one line why a pickle was not loaded."""
+    if isinstance(error, pickle.UnpicklingError):
+        unwanted = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"holds more than tensors ({unwanted[1]})" if unwanted else "is not tensors alone"
+        return f"{what}, and the rest could run code: save its state_dict, or as .safetensors"
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"not a readable checkpoint ({reason})"
+
+
+def _numpy_globals() -> list[Any]:
+    """What the numpy arrays in the `meta` of MMPose's files need to be loaded: data, no code."""
+    kinds = {type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?", "U1")}
+    rebuild = np.zeros(1).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    return [
+        np.ndarray,
+        np.dtype,
+        *kinds,
+        (rebuild, "numpy.core.multiarray._reconstruct"),
+        (rebuild, "numpy._core.multiarray._reconstruct"),
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+    ]
+
+
+def _unwrap(loaded: object) -> Tensors:
+    """Return the tensors by name, from under `state_dict` or what else a trainer calls it."""
+    if not isinstance(loaded, dict):
+        return {}
+    for key in ("model_state_dict", "state_dict", "model", "module"):
+        if isinstance(loaded.get(key), dict):
+            return _unwrap(loaded[key])
+    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}

@@ -1,0 +1,154 @@
+"""Load and save weights: a folder or hub id with `model.safetensors` and `config.json`."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from safetensors import SafetensorError
+
+from tarvitpose.config import ModelConfig, parse_config
+from tarvitpose.errors import OutputError, WeightsError
+from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.provenance import digest
+from tarvitpose.weights.hub import HubOptions, download, looks_like_hub_id
+
+if TYPE_CHECKING:  # whether a folder is one of weights must show before torch is loaded
+    from torch import Tensor, nn
+
+DEFAULT = "default"
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")  # files of other projects
+
+
+def default_folder() -> Path:
+    """Return the folder of the weights that ship inside the package."""
+    return Path(str(resources.files("tarvitpose") / "assets" / DEFAULT))
+
+
+def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
+    """Return the folder of "default", of a path, or of a hub id (downloaded once, then cached).
+
+    `hub` is for hub ids alone. Raises WeightsError if there is none.
+    """
+    if str(source) == DEFAULT:
+        return default_folder()
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists() or not looks_like_hub_id(str(source)):
+        raise WeightsError(
+            f'{source}: expected "default", a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, '
+            "or a hub id such as owner/name; convert other checkpoints with 'tarvitpose convert'"
+        )
+    return download(str(source), [WEIGHTS_FILE, CONFIG_FILE], hub)
+
+
+def load_checkpoint(
+    source: str | Path, **hub: Unpack[HubOptions]
+) -> tuple[ModelConfig, dict[str, Tensor], str]:
+    """Return the config, the tensors in float32, and their file. Raises WeightsError."""
+    folder = find_folder(source, **hub)
+    config = _read_config(folder)
+    return config, read_tensors(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE)
+
+
+def load_config(source: str | Path) -> ModelConfig:
+    """Return the config alone, without reading the tensors beside it. Raises WeightsError."""
+    return _read_config(find_folder(source))
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: no {name}; a weights folder has it beside the other")
+    values = read_json(folder / CONFIG_FILE, WeightsError)
+    if not isinstance(values, dict):
+        raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found a list or value")
+    return parse_config(ModelConfig, values, str(folder / CONFIG_FILE))
+
+
+def weights_digests(source: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of weights, or of exported graphs, by its name.
+
+    Raises WeightsError if there are none, or one cannot be read.
+    """
+    folder = find_folder(source)
+    is_plain = (folder / WEIGHTS_FILE).is_file()
+    parts = [folder / CONFIG_FILE, folder / WEIGHTS_FILE] if is_plain else folder.iterdir()
+    return {path.name: digest(path, WeightsError) for path in sorted(parts) if path.is_file()}
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file, floats in float32. Raises WeightsError."""
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Put tensors into a model, or raise one WeightsError that names every key at fault."""
+    expected = model.state_dict()
+    problems = [
+        *_listing("missing", expected.keys() - tensors.keys()),
+        *_listing("surplus", tensors.keys() - expected.keys()),
+        *_listing(
+            "misshapen",
+            (
+                f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+                for name in expected.keys() & tensors.keys()
+                if tensors[name].shape != expected[name].shape
+            ),
+        ),
+    ]
+    if problems:
+        raise WeightsError(f"{origin} does not fit its config: {'; '.join(problems)}")
+    model.load_state_dict(tensors, assign=True)
+
+
+def _listing(kind: str, names: object) -> list[str]:
+    ordered = sorted(names)  # type: ignore[call-overload]
+    return [f"{len(ordered)} {kind}: {', '.join(ordered)}"] if ordered else []
+
+
+def save_checkpoint(
+    folder: Path, config: ModelConfig, tensors: dict[str, Tensor], *, half: bool = False
+) -> None:
+    """Write config and tensors into a folder, each file whole or not at all. Raises OutputError."""
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    kind = torch.float16 if half else torch.float32
+    ready = {
+        name: (tensor.to(kind) if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in tensors.items()
+    }
+    if half and any(not tensor.isfinite().all() for tensor in ready.values()):
+        raise OutputError(f"{folder}: weights too large for float16; save them in float32")
+    with replace_when_done(folder / WEIGHTS_FILE) as path:
+        mode = path.stat().st_mode
+        try:
+            save_file(ready, path, metadata={"format": "pt"})
+        except SafetensorError as error:  # how it says that the disk is full
+            raise OutputError(f"{folder / WEIGHTS_FILE}: cannot be written ({error})") from None
+        path.chmod(mode)  # safetensors makes files that only their owner can read
+    with replace_when_done(folder / CONFIG_FILE) as path:
+        path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,152 @@
+"""The Hugging Face hub: weights from it and to it.
+
+Not by huggingface_hub's PyTorchModelHubMixin, because that loads the hub's library with every
+model, removes an old `config.json` before the new weights are whole, and leaves a README in every
+folder. The library is imported here when it is needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict
+
+from tarvitpose.config import ModelConfig
+from tarvitpose.errors import OutputError, WeightsError
+from tarvitpose.utils.offline import is_offline
+
+CARD_FILE = "README.md"
+TAGS = ["pose-estimation", "human-pose-estimation", "video", "vitpose", "tar-vitpose"]
+CARD = """---
+{{ card_data }}
+---
+# {{ repo_id }}
+2D poses of people in videos: weights of TAR-ViTPose for the Python package `tarvitpose`.
+
+| | |
+|--|--|
+| encoder | width {{ config.width }}, {{ config.depth }} blocks, {{ config.heads }} heads |
+| frames | {{ frames }} |
+| crops | {{ config.input_size[0] }} x {{ config.input_size[1] }} (height, width) |
+| joints | {{ config.joint_set }}: {{ config.joints.joints | join(", ") }} |
+| heatmaps | {{ config.codec }} |
+
+```python
+from tarvitpose import PoseEstimator
+
+estimator = PoseEstimator.from_pretrained("{{ repo_id }}")
+for frame in estimator.stream("dance.mp4"):
+    print(frame.index, frame.keypoints.shape, frame.scores.shape)
+```
+On the command line: `tarvitpose predict dance.mp4 --weights {{ repo_id }}`
+
+## To be said by who uploads it
+What it was trained on and under which licence, how well it does on which data, and where it fails.
+"""
+
+
+class HubOptions(TypedDict, total=False):
+    """How to get weights from the hub, as huggingface_hub names it."""
+
+    revision: str | None  # a branch, a tag or a commit; the newest if not given
+    cache_dir: str | Path | None
+    local_files_only: bool  # take what is in the cache, and never ask the hub
+    force_download: bool
+    token: str | bool | None
+
+
+class UploadOptions(TypedDict, total=False):
+    """How to put weights on the hub, as huggingface_hub names it."""
+
+    commit_message: str
+    private: bool | None  # of a new repository
+    token: str | None
+    branch: str | None
+    create_pr: bool
+
+
+def looks_like_hub_id(source: str) -> bool:
+    """Tell whether a text has the form owner/name.
+
+    >>> looks_like_hub_id("owner/name"), looks_like_hub_id("./folder"), looks_like_hub_id("a/b/c")
+    (True, False, False)
+    """
+    parts = source.split("/")
+    return len(parts) == 2 and all(parts) and not source.startswith((".", "~"))
+
+
+def download(hub_id: str, files: list[str], options: HubOptions) -> Path:
+    """Return the folder of a hub id in the hub's cache, with these files and the model card.
+
+    What is not there yet is downloaded. Raises WeightsError; offline, for what is not there.
+    """
+    from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - slow, rarely needed
+
+    local = options.get("local_files_only", False) or is_offline()
+    asked: HubOptions = {**options, "local_files_only": local}
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=[*files, CARD_FILE], **asked))
+    except errors.RevisionNotFoundError:
+        reason = f"it has no revision {options.get('revision')} on the hub"
+    except errors.RepositoryNotFoundError:
+        reason = "the hub has none that you may read; after 'hf auth login' it shows private ones"
+    except Exception as error:  # the hub's errors share no base class
+        reason = f"the hub did not deliver it ({_first_line(error)})"
+        if local:
+            reason = (
+                "offline it is not in the hub's cache either; "
+                f"run 'tarvitpose models {hub_id} --download' once with a network, or copy a "
+                "weights folder here"
+            )
+    raise WeightsError(f"{hub_id}: no such folder here, and {reason}")
+
+
+def upload(
+    folder: Path, repo_id: str, config: ModelConfig, licence: str, options: UploadOptions
+) -> str:
+    """Put a weights folder on the hub, and return the address of the commit.
+
+    A repository that has no README.md gets one. Raises OutputError.
+    """
+    if is_offline():
+        raise OutputError(f"{repo_id}: offline mode uploads nothing; unset TARVITPOSE_OFFLINE")
+    from huggingface_hub import HfApi  # noqa: PLC0415 - slow, and rarely needed
+
+    api, branch = HfApi(token=options.get("token")), options.get("branch")
+    try:
+        name = api.create_repo(repo_id, private=options.get("private"), exist_ok=True).repo_id
+        if not api.file_exists(name, CARD_FILE, revision=branch):
+            card = model_card(name, config, licence)
+            (folder / CARD_FILE).write_text(card, encoding="utf-8")
+        commit = api.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            commit_message=options.get("commit_message", "Upload weights of tarvitpose"),
+            revision=branch,
+            create_pr=options.get("create_pr", False),
+        )
+    except Exception as error:  # as above
+        raise OutputError(
+            f"{repo_id}: the hub did not take it ({_first_line(error)}); "
+            "is the name owner/name, and did you log in with 'hf auth login'?"
+        ) from None
+    return str(commit)
+
+
+def model_card(repo_id: str, config: ModelConfig, licence: str) -> str:
+    """Return the README.md of weights on the hub, with the metadata that the hub reads."""
+    from huggingface_hub import ModelCard, ModelCardData  # noqa: PLC0415 - slow, rarely needed
+
+    data = ModelCardData(
+        license=licence, library_name="tarvitpose", pipeline_tag="keypoint-detection", tags=TAGS
+    )
+    offsets = ", ".join(map(str, config.offsets))
+    frames = f"the current one and those at {offsets}" if offsets else "the current one alone"
+    card = ModelCard.from_template(
+        data, template_str=CARD, repo_id=repo_id, config=config, frames=frames
+    )
+    return str(card)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__

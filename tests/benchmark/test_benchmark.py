@@ -1,0 +1,295 @@
+"""The fixed benchmark: whose frames it holds, and numbers that can be worked out otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import modest_model
+from tiny_training import PEOPLE, quiet, write_stills
+
+from tarvitpose.data.dataset import validation_clips
+from tarvitpose.data.records import Record
+from tarvitpose.data.sources import read_records
+from tarvitpose.errors import ConfigError
+from tarvitpose.evaluation.clips import found_joints, normalise_clip
+from tarvitpose.evaluation.degraded import (
+    Benchmark,
+    Poses,
+    ap_score,
+    correct,
+    encode_benchmark,
+    find,
+    for_model,
+    judged_people,
+    pck_score,
+)
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.skeleton import COCO_17, POSETRACK_15
+
+N, J = 12, 15
+RELEASED = {"mask_rule": "released"}
+HEAD = [POSETRACK_15.joints.index(name) for name in ("head_bottom", "head_top")]
+Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+
+def people(seed: int = 0) -> Arrays:
+    """True joints (N, J, 2) and which of them are labelled (N, J); heads always are."""
+    random = np.random.default_rng(seed)
+    visible = (random.uniform(size=(N, J)) < 0.8).astype(np.float32)
+    visible[:, HEAD] = 1
+    return random.uniform(0, 60, (N, J, 2)).astype(np.float32), visible
+
+
+def guesses(truth: np.ndarray[Any, Any], spread: float, seed: int = 1) -> Poses:
+    random = np.random.default_rng(seed)
+    moved = truth + random.normal(0, spread, truth.shape)
+    return Poses(moved.astype(np.float32), random.uniform(size=truth.shape[:2]).astype(np.float32))
+
+
+def ap_of(kinds: list[Poses], truth: np.ndarray[Any, Any], visible: np.ndarray[Any, Any]) -> float:
+    """PoseTrack's mean AP where every frame shows one person, worked out joint by joint."""
+    heads = np.linalg.norm(truth[:, HEAD[0]] - truth[:, HEAD[1]], axis=-1)
+    rows: list[list[tuple[float, bool]]] = [[] for _ in range(J)]
+    for poses in kinds:
+        close = np.linalg.norm(poses.keypoints - truth, axis=-1) <= 0.5 * heads[:, None]
+        hit = close & (visible > 0)
+        for person, joint in np.argwhere(visible > 0):
+            rows[joint].append((-float(poses.scores[person, joint]), bool(hit[person, joint])))
+    found = []
+    for joint in range(J):
+        right = np.array([hit for _, hit in sorted(rows[joint])])
+        precision = right.cumsum() / np.arange(1, len(right) + 1)
+        best_from_here = np.array([precision[at:].max() for at in range(len(right))])
+        found.append(100 * best_from_here[right].sum() / len(right))
+    return float(np.mean(found))
+
+
+def test_ap_is_what_a_plain_computation_gives() -> None:
+    truth, visible = people()
+    kinds = [guesses(truth, 5), guesses(truth, 12, seed=2)]
+    score = ap_score([judged_people(kinds, truth, visible, POSETRACK_15)], samples=50)
+    assert score.value == pytest.approx(ap_of(kinds, truth, visible), abs=1e-6)
+    assert 0 < score.low < score.high < 100
+    assert score.low < score.value < score.high
+
+
+def test_perfect_poses_have_100() -> None:
+    truth, visible = people()
+    perfect = judged_people([Poses(truth, visible)], truth, visible, POSETRACK_15)
+    assert ap_score([perfect], samples=5).value == pytest.approx(100)
+    right, seen = correct([Poses(truth, visible)], truth, visible, POSETRACK_15)
+    assert pck_score(right, seen).value == 100
+
+
+def test_a_joint_that_nobody_has_a_label_of_is_left_out() -> None:
+    """The stills of LSPET have no nose: it must not pull the mean down."""
+    truth, visible = people()
+    visible[:, 0] = 0
+    perfect = judged_people([Poses(truth, visible)], truth, visible, POSETRACK_15)
+    score = ap_score([perfect], samples=5)
+    assert score.value == score.low == score.high == pytest.approx(100)
+
+
+def test_people_without_a_head_are_left_out() -> None:
+    truth, visible = people()
+    visible[:5, HEAD[0]] = 0
+    assert len(judged_people([guesses(truth, 5)], truth, visible, POSETRACK_15)) == N - 5
+
+
+def test_joints_that_posetrack_needs_must_be_there() -> None:
+    truth, visible = np.zeros((1, 17, 2), np.float32), np.ones((1, 17), np.float32)
+    with pytest.raises(ConfigError, match="head_bottom, head_top, which coco17 lacks"):
+        judged_people([Poses(truth, visible)], truth, visible, COCO_17)
+
+
+def test_the_gain_over_itself_is_exactly_0() -> None:
+    truth, visible = people()
+    some = [
+        judged_people([guesses(truth, 9, seed)], truth, visible, POSETRACK_15) for seed in (1, 2)
+    ]
+    gain = ap_score(some, some, samples=20)
+    assert (gain.value, gain.low, gain.high) == (0, 0, 0)
+    right, seen = correct([guesses(truth, 9)], truth, visible, POSETRACK_15)
+    gain = pck_score(right, seen, right)
+    assert (gain.value, gain.low, gain.high) == (0, 0, 0)
+
+
+def test_a_gain_compares_the_same_people() -> None:
+    """Paired draws leave out what makes people hard for both: the interval is narrower."""
+    truth, visible = people()
+    worse = judged_people([guesses(truth, 9)], truth, visible, POSETRACK_15)
+    better = judged_people([guesses(truth, 8.5)], truth, visible, POSETRACK_15)
+    gain = ap_score([better], [worse], samples=200)
+    alone = ap_score([better], samples=200)
+    assert gain.value == pytest.approx(alone.value - ap_score([worse], samples=1).value)
+    assert gain.low <= gain.value <= gain.high
+    assert gain.high - gain.low < alone.high - alone.low
+
+
+def test_several_seeds_are_averaged() -> None:
+    truth, visible = people()
+    seeds = [
+        judged_people([guesses(truth, 9, seed)], truth, visible, POSETRACK_15) for seed in (1, 2)
+    ]
+    each = [ap_score([one], samples=1).value for one in seeds]
+    assert ap_score(seeds, samples=1).value == pytest.approx(np.mean(each))
+
+
+def test_pck_counts_a_fifth_of_the_torso() -> None:
+    truth, visible = people()
+    names = POSETRACK_15.joints
+    for name in ("left_shoulder", "right_shoulder", "left_hip", "right_hip"):
+        visible[:, names.index(name)] = 1
+    ends = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
+    torso = np.max(
+        [
+            np.linalg.norm(truth[:, names.index(a)] - truth[:, names.index(b)], axis=-1)
+            for a, b in ends
+        ],
+        axis=0,
+    )
+    for share, expected in ((0.19, 100.0), (0.21, 0.0)):
+        moved = truth + np.stack([share * torso, np.zeros(N)], -1)[:, None]
+        poses = Poses(moved.astype(np.float32), visible)
+        right, seen = correct([poses, poses], truth, visible, POSETRACK_15)
+        assert right.shape == seen.shape == (N, 2 * J)
+        assert pck_score(right, seen).value == expected
+
+
+@pytest.fixture
+def numbered() -> Benchmark:
+    """Features that say which frame they are of: the offset, or 10 and more for current ones."""
+    offsets, kinds = (-2, -1, 1, 2), ("clean", "dark")
+    around = np.float16(offsets).reshape(1, 4, 1, 1, 1).repeat(20, 0)
+    current = np.float16([10, 11]).reshape(1, 2, 1, 1, 1).repeat(20, 0)
+    nothing = np.zeros((20, J, 2), np.float32), np.zeros((20, J), np.float32)
+    return Benchmark(kinds, offsets, around, current, *nothing)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "expected"),
+    [
+        ((-2, -1, 1, 2), [-2, -1, 11, 1, 2]),
+        ((-1, 1), [-1, 11, 1]),
+        ((-1,), [-1, 11]),
+        ((1, 2), [11, 1, 2]),
+        ((), [11]),
+    ],
+)
+def test_a_window_has_its_frames_in_time(
+    numbered: Benchmark, offsets: tuple[int, ...], expected: list[int]
+) -> None:
+    batches = list(numbered.batches("dark", offsets))
+    assert [len(features) for features, _ in batches] == [16, 4]
+    for features, scores in batches:
+        assert features.dtype == torch.float32
+        assert (features.flatten(1) == torch.tensor(expected, dtype=torch.float32)).all()
+        assert scores is None
+
+
+def test_frames_that_were_not_encoded_are_refused(numbered: Benchmark) -> None:
+    with pytest.raises(ConfigError, match=r"has offsets \(-2, -1, 1, 2\), not \[3\]"):
+        next(numbered.batches("clean", (-1, 3)))
+
+
+def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
+    model = modest_model()
+    records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
+    kinds: Any = ("clean", "dark")
+    lines: list[str] = []
+    folder = tmp_path / "held_out"
+    benchmark = encode_benchmark(folder, model, records, kinds, lines.append)
+    for kind in kinds:
+        found = find(model, benchmark.batches(kind, model.config.offsets))
+        clips = validation_clips(records, model.config, kind)
+        clip = torch.stack([clips[at]["clip"] for at in range(PEOPLE)])
+        with torch.inference_mode():
+            keypoints, scores = found_joints(model.config, model(normalise_clip(clip)))
+        # Features are kept in float16: now and then another pixel is the highest.
+        assert np.mean(np.abs(found.keypoints - keypoints) < 0.5) > 0.95
+        np.testing.assert_allclose(found.scores, scores, atol=0.02)
+    wanted = np.stack([clips[at]["keypoints"].numpy() for at in range(PEOPLE)])
+    np.testing.assert_array_equal(benchmark.keypoints, wanted)
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("encoded again")
+
+    with_scores = encode_benchmark(
+        tmp_path / "scores", model, records, kinds, lines.append, scores=True
+    )
+    for (features, none), (same, scores) in zip(
+        benchmark.batches("dark", (-1, 1)), with_scores.batches("dark", (-1, 1)), strict=True
+    ):
+        assert none is None
+        assert torch.equal(features, same)
+        expected = model.token_scores(features)
+        torch.testing.assert_close(scores, expected, rtol=0, atol=5e-3)
+    model.encoder.forward = refuse  # type: ignore[method-assign,assignment]
+    again = encode_benchmark(folder, model, records, kinds, quiet)
+    np.testing.assert_array_equal(again.current, benchmark.current)
+
+
+def alike(**changes: Any) -> TARViTPose:
+    """Return the modest model's weights under a changed config."""
+    model = modest_model()
+    other = TARViTPose(model.config.model_copy(update=changes))
+    other.load_state_dict(model.state_dict())
+    return other.eval()
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Path, list[Record]]:
+    """The folder of an encoded benchmark with scores of tokens, and its people."""
+    records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
+    encode_benchmark(tmp_path / "held_out", modest_model(), records, ("clean",), quiet, scores=True)
+    return tmp_path / "held_out", records
+
+
+def test_people_that_were_encoded_otherwise_are_refused(
+    stored: tuple[Path, list[Record]],
+) -> None:
+    folder, records = stored
+    first = records[0]
+    relabelled = [replace(first, keypoints=first.keypoints + 1), *records[1:]]
+    released, classic = (alike(**how) for how in (RELEASED, {"codec": "classic"}))
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"kinds": ("clean", "dark")}, "kinds: clean -> clean,dark"),
+        ({"records": records[:2]}, "people: "),
+        ({"records": relabelled}, r"people: \w{12}\.\.\. -> \w{12}\.\.\.\)"),
+        ({"model": released}, "model.mask_rule: paper -> released"),
+        ({"model": classic}, "model.codec: udp -> classic"),
+        ({"model": modest_model(seed=1)}, "weights.decoder: .*; weights.encoder: "),
+        ({"scores": False}, "model.mask_rule: paper -> not noted; weights.decoder: "),
+    ]
+    for changes, words in cases:
+        values = {"model": modest_model(), "records": records, "kinds": ("clean",), "scores": True}
+        values |= changes
+        model, people, kinds = (values.pop(key) for key in ("model", "records", "kinds"))
+        with pytest.raises(ConfigError, match=rf"held_out: made with other .*\({words}") as caught:
+            encode_benchmark(folder, model, people, kinds, quiet, **values)
+        assert str(caught.value).endswith("remove that folder")
+
+
+def test_stored_scores_are_for_models_of_the_same_mask_alone(
+    stored: tuple[Path, list[Record]],
+) -> None:
+    folder, records = stored
+    benchmark = encode_benchmark(folder, modest_model(), records, ("clean",), quiet, scores=True)
+    for how in ({}, {"mask_threshold": 0.3}, {"mask_rule": "none"}):
+        assert for_model(benchmark, alike(**how)) is benchmark
+    released = alike(**RELEASED)
+    other = for_model(benchmark, released)
+    found = find(released, other.batches("clean", released.config.offsets))
+    window = next(other.batches("clean", released.config.offsets))[0]
+    with torch.inference_mode():
+        heatmaps = released.aggregate(window, released.regions(window))
+    np.testing.assert_array_equal(found.keypoints, found_joints(released.config, heatmaps)[0])
+    with pytest.raises(
+        ConfigError, match=r"the encoded people: .*\(model\.codec: udp -> classic\)"
+    ):
+        for_model(benchmark, alike(codec="classic"))

@@ -1,0 +1,149 @@
+"""`tarvitpose benchmark` as a user runs it, on a tiny network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_cli import refusal, run
+from tiny_models import tiny_config, tiny_model
+from video_files import make_video
+
+from tarvitpose.benchmark import baselines as rivals
+from tarvitpose.benchmark.cases import Key
+from tarvitpose.benchmark.model_under_test import Subject
+from tarvitpose.benchmark.result import Plan, Result
+from tarvitpose.benchmark.soak import Soak, TwoPeople
+from tarvitpose.benchmark.stages import STAGES, Stages
+from tarvitpose.cli import benchmark_tables as tables
+from tarvitpose.cli.tables import WIDTH
+from tarvitpose.model.cost import count
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str | Path]:
+    """Return options for a tiny network and clip; nothing but what is timed is replaced."""
+    for place in ("estimator", "timing.subject"):
+        monkeypatch.setattr(f"tarvitpose.{place}.load_detector", lambda *_, **__: TwoPeople())
+    monkeypatch.setattr(rivals, "LARGE", 64)
+    monkeypatch.setattr(rivals, "SMALL", 64)
+    tiny_model(input_size=(64, 48)).save_pretrained(tmp_path / "weights")
+    video = make_video(tmp_path / "clip.mp4", 4, size=(180, 320))
+    options = ("--weights", tmp_path / "weights", "--video", video, "--backends", "torch")
+    return ["benchmark", *options, "--rounds", "2", "--seconds", "0"]
+
+
+def test_all_numbers_are_printed_and_written(quick: list[Any], tmp_path: Path) -> None:
+    file = tmp_path / "speed.json"
+    result = run(*quick, "--batch", "1,4", "--no-memory", "--json", file)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("24x2 64x48, ")
+    for text in ("matrix products", "crops/s", "is as fast as", "frames/s", "in every frame"):
+        assert text in result.stdout
+    assert max(map(len, result.stdout.splitlines()[1:])) <= WIDTH
+    facts = json.loads(file.read_text())
+    modes = ("single", "windowed", "streaming", "encoder")
+    expected = Counter((mode, "torch", batch) for mode in modes for batch in (1, 4))
+    assert Counter((one["mode"], one["backend"], one["batch"]) for one in facts) == expected
+    for one in facts:
+        assert (one["size"], one["input"]) == ("24x2", "64x48")
+        assert one["crops_per_second"] > 0
+        assert len(one["rounds"]) == 2
+    assert set(facts[2]["stages"]["milliseconds"]) == {*STAGES, "rest"}
+
+
+def test_against_transformers_adds_batch_eight(quick: list[Any], tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    file = tmp_path / "speed.json"
+    options = ("--modes", "streaming", "--against", "transformers", "--batch", "1")
+    result = run(*quick, *options, "--no-memory", "--no-stages", "--json", file)
+    assert result.exit_code == 0, result.output
+    facts = json.loads(file.read_text())
+    assert {one["batch"] for one in facts} == {1, 8}
+    assert "frames/s" not in result.stdout
+    (ours,) = (one for one in facts if (one["mode"], one["batch"]) == ("streaming", 8))
+    assert ours["times"]["single transformers"]["median"] > 0
+
+
+def test_the_memory_of_each_case_is_found_in_a_process_of_its_own(quick: list[Any]) -> None:
+    result = run(*quick, "--modes", "single", "--batch", "2", "--no-stages")
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if line.startswith(" single"))
+    assert float(line.split()[-1]) > 50
+
+
+def test_only_the_memory_is_watched(tmp_path: Path) -> None:
+    file = tmp_path / "soak.json"
+    result = run("benchmark", "--soak", "100", "--backends", "torch", "--json", file)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("tiny network on torch, 100 generated frames, 200 poses, ")
+    assert json.loads(file.read_text())[0]["mode"] == "soak"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sizes", "s,m"], "--sizes s,m: expected some of tiny, s, b, l, h, got 'm'"),
+        (["--modes", "fast"], "--modes fast: expected some of single, windowed, streaming"),
+        (["--backends", "tpu"], "--backends tpu: expected some of auto, torch, openvino"),
+        (["--against", "detectron"], "--against detectron: expected some of transformers"),
+        (["--sizes", "s", "--inputs", "256"], "--inputs 256: expected height x width"),
+        (["--sizes", "s", "--inputs", "250x192"], "input 250x192: expected a height and width"),
+        (["--inputs", "256x192"], "--inputs: needs --sizes"),
+        (["--batch", "0"], "--batch 0: expected whole numbers from 1 on, such as 1,16"),
+        (["--batch", "a"], "--batch a: expected whole numbers from 1 on, such as 1,16"),
+        (["--weights", "nowhere"], "nowhere: expected"),
+        (["--video", "nowhere.mp4"], "nowhere.mp4: no such file"),
+        (["--device", "tpu", "--backends", "torch"], "device 'tpu': expected"),
+    ],
+)
+def test_what_does_not_exist_is_refused_in_a_line(options: list[str], message: str) -> None:
+    assert message in refusal("benchmark", *options)
+
+
+def made_up(size: str = "s", **changes: Any) -> Result:
+    """Return a result of made-up rates."""
+    config = tiny_config()
+    modes = ("single", "windowed", "streaming")
+    key = Key("streaming", "torch", 16)
+    values: dict[str, Any] = {
+        "subject": Subject(size, config, None),
+        "plan": Plan("clip.mp4", modes, ("torch",), (16,), det_every=5),
+        "costs": count(config),
+        "rates": {key._replace(mode=mode): [10.0, 20.0, 30.0] for mode in modes},
+        "products": {"fp32": [100.0] * 3, "bf16 emulated": [1.0] * 3},
+        "stages": {("single", "onnxruntime"): Stages(50, 10.0, dict.fromkeys(STAGES, 123.4))},
+        "memory": {key: 512.3},
+    }
+    return Result(**{**values, **changes})
+
+
+def test_tables_fit_the_page() -> None:
+    text = tables.report(made_up())
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "people detected every 5 frames" in text
+    assert "of fp32" in text  # the share of the fastest product only
+    assert "of bf16" not in text
+
+
+def test_the_papers_speeds_stand_beside_ours() -> None:
+    text = tables.paper_table([made_up("s"), made_up("l"), made_up("h")])
+    lines = text.splitlines()
+    assert "A6000" in lines[0]
+    assert [line.split()[0] for line in lines if "64x112" in line] == ["S", "H"]  # it has no L
+    assert lines[-2].split()[:6] == ["S", "64x112", "35.6", "1.2", "413", "20.0"]
+    assert "torch, batch 16, 2 auxiliary" in lines[-2]
+    assert tables.paper_table([made_up("l")]) == ""
+
+
+def test_growth_has_a_sign() -> None:
+    line = tables.soak_line(
+        Soak("tiny", "torch", "64x48", 1000, 2000, 10.0, ((50, 300.0), (1000, 297.5)))
+    )
+    assert line == (
+        "tiny network on torch, 1000 generated frames, 2000 poses, 10 s: 300 MB after frame 50, "
+        "298 MB after frame 1000, growth -2.5 MB"
+    )

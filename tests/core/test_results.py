@@ -1,0 +1,97 @@
+"""FramePoses in the hands of a user: a line to read, joints by name, a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from some_poses import SIZE, some_poses
+
+from tarvitpose.drawing import draw_poses
+from tarvitpose.formats.build import NO_SIZE
+from tarvitpose.skeleton import POSETRACK_15
+
+IMAGE = np.full((*SIZE, 3), 90, np.uint8)
+
+
+def test_a_frame_is_told_in_one_line() -> None:
+    line = repr(some_poses(3, 2, 0.12345))
+    assert line == (
+        "FramePoses(index=3, time=0.123, 2 people, track_ids=[31, 32], 15 joints, 64x48)"
+    )
+    assert "1 person" in repr(some_poses(0, 1, 0.0))
+    assert "0 people, track_ids=[]" in repr(some_poses(0, 0, float("nan")))
+
+
+def test_a_joint_has_a_name() -> None:
+    poses = some_poses(0, 3, 0.0)
+    for at, name in enumerate(POSETRACK_15.joints):
+        assert np.array_equal(poses[name], poses.keypoints[:, at])
+    assert some_poses(0, 0, 0.0)["nose"].shape == (0, 2)
+
+
+def test_a_typo_is_answered_with_a_name() -> None:
+    with pytest.raises(KeyError, match="no joint 'left_wirst'; did you mean left_wrist"):
+        _ = some_poses(0, 1, 0.0)["left_wirst"]
+    with pytest.raises(KeyError, match=r"no joint 'xyz'; expected .*nose"):
+        _ = some_poses(0, 1, 0.0)["xyz"]
+
+
+def test_it_is_no_sequence() -> None:
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(some_poses(0, 1, 0.0))  # type: ignore[call-overload]
+
+
+def test_limbs_are_pairs_of_joints() -> None:
+    poses = some_poses(0, 1, 0.0)
+    assert poses.limbs == POSETRACK_15.limb_indices
+    assert replace(poses, joint_names=tuple(map(str, range(15)))).limbs == ()
+
+
+def test_drawing_leaves_the_image_alone() -> None:
+    poses, before = some_poses(0, 2, 0.0), IMAGE.copy()
+    drawn = poses.draw(IMAGE)
+    assert np.array_equal(IMAGE, before)
+    assert np.array_equal(drawn, draw_poses(IMAGE, poses))
+    plain = poses.draw(IMAGE, keypoint_threshold=2, legend=False)
+    assert (plain != drawn).any()
+
+
+def test_poses_are_drawn_to_the_size_of_the_image() -> None:
+    poses = some_poses(0, 1, 0.0)
+    double = np.full((2 * SIZE[0], 2 * SIZE[1], 3), 90, np.uint8)
+    twice = replace(
+        poses,
+        keypoints=2 * poses.keypoints,
+        boxes=2 * poses.boxes,
+        image_size=(2 * SIZE[0], 2 * SIZE[1]),
+    )
+    assert np.array_equal(poses.draw(double), twice.draw(double))
+
+
+def test_poses_of_a_file_without_boxes_and_times_are_drawn() -> None:
+    poses = some_poses(0, 2, 0.0)
+    points = np.random.default_rng(0).uniform(15, 40, poses.keypoints.shape).astype(np.float32)
+    points[0, 3] = np.nan
+    bare = replace(
+        poses,
+        time=float("nan"),
+        image_size=NO_SIZE,
+        keypoints=points,
+        scores=np.ones_like(poses.scores),
+        boxes=np.full((2, 4), np.nan, np.float32),
+        track_ids=np.array([-1, -1]),
+    )
+    drawn = bare.draw(IMAGE, legend=False)
+    assert (drawn[15:40, 15:40] != 90).any()
+    assert (drawn[0, 0] == 90).all()  # no box of nothing in the corner
+    assert bare.draw(IMAGE).shape == IMAGE.shape
+    nobody = replace(bare, keypoints=np.full_like(points, np.nan))
+    assert nobody.draw(IMAGE).shape == IMAGE.shape
+
+
+@pytest.mark.parametrize("image", [IMAGE[:, :, 0], IMAGE[..., :2], IMAGE.astype(np.float32)])
+def test_what_is_no_rgb_image_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"expected an RGB image \(height, width, 3\) uint8, got"):
+        some_poses(0, 1, 0.0).draw(image)

@@ -1,0 +1,222 @@
+"""What all detectors share, the embedded one on real frames, and which one a name means."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tarvitpose.detection import Detections, keep_best, load_detector
+from tarvitpose.detection.nanodet import Letterbox, NanoDet, suppress
+from tarvitpose.detection.protocol import clip_to_frame, ranked
+from tarvitpose.errors import BoxesError
+from tarvitpose.results import Frame
+
+CLIPS = Path(__file__).parents[3] / "shared" / "data" / "clips"
+needs_clips = pytest.mark.skipif(not CLIPS.is_dir(), reason=f"{CLIPS} is not there")
+TWO_PEOPLE = [[142, 467, 686, 1420], [628, 403, 960, 970]]  # read off the picture
+
+
+def frame(image: NDArray[np.uint8]) -> Frame:
+    return Frame(0, 0.0, image)
+
+
+def first_image(clip: str) -> NDArray[np.uint8]:
+    """Decode the first frame of a clip, RGB."""
+    capture = cv2.VideoCapture(str(CLIPS / clip))
+    found, bgr = capture.read()
+    capture.release()
+    assert found
+    return np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def nanodet() -> NanoDet:
+    return NanoDet()
+
+
+# --- what all detectors share ---
+
+
+def test_ranked_drops_low_scores_and_sorts() -> None:
+    boxes = np.arange(16).reshape(4, 4)
+    found = ranked(boxes, [0.4, 0.1, 0.9, 0.4], 0.4)
+    assert found.boxes[:, 0].tolist() == [8, 0, 12]  # equal scores keep their order
+    assert found.scores.tolist() == pytest.approx([0.9, 0.4, 0.4])
+    assert found.boxes.dtype == found.scores.dtype == np.float32
+
+
+def test_ranked_of_nothing_is_nothing() -> None:
+    found = ranked([], [], 0.5)
+    assert len(found) == 0
+    assert found.boxes.shape == (0, 4)
+
+
+def test_boxes_are_cut_off_at_the_border() -> None:
+    boxes = clip_to_frame([[-5, -6, 50, 40], [1, 2, 3, 4]], (20, 30))
+    assert boxes.tolist() == [[0, 0, 30, 20], [1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(("most", "kept"), [(None, 3), (1, 1), (2, 2), (9, 3)])
+def test_the_surest_people_are_kept(most: int | None, kept: int) -> None:
+    boxes = np.array([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 900, 900]], np.float32)
+    people = Detections(boxes, np.array([0.9, 0.8, 0.7], np.float32))
+    found = keep_best(people, most)
+    assert found.boxes[:, 2].tolist() == [1, 2, 900][:kept]
+    assert len(found.scores) == kept
+
+
+def test_the_surest_people_are_found_in_any_order() -> None:
+    boxes = np.arange(12, dtype=np.float32).reshape(3, 4)
+    people = Detections(boxes, np.array([0.2, 0.9, 0.5], np.float32))
+    assert keep_best(people, 2).scores.tolist() == pytest.approx([0.9, 0.5])
+
+
+def test_keeping_nobody_is_a_mistake() -> None:
+    people = ranked([[0, 0, 1, 1]], [0.5], 0)
+    with pytest.raises(ValueError, match="max_people must be at least 1, not 0"):
+        keep_best(people, 0)
+
+
+# --- NanoDet ---
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "inside", "corner"),
+    [
+        (720, 1280, (416, 234), (0, 91)),
+        (1920, 1080, (234, 416), (91, 0)),
+        (416, 416, (416, 416), (0, 0)),
+        (100, 208, (416, 200), (0, 108)),  # enlarged
+        (1, 5000, (416, 1), (0, 207)),
+    ],
+)
+def test_the_letterbox_is_centred(
+    height: int, width: int, inside: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    letterbox = Letterbox.of(height, width)
+    assert (letterbox.inside, letterbox.corner) == (inside, corner)
+    (x, y), (w, h) = corner, inside
+    whole = letterbox.to_frame([[x, y, x + w, y + h]])
+    np.testing.assert_allclose(whole, [[0, 0, width, height]], atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 200), (211, 397), (64, 64)])
+def test_a_patch_is_mapped_back_to_where_it_was(height: int, width: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[20:50, 10:40] = 255
+    letterbox = Letterbox.of(height, width)
+    square = letterbox.fill(image)
+    ys, xs = np.nonzero(square[:, :, 0] > 127)
+    box = [[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]]
+    pixel = max(1, max(height, width) / 416)
+    np.testing.assert_allclose(letterbox.to_frame(box), [[10, 20, 40, 50]], atol=pixel)
+
+
+def test_what_surrounds_the_frame_is_black() -> None:
+    square = Letterbox.of(208, 416).fill(np.full((208, 416, 3), 200, np.uint8))
+    assert square.shape == (416, 416, 3)
+    assert (square[:104] == 0).all()
+    assert (square[104:312] == 200).all()
+    assert (square[312:] == 0).all()
+
+
+def test_overlapping_boxes_leave_the_surest() -> None:
+    boxes = [[0, 0, 10, 10], [0, 0, 10, 9], [5, 0, 15, 10], [50, 50, 60, 60]]
+    found = suppress(boxes, [0.6, 0.9, 0.5, 0.39], 0.4)  # IoU of the second and third: 45 / 145
+    assert found.boxes.tolist() == [boxes[1], boxes[2]]
+    assert found.scores.tolist() == pytest.approx([0.9, 0.5])
+
+
+def test_no_box_survives_without_a_score() -> None:
+    assert len(suppress(np.zeros((5, 4)), np.zeros(5), 0.4)) == 0
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255])
+@pytest.mark.parametrize("shape", [(200, 300), (300, 200), (416, 416)])
+def test_a_blank_image_shows_nobody(nanodet: NanoDet, shape: tuple[int, int], colour: int) -> None:
+    found = nanodet.detect(frame(np.full((*shape, 3), colour, np.uint8)))
+    assert len(found) == 0
+    assert found.boxes.shape == (0, 4)
+
+
+@needs_clips
+def test_two_people_are_found(nanodet: NanoDet) -> None:
+    image = first_image("two_people_cam04.mp4")
+    before = image.copy()
+    found = nanodet.detect(frame(image))
+    np.testing.assert_allclose(found.boxes, TWO_PEOPLE, atol=25)
+    assert found.scores[0] > found.scores[1] >= 0.4
+    assert found.boxes.dtype == found.scores.dtype == np.float32
+    assert (image == before).all()
+
+
+@needs_clips
+def test_the_channels_are_read_as_rgb(nanodet: NanoDet) -> None:
+    image = first_image("two_people_cam04.mp4")
+    swapped = np.ascontiguousarray(image[:, :, ::-1])
+    right, wrong = (nanodet.detect(frame(i)).scores for i in (image, swapped))
+    assert right[0] > (wrong[0] if len(wrong) else 0)
+
+
+@needs_clips
+def test_black_borders_move_the_boxes_and_change_nothing_else(nanodet: NanoDet) -> None:
+    image = first_image("juggle.mp4")  # 720 x 1280; 80 rows are 26 rows of the input
+    padded = cv2.copyMakeBorder(image, 80, 80, 0, 0, cv2.BORDER_CONSTANT)
+    plain, moved = nanodet.detect(frame(image)), nanodet.detect(frame(np.asarray(padded, np.uint8)))
+    assert len(plain) == len(moved) == 1
+    np.testing.assert_allclose(moved.boxes - [0, 80, 0, 80], plain.boxes, atol=2)
+    np.testing.assert_allclose(moved.scores, plain.scores, atol=0.01)
+
+
+@needs_clips
+def test_a_person_at_the_border_stays_within_the_frame(nanodet: NanoDet) -> None:
+    image = first_image("juggle.mp4")
+    left, top, right, bottom = nanodet.detect(frame(image)).boxes[0].astype(int)
+    cut = np.ascontiguousarray(image[top + 20 : bottom - 20, left - 60 : right + 60])
+    found = nanodet.detect(frame(cut))
+    assert len(found) == 1
+    assert found.boxes[0, 1] >= 0
+    assert found.boxes[0, 3] <= len(cut)
+    assert found.boxes[0, 3] - found.boxes[0, 1] > 0.9 * len(cut)
+
+
+@needs_clips
+def test_a_higher_threshold_keeps_fewer() -> None:
+    sure = load_detector("nanodet", threshold=0.7)
+    found = sure.detect(frame(first_image("two_people_cam04.mp4")))
+    np.testing.assert_allclose(found.boxes, TWO_PEOPLE[:1], atol=25)
+
+
+# --- which detector a name means ---
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("yolo", "'yolo': no such detector; expected nanodet, torchvision, a folder"),
+        ("", "'': no such detector; expected nanodet"),
+        ("a/b/c", "'a/b/c': no such detector; expected nanodet"),
+        ("/nowhere/detr", "/nowhere/detr: no such folder; expected nanodet"),
+        ("./detr", "./detr: no such folder"),
+        ("boxes.json", "boxes.json: a detector is expected, not a file; give boxes with --boxes"),
+        (__file__, f"{__file__}: a detector is expected, not a file"),
+    ],
+)
+def test_an_unknown_name_says_what_there_is(spec: str, message: str) -> None:
+    with pytest.raises(BoxesError) as error:
+        load_detector(spec)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_importing_the_package_imports_no_detector() -> None:
+    code = (
+        "import sys, tarvitpose.detection\n"
+        "sys.exit(', '.join({'torch', 'onnxruntime', 'transformers'} & sys.modules.keys()) or 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -1,0 +1,114 @@
+"""Scores as probabilities: reliability by hand, fitted curves, and where they are applied."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from tiny_models import tiny_config
+
+from tarvitpose.config import ModelConfig
+from tarvitpose.evaluation.calibration import fit_curve, plot_reliability, reliability
+from tarvitpose.evaluation.clips import found_joints
+from tarvitpose.heatmaps import calibrate
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.model.tarvitpose import TARViTPose
+
+
+def test_the_error_is_the_mean_distance_over_bins() -> None:
+    scores = [0.05, 0.95, 0.95, 0.95, 0.95, 1.0]
+    right = [False, True, True, True, False, True]
+    found = reliability(scores, right)
+    assert found.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 5]
+    assert found.right[[0, 9]] == pytest.approx([0, 0.8])
+    assert found.scores[9] == pytest.approx(0.96)
+    assert found.error == pytest.approx((1 * 0.05 + 5 * 0.16) / 6)
+    assert np.isnan(reliability([], []).error)
+
+
+def raw_scores(count: int = 6000) -> tuple[np.ndarray, np.ndarray]:
+    """Scores whose squares are the true probabilities."""
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0.02, 0.98, count)
+    return scores, rng.uniform(size=count) < scores**2
+
+
+def test_a_fitted_curve_makes_new_scores_probabilities() -> None:
+    curve = fit_curve(*raw_scores())
+    rng = np.random.default_rng(1)
+    fresh = rng.uniform(0.02, 0.98, 6000)
+    right = rng.uniform(size=6000) < fresh**2
+    assert reliability(fresh, right).error > 0.1
+    assert reliability(calibrate(fresh.astype(np.float32), curve), right).error < 0.02
+    ModelConfig(width=32, depth=1, heads=2, score_curve=curve)  # is a valid one
+
+
+def test_where_there_is_no_heat_the_score_is_zero() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0.1, 1, 500)
+    curve = fit_curve(scores, rng.uniform(size=500) < 0.4)  # even the least are often right
+    assert curve[0] == (0.0, 0.0)
+    assert calibrate(np.float32([-0.1, 0.0]), curve).tolist() == [0, 0]
+    assert calibrate(np.float32([0.15]), curve)[0] > 0.25
+
+
+def test_a_curve_rises_even_where_the_data_do_not() -> None:
+    rng = np.random.default_rng(0)
+    curve = fit_curve(rng.uniform(0, 1, 500), np.zeros(500))
+    x, y = np.array(curve).T
+    assert (np.diff(x) > 0).all()
+    assert (np.diff(y) > 0).all()
+    with pytest.raises(ValueError, match="two different scores"):
+        fit_curve([0.5, 0.5], [0, 1])
+
+
+@pytest.mark.parametrize("name", ["score_curve", "single_score_curve"])
+@pytest.mark.parametrize(
+    "curve", [((0.5, 0.1), (0.2, 0.3)), ((0, 0.5), (1, 0.5)), ((0, 0), (2, 1))]
+)
+def test_curves_that_fall_or_leave_the_range_are_refused(curve: object, name: str) -> None:
+    with pytest.raises(ValidationError, match="score curve"):
+        ModelConfig.model_validate({"width": 32, "depth": 1, "heads": 2, name: curve})
+
+
+def test_a_model_says_what_its_curve_says() -> None:
+    config = tiny_config()
+    maps = torch.rand(2, len(config.joints), *(side // 4 for side in config.input_size))
+    points, raw = found_joints(config, maps)
+    curves = {
+        "score_curve": ((0.0, 0.0), (1.0, 0.5)),
+        "single_score_curve": ((0.0, 0.0), (1.0, 0.25)),
+    }
+    curved = config.model_copy(update=curves)
+    for single_frame, share in ((False, 0.5), (True, 0.25)):
+        same, scores = found_joints(curved, maps, single_frame=single_frame)
+        np.testing.assert_array_equal(points, same)
+        np.testing.assert_allclose(scores, raw * share, atol=1e-6)
+    without_time = curved.model_copy(update={"offsets": ()})
+    np.testing.assert_allclose(
+        found_joints(without_time, maps, single_frame=True)[1], raw / 2, atol=1e-6
+    )
+
+
+def test_predict_takes_the_curve_of_its_mode() -> None:
+    curve = ((0.0, 0.0), (1.0, 0.5))
+    model = TARViTPose(tiny_config(single_score_curve=curve))
+    plain = TARViTPose(tiny_config())
+    plain.load_state_dict(model.state_dict())
+    image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    boxes = np.array([[10, 5, 60, 85]], np.float32)
+    for single_frame, share in ((True, 0.5), (False, 1)):
+        found = []
+        for one in (model, plain):
+            predictor = Predictor(TorchRuntime(one.eval()), single_frame=single_frame)
+            found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
+        np.testing.assert_allclose(found[0][1], found[1][1] * share, atol=1e-6)
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "reliability.png"
+    plot_reliability({"single-frame": reliability(*raw_scores())}, path)
+    assert path.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,221 @@
+"""Single frames beside the temporal part: the same crops, encoded once, in one video."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_drawing import GREY, at, grey, joint, people
+from test_streaming import Counting, streamed, video, walk, windowed
+from tiny_graphs import BACKENDS, both
+from tiny_models import H, W, modest_model, tiny_model
+from video_files import decode_fully, make_video, packets
+
+from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig, parse_config
+from tarvitpose.drawing import colour_of
+from tarvitpose.errors import ConfigError, UserError
+from tarvitpose.formats.comparison import PAPER, WIDEST, draw_comparison
+from tarvitpose.inference.predictor import Joints, Predictor
+from tarvitpose.inference.streaming import open_streamer
+from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.results import FramePoses, Seen
+from tarvitpose.runs.journal import Journal, JournaledPredictor
+from tarvitpose.runs.pipeline import load_estimator, process
+
+CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
+RULES = {"anchored": AnchorRule(), "own": None}
+
+
+# ----------------------------------------------------------------------------- without encoding
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("mask", ["paper", "none"])
+def test_kept_crops_decode_to_single_frames(backend: Backend, mask: str) -> None:
+    for runtime in both(backend, (("mask_rule", mask),)):
+        decoded = runtime.decode(runtime.encode(CROPS))
+        assert decoded.dtype == np.float32
+        assert np.abs(decoded - runtime.single_frame(CROPS)).max() <= 1e-5
+
+
+def find(frames: list[Seen], policy: CropPolicy, predictor: Predictor) -> list[Joints]:
+    """Return the joints of each frame."""
+    if policy == "window":
+        return windowed(frames, predictor)
+    return [joints for _, joints in streamed(frames, open_streamer(predictor, RULES[policy]), 4)]
+
+
+@pytest.mark.parametrize("flip_test", [False, True])
+@pytest.mark.parametrize("policy", ["anchored", "own", "window"])
+def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test: bool) -> None:
+    runtime = Counting()
+    frames = video(9, walk)
+    if policy == "anchored":  # with boxes that stay put, its crops are the boxes' own
+        frames = video(9, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
+    options: dict[str, Any] = {"flip_test": flip_test, "batch_size": 8}
+    temporal = find(frames, policy, Predictor(runtime, **options))
+    cost = sum(runtime.encoded)
+    single = windowed(frames, Predictor(runtime, single_frame=True, **options))
+    runtime.encoded.clear()
+    compared = find(frames, policy, Predictor(runtime, compare=True, **options))
+    assert sum(runtime.encoded) == cost  # nothing is encoded a second time
+    moved = 0.0
+    for (points, scores, points_alone, scores_alone), one, other in zip(
+        compared, temporal, single, strict=True
+    ):
+        assert np.allclose(points, one[0], atol=1e-3)
+        assert np.allclose(scores, one[1], atol=1e-5)
+        assert np.allclose(points_alone, other[0], atol=2e-2)
+        assert np.allclose(scores_alone, other[1], atol=1e-5)
+        moved = max(moved, float(np.abs(points - points_alone).max(initial=0)))
+    assert moved > 1  # else the comparison would mean nothing
+
+
+def test_frames_without_people_have_empty_answers() -> None:
+    predictor = Predictor(Counting(), compare=True)
+    found = find(video(4, lambda index: {}), "anchored", predictor)
+    assert [[array.shape for array in joints] for joints in found] == [
+        [(0, 15, 2), (0, 15), (0, 15, 2), (0, 15)]
+    ] * 4
+
+
+def test_each_answer_has_its_own_score_curve() -> None:
+    halved: Any = {"single_score_curve": ((0.0, 0.0), (1.0, 0.5))}
+    plain, curved = (
+        Predictor(TorchRuntime(modest_model(**more), device="cpu", precision="fp32"), compare=True)
+        for more in ({}, halved)
+    )
+    frames = video(2, walk)
+    one, other = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
+    assert np.array_equal(one[1], other[1])
+    assert np.allclose(one[3].clip(0, 1) / 2, other[3], atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"offsets": ()}, {}])
+def test_without_a_temporal_part_there_is_nothing_to_compare(changes: dict[str, Any]) -> None:
+    runtime = TorchRuntime(tiny_model(**changes), device="cpu", precision="fp32")
+    with pytest.raises(UserError, match="these weights have none; leave it out"):
+        Predictor(runtime, single_frame=bool(not changes), compare=True)
+    with pytest.raises(ConfigError, match="compare shows single frames beside"):
+        parse_config(PredictConfig, {"compare": True, "single_frame": True}, "predict")
+
+
+def test_a_journal_holds_both_answers(tmp_path: Path) -> None:
+    predictor, frames = Predictor(Counting(), compare=True), video(5, walk)
+    tables = []
+    for _ in range(2):
+        journal = Journal(tmp_path / "journal")
+        tables.append(find(frames, "own", JournaledPredictor(predictor, journal)))
+        assert journal.is_recalling == (len(tables) == 2)
+        journal.close()
+    for first, second in zip(*tables, strict=True):
+        for one, other in zip(first, second, strict=True):
+            assert np.array_equal(one, other)
+
+
+# ----------------------------------------------------------------------------------- the picture
+
+
+def compared(
+    shift: float = 0.0, height: float = 120, size: tuple[int, int] = (200, 320)
+) -> FramePoses:
+    """Return somebody whose left knee is `shift` pixels farther out without the temporal part."""
+    poses = people((60, 40), height=height, size=size)
+    alone = poses.keypoints.copy()
+    alone[0, poses.joint_names.index("left_knee"), 0] += shift
+    return replace(poses, single_keypoints=alone, single_scores=poses.scores.copy())
+
+
+def sides(poses: FramePoses, size: tuple[int, int] = (200, 320)) -> tuple[Any, Any]:
+    """Return the two pictures of a comparison on grey."""
+    drawn = draw_comparison(grey(size), poses)
+    assert drawn.shape[1] > 2 * size[1]
+    return drawn[-size[0] :, : size[1]], drawn[-size[0] :, -size[1] :]
+
+
+def test_each_side_shows_its_own_answer() -> None:
+    poses = compared(shift=20)
+    left, right = sides(poses)
+    knee, outer = joint(poses, "left_knee"), joint(poses.single_frame(), "left_knee")
+    assert outer.tolist() == [knee[0] + 20, knee[1]]
+    for own, other, place in ((right, left, knee), (left, right, outer)):
+        assert np.abs(np.array(at(own, place)) - colour_of(1)).max() < 45
+        assert np.abs(np.array(at(other, place)) - colour_of(1)).max() > 45
+    nose = joint(poses, "nose")
+    assert at(left, nose) == at(right, nose)
+
+
+def test_joints_far_apart_are_ringed_on_both_sides() -> None:
+    near, far = sides(compared(shift=5)), sides(compared(shift=7))  # 5% of 120 is 6
+    for one, other in zip(near, far, strict=True):
+        assert (other > 180).all(-1).sum() > (one > 180).all(-1).sum() + 10
+    hidden = compared(shift=7)
+    hidden.scores[:] = 0.1
+    assert hidden.single_scores is not None
+    hidden.single_scores[:] = 0.1
+    assert not any((side > 180).all(-1).any() for side in sides(hidden))
+
+
+def test_the_comparison_is_of_what_was_not_smoothed() -> None:
+    poses = compared(shift=30)
+    moved = poses.keypoints + np.float32(15)
+    smoothed = replace(poses, keypoints=moved, raw_keypoints=poses.keypoints)
+    assert np.array_equal(draw_comparison(grey(), smoothed), draw_comparison(grey(), poses))
+
+
+@pytest.mark.parametrize("size", [(240, 426), (240, 135), (1080, 1920), (2160, 3840), (100, 3840)])
+def test_both_sides_are_named_and_no_wider_than_players_like(size: tuple[int, int]) -> None:
+    drawn = draw_comparison(grey(size), compared(size=size))
+    assert drawn.shape[1] <= WIDEST
+    head = drawn[: ((drawn == GREY).all(-1).mean(1) > 0.3).argmax()]
+    ink = (head > 150).all(-1)
+    middle = drawn.shape[1] // 2
+    assert ink[:, :middle].any()
+    assert ink[:, middle:].any()
+    assert not ink[:, -2:].any(), "no name is cut off"
+    assert (head[:, -1] == PAPER).all()
+
+
+def test_poses_of_one_mode_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match="compare=True"):
+        draw_comparison(grey(), people((60, 40)))
+
+
+# --------------------------------------------------------------------------------------- the file
+
+
+@pytest.mark.parametrize("live", [None, True])
+def test_a_run_leaves_the_video_with_the_times_and_the_sound(
+    tmp_path: Path, live: bool | None
+) -> None:
+    path = make_video(tmp_path / "walk.mp4", 6, audio="aac", audio_seconds=0.24)
+    modest_model().save_pretrained(tmp_path / "weights")
+    boxes = [{"image_id": i, "bbox": [5 + i, 4, 20, 40], "score": 0.9} for i in (0, 1, 3, 4, 5)]
+    (tmp_path / "boxes.json").write_text(json.dumps([{**box, "category_id": 1} for box in boxes]))
+    config = PredictConfig(
+        weights=str(tmp_path / "weights"),
+        boxes=tmp_path / "boxes.json",
+        device="cpu",
+        output=tmp_path / "out",
+        compare=True,
+        live=live,
+        render=False,
+    )
+    estimator = load_estimator(config)
+    outcome = process(str(path), estimator, config, lambda _: None)
+    result = tmp_path / "out" / "walk.compare.mp4"
+    assert result in outcome.files
+    times, _ = decode_fully(result)
+    assert len(times) == outcome.frames
+    assert [data for _, data in packets(result, "audio")] == [
+        data for _, data in packets(path, "audio")
+    ]
+    if live is None:
+        assert np.allclose(times, decode_fully(path)[0], atol=1e-3)
+        seen = [poses.single_frame() for poses in estimator.stream(path)]
+        assert [len(poses) for poses in seen] == [1, 1, 0, 1, 1, 1]
+        assert seen[0].single_keypoints is None

@@ -1,0 +1,186 @@
+"""PoseEstimator: what users hold on to in Python, on tiny models and generated videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tiny_models import modest_model
+from video_files import decode_fully, make_video
+
+from tarvitpose.config import CropPolicy
+from tarvitpose.detection import Detections
+from tarvitpose.errors import UserError
+from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.inference.predictor import Joints, Predictor
+from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.results import Frame, Seen
+from tarvitpose.video.sources import open_source
+
+TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
+
+
+class Walker:
+    """Finds one person who walks to the right, and nobody in frame 3."""
+
+    def detect(self, frame: Frame) -> Detections:
+        if frame.index == 3:
+            return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+        left = 5.0 + 2 * frame.index
+        return Detections(np.float32([[left, 4, left + 20, 44]]), np.float32([0.9]))
+
+
+def estimator(crop_policy: CropPolicy = "anchored", **changes: object) -> PoseEstimator:
+    runtime = TorchRuntime(modest_model(), device="cpu", precision="fp32")
+    predictor = Predictor(runtime, **changes)  # type: ignore[arg-type]
+    return PoseEstimator(predictor, Walker(), crop_policy=crop_policy)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return make_video(tmp_path / "walk.mp4", TIMES)
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_every_frame_comes_once_in_order_also_without_people(video: Path, batch_size: int) -> None:
+    poses = list(estimator(batch_size=batch_size).stream(video))
+    times, _ = decode_fully(video)
+    assert [frame.index for frame in poses] == list(range(len(times)))
+    assert np.allclose([frame.time for frame in poses], times)
+    assert [len(frame) for frame in poses] == [1, 1, 1, 0, 1, 1, 1]
+    assert poses[3].keypoints.shape == (0, 15, 2)
+
+
+def test_a_person_keeps_the_number_through_a_gap(video: Path) -> None:
+    ids = [frame.track_ids.tolist() for frame in estimator().stream(video)]
+    assert ids == [[1], [1], [1], [], [1], [1], [1]]
+
+
+def test_the_window_policy_equals_predicting_each_window(video: Path) -> None:
+    own = estimator("window")
+    frames = [frame for frame, _ in own.run(_frames(video))]
+    images = [frame.image for frame in frames]
+    for poses in own.stream(video):
+        at = [min(max(poses.index + o, 0), len(images) - 1) for o in (-1, 0, 1)]
+        window = own.predict([images[i] for i in at], poses.boxes)
+        assert np.allclose(window.scores, poses.scores, atol=1e-5)
+        assert np.allclose(window.keypoints, poses.keypoints, atol=1e-2)
+
+
+def _frames(video: Path) -> list[Frame]:
+    with open_source(video) as source:
+        return list(source)
+
+
+def test_results_have_the_promised_types_and_names(video: Path) -> None:
+    poses = next(iter(estimator().stream(video)))
+    assert poses.image_size == (48, 64)
+    assert {poses.keypoints.dtype, poses.scores.dtype, poses.boxes.dtype} == {np.dtype(np.float32)}
+    assert poses.track_ids.dtype == np.int64
+    assert poses.joint_names[:3] == ("nose", "head_bottom", "head_top")
+    assert (poses.scores >= 0).all()
+    assert (poses.scores <= 1).all()
+
+
+def test_single_frame_predicts_from_one_image() -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    own = estimator(single_frame=True)
+    assert own.predict(image, [[4, 4, 30, 40]]).keypoints.shape == (1, 15, 2)
+    assert own.predict([image], []).keypoints.shape == (0, 15, 2)
+
+
+GOOD = np.zeros((48, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "boxes", "message"),
+    [
+        ([GOOD], [[0, 0, 9, 9]], r"expected 3 images at the offsets \(-1, 0, 1\), got 1"),
+        ([GOOD, GOOD, GOOD[..., 0]], [[0, 0, 9, 9]], r"expected RGB images .* got \(48, 64\)"),
+        ([GOOD, GOOD, GOOD / 2], [[0, 0, 9, 9]], r"uint8, got \(48, 64, 3\) float64"),
+        ([GOOD] * 3, [[0, 0, 9]], r"boxes: expected \(N, 4\)"),
+        ([GOOD] * 3, [[0, 0, np.nan, 9]], r"boxes: expected \(N, 4\) finite"),
+        ([GOOD] * 3, [[9, 0, 5, 9]], r"right > left"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(
+    frames: list[NDArray[np.uint8]], boxes: list[list[float]], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        estimator().predict(frames, boxes)
+
+
+def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path) -> None:
+    class Fading:
+        def detect(self, frame: Frame) -> Detections:
+            boxes = np.float32([[4, 4, 24, 44], [40, 4, 60, 44]])
+            return Detections(boxes, np.float32([0.9 - 0.1 * frame.index, 0.39]))
+
+    own = estimator()
+    followed = PoseEstimator(own.predictor, Fading(), start_threshold=0.4)
+    assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)
+
+
+class CountingWalker(Walker):
+    """Remembers which frames it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def detect(self, frame: Frame) -> Detections:
+        self.asked.append(frame.index)
+        return super().detect(frame)
+
+
+def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> None:
+    video, detector = make_video(tmp_path / "walk.mp4", 12), CountingWalker()
+    own = PoseEstimator(estimator().predictor, detector, det_every=4)
+    poses = list(own.stream(video))
+    assert detector.asked == [0, 4, 8]
+    assert [frame.track_ids.tolist() for frame in poses] == [[1]] * 12
+    lefts = [float(frame.boxes[0, 0]) for frame in poses]
+    assert lefts[:9] == [5 + 2 * index for index in range(9)]  # where the walker is
+    assert 21 < lefts[9] < lefts[10] < lefts[11] < 27  # carried on, as no detection follows
+    assert [frame.box_scores[0] for frame in poses] == [np.float32(0.9)] * 12
+
+
+def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "walk.mp4", 6)  # nobody is found in frame 3
+    own = PoseEstimator(estimator().predictor, Walker(), det_every=3)
+    assert [len(frame) for frame in own.stream(video)] == [1, 1, 1, 0, 0, 0]
+
+
+def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
+    """No frame waits for others to fill a batch; what is dropped is counted."""
+    video = make_video(tmp_path / "walk.mp4", 12)
+    own, together = estimator(batch_size=16), []
+    streamed = own._open_engine()
+
+    def joints(batch: list[list[Seen]]) -> list[Joints]:
+        together.append(len(batch))
+        return streamed(batch)
+
+    own._open_engine = lambda: joints  # type: ignore[method-assign]
+    with open_source(video, live=True) as source:
+        found = [poses for _, poses in own.run(source)]
+    assert set(together) == {1}
+    assert len(found) + source.dropped == 12
+    assert [frame.time for frame in found] == pytest.approx([f.index / 25 for f in found])
+
+
+def test_a_detector_is_given_a_device_that_torch_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modest_model().save_pretrained(tmp_path)
+    given: list[str] = []
+
+    def load(name: str, *, threshold: float, device: str) -> object:
+        given.append(device)
+        return object()
+
+    monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", load)
+    PoseEstimator.from_pretrained(tmp_path, detector="torchvision")
+    assert [str(torch.device(name)) for name in given] == given  # "auto" is none

@@ -1,0 +1,247 @@
+"""Exported graphs are checked on a clip, and only what agrees with PyTorch is left behind."""
+
+from __future__ import annotations
+
+import json
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_cli import refusal, run
+from tiny_models import H, W, modest_model
+from video_files import make_video
+
+from tarvitpose.cli import checks
+from tarvitpose.detection import Detections
+from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.inference import export as module
+from tarvitpose.inference.export import Agreement, errors, export
+from tarvitpose.inference.graph_folder import Numbers, read_graphs
+from tarvitpose.inference.load import load_runtime
+from tarvitpose.inference.onnx_engine import OnnxRuntime
+from tarvitpose.inference.torch_engine import has_cpu_bfloat16
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.results import Frame, FramePoses
+
+FRAMES = 6
+
+
+class Walker:
+    """Finds one person who walks to the right, and notes the frames that it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def detect(self, frame: Frame) -> Detections:
+        self.seen.append(frame.index)
+        left = 5.0 + 2 * frame.index
+        return Detections(np.float32([[left, 4, left + 20, 44]]), np.float32([0.9]))
+
+
+class Nobody(Walker):
+    """Finds nobody."""
+
+    def detect(self, frame: Frame) -> Detections:
+        return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+
+def small() -> TARViTPose:
+    return modest_model(depth=1, jta_layers=1)
+
+
+@pytest.fixture(autouse=True)
+def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare few frames, and only on ONNX Runtime."""
+    monkeypatch.setattr(module, "openvino_is_installed", lambda: False)
+    monkeypatch.setattr(module, "FRAMES", FRAMES)
+    monkeypatch.setattr(module, "ROUNDS", 1)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_video(tmp_path_factory.mktemp("clip") / "walk.mp4", 20)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    small().save_pretrained(tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def tried(weights: Path, output: Path, clip: Path, **options: Any) -> list[Agreement]:
+    return export(weights, output, clip=clip, detector=Walker(), **options)
+
+
+def left(folder: Path) -> list[str]:
+    """Return the names in a folder, hidden ones as well."""
+    return sorted(one.name for one in folder.iterdir())
+
+
+def test_graphs_agree_with_pytorch_and_can_be_used(
+    weights: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = weights.parent / "graphs"
+    there = util.find_spec("openvino") is not None
+    monkeypatch.setattr(module, "openvino_is_installed", lambda: there)
+    found = tried(weights, output, clip)
+    judged = [one for one in found if one.precision == "fp32"]
+    assert [one.backend for one in judged] == ["onnxruntime", *(["openvino"] if there else [])]
+    for one in judged:
+        assert one.joints > 10
+        assert 0 <= one.median <= one.most <= one.largest < 0.05
+        assert one.speed > 0
+    assert left(output) == ["config.json", "export.json", "frame.onnx", "step.onnx"]
+    assert left(weights.parent) == ["graphs", "weights"]
+    about = json.loads((output / "export.json").read_text())
+    assert about["check"]["clip"] == str(clip)
+    assert [one["backend"] for one in about["check"]["backends"]] == [one.backend for one in found]
+    assert load_runtime(output).config == small().config
+
+
+@pytest.mark.skipif(not has_cpu_bfloat16(), reason="needs a processor with bfloat16")
+def test_bfloat16_is_reported_and_not_what_graphs_are_judged_by(
+    weights: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="needs openvino")
+    monkeypatch.setattr(module, "openvino_is_installed", lambda: True)
+    found = tried(weights, weights.parent / "graphs", clip, max_error=1e-3)
+    assert [one.precision for one in found] == ["fp32", "fp32", "bf16"]
+    assert found[2].most > 1e-3 > found[1].most
+
+
+def test_without_temporal_part_there_is_one_graph(tmp_path: Path, clip: Path) -> None:
+    model = small()
+    alone = type(model)(model.config.model_copy(update={"offsets": ()}))
+    state = model.state_dict()
+    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
+    alone.save_pretrained(tmp_path / "weights")
+    found = tried(tmp_path / "weights", tmp_path / "graphs", clip, precision="fp16", max_error=1)
+    assert found[0].largest < 1
+    assert left(tmp_path / "graphs") == ["config.json", "export.json", "frame.onnx"]
+
+
+def test_float16_halves_the_files(weights: Path, clip: Path) -> None:
+    sizes = {}
+    for precision in ("fp32", "fp16"):
+        output = weights.parent / precision
+        tried(weights, output, clip, precision=precision, max_error=2)
+        sizes[precision] = read_graphs(output).path.joinpath("frame.onnx").stat().st_size
+    assert 0.4 < sizes["fp16"] / sizes["fp32"] < 0.6
+
+
+def test_int8_is_calibrated_on_frames_that_the_check_does_not_see(
+    weights: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrated: list[Any] = []
+
+    def reduce_numbers(folder: Path, precision: Numbers, crops: Any) -> None:
+        calibrated.append(crops)
+        reduce(folder, precision, crops)
+
+    reduce = module.reduce_numbers
+    monkeypatch.setattr(module, "reduce_numbers", reduce_numbers)
+    watching, output = Walker(), weights.parent / "graphs"
+    export(weights, output, clip=clip, detector=watching, precision="int8", max_error=1e3)
+    assert watching.seen == list(range(2 * FRAMES))
+    assert calibrated[0].shape == (FRAMES, H, W, 3)
+    runtime = load_runtime(output)
+    assert isinstance(runtime, OnnxRuntime)
+    assert runtime.fingerprint().endswith("-int8")
+    assert left(output) == ["config.json", "export.json", "frame.onnx", "step.onnx"]
+    assert b"QuantizeLinear" in (output / "frame.onnx").read_bytes()
+
+
+def test_a_short_clip_is_halved_for_int8(weights: Path, tmp_path: Path) -> None:
+    short = make_video(tmp_path / "short.mp4", 5)
+    assert module.Clip(short, Walker()).half() == 2
+    assert module.Clip(make_video(tmp_path / "one.mp4", 1), Walker()).half() == 1
+
+
+def test_what_differs_too_much_is_refused_and_leaves_nothing(weights: Path, clip: Path) -> None:
+    output = weights.parent / "graphs"
+    refused = r"^export refused: with fp16 on onnxruntime 1% of the joints are off by \d+\.\d+ px"
+    with pytest.raises(WeightsError, match=refused):
+        tried(weights, output, clip, precision="fp16", max_error=0)
+    assert left(weights.parent) == ["weights"]
+    tried(weights, output, clip)
+    before = (output / "export.json").read_text()
+    with pytest.raises(WeightsError, match="export refused"):
+        tried(weights, output, clip, precision="fp16", max_error=0, overwrite=True)
+    assert (output / "export.json").read_text() == before
+
+
+def test_what_is_there_is_replaced_only_if_asked(weights: Path, clip: Path) -> None:
+    output = weights.parent / "graphs"
+    output.mkdir()
+    tried(weights, output, clip)  # an empty folder may be filled
+    with pytest.raises(OutputError, match="there already; pass --overwrite"):
+        tried(weights, output, clip)
+    tried(weights, output, clip, overwrite=True)
+    for other in (weights, clip):
+        with pytest.raises(OutputError, match="there already, and no folder of graphs"):
+            tried(weights, other, clip, overwrite=True)
+    with pytest.raises(WeightsError, match="holds exported graphs already"):
+        tried(output, weights.parent / "again", clip)
+
+
+def test_a_clip_without_people_is_refused(weights: Path, clip: Path) -> None:
+    with pytest.raises(UserError, match="nobody in its first 6 frames; --check another clip"):
+        export(weights, weights.parent / "graphs", clip=clip, detector=Nobody())
+    assert left(weights.parent) == ["weights"]
+
+
+def poses(keypoints: list[list[float]], scores: list[float]) -> FramePoses:
+    return FramePoses(
+        index=0,
+        time=0.0,
+        image_size=(10, 10),
+        keypoints=np.float32([keypoints]),
+        scores=np.float32([scores]),
+        boxes=np.zeros((1, 4), np.float32),
+        box_scores=np.ones(1, np.float32),
+        track_ids=np.ones(1, np.int64),
+        joint_names=("a", "b", "c"),
+    )
+
+
+def test_errors_are_of_joints_that_pytorch_is_sure_of() -> None:
+    expected = poses([[0, 0], [5, 5], [9, 9]], [0.9, 0.29, 0.31])
+    found = poses([[3, 4], [0, 0], [9, 10]], [0.1, 0.9, 0.9])
+    assert errors([expected], [found]).tolist() == [5.0, 1.0]
+    with pytest.raises(WeightsError, match=r"no joint of the clip has a score of 0\.3 or more"):
+        errors([poses([[0, 0]] * 3, [0, 0, 0])], [found])
+
+
+def test_the_command_says_how_well_each_backend_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def noted(weights: str, output: Path, **options: Any) -> list[Agreement]:
+        asked.append({"weights": weights, **options})
+        return [Agreement("openvino", "fp32", 563, 0.00012, 0.045, 0.152, 1.104)]
+
+    monkeypatch.setattr(module, "export", noted)
+    monkeypatch.setattr(checks, "existing_source", lambda source: None)
+    result = run("export", tmp_path, "--check", "a.mp4", "--precision", "fp16", "--max-error", "1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        f"{tmp_path}: the graphs agree with PyTorch on a.mp4",
+        "  backend       in  joints      median         99%     largest   speed",
+        "  openvino    fp32     563    0.000 px    0.045 px    0.152 px   1.10x",
+        f"use them: tarvitpose predict VIDEO --weights {tmp_path}",
+    ]
+    expected = {"clip": "a.mp4", "precision": "fp16", "max_error": 1.0, "overwrite": False}
+    assert asked == [{"weights": "default", **expected}]
+
+
+def test_the_command_refuses_in_one_line(weights: Path, clip: Path) -> None:
+    assert "nobody in its first 6 frames" in refusal(
+        "export", weights.parent / "graphs", "--weights", weights, "--check", clip
+    )
+    assert "no such file" in refusal(
+        "export", weights.parent / "graphs", "--weights", weights, "--check", "none.mp4"
+    )
+    assert left(weights.parent) == ["weights"]

@@ -1,0 +1,173 @@
+"""Who is in each frame, where only every Nth is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from tarvitpose.detection import Detections
+from tarvitpose.inference.person_tracker import PeopleFinder
+from tarvitpose.results import Frame, Seen
+
+IMAGE = np.zeros((100, 200, 3), np.uint8)
+
+
+class Scene:
+    """Finds the boxes that a frame has, and remembers which frames it was asked about."""
+
+    def __init__(self, boxes: dict[int, Sequence[Sequence[float]]]) -> None:
+        self.boxes = boxes
+        self.asked: list[int] = []
+
+    def detect(self, frame: Frame) -> Detections:
+        self.asked.append(frame.index)
+        boxes = np.array(self.boxes.get(frame.index, []), np.float32).reshape(-1, 4)
+        return Detections(boxes, np.linspace(0.9, 0.8, len(boxes), dtype=np.float32))
+
+
+def find(scene: Scene, indices: Sequence[int], every: int, *, is_live: bool = False) -> list[Seen]:
+    finder = PeopleFinder(scene, start_threshold=0.0, max_people=None, every=every, is_live=is_live)
+    return list(finder.find(Frame(index, index / 25, IMAGE) for index in indices))
+
+
+def walk(left: float) -> list[float]:
+    return [left, 10, left + 40, 90]
+
+
+def test_boxes_lie_between_the_two_detections_around() -> None:
+    scene = Scene({0: [walk(0)], 4: [walk(8)]})
+    found = find(scene, range(5), 4)
+    assert scene.asked == [0, 4]
+    assert [seen.boxes[0].tolist() for seen in found] == [walk(2 * index) for index in range(5)]
+    assert [seen.track_ids.tolist() for seen in found] == [[1]] * 5
+    assert [seen.frame.index for seen in found] == list(range(5))
+
+
+def test_who_comes_is_seen_from_the_detection_on_and_who_left_until_then() -> None:
+    other = [150, 20, 190, 80]
+    found = find(Scene({0: [walk(0)], 3: [other]}), range(6), 3)
+    assert [seen.track_ids.tolist() for seen in found] == [[1], [1], [1], [2], [2], [2]]
+    assert found[2].boxes[0].tolist() == walk(0)  # nothing says that the person moved
+
+
+def test_a_live_source_carries_boxes_on_and_holds_no_frame_back() -> None:
+    read = []
+
+    def frames() -> Iterator[Frame]:
+        for index in range(8):
+            read.append(index)
+            yield Frame(index, index / 25, IMAGE)
+
+    scene = Scene({0: [walk(0)], 4: [walk(8)]})
+    finder = PeopleFinder(scene, start_threshold=0.0, max_people=None, every=4, is_live=True)
+    found = []
+    for seen in finder.find(frames()):
+        found.append(seen)
+        assert read == list(range(len(found)))
+    lefts = [float(seen.boxes[0, 0]) for seen in found]
+    assert lefts[:4] == [0] * 4
+    assert lefts[4] == 8
+    assert 8 < lefts[5] < lefts[6] < lefts[7]
+
+
+def test_frames_that_were_dropped_count() -> None:
+    scene = Scene({index: [walk(0)] for index in range(20)})
+    find(scene, [0, 3, 5, 6, 11, 12, 17], every=5, is_live=True)
+    assert scene.asked == [0, 5, 11, 17]
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_every_frame_is_looked_at_unless_told_otherwise(is_live: bool) -> None:
+    scene = Scene({2: [walk(4)]})
+    found = find(scene, range(4), 1, is_live=is_live)
+    assert scene.asked == [0, 1, 2, 3]
+    assert [len(seen.boxes) for seen in found] == [0, 0, 1, 0]
+
+
+def test_who_was_carried_out_of_the_frame_is_gone() -> None:
+    boxes = {0: [walk(100)], 1: [walk(115)], 2: [walk(130)]}
+    found = find(Scene(boxes), [0, 1, 2], 1)
+    assert [len(seen.boxes) for seen in found] == [1, 1, 1]
+    finder = PeopleFinder(Scene(boxes), start_threshold=0.0, max_people=None, every=1, is_live=True)
+    list(finder.find(Frame(index, 0.0, IMAGE) for index in range(3)))
+    later = [finder._carried(Frame(index, 0.0, IMAGE)) for index in (3, 14)]
+    assert [len(seen.boxes) for seen in later] == [1, 0]
+
+
+def finder(boxes: dict[int, Sequence[Sequence[float]]], chosen: Sequence[int]) -> PeopleFinder:
+    return PeopleFinder(
+        Scene(boxes),
+        start_threshold=0.0,
+        max_people=None,
+        every=2,
+        is_live=False,
+        chosen=chosen,
+    )
+
+
+def test_only_the_chosen_are_given_with_the_numbers_that_all_have() -> None:
+    boxes = {index: [walk(index), walk(100), walk(60 + index)] for index in range(0, 7, 2)}
+    frames = [Frame(index, index / 25, IMAGE) for index in range(7)]
+    everybody = list(finder(boxes, []).find(frames))
+    some = finder(boxes, [1, 3])
+    for all_of_them, kept in zip(everybody, some.find(frames), strict=True):
+        chosen = np.isin(all_of_them.track_ids, [1, 3])
+        assert kept.track_ids.tolist() == all_of_them.track_ids[chosen].tolist() == [1, 3]
+        assert np.array_equal(kept.boxes, all_of_them.boxes[chosen])
+        assert np.array_equal(kept.scores, all_of_them.scores[chosen])
+    assert list(some.warnings()) == []
+
+
+@pytest.mark.parametrize(
+    ("people", "expected"),
+    [(2, "--person 7, 9: never seen; the tracks of this video are: 1, 2"), (0, "are: nobody")],
+)
+def test_who_was_chosen_and_never_seen_is_named_beside_who_was(people: int, expected: str) -> None:
+    boxes = {0: [walk(0), walk(100)][:people]}
+    one = finder(boxes, [9, 2, 7] if people else [1])
+    list(one.find([Frame(0, 0.0, IMAGE)]))
+    (warning,) = one.warnings()
+    assert warning.endswith(expected)
+
+
+class Tracked(Scene):
+    """Knows who is who: the box on the left is always 70, the other 0."""
+
+    warnings = ("two cameras",)
+
+    def detect(self, frame: Frame) -> Detections:
+        found = super().detect(frame)
+        ids = np.where(found.boxes[:, 0] < 80, 70, 0)
+        return Detections(found.boxes, found.scores, ids)
+
+
+def test_a_detector_that_knows_who_is_who_is_believed() -> None:
+    scene = Tracked({0: [walk(0), walk(100)], 4: [walk(108), walk(8)], 8: [walk(116)]})
+    finder = PeopleFinder(scene, start_threshold=0.99, max_people=None, every=4, is_live=False)
+    found = list(finder.find(Frame(index, index / 25, IMAGE) for index in range(9)))
+    assert [sorted(seen.track_ids.tolist()) for seen in found] == [[0, 70]] * 8 + [[0]]
+    lefts = [seen.boxes[seen.track_ids == 70][0, 0] for seen in found[:5]]
+    assert lefts == [0, 2, 4, 6, 8]  # interpolated between two detections of the same number
+    assert list(finder.warnings()) == ["two cameras"]
+
+
+def test_live_boxes_of_known_tracks_are_carried_on() -> None:
+    scene = Tracked({0: [walk(0)], 4: [walk(8)]})
+    found = find(scene, range(8), 4, is_live=True)
+    assert [seen.track_ids.tolist() for seen in found] == [[70]] * 8
+    lefts = [float(seen.boxes[0, 0]) for seen in found]
+    assert 8 == lefts[4] < lefts[5] < lefts[6] < lefts[7]
+
+
+def test_bytetrack_looks_at_every_nth_frame_like_the_built_in_tracker() -> None:
+    pytest.importorskip("trackers", reason="the optional package trackers is not installed")
+    scene = Scene({index: [walk(index)] for index in range(0, 21, 4)})
+    looked = PeopleFinder(
+        scene, start_threshold=0.4, max_people=None, every=4, is_live=False, tracker="bytetrack"
+    )
+    found = list(looked.find(Frame(index, index / 25, IMAGE) for index in range(21)))
+    assert scene.asked == list(range(0, 21, 4))
+    assert [seen.track_ids.tolist() for seen in found] == [[]] * 4 + [[1]] * 17
+    assert [float(seen.boxes[0, 0]) for seen in found[4:]] == list(range(4, 21))

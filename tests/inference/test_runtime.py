@@ -1,0 +1,201 @@
+"""Every runtime gives what PyTorch gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_streaming import streamed, video, walk
+from tiny_graphs import BACKENDS, both, graphs
+from tiny_models import H, J, N, W, h, modest_model, w
+
+from tarvitpose.config import Backend
+from tarvitpose.errors import UserError
+from tarvitpose.inference.engine import Kept, Runtime
+from tarvitpose.inference.graph_decoder import GraphDecoder
+from tarvitpose.inference.graph_engine import STRIDE, padded, seen_tokens
+from tarvitpose.inference.load import open_graphs
+from tarvitpose.inference.onnx_engine import usable_cores
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.streaming import open_streamer
+from tarvitpose.model.decoder import ClassicDecoder
+from tarvitpose.utils.arrays import Float32
+
+rng = np.random.default_rng(0)
+CROPS = rng.integers(0, 256, (5, H, W, 3), np.uint8)
+MODELS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "default": (),
+    "released": (
+        *(("layout", "released"), ("mask_rule", "released"), ("joint_set", "posetrack17")),
+        ("offsets", (-2, -1, 1, 2)),
+    ),
+    "no mask": (("mask_rule", "none"), ("decoder", "simple"), ("gra_layers", 2)),
+    "other grid": (("position_grid", (5, 3)), ("offsets", (-1,))),
+}
+
+
+def answers(runtime: Runtime, windows: Sequence[Sequence[int]], current: int) -> Float32:
+    """Return the heatmaps of windows of crops, named by their numbers."""
+    kept = runtime.encode(CROPS)
+    return runtime.answer([[kept[one] for one in window] for window in windows], current)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("model", MODELS)
+def test_heatmaps_are_those_of_pytorch(backend: Backend, model: str) -> None:
+    torch_runtime, runtime = both(backend, MODELS[model])
+    for windows, current in (
+        ([[0, 1, 2]], 1),
+        ([[0, 1, 2], [2, 2, 4]], 2),
+        ([[0, 4], [1, 1], [2, 0], [3, 1], [4, 2]], 0),
+        ([[0, 1, 2, 3, 4]], 2),
+    ):
+        expected = answers(torch_runtime, windows, current)
+        found = answers(runtime, windows, current)
+        assert found.dtype == np.float32
+        assert np.abs(found - expected).max() <= 1e-4
+        assert np.ptp(expected) > 0.1  # else the comparison would mean nothing
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_single_frames_and_kept_crops_are_those_of_pytorch(backend: Backend, count: int) -> None:
+    torch_runtime, runtime = both(backend)
+    expected = torch_runtime.single_frame(CROPS[:count])
+    assert np.abs(runtime.single_frame(CROPS[:count]) - expected).max() <= 1e-4
+    for own, other in zip(
+        runtime.encode(CROPS[:count]), torch_runtime.encode(CROPS[:count]), strict=True
+    ):
+        assert np.abs(own.tokens - other.tokens.numpy()).max() <= 1e-4
+        assert np.array_equal(own.visible, other.visible.numpy())
+        assert own.tokens.base is None  # one crop does not keep its batch
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_temporal_part_there_are_single_frames_alone(backend: Backend) -> None:
+    torch_runtime, runtime = both(backend, (("offsets", ()),))
+    expected = torch_runtime.single_frame(CROPS)
+    assert np.abs(runtime.single_frame(CROPS) - expected).max() <= 1e-4
+    with pytest.raises(ValueError, match="use single_frame"):
+        runtime.encode(CROPS)
+    with pytest.raises(ValueError, match="use single_frame"):
+        runtime.answer([], 0)
+
+
+def masked(frames: int, blind: Sequence[int], seed: int) -> list[tuple[Float32, Any]]:
+    """Return tokens (N, C) and a mask (J, N) of frames in which some joints see nothing."""
+    random = np.random.default_rng(seed)
+    made = []
+    for _ in range(frames):
+        visible = random.random((J, N)) < 0.1
+        visible[:, ::2] = False
+        visible[list(blind)] = False
+        made.append((random.standard_normal((N, 24)).astype(np.float32), visible))
+    return made
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("blind", [[()], [(3,)], [(), (3, 5)], [range(J), ()]])
+def test_joints_that_see_nothing_look_everywhere(
+    backend: Backend, blind: list[Sequence[int]]
+) -> None:
+    torch_runtime, runtime = both(backend)
+    windows = [masked(3, one, seed) for seed, one in enumerate(blind)]
+    found = runtime.answer([[Kept(*frame) for frame in window] for window in windows], 1)
+    tensors = [
+        [Kept(torch.from_numpy(tokens), torch.from_numpy(seen)) for tokens, seen in window]
+        for window in windows
+    ]
+    assert np.abs(found - torch_runtime.answer(tensors, 1)).max() <= 1e-4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_hidden_tokens_change_nothing(backend: Backend) -> None:
+    _, runtime = both(backend)
+    window = masked(3, (), seed=0)
+    expected = runtime.answer([[Kept(*frame) for frame in window]], 1)
+    for place in (0, 2):  # the current frame's own tokens are what is restored
+        tokens, visible = window[place]
+        tokens[~visible.any(0)] = 1e6
+    found = runtime.answer([[Kept(*frame) for frame in window]], 1)
+    assert np.abs(found - expected).max() <= 1e-5
+
+
+def test_only_what_some_joint_sees_is_read() -> None:
+    visible = np.array([[[False, True], [False, True]], [[False, False], [False, True]]])
+    window = [Kept(np.float32([[2 * t], [2 * t + 1]]), visible[t]) for t in (0, 1)]
+    kept, seen = seen_tokens(window, "paper")
+    assert kept.tolist() == [[1], [3]]
+    assert seen.tolist() == [[True, False], [True, True]]
+    visible[0, 0] = False  # this joint looks everywhere
+    kept, seen = seen_tokens(window, "paper")
+    assert kept.ravel().tolist() == [0, 1, 2, 3]
+    assert seen.tolist() == [[False] * 4, [False, True, False, True]]
+
+
+def test_windows_are_filled_up_with_what_nobody_sees() -> None:
+    short, long = np.ones((2, 3), np.float32), np.ones((STRIDE + 1, 3), np.float32)
+    windows = [(one, np.ones((4, len(one)), np.bool_)) for one in (short, long)]
+    for most, length in ((1000, 2 * STRIDE), (STRIDE + 5, STRIDE + 5)):
+        tokens, visible = padded(windows, most)
+        assert tokens.shape == (2, length, 3)
+        assert visible.sum((1, 2)).tolist() == [4 * 2, 4 * (STRIDE + 1)]
+        assert np.array_equal(visible.all(1), tokens.all(2))
+
+
+@pytest.mark.parametrize("grid", [(h, w), (3, 2), (5, 4)])
+def test_the_graph_decoder_is_the_decoder(grid: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    decoder = modest_model().decoder
+    assert isinstance(decoder, ClassicDecoder)
+    features = torch.randn(2, 24, *grid)
+    with torch.inference_mode():
+        found = GraphDecoder(decoder, grid)(features)
+        assert (found - decoder(features)).abs().max() <= 1e-4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_streaming_gives_the_joints_of_pytorch(backend: Backend) -> None:
+    frames = video(12, walk)
+    expected, found = (
+        streamed(frames, open_streamer(Predictor(runtime, flip_test=True), None), at_once=5)
+        for runtime in both(backend)
+    )
+    for (_, (points, scores)), (_, (other, others)) in zip(expected, found, strict=True):
+        assert np.abs(scores - others).max(initial=0) <= 1e-4
+        assert np.abs(points - other)[scores > 0.05].max(initial=0) <= 0.05
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_graphs_are_named_like_their_weights(backend: Backend) -> None:
+    torch_runtime, runtime = both(backend)
+    assert runtime.fingerprint() == torch_runtime.fingerprint()
+    assert runtime.config == torch_runtime.config
+
+
+def has_precision(backend: Backend, precision: str) -> bool:
+    if backend != "openvino":
+        return False
+    import openvino  # with its extra only
+
+    return precision.upper() in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_precision_that_is_not_there_is_refused(backend: Backend, precision: str) -> None:
+    if has_precision(backend, precision):
+        open_graphs(graphs(), backend, precision=precision)
+    else:
+        with pytest.raises(UserError, match=rf"backend {backend} computes in .*not in {precision}"):
+            open_graphs(graphs(), backend, precision=precision)
+
+
+def test_threads_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
+    assert usable_cores() == 3
+    monkeypatch.delattr("os.sched_getaffinity")
+    assert usable_cores() >= 1

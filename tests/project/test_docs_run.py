@@ -1,0 +1,163 @@
+"""What README and docs show is done, not only understood: on a short video, with a tiny network."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from commands import shown_commands
+from foreign_checkpoints import vitae
+from tiny_datasets import BOX, write_data_sets
+from tiny_models import tiny_model
+from typer.testing import CliRunner
+
+from tarvitpose.cli import app
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
+from tarvitpose.weights.folder import default_folder
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FRAMES = 6
+RESULTS = "tarvitpose predict dance.mp4 --format coco,posetrack,openpose,mmpose,csv,parquet,npz"
+DONE = (
+    *("predict", "plot", "report", "attention", "models", "doctor"),
+    *("export", "convert", "data", "evaluate"),
+)
+ELSEWHERE = {  # what a line needs that a test has not, or what another test does
+    "PekingU/": "a download",
+    "cuda": "a GPU",
+    "predict 0": "a webcam",
+    "rtsp": "a stream",
+    "ray": "a cluster: tests/runs/test_bulk_ray.py",
+    "../shared": "data that users do not have",
+    "runs/": "a finished training",
+    ".work/": "a finished training",
+    "data/default/": "a finished training and the data sets it read",
+    "--size": "a checkpoint of full size: tests/weights/test_convert.py",
+}
+
+
+def done_lines(page: Path) -> list[str]:
+    """Return the commands of a page that a test can carry out, in their order."""
+    return [line for line in shown_commands(page.read_text("utf-8")) if is_done(line)]
+
+
+def is_done(line: str) -> bool:
+    if any(need in line for need in ELSEWHERE):
+        return False
+    _, verb, *_ = [*line.split(), ""]
+    return line.startswith("tarvitpose ") and verb in DONE
+
+
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with all that the documents name: a video, frames, boxes, weights."""
+    folder = tmp_path_factory.mktemp("world")
+    tiny = tiny_model(input_size=(256, 192), position_grid=(16, 12), offsets=(-2, -1, 1, 2))
+    for name in ("default", "weights/vitpose-b", "weights/mine"):
+        tiny.save_pretrained(folder / name)
+    (folder / "takes").mkdir()
+    (folder / "frames").mkdir()
+    with open_source(default_folder().parent / "demo.mp4") as source:
+        frames = [frame for frame, _ in zip(source, range(FRAMES), strict=False)]
+        with VideoWriter(folder / "dance.mp4", source.image_size, source.frame_rate) as video:
+            for frame in frames:
+                video.write(frame.image, frame.time)
+    shutil.copy(folder / "dance.mp4", folder / "takes" / "one.mp4")
+    for frame in frames:
+        picture = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / "frames" / f"{frame.index:06d}.png"), picture)
+    shutil.copy(folder / "frames" / "000000.png", folder / "photo.png")
+    write_checkpoints(folder)
+    write_labelled(folder)
+    boxes = [{"image_id": n, "bbox": [10, 20, 90, 200], "score": 0.9} for n in range(FRAMES)]
+    (folder / "boxes.json").write_text(json.dumps(boxes))
+    return folder
+
+
+def write_checkpoints(folder: Path) -> None:
+    """Write what `convert` reads: a checkpoint of another project."""
+    small = tiny_model(input_size=(256, 192), position_grid=(16, 12), offsets=())
+    for name in "sblh":
+        torch.save(vitae(small.state_dict()), folder / f"vitpose-{name}.pth")
+
+
+def write_labelled(folder: Path) -> None:
+    """Write small data sets and boxes under the names that the documents use."""
+    write_data_sets(folder)
+    for name in ("posetrack17", "posetrack18"):
+        (folder / name).symlink_to(folder / "data" / name)
+    stills = folder / "data" / "coco"
+    shutil.copytree(stills / "val2017", folder, dirs_exist_ok=True)
+    shutil.copy(stills / "annotations" / "person_keypoints_val2017.json", folder / "stills.json")
+    found = []
+    for path in sorted((folder / "data/posetrack18/annotations/val").glob("*.json")):
+        images = json.loads(path.read_text())["images"]
+        found += [{"image_name": one["file_name"], "bbox": BOX, "score": 0.9} for one in images]
+    detections = [{**one, "category_id": 1} for one in found]
+    (folder / "detections.json").write_text(json.dumps(detections))
+
+
+@pytest.fixture
+def there(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a copy of that folder, where `default` is the tiny network."""
+    here = shutil.copytree(world, tmp_path / "here", symlinks=True)
+    monkeypatch.setattr("tarvitpose.weights.folder.default_folder", lambda: here / "default")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(here)
+    return here
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if done_lines(page)], ids=lambda p: p.stem)
+def test_commands_are_carried_out_one_after_the_other(page: Path, there: Path) -> None:
+    lines = done_lines(page)
+    prepare(lines)
+    for line in lines:
+        run(shorter(line))
+
+
+def prepare(lines: list[str]) -> None:
+    """Make what the first commands of a page expect of earlier pages."""
+    makers = {"results/": "tarvitpose predict dance.mp4", "--weights exported": "tarvitpose export"}
+    for need, maker in makers.items():
+        uses = [n for n, line in enumerate(lines) if need in line]
+        made = [n for n, line in enumerate(lines) if line.startswith(maker)]
+        if uses and not any(n < uses[0] for n in made):
+            run(RESULTS if need == "results/" else "tarvitpose export exported --check dance.mp4")
+
+
+def shorter(line: str) -> str:
+    """Return a command whose times lie within the short video, that makes few people, and so on."""
+    line = re.sub(r"--start \S+", "--start 0.05", line)
+    line = re.sub(r"--end \S+", "--end 0.15", line)
+    line = re.sub(r"^tarvitpose convert .*", r"\g<0> --heads 3", line)  # which no size tells
+    line = re.sub(r"--people \S+", "--people 2 --frames 3", line)
+    return re.sub(r"--time \S+", "--time 0.05", line)
+
+
+def run(line: str) -> None:
+    result = CliRunner().invoke(app, shlex.split(line)[1:])
+    assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if python_blocks(page)], ids=lambda p: p.stem
+)
+def test_python_runs_from_top_to_bottom(page: Path, there: Path) -> None:
+    run(RESULTS)
+    space: dict[str, object] = {}
+    for block in python_blocks(page):
+        exec(compile(block, page.name, "exec"), space)

@@ -1,0 +1,57 @@
+"""Graphs of tiny networks, written once for all tests that ask for the same."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import modest_model, tiny_model
+
+from tarvitpose.config import Backend
+from tarvitpose.inference.engine import Runtime
+from tarvitpose.inference.graph_folder import GraphFolder, describe, read_graphs
+from tarvitpose.inference.graphs import write_graphs
+from tarvitpose.inference.load import open_graphs
+from tarvitpose.inference.openvino_engine import is_installed
+from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.weights.folder import fingerprint
+
+BACKENDS = (
+    "onnxruntime",
+    pytest.param(
+        "openvino", marks=pytest.mark.skipif(not is_installed(), reason="openvino is not installed")
+    ),
+)
+_PLACE = tempfile.TemporaryDirectory()
+
+
+@cache
+def both(backend: Backend, changes: tuple[tuple[str, Any], ...] = ()) -> tuple[Runtime, Runtime]:
+    """Return a network with these changes to its config in PyTorch, and on a backend."""
+    model = network(changes)
+    torch_runtime = TorchRuntime(model, device="cpu", precision="fp32")
+    return torch_runtime, open_graphs(graphs(changes), backend, precision="fp32")
+
+
+@cache
+def graphs(changes: tuple[tuple[str, Any], ...] = ()) -> GraphFolder:
+    """Return the graphs of a network with these changes to its config."""
+    folder = Path(tempfile.mkdtemp(dir=_PLACE.name))
+    return write(network(changes), folder)
+
+
+def network(changes: tuple[tuple[str, Any], ...]) -> TARViTPose:
+    """Return a network with these changes to its config."""
+    is_temporal = dict(changes).get("offsets") != ()
+    return (modest_model if is_temporal else tiny_model)(**dict(changes))
+
+
+def write(model: TARViTPose, folder: Path) -> GraphFolder:
+    """Write the graphs of a network into a folder."""
+    write_graphs(model, folder)
+    describe(folder, model.config, fingerprint(model), "fp32")
+    return read_graphs(folder)

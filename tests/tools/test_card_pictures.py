@@ -1,0 +1,43 @@
+"""tools/card_pictures.py: what a wrong joint is, counted by hand."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tarvitpose.skeleton import POSETRACK_15
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+
+import card_pictures
+
+J = len(POSETRACK_15)
+NAMES = POSETRACK_15.joints
+
+
+def test_wrong_joints_are_on_the_other_side_near_or_lost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    truth = np.stack([np.arange(J) * 100.0, np.zeros(J)], -1).astype(np.float32)[None]
+    for name, x, y in (("left_shoulder", 0, 500), ("right_hip", 0, 600)):  # a torso of 100
+        truth[0, NAMES.index(name)] = (x, y)
+    for name, x, y in (("right_shoulder", 40, 500), ("left_hip", 40, 600)):
+        truth[0, NAMES.index(name)] = (x, y)
+    found, seen = truth.copy(), np.ones((1, J), bool)
+    seen[0, NAMES.index("nose")] = False
+    left, right = NAMES.index("left_knee"), NAMES.index("right_knee")
+    found[0, [left, right]] = truth[0, [right, left]]
+    found[0, NAMES.index("left_wrist")] += (30, 0)
+    found[0, NAMES.index("left_ankle")] += (0, 300)
+    found[0, NAMES.index("nose")] += (0, 300)  # not labelled
+    wrong = card_pictures.say_failures(found, truth, seen, POSETRACK_15)
+    named = {NAMES[at] for at in np.flatnonzero(wrong[0])}
+    assert named == {"left_knee", "right_knee", "left_wrist", "left_ankle"}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "on the other side's: 2 of 4 wrong joints, 14 labelled",
+        "near: 1 of 4 wrong joints, 14 labelled",
+        "lost: 1 of 4 wrong joints, 14 labelled",
+    ]
+    assert "  left_knee: 100% wrong, 1 on the other side's" in lines

@@ -1,0 +1,96 @@
+"""Output files: whole or not there, and one line where they cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from video_files import without_rights
+
+from tarvitpose.errors import OutputError
+from tarvitpose.utils.atomic import replace_when_done
+
+
+def write(path: Path, text: str = "new") -> None:
+    with replace_when_done(path) as temporary:
+        temporary.write_text(text)
+
+
+def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "poses.coco.json"
+    with replace_when_done(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+        assert temporary.name == f".poses.coco.{os.getpid()}.tmp.json"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_parent_folders_are_created(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "b" / "poses.csv")
+    assert (tmp_path / "a" / "b" / "poses.csv").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_an_error_keeps_the_old_file_and_leaves_nothing_else(
+    tmp_path: Path, error: BaseException
+) -> None:
+    path = tmp_path / "poses.csv"
+    path.write_text("old")
+
+    def fail() -> None:
+        with replace_when_done(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        write(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: a folder stands where the file should be written"
+
+
+def test_a_file_instead_of_the_parent_folder_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    path = tmp_path / "out" / "poses.csv"
+    with pytest.raises(OutputError) as caught:
+        write(path)
+    assert str(caught.value) == f"{path}: cannot be written (File exists)"
+
+
+def test_a_folder_without_permission_is_an_output_error(tmp_path: Path) -> None:
+    path = tmp_path / "poses.csv"
+    with without_rights(tmp_path), pytest.raises(OutputError) as caught:
+        write(path)
+    assert str(caught.value) == f"{path}: cannot be written (Permission denied)"
+
+
+def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
+    path = tmp_path / "poses.csv"
+
+    def fill_the_disk() -> None:
+        with replace_when_done(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError) as caught:
+        fill_the_disk()
+    assert str(caught.value) == f"{path}: cannot be written (No space left on device)"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_another_file_passes_unchanged(tmp_path: Path) -> None:
+    def read_something_missing() -> None:
+        with replace_when_done(tmp_path / "poses.csv"):
+            (tmp_path / "missing.csv").read_text()
+
+    with pytest.raises(FileNotFoundError):
+        read_something_missing()
+    assert list(tmp_path.iterdir()) == []

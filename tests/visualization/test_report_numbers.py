@@ -1,0 +1,127 @@
+"""The numbers of a report, on poses whose answers are known by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_steadiness import LINE, ZIGZAG, poses, run
+from video_files import level, make_video, marker
+
+from tarvitpose.evaluation.video_jitter import steadiness
+from tarvitpose.utils.arrays import UInt8
+from tarvitpose.video.sources import VideoSource, open_source
+from tarvitpose.visualization.flagged_frames import SHOWN, doubts
+from tarvitpose.visualization.thumbnails import AROUND, LEAST, _around
+from tarvitpose.visualization.tracks import known_parts, tracks_of, with_single_frames
+
+
+def test_jitter_is_that_of_the_comparison_of_runs() -> None:
+    single, temporal = run(ZIGZAG), run(LINE)
+    both = with_single_frames(temporal, {one.index: one for one in single})
+    (track,) = tracks_of(both)
+    expected = steadiness(single, temporal)
+    assert track.jitter["single frame"] == pytest.approx(expected.jitter_single[1])
+    assert track.jitter["raw"] == pytest.approx(expected.jitter_temporal[1], abs=1e-6)
+
+
+def test_smoothed_and_raw_joints_have_their_own_jitter() -> None:
+    raw = run(ZIGZAG)
+    frames = [
+        replace(one, raw_keypoints=other.keypoints)
+        for one, other in zip(run(LINE), raw, strict=True)
+    ]
+    (track,) = tracks_of(frames)
+    assert [*track.jitter] == ["smoothed", "raw"]
+    assert track.jitter["smoothed"] == pytest.approx(0, abs=1e-6)
+    assert track.jitter["raw"] == pytest.approx(4 / 50)
+
+
+def test_a_gap_ends_a_stretch_and_no_jitter_reaches_over_it() -> None:
+    frames = [one for one in run(LINE) if one.index not in (5, 6)]
+    frames[5:] = [replace(one, keypoints=one.keypoints + 40) for one in frames[5:]]
+    (track,) = tracks_of(frames)
+    assert track.frames.tolist() == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
+    assert track.stretches == [(0, 4), (5, 9)]
+    assert track.jitter["raw"] == pytest.approx(0, abs=1e-6)
+    assert track.score == pytest.approx(0.9)
+
+
+def test_unsure_joints_have_no_jitter_and_no_jumps() -> None:
+    (track,) = tracks_of(run(ZIGZAG, score=0.2))
+    assert np.isnan(track.jitter["raw"])
+    assert np.isnan(track.jumps).all()
+
+
+def test_the_worst_frames_are_those_made_worst() -> None:
+    frames = run(np.tile([[50.0, 40]], (60, 1)))
+    for at, joint in ((10, 0), (12, 1), (30, 1)):  # the second is too close to the first
+        keypoints = frames[at].keypoints.copy()
+        keypoints[0, joint, 0] += at
+        frames[at] = replace(frames[at], keypoints=keypoints)
+    low = frames[50].scores.copy()
+    low[0] = (0.4, 0.6)
+    frames[50] = replace(frames[50], scores=low)
+    found = doubts(frames, tracks_of(frames))
+    assert [one.at for one in found] == sorted(one.at for one in found)
+    apart = np.diff([one.at for one in found])
+    assert (apart >= len(frames) // (2 * SHOWN)).all()
+    why = {one.at: one for one in found}
+    assert why[30].why == "head bottom jumps by 120% of the body's height"  # 60 px of 50
+    assert why[30].joint == 1
+    assert why[50].why == "low mean score of 0.50; least sure: nose 0.40, head bottom 0.60"
+    assert len({10, 12} & {one.at for one in found if one.joint is not None}) == 1
+
+
+def test_of_two_people_the_worse_one_is_named() -> None:
+    frame = poses(0, [[10, 10], [60, 10]], ids=(4, 9))
+    scores = np.float32([[0.9, 0.9], [0.1, 0.3]])
+    (found,) = doubts([replace(frame, scores=scores)], [])
+    assert found.person == 1
+
+
+def test_what_a_file_does_not_tell_follows_from_the_rest() -> None:
+    one = poses(50, [[10, 10], [60, 10]], ids=(1, 2))
+    keypoints = one.keypoints.copy()
+    keypoints[1] = np.nan
+    boxes = np.full((2, 4), np.nan, np.float32)
+    (found,) = known_parts([replace(one, time=np.nan, boxes=boxes, keypoints=keypoints)], 25)
+    assert found.time == 2
+    assert found.boxes.tolist() == [[10, 10, 10, 20]]
+    assert found.track_ids.tolist() == [1]
+
+
+def test_frames_are_taken_by_index_and_no_other_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    image = VideoSource._image
+
+    def noting(self: VideoSource, frame: object) -> UInt8:
+        found = image(self, frame)
+        made.append(marker(found))
+        return found
+
+    monkeypatch.setattr(VideoSource, "_image", noting)
+    with open_source(make_video(tmp_path / "clip.mp4", 9)) as source:
+        found = [(frame.index, marker(frame.image)) for frame in source.at({6, 2, 40})]
+        assert [index for index, _ in found] == [2, 6]
+        assert made == [brightness for _, brightness in found]
+        assert np.allclose(made, [level(2), level(6)], atol=4)
+        assert [frame.index for frame in source.at({0})] == [0]  # from the beginning again
+        assert not list(source.at(set()))
+
+
+def test_a_picture_shows_one_person_at_the_right_place() -> None:
+    whole = np.full((200, 300, 3), 128, np.uint8)
+    frame = replace(poses(0, [[220, 100], [40, 100]], ids=(3, 4)), image_size=(200, 300))
+    boxes = np.float32([[200, 80, 240, 140], [20, 80, 60, 140]])
+    part, alone = _around(whole, replace(frame, boxes=boxes), 0)
+    side = round(AROUND * 60)
+    assert part.shape == (max(side, LEAST), max(side, LEAST), 3)
+    assert alone.track_ids.tolist() == [3]
+    centre = alone.boxes.reshape(2, 2).mean(0)
+    assert np.abs(centre - np.array(part.shape[:2]) / 2).max() <= 1
+    assert (alone.keypoints[0] - alone.boxes[0, :2]).tolist() == [[20, 20], [20, 30]]
