@@ -3,7 +3,7 @@
     python tools/calibrate.py .work/runs/stage2/weights ../shared/data/lspet/train.json
 
 Clips are made of people of the training part, as the benchmark of `evaluate --kinds` makes them of
-others, each person's spoilt in one of the kinds (of lost frames there is nothing to tell). The
+others, each person's degraded in one of the kinds (of lost frames there is nothing to tell). The
 curves, one for each mode, are written into the folder's config.json.
 """
 
@@ -23,7 +23,7 @@ from tarvitpose.evaluation.calibration import fit_curve, reliability
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 SHOWN = [kind for kind in KINDS if kind != "dropped"]
 
@@ -54,7 +54,7 @@ def main() -> None:
         "single_score_curve": _fitted("single-frame", *columns[2:]),
     }
     config = raw.model_copy(update=curves)
-    with replace_when_done(given.weights / "config.json") as path:
+    with atomic_file(given.weights / "config.json") as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

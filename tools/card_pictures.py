@@ -30,7 +30,7 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.video.sources import open_source
 
 WORST, COLUMNS, WIDTH = 20, 5, 1100
@@ -140,7 +140,7 @@ def some_frames(estimator: PoseEstimator, path: Path) -> list[tuple[UInt8, Frame
 def write(path: Path, image: UInt8) -> None:
     """Write a JPEG."""
     content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_bytes(content.tobytes())
 
 

@@ -83,7 +83,7 @@ class TeacherPredictor(Predictor):
 
 
 def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
-    """Print a row for each kind of spoilt frame."""
+    """Print a row for each kind of degraded frame."""
     model = TARViTPose.from_pretrained(given.weights)
     records = read_records("coco", given.annotations, model.config.joints)
     for kind in parse_kinds(given.kinds):
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--images", type=Path, help="of videos; found if absent")
     parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
-    parser.add_argument("--kinds", default="clean", help="of spoilt frames; of stills only")
+    parser.add_argument("--kinds", default="clean", help="of degraded frames; of stills only")
     given = parser.parse_args()
     torch.set_num_threads(2)
     teacher, layout = MoveNet(given.teacher), guess_format(dataset_files(given.annotations)[0])

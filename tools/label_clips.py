@@ -28,7 +28,7 @@ import numpy as np
 from label_rules import (
     JOINTS,
     Label,
-    Seen,
+    TrackedFrame,
     best_range,
     drop_still,
     good_tracks,
@@ -73,13 +73,13 @@ def frames_of(path: Path) -> Iterator[Frame]:
             yield Frame(index, float(frame.time or 0), np.ascontiguousarray(turned))
 
 
-def follow(path: Path, detector: NanoDet) -> list[list[Seen]]:
+def follow(path: Path, detector: NanoDet) -> list[list[TrackedFrame]]:
     """Return who is seen in each frame of a clip, its first LONGEST_READ frames."""
     tracker, people = IouTracker(), []
     for frame in islice(frames_of(path), LONGEST_READ):
         found = detector.detect(frame)
         ids = tracker.update(found.boxes, found.scores, frame.index)
-        people.append([Seen(int(i), box) for i, box in zip(ids, found.boxes, strict=True)])
+        people.append([TrackedFrame(int(i), box) for i, box in zip(ids, found.boxes, strict=True)])
     return people
 
 
@@ -126,7 +126,7 @@ class Labeller:
         }
 
     def _images(
-        self, clip: Path, used: range, people: list[list[Seen]], scale: float
+        self, clip: Path, used: range, people: list[list[TrackedFrame]], scale: float
     ) -> list[Label]:
         """Write the images of a range, and label every few of them."""
         folder = self._output / "images" / clip.stem
@@ -146,7 +146,7 @@ class Labeller:
                 labels += drop_still(seen, last, STILL_EVERY * every)
         return [label.scaled(scale) for label in labels]
 
-    def _people(self, image: Image, people: list[Seen], at: int) -> list[Label]:
+    def _people(self, image: Image, people: list[TrackedFrame], at: int) -> list[Label]:
         """Label the people of one frame."""
         labels = []
         for seen in people:
@@ -159,7 +159,7 @@ class Labeller:
 
 
 def left_out(
-    everyone: list[list[Seen]], used: range, labels: list[Label], scale: float
+    everyone: list[list[TrackedFrame]], used: range, labels: list[Label], scale: float
 ) -> dict[int, list[Float32]]:
     """Return, for each labelled frame, the boxes of those who were seen but not labelled."""
     known = {(label.frame, label.seen.track) for label in labels}

@@ -43,7 +43,7 @@ FROM_COCO = np.array(
 )
 
 
-class Seen(NamedTuple):
+class TrackedFrame(NamedTuple):
     """One detected person of one frame."""
 
     track: int
@@ -67,7 +67,7 @@ class Label:
     """One labelled person of one frame."""
 
     frame: int  # from 0, in the images that are written
-    seen: Seen
+    seen: TrackedFrame
     points: Float32  # (J, 2)
     trust: Float32  # (J,), 0 where nothing is labelled
 
@@ -180,14 +180,14 @@ def _is_still(before: Label, now: Label) -> bool:
     return len(moves) > 0 and float(moves.mean()) < STILL * now.seen.height
 
 
-def good_tracks(people: list[list[Seen]]) -> list[list[Seen]]:
+def good_tracks(people: list[list[TrackedFrame]]) -> list[list[TrackedFrame]]:
     """Return of each frame those who are large enough and belong to a long enough track."""
     large = [[seen for seen in frame if seen.height >= BOX_HEIGHT] for frame in people]
     lengths = Counter(seen.track for frame in large for seen in frame)
     return [[seen for seen in frame if lengths[seen.track] >= TRACK_FRAMES] for frame in large]
 
 
-def liveliness(people: list[list[Seen]]) -> list[float]:
+def liveliness(people: list[list[TrackedFrame]]) -> list[float]:
     """Return for each frame how many people move in it; one who stands still is a tenth."""
     values: list[float] = []
     before: dict[int, Float32] = {}

@@ -25,7 +25,7 @@ from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Bools, Float32
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 FAR = 0.15  # of the box's longer side: a label so far from both teachers is dropped
 PRINT_EVERY = 400
@@ -103,7 +103,7 @@ def main() -> None:
     kept = given.output.with_suffix(".npz")
     if not kept.exists():
         seen = look(records, given.teachers)
-        with replace_when_done(kept) as path:
+        with atomic_file(kept) as path:
             np.savez(path, **seen)  # type: ignore[arg-type]
     stored = np.load(kept)
     labels, dropped = [], 0
@@ -117,7 +117,7 @@ def main() -> None:
         )
         labels.append((keypoints, trust))
         dropped += int(wrong.sum())
-    with replace_when_done(given.output) as path:
+    with atomic_file(given.output) as path:
         path.write_text(json.dumps(with_labels(content, labels)), encoding="utf-8")
     before = sum(int((record.visible > 0).sum()) for record in records)
     after = sum(int((keypoints[:, 2] > 0).sum()) for keypoints, _ in labels)

@@ -158,7 +158,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackedFrame:
     """A frame with the people that were detected in it."""
 
     frame: Frame

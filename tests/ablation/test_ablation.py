@@ -69,7 +69,7 @@ def test_every_row_of_every_table_trains_and_is_scored(path: Path, ablation: Abl
         assert one.gmacs == count(config)["total"].gmacs
         assert one.seeds == 1
         assert set(one.scores) == {
-            f"{kind}/{metric}" for kind in ("spoilt", "clean", "dark") for metric in ("ap", "pck")
+            f"{kind}/{metric}" for kind in ("degraded", "clean", "dark") for metric in ("ap", "pck")
         }
         assert all(0 <= score.value <= 100 for score in one.scores.values())
     assert all((gain.value, gain.low, gain.high) == (0, 0, 0) for gain in rows[0].gains.values())
@@ -168,7 +168,7 @@ def test_scores_of_a_row_are_those_of_its_poses(small: Ablation) -> None:
     assert [row.seeds for row in rows] == [2, 1]
     people = benchmark(small)
     truth = people.keypoints, people.visible, POSETRACK_15
-    for name, kinds in (("clean", ["clean"]), ("spoilt", ["dark"])):
+    for name, kinds in (("clean", ["clean"]), ("degraded", ["dark"])):
         judged = [
             judged_people(
                 [Poses(found[f"{kind}/keypoints"], found[f"{kind}/scores"]) for kind in kinds],

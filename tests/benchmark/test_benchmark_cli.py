@@ -12,7 +12,7 @@ from test_cli import refusal, run
 from tiny_models import tiny_config, tiny_model
 from video_files import make_video
 
-from tarvitpose.benchmark import baselines as rivals
+from tarvitpose.benchmark import baselines
 from tarvitpose.benchmark.cases import Key
 from tarvitpose.benchmark.model_under_test import Subject
 from tarvitpose.benchmark.result import Plan, Result
@@ -28,8 +28,8 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str | Path]:
     """Return options for a tiny network and clip; nothing but what is timed is replaced."""
     for place in ("estimator", "timing.subject"):
         monkeypatch.setattr(f"tarvitpose.{place}.load_detector", lambda *_, **__: TwoPeople())
-    monkeypatch.setattr(rivals, "LARGE", 64)
-    monkeypatch.setattr(rivals, "SMALL", 64)
+    monkeypatch.setattr(baselines, "LARGE", 64)
+    monkeypatch.setattr(baselines, "SMALL", 64)
     tiny_model(input_size=(64, 48)).save_pretrained(tmp_path / "weights")
     video = make_video(tmp_path / "clip.mp4", 4, size=(180, 320))
     options = ("--weights", tmp_path / "weights", "--video", video, "--backends", "torch")

@@ -12,8 +12,7 @@ import pytest
 from tiny_models import H, J, W, tiny_config, tiny_model
 from video_files import make_video
 
-from tarvitpose.benchmark import baselines as rivals
-from tarvitpose.benchmark import plot, run
+from tarvitpose.benchmark import baselines, plot, run
 from tarvitpose.benchmark.cases import MODES, Key, Mode, pose_case
 from tarvitpose.benchmark.model_under_test import Subject
 from tarvitpose.benchmark.result import Plan, Result
@@ -22,7 +21,7 @@ from tarvitpose.benchmark.stages import STAGES, Stopwatch, TimedEstimator, time_
 from tarvitpose.config import ModelConfig, PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.model.cost import count
 from tarvitpose.results import Frame
@@ -100,12 +99,12 @@ class Counting(TorchRuntime):
         self.seen: Counter[str] = Counter()
         self.sizes: set[int] = set()
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         self.seen["encode"] += len(crops)
         self.sizes.add(len(crops))
         return super().encode(crops)
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         self.seen["answer"] += len(windows)
         assert all(len(window) == FRAMES for window in windows)
         return super().answer(windows, current)
@@ -247,8 +246,8 @@ def plan(**changes: Any) -> Plan:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "person_crops", lambda video, config: CROPS)
-    monkeypatch.setattr(rivals, "LARGE", 64)
-    monkeypatch.setattr(rivals, "SMALL", 64)
+    monkeypatch.setattr(baselines, "LARGE", 64)
+    monkeypatch.setattr(baselines, "SMALL", 64)
 
 
 def test_a_missing_backend_is_left_out_with_a_line(

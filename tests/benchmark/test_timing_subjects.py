@@ -11,8 +11,7 @@ import torch
 from tiny_models import H, J, N, W, h, tiny_config, tiny_model, w
 from video_files import make_video
 
-from tarvitpose.benchmark import baselines as rivals
-from tarvitpose.benchmark import memory, run
+from tarvitpose.benchmark import baselines, memory, run
 from tarvitpose.benchmark import model_under_test as subject
 from tarvitpose.benchmark.cases import Key
 from tarvitpose.benchmark.model_under_test import Subject, find_subjects
@@ -92,7 +91,7 @@ def test_a_clip_without_people_is_refused(tmp_path: Path) -> None:
 def test_transformers_network_has_the_same_size() -> None:
     pytest.importorskip("transformers")
     config = tiny_config()
-    theirs = rivals.VitPoseRuntime(config, device="cpu")
+    theirs = baselines.VitPoseRuntime(config, device="cpu")
     assert theirs.model.config.backbone_config._attn_implementation == "eager"
     assert theirs.single_frame(CROPS).shape == (len(CROPS), J, 4 * h, 4 * w)
     backbone = sum(value.numel() for value in theirs.model.backbone.parameters())
@@ -104,11 +103,11 @@ def test_transformers_network_has_the_same_size() -> None:
 
 
 def test_products_count_multiplying_and_adding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rivals, "LARGE", 20)
-    monkeypatch.setattr(rivals, "SMALL", 10)
+    monkeypatch.setattr(baselines, "LARGE", 20)
+    monkeypatch.setattr(baselines, "SMALL", 10)
     for can, names in ((True, ["fp32", "bf16"]), (False, ["fp32", "bf16 emulated"])):
-        monkeypatch.setattr(rivals, "has_cpu_bfloat16", lambda can=can: can)
-        cases = rivals.product_cases("cpu")
+        monkeypatch.setattr(baselines, "has_cpu_bfloat16", lambda can=can: can)
+        cases = baselines.product_cases("cpu")
         assert [case.key for case in cases] == names
         assert cases[0].outputs == 2 * 20**3 / 1e9
         assert all(np.isfinite(case.work()) for case in cases)

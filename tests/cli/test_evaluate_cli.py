@@ -304,7 +304,7 @@ def test_clips_of_stills(weights: Path, videos: Path) -> None:
     rows = result.stdout.splitlines()
     assert rows[0].endswith("2 people, boxes: ground truth")
     assert [row.split()[0] for row in rows[2:]] == ["clean", "dark", "all"]
-    assert list(json.loads(path.read_text())["pck"]) == ["clean", "dark", "all spoilt"]
+    assert list(json.loads(path.read_text())["pck"]) == ["clean", "dark", "all degraded"]
 
 
 def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:

@@ -98,7 +98,7 @@ def test_an_item_has_the_promised_shapes(records: list[Record]) -> None:
     assert item["name"] == "set/1#1"
     shapes = {
         "clip": (T, *SIZE, 3),
-        "unspoilt": (*SIZE, 3),
+        "clean": (*SIZE, 3),
         "targets": (J, SIZE[0] // 4, SIZE[1] // 4),
         "weights": (J,),
         "keypoints": (J, 2),
@@ -108,7 +108,7 @@ def test_an_item_has_the_promised_shapes(records: list[Record]) -> None:
         "offsets": (T,),
         "matrix": (2, 3),
     }
-    kinds = {"clip": torch.uint8, "unspoilt": torch.uint8, "offsets": torch.int64}
+    kinds = {"clip": torch.uint8, "clean": torch.uint8, "offsets": torch.int64}
     for key, shape in shapes.items():
         values = item[key]  # type: ignore[literal-required]
         assert values.shape == shape
@@ -125,16 +125,16 @@ def test_the_same_key_gives_the_same_clip_and_others_differ(records: list[Record
     assert not same(data[3, 1], other[3, 1])
 
 
-def test_the_unspoilt_frame_is_the_current_one_before_it_was_spoilt(records: list[Record]) -> None:
+def test_the_clean_frame_is_the_current_one_before_it_was_degraded(records: list[Record]) -> None:
     others = {"motion": MotionConfig(still=0), "colour": 0.2}
     for kinds, everywhere in ((("dark",), 0), (("occluded",), 0), (("occluded",), 1)):
-        spoilt = DegradeConfig(current=1, auxiliary=0, kinds=kinds, everywhere=everywhere)
-        clips = ClipDataset(records, model(), AugmentConfig(degrade=spoilt, **others))
+        degraded = DegradeConfig(current=1, auxiliary=0, kinds=kinds, everywhere=everywhere)
+        clips = ClipDataset(records, model(), AugmentConfig(degrade=degraded, **others))
         clean = ClipDataset(records, model(), AugmentConfig(degrade=CLEAN, **others))
         for index in range(len(records)):
-            assert torch.equal(clips[0, index]["unspoilt"], clean[0, index]["clip"][T // 2])
-            assert torch.equal(clean[0, index]["unspoilt"], clean[0, index]["clip"][T // 2])
-            assert not torch.equal(clips[0, index]["unspoilt"], clips[0, index]["clip"][T // 2])
+            assert torch.equal(clips[0, index]["clean"], clean[0, index]["clip"][T // 2])
+            assert torch.equal(clean[0, index]["clean"], clean[0, index]["clip"][T // 2])
+            assert not torch.equal(clips[0, index]["clean"], clips[0, index]["clip"][T // 2])
             others_too = not torch.equal(clips[0, index]["clip"][0], clean[0, index]["clip"][0])
             assert others_too == bool(everywhere)
 
@@ -249,13 +249,13 @@ def test_validation_crops_as_inference_does(records: list[Record]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_validation_differs_only_in_the_current_frame(records: list[Record], kind: str) -> None:
-    clean, spoilt = (validation_clips(records, model(), k, seed=3)[1] for k in ("clean", kind))
+    clean, degraded = (validation_clips(records, model(), k, seed=3)[1] for k in ("clean", kind))
     others = [0, 1, 3, 4]
-    assert torch.equal(clean["clip"][others], spoilt["clip"][others])
-    assert torch.equal(clean["keypoints"], spoilt["keypoints"])
-    assert torch.equal(clean["clip"][2], spoilt["clip"][2]) == (kind == "clean")
+    assert torch.equal(clean["clip"][others], degraded["clip"][others])
+    assert torch.equal(clean["keypoints"], degraded["keypoints"])
+    assert torch.equal(clean["clip"][2], degraded["clip"][2]) == (kind == "clean")
     again = validation_clips(records, model(), kind, seed=3)[1]  # type: ignore[arg-type]
-    assert same(spoilt, again)
+    assert same(degraded, again)
 
 
 def steady(degrade: DegradeConfig = CLEAN, **changes: object) -> AugmentConfig:
@@ -366,15 +366,21 @@ def test_boxes_jitter_by_their_share_and_independently(records: list[Record]) ->
 
 
 @pytest.mark.parametrize("switch", ["blurred", "defocused", "dropped"])
-def test_frames_beside_the_current_one_are_spoilt(records: list[Record], switch: str) -> None:
+def test_frames_beside_the_current_one_are_degraded(records: list[Record], switch: str) -> None:
     plain = ClipDataset(records, model(), lively())[1, 0]
     degrade = CLEAN.model_copy(update={switch: 1.0})
-    spoilt = ClipDataset(records, model(), lively(degrade=degrade))[1, 0]
-    assert changed_frames(plain, spoilt) == [0, 1, 3, 4]
-    assert torch.equal(plain["targets"], spoilt["targets"])
-    assert torch.equal(plain["frame_keypoints"], spoilt["frame_keypoints"])
+    degraded = ClipDataset(records, model(), lively(degrade=degrade))[1, 0]
+    assert changed_frames(plain, degraded) == [0, 1, 3, 4]
+    assert torch.equal(plain["targets"], degraded["targets"])
+    assert torch.equal(plain["frame_keypoints"], degraded["frame_keypoints"])
     lost = switch == "dropped"
-    assert spoilt["frame_visible"].any(1).tolist() == [not lost, not lost, True, not lost, not lost]
+    assert degraded["frame_visible"].any(1).tolist() == [
+        not lost,
+        not lost,
+        True,
+        not lost,
+        not lost,
+    ]
 
 
 def test_a_frame_that_repeats_the_current_one_shows_it_as_spoilt_as_it_is(

@@ -1,4 +1,4 @@
-"""Each way to spoil a frame does what its name says, and only where it should."""
+"""Each way to degrade a frame does what its name says, and only where it should."""
 
 import cv2
 import numpy as np
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tarvitpose.data.degrade import (
+    DEGRADE,
     KINDS,
-    SPOIL,
     DegradeConfig,
     Kind,
     compressed,
@@ -60,30 +60,32 @@ def roughness(image: Image) -> float:
 
 
 def test_the_kinds_are_clean_occluded_and_one_function_each() -> None:
-    assert set(KINDS) == {"clean", "occluded", *SPOIL}
+    assert set(KINDS) == {"clean", "occluded", *DEGRADE}
     assert KINDS[0] == "clean"
 
 
 @pytest.mark.parametrize("severity", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("kind", SPOIL)
+@pytest.mark.parametrize("kind", DEGRADE)
 def test_a_spoilt_picture_keeps_its_shape_and_its_source(kind: Kind, severity: float) -> None:
     image = picture()
-    spoilt = SPOIL[kind](image, rng(), severity)
-    assert spoilt.shape == image.shape
-    assert spoilt.dtype == np.uint8
-    assert (spoilt != image).any()
+    degraded = DEGRADE[kind](image, rng(), severity)
+    assert degraded.shape == image.shape
+    assert degraded.dtype == np.uint8
+    assert (degraded != image).any()
     assert np.array_equal(image, picture())
 
 
-@pytest.mark.parametrize("kind", SPOIL)
+@pytest.mark.parametrize("kind", DEGRADE)
 def test_the_same_generator_spoils_alike(kind: Kind) -> None:
-    assert np.array_equal(SPOIL[kind](picture(), rng(4), 0.7), SPOIL[kind](picture(), rng(4), 0.7))
+    assert np.array_equal(
+        DEGRADE[kind](picture(), rng(4), 0.7), DEGRADE[kind](picture(), rng(4), 0.7)
+    )
 
 
 @pytest.mark.parametrize("kind", ["motion_blur", "defocus", "noisy", "low_resolution", "dark"])
 def test_more_severe_means_further_from_the_picture(kind: Kind) -> None:
     error = [
-        np.abs(SPOIL[kind](picture(), rng(1), s).astype(float) - picture()).mean()
+        np.abs(DEGRADE[kind](picture(), rng(1), s).astype(float) - picture()).mean()
         for s in (0.0, 1.0)
     ]
     assert error[0] < error[1]

@@ -22,7 +22,7 @@ from tarvitpose.formats.comparison import PAPER, WIDEST, draw_comparison
 from tarvitpose.inference.predictor import Joints, Predictor
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.results import FramePoses, Seen
+from tarvitpose.results import FramePoses, TrackedFrame
 from tarvitpose.runs.journal import Journal, JournaledPredictor
 from tarvitpose.runs.pipeline import load_estimator, process
 
@@ -42,7 +42,7 @@ def test_kept_crops_decode_to_single_frames(backend: Backend, mask: str) -> None
         assert np.abs(decoded - runtime.single_frame(CROPS)).max() <= 1e-5
 
 
-def find(frames: list[Seen], policy: CropPolicy, predictor: Predictor) -> list[Joints]:
+def find(frames: list[TrackedFrame], policy: CropPolicy, predictor: Predictor) -> list[Joints]:
     """Return the joints of each frame."""
     if policy == "window":
         return windowed(frames, predictor)

@@ -18,7 +18,7 @@ from tiny_models import tiny_config, tiny_model
 from tarvitpose.config import ModelConfig
 from tarvitpose.geometry import Codec
 from tarvitpose.heatmaps import flip_back
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.weights.convert import convert
 
@@ -38,13 +38,13 @@ class Ideal:
     def fingerprint(self) -> str:
         return "ideal"
 
-    def encode(self, crops: np.ndarray) -> list[Kept]:
-        return [Kept(crop, None) for crop in crops]
+    def encode(self, crops: np.ndarray) -> list[EncodedCrop]:
+        return [EncodedCrop(crop, None) for crop in crops]
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> np.ndarray:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> np.ndarray:
         return self.single_frame(np.stack([window[current].tokens for window in windows]))
 
-    def decode(self, kept: Sequence[Kept]) -> np.ndarray:
+    def decode(self, kept: Sequence[EncodedCrop]) -> np.ndarray:
         return self.single_frame(np.stack([one.tokens for one in kept]))
 
     def single_frame(self, crops: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.predictor import Joints, Predictor
 from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.results import Frame, Seen
+from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.video.sources import open_source
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
@@ -159,7 +159,7 @@ def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
     own, together = estimator(batch_size=16), []
     streamed = own._open_engine()
 
-    def joints(batch: list[list[Seen]]) -> list[Joints]:
+    def joints(batch: list[list[TrackedFrame]]) -> list[Joints]:
         together.append(len(batch))
         return streamed(batch)
 

@@ -23,7 +23,7 @@ from tarvitpose.inference.load import kept_graphs, load_runtime, openvino_fits
 from tarvitpose.inference.onnx_engine import OnnxRuntime
 from tarvitpose.inference.openvino_engine import OpenVinoRuntime
 from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.utils.atomic import folder_when_done
+from tarvitpose.utils.atomic import atomic_folder
 
 CROPS = np.random.default_rng(0).integers(0, 256, (1, H, W, 3), np.uint8)
 
@@ -88,15 +88,15 @@ def muddle(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "name"),
+    ("degrade", "name"),
     [(lose, FRAME), (cut, STEP), (lose, "config.json"), (muddle, "export.json"), (lose, "")],
 )
 def test_spoilt_graphs_are_written_anew(
-    weights: Path, written: list[Path], spoil: Callable[[Path], None], name: str
+    weights: Path, written: list[Path], degrade: Callable[[Path], None], name: str
 ) -> None:
     place = kept_graphs(weights).path
     if name:
-        spoil(place / name)
+        degrade(place / name)
     else:
         place.rename(place.with_name("elsewhere"))
     assert load_runtime(weights, backend="onnxruntime").single_frame(CROPS).shape[0] == 1
@@ -130,7 +130,7 @@ def test_a_new_version_writes_graphs_anew(
 
 
 def fail_half_way(place: Path) -> None:
-    with folder_when_done(place) as new:
+    with atomic_folder(place) as new:
         (new / "half").touch()
         raise RuntimeError
 
@@ -145,7 +145,7 @@ def test_a_folder_that_fails_half_way_leaves_all_as_it_was(tmp_path: Path) -> No
     with pytest.raises(RuntimeError):
         fail_half_way(place)
     assert [one.name for one in place.iterdir()] == ["old"]
-    with folder_when_done(place) as new:
+    with atomic_folder(place) as new:
         (new / "new").touch()
     assert [one.name for one in place.iterdir()] == ["new"]
     assert [one.name for one in tmp_path.glob("*")] == ["graphs"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tarvitpose.detection import Detections
-from tarvitpose.inference.person_tracker import PeopleFinder
-from tarvitpose.results import Frame, Seen
+from tarvitpose.inference.person_tracker import PersonTracker
+from tarvitpose.results import Frame, TrackedFrame
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 
@@ -27,8 +27,12 @@ class Scene:
         return Detections(boxes, np.linspace(0.9, 0.8, len(boxes), dtype=np.float32))
 
 
-def find(scene: Scene, indices: Sequence[int], every: int, *, is_live: bool = False) -> list[Seen]:
-    finder = PeopleFinder(scene, start_threshold=0.0, max_people=None, every=every, is_live=is_live)
+def find(
+    scene: Scene, indices: Sequence[int], every: int, *, is_live: bool = False
+) -> list[TrackedFrame]:
+    finder = PersonTracker(
+        scene, start_threshold=0.0, max_people=None, every=every, is_live=is_live
+    )
     return list(finder.find(Frame(index, index / 25, IMAGE) for index in indices))
 
 
@@ -61,7 +65,7 @@ def test_a_live_source_carries_boxes_on_and_holds_no_frame_back() -> None:
             yield Frame(index, index / 25, IMAGE)
 
     scene = Scene({0: [walk(0)], 4: [walk(8)]})
-    finder = PeopleFinder(scene, start_threshold=0.0, max_people=None, every=4, is_live=True)
+    finder = PersonTracker(scene, start_threshold=0.0, max_people=None, every=4, is_live=True)
     found = []
     for seen in finder.find(frames()):
         found.append(seen)
@@ -90,14 +94,16 @@ def test_who_was_carried_out_of_the_frame_is_gone() -> None:
     boxes = {0: [walk(100)], 1: [walk(115)], 2: [walk(130)]}
     found = find(Scene(boxes), [0, 1, 2], 1)
     assert [len(seen.boxes) for seen in found] == [1, 1, 1]
-    finder = PeopleFinder(Scene(boxes), start_threshold=0.0, max_people=None, every=1, is_live=True)
+    finder = PersonTracker(
+        Scene(boxes), start_threshold=0.0, max_people=None, every=1, is_live=True
+    )
     list(finder.find(Frame(index, 0.0, IMAGE) for index in range(3)))
     later = [finder._carried(Frame(index, 0.0, IMAGE)) for index in (3, 14)]
     assert [len(seen.boxes) for seen in later] == [1, 0]
 
 
-def finder(boxes: dict[int, Sequence[Sequence[float]]], chosen: Sequence[int]) -> PeopleFinder:
-    return PeopleFinder(
+def finder(boxes: dict[int, Sequence[Sequence[float]]], chosen: Sequence[int]) -> PersonTracker:
+    return PersonTracker(
         Scene(boxes),
         start_threshold=0.0,
         max_people=None,
@@ -145,7 +151,7 @@ class Tracked(Scene):
 
 def test_a_detector_that_knows_who_is_who_is_believed() -> None:
     scene = Tracked({0: [walk(0), walk(100)], 4: [walk(108), walk(8)], 8: [walk(116)]})
-    finder = PeopleFinder(scene, start_threshold=0.99, max_people=None, every=4, is_live=False)
+    finder = PersonTracker(scene, start_threshold=0.99, max_people=None, every=4, is_live=False)
     found = list(finder.find(Frame(index, index / 25, IMAGE) for index in range(9)))
     assert [sorted(seen.track_ids.tolist()) for seen in found] == [[0, 70]] * 8 + [[0]]
     lefts = [seen.boxes[seen.track_ids == 70][0, 0] for seen in found[:5]]
@@ -164,7 +170,7 @@ def test_live_boxes_of_known_tracks_are_carried_on() -> None:
 def test_bytetrack_looks_at_every_nth_frame_like_the_built_in_tracker() -> None:
     pytest.importorskip("trackers", reason="the optional package trackers is not installed")
     scene = Scene({index: [walk(index)] for index in range(0, 21, 4)})
-    looked = PeopleFinder(
+    looked = PersonTracker(
         scene, start_threshold=0.4, max_people=None, every=4, is_live=False, tracker="bytetrack"
     )
     found = list(looked.find(Frame(index, index / 25, IMAGE) for index in range(21)))

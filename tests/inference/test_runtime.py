@@ -14,9 +14,9 @@ from tiny_models import H, J, N, W, h, modest_model, w
 
 from tarvitpose.config import Backend
 from tarvitpose.errors import UserError
-from tarvitpose.inference.engine import Kept, Runtime
+from tarvitpose.inference.engine import EncodedCrop, Runtime
 from tarvitpose.inference.graph_decoder import GraphDecoder
-from tarvitpose.inference.graph_engine import STRIDE, padded, seen_tokens
+from tarvitpose.inference.graph_engine import STRIDE, padded, visible_tokens
 from tarvitpose.inference.load import open_graphs
 from tarvitpose.inference.onnx_engine import usable_cores
 from tarvitpose.inference.predictor import Predictor
@@ -104,9 +104,9 @@ def test_joints_that_see_nothing_look_everywhere(
 ) -> None:
     torch_runtime, runtime = both(backend)
     windows = [masked(3, one, seed) for seed, one in enumerate(blind)]
-    found = runtime.answer([[Kept(*frame) for frame in window] for window in windows], 1)
+    found = runtime.answer([[EncodedCrop(*frame) for frame in window] for window in windows], 1)
     tensors = [
-        [Kept(torch.from_numpy(tokens), torch.from_numpy(seen)) for tokens, seen in window]
+        [EncodedCrop(torch.from_numpy(tokens), torch.from_numpy(seen)) for tokens, seen in window]
         for window in windows
     ]
     assert np.abs(found - torch_runtime.answer(tensors, 1)).max() <= 1e-4
@@ -116,22 +116,22 @@ def test_joints_that_see_nothing_look_everywhere(
 def test_hidden_tokens_change_nothing(backend: Backend) -> None:
     _, runtime = both(backend)
     window = masked(3, (), seed=0)
-    expected = runtime.answer([[Kept(*frame) for frame in window]], 1)
+    expected = runtime.answer([[EncodedCrop(*frame) for frame in window]], 1)
     for place in (0, 2):  # the current frame's own tokens are what is restored
         tokens, visible = window[place]
         tokens[~visible.any(0)] = 1e6
-    found = runtime.answer([[Kept(*frame) for frame in window]], 1)
+    found = runtime.answer([[EncodedCrop(*frame) for frame in window]], 1)
     assert np.abs(found - expected).max() <= 1e-5
 
 
 def test_only_what_some_joint_sees_is_read() -> None:
     visible = np.array([[[False, True], [False, True]], [[False, False], [False, True]]])
-    window = [Kept(np.float32([[2 * t], [2 * t + 1]]), visible[t]) for t in (0, 1)]
-    kept, seen = seen_tokens(window, "paper")
+    window = [EncodedCrop(np.float32([[2 * t], [2 * t + 1]]), visible[t]) for t in (0, 1)]
+    kept, seen = visible_tokens(window, "paper")
     assert kept.tolist() == [[1], [3]]
     assert seen.tolist() == [[True, False], [True, True]]
     visible[0, 0] = False  # this joint looks everywhere
-    kept, seen = seen_tokens(window, "paper")
+    kept, seen = visible_tokens(window, "paper")
     assert kept.ravel().tolist() == [0, 1, 2, 3]
     assert seen.tolist() == [[False] * 4, [False, True, False, True]]
 

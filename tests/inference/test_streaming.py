@@ -14,12 +14,12 @@ from video_files import DATA
 from tarvitpose.config import AnchorRule, window_offsets
 from tarvitpose.detection import load_detector
 from tarvitpose.geometry import BOX_PADDING
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.predictor import Joints, Predictor, windows
 from tarvitpose.inference.streaming import Anchored, Streamer, holds, open_streamer, own_boxes
 from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.results import Frame, Seen
+from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.video.sources import open_source
 
@@ -35,7 +35,7 @@ class Counting(TorchRuntime):
         super().__init__(modest_model(offsets=(-2, -1, 1, 2)), device="cpu", precision="fp32")
         self.encoded: list[int] = []
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         self.encoded.append(len(crops))
         return super().encode(crops)
 
@@ -45,19 +45,21 @@ def runtime() -> Counting:
     return Counting()
 
 
-def seen(index: int, people: Boxes) -> Seen:
+def seen(index: int, people: Boxes) -> TrackedFrame:
     """Return frame `index`, a picture of its own, with people in it."""
     image = np.random.default_rng(index).integers(0, 256, (*SIZE, 3), np.uint8)
     boxes = np.array([people[track] for track in people], np.float32).reshape(-1, 4)
     ids = np.array(list(people), np.int64)
-    return Seen(Frame(index, index / 25, image), boxes, np.ones(len(ids), np.float32), ids)
+    return TrackedFrame(Frame(index, index / 25, image), boxes, np.ones(len(ids), np.float32), ids)
 
 
-def video(length: int, people: Callable[[int], Boxes]) -> list[Seen]:
+def video(length: int, people: Callable[[int], Boxes]) -> list[TrackedFrame]:
     return [seen(index, people(index)) for index in range(length)]
 
 
-def streamed(frames: list[Seen], streamer: Streamer, at_once: int = 1) -> list[tuple[Seen, Joints]]:
+def streamed(
+    frames: list[TrackedFrame], streamer: Streamer, at_once: int = 1
+) -> list[tuple[TrackedFrame, Joints]]:
     """Return the joints of each frame, `at_once` windows in each call."""
     shown = list(windows(frames, streamer.predictor.offsets))
     found = []
@@ -67,7 +69,9 @@ def streamed(frames: list[Seen], streamer: Streamer, at_once: int = 1) -> list[t
 
 
 def windowed(
-    frames: list[Seen], predictor: Predictor, boxes: Callable[[Seen], Float32] | None = None
+    frames: list[TrackedFrame],
+    predictor: Predictor,
+    boxes: Callable[[TrackedFrame], Float32] | None = None,
 ) -> list[Joints]:
     """Return the joints of each frame by the oracle, with boxes other than its own if given."""
     found = []
@@ -138,7 +142,7 @@ def walk(index: int) -> Boxes:
     return there
 
 
-def reference_anchors(frames: list[Seen]) -> list[list[NDArray[np.float32]]]:
+def reference_anchors(frames: list[TrackedFrame]) -> list[list[NDArray[np.float32]]]:
     """Return the anchors (N, 4) of each frame, by the rule as the documents say it."""
     aspect = W / H
     held: dict[int, NDArray[np.float32]] = {}
@@ -306,7 +310,7 @@ CLIP = DATA / "clips" / "street_above.mov"
 @pytest.mark.slow
 @pytest.mark.skipif(not CLIP.exists(), reason="needs ../shared/data")
 def test_a_real_clip_streams_as_windows_cut_by_the_anchors(
-    runtime: Counting, people_of_the_street: list[Seen]
+    runtime: Counting, people_of_the_street: list[TrackedFrame]
 ) -> None:
     frames = people_of_the_street
     tracks = [frame.track_ids.tolist() for frame in frames]
@@ -329,7 +333,7 @@ def test_a_real_clip_streams_as_windows_cut_by_the_anchors(
 
 
 @pytest.fixture(scope="module")
-def people_of_the_street() -> list[Seen]:
+def people_of_the_street() -> list[TrackedFrame]:
     """The first frames of a street seen from above, with detected and tracked people."""
     predictor = Predictor(Counting())
     estimator = PoseEstimator(predictor, load_detector(threshold=0.2), start_threshold=0.4)

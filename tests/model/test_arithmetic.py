@@ -10,9 +10,9 @@ from tiny_models import B, C, J, randomise, tiny_clip, tiny_config, tiny_model
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tarvitpose.model.attention import CrossAttention, open_blind
+from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 from tarvitpose.model.decoder import ClassicDecoder, SimpleDecoder, frozen
-from tarvitpose.model.jta import JTA, seen_tokens
+from tarvitpose.model.jta import JTA, visible_tokens
 
 K = 60
 
@@ -41,7 +41,7 @@ def test_all_forms_of_attention_agree(heads: int, places: int, asking: int) -> N
     layer = CrossAttention(C, heads)
     randomise(layer)
     query, context = numbers(B, asking, C), numbers(B, places, C, seed=1)
-    visible = open_blind(numbers(B, asking, places, seed=2) > 0.3)
+    visible = unmask_empty_rows(numbers(B, asking, places, seed=2) > 0.3)
     for mask in (None, visible):
         expected = layer._plain(query, context, mask)
         for form in (layer._few_queries, layer._few_keys):
@@ -75,7 +75,7 @@ def flops(run: object, *arguments: Tensor | None) -> int:
 
 
 def test_all_forms_have_the_same_gradients() -> None:
-    layer, visible = CrossAttention(C, 4), open_blind(numbers(B, 9, 7, seed=2) > 0.3)
+    layer, visible = CrossAttention(C, 4), unmask_empty_rows(numbers(B, 9, 7, seed=2) > 0.3)
     randomise(layer)
     found = []
     for form in (layer._plain, layer._few_queries, layer._few_keys):
@@ -96,7 +96,7 @@ def test_only_tokens_that_a_joint_sees_are_kept() -> None:
     visible[0, 0, [1, 4]] = True
     visible[0, 1, [4, 6]] = True
     visible[1, :, 3] = True
-    kept, seen = seen_tokens(tokens, visible)
+    kept, seen = visible_tokens(tokens, visible)
     assert kept.shape == (2, 3, C)
     assert torch.equal(kept[0], tokens[0, [1, 4, 6]])
     assert seen[0].tolist() == [[True, True, False], [False, True, True]]
@@ -107,7 +107,7 @@ def test_only_tokens_that_a_joint_sees_are_kept() -> None:
 def test_nothing_is_copied_where_nearly_everything_is_seen() -> None:
     tokens, visible = numbers(B, K, C), torch.ones(B, J, K, dtype=torch.bool)
     visible[..., :5] = False
-    kept, seen = seen_tokens(tokens, visible)
+    kept, seen = visible_tokens(tokens, visible)
     assert kept is tokens
     assert seen is visible
 

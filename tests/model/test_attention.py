@@ -7,7 +7,7 @@ import torch
 from tiny_models import B, C, randomise, tiny_config
 from torch import Tensor, nn
 
-from tarvitpose.model.attention import CrossAttention, open_blind
+from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 from tarvitpose.model.encoder import DropPath, SelfAttention
 from tarvitpose.model.gra import GRA
 from tarvitpose.model.jta import FeedForward
@@ -81,7 +81,7 @@ def test_a_query_that_may_look_nowhere_looks_everywhere(places: int) -> None:
     layer, visible = random_layer(), some_visible(places)
     visible[..., 0] = False
     visible[1, 2] = False
-    visible = open_blind(visible)
+    visible = unmask_empty_rows(visible)
     masked, free = layer(queries(), context(places), visible), layer(queries(), context(places))
     torch.testing.assert_close(masked[1, 2], free[1, 2])
     assert not torch.allclose(masked[1, 3], free[1, 3])
@@ -91,7 +91,7 @@ def test_a_query_that_may_look_nowhere_looks_everywhere(places: int) -> None:
 @every_way
 def test_a_blind_query_has_finite_gradients(places: int) -> None:
     layer = random_layer()
-    blind = open_blind(torch.zeros(B, Q, places, dtype=torch.bool))
+    blind = unmask_empty_rows(torch.zeros(B, Q, places, dtype=torch.bool))
     layer(queries(), context(places), blind).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
 

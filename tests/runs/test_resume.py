@@ -24,7 +24,7 @@ from tarvitpose import __version__
 from tarvitpose.config import PredictConfig, parse_config
 from tarvitpose.detection import BoxesFile, Detections
 from tarvitpose.errors import ConfigError, OutputError
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.results import Frame
@@ -108,13 +108,13 @@ class Sensitive:
     def fingerprint(self) -> str:
         return "sensitive"
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         self.encoded += len(crops)
         mood = len(crops) + crops.mean(dtype=np.float32)  # another batch gives other numbers
         means = crops.mean((1, 2), np.float32) + mood  # (B, 3)
-        return [Kept(one, None) for one in means]
+        return [EncodedCrop(one, None) for one in means]
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         tokens = np.array([[kept.tokens for kept in window] for window in windows])  # (B, T, 3)
         weights = 1 + np.arange(tokens.shape[1], dtype=np.float32)[:, None]
         pace = (tokens * weights).sum((1, 2))[:, None, None, None] / 300
@@ -122,7 +122,7 @@ class Sensitive:
         place = np.arange(4 * h * 4 * w, dtype=np.float32).reshape(4 * h, 4 * w)
         return np.asarray(np.sin(place * pace / joints) / 2 + 0.5, np.float32)
 
-    def decode(self, kept: Sequence[Kept]) -> Float32:
+    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
         return self.answer([[one] for one in kept], 0)
 
     def single_frame(self, crops: UInt8) -> Float32:

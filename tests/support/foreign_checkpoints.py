@@ -39,7 +39,7 @@ def head_names(deconvolutions: str, final: str) -> tuple[tuple[str, str], ...]:
 
 
 def renamed(state: Tensors, names: tuple[tuple[str, str], ...]) -> Tensors:
-    """Apply the first name that fits each key; copies, so that tests may spoil them."""
+    """Apply the first name that fits each key; copies, so that tests may degrade them."""
     found: Tensors = {}
     for key, value in state.items():
         for pattern, name in names:

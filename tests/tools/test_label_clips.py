@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import label_clips
 import label_rules
-from label_rules import Guess, Label, Seen
+from label_rules import Guess, Label, TrackedFrame
 
 JOINTS = POSETRACK_15.joints
 HEIGHT, FRAME = 200.0, (400, 300)
@@ -40,8 +40,8 @@ def guess(points: Float32 | None = None, score: float = 0.8) -> Guess:
     return Guess(points, np.full(15, score, np.float32), np.zeros(15, np.float32))
 
 
-def seen(track: int = 1, left: float = 50, top: float = 40, height: float = HEIGHT) -> Seen:
-    return Seen(track, np.array([left, top, left + height / 2, top + height], np.float32))
+def seen(track: int = 1, left: float = 50, top: float = 40, height: float = HEIGHT) -> TrackedFrame:
+    return TrackedFrame(track, np.array([left, top, left + height / 2, top + height], np.float32))
 
 
 def label(frame: int = 0, track: int = 1, points: Float32 | None = None) -> Label:

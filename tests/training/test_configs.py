@@ -17,7 +17,13 @@ from tarvitpose.ablation.table import load_table
 from tarvitpose.config import SIZES, ModelConfig, read_yaml
 from tarvitpose.model.cost import parameters
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.training.config import OptimConfig, TrainConfig, load_train_config, model_config
+from tarvitpose.training.config import (
+    OptimConfig,
+    RunConfig,
+    TrainConfig,
+    load_train_config,
+    model_config,
+)
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
@@ -205,3 +211,8 @@ def test_the_single_frame_baseline_is_one_change(
     changes = (*tiny_changes(tmp_path / "start"), "model.offsets=[]", "output=runs/single")
     weights = loop.train(load_train_config(PAPERS[0], changes), quiet)
     assert not TARViTPose.from_pretrained(weights).config.temporal
+
+
+def test_the_old_names_of_loss_weights_are_still_understood() -> None:
+    old = RunConfig.model_validate({"place_loss_weight": 0.5, "unspoilt_loss_weight": 2.0})
+    assert (old.position_loss_weight, old.clean_loss_weight) == (0.5, 2.0)

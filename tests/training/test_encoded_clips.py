@@ -85,20 +85,20 @@ def test_stored_scores_become_regions_by_the_models_own_rule(tmp_path: Path) -> 
     assert "regions" not in EncodedClips(folder, tiny_config(), scores=False)[0, 2]
 
 
-def test_only_the_frame_that_is_known_unspoilt_is_the_current_one(tmp_path: Path) -> None:
+def test_only_the_frame_that_is_known_clean_is_the_current_one(tmp_path: Path) -> None:
     folder = stored(tmp_path / "some", scores=False)
-    unspoilt = np.arange(3)[:, None, None, None] * np.ones((C, h, w))
-    np.save(folder / "unspoilt.npy", unspoilt.astype(np.float16))
+    clean = np.arange(3)[:, None, None, None] * np.ones((C, h, w))
+    np.save(folder / "clean.npy", clean.astype(np.float16))
     clips = EncodedClips(folder, tiny_config())
     middle = [clips[0, index]["features"][1, 0, 0, 0].item() for index in range(len(clips))]
     assert middle == [2, 12, 22]
-    assert [clips[0, index]["unspoilt"][0, 0, 0].item() for index in range(3)] == [0, 1, 2]
+    assert [clips[0, index]["clean"][0, 0, 0].item() for index in range(3)] == [0, 1, 2]
 
 
-def test_the_unspoilt_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path) -> None:
+def test_the_clean_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path) -> None:
     stills = write_stills(tmp_path)
     for name, weight in (("with", 1.0), ("without", 0.0)):
-        run = {"frozen": ["encoder"], "epochs": 0.1, "unspoilt_loss_weight": weight}
+        run = {"frozen": ["encoder"], "epochs": 0.1, "clean_loss_weight": weight}
         degrade = {"current": 0, "auxiliary": 0}
         config = experiment(
             stills,
@@ -109,12 +109,12 @@ def test_the_unspoilt_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path
         )
         loop.train(config, quiet)
         folder = tmp_path.joinpath(name, *FEATURES)
-        assert (folder / "unspoilt.npy").exists() == (name == "with")
-    features, unspoilt = (
+        assert (folder / "clean.npy").exists() == (name == "with")
+    features, clean = (
         np.load(tmp_path.joinpath("with", *FEATURES, f"{name}.npy"))
-        for name in ("features", "unspoilt")
+        for name in ("features", "clean")
     )
-    assert np.allclose(features[:, 1], unspoilt, atol=1e-2)  # nothing spoilt them
+    assert np.allclose(features[:, 1], clean, atol=1e-2)  # nothing degraded them
 
 
 def test_several_sets_follow_each_other(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def shared(stills: Path, number: int, **changes: Any) -> TrainConfig:
         ({"model": {"mask_rule": "released"}}, r"model\.mask_rule: paper -> released"),
         ({"run": {"precision": "bf16-mixed"}}, r"precision: 32-true -> bf16-mixed"),
         ({"run": {"seed": 3}}, r"seed: 0 -> 3"),
-        ({"run": {"unspoilt_loss_weight": 1.0}}, r"unspoilt: false -> true"),
+        ({"run": {"clean_loss_weight": 1.0}}, r"clean: false -> true"),
         ({"run": {"frozen": ["encoder"]}}, r"weights\.decoder: \w{12}\.\.\. -> not noted"),
         ({"data": {"encoded_offsets": [-1]}}, r"offsets: -1,1 -> -1"),
     ],

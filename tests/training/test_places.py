@@ -38,7 +38,7 @@ def test_the_fit_reads_the_waves() -> None:
 def test_an_encoder_learns_to_keep_the_places() -> None:
     torch.manual_seed(0)
     model = tiny_model(offsets=()).train()
-    step = TrainingStep(model, place_loss_weight=1.0)
+    step = TrainingStep(model, position_loss_weight=1.0)
     batch = {
         "features": torch.zeros(0),
         "targets": torch.zeros(8, 15, 4 * h, 4 * w),

@@ -187,18 +187,18 @@ def test_the_coarse_loss_teaches_the_decoder_without_the_temporal_part() -> None
     assert torch.allclose(both - plain, expected, rtol=1e-3)
 
 
-def test_the_unspoilt_loss_draws_towards_what_the_unspoilt_frame_shows() -> None:
+def test_the_clean_loss_draws_towards_what_the_clean_frame_shows() -> None:
     model = tiny_model()
     batch = {
         "features": torch.randn(2, 3, 24, h, w),
         "regions": torch.ones(2, 3, 15, h, w, dtype=torch.bool),
         "targets": torch.rand(2, 15, H // 4, W // 4),
         "weights": torch.ones(2, 15),
-        "unspoilt": torch.randint(0, 256, (2, H, W, 3), dtype=torch.uint8),
+        "clean": torch.randint(0, 256, (2, H, W, 3), dtype=torch.uint8),
     }
     plain = TrainingStep(model)(batch)
-    both = TrainingStep(model, unspoilt_loss_weight=0.5)(batch)
-    shown = model.decoder(model.encoder(normalise_clip(batch["unspoilt"][:, None])[:, 0]))
+    both = TrainingStep(model, clean_loss_weight=0.5)(batch)
+    shown = model.decoder(model.encoder(normalise_clip(batch["clean"][:, None])[:, 0]))
     found = model.aggregate(batch["features"], batch["regions"])
     expected = 0.5 * heatmap_loss(found, shown, batch["weights"])
     assert torch.allclose(both - plain, expected, rtol=1e-3)

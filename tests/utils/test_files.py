@@ -10,17 +10,17 @@ import pytest
 from video_files import without_rights
 
 from tarvitpose.errors import OutputError
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 
 def write(path: Path, text: str = "new") -> None:
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(text)
 
 
 def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "poses.coco.json"
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
         assert temporary.parent == path.parent
@@ -42,7 +42,7 @@ def test_an_error_keeps_the_old_file_and_leaves_nothing_else(
     path.write_text("old")
 
     def fail() -> None:
-        with replace_when_done(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text("half")
             raise error
 
@@ -77,7 +77,7 @@ def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
     path = tmp_path / "poses.csv"
 
     def fill_the_disk() -> None:
-        with replace_when_done(path):
+        with atomic_file(path):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OutputError) as caught:
@@ -88,7 +88,7 @@ def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
 
 def test_an_error_of_another_file_passes_unchanged(tmp_path: Path) -> None:
     def read_something_missing() -> None:
-        with replace_when_done(tmp_path / "poses.csv"):
+        with atomic_file(tmp_path / "poses.csv"):
             (tmp_path / "missing.csv").read_text()
 
     with pytest.raises(FileNotFoundError):

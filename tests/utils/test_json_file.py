@@ -49,11 +49,11 @@ def test_places_are_told_down_to_the_field(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("value", "filled"), [([], False), (None, False), ([0], True), (3, True)])
 def test_fields_that_hold_nothing_are_not_filled(value: Any, filled: bool) -> None:
-    assert (Entry("a", {"k": value}).filled("k") is not None) == filled
+    assert (Entry("a", {"k": value}).non_empty("k") is not None) == filled
 
 
 def test_whole_numbers_may_stand_in_a_list() -> None:
-    assert Entry("a", 3).whole() == Entry("a", [3]).whole() == 3
+    assert Entry("a", 3).integer() == Entry("a", [3]).integer() == 3
     for wrong in (True, 1.5, "3", [], None):
         with pytest.raises(DataError, match="a: expected a whole number"):
-            Entry("a", wrong).whole()
+            Entry("a", wrong).integer()

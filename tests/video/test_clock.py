@@ -13,9 +13,9 @@ import pytest
 from video_files import DATA, cut, level, make_video, marker, packets, picture
 
 from tarvitpose.results import Frame
+from tarvitpose.video import sources as video_module
 from tarvitpose.video.clock import FALL, Clock, Joins, rate_of, shift
 from tarvitpose.video.sources import FrameSource, VideoWriter, open_source
-from tarvitpose.video import sources as video_module
 
 CASES = DATA.parent / "cases" / "video"
 

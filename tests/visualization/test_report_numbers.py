@@ -13,7 +13,7 @@ from video_files import level, make_video, marker
 from tarvitpose.evaluation.video_jitter import steadiness
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import VideoSource, open_source
-from tarvitpose.visualization.flagged_frames import SHOWN, doubts
+from tarvitpose.visualization.flagged_frames import SHOWN, flagged_frames
 from tarvitpose.visualization.thumbnails import AROUND, LEAST, _around
 from tarvitpose.visualization.tracks import known_parts, tracks_of, with_single_frames
 
@@ -64,7 +64,7 @@ def test_the_worst_frames_are_those_made_worst() -> None:
     low = frames[50].scores.copy()
     low[0] = (0.4, 0.6)
     frames[50] = replace(frames[50], scores=low)
-    found = doubts(frames, tracks_of(frames))
+    found = flagged_frames(frames, tracks_of(frames))
     assert [one.at for one in found] == sorted(one.at for one in found)
     apart = np.diff([one.at for one in found])
     assert (apart >= len(frames) // (2 * SHOWN)).all()
@@ -78,7 +78,7 @@ def test_the_worst_frames_are_those_made_worst() -> None:
 def test_of_two_people_the_worse_one_is_named() -> None:
     frame = poses(0, [[10, 10], [60, 10]], ids=(4, 9))
     scores = np.float32([[0.9, 0.9], [0.1, 0.3]])
-    (found,) = doubts([replace(frame, scores=scores)], [])
+    (found,) = flagged_frames([replace(frame, scores=scores)], [])
     assert found.person == 1
 
 

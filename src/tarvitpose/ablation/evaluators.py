@@ -40,11 +40,11 @@ from tarvitpose.metrics.posetrack_ap import Judged
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.provenance import Facts, digest, read_facts, require_same
 from tarvitpose.weights.folder import WEIGHTS_FILE
 
-CLEAN, SPOILT = "clean", "spoilt"
+CLEAN, DEGRADED = "clean", "degraded"
 WEIGHTS = "weights"  # the folder of a row's, and the name of their SHA-256 among the facts
 REMEDY = "remove that to score the row again"
 
@@ -58,7 +58,7 @@ def _require_same_row(kept: Path, before: Facts | None, facts: Facts, row: Path)
 
 @dataclass(frozen=True, eq=False)
 class EncodedTrial:
-    """The people of a benchmark, with the current frame spoilt in several ways."""
+    """The people of a benchmark, with the current frame degraded in several ways."""
 
     benchmark: Benchmark
     joints: JointSet
@@ -70,10 +70,10 @@ class EncodedTrial:
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """The kinds of frames that are scored together: clean, all spoilt ones, each kind."""
+        """The kinds of frames that are scored together: clean, all degraded ones, each kind."""
         kinds = [str(kind) for kind in self.benchmark.kinds]
-        spoilt = [kind for kind in kinds if kind != CLEAN]
-        return {**({SPOILT: spoilt} if spoilt else {}), **{kind: [kind] for kind in kinds}}
+        degraded = [kind for kind in kinds if kind != CLEAN]
+        return {**({DEGRADED: degraded} if degraded else {}), **{kind: [kind] for kind in kinds}}
 
     def is_done(self, folder: Path) -> bool:
         """Return whether a row was tried out. Raises ConfigError if on others, or otherwise."""
@@ -94,7 +94,7 @@ class EncodedTrial:
         for kind in benchmark.kinds:
             poses = find(model, benchmark.batches(kind, model.config.offsets))
             found[f"{kind}/keypoints"], found[f"{kind}/scores"] = poses.keypoints, poses.scores
-        with replace_when_done(_file(folder)) as temporary, temporary.open("wb") as file:
+        with atomic_file(_file(folder)) as temporary, temporary.open("wb") as file:
             np.savez(file, **found)
 
     def judged(self, folder: Path) -> dict[str, list[Judged]]:

@@ -34,7 +34,7 @@ from tarvitpose.training.config import TrainConfig, load_train_config, model_con
 from tarvitpose.training.facts import experiment_facts
 from tarvitpose.training.loop import build_model, train
 from tarvitpose.utils.arrays import Bools
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_facts
 
 Report = Callable[[str], None]
@@ -49,7 +49,7 @@ class RowScores:
     parameters: int
     gmacs: float  # of one person and output frame, in windowed mode
     seeds: int
-    scores: dict[str, Score]  # "clean/ap", "spoilt/pck" and so on
+    scores: dict[str, Score]  # "clean/ap", "degraded/pck" and so on
     gains: dict[str, Score]  # over the first row, the same people compared
 
     def facts(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Ablation:
     """The rows of a table on one base configuration.
 
     With a frozen encoder the held-out people of `data.validation` are encoded once, their current
-    frames spoilt in the ways of `data.validation_kinds`; else its videos are run as `evaluate`
+    frames degraded in the ways of `data.validation_kinds`; else its videos are run as `evaluate`
     does, with `boxes`: "gt", "detector" or a file. Raises ConfigError or DataError.
     """
 
@@ -212,7 +212,7 @@ def claim(config: TrainConfig) -> None:
     """Keep a row's configuration beside its results. Raises ConfigError if another one is there."""
     require_same_row(config)
     write_facts(config.output / ROW_FILE, row_facts(config))
-    with replace_when_done(config.output / CONFIG_FILE) as temporary:
+    with atomic_file(config.output / CONFIG_FILE) as temporary:
         own = config.model_dump(mode="json")
         temporary.write_text(yaml.safe_dump(own, sort_keys=False), encoding="utf-8")
 

@@ -11,7 +11,7 @@ import torch
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.torch_engine import PRECISIONS, choose_device, has_cpu_bfloat16
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case
@@ -43,15 +43,15 @@ class VitPoseRuntime:
         images = ((pixels - self._mean) / self._std).permute(0, 3, 1, 2)  # (B, 3, H, W)
         return np.asarray(self.model(images.contiguous()).heatmaps.cpu().numpy())
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Raise ValueError: it has no temporal part."""
         raise ValueError("transformers' VitPose has single frames only")
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Raise ValueError: it has no temporal part."""
         raise ValueError("transformers' VitPose has single frames only")
 
-    def decode(self, kept: Sequence[Kept]) -> Float32:
+    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
         """Raise ValueError: it keeps nothing."""
         raise ValueError("transformers' VitPose has single frames only")
 

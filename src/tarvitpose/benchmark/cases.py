@@ -18,7 +18,7 @@ from tarvitpose.inference.onnx_engine import OnnxRuntime
 from tarvitpose.inference.openvino_engine import OpenVinoRuntime
 from tarvitpose.inference.predictor import Joints, Predictor, windows
 from tarvitpose.inference.streaming import open_streamer
-from tarvitpose.results import Frame, Seen
+from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case
 
@@ -66,14 +66,14 @@ def pose_case(
     return Case(key, poses, work)
 
 
-def _endless(crops: UInt8) -> Iterator[Seen]:
+def _endless(crops: UInt8) -> Iterator[TrackedFrame]:
     """Yield frames without end that are crops (N, h, w, 3), each all of one person's box."""
     height, width = crops.shape[1:3]
     box = np.array([[0, 0, width, height]], np.float32)
     turn = [*range(len(crops)), *range(len(crops) - 2, 0, -1)]
     for index in count():
         frame = Frame(index, index / 25, crops[turn[index % len(turn)]])
-        yield Seen(frame, box, np.ones(1, np.float32), np.ones(1, np.int64))
+        yield TrackedFrame(frame, box, np.ones(1, np.float32), np.ones(1, np.int64))
 
 
 def backend_of(runtime: Runtime) -> str:

@@ -1,4 +1,4 @@
-"""How much memory is used, in processes of their own: what ran before would spoil the number."""
+"""How much memory is used, in processes of their own: what ran before would degrade the number."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tarvitpose.benchmark.cases import MODES, Key
 from tarvitpose.benchmark.result import Result
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.figure import load_figure
 from tarvitpose.utils.interleaved import spread
 
@@ -29,7 +29,7 @@ def plot(path: Path, results: Sequence[Result]) -> None:
     for panel, result in zip(panels, results, strict=True):
         _draw(panel, result)
     panels[0].set_ylabel("crops per second")
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
 
 

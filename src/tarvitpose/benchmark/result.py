@@ -94,8 +94,8 @@ class Result:
         found = []
         for key in self.rates:
             if key.mode == "streaming":
-                rivals = [key._replace(mode=mode) for mode in ("single", "windowed")]
-                found += [self._compare(key, one) for one in rivals if one in self.rates]
+                baselines = [key._replace(mode=mode) for mode in ("single", "windowed")]
+                found += [self._compare(key, one) for one in baselines if one in self.rates]
         for rival in (key for key in self.rates if key.backend == TRANSFORMERS):
             mode: Mode
             for mode in ("single", "streaming"):

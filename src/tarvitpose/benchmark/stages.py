@@ -20,7 +20,7 @@ from typing import Any
 from tarvitpose.benchmark.cases import Mode
 from tarvitpose.config import CropPolicy, ModelConfig, PredictConfig
 from tarvitpose.detection import Detections, Detector
-from tarvitpose.inference.engine import Kept, Runtime
+from tarvitpose.inference.engine import EncodedCrop, Runtime
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.predictor import Joints, Predictor, Views
 from tarvitpose.results import Frame, FramePoses
@@ -73,15 +73,15 @@ class _TimedRuntime:
     def fingerprint(self) -> str:
         return self._runtime.fingerprint()
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         with self._watch.stage("encode"):
             return self._runtime.encode(crops)
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         with self._watch.stage("temporal"):
             return self._runtime.answer(windows, current)
 
-    def decode(self, kept: Sequence[Kept]) -> Float32:
+    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
         with self._watch.stage("temporal"):
             return self._runtime.decode(kept)
 

@@ -164,11 +164,11 @@ def parsed_seeds(text: str) -> tuple[int, ...]:
 
 def comparison(found: list[RowScores]) -> Table:
     """Return a line for each row: its cost, our scores and the paper's."""
-    headings = ["", "M", "GMAC", "spoilt", "gain (95%)", "clean", "gain (95%)", "n", "paper"]
+    headings = ["", "M", "GMAC", "degraded", "gain (95%)", "clean", "gain (95%)", "n", "paper"]
     rows = plain_table(headings)
     for one in found:
         cells = []
-        for name in ("spoilt/ap", "clean/ap"):
+        for name in ("degraded/ap", "clean/ap"):
             score, gain = one.scores.get(name), one.gains.get(name)
             cells.append("-" if score is None else shown(score.value))
             cells.append("" if gain is None or one is found[0] else interval_cell(gain))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tarvitpose.config import PredictConfig
-    from tarvitpose.results import Seen
+    from tarvitpose.results import TrackedFrame
     from tarvitpose.video.frame_source import FrameSource
     from tarvitpose.visualization.attention_maps import Looks
     from tarvitpose.visualization.attention_options import Moment
@@ -143,18 +143,18 @@ def _find(
     with console.progress_bar(source.name, quiet=quiet) as on_progress:
         done = count(1)  # how many frames come up to that moment nobody knows yet
 
-        def show(seen: Seen) -> None:
+        def show(seen: TrackedFrame) -> None:
             on_progress(Progress(next(done), None, len(seen.boxes)))
 
         return joint_looks(estimator, source, moment, track_id=track, layer=layer, on_frame=show)
 
 
 def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
-    from tarvitpose.utils.atomic import replace_when_done
+    from tarvitpose.utils.atomic import atomic_file
     from tarvitpose.video.image_source import write_image
     from tarvitpose.visualization.attention_picture import draw_looks
 
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         write_image(temporary, draw_looks(looks, joints, name))
 
 

@@ -172,7 +172,7 @@ def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
 
 def write_json(path: Path, dataset: Path, layout: Format, report: Report) -> None:
     """Write counts and the first places of each kind of fault and note. Raises OutputError."""
-    from tarvitpose.utils.atomic import replace_when_done
+    from tarvitpose.utils.atomic import atomic_file
 
     content = {
         "dataset": str(dataset),
@@ -184,7 +184,7 @@ def write_json(path: Path, dataset: Path, layout: Format, report: Report) -> Non
         "faults": _counted(report.by_kind()),
         "notes": _counted(report.notes_by_kind()),
     }
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -78,7 +78,7 @@ Kinds = Annotated[
     str | None,
     typer.Option(
         metavar="KIND,...",
-        help="Make clips of stills, the frame spoilt like this: clean,motion_blur or all.",
+        help="Make clips of stills, the frame degraded like this: clean,motion_blur or all.",
     ),
 ]
 ReliabilityFile = Annotated[

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tarvitpose.runs.pipeline import Progress
 
 DRAWS = 1000  # of videos, for the 95% intervals
-ALL_SPOILT = "all spoilt"
+ALL_DEGRADED = "all degraded"
 
 
 def score_model(options: Options) -> None:
@@ -141,7 +141,7 @@ def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
 
 
 def score_clips(options: Options) -> None:
-    """Score a model on clips made of labelled people, one kind of spoilt frames after the other."""
+    """Score a model on clips of labelled people, one kind of degraded frames after the other."""
     from tarvitpose.data.sources import read_records
     from tarvitpose.utils.figure import load_figure
     from tarvitpose.weights.folder import load_config
@@ -176,10 +176,10 @@ def score_clips(options: Options) -> None:
         clips = validation_clips(records, model.config, kind)
         found[kind] = score(model, encoded_batches(model, clips, device))
         say_clips(kind, found[kind])
-    spoilt = [one for kind, one in found.items() if kind != "clean"]
-    if spoilt:
-        found[ALL_SPOILT] = side_by_side(spoilt)
-        say_clips(ALL_SPOILT, found[ALL_SPOILT])
+    degraded = [one for kind, one in found.items() if kind != "clean"]
+    if degraded:
+        found[ALL_DEGRADED] = side_by_side(degraded)
+        say_clips(ALL_DEGRADED, found[ALL_DEGRADED])
     if options.reliability is not None:
         whole = side_by_side([found[kind] for kind in kinds])
         single, temporal = whole.single_reliability, whole.temporal_reliability

@@ -85,10 +85,10 @@ def run(
 
 
 def _write(path: Path, source: FrameSource, material: Material, threshold: float) -> None:
-    from tarvitpose.utils.atomic import replace_when_done
+    from tarvitpose.utils.atomic import atomic_file
     from tarvitpose.visualization.page import report_page
 
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         page = report_page(source, material, threshold)
         temporary.write_text(page, encoding="utf-8", errors="replace")
 

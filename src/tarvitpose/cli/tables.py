@@ -44,9 +44,9 @@ def drawn(rows: Table, width: int = WIDTH) -> str:
 
 def write_numbers(path: Path, content: dict[str, Any]) -> None:
     """Write results as JSON, whole or not at all. Raises OutputError."""
-    from tarvitpose.utils.atomic import replace_when_done
+    from tarvitpose.utils.atomic import atomic_file
 
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(known(content), indent=2) + "\n", encoding="utf-8")
 
 

@@ -77,14 +77,14 @@ def _of_name(name: Entry) -> Iterator[Note]:
 
 
 def _of_person(person: Entry, category: Entry, layout: Format, *, is_used: bool) -> Iterator[str]:
-    if person.filled("iscrowd"):
+    if person.non_empty("iscrowd"):
         yield "crowd"
     elif not is_of_category(person, category):
         yield "other category"
     elif not is_used:
         yield "unlabelled frame"
     else:
-        keypoints = person.filled("keypoints")
+        keypoints = person.non_empty("keypoints")
         if person.get("category_id") is None and category.get("id") is not None:
             yield "no category"
         if keypoints is None:
@@ -92,19 +92,19 @@ def _of_person(person: Entry, category: Entry, layout: Format, *, is_used: bool)
         elif not (np.asarray(keypoints.value, np.float64)[2::3] > 0).any():
             yield "no labelled joint"
         else:
-            if person.filled("bbox") is None:
+            if person.non_empty("bbox") is None:
                 yield "no box"
-            if layout == "coco" and not person.filled("area"):
+            if layout == "coco" and not person.non_empty("area"):
                 yield "no area"
 
 
 def _of_annolist(content: Entry) -> Iterator[Note]:
     """What is noted of PoseTrack17, whose people never have a box."""
     for frame in content["annolist"].items():
-        name = frame["image"].only()["name"]
+        name = frame["image"].unwrap()["name"]
         yield from _of_name(name)
-        labelled, people = frame.get("is_labeled"), frame.filled("annorect")
-        is_used = labelled is None or bool(labelled.only().value)
+        labelled, people = frame.get("is_labeled"), frame.non_empty("annorect")
+        is_used = labelled is None or bool(labelled.unwrap().value)
         for person in people.items() if people else ():
             place = f"{_in_file(person)}, {slashed(str(name.value))}"
             if not is_used:
@@ -115,8 +115,8 @@ def _of_annolist(content: Entry) -> Iterator[Note]:
 
 
 def _of_points(person: Entry) -> Iterator[str]:
-    pose = person.filled("annopoints")
-    points = pose.only().filled("point") if pose else None
+    pose = person.non_empty("annopoints")
+    points = pose.unwrap().non_empty("point") if pose else None
     if points is None:
         yield "no keypoints"
         return

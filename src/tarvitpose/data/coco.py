@@ -65,13 +65,13 @@ def image_frames(content: Entry, names: tuple[str, ...]) -> list[VideoFrame]:
 
 def is_person(person: Entry, category: Entry) -> bool:
     """Tell whether an annotation is a single person: no crowd, and of the category of people."""
-    return not person.filled("iscrowd") and is_of_category(person, category)
+    return not person.non_empty("iscrowd") and is_of_category(person, category)
 
 
 def _size(image: Entry) -> tuple[int, int] | None:
     if image.get("height") is None or image.get("width") is None:
         return None
-    return image["height"].whole(), image["width"].whole()
+    return image["height"].integer(), image["width"].integer()
 
 
 def _person(person: Entry, joints: int) -> Person:
@@ -81,17 +81,17 @@ def _person(person: Entry, joints: int) -> Person:
         where=person.where,
         label=str(label.value) if label else person.position,
         points=labelled_points(person, joints),
-        box=xyxy_box(person.filled("bbox")),
+        box=xyxy_box(person.non_empty("bbox")),
         head=_head(person),
-        track=track.whole() if track else None,
+        track=track.integer() if track else None,
         number=number.value if number else None,
-        weights=_weights(person.filled("keypoint_weights"), joints),
+        weights=_weights(person.non_empty("keypoint_weights"), joints),
     )
 
 
 def labelled_points(person: Entry, joints: int) -> Float64:
     """Return a person's points with v, (K, 3); all 0, not labelled, for one with a box alone."""
-    keypoints = person.filled("keypoints")
+    keypoints = person.non_empty("keypoints")
     if keypoints is None:
         return np.zeros((joints, 3))
     return keypoints.numbers(3 * joints).reshape(-1, 3)

@@ -55,7 +55,7 @@ class ClipItem(TypedDict):
     """One clip and what is to be found in its current frame; a loader adds the axis B in front."""
 
     clip: Tensor  # (T, h, w, 3) uint8, RGB, not normalised
-    unspoilt: Tensor  # (h, w, 3) uint8, the current frame before it alone was spoilt
+    clean: Tensor  # (h, w, 3) uint8, the current frame before it alone was degraded
     targets: Tensor  # (J, h / 4, w / 4) float32
     weights: Tensor  # (J,) float32, of the loss; 0 where a joint is not labelled or outside
     keypoints: Tensor  # (J, 2) float32, pixels of the crop
@@ -94,7 +94,7 @@ class ClipDataset(Dataset[ClipItem]):
     """Clips by key (epoch, index). The same seed and key always give the same clip.
 
     With `augment` clips vary as training wants it; without, every person is cropped as at
-    inference. `kind` then says how each current frame is spoilt.
+    inference. `kind` then says how each current frame is degraded.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class ClipDataset(Dataset[ClipItem]):
             places, seen = places[:, order], seen[:, order]
         keypoints, visible = places[current], seen[current]
         clip = self._pass_by(clip, keypoints[visible > 0], extra)
-        clip, unspoilt = self._spoil(clip, keypoints[visible > 0], rng, newest)
+        clip, clean = self._degrade(clip, keypoints[visible > 0], rng, newest)
         if self.augment is not None and self.augment.degrade.touches_others:
             clip, lost = degrade_others(clip, current, extra, self.augment.degrade)
             seen[lost] = 0
@@ -145,7 +145,7 @@ class ClipDataset(Dataset[ClipItem]):
         matrix = matrix if own is None else compose(own[current, None], matrix)[0]
         return {
             "clip": torch.from_numpy(clip),
-            "unspoilt": torch.from_numpy(unspoilt),
+            "clean": torch.from_numpy(clean),
             "targets": torch.from_numpy(targets),
             "weights": torch.from_numpy(weights),
             "keypoints": torch.from_numpy(keypoints),
@@ -253,12 +253,12 @@ class ClipDataset(Dataset[ClipItem]):
         others = [self._another_image(rng)]
         return occlude_window(clip, current, rng, others=others, points=points)
 
-    def _spoil(
+    def _degrade(
         self, clip: UInt8, points: Float32, rng: Generator, newest: Generator
     ) -> tuple[UInt8, UInt8]:
-        """Vary the colours of a clip (T, h, w, 3) and spoil frames, most of all the current one.
+        """Vary the colours of a clip (T, h, w, 3) and degrade frames, most of all the current one.
 
-        Also returns that frame before it was spoilt, (h, w, 3).
+        Also returns that frame before it was degraded, (h, w, 3).
         """
         current = window_offsets(self.model.offsets)[1]
         if self.augment is None:
@@ -269,8 +269,8 @@ class ClipDataset(Dataset[ClipItem]):
             if self.augment.small and newest.uniform() < self.augment.small:
                 clip = shrink(clip, newest)
             config = self.augment.degrade
-            spoilt = rng.uniform() < config.current
-            kinds = (config.kinds[rng.integers(len(config.kinds))] if spoilt else "clean",)
+            degraded = rng.uniform() < config.current
+            kinds = (config.kinds[rng.integers(len(config.kinds))] if degraded else "clean",)
             auxiliary, strong = config.auxiliary, config.auxiliary_strong
             everywhere = config.everywhere
         poor = newest.uniform() < everywhere
@@ -295,7 +295,7 @@ class ClipDataset(Dataset[ClipItem]):
 def validation_clips(
     records: Sequence[Record], model: ModelConfig, kind: Kind = "clean", seed: int = 0
 ) -> ClipDataset:
-    """Return a fixed benchmark: inference crops, moderate motion, one kind of spoilt frames.
+    """Return a fixed benchmark: inference crops, moderate motion, one kind of degraded frames.
 
     Clips of one seed move alike whatever the kind.
     """

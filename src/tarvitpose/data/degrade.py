@@ -1,4 +1,4 @@
-"""What spoils frames: blur, darkness, noise, things in the way.   Axes: T frames, h w of a crop.
+"""What degrades frames: blur, darkness, noise, things in the way.   Axes: T frames, h w of a crop.
 
 Each function takes one RGB crop (h, w, 3) and a severity in 0..1, and returns a new crop.
 Lengths are given for crops 256 pixels high and grow with the crop.
@@ -36,7 +36,7 @@ STRONG, MILD = (0.5, 1.0), (0.05, 0.4)  # severities of the current frame, of th
 
 
 class DegradeConfig(Config):
-    """How often, and how, the frames of a training clip are spoilt."""
+    """How often, and how, the frames of a training clip are degraded."""
 
     current: float = Field(default=0.5, ge=0, le=1)  # probability that the current frame is
     auxiliary: float = Field(default=0.25, ge=0, le=1)  # mildly, for each other frame
@@ -127,7 +127,7 @@ def dropped(image: UInt8, rng: Generator, severity: float) -> UInt8:
     return lost
 
 
-SPOIL: dict[Kind, Callable[[UInt8, Generator, float], UInt8]] = {
+DEGRADE: dict[Kind, Callable[[UInt8, Generator, float], UInt8]] = {
     "motion_blur": motion_blur,
     "defocus": defocus,
     "dark": dark,
@@ -154,23 +154,24 @@ def degrade_current(
     """Spoil the current frame of a clip (T, h, w, 3) strongly, and tell by which of `kinds`.
 
     An occluder is cut from one of `others`, RGB images of any size, or made up, and hides one of
-    `points`, (K, 2) crop pixels. Every other frame is spoilt mildly with the probability
+    `points`, (K, 2) crop pixels. Every other frame is degraded mildly with the probability
     `auxiliary`, or strongly with `strong`; an occluder goes on moving through all of them with the
     probability `auxiliary`.
     """
-    spoilt = clip.copy()
+    degraded = clip.copy()
     kind = kinds[int(rng.integers(len(kinds)))]
     if kind == "occluded":
         frames = range(len(clip)) if rng.uniform() < auxiliary else (current,)
-        _occlude(spoilt, current, rng, others=others, points=points, frames=frames)
+        _occlude(degraded, current, rng, others=others, points=points, frames=frames)
     elif kind != "clean":
-        spoilt[current] = SPOIL[kind](clip[current], rng, rng.uniform(*STRONG))
+        degraded[current] = DEGRADE[kind](clip[current], rng, rng.uniform(*STRONG))
     for t in range(len(clip)):
         chance = rng.uniform()
         if t != current and chance < auxiliary + strong:
             severity = rng.uniform(*(STRONG if chance < strong else MILD))
-            spoilt[t] = SPOIL[MILD_KINDS[rng.integers(len(MILD_KINDS))]](spoilt[t], rng, severity)
-    return spoilt, kind
+            degradation = MILD_KINDS[rng.integers(len(MILD_KINDS))]
+            degraded[t] = DEGRADE[degradation](degraded[t], rng, severity)
+    return degraded, kind
 
 
 def degrade_everywhere(clip: UInt8, rng: Generator) -> UInt8:
@@ -178,9 +179,9 @@ def degrade_everywhere(clip: UInt8, rng: Generator) -> UInt8:
 
     This is what a camera and a codec do: one kind and severity for the clip, chance for each frame.
     """
-    spoil = SPOIL[EVERYWHERE_KINDS[int(rng.integers(len(EVERYWHERE_KINDS)))]]
+    degrade = DEGRADE[EVERYWHERE_KINDS[int(rng.integers(len(EVERYWHERE_KINDS)))]]
     severity = rng.uniform(*MILD)
-    return np.stack([spoil(frame, rng, severity) for frame in clip])
+    return np.stack([degrade(frame, rng, severity) for frame in clip])
 
 
 def occlude_window(
@@ -208,7 +209,7 @@ def degrade_others(
     Returns the clip, and which frames are lost (T,): half of them show nothing, and half the frame
     before them again, as a frozen video does (the first frame has none before it).
     """
-    spoilt, lost = clip.copy(), np.zeros(len(clip), bool)
+    degraded, lost = clip.copy(), np.zeros(len(clip), bool)
     blurs = (motion_blur, config.blurred), (defocus, config.defocused)
     for t in range(len(clip)):
         chances, repeated = rng.uniform(size=3), rng.uniform() < 0.5
@@ -216,11 +217,11 @@ def degrade_others(
             continue
         for (blur, share), chance in zip(blurs, chances[:2], strict=True):
             if chance < share:
-                spoilt[t] = blur(spoilt[t], rng, rng.uniform(*STRONG))
+                degraded[t] = blur(degraded[t], rng, rng.uniform(*STRONG))
         if chances[2] < config.dropped:
             lost[t] = True
-            spoilt[t] = spoilt[t - 1] if t and repeated else dropped(spoilt[t], rng, 1.0)
-    return spoilt, lost
+            degraded[t] = degraded[t - 1] if t and repeated else dropped(degraded[t], rng, 1.0)
+    return degraded, lost
 
 
 def _occlude(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tarvitpose.data.sources import Format
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.formats.posetrack_layout import coco_people, file_name
-from tarvitpose.utils.atomic import folder_when_done
+from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.json_file import Entry, read_entry
 
 MEGABYTE = 10**6
@@ -66,7 +66,7 @@ def pack(
     if not shards:
         raise DataError(f"{files[0]}: no image with people to pack")
     paths = [output / f"{set_name}-{number:03d}.tar" for number in range(len(shards))]
-    with folder_when_done(output) as folder:
+    with atomic_folder(output) as folder:
         for number, (path, pieces) in enumerate(zip(paths, shards, strict=True)):
             mark = f"-{number:03d}" if layout == "coco" else ""  # a video's name is its file's
             _write_shard(folder / path.name, pieces, root, f"annotations/{set_name}", mark)

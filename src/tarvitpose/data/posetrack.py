@@ -65,5 +65,5 @@ def frame_counts(content: Entry) -> dict[PurePosixPath, int]:
     for image in content["images"].items():
         count = image.get("nframes")
         if count is not None:
-            counts[PurePosixPath(file_name(image)).parent] = count.whole()
+            counts[PurePosixPath(file_name(image)).parent] = count.integer()
     return counts

@@ -66,10 +66,10 @@ def _unlisted(listed: list[VideoFrame], root: Path) -> list[VideoFrame]:
 
 
 def _frame(entry: Entry) -> VideoFrame:
-    people, labelled = entry.filled("annorect"), is_labelled(entry)
+    people, labelled = entry.non_empty("annorect"), is_labelled(entry)
     persons = tuple(map(_person, people.items())) if people else ()
     return VideoFrame(
-        name=slashed(str(entry["image"].only()["name"].value)),
+        name=slashed(str(entry["image"].unwrap()["name"].value)),
         labelled=bool(persons) if labelled is None else labelled,
         people=persons,
         ignored=annolist_regions(entry),
@@ -78,7 +78,7 @@ def _frame(entry: Entry) -> VideoFrame:
 
 def _person(person: Entry) -> Person:
     track = person.get("track_id")
-    number = track.whole() if track else None
+    number = track.integer() if track else None
     return Person(
         where=person.where,
         label=person.position if number is None else str(number),

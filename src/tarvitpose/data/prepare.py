@@ -18,7 +18,7 @@ from tarvitpose.data.records import Box, read_image
 from tarvitpose.data.videos import Person, Video, VideoFrame
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.utils.arrays import Float64
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import read_entry
 from tarvitpose.utils.provenance import Facts, digest, require_same
 
@@ -129,7 +129,7 @@ def _write_video(video: Video, root: Path, plan: Plan) -> tuple[int, int]:
         "categories": [{**category, "keypoints": list(video.joints)}],
         "prepared": plan.facts(video),
     }
-    with replace_when_done(plan.annotations(video)) as temporary:
+    with atomic_file(plan.annotations(video)) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
     return len(frames), len(wanted) - len(frames)
 
@@ -152,10 +152,10 @@ def _write_image(source: Path, target: Path, max_side: int) -> Scale:
             share = max_side / max(height, width)
             size = (max(round(width * share), 1), max(round(height * share), 1))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            with replace_when_done(target) as temporary:
+            with atomic_file(target) as temporary:
                 temporary.write_bytes(_encoded(small, target.suffix))
             return size[0] / width, size[1] / height
-    with replace_when_done(target) as temporary:
+    with atomic_file(target) as temporary:
         temporary.unlink()
         try:
             os.link(source.resolve(), temporary)

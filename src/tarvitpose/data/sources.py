@@ -143,6 +143,6 @@ def guess_format(file: Path) -> Format:
 def image_names(content: Entry) -> list[str]:
     """Return the file names of all images of an annotation file."""
     if content.get("annolist"):
-        images = [frame["image"].only() for frame in content["annolist"].items()]
+        images = [frame["image"].unwrap() for frame in content["annolist"].items()]
         return [slashed(str(image["name"].value)) for image in images]
     return [file_name(image) for image in content["images"].items()]

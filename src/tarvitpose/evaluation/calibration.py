@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.figure import load_figure
 
 BINS = 10  # of the same width
@@ -84,5 +84,5 @@ def plot_reliability(found: Mapping[str, Reliability], path: Path) -> None:
     for name, one in found.items():
         axes.plot(one.scores, one.right, marker="o", label=f"{name}, error {100 * one.error:.1f}%")
     axes.legend(loc="upper left", frameon=False)
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

@@ -85,14 +85,14 @@ def _labelled(person: Entry, order: list[int], joints: int) -> Person:
     """Return a labelled person with the compared joints alone; crowds and others stay, ignored."""
     points = labelled_points(person, joints)
     seen = points[points[:, 2] > 0, :2].astype(np.float32)
-    box = xyxy_box(person.filled("bbox"))
+    box = xyxy_box(person.non_empty("bbox"))
     left, top, right, bottom = crop_box(box, seen) if len(seen) else box or (0, 0, 0, 0)
-    area = person.filled("area")
+    area = person.non_empty("area")
     compared = points[order]
     return {
         "image_id": person["image_id"].identity(),
         "category_id": PERSON,
-        "iscrowd": int(person.filled("iscrowd") is not None),
+        "iscrowd": int(person.non_empty("iscrowd") is not None),
         "bbox": [left, top, right - left, bottom - top],
         "area": area.value if area else AREA_OF_BOX * (right - left) * (bottom - top),
         "keypoints": compared.ravel().tolist(),

@@ -1,4 +1,4 @@
-"""A fixed benchmark: held-out people whose current frame is spoilt in each of some ways.
+"""A fixed benchmark: held-out people whose current frame is degraded in each of some ways.
 
 The frames around the current one stay as they are. All follows from the records and a seed.
 Axes: n people, K kinds, T frames, J joints, C channels, h w the token grid.
@@ -39,7 +39,7 @@ from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.provenance import (
     Facts,
     as_json,
@@ -128,7 +128,7 @@ def encode_benchmark(
         if scores:
             arrays |= {f"{name}_scores": _scored(model, arrays[name]) for name in FRAMES}
         for name, values in arrays.items():
-            with replace_when_done(folder / f"{name}.npy") as path:
+            with atomic_file(folder / f"{name}.npy") as path:
                 np.save(path, values)
         write_facts(folder / ABOUT, facts)
     names = [*ARRAYS, *((f"{name}_scores" for name in FRAMES) if scores else ())]

@@ -27,7 +27,7 @@ from tarvitpose.inference.predictor import Predictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import read_entry
 from tarvitpose.utils.provenance import (
     Facts,
@@ -124,19 +124,23 @@ class _Images:
         self.is_there = cache(Path.exists)
 
 
-Seen = tuple[LabelledFrame, tuple[int, int], Detections]  # with the image's height and width
+DetectedFrame = tuple[
+    LabelledFrame, tuple[int, int], Detections
+]  # with the image's height and width
 
 
-def _seen(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[Seen]:
+def _seen(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[DetectedFrame]:
     for frame in video.frames:
         image = images.read(frame.frames[frame.current])
         yield frame, (image.shape[0], image.shape[1]), boxes.people(frame, image)
 
 
-def _batches(seen: Iterator[Seen], predictors: Mapping[str, Predictor]) -> Iterator[list[Seen]]:
+def _batches(
+    seen: Iterator[DetectedFrame], predictors: Mapping[str, Predictor]
+) -> Iterator[list[DetectedFrame]]:
     """Gather frames until the crops of their people fill a batch of one of the predictors."""
     per_person = max((len(one.offsets) / one.batch_size for one in predictors.values()), default=1)
-    batch: list[Seen] = []
+    batch: list[DetectedFrame] = []
     for item in seen:
         batch.append(item)
         people = sum(len(detections) for _, _, detections in batch)
@@ -147,7 +151,7 @@ def _batches(seen: Iterator[Seen], predictors: Mapping[str, Predictor]) -> Itera
         yield batch
 
 
-def _poses(batch: list[Seen], predictor: Predictor, images: _Images) -> list[FramePoses]:
+def _poses(batch: list[DetectedFrame], predictor: Predictor, images: _Images) -> list[FramePoses]:
     windows = []
     for frame, _, people in batch:
         paths = frame.window(predictor.offsets, images.is_there)[0] if len(people) else []
@@ -183,7 +187,7 @@ def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses])
     Raises OutputError.
     """
     if video.are_stills:
-        with replace_when_done(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(coco_results(video, poses)), encoding="utf-8")
         return
     predicted = posetrack_frames(video, poses)

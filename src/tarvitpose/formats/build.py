@@ -95,7 +95,7 @@ def number(parent: Entry, key: str, default: float = NAN) -> float:
 def whole(parent: Entry, key: str, default: int) -> int:
     """Return a whole number of an object, or `default` if there is none. Raises DataError."""
     found = parent.get(key)
-    return default if found is None else found.whole()
+    return default if found is None else found.integer()
 
 
 def image_size(parent: Entry) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from tarvitpose.geometry import xyxy_to_xywh
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import SIGMAS, limbs_of
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
 
@@ -45,7 +45,7 @@ class CocoWriter(FileWriter):
         self._people = 0
 
     def _start(self, stack: ExitStack) -> None:
-        temporary = stack.enter_context(replace_when_done(self.path))
+        temporary = stack.enter_context(atomic_file(self.path))
         self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
         # People come with their frames, but stand behind all frames in the file.
         self._spool = stack.enter_context(_temporary_text(self.path.parent))

@@ -35,11 +35,11 @@ def read_coco(content: Entry) -> list[FramePoses]:
     predicted = tuple(names[at] for at in chosen)
     return [
         frame_poses(
-            image["frame_id" if image.get("frame_id") else "id"].whole(),
+            image["frame_id" if image.get("frame_id") else "id"].integer(),
             [
                 _person(person, len(names), chosen)
                 for person in people
-                if is_of_category(person, category) and not person.filled("iscrowd")
+                if is_of_category(person, category) and not person.non_empty("iscrowd")
             ],
             predicted,
             time=number(image, "time"),
@@ -59,7 +59,7 @@ def read_results(content: Entry) -> list[FramePoses]:
     everyone = list(range(len(COCO_17)))
     for entry in content.items():
         person = _person(entry, len(COCO_17), everyone, third_is_score=True)
-        frames.setdefault(entry["image_id"].whole(), []).append(person)
+        frames.setdefault(entry["image_id"].integer(), []).append(person)
     return [frame_poses(index, people, COCO_17.joints) for index, people in frames.items()]
 
 
@@ -87,7 +87,7 @@ def _chosen_joints(category: Entry, names: tuple[str, ...]) -> list[int]:
 def _person(
     entry: Entry, joints: int, chosen: list[int], *, third_is_score: bool = False
 ) -> Person:
-    found = entry.filled("keypoints")
+    found = entry.non_empty("keypoints")
     values = np.zeros((joints, 3)) if found is None else found.numbers(3 * joints).reshape(-1, 3)
     # As in PoseTrack's and COCO's tools: 0, 0, 0 is not there.
     keypoints = np.where((values == 0).all(1)[:, None], NAN, values[:, :2])

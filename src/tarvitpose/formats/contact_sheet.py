@@ -12,7 +12,7 @@ from tarvitpose.drawing import draw_poses, draw_text, fit_width, shown_time
 from tarvitpose.formats.base import FileWriter, needed
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.video.image_source import write_image
 
 TILES, COLUMNS, WIDTH = 12, 4, 1280
@@ -44,7 +44,7 @@ class ContactSheetWriter(FileWriter):
         self._last: tuple[UInt8, FramePoses] | None = None
 
     def _start(self, stack: ExitStack) -> None:
-        self._temporary = stack.enter_context(replace_when_done(self.path))
+        self._temporary = stack.enter_context(atomic_file(self.path))
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
         self._last = needed(image), poses

@@ -17,7 +17,7 @@ from tarvitpose.formats.base import (
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import JOINT_SETS
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 
 class MmposeWriter(FileWriter):
@@ -27,7 +27,7 @@ class MmposeWriter(FileWriter):
     """
 
     def _start(self, stack: ExitStack) -> None:
-        temporary = stack.enter_context(replace_when_done(self.path))
+        temporary = stack.enter_context(atomic_file(self.path))
         self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:

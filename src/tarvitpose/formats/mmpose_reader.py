@@ -33,7 +33,7 @@ def read_mmpose(content: Entry) -> list[FramePoses]:
         frames, names = content["instance_info"], _joint_names(content["meta_info"])
     return [
         frame_poses(
-            frame["frame_id"].whole(),
+            frame["frame_id"].integer(),
             [_person(one, len(names)) for one in frame["instances"].items()],
             names,
             time=number(frame, "time"),
@@ -45,7 +45,7 @@ def read_mmpose(content: Entry) -> list[FramePoses]:
 
 def _joint_names(meta: Entry) -> tuple[str, ...]:
     by_id = meta["keypoint_id2name"]
-    texts = (str(by_id[str(at)].value) for at in range(meta["num_keypoints"].whole()))
+    texts = (str(by_id[str(at)].value) for at in range(meta["num_keypoints"].integer()))
     return joint_names(tuple(texts))
 
 

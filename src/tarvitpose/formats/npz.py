@@ -14,7 +14,7 @@ from tarvitpose.formats.base import FileWriter
 from tarvitpose.formats.npz_reader import JOINT_NAMES, OF_FRAMES, OF_PEOPLE, OFFSETS, RAW, shape_of
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 
 class NpzWriter(FileWriter):
@@ -24,7 +24,7 @@ class NpzWriter(FileWriter):
     """
 
     def _start(self, stack: ExitStack) -> None:
-        self._temporary = stack.enter_context(replace_when_done(self.path))
+        self._temporary = stack.enter_context(atomic_file(self.path))
         # An array's shape stands before its numbers, but how many there are shows at the end.
         self._spools: dict[str, IO[bytes]] = {}
         for name in (*OF_FRAMES, *OF_PEOPLE, OFFSETS):

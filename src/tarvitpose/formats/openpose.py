@@ -22,7 +22,7 @@ from tarvitpose.formats.coco import xywh_box
 from tarvitpose.formats.openpose_reader import BODY_25, ENDING, OWN
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import folder_when_done
+from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.video.frame_source import FrameSource
 
 VERSION = 1.3
@@ -51,7 +51,7 @@ class OpenposeWriter(FileWriter):
 
     def _start(self, stack: ExitStack) -> None:
         refuse_other(self.path)
-        self._folder = stack.enter_context(folder_when_done(self.path))
+        self._folder = stack.enter_context(atomic_folder(self.path))
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
         about = {"frame": poses.index, **size_and_time(poses), "joints": poses.joint_names}

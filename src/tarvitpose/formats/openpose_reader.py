@@ -69,7 +69,7 @@ def read_frame(content: Entry, model: tuple[str, ...], index: int) -> FramePoses
     people = [_person(one, model, names) for one in content["people"].items()]
     if own is None:
         return frame_poses(index, people, names)
-    index = own["frame"].whole()
+    index = own["frame"].integer()
     return frame_poses(index, people, names, time=number(own, "time"), image_size=image_size(own))
 
 
@@ -120,5 +120,5 @@ def _all_joints(own: Entry, standard: dict[str, Float64], names: tuple[str, ...]
 
 
 def _track_id(entry: Entry) -> int:
-    found = entry.filled("person_id")
-    return NO_TRACK if found is None else found.whole()
+    found = entry.non_empty("person_id")
+    return NO_TRACK if found is None else found.integer()

@@ -10,7 +10,7 @@ from tarvitpose.drawing import draw_poses
 from tarvitpose.formats.base import FileWriter, needed
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import write_image
 from tarvitpose.video.writer import VideoWriter
@@ -25,7 +25,7 @@ class PictureFile:
 
     def __enter__(self) -> Self:
         """Start the file; raises OutputError where it cannot be written."""
-        self._temporary = self._stack.enter_context(replace_when_done(self.path))
+        self._temporary = self._stack.enter_context(atomic_file(self.path))
         return self
 
     def __exit__(self, *exception: Any) -> bool | None:

@@ -10,7 +10,7 @@ from tarvitpose.formats.base import FileWriter, json_text, origin
 from tarvitpose.formats.table_reader import ABOUT, load_pyarrow
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.video.frame_source import FrameSource
 
 ROWS = 1 << 16  # of a row group: how many rows are held in memory
@@ -31,7 +31,7 @@ class ParquetWriter(FileWriter):
 
     def _start(self, stack: ExitStack) -> None:
         self._pyarrow, self._parquet = load_pyarrow("--format parquet")
-        temporary = stack.enter_context(replace_when_done(self.path))
+        temporary = stack.enter_context(atomic_file(self.path))
         self._file = stack.enter_context(temporary.open("wb"))
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:

@@ -33,7 +33,7 @@ from tarvitpose.formats.posetrack_layout import (
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, TrueFrame, present
 from tarvitpose.skeleton import POSETRACK_17
 from tarvitpose.utils.arrays import Float64
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import Entry, read_entry
 
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
@@ -128,7 +128,7 @@ class _PoseTrack17:
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for frame in self._content["annolist"].items():
-            name = slashed(str(frame["image"].only()["name"].value))
+            name = slashed(str(frame["image"].unwrap()["name"].value))
             is_empty = is_labelled(frame) is False and frame.get("annorect") is None
             yield name, frame, [] if is_empty else frame["annorect"].items()
 
@@ -202,7 +202,7 @@ def _frames(source: _Source, path: Path) -> Iterator[tuple[str, Entry, list[Entr
 def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
     """Return the track ids of people, (M,), if all have one."""
     ids = [person.get("track_id") for person in people]
-    known = [one.only().value for one in ids if one is not None]
+    known = [one.unwrap().value for one in ids if one is not None]
     return np.array(known, np.int64) if len(known) == len(people) else None
 
 
@@ -253,5 +253,5 @@ def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")

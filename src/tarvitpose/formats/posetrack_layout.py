@@ -46,8 +46,8 @@ def is_counted_from_1(stem: str) -> bool:
 def annolist_points(person: Entry) -> tuple[Float64, Float64]:
     """Return PoseTrack17's points by id, (K, 2), NaN where there is none, and scores, (K,)."""
     places, scores = np.full((len(POINT_IDS), 2), np.nan), np.full(len(POINT_IDS), NO_SCORE)
-    pose = person.filled("annopoints")
-    points = pose.only().filled("point") if pose else None
+    pose = person.non_empty("annopoints")
+    points = pose.unwrap().non_empty("point") if pose else None
     if points:
         ids = points.column("id")
         known = np.flatnonzero((ids >= 0) & (ids < len(POINT_IDS)))[::-1]  # the first wins
@@ -59,7 +59,7 @@ def annolist_points(person: Entry) -> tuple[Float64, Float64]:
 
 def annolist_head(person: Entry) -> Float64:
     """Return PoseTrack17's box of a head, (4,) xyxy, its corners in the order of the file."""
-    corners = [person[key].only().value for key in ("x1", "y1", "x2", "y2")]
+    corners = [person[key].unwrap().value for key in ("x1", "y1", "x2", "y2")]
     return Entry(f"{person.where}: x1, y1, x2, y2", corners).numbers(4)
 
 
@@ -68,7 +68,7 @@ def annolist_regions(frame: Entry) -> tuple[Float64, ...]:
 
     A single region may stand without a list around it.
     """
-    regions = frame.filled("ignore_regions")
+    regions = frame.non_empty("ignore_regions")
     if regions is None:
         return ()
     each = [regions] if isinstance(regions.value, dict) else regions.items()
@@ -102,18 +102,18 @@ def coco_head(person: Entry) -> Float64 | None:
     PoseTrack18 and 21 have `bbox_head`, left, top, width and height; the merged files of
     PoseTrack17 have `head_box`, two corners.
     """
-    box = person.filled("bbox_head")
+    box = person.non_empty("bbox_head")
     if box is not None:
         x, y, width, height = box.numbers(4).tolist()
         return np.array([x, y, x + width, y + height])
-    corners = person.filled("head_box")
+    corners = person.non_empty("head_box")
     return None if corners is None else corners.numbers(4)
 
 
 def is_labelled(frame: Entry) -> bool | None:
     """Return what a frame's `is_labeled` says, None where it is absent."""
     flag = frame.get("is_labeled")
-    return None if flag is None else bool(flag.only().value)
+    return None if flag is None else bool(flag.unwrap().value)
 
 
 def coco_people(content: Entry) -> list[tuple[Entry, list[Entry]]]:
@@ -158,7 +158,7 @@ def keypoint_category(content: Entry) -> Entry:
     DataError where no category has keypoints.
     """
     categories = content["categories"]
-    named = [one for one in categories.items() if one.filled("keypoints")]
+    named = [one for one in categories.items() if one.non_empty("keypoints")]
     if not named:
         raise DataError(
             f"{categories.where}: none has keypoints, the joints' names; joints are mapped by name"

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from tarvitpose.formats.base import COORDINATE_DIGITS, SCORE_DIGITS, TIME_DIGITS, FileWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 DIGITS = {
     "time_s": TIME_DIGITS,
@@ -25,7 +25,7 @@ class CsvWriter(FileWriter):
     """
 
     def _start(self, stack: ExitStack) -> None:
-        temporary = stack.enter_context(replace_when_done(self.path))
+        temporary = stack.enter_context(atomic_file(self.path))
         file = stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
         self._table = csv.writer(file, lineterminator="\n")
 

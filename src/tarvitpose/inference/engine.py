@@ -11,7 +11,7 @@ from tarvitpose.utils.arrays import Float32, UInt8
 
 
 @dataclass(frozen=True)
-class Kept:
+class EncodedCrop:
     """What is kept of one crop, as arrays of the runtime that made it."""
 
     tokens: Any  # (N, C)
@@ -28,15 +28,15 @@ class Runtime(Protocol):
         """Return a name of the weights that no others have."""
         ...
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         ...
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         ...
 
-    def decode(self, kept: Sequence[Kept]) -> Float32:
+    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
         ...
 

@@ -22,10 +22,10 @@ from tarvitpose.config import (
 from tarvitpose.detection import Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.graph_folder import local_config
-from tarvitpose.inference.person_tracker import PeopleFinder
+from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.inference.predictor import Joints, Predictor, check_compare, windows
 from tarvitpose.inference.streaming import open_streamer
-from tarvitpose.results import Frame, FramePoses, Seen
+from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
 from tarvitpose.tracking import open_tracker
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -165,7 +165,7 @@ class PoseEstimator:
                     item = window[self.predictor.current]
                     yield item.frame, self._poses(item, *found)
 
-    def _open_engine(self) -> Callable[[list[list[Seen]]], list[Joints]]:
+    def _open_engine(self) -> Callable[[list[list[TrackedFrame]]], list[Joints]]:
         """Return what turns windows that follow each other into joints."""
         if self.predictor.single_frame or self.crop_policy == "window":
             return self.predictor.windowed
@@ -190,7 +190,7 @@ class PoseEstimator:
         found = self.predictor.joints([images], [boxes])[0]
         frame = Frame(0, 0.0, images[self.predictor.current])
         ones, ids = np.ones(len(boxes), np.float32), np.arange(1, len(boxes) + 1)
-        return self._poses(Seen(frame, boxes, ones, ids), *found)
+        return self._poses(TrackedFrame(frame, boxes, ones, ids), *found)
 
     def _check_images(self, images: list[UInt8]) -> None:
         wanted = len(self.predictor.offsets)
@@ -206,9 +206,9 @@ class PoseEstimator:
                     f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
                 )
 
-    def people_finder(self, *, is_live: bool = False) -> PeopleFinder:
+    def people_finder(self, *, is_live: bool = False) -> PersonTracker:
         """Return what finds and tracks the people of one source from its beginning."""
-        return PeopleFinder(
+        return PersonTracker(
             self.detector,
             start_threshold=self.start_threshold,
             max_people=self.max_people,
@@ -218,10 +218,12 @@ class PoseEstimator:
             chosen=self.person,
         )
 
-    def _batches(self, found: Iterator[list[Seen]], at_once: int) -> Iterator[list[list[Seen]]]:
+    def _batches(
+        self, found: Iterator[list[TrackedFrame]], at_once: int
+    ) -> Iterator[list[list[TrackedFrame]]]:
         """Gather windows until they have `at_once` new crops, and no more windows than that."""
         streams = self.crop_policy != "window"
-        batch: list[list[Seen]] = []
+        batch: list[list[TrackedFrame]] = []
         crops = 0
         for window in found:
             batch.append(window)
@@ -234,7 +236,7 @@ class PoseEstimator:
             yield batch
 
     def _poses(
-        self, item: Seen, keypoints: Float32, scores: Float32, *alone: Float32
+        self, item: TrackedFrame, keypoints: Float32, scores: Float32, *alone: Float32
     ) -> FramePoses:
         frame = item.frame
         height, width = frame.image.shape[:2]
@@ -254,7 +256,7 @@ class PoseEstimator:
 
 
 @contextmanager
-def _warned(source: object, finder: PeopleFinder) -> Iterator[None]:
+def _warned(source: object, finder: PersonTracker) -> Iterator[None]:
     """Add to a source's warnings in the end what finding its people left to say."""
     try:
         yield

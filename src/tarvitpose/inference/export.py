@@ -12,7 +12,7 @@ import numpy as np
 from tarvitpose.config import Backend
 from tarvitpose.detection import Detections, Detector, load_detector
 from tarvitpose.errors import WeightsError
-from tarvitpose.inference.engine import Kept, Runtime
+from tarvitpose.inference.engine import EncodedCrop, Runtime
 from tarvitpose.inference.estimator import BOX_THRESHOLD, CONTINUE, PoseEstimator
 from tarvitpose.inference.graph_folder import (
     GraphFolder,
@@ -32,7 +32,7 @@ from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.utils.atomic import folder_when_done
+from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.interleaved import Case, ratios, take_turns
 from tarvitpose.video.sources import open_source
 from tarvitpose.weights.folder import find_folder, fingerprint, load_config
@@ -83,7 +83,7 @@ def export(
     watched = Clip(clip, detector or load_detector("nanodet", threshold=CONTINUE * BOX_THRESHOLD))
     # Ranges of int8 are taken from frames that the check does not see.
     half = watched.half() if precision == "int8" else FRAMES
-    with folder_when_done(output) as new:
+    with atomic_folder(output) as new:
         model = TARViTPose.from_pretrained(folder)
         reference = Noting(TorchRuntime(model, device="cpu", precision="fp32"))
         expected = watched.poses(reference, 0, half)
@@ -145,16 +145,16 @@ class Noting:
         """Return that of the runtime."""
         return self.runtime.fingerprint()
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode crops (B, H, W, 3)."""
         self._seen.append(crops)
         return self.runtime.encode(crops)
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return what the runtime answers."""
         return self.runtime.answer(windows, current)
 
-    def decode(self, kept: Sequence[Kept]) -> Float32:
+    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
         """Return what the runtime does."""
         return self.runtime.decode(kept)
 

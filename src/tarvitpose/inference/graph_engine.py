@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import UserError
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.graph_folder import FRAME, STEP, GraphFolder
 from tarvitpose.model.layout import Layout
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
@@ -35,25 +35,25 @@ class GraphRuntime:
         """Return a name of the weights that no others have."""
         return self._name if self._numbers == "fp32" else f"{self._name}-{self._numbers}"
 
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
         arrays = self._frame({"crops": crops})  # tokens, visible, heatmaps
         # Copies: a crop that is kept must not hold on to the whole batch.
-        return [Kept(*(array[i].copy() for array in arrays)) for i in range(len(crops))]
+        return [EncodedCrop(*(array[i].copy() for array in arrays)) for i in range(len(crops))]
 
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
-        read = [seen_tokens(window, self.config.layout) for window in windows]
+        read = [visible_tokens(window, self.config.layout) for window in windows]
         tokens, visible = padded(read, sum(len(kept.tokens) for kept in windows[0]))
         now = np.stack([window[current].tokens for window in windows])  # (B, N, C)
         (heatmaps,) = self._step({"current": now, "tokens": tokens, "visible": visible})
         return np.asarray(heatmaps, np.float32)
 
-    def decode(self, kept: Sequence[Kept]) -> Float32:
+    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
         return np.stack([np.asarray(one.heatmaps, np.float32) for one in kept])
 
@@ -62,7 +62,7 @@ class GraphRuntime:
         return np.asarray(self._frame({"crops": crops})[-1], np.float32)
 
 
-def seen_tokens(window: Sequence[Kept], layout: Layout) -> tuple[Float32, Bools]:
+def visible_tokens(window: Sequence[EncodedCrop], layout: Layout) -> tuple[Float32, Bools]:
     """Return the tokens (K, C) of a window that some joint may see, and who sees them (J, K).
 
     A joint that may look nowhere looks everywhere: then all tokens are needed.

@@ -27,7 +27,7 @@ from tarvitpose.inference.openvino_engine import OpenVinoRuntime
 from tarvitpose.inference.openvino_engine import is_installed as openvino_is_installed
 from tarvitpose.inference.torch_engine import TorchRuntime, choose_device, has_cpu_bfloat16
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.utils.atomic import folder_when_done
+from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.weights.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -86,7 +86,7 @@ def kept_graphs(folder: Path) -> GraphFolder:
     if not is_current(place):
         refuse_unsupported(load_config(folder), "a backend other than torch")
         log.info("writing the network's graphs into %s, once for these weights", place)
-        with folder_when_done(place, keep=is_current) as new:
+        with atomic_folder(place, keep=is_current) as new:
             model = TARViTPose.from_pretrained(folder)
             write_graphs(model, new)
             describe(new, model.config, fingerprint(model), "fp32")

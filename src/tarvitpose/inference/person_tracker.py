@@ -12,13 +12,13 @@ import numpy as np
 
 from tarvitpose.config import TrackerName
 from tarvitpose.detection import Detector, keep_best
-from tarvitpose.results import Frame, Seen
+from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.tracking import KnownTracks, Tracker, open_tracker
 
 LONGEST_LIST = 20  # numbers in a warning
 
 
-class PeopleFinder:
+class PersonTracker:
     """Finds the people of a source's frames, and gives each the number of a track."""
 
     def __init__(
@@ -46,7 +46,7 @@ class PeopleFinder:
         self.chosen = frozenset(chosen)
         self.met: set[int] = set()  # the numbers of all people so far, chosen or not
 
-    def find(self, frames: Iterable[Frame]) -> Iterator[Seen]:
+    def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Yield every frame with its people, in order; holds `every` frames at most."""
         for seen in self._everybody(frames):
             self.met.update(seen.track_ids.tolist())
@@ -60,12 +60,12 @@ class PeopleFinder:
             met = listed(sorted(self.met)) or "nobody"
             yield f"--person {listed(missing)}: never seen; the tracks of this video are: {met}"
 
-    def _only_chosen(self, seen: Seen) -> Seen:
+    def _only_chosen(self, seen: TrackedFrame) -> TrackedFrame:
         kept = np.isin(seen.track_ids, list(self.chosen))
-        return Seen(seen.frame, seen.boxes[kept], seen.scores[kept], seen.track_ids[kept])
+        return TrackedFrame(seen.frame, seen.boxes[kept], seen.scores[kept], seen.track_ids[kept])
 
-    def _everybody(self, frames: Iterable[Frame]) -> Iterator[Seen]:
-        before: Seen | None = None  # the last frame that was looked at
+    def _everybody(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
+        before: TrackedFrame | None = None  # the last frame that was looked at
         since: list[Frame] = []
         for frame in frames:
             if before is None or frame.index >= before.frame.index + self.every:
@@ -81,25 +81,25 @@ class PeopleFinder:
                 since.append(frame)
         yield from map(self._carried, since)
 
-    def _detected(self, frame: Frame) -> Seen:
+    def _detected(self, frame: Frame) -> TrackedFrame:
         people = keep_best(self.detector.detect(frame), self.max_people)
         if people.track_ids is not None:
             self._following = self._known
             self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
-            return Seen(frame, people.boxes, people.scores, people.track_ids)
+            return TrackedFrame(frame, people.boxes, people.scores, people.track_ids)
         ids = self.tracker.update(people.boxes, people.scores, frame.index)
         known = ids > 0
-        return Seen(frame, people.boxes[known], people.scores[known], ids[known])
+        return TrackedFrame(frame, people.boxes[known], people.scores[known], ids[known])
 
-    def _carried(self, frame: Frame) -> Seen:
+    def _carried(self, frame: Frame) -> TrackedFrame:
         """Return who was detected last, where they should be by now; not who has left the frame."""
         boxes, scores, ids = self._following.carry(frame.index)
         height, width = frame.image.shape[:2]
         inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
-        return Seen(frame, boxes[inside], scores[inside], ids[inside])
+        return TrackedFrame(frame, boxes[inside], scores[inside], ids[inside])
 
 
-def interpolated(seen: Seen, before: Seen, after: Seen) -> Seen:
+def interpolated(seen: TrackedFrame, before: TrackedFrame, after: TrackedFrame) -> TrackedFrame:
     """Return `seen` with the boxes that two detections around it give, where both have one."""
     share = (seen.frame.index - before.frame.index) / (after.frame.index - before.frame.index)
     boxes = seen.boxes.copy()
@@ -108,7 +108,7 @@ def interpolated(seen: Seen, before: Seen, after: Seen) -> Seen:
             first = before.boxes[before.track_ids == track][0]
             last = after.boxes[after.track_ids == track][0]
             boxes[place] = first + np.float32(share) * (last - first)
-    return Seen(seen.frame, boxes, seen.scores, seen.track_ids)
+    return TrackedFrame(seen.frame, boxes, seen.scores, seen.track_ids)
 
 
 def listed(numbers: Sequence[int]) -> str:

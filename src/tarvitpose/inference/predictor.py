@@ -16,14 +16,14 @@ from tarvitpose import heatmaps as codec
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
-from tarvitpose.inference.engine import Kept, Runtime
-from tarvitpose.results import Seen
+from tarvitpose.inference.engine import EncodedCrop, Runtime
+from tarvitpose.results import TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
 
 Item = TypeVar("Item")
 # Keypoints (N, J, 2) in frame pixels and scores (N, J); comparing, both again for single frames.
 Joints = tuple[Float32, ...]
-Views = tuple[Kept, ...]  # a crop, and with the flip test its mirror image
+Views = tuple[EncodedCrop, ...]  # a crop, and with the flip test its mirror image
 
 
 def windows(items: Iterable[Item], offsets: Sequence[int]) -> Iterator[list[Item]]:
@@ -91,7 +91,7 @@ class Predictor:
         parts = [self._window_joints(images[at], stacked[at]) for at in slices(len(images), some)]
         return split(self.joined(parts), people)
 
-    def windowed(self, shown: Sequence[Sequence[Seen]]) -> list[Joints]:
+    def windowed(self, shown: Sequence[Sequence[TrackedFrame]]) -> list[Joints]:
         """Return the joints of the people in the current frame of windows of T frames."""
         images = [[seen.frame.image for seen in window] for window in shown]
         return self.joints(images, [window[self.current].boxes for window in shown])

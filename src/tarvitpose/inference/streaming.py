@@ -19,10 +19,10 @@ import numpy as np
 from tarvitpose.config import AnchorRule
 from tarvitpose.geometry import centre_and_size
 from tarvitpose.inference.predictor import Joints, Predictor, Views, slices, split
-from tarvitpose.results import Seen
+from tarvitpose.results import TrackedFrame
 from tarvitpose.utils.arrays import Float32
 
-Window = Sequence[Seen]  # T frames, the ends of a video repeated
+Window = Sequence[TrackedFrame]  # T frames, the ends of a video repeated
 
 
 class Crop(NamedTuple):
@@ -43,7 +43,7 @@ class Anchored:
         self.rule, self.input_size = rule, input_size
         self._anchors: dict[int, Float32] = {}  # by track
 
-    def crops(self, window: Window, current: int) -> list[list[tuple[Seen, Float32]]]:
+    def crops(self, window: Window, current: int) -> list[list[tuple[TrackedFrame, Float32]]]:
         """Return for each person of the current frame the T frames to look at, with their boxes."""
         now = window[current]
         there = {track for seen in window for track in seen.track_ids.tolist()}
@@ -78,7 +78,7 @@ def holds(anchor: Float32, box: Float32, rule: AnchorRule, input_size: tuple[int
     return bool(inside) and 1 / rule.scale <= change <= rule.scale
 
 
-def own_boxes(window: Window, current: int) -> list[list[tuple[Seen, Float32]]]:
+def own_boxes(window: Window, current: int) -> list[list[tuple[TrackedFrame, Float32]]]:
     """Return for each person of the current frame T frames, each with the person's box in it.
 
     A frame in which the person was not seen is replaced by the nearest one, the earlier of two.
@@ -89,7 +89,7 @@ def own_boxes(window: Window, current: int) -> list[list[tuple[Seen, Float32]]]:
     ]
 
 
-def _nearest_sighting(window: Window, place: int, track: int) -> tuple[Seen, Float32]:
+def _nearest_sighting(window: Window, place: int, track: int) -> tuple[TrackedFrame, Float32]:
     """Return the frame of a window closest in time to the one at `place` that shows a person."""
     sightings = [seen for seen in window if track in seen.track_ids]
     when = window[place].frame.index
@@ -97,7 +97,7 @@ def _nearest_sighting(window: Window, place: int, track: int) -> tuple[Seen, Flo
     return seen, seen.boxes[seen.track_ids == track][0]
 
 
-Policy = Callable[[Window, int], list[list[tuple[Seen, Float32]]]]
+Policy = Callable[[Window, int], list[list[tuple[TrackedFrame, Float32]]]]
 
 
 class Streamer:
@@ -130,9 +130,9 @@ class Streamer:
             self._forget_before(min(seen.frame.index for seen in windows[-1]))
         return split(self.predictor.joined(parts), [len(of_window) for of_window in people])
 
-    def _encode_new(self, wanted: list[list[tuple[Seen, Float32]]]) -> None:
+    def _encode_new(self, wanted: list[list[tuple[TrackedFrame, Float32]]]) -> None:
         """Encode each crop that is not kept yet."""
-        new: dict[Crop, tuple[Seen, Float32]] = {}
+        new: dict[Crop, tuple[TrackedFrame, Float32]] = {}
         for shown in wanted:
             new |= {crop: one for one in shown if (crop := _crop(*one)) not in self._kept}
         if new:
@@ -145,7 +145,7 @@ class Streamer:
         self._kept = {crop: views for crop, views in self._kept.items() if crop.frame >= oldest}
 
 
-def _crop(seen: Seen, box: Float32) -> Crop:
+def _crop(seen: TrackedFrame, box: Float32) -> Crop:
     return Crop(seen.frame.index, tuple(box.tolist()))
 
 

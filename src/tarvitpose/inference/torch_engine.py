@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tarvitpose.config import PATCH, check_device
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.model.decoder import frozen
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -55,7 +55,7 @@ class TorchRuntime:
         return fingerprint(self.model)
 
     @torch.inference_mode()
-    def encode(self, crops: UInt8) -> list[Kept]:
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         features = self._features(crops)  # (B, C, h, w)
         with self._low_precision():
@@ -63,10 +63,10 @@ class TorchRuntime:
         tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
         visible = regions.flatten(2)  # (B, J, N)
         # Copies: a crop that is kept must not hold on to the whole batch.
-        return [Kept(tokens[i].clone(), visible[i].clone()) for i in range(len(crops))]
+        return [EncodedCrop(tokens[i].clone(), visible[i].clone()) for i in range(len(crops))]
 
     @torch.inference_mode()
-    def answer(self, windows: Sequence[Sequence[Kept]], current: int) -> Float32:
+    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         grid, shape = self._grid, (len(windows), len(windows[0]))
         tokens = torch.stack([kept.tokens for window in windows for kept in window])  # (B T, N, C)
@@ -78,7 +78,7 @@ class TorchRuntime:
         return _to_numpy(heatmaps)
 
     @torch.inference_mode()
-    def decode(self, kept: Sequence[Kept]) -> Float32:
+    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
         tokens = torch.stack([one.tokens for one in kept])  # (B, N, C)
         features = torch.unflatten(tokens.transpose(1, 2), 2, self._grid)  # (B, C, h, w)

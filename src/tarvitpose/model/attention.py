@@ -25,7 +25,7 @@ class CrossAttention(nn.Module):
         """Return the updated query, (B, Q, C).
 
         `query` is (B, Q, C) and `context` (B, K, C). `visible` is (B, Q, K), true where a query
-        may look; each must be able to look somewhere (`open_blind`).
+        may look; each must be able to look somewhere (`unmask_empty_rows`).
         """
         queries, keys, width = query.shape[1], context.shape[1], query.shape[2]
         # Multiply-adds of the three forms, over 2 C: all give the same.
@@ -95,6 +95,6 @@ class CrossAttention(nn.Module):
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)  # (B, heads, ., C / heads)
 
 
-def open_blind(visible: Tensor) -> Tensor:
+def unmask_empty_rows(visible: Tensor) -> Tensor:
     """Return the mask (B, Q, K) with every query that may look nowhere looking everywhere."""
     return visible | ~visible.any(-1, keepdim=True)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tarvitpose.config import ModelConfig
-from tarvitpose.model.attention import CrossAttention, open_blind
+from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 
 FEED_FORWARD_RATIO = 2
 WORTH_PICKING = 0.75  # seen tokens are picked out where they are at most this share of all
@@ -72,9 +72,9 @@ class JTA(nn.Module):
         A joint that may look nowhere looks everywhere.
         """
         if visible is not None:
-            visible = open_blind(visible)
+            visible = unmask_empty_rows(visible)
             if _may_pick(tokens):
-                tokens, visible = seen_tokens(tokens, visible)
+                tokens, visible = visible_tokens(tokens, visible)
         joints = self._start(tokens)
         for layer in self.layers:
             joints = layer(joints, tokens, visible)
@@ -85,7 +85,7 @@ class JTA(nn.Module):
 
         Takes what `forward` does, which goes through the same steps.
         """
-        visible = open_blind(visible)
+        visible = unmask_empty_rows(visible)
         joints, found = self._start(tokens), []
         for layer in self.layers:
             assert isinstance(layer, JTALayer)
@@ -97,12 +97,12 @@ class JTA(nn.Module):
         return (self.query + self.query_position).expand(len(tokens), -1, -1)  # (B, J, C)
 
 
-def seen_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+def visible_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
     """Return the tokens (B, K', C) that some joint may see, and what of them each sees (B, J, K').
 
-    `tokens` is (B, K, C), `visible` (B, J, K) with something for each joint (`open_blind`). K' is
-    the largest number of a sample; the others are filled up with tokens that none of their joints
-    sees. Both come back as they are where picking would hardly save anything.
+    `tokens` is (B, K, C), `visible` (B, J, K) with something for each joint (`unmask_empty_rows`).
+    K' is the largest number of a sample; the others are filled up with tokens that none of their
+    joints sees. Both come back as they are where picking would hardly save anything.
     """
     seen = visible.any(1)  # (B, K)
     most = int(seen.sum(1).max())

@@ -22,7 +22,7 @@ import numpy as np
 
 from tarvitpose.detection import Detections, Detector
 from tarvitpose.errors import OutputError
-from tarvitpose.inference.engine import Kept
+from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.predictor import Joints, Predictor, Views, split
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -140,7 +140,7 @@ class _Together:
 
 
 @dataclass(frozen=True)
-class _Later(Kept):
+class _Later(EncodedCrop):
     """One of the crops that are encoded together later, if at all."""
 
     tokens: _Together

@@ -22,7 +22,7 @@ from tarvitpose.errors import OutputError, UserError, VideoError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.source_names import full_name_of, name_of, shown, without_secrets
 from tarvitpose.video.image_source import IMAGE_SUFFIXES
 
@@ -243,7 +243,7 @@ class Work:
             "options": config.model_dump(mode="json"),
             "videos": [_entry(report) for report in self.reports.values()],
         }
-        with replace_when_done(config.output / SUMMARY) as path:
+        with atomic_file(config.output / SUMMARY) as path:
             path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         # A file's name is written byte by byte, so that it can be read back.
         failed = [
@@ -252,7 +252,7 @@ class Work:
         if not failed:
             (config.output / FAILED).unlink(missing_ok=True)
             return
-        with replace_when_done(config.output / FAILED) as path:
+        with atomic_file(config.output / FAILED) as path:
             path.write_text("".join(f"{source}\n" for source in failed), "utf-8", "surrogateescape")
 
     def _settle(self, report: Report, status: Status, outcome: Outcome | None = None) -> None:
@@ -270,7 +270,7 @@ class Work:
         for table in outcome.files:
             if table.suffix == ".parquet":
                 place = self.config.output / DATA_SET / f"video={quote(report.job.name, safe='')}"
-                with replace_when_done(place / "poses.parquet") as path:
+                with atomic_file(place / "poses.parquet") as path:
                     path.unlink()
                     try:
                         path.hardlink_to(table)

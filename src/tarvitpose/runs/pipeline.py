@@ -156,7 +156,7 @@ def _match_boxes(detector: Detector, frames: FrameSource) -> list[str]:
 
 
 @dataclass
-class _Seen:
+class RunStats:
     """What a run counts."""
 
     frames: int = 0
@@ -171,9 +171,9 @@ def _write(
     frames: FrameSource,
     config: PredictConfig,
     on_progress: Callable[[Progress], None],
-) -> _Seen:
+) -> RunStats:
     """Write what is found in every frame of a source to every file, and return what was seen."""
-    seen, people = _Seen(), 0
+    seen, people = RunStats(), 0
     known: int | None = 0  # frames in all, as far as one knows
     with ExitStack() as stack:
         writers: list[PoseWriter] = [

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from tarvitpose.errors import OutputError, WeightsError
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 LAST = "last.ckpt"
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a run's state. Raises OutputError; the state before stays where it was."""
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         try:
             torch.save(state, temporary)
         except RuntimeError as error:  # torch's writer does not pass on what the system said

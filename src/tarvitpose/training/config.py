@@ -69,6 +69,9 @@ class OptimConfig(Config):
     clip_norm: float = Field(default=0.0, ge=0)  # largest norm of the gradient; 0: any
 
 
+RENAMED = {"place_loss_weight": "position_loss_weight", "unspoilt_loss_weight": "clean_loss_weight"}
+
+
 class RunConfig(Config):
     """How long, how large and how often."""
 
@@ -84,8 +87,8 @@ class RunConfig(Config):
     frozen_blocks: int = Field(default=0, ge=0)  # of the encoder, with all that comes before them
     warm_start: bool = False  # a new temporal part, set from the features of the first batch
     coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
-    place_loss_weight: float = Field(default=0.0, ge=0)  # of what tokens do not tell of their place
-    unspoilt_loss_weight: float = Field(default=0.0, ge=0)  # of what the unspoilt frame would show
+    position_loss_weight: float = Field(default=0.0, ge=0)  # of what tokens hide of their place
+    clean_loss_weight: float = Field(default=0.0, ge=0)  # of what the clean frame would show
     log_every: int = Field(default=10, ge=1)  # steps
     save_every: int = Field(default=200, ge=1)  # steps
     validate_every: int = Field(default=0, ge=0)  # steps; 0: with each save
@@ -94,6 +97,14 @@ class RunConfig(Config):
     monitor: str = ""  # the score that says which weights are best; "": the mean of all kinds
     patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
     wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, values: Any) -> Any:
+        """Take the names that version 0.5.0 had."""
+        if not isinstance(values, dict):
+            return values
+        return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 class TrainConfig(Config):

@@ -76,6 +76,6 @@ def clip_facts(
         "offsets": offsets,
         "seed": config.encoded_seed,
         "precision": config.run.precision,
-        "unspoilt": bool(step.unspoilt_loss_weight),
+        "clean": bool(step.clean_loss_weight),
         **encoding_facts(step.model, step.frozen),
     }

@@ -26,7 +26,9 @@ from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_f
 LABELS = ("frame_keypoints", "frame_visible")
 ARRAYS = ("features", *LABELS)
 SCORES = "scores"  # of tokens, for the mask: stored where the decoder is frozen too
-UNSPOILT = "unspoilt"  # features of the current frame before it was spoilt: stored if asked for
+CLEAN_FEATURES = (
+    "clean"  # features of the current frame before it was degraded: stored if asked for
+)
 ABOUT = "about.json"  # facts and names; written last, so it says how much is there
 
 
@@ -34,7 +36,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
     """The clips of a folder that `encode_clips` filled, each once for every frame with joints.
 
     JTA does not know the order of frames, so any frame can be the current one, with those next to
-    it as the others; where the unspoilt current frame is stored, it is the current one alone. A
+    it as the others; where the clean current frame is stored, it is the current one alone. A
     model that looks at fewer frames than are stored takes the nearest. `augment` has the loss
     weights of joints. Raises ConfigError if the model looks at more frames.
     """
@@ -47,7 +49,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
         scores: bool = True,
         augment: AugmentConfig | None = None,
     ) -> None:
-        extras = (SCORES, UNSPOILT) if scores else (UNSPOILT,)
+        extras = (SCORES, CLEAN_FEATURES) if scores else (CLEAN_FEATURES,)
         names = [*ARRAYS, *(name for name in extras if (folder / f"{name}.npy").exists())]
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
         about = read_facts(folder / ABOUT) or {}
@@ -60,7 +62,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
                 f"{model.offsets} need {len(model.offsets) + 1}; encode them anew"
             )
         known = self.arrays["frame_visible"][: len(self.names)].any(-1)  # (n, T)
-        if UNSPOILT in self.arrays:
+        if CLEAN_FEATURES in self.arrays:
             known[:, [offset != 0 for offset in self.stored]] = False
         self.places = np.argwhere(known)  # (items, 2), clip and frame
 
@@ -81,8 +83,8 @@ class EncodedClips(Dataset[dict[str, Any]]):
             "keypoints": torch.from_numpy(keypoints),
             "name": self.names[clip],
         }
-        if UNSPOILT in self.arrays:
-            item[UNSPOILT] = torch.from_numpy(np.array(self.arrays[UNSPOILT][clip]))
+        if CLEAN_FEATURES in self.arrays:
+            item[CLEAN_FEATURES] = torch.from_numpy(np.array(self.arrays[CLEAN_FEATURES][clip]))
         if SCORES in self.arrays:
             scores = torch.from_numpy(self.arrays[SCORES][clip][order]).float()
             rule, threshold = self.model.mask_rule, self.model.mask_threshold
@@ -158,8 +160,8 @@ def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
         found = {"features": step.features(clip)}
         if "decoder" in step.frozen:
             found[SCORES] = step.model.token_scores(found["features"])
-        if step.unspoilt_loss_weight:
-            found[UNSPOILT] = step.unspoilt(batch)
+        if step.clean_loss_weight:
+            found[CLEAN_FEATURES] = step.clean(batch)
     for name in LABELS:
         values = batch[name]
         assert isinstance(values, Tensor)

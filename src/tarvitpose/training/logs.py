@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.utils.atomic import cannot_write, replace_when_done
+from tarvitpose.utils.atomic import atomic_file, cannot_write
 
 WANDB_RUN = "wandb_run.txt"  # the id of the run there
 
@@ -42,7 +42,7 @@ class RunLog:
             return
         lines = self.path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if _is_until(line, step)]
-        with replace_when_done(self.path) as path:
+        with atomic_file(self.path) as path:
             path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def write(self, step: int, **values: float) -> None:
@@ -90,7 +90,7 @@ def open_wandb(project: str, folder: Path, settings: dict[str, Any]) -> Any:
     note = folder / WANDB_RUN
     known = note.read_text(encoding="utf-8").strip() if note.exists() else None
     run = wandb.init(project=project, dir=str(folder), config=settings, id=known, resume="allow")
-    with replace_when_done(note) as path:
+    with atomic_file(note) as path:
         path.write_text(f"{run.id}\n", encoding="utf-8")
     return run
 

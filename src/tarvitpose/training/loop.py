@@ -67,8 +67,8 @@ def training_step(config: TrainConfig) -> TrainingStep:
         frozen=config.run.frozen,
         frozen_blocks=config.run.frozen_blocks,
         coarse_loss_weight=config.run.coarse_loss_weight,
-        place_loss_weight=config.run.place_loss_weight,
-        unspoilt_loss_weight=config.run.unspoilt_loss_weight,
+        position_loss_weight=config.run.position_loss_weight,
+        clean_loss_weight=config.run.clean_loss_weight,
     )
 
 

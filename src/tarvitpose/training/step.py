@@ -27,16 +27,16 @@ class TrainingStep(nn.Module):
         frozen: tuple[str, ...] = (),
         frozen_blocks: int = 0,
         coarse_loss_weight: float = 0.0,
-        place_loss_weight: float = 0.0,
-        unspoilt_loss_weight: float = 0.0,
+        position_loss_weight: float = 0.0,
+        clean_loss_weight: float = 0.0,
     ) -> None:
         """`frozen_blocks` of the encoder keep their weights, and what comes before them does."""
         super().__init__()
         self.model = model
         self.frozen = frozen
         self.coarse_loss_weight = coarse_loss_weight
-        self.place_loss_weight = place_loss_weight
-        self.unspoilt_loss_weight = unspoilt_loss_weight
+        self.position_loss_weight = position_loss_weight
+        self.clean_loss_weight = clean_loss_weight
         self.current = window_offsets(model.config.offsets)[1]
         for part in frozen:
             getattr(model, part).requires_grad_(False)
@@ -56,8 +56,8 @@ class TrainingStep(nn.Module):
         features, regions = self.encode(batch)
         targets, weights = _tensor(batch, "targets"), _tensor(batch, "weights")
         loss = torch.zeros((), device=targets.device)
-        if self.place_loss_weight:
-            loss = loss + self.place_loss_weight * unread_places(features[:, self.current])
+        if self.position_loss_weight:
+            loss = loss + self.position_loss_weight * unread_places(features[:, self.current])
         if self.coarse_loss_weight or not self.model.config.temporal:
             coarse = self.model.decoder(features[:, self.current])
             scale = self.coarse_loss_weight if self.model.config.temporal else 1.0
@@ -69,9 +69,9 @@ class TrainingStep(nn.Module):
             truth = self.model.regression.shares(_tensor(batch, "keypoints"))
             return loss + self.model.regression.loss(joints, truth, weights)
         heatmaps = self.model.aggregate(features, regions)
-        if self.unspoilt_loss_weight:
-            sharp = self.model.coarse_heatmaps(self.unspoilt(batch))
-            loss = loss + self.unspoilt_loss_weight * heatmap_loss(heatmaps, sharp, weights)
+        if self.clean_loss_weight:
+            sharp = self.model.coarse_heatmaps(self.clean(batch))
+            loss = loss + self.clean_loss_weight * heatmap_loss(heatmaps, sharp, weights)
         return loss + heatmap_loss(heatmaps, targets, weights)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -84,9 +84,9 @@ class TrainingStep(nn.Module):
         seen = regions if isinstance(regions, Tensor) else self.model.regions(features)
         return features, seen
 
-    def unspoilt(self, batch: Batch) -> Tensor:
-        """Return features (B, C, h, w) of the current frame before it was spoilt."""
-        frame = _tensor(batch, "unspoilt")
+    def clean(self, batch: Batch) -> Tensor:
+        """Return features (B, C, h, w) of the current frame before it was degraded."""
+        frame = _tensor(batch, "clean")
         if frame.dtype != torch.uint8:
             return frame.float()
         with torch.no_grad():

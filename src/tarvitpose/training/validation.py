@@ -16,7 +16,7 @@ from tarvitpose.training.step import TrainingStep
 
 
 class ValidationSets:
-    """The held-out clips with each kind of spoilt current frame.
+    """The held-out clips with each kind of degraded current frame.
 
     With a frozen encoder their features are kept, in float16, from the first look on.
     """
@@ -58,7 +58,7 @@ class ValidationSets:
         return {name: found[name] for name in self.names}
 
     def score(self, kind: Kind) -> ClipScores:
-        """Return the scores on clips whose current frame is spoilt in one way."""
+        """Return the scores on clips whose current frame is degraded in one way."""
         self.step.eval()
         with self.fabric.autocast():
             return score_clips(self.step.model, self._encoded(kind))

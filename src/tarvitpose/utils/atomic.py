@@ -15,7 +15,7 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def replace_when_done(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it becomes `path` on success and vanishes on an error.
 
     Missing parent folders are created. Raises OutputError where the file cannot be written.
@@ -33,7 +33,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_when_done(path: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+def atomic_folder(path: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a new folder beside `path`; it takes its place on success and vanishes on an error.
 
     What came to stand there meanwhile stays if it passes `keep`. Raises OutputError where it

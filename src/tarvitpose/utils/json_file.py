@@ -73,7 +73,7 @@ class Entry:
         value = self.value.get(key)
         return None if value is None else Entry(f"{self.where}{between}{key}", value)
 
-    def filled(self, key: str) -> Entry | None:
+    def non_empty(self, key: str) -> Entry | None:
         """Return a field, or None if there is none or it holds nothing."""
         found = self.get(key)
         return found if found and found.value else None
@@ -84,13 +84,13 @@ class Entry:
             raise DataError(f"{self.where}: expected a list, found {type(self.value).__name__}")
         return [Entry(f"{self.where}[{at}]", value) for at, value in enumerate(self.value)]
 
-    def only(self) -> Entry:
+    def unwrap(self) -> Entry:
         """Return the first entry of a list, which PoseTrack17 puts around single values."""
         return Entry(self.where, self.value[0]) if _is_wrapped(self.value) else self
 
-    def whole(self) -> int:
+    def integer(self) -> int:
         """Return a whole number, which PoseTrack17 may have put into a list."""
-        value = self.only().value
+        value = self.unwrap().value
         number = whole_number(value)
         if number is None:
             raise DataError(f"{self.where}: expected a whole number, found {value!r}")

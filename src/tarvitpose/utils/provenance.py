@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tarvitpose.errors import OutputError, UserError
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import read_json
 
 Facts = dict[str, Any]  # by name, nested or not, as JSON can hold them
@@ -78,7 +78,7 @@ def read_facts(path: Path) -> Facts | None:
 
 def write_facts(path: Path, facts: Facts) -> None:
     """Note facts in a JSON file, whole or not at all. Raises OutputError."""
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(facts, indent=2, default=str) + "\n", encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from tarvitpose.errors import OutputError
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import cannot_write, replace_when_done
+from tarvitpose.utils.atomic import atomic_file, cannot_write
 from tarvitpose.video.audio import AudioTrack
 
 CLOCK = 90_000  # ticks a second; fine enough for every frame rate in use
@@ -59,7 +59,7 @@ class VideoWriter:
     def __enter__(self) -> Self:
         """Start the file; raises OutputError where it cannot be written."""
         with ExitStack() as stack:
-            temporary = stack.enter_context(replace_when_done(self.path))
+            temporary = stack.enter_context(atomic_file(self.path))
             options = {"movflags": "+faststart"}
             self._output = stack.enter_context(
                 av.open(f"file:{temporary}", "w", format="mp4", options=options)

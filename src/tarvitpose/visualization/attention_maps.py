@@ -20,7 +20,7 @@ from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.predictor import windows
 from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.results import Frame, Seen
+from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.visualization.attention_options import Moment, chosen_layer, require_attention
@@ -53,7 +53,7 @@ def joint_looks(
     *,
     track_id: int | None = None,
     layer: int | None = None,
-    on_frame: Callable[[Seen], None] = lambda _: None,
+    on_frame: Callable[[TrackedFrame], None] = lambda _: None,
 ) -> Looks:
     """Return where a person's joints look around a moment of a source.
 
@@ -89,8 +89,8 @@ def find_window(
     estimator: PoseEstimator,
     source: FrameSource,
     moment: Moment,
-    on_frame: Callable[[Seen], None] = lambda _: None,
-) -> list[Seen]:
+    on_frame: Callable[[TrackedFrame], None] = lambda _: None,
+) -> list[TrackedFrame]:
     """Return the frames of the window at a moment, with their people; reads up to its end.
 
     Raises VideoError where the source has no such moment.
@@ -112,7 +112,9 @@ def find_window(
     return found
 
 
-def _told(seen: Iterable[Seen], on_frame: Callable[[Seen], None]) -> Iterator[Seen]:
+def _told(
+    seen: Iterable[TrackedFrame], on_frame: Callable[[TrackedFrame], None]
+) -> Iterator[TrackedFrame]:
     for one in seen:
         on_frame(one)
         yield one
@@ -122,7 +124,7 @@ def _named(frame: Frame) -> str:
     return f"frame {frame.index} at {frame.time:.2f} s"
 
 
-def _person(now: Seen, track_id: int | None, source: str) -> int:
+def _person(now: TrackedFrame, track_id: int | None, source: str) -> int:
     """Return which person of a frame is meant. Raises VideoError."""
     ids = now.track_ids.tolist()
     if not ids:

@@ -21,7 +21,7 @@ from tarvitpose.errors import DataError
 from tarvitpose.formats.contact_sheet import contact_sheet
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 
 OFF = AugmentConfig(
     half_body=0,
@@ -47,7 +47,7 @@ class Row(NamedTuple):
     draws: int = 4  # of which the one that differs most from the plain crop is shown
 
 
-def _spoilt(**shares: object) -> dict[str, DegradeConfig]:
+def _degraded(**shares: object) -> dict[str, DegradeConfig]:
     return {"degrade": DegradeConfig(current=0, auxiliary=0).model_copy(update=shares)}
 
 
@@ -67,13 +67,15 @@ ROWS = (
     Row("cut off by the frame", "truncate", {"truncate": 1.0}, still=True),
     Row("second person", "crowd", {"crowd": 1.0}),
     Row("far away", "small", {"small": 1.0}, draws=1),
-    Row("moving occluder", "degrade.occluder", _spoilt(occluder=1)),
-    Row("other frames dropped", "degrade.dropped", _spoilt(dropped=1), draws=1),
-    Row("other frames blurred", "degrade.blurred", _spoilt(blurred=1)),
-    Row("other frames defocused", "degrade.defocused", _spoilt(defocused=1)),
-    Row("all frames a little", "degrade.everywhere", _spoilt(everywhere=1)),
+    Row("moving occluder", "degrade.occluder", _degraded(occluder=1)),
+    Row("other frames dropped", "degrade.dropped", _degraded(dropped=1), draws=1),
+    Row("other frames blurred", "degrade.blurred", _degraded(blurred=1)),
+    Row("other frames defocused", "degrade.defocused", _degraded(defocused=1)),
+    Row("all frames a little", "degrade.everywhere", _degraded(everywhere=1)),
     Row(
-        "current frame spoilt", "degrade.current, here motion_blur", _spoilt(current=1, kinds=BLUR)
+        "current frame degraded",
+        "degrade.current, here motion_blur",
+        _degraded(current=1, kinds=BLUR),
     ),
 )
 COLUMNS, STRIP_WIDTH, TITLE_HEIGHT, GAP, TEXT = 2, 760, 34, 8, 13.0  # pixels
@@ -93,7 +95,7 @@ def write_preview(records: list[Record], path: Path, joints: JointSet = POSETRAC
     """
     if not records:
         raise DataError("a preview needs at least one record, found none")
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         sheet = preview_sheet(records, joints)
         temporary.write_bytes(cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes())
 

@@ -16,7 +16,7 @@ LEAST_SURE = 3  # joints that are named where the score is low
 
 
 @dataclass(frozen=True)
-class Doubt:
+class FlaggedFrame:
     """A person in a frame, and what is doubtful about them."""
 
     at: int  # position among the frames of the result
@@ -25,14 +25,16 @@ class Doubt:
     joint: int | None = None  # that jumps
 
 
-def doubts(poses: Sequence[FramePoses], tracks: Sequence[Track], shown: int = SHOWN) -> list[Doubt]:
+def flagged_frames(
+    poses: Sequence[FramePoses], tracks: Sequence[Track], shown: int = SHOWN
+) -> list[FlaggedFrame]:
     """Return the worst moments in the order of time, none close to another.
 
     The lowest scores and the largest jumps take turns.
     """
     apart = max(len(poses) // (2 * shown), 1)  # frames
-    waiting: list[Iterator[Doubt]] = [_unsure(poses), _jumping(poses, tracks)]
-    found: list[Doubt] = []
+    waiting: list[Iterator[FlaggedFrame]] = [_unsure(poses), _jumping(poses, tracks)]
+    found: list[FlaggedFrame] = []
     while waiting and len(found) < shown:
         kind = waiting.pop(0)
         free = (one for one in kind if all(abs(one.at - other.at) >= apart for other in found))
@@ -43,7 +45,7 @@ def doubts(poses: Sequence[FramePoses], tracks: Sequence[Track], shown: int = SH
     return sorted(found, key=lambda one: one.at)
 
 
-def _unsure(poses: Sequence[FramePoses]) -> Iterator[Doubt]:
+def _unsure(poses: Sequence[FramePoses]) -> Iterator[FlaggedFrame]:
     """Yield the person of the lowest mean score of each frame, the lowest of all first."""
     means = [one.scores.mean(1) if len(one) else np.full(1, np.nan) for one in poses]
     known = [at for at, mean in enumerate(means) if np.isfinite(mean).any()]
@@ -55,10 +57,10 @@ def _unsure(poses: Sequence[FramePoses]) -> Iterator[Doubt]:
             f"{name} {score:.2f}" for name, score in zip(names, np.sort(scores), strict=False)
         ]
         why = f"low mean score of {means[at][person]:.2f}; least sure: {', '.join(values)}"
-        yield Doubt(at, person, why)
+        yield FlaggedFrame(at, person, why)
 
 
-def _jumping(poses: Sequence[FramePoses], tracks: Sequence[Track]) -> Iterator[Doubt]:
+def _jumping(poses: Sequence[FramePoses], tracks: Sequence[Track]) -> Iterator[FlaggedFrame]:
     """Yield the joint of the largest jump of each frame, the largest of all first."""
     places = {one.index: at for at, one in enumerate(poses)}
     largest: dict[int, tuple[float, int, int]] = {}  # by frame: the jump, whose, which joint
@@ -71,7 +73,7 @@ def _jumping(poses: Sequence[FramePoses], tracks: Sequence[Track]) -> Iterator[D
         at = places[frame]
         person = int(np.flatnonzero(poses[at].track_ids == track_id)[0])
         name = named(poses[at], joint)
-        yield Doubt(at, person, f"{name} jumps by {size:.0%} of the body's height", joint)
+        yield FlaggedFrame(at, person, f"{name} jumps by {size:.0%} of the body's height", joint)
 
 
 def named(poses: FramePoses, joint: int) -> str:

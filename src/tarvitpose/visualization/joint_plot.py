@@ -11,7 +11,7 @@ import numpy as np
 from tarvitpose.errors import UserError
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.figure import load_figure
 
 WIDTH, HEIGHT = 5.5, 6.0  # inches of a joint's column
@@ -52,7 +52,7 @@ def plot_joints(
     grid[2, 0].set_ylim(0, 1)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    with replace_when_done(path) as temporary:
+    with atomic_file(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower() or "png", dpi=150)
 
 

@@ -10,7 +10,7 @@ from tarvitpose.drawing import shown_time
 from tarvitpose.formats.contact_sheet import TILES, spread
 from tarvitpose.results import FramePoses
 from tarvitpose.video.frame_source import FrameSource
-from tarvitpose.visualization.flagged_frames import Doubt, doubts
+from tarvitpose.visualization.flagged_frames import FlaggedFrame, flagged_frames
 from tarvitpose.visualization.html import Html, join, tag
 from tarvitpose.visualization.overview import overview
 from tarvitpose.visualization.report_data import Material
@@ -30,7 +30,7 @@ def report_page(source: FrameSource, material: Material, threshold: float) -> st
     """
     poses = material.poses
     tracks = tracks_of(poses)
-    worst = doubts(poses, tracks)
+    worst = flagged_frames(poses, tracks)
     places = spread(len(poses), TILES)
     sheet = [Shot(poses[at], f"Frame {poses[at].index}: {_people(poses[at])}") for at in places]
     near = [Shot(poses[one.at], _who(poses, one), one.person, one.joint) for one in worst]
@@ -93,7 +93,9 @@ def _sheet(
     return join([tag("p", text), tag("div", *tiles, class_=kind)])
 
 
-def _worst(poses: Sequence[FramePoses], worst: Sequence[Doubt], pictures: Sequence[Html]) -> Html:
+def _worst(
+    poses: Sequence[FramePoses], worst: Sequence[FlaggedFrame], pictures: Sequence[Html]
+) -> Html:
     """Return where to look first, and why."""
     if not worst:
         return tag("p", "Nobody was seen, so there is nothing to doubt.")
@@ -119,5 +121,5 @@ def _people(poses: FramePoses) -> str:
     return "nobody" if not len(poses) else "1 person" if len(poses) == 1 else f"{len(poses)} people"
 
 
-def _who(poses: Sequence[FramePoses], doubt: Doubt) -> str:
+def _who(poses: Sequence[FramePoses], doubt: FlaggedFrame) -> str:
     return f"Person {poses[doubt.at].track_ids[doubt.person]}: {doubt.why}"

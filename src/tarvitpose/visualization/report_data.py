@@ -47,10 +47,12 @@ def gather(
     _check(poses, results, source)
     if alone:
         poses = with_single_frames(poses, alone)
-    manifest, doubts = _manifest_of(results, source)
+    manifest, warnings = _manifest_of(results, source)
     written = () if manifest is None or manifest.result is None else manifest.result.warnings
     if any((one.track_ids < 0).any() for one in poses):
-        doubts.append(f"{results.name} does not tell every person's track: who has none has no row")
+        warnings.append(
+            f"{results.name} does not tell every person's track: who has none has no row"
+        )
     files = source_files(source)
     return Material(
         name=source.name if source.path is None else source.path.resolve().name,
@@ -58,7 +60,7 @@ def gather(
         frame_rate=source.frame_rate,
         image_size=source.image_size,
         poses=known_parts(poses, source.frame_rate),
-        notes=(*written, *doubts),
+        notes=(*written, *warnings),
         manifest=manifest,
         stages=stages,
         offsets=offsets,

@@ -16,8 +16,8 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.formats.writing import ENDINGS
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.person_tracker import PeopleFinder
-from tarvitpose.results import Frame, FramePoses, Seen
+from tarvitpose.inference.person_tracker import PersonTracker
+from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
@@ -106,22 +106,22 @@ class KnowingEstimator(PoseEstimator):
 
     known: dict[int, FramePoses]  # by the frame's index
 
-    def people_finder(self, *, is_live: bool = False) -> PeopleFinder:
+    def people_finder(self, *, is_live: bool = False) -> PersonTracker:
         """Return what finds the known people."""
-        finder = _KnowingFinder(
+        finder = _KnowingTracker(
             self.detector, start_threshold=0, max_people=None, every=1, is_live=is_live
         )
         finder.known = self.known
         return finder
 
 
-class _KnowingFinder(PeopleFinder):
+class _KnowingTracker(PersonTracker):
     known: dict[int, FramePoses]
 
-    def find(self, frames: Iterable[Frame]) -> Iterator[Seen]:
+    def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         for frame in frames:
             poses = self.known[frame.index]
-            yield Seen(frame, poses.boxes, poses.box_scores, poses.track_ids)
+            yield TrackedFrame(frame, poses.boxes, poses.box_scores, poses.track_ids)
 
 
 @lru_cache(maxsize=2)  # with and without `compare`

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, WeightsError
-from tarvitpose.utils.atomic import replace_when_done
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import read_json
 from tarvitpose.utils.provenance import digest
 from tarvitpose.weights.hub import HubOptions, download, looks_like_hub_id
@@ -135,14 +135,14 @@ def save_checkpoint(
     }
     if half and any(not tensor.isfinite().all() for tensor in ready.values()):
         raise OutputError(f"{folder}: weights too large for float16; save them in float32")
-    with replace_when_done(folder / WEIGHTS_FILE) as path:
+    with atomic_file(folder / WEIGHTS_FILE) as path:
         mode = path.stat().st_mode
         try:
             save_file(ready, path, metadata={"format": "pt"})
         except SafetensorError as error:  # how it says that the disk is full
             raise OutputError(f"{folder / WEIGHTS_FILE}: cannot be written ({error})") from None
         path.chmod(mode)  # safetensors makes files that only their owner can read
-    with replace_when_done(folder / CONFIG_FILE) as path:
+    with atomic_file(folder / CONFIG_FILE) as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
