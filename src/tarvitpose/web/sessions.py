@@ -96,9 +96,7 @@ class Sessions:
             try:
                 source.hardlink_to(video)  # outlives another visitor with the same video
             except FileNotFoundError:
-                raise VideoError(
-                    f"{video.name}: no longer on the server; upload it again"
-                ) from None
+                raise VideoError(f"{video.name}: removed meanwhile; upload it again") from None
             return source, folder / "results"
 
     def finish(self, session: Session, results: JobResults) -> None:
