@@ -46,7 +46,7 @@ SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, SHARED, strict=
 
 def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
     """Return which joints (N, J) MoveNet finds in the clips' current frames."""
-    current = window_offsets(clips.model.offsets)[1]
+    current = window_offsets(clips.settings.model.offsets)[1]
     found, truth, seen = [], [], []
     for index in range(len(clips)):
         item = clips[index]
@@ -54,7 +54,7 @@ def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
         truth.append(item["keypoints"].numpy())
         seen.append(item["visible"].numpy() > 0)
     keypoints, visible = np.stack(truth), np.stack(seen)
-    torso = torso_size(keypoints, visible, clips.model.joints)
+    torso = torso_size(keypoints, visible, clips.settings.model.joints)
     return hits(np.stack(found), keypoints, torso, THRESHOLD)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tarvitpose.data.degrade import Kind
+    from tarvitpose.data.degrade import Degradation
     from tarvitpose.data.sources import Format
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
@@ -191,20 +191,20 @@ def score_clips(options: Options) -> None:
         write_numbers(options.json_file, {**content, "pck": rows})
 
 
-def parse_kinds(text: str) -> list[Kind]:
+def parse_kinds(text: str) -> list[Degradation]:
     """Return the kinds of a list with commas; "all" is every one. Raises ConfigError.
 
     >>> parse_kinds("clean, dark")
     ['clean', 'dark']
     """
-    from tarvitpose.data.degrade import KINDS
+    from tarvitpose.data.degrade import DEGRADATIONS
 
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in (*KINDS, "all"):
-            expected = f"all or some of {', '.join(KINDS)}"
+        if name not in (*DEGRADATIONS, "all"):
+            expected = f"all or some of {', '.join(DEGRADATIONS)}"
             raise ConfigError(f"--kinds {text}: expected {expected}, got {name!r}")
-    return [kind for kind in KINDS if kind in names or "all" in names]
+    return [kind for kind in DEGRADATIONS if kind in names or "all" in names]
 
 
 def say_clips(kind: str, scores: ClipScores) -> None:
