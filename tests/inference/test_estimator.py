@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tiny_models import modest_model
 from video_files import decode_fully, make_video
 
-from tarvitpose.config import CropPolicy
+from tarvitpose.config import CropPolicy, EstimatorConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
@@ -36,7 +36,9 @@ class Walker:
 def estimator(crop_policy: CropPolicy = "anchored", **changes: object) -> PoseEstimator:
     runtime = TorchRuntime(modest_model(), device="cpu", precision="fp32")
     predictor = Predictor(runtime, **changes)  # type: ignore[arg-type]
-    return PoseEstimator(predictor, Walker(), crop_policy=crop_policy)
+    return PoseEstimator(
+        predictor, Walker(), EstimatorConfig(box_threshold=0, crop_policy=crop_policy)
+    )
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path)
             return Detections(boxes, np.float32([0.9 - 0.1 * frame.index, 0.39]))
 
     own = estimator()
-    followed = PoseEstimator(own.predictor, Fading(), start_threshold=0.4)
+    followed = PoseEstimator(own.predictor, Fading(), EstimatorConfig())
     assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)
 
 
@@ -137,7 +139,7 @@ class CountingWalker(Walker):
 
 def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> None:
     video, detector = make_video(tmp_path / "walk.mp4", 12), CountingWalker()
-    own = PoseEstimator(estimator().predictor, detector, det_every=4)
+    own = PoseEstimator(estimator().predictor, detector, EstimatorConfig(det_every=4))
     poses = list(own.stream(video))
     assert detector.asked == [0, 4, 8]
     assert [frame.track_ids.tolist() for frame in poses] == [[1]] * 12
@@ -149,7 +151,7 @@ def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> No
 
 def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 6)  # nobody is found in frame 3
-    own = PoseEstimator(estimator().predictor, Walker(), det_every=3)
+    own = PoseEstimator(estimator().predictor, Walker(), EstimatorConfig(det_every=3))
     assert [len(frame) for frame in own.stream(video)] == [1, 1, 1, 0, 0, 0]
 
 

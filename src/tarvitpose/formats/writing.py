@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tarvitpose.config import PredictConfig
+from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError
 from tarvitpose.formats.base import PoseWriter
 from tarvitpose.formats.coco import CocoWriter
@@ -21,7 +21,6 @@ from tarvitpose.formats.table_reader import load_pyarrow
 from tarvitpose.video.frame_source import FrameSource
 
 __all__ = [
-    "FORMATS",
     "CocoWriter",
     "ComparisonWriter",
     "ContactSheetWriter",
@@ -38,7 +37,6 @@ __all__ = [
     "output_paths",
 ]
 
-FORMATS = ("coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz")
 ENDINGS = {
     "coco": ".coco.json",
     "posetrack": ".posetrack.json",
@@ -61,8 +59,8 @@ def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
     another folder; MissingDependencyError where a format needs a package that is not there.
     """
     for name in config.formats:
-        if name not in FORMATS:
-            raise OutputError(f"{name}: unknown format; available are {', '.join(FORMATS)}")
+        if name not in POSE_FORMATS:
+            raise OutputError(f"{name}: unknown format; available are {', '.join(POSE_FORMATS)}")
     if "parquet" in config.formats:
         load_pyarrow("--format parquet")
     kinds = [*config.formats]

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 
-from tarvitpose.config import PredictConfig
+from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import ConfigError, MissingDependencyError
-from tarvitpose.formats.writing import FORMATS
 from tarvitpose.web.limits import Limits
 from tarvitpose.web.request_filter import LOCAL
 from tarvitpose.weights.folder import load_config
@@ -60,7 +59,7 @@ def serve(
 def offered_formats() -> tuple[str, ...]:
     """Return the formats that can be written here."""
     has_arrow = util.find_spec("pyarrow") is not None
-    return tuple(name for name in FORMATS if name != "parquet" or has_arrow)
+    return tuple(name for name in POSE_FORMATS if name != "parquet" or has_arrow)
 
 
 def refuse_taken(host: str, port: int) -> None:
