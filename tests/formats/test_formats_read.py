@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from error_lines import error_line
 from some_poses import TIMES, clip, smoothed
 from video_files import make_video
 
@@ -44,11 +45,8 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 def refusal(path: Path) -> str:
-    """Return why a file cannot be read; it is one line that begins with the file."""
-    with pytest.raises(UserError) as caught:
-        load_poses(path)
-    line = str(caught.value)
-    assert "\n" not in line
+    """Return why a file cannot be read, without its name, with which the line begins."""
+    line = error_line(UserError, load_poses, path)
     assert line.startswith(str(path))
     return line.removeprefix(str(path)).lstrip(": ")
 
