@@ -16,7 +16,7 @@ from video_files import make_video
 
 from tarvitpose import UserError, load_poses
 from tarvitpose.config import PredictConfig
-from tarvitpose.formats.openpose_reader import BODY_25, COCO_18
+from tarvitpose.formats.openpose import BODY_25, COCO_18
 from tarvitpose.formats.writing import FORMATS, open_writer, output_paths
 from tarvitpose.skeleton import COCO_17
 from tarvitpose.video.sources import open_source
@@ -217,7 +217,7 @@ def test_whole_files_of_the_same_run_agree(written: dict[str, Path], kind: str) 
     [
         ("a.json", "[]", "expected the JSON of COCO, PoseTrack18, MMPose or OpenPose"),
         ("a.json", '"poses"', "expected the JSON of COCO"),
-        ("a.json", '{"annolist": [1]}', "is of PoseTrack17; only the layout of 2018"),
+        ("a.json", '{"annolist": [1]}', "is PoseTrack17 JSON; only the layout of 2018"),
         ("a.json", '{"images": []}', "categories is missing"),
         ("a.json", '{"images": [], "categories": []}', "categories: none has keypoints"),
         ("a.json", '{"instance_info": []}', "meta_info is missing"),
@@ -253,7 +253,9 @@ def test_what_is_none_of_the_formats_is_refused(
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "walk.coco.json") == "no such file or folder"
-    assert refusal(tmp_path).startswith("no OpenPose files here, expected NAME_NUMBER_keypoints")
+    assert refusal(tmp_path).startswith(
+        "no OpenPose files in this folder, expected NAME_NUMBER_keypoints"
+    )
 
 
 Change = Callable[[dict[str, Any]], object]
