@@ -1,8 +1,8 @@
 """The model beside its teacher, MoveNet Thunder, on the same crops.
 
-    python tools/compare_teacher.py --annotations ../shared/data/lspet/val.json \\
+    python -m tools.compare_teacher --annotations ../shared/data/lspet/val.json \\
         --teacher ../shared/weights/movenet_thunder_256.onnx --degradations clean,motion_blur
-    python tools/compare_teacher.py --teacher ../shared/weights/movenet_thunder_256.onnx \\
+    python -m tools.compare_teacher --teacher ../shared/weights/movenet_thunder_256.onnx \\
         --annotations ../shared/data/posetrack18_sample/annotations/val
 
 Over the joints that both know. MoveNet reads the current frame's crop, padded to a square; the
@@ -20,9 +20,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from label_rules import FROM_COCO, SHARED
 from numpy.typing import NDArray
-from teachers import MoveNet
 
 from tarvitpose.cli.evaluate_model import parse_degradations
 from tarvitpose.config import AnnotationFormat, window_offsets
@@ -40,6 +38,8 @@ from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 from tarvitpose.utils.arrays import Float32, UInt8
+from tools.label_rules import FROM_COCO, SHARED
+from tools.teachers import MoveNet
 
 SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, SHARED, strict=True) if known]
 

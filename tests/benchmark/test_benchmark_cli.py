@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import refusal, run
+from invoke import refusal, run
 from tiny_models import tiny_config, tiny_model
 from video_files import make_video
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke import refusal, run
 from tiny_models import modest_model
-from typer.testing import CliRunner, Result
 from video_files import make_video
 
 from tarvitpose import __version__
-from tarvitpose.cli import app, checks, console, demo
+from tarvitpose.cli import checks, console, demo
 from tarvitpose.cli.outcome import summary
 from tarvitpose.cli.predict import expand
 from tarvitpose.config import PredictConfig
@@ -44,20 +44,6 @@ assert not loaded, loaded
 Call = tuple[str, PredictConfig]
 HELP = "tarvitpose predict --help"
 KNOWN = "coco, posetrack, openpose, mmpose, csv, parquet, npz"
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments], prog_name="tarvitpose")
-
-
-def refusal(*arguments: str | Path) -> str:
-    """Run a command that must fail for the user, and return its single line."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("error: ")
-    return result.stderr.removeprefix("error: ").strip()
 
 
 def outcome(source: str, **changes: Any) -> Outcome:

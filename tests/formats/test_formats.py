@@ -170,7 +170,7 @@ def test_raw_keypoints_are_of_all_frames_or_of_none(
     tmp_path: Path, video: FrameSource, kind: str
 ) -> None:
     frames = [*smoothed(clip()[:1]), clip()[1]]
-    with pytest.raises(ValueError, match="also those of nobody"):
+    with pytest.raises(ValueError, match="also without people"):
         write(kind, video, frames, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from error_lines import error_line
 from some_poses import TIMES, clip, smoothed
 from video_files import make_video
 
 from tarvitpose import UserError, load_poses
 from tarvitpose.config import POSE_FORMATS, PredictConfig
-from tarvitpose.formats.openpose_reader import BODY_25, COCO_18
+from tarvitpose.formats.openpose import BODY_25, COCO_18
 from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.skeleton import COCO_17
 from tarvitpose.video.sources import open_source
@@ -44,11 +45,8 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 def refusal(path: Path) -> str:
-    """Return why a file cannot be read; it is one line that begins with the file."""
-    with pytest.raises(UserError) as caught:
-        load_poses(path)
-    line = str(caught.value)
-    assert "\n" not in line
+    """Return why a file cannot be read, without its name, with which the line begins."""
+    line = error_line(UserError, load_poses, path)
     assert line.startswith(str(path))
     return line.removeprefix(str(path)).lstrip(": ")
 
@@ -219,7 +217,7 @@ def test_whole_files_of_the_same_run_agree(written: dict[str, Path], kind: str) 
     [
         ("a.json", "[]", "expected the JSON of COCO, PoseTrack18, MMPose or OpenPose"),
         ("a.json", '"poses"', "expected the JSON of COCO"),
-        ("a.json", '{"annolist": [1]}', "is of PoseTrack17; only the layout of 2018"),
+        ("a.json", '{"annolist": [1]}', "is PoseTrack17 JSON; only the layout of 2018"),
         ("a.json", '{"images": []}', "categories is missing"),
         ("a.json", '{"images": [], "categories": []}', "categories: none has keypoints"),
         ("a.json", '{"instance_info": []}', "meta_info is missing"),
@@ -255,7 +253,9 @@ def test_what_is_none_of_the_formats_is_refused(
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "walk.coco.json") == "no such file or folder"
-    assert refusal(tmp_path).startswith("no OpenPose files here, expected NAME_NUMBER_keypoints")
+    assert refusal(tmp_path).startswith(
+        "no OpenPose files in this folder, expected NAME_NUMBER_keypoints"
+    )
 
 
 Change = Callable[[dict[str, Any]], object]

@@ -424,13 +424,13 @@ def test_the_sheet_has_twelve_tiles_spaced_evenly(tmp_path: Path, count: int) ->
 
 def test_memory_of_the_sheet_is_bounded(tmp_path: Path) -> None:
     with ContactSheetWriter(tmp_path / "a.png", tiles=3, columns=3, width=96) as writer:
-        kept = []
+        sampled = []
         for index in range(1000):
             writer.write(some_poses(index, 0, index / 25), flat(1))
-            kept.append(len(writer._kept))
-        assert max(kept) <= 18
-        assert min(kept[100:]) >= 9
-        assert writer._kept[0][0].shape[1] < 32
+            sampled.append(len(writer._samples))
+        assert max(sampled) <= 18
+        assert min(sampled[100:]) >= 9
+        assert writer._samples[0][0].shape[1] < 32
 
 
 def test_a_short_video_has_fewer_tiles(tmp_path: Path) -> None:

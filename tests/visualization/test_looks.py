@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from test_attention import C, context, every_way, queries, random_layer, some_visible
-from test_cli import refusal, run
-from tiny_models import B, J, T, all_visible, h, modest_model, tiny_clip, tiny_model, w
+from attention_layers import context, every_way, queries, random_layer, some_visible
+from invoke import refusal, run
+from tiny_models import B, C, J, T, all_visible, h, modest_model, tiny_clip, tiny_model, w
 from video_files import make_video
 
 from tarvitpose.cli.checks import joint_indices
