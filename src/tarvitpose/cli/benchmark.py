@@ -169,10 +169,10 @@ def measure_all(
     from tarvitpose.benchmark.plot import plot
     from tarvitpose.benchmark.result import Plan
     from tarvitpose.benchmark.run import measure
-    from tarvitpose.utils.figure import load_figure
+    from tarvitpose.utils.optional import check_installed
 
     if plot_file is not None:
-        load_figure("--plot")  # what is missing shows before the work
+        check_installed("matplotlib", "--plot", "plot")
     plan = Plan(**{**values, "video": values["video"] or str(demo_clip())})
     results = []
     for subject in find_subjects(sizes, inputs, weights):

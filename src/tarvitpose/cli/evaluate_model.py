@@ -143,7 +143,7 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
 def score_clips(options: EvaluateConfig) -> None:
     """Score a model on clips of labelled people, one kind of degraded frames after the other."""
     from tarvitpose.data.sources import read_records
-    from tarvitpose.utils.figure import load_figure
+    from tarvitpose.utils.optional import check_installed
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
@@ -155,7 +155,7 @@ def score_clips(options: EvaluateConfig) -> None:
     records = read_records(layout_of(options), options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
-        load_figure("--reliability")  # what is missing shows before the work
+        check_installed("matplotlib", "--reliability", "plot")
     from tarvitpose.data.dataset import validation_clips
     from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side

@@ -14,9 +14,10 @@ from tarvitpose.formats.mmpose import MmposeWriter
 from tarvitpose.formats.npz import NpzWriter
 from tarvitpose.formats.openpose import OpenposeWriter, require_openpose_folder
 from tarvitpose.formats.overlay import OverlayWriter
-from tarvitpose.formats.parquet import ParquetWriter, load_pyarrow
+from tarvitpose.formats.parquet import ParquetWriter
 from tarvitpose.formats.posetrack import PosetrackWriter
 from tarvitpose.formats.table import CsvWriter
+from tarvitpose.utils.optional import require
 from tarvitpose.video.frame_source import FrameSource
 
 __all__ = [
@@ -61,7 +62,7 @@ def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
         if name not in POSE_FORMATS:
             raise OutputError(f"{name}: unknown format; available are {', '.join(POSE_FORMATS)}")
     if "parquet" in config.formats:
-        load_pyarrow("--format parquet")
+        require("pyarrow", "--format parquet", "parquet")
     kinds = [*config.formats]
     kinds += ["overlay"] if config.render else []
     kinds += ["compare"] if config.compare else []
