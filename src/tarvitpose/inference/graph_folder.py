@@ -18,7 +18,7 @@ from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.utils.json_file import read_json
 from tarvitpose.utils.provenance import digest_of
 from tarvitpose.weights.folder import find_folder, load_config
-from tarvitpose.weights.hub import looks_like_hub_id
+from tarvitpose.weights.hub import is_hub_id
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
 GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
@@ -70,7 +70,7 @@ def local_config(weights: str | Path) -> ModelConfig | None:
     It loads nothing that takes time. Raises WeightsError where there is no such folder, or where
     it lacks a file.
     """
-    if looks_like_hub_id(str(weights)) and not Path(weights).exists():
+    if is_hub_id(str(weights)) and not Path(weights).exists():
         return None
     folder = find_folder(weights)
     return read_graphs(folder).config if is_exported(folder) else load_config(folder)
