@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tarvitpose.cli.evaluate_model import parse_degradations
 from tarvitpose.config import AnnotationFormat, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
-from tarvitpose.data.sources import dataset_files, guess_format, read_records
+from tarvitpose.data.sources import dataset_files, open_annotations, read_records
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
 from tarvitpose.evaluation.datasets import read_labelled
@@ -125,7 +125,10 @@ def main() -> None:
     parser.add_argument("--degradations", default="clean", help="names or all; for stills only")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    teacher, layout = MoveNet(given.teacher), guess_format(dataset_files(given.annotations)[0])
+    teacher, layout = (
+        MoveNet(given.teacher),
+        open_annotations(dataset_files(given.annotations)[0]).format,
+    )
     if layout == "coco":
         compare_stills(given, teacher)
     else:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tarvitpose.config import AnnotationFormat
     from tarvitpose.data.degrade import Degradation
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
@@ -39,7 +38,7 @@ def score_model(options: EvaluateConfig) -> None:
     assert options.weights is not None
     assert options.annotations is not None
     videos = read_labelled(
-        layout_of(options),
+        options.layout,
         options.annotations,
         load_config(options.weights).joints,
         images=options.images,
@@ -73,15 +72,6 @@ def score_model(options: EvaluateConfig) -> None:
     if options.json_file is not None:
         write_numbers(options.json_file, numbers(result, options))
     report(result, options)
-
-
-def layout_of(options: EvaluateConfig) -> AnnotationFormat:
-    """Return the layout of the annotations, as given or by the keys of the first file."""
-    from tarvitpose.data.posetrack import annotation_files
-    from tarvitpose.data.sources import guess_format
-
-    assert options.annotations is not None
-    return options.layout or guess_format(annotation_files(options.annotations)[0])
 
 
 def report(result: Evaluation, options: EvaluateConfig) -> None:
@@ -152,7 +142,7 @@ def score_clips(options: EvaluateConfig) -> None:
         parse_degradations(options.degradations or ""),
         load_config(options.weights).joints,
     )
-    records = read_records(layout_of(options), options.annotations, joints, options.images)
+    records = read_records(options.layout, options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
         check_installed("matplotlib", "--reliability", "plot")
