@@ -17,9 +17,10 @@ from tarvitpose.benchmark.cases import Key
 from tarvitpose.benchmark.model_under_test import Subject
 from tarvitpose.benchmark.result import Plan, Result
 from tarvitpose.benchmark.soak import Soak, TwoPeople
-from tarvitpose.benchmark.stages import STAGES, Stages
+from tarvitpose.benchmark.stages import Stages
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli.tables import WIDTH
+from tarvitpose.inference.observer import STAGES
 from tarvitpose.model.cost import count
 
 

@@ -17,12 +17,13 @@ from tarvitpose.benchmark.cases import MODES, Key, Mode, pose_case
 from tarvitpose.benchmark.model_under_test import Subject
 from tarvitpose.benchmark.result import Plan, Result
 from tarvitpose.benchmark.soak import TwoPeople
-from tarvitpose.benchmark.stages import STAGES, Stopwatch, TimedEstimator, time_stages
+from tarvitpose.benchmark.stages import Stopwatch, time_stages
 from tarvitpose.config import ModelConfig, PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.observer import STAGES
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.cost import count
 from tarvitpose.results import Frame
 from tarvitpose.runs.pipeline import load_estimator
@@ -90,7 +91,7 @@ def test_a_machine_that_slows_down_leaves_ratios_as_they_are() -> None:
     assert ratios(rates["a"], rates["b"]) == pytest.approx((2.0, 2.0, 2.0))
 
 
-class Counting(TorchRuntime):
+class Counting(TorchEngine):
     """Counts the crops that it is given."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -104,10 +105,10 @@ class Counting(TorchRuntime):
         self.sizes.add(len(crops))
         return super().encode(crops)
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        self.seen["answer"] += len(windows)
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+        self.seen["decode_window"] += len(windows)
         assert all(len(window) == FRAMES for window in windows)
-        return super().answer(windows, current)
+        return super().decode_window(windows, current)
 
     def single_frame(self, crops: UInt8) -> Float32:
         self.seen["single_frame"] += len(crops)
@@ -120,35 +121,35 @@ class Counting(TorchRuntime):
     [
         ("single", 4, 4, {"single_frame": 1}, 4),
         ("encoder", 4, 4, {"single_frame": 1}, 4),
-        ("windowed", 1, 1, {"encode": FRAMES, "answer": 1}, FRAMES),
-        ("windowed", 7, 2, {"encode": FRAMES, "answer": 1}, 6),
-        ("streaming", 1, 1, {"encode": 1, "answer": 1}, 1),
-        ("streaming", 7, 7, {"encode": 1, "answer": 1}, 7),
+        ("windowed", 1, 1, {"encode": FRAMES, "decode_window": 1}, FRAMES),
+        ("windowed", 7, 2, {"encode": FRAMES, "decode_window": 1}, 6),
+        ("streaming", 1, 1, {"encode": 1, "decode_window": 1}, 1),
+        ("streaming", 7, 7, {"encode": 1, "decode_window": 1}, 7),
     ],
 )
 def test_each_mode_computes_what_it_claims(
     mode: Mode, batch: int, poses: int, per_pose: dict[str, int], at_once: int
 ) -> None:
-    runtime = Counting(tiny_config())
-    case = pose_case(Key(mode, "torch", batch), runtime, CROPS)
-    runtime.seen.clear()
-    runtime.sizes.clear()
+    engine = Counting(tiny_config())
+    case = pose_case(Key(mode, "torch", batch), engine, CROPS)
+    engine.seen.clear()
+    engine.sizes.clear()
     for _ in range(3):
         found: Any = case.work()
         assert len(found) == poses == case.outputs
-        assert all(points.shape == (1, J, 2) for points, _ in found)
-    assert runtime.seen == {name: 3 * poses * each for name, each in per_pose.items()}
-    assert runtime.sizes == {at_once}
+        assert all(joints.keypoints.shape == (1, J, 2) for joints in found)
+    assert engine.seen == {name: 3 * poses * each for name, each in per_pose.items()}
+    assert engine.sizes == {at_once}
 
 
-def test_windowed_and_streaming_answer_alike() -> None:
-    runtime = Counting(tiny_config())
+def test_windowed_and_streaming_give_the_same() -> None:
+    engine = Counting(tiny_config())
     found = {}
     for mode in ("windowed", "streaming"):
-        case = pose_case(Key(mode, "torch", 1), runtime, CROPS)
+        case = pose_case(Key(mode, "torch", 1), engine, CROPS)
         poses: list[Any] = [case.work() for _ in range(5)]
-        found[mode] = np.stack([one[0][0][0] for one in poses])  # keypoints (5, J, 2)
-    # Streaming has given its first answer before, as the first is no steady state.
+        found[mode] = np.stack([joints.keypoints[0] for [joints] in poses])  # (5, J, 2)
+    # Streaming has decoded its first window before, as the first is no steady state.
     assert np.allclose(found["windowed"][1:], found["streaming"][:-1], atol=1e-2)
 
 
@@ -187,7 +188,7 @@ def test_detection_every_few_frames_takes_less_time(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", lambda *_, **__: Noting())
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, det_every=4)
-    assert time_stages(video, load_estimator(config, TimedEstimator), config).frames == 6
+    assert time_stages(video, load_estimator(config), config).frames == 6
     assert seen == [0, 4]
 
 
@@ -218,7 +219,7 @@ def test_stages_cover_the_whole_pipeline(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", load)
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, **changes)
-    stages = time_stages(video, load_estimator(config, TimedEstimator), config)
+    stages = time_stages(video, load_estimator(config), config)
     assert stages.frames == 6
     assert set(stages.milliseconds) == {*STAGES, "rest"}
     assert {name for name, value in stages.milliseconds.items() if value == 0} == without
@@ -253,14 +254,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_backend_is_left_out_with_a_line(
     quick: None, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = run.load_runtime
+    load = run.load_engine
 
     def without(source: str, *, backend: str, **how: Any) -> Any:
         if backend == "openvino":
             raise MissingDependencyError("openvino", "--backend openvino", "openvino")
         return load(source, backend=backend, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "load_runtime", without)
+    monkeypatch.setattr(run, "load_engine", without)
     warnings: list[str] = []
     one = Subject("tiny", tiny_config(), weights)
     result = run.measure(one, plan(backends=("openvino", "torch")), warn=warnings.append)

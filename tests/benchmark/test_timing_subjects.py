@@ -17,8 +17,8 @@ from tarvitpose.benchmark.cases import Key
 from tarvitpose.benchmark.model_under_test import Subject, find_subjects
 from tarvitpose.benchmark.soak import Soak, TwoPeople, moving_people, soak, two_boxes
 from tarvitpose.errors import ConfigError, VideoError
-from tarvitpose.inference.load import load_runtime
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.load import load_engine
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.cost import count
 
 CROPS = np.random.default_rng(0).integers(0, 256, (5, H, W, 3), np.uint8)
@@ -58,9 +58,9 @@ def test_random_weights_lie_in_a_folder_until_the_end() -> None:
     one = Subject("tiny", tiny_config(), None)
     before = torch.random.get_rng_state()
     with subject.weights_of(one) as first, subject.weights_of(one) as second:
-        runtimes = [load_runtime(folder, backend="torch") for folder in (first, second)]
-        assert runtimes[0].fingerprint() == runtimes[1].fingerprint()
-        kept = runtimes[0].encode(CROPS)
+        engines = [load_engine(folder, backend="torch") for folder in (first, second)]
+        assert engines[0].fingerprint() == engines[1].fingerprint()
+        kept = engines[0].encode(CROPS)
     assert not any(bool(crop.visible.any()) for crop in kept)  # as the help says: no mask
     assert not Path(first).exists()
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -91,7 +91,7 @@ def test_a_clip_without_people_is_refused(tmp_path: Path) -> None:
 def test_transformers_network_has_the_same_size() -> None:
     pytest.importorskip("transformers")
     config = tiny_config()
-    theirs = baselines.VitPoseRuntime(config, device="cpu")
+    theirs = baselines.VitPoseEngine(config, device="cpu")
     assert theirs.model.config.backbone_config._attn_implementation == "eager"
     assert theirs.single_frame(CROPS).shape == (len(CROPS), J, 4 * h, 4 * w)
     backbone = sum(value.numel() for value in theirs.model.backbone.parameters())
@@ -160,8 +160,8 @@ def test_threads_are_given_back() -> None:
 
 @pytest.mark.parametrize("key", [Key("single", "torch", 2), Key("streaming", "torch", 2)])
 def test_the_peak_is_found(key: Key) -> None:
-    def load() -> TorchRuntime:
-        return TorchRuntime(tiny_model(), device="cpu", precision="fp32")
+    def load() -> TorchEngine:
+        return TorchEngine(tiny_model(), device="cpu", precision="fp32")
 
     assert memory.peak_of(key, load, CROPS, None) > 20
 

@@ -15,7 +15,16 @@ from tarvitpose.cli import app
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError, VideoError
 from tarvitpose.runs import pipeline
-from tarvitpose.runs.many import ATTEMPTS, DEATHS, Job, Report, Work, find_jobs, run_here, videos_in
+from tarvitpose.runs.many import (
+    ATTEMPTS,
+    DEATHS,
+    BatchQueue,
+    Job,
+    Report,
+    find_jobs,
+    run_here,
+    videos_in,
+)
 from tarvitpose.runs.on_ray import Plan, plan_workers, run_on_ray
 from tarvitpose.runs.pipeline import Outcome, Progress
 
@@ -60,9 +69,9 @@ def test_a_folder_of_frames_is_one_video(tmp_path: Path) -> None:
         videos_in(tmp_path, tmp_path / "out")
 
 
-def make_work(tmp_path: Path, *names: str, **options: Any) -> Work:
+def make_work(tmp_path: Path, *names: str, **options: Any) -> BatchQueue:
     jobs = [Job(name, tmp_path / "out", name) for name in names]
-    return Work(jobs, PredictConfig(output=tmp_path / "out", **options))
+    return BatchQueue(jobs, PredictConfig(output=tmp_path / "out", **options))
 
 
 @pytest.fixture
@@ -90,7 +99,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     return noted
 
 
-def all_reports(work: Work) -> list[Report]:
+def all_reports(work: BatchQueue) -> list[Report]:
     return list(run_here(work, None, ignore))  # type: ignore[arg-type]
 
 

@@ -206,7 +206,7 @@ def test_looks_are_of_the_largest_person_or_the_chosen_one(
 
 def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, place: Path) -> None:
     looks = looked(estimator, place, Moment(frame=3), layer=1)
-    kept = estimator.predictor.runtime.encode(looks.crops)
+    kept = estimator.predictor.engine.encode(looks.crops)
     visible = np.stack([one.visible.numpy() for one in kept], 1)  # (J, T, N)
     assert np.array_equal(looks.regions.reshape(visible.shape), visible)
     assert 0 < looks.regions.mean() < 1
@@ -217,7 +217,7 @@ def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, plac
     for joint in np.flatnonzero(seeing):
         assert region_share(looks.masked[joint], looks.regions[joint]) == pytest.approx(1)
         assert region_share(looks.free[joint], looks.regions[joint]) < 1
-    heatmaps = estimator.predictor.runtime.answer([kept], 1)
+    heatmaps = estimator.predictor.engine.decode_window([kept], 1)
     assert np.allclose(looks.scores, heatmaps[0].max((1, 2)).clip(0, 1), atol=0.1)
     assert (looks.layer, looks.layers, looks.has_mask) == (1, 2, True)
 

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from tarvitpose.benchmark.cases import Key, pose_case
 from tarvitpose.errors import ConfigError
-from tarvitpose.inference.engine import Runtime
+from tarvitpose.inference.engine import Engine
 from tarvitpose.utils.arrays import UInt8
 
 STATUS = Path("/proc/self/status")
@@ -38,12 +38,12 @@ def in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 def peak_of(
     key: Key,
-    open_runtime: Callable[[], Runtime],
+    load_engine_: Callable[[], Engine],
     crops: UInt8,
     offsets: tuple[int, ...] | None,
 ) -> float:
     """Return the most memory in megabytes that this process has used after some poses."""
-    case = pose_case(key, open_runtime(), crops, offsets)
+    case = pose_case(key, load_engine_(), crops, offsets)
     for _ in range(3):
         case.work()
     return megabytes("VmHWM")

@@ -98,7 +98,7 @@ def encoder_alone(subject: Subject) -> Subject:
 
 @contextmanager
 def weights_of(subject: Subject) -> Iterator[str]:
-    """Yield what `load_runtime` takes; random weights lie in a folder until the end."""
+    """Yield what `load_engine` takes; random weights lie in a folder until the end."""
     if subject.weights is not None:
         yield subject.weights
         return

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 
-from tarvitpose.benchmark.baselines import TRANSFORMERS, VitPoseRuntime, product_cases
+from tarvitpose.benchmark.baselines import TRANSFORMERS, VitPoseEngine, product_cases
 from tarvitpose.benchmark.cases import Key, Mode, backend_of, pose_case
 from tarvitpose.benchmark.memory import in_child, peak_of
 from tarvitpose.benchmark.model_under_test import Subject, encoder_alone, person_crops, weights_of
@@ -19,13 +19,12 @@ from tarvitpose.benchmark.stages import (
     POLICIES,
     Pipeline,
     Stages,
-    TimedEstimator,
-    time_stages_in_turn,
+    time_stages_interleaved,
 )
 from tarvitpose.config import Backend, PredictConfig
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.inference.engine import Runtime
-from tarvitpose.inference.load import load_runtime
+from tarvitpose.inference.engine import Engine
+from tarvitpose.inference.load import load_engine
 from tarvitpose.model.cost import count
 from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.utils.interleaved import Case, take_turns
@@ -46,17 +45,17 @@ def measure(
     costs = count(subject.config.model_copy(update={"offsets": offsets}))
     crops = person_crops(plan.video, subject.config)
     with weights_of(subject) as weights, weights_of(encoder_alone(subject)) as alone:
-        runtimes = _Runtimes(subject, plan, weights, alone)
-        keys = runtimes.keys(warn)
+        engines = EnginePool(subject, plan, weights, alone)
+        keys = engines.keys(warn)
         products = product_cases(plan.device)
-        poses = [pose_case(key, runtimes[key], crops, plan.offsets) for key in keys]
+        poses = [pose_case(key, engines[key], crops, plan.offsets) for key in keys]
         cases: Sequence[Case[Key | str]] = [*products, *poses]
         rates = take_turns(cases, rounds=plan.rounds, seconds=plan.seconds, on_round=on_round)
-        runtimes.close()
+        engines.close()
         memory, stages = {}, {}
         if plan.memory:
             memory = {
-                key: in_child(peak_of, key, runtimes.opener(key), crops, plan.offsets)
+                key: in_child(peak_of, key, engines.opener(key), crops, plan.offsets)
                 for key in keys
                 if key.mode != "encoder"
             }
@@ -92,27 +91,27 @@ def limited_threads(threads: int | None) -> Iterator[None]:
             os.sched_setaffinity(0, cores)
 
 
-class _Runtimes:
+class EnginePool:
     """The networks that are timed, each loaded once."""
 
     def __init__(self, subject: Subject, plan: Plan, weights: str, alone: str) -> None:
         """`weights` are the subject's, `alone` those of its encoder alone."""
         self.subject, self.plan, self.weights, self.alone = subject, plan, weights, alone
-        self._loaded: dict[tuple[str, bool], Runtime] = {}
+        self._loaded: dict[tuple[str, bool], Engine] = {}
 
-    def __getitem__(self, key: Key) -> Runtime:
+    def __getitem__(self, key: Key) -> Engine:
         """Return what runs a case, loaded by the first one that needs it. Raises UserError."""
         which = (key.backend, key.mode == "encoder")
         if which not in self._loaded:
             self._loaded[which] = self.opener(key)()
         return self._loaded[which]
 
-    def opener(self, key: Key) -> Callable[[], Runtime]:
+    def opener(self, key: Key) -> Callable[[], Engine]:
         """Return what loads the network of a case; another process can call it as well."""
         if key.backend == TRANSFORMERS:
-            return partial(VitPoseRuntime, self.subject.config, device=self.plan.device)
+            return partial(VitPoseEngine, self.subject.config, device=self.plan.device)
         return partial(
-            load_runtime,
+            load_engine,
             self.alone if key.mode == "encoder" else self.weights,
             backend=cast(Backend, key.backend),
             device=self.plan.device,
@@ -162,8 +161,5 @@ def _stages(keys: list[Key], plan: Plan, weights: str) -> dict[Pipeline, Stages]
             det_every=plan.det_every,
             max_people=1,
         )
-        pipelines[mode, backend] = (
-            cast(TimedEstimator, load_estimator(config, TimedEstimator)),
-            config,
-        )
-    return time_stages_in_turn(plan.video, pipelines)
+        pipelines[mode, backend] = (load_estimator(config), config)
+    return time_stages_interleaved(plan.video, pipelines)

@@ -51,7 +51,7 @@ class Soak:
 def soak(frames: int, network: str, backend: Backend, device: str, precision: str) -> Soak:
     """Stream a generated video of two people through an estimator. Raises UserError.
 
-    `network` is "tiny", for random weights of width 48, or what `load_runtime` takes.
+    `network` is "tiny", for random weights of width 48, or what `load_engine` takes.
     """
     config = ModelConfig(width=48, depth=2, heads=3, input_size=(64, 48), position_grid=(4, 3))
     weights = None if network == TINY else network
@@ -66,9 +66,9 @@ def soak(frames: int, network: str, backend: Backend, device: str, precision: st
             people += len(poses)
             if done in looks:
                 memory.append((done, megabytes("VmRSS")))
-    seconds, runtime = perf_counter() - began, estimator.predictor.runtime
-    crop = "{}x{}".format(*runtime.config.input_size)
-    return Soak(network, backend_of(runtime), crop, frames, people, seconds, tuple(memory))
+    seconds, engine = perf_counter() - began, estimator.predictor.engine
+    crop = "{}x{}".format(*engine.config.input_size)
+    return Soak(network, backend_of(engine), crop, frames, people, seconds, tuple(memory))
 
 
 class TwoPeople:

@@ -16,7 +16,7 @@ from tarvitpose.utils.source_names import shown
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
-    from tarvitpose.runs.many import Job, Report, Work
+    from tarvitpose.runs.many import BatchQueue, Job, Report
     from tarvitpose.runs.pipeline import Progress
 
 LISTED = 20  # failed videos that are named on the screen; the file has all
@@ -32,9 +32,9 @@ def process_many(
     quiet: bool,
 ) -> None:
     """Process all videos, those that fail twice; exits with 2 if some failed for good."""
-    from tarvitpose.runs.many import Work
+    from tarvitpose.runs.many import BatchQueue
 
-    work = Work(jobs, config)
+    work = BatchQueue(jobs, config)
     try:
         with Bars(work, quiet=quiet) as bars:
             if work.check(bars.refresh):
@@ -46,7 +46,7 @@ def process_many(
 
 
 def _attempts(
-    work: Work, bars: Bars, on_ray: bool, workers: int | None, address: str | None
+    work: BatchQueue, bars: Bars, on_ray: bool, workers: int | None, address: str | None
 ) -> Iterator[Report]:
     """Yield what became of each attempt at a video."""
     from tarvitpose.runs import pipeline
@@ -61,7 +61,7 @@ def _attempts(
     yield from run_here(work, estimator, bars.on_frame)
 
 
-def _say_the_end(work: Work, *, quiet: bool) -> None:
+def _say_the_end(work: BatchQueue, *, quiet: bool) -> None:
     """Print which videos failed, and how many did not."""
     from tarvitpose.runs.many import FAILED
 
@@ -82,7 +82,7 @@ def _say_the_end(work: Work, *, quiet: bool) -> None:
         raise typer.Exit(2)
 
 
-def _pace(work: Work) -> str:
+def _pace(work: BatchQueue) -> str:
     frames = console.counted(work.frames, "frame")
     return f"{frames} ({work.frames / max(work.seconds, 1e-9):.1f} frames/s)"
 
@@ -90,7 +90,7 @@ def _pace(work: Work) -> str:
 class Bars:
     """A bar of all videos, below it one of the current one's frames, if stderr is a terminal."""
 
-    def __init__(self, work: Work, *, quiet: bool) -> None:
+    def __init__(self, work: BatchQueue, *, quiet: bool) -> None:
         self._work, self.quiet = work, quiet
         self._bar: Any = None
         self._lines = console.ProgressLines()

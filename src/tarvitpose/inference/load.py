@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tarvitpose.config import Backend, ModelConfig
 from tarvitpose.errors import OutputError, UserError, WeightsError
-from tarvitpose.inference.engine import Runtime
+from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.graph_folder import (
     GraphFolder,
     cache_place,
@@ -22,10 +22,10 @@ from tarvitpose.inference.graph_folder import (
     read_graphs,
 )
 from tarvitpose.inference.graphs import can_write_graphs, refuse_unsupported, write_graphs
-from tarvitpose.inference.onnx_engine import OnnxRuntime
-from tarvitpose.inference.openvino_engine import OpenVinoRuntime
+from tarvitpose.inference.onnx_engine import OnnxEngine
+from tarvitpose.inference.openvino_engine import OpenVinoEngine
 from tarvitpose.inference.openvino_engine import is_installed as openvino_is_installed
-from tarvitpose.inference.torch_engine import TorchRuntime, choose_device, has_cpu_bfloat16
+from tarvitpose.inference.torch_engine import TorchEngine, choose_device, has_cpu_bfloat16
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.weights.folder import (
@@ -39,13 +39,13 @@ from tarvitpose.weights.folder import (
 log = logging.getLogger(__name__)
 
 
-def load_runtime(
+def load_engine(
     weights: str | Path,
     *,
     backend: Backend = "auto",
     device: str = "auto",
     precision: str = "auto",
-) -> Runtime:
+) -> Engine:
     """Return the network of "default", a folder or a hub id, ready to run. Raises UserError.
 
     A folder may hold exported graphs instead of weights. "auto" takes PyTorch on a GPU; on a
@@ -56,23 +56,23 @@ def load_runtime(
         return _load_exported(folder, backend, device, precision)
     if backend == "auto" and openvino_fits(load_config(folder), device, precision):
         try:
-            return OpenVinoRuntime(kept_graphs(folder), precision=precision)
+            return OpenVinoEngine(kept_graphs(folder), precision=precision)
         except OutputError as error:
             log.info("PyTorch instead of OpenVINO: %s", error)
     if backend in ("auto", "torch"):
-        return TorchRuntime(TARViTPose.from_pretrained(folder), device=device, precision=precision)
+        return TorchEngine(TARViTPose.from_pretrained(folder), device=device, precision=precision)
     _refuse_other_devices(backend, device)
     return open_graphs(kept_graphs(folder), backend, precision=precision)
 
 
 def open_graphs(
     folder: GraphFolder, backend: Backend, *, precision: str = "auto", threads: int = 0
-) -> Runtime:
+) -> Engine:
     """Return exported graphs on "openvino" or "onnxruntime". Raises UserError.
 
     `threads` is how many cores it uses, 0 all.
     """
-    kind = OpenVinoRuntime if backend == "openvino" else OnnxRuntime
+    kind = OpenVinoEngine if backend == "openvino" else OnnxEngine
     return kind(folder, precision=precision, threads=threads)
 
 
@@ -100,7 +100,7 @@ def openvino_fits(config: ModelConfig, device: str, precision: str) -> bool:
     return there and precision in able and choose_device(device).type == "cpu"
 
 
-def _load_exported(folder: Path, backend: Backend, device: str, precision: str) -> Runtime:
+def _load_exported(folder: Path, backend: Backend, device: str, precision: str) -> Engine:
     """Return the runtime of an exported folder; its int8 is fast on ONNX Runtime alone."""
     if backend == "torch":
         raise WeightsError(

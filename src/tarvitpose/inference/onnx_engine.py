@@ -10,13 +10,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from tarvitpose.errors import WeightsError
-from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
+from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 
 SILENT = 3  # errors only
 
 
-class OnnxRuntime(GraphRuntime):
+class OnnxEngine(GraphEngine):
     """Exported graphs on ONNX Runtime; int8 where they were exported so, else float32."""
 
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:

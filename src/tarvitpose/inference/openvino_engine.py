@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import MissingDependencyError, WeightsError
-from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
+from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 from tarvitpose.inference.onnx_engine import usable_cores
 from tarvitpose.inference.torch_engine import has_cpu_bfloat16
@@ -24,7 +24,7 @@ def is_installed() -> bool:
     return util.find_spec("openvino") is not None
 
 
-def own_precision() -> str:
+def default_precision() -> str:
     """Return what OpenVINO computes in here unless it is told otherwise."""
     return "bf16" if has_cpu_bfloat16() else "fp32"
 
@@ -46,7 +46,7 @@ def _core() -> Any:
     return openvino.Core()
 
 
-class OpenVinoRuntime(GraphRuntime):
+class OpenVinoEngine(GraphEngine):
     """Exported graphs on OpenVINO, both of them in one precision."""
 
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
@@ -57,7 +57,7 @@ class OpenVinoRuntime(GraphRuntime):
         if not is_installed():
             raise MissingDependencyError("openvino", "backend openvino", "openvino")
         if precision == "auto":
-            precision = own_precision()
+            precision = default_precision()
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
         self._folder, self._threads = folder, threads or usable_cores()

@@ -15,7 +15,6 @@ from tarvitpose.config import ModelConfig
 from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 
 FEED_FORWARD_RATIO = 2
-WORTH_PICKING = 0.75  # seen tokens are picked out where they are at most this share of all
 MaskRule = Literal["paper", "released", "none"]
 
 
@@ -73,8 +72,6 @@ class JTA(nn.Module):
         """
         if visible is not None:
             visible = unmask_empty_rows(visible)
-            if _may_pick(tokens):
-                tokens, visible = visible_tokens(tokens, visible)
         joints = self._start(tokens)
         for layer in self.layers:
             joints = layer(joints, tokens, visible)
@@ -95,32 +92,6 @@ class JTA(nn.Module):
 
     def _start(self, tokens: Tensor) -> Tensor:
         return (self.query + self.query_position).expand(len(tokens), -1, -1)  # (B, J, C)
-
-
-def visible_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the tokens (B, K', C) that some joint may see, and what of them each sees (B, J, K').
-
-    `tokens` is (B, K, C), `visible` (B, J, K) with something for each joint (`unmask_empty_rows`).
-    K' is the largest number of a sample; the others are filled up with tokens that none of their
-    joints sees. Both come back as they are where picking would hardly save anything.
-    """
-    seen = visible.any(1)  # (B, K)
-    most = int(seen.sum(1).max())
-    if most > WORTH_PICKING * seen.shape[1]:
-        return tokens, visible
-    order = seen.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]  # (B, K')
-    sample = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)  # (B, 1)
-    of_each_joint = order.unsqueeze(1).expand(-1, visible.shape[1], -1)  # (B, J, K')
-    return tokens[sample, order], visible.gather(2, of_each_joint)
-
-
-def _may_pick(tokens: Tensor) -> bool:
-    """Only without gradients, where counting does not wait for a device, and not into a graph."""
-    traced = (
-        torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        or torch.compiler.is_compiling()
-    )
-    return tokens.device.type == "cpu" and not torch.is_grad_enabled() and not traced
 
 
 def score_rule(rule: MaskRule) -> MaskRule:

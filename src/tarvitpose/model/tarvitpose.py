@@ -87,26 +87,17 @@ class TARViTPose(nn.Module):
             return self.decoder
         return with_averages(self.decoder, self.final_averages)
 
-    def aggregate(
-        self,
-        features: Tensor,
-        regions: Tensor,
-        current: int | None = None,
-        *,
-        decoder: nn.Module | None = None,
-    ) -> Tensor:
+    def aggregate(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) from the features and regions of a window's frames.
 
         `features` is (B, T, C, h, w), `regions` (B, T, J, h, w); T may differ from the config's
-        where `current` is given. `decoder` is a faster form of `final_decoder`, if there is one.
-        Raises ValueError if the model has no temporal part.
+        where `current` is given. Raises ValueError if the model has no temporal part.
         """
         if self.config.temporal and self.config.aggregation == "regression":
             height, width = features.shape[-2:]
             place, sigma = self.regression(self.queries(features, regions))
             return drawn(place, sigma, (4 * height, 4 * width))
-        decode = self.final_decoder if decoder is None else decoder
-        heatmaps: Tensor = decode(self.restore(features, regions, current))
+        heatmaps: Tensor = self.final_decoder(self.restore(features, regions, current))
         return heatmaps
 
     def restore(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:

@@ -137,7 +137,7 @@ def _same(one: Path, other: Path) -> bool:
     return other.exists() and one.samefile(other)
 
 
-class Work:
+class BatchQueue:
     """The jobs of a run: each is given out until it is done, or has failed for good."""
 
     def __init__(self, jobs: Iterable[Job], config: PredictConfig) -> None:
@@ -279,7 +279,7 @@ class Work:
 
 
 def run_here(
-    work: Work, estimator: PoseEstimator, on_frame: Callable[[str, Progress], None]
+    work: BatchQueue, estimator: PoseEstimator, on_frame: Callable[[str, Progress], None]
 ) -> Iterator[Report]:
     """Process all videos in this process, and yield what became of each attempt."""
     while (job := work.take()) is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import MissingDependencyError, UserError
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.runs.many import DEATHS, Report, Work, explained
+from tarvitpose.runs.many import DEATHS, BatchQueue, Report, explained
 from tarvitpose.runs.pipeline import Outcome, load_estimator, process
 
 Answer = tuple[Outcome | None, tuple[str, str | None] | None]  # what came out, or what went wrong
@@ -98,7 +98,7 @@ def use_cores(rank: int, threads: int) -> None:
         os.sched_setaffinity(0, {there[(first + i) % len(there)] for i in range(threads)})
 
 
-def run_on_ray(work: Work, *, workers: int | None, address: str | None) -> Iterator[Report]:
+def run_on_ray(work: BatchQueue, *, workers: int | None, address: str | None) -> Iterator[Report]:
     """Process all videos on a Ray cluster, and yield what became of each attempt.
 
     Without an `address` the cluster is this machine alone, for as long as it takes. A video whose
@@ -106,7 +106,7 @@ def run_on_ray(work: Work, *, workers: int | None, address: str | None) -> Itera
     """
     with _cluster(address) as ray:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        crew = _Crew(ray, work, plan_workers(nodes, work.config.device, workers))
+        crew = WorkerPool(ray, work, plan_workers(nodes, work.config.device, workers))
         yield from crew.run()
 
 
@@ -144,10 +144,10 @@ def _refuse_silent(address: str | None) -> None:
         raise UserError(f"--ray-address {address}: nobody answers there ({error})") from None
 
 
-class _Crew:
+class WorkerPool:
     """The workers, each with a video or on its way to one."""
 
-    def __init__(self, ray: Any, work: Work, plan: Plan) -> None:
+    def __init__(self, ray: Any, work: BatchQueue, plan: Plan) -> None:
         self._ray, self._work, self._plan = ray, work, plan
         kind = ray.remote(Worker)
         self._kind = kind.options(num_cpus=plan.cpus, num_gpus=plan.gpus, max_restarts=0)

@@ -14,6 +14,7 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.formats.writing import PoseWriter, open_writer, output_paths
 from tarvitpose.inference.estimator import BOX_THRESHOLD, PoseEstimator
+from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.runs.manifest import Result, file_facts
 from tarvitpose.runs.resume import look_back, open_run
@@ -47,16 +48,14 @@ class Outcome:
     is_old: bool = False  # all of it was there already
 
 
-def load_estimator(
-    config: PredictConfig, kind: type[PoseEstimator] = PoseEstimator
-) -> PoseEstimator:
+def load_estimator(config: PredictConfig) -> PoseEstimator:
     """Load the model and the detector that a run asks for. Raises UserError."""
     detector: str | Detector = config.detector
     threshold = BOX_THRESHOLD if config.box_threshold is None else config.box_threshold
     if config.boxes is not None:
         threshold = config.box_threshold or 0.0
         detector = BoxesFile(config.boxes, threshold=threshold)
-    return kind.from_pretrained(
+    return PoseEstimator.from_pretrained(
         config.weights,
         device=config.device,
         precision=config.precision,
@@ -98,13 +97,15 @@ def process(
     config: PredictConfig,
     on_progress: Callable[[Progress], None],
     name: str | None = None,
+    *,
+    observer: Observer | None = None,
 ) -> Outcome:
     """Write the results of one source into `config.output`, under its own name or `name`.
 
     Ctrl-C ends a live source: what was seen until then is written. Another run that breaks off
-    leaves a journal, with which `config.resume` goes on, to the same files as in one piece. Raises
-    VideoError, or OutputError where results are there already, cannot be written or are being
-    written by another process.
+    leaves a journal, with which `config.resume` goes on, to the same files as in one piece. The
+    `observer` sees every step of the estimator. Raises VideoError, or OutputError where results
+    are there already, cannot be written or are being written by another process.
     """
     began = time.monotonic()
     with (
@@ -115,7 +116,7 @@ def process(
         if run.manifest.result is not None:
             return _outcome(frames.source, files, run.manifest.result, is_old=True)
         renamed = _match_boxes(estimator.detector, frames)
-        found = smoothed(run.poses(estimator, frames), config)
+        found = smoothed(run.poses(estimator, frames, observer), config)
         seen = _write(found, files, frames, config, on_progress)
         warnings = [*frames.warnings, *renamed, *seen.warnings]
         if config.boxes is not None and not seen.people:

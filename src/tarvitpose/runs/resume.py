@@ -6,7 +6,6 @@ manifest alone, as NAME.run.json.
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import shutil
@@ -21,8 +20,9 @@ from filelock import FileLock, Timeout
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import OutputError
 from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
-from tarvitpose.runs.journal import Journal, JournaledDetector, JournaledPredictor
+from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.manifest import (
     Manifest,
     Result,
@@ -57,18 +57,16 @@ class Run:
         self.resumed = 0  # frames that were known from before
 
     def poses(
-        self, estimator: PoseEstimator, frames: FrameSource
+        self, estimator: PoseEstimator, frames: FrameSource, observer: Observer | None = None
     ) -> Generator[tuple[Frame, FramePoses]]:
-        """Yield every frame with its poses; the slow parts ask the journal first."""
-        journal = self._journal
+        """Yield every frame with its poses; what the journal knows is not computed again."""
+        journal, observer = self._journal, observer or Observer()
         if journal is not None:
-            estimator = copy.copy(estimator)
-            estimator.detector = JournaledDetector(estimator.detector, journal)
-            estimator.predictor = JournaledPredictor(estimator.predictor, journal)
-        with closing(estimator.run(frames)) as found:
-            for item in found:
+            observer = JournalObserver(journal, len(estimator.joint_names), observer)
+        with closing(estimator.run(frames, observer)) as results:
+            for frame, poses in results:
                 self.resumed += journal is not None and journal.is_recalling
-                yield item
+                yield frame, poses
 
     def finish(self, result: Result) -> None:
         """Leave the manifest, now that all files are there. Raises OutputError."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from threading import Condition, Thread
 from time import monotonic
 
@@ -14,9 +14,14 @@ from tarvitpose.video.frame_source import FrameSource
 LIVE_ROOM = 2  # frames of a live source that wait: one slow step of the model costs no frame
 
 
-def prefetched(frames: Iterable[Frame], ahead: int = 4) -> Generator[Frame]:
+def prefetched(
+    frames: Iterable[Frame],
+    ahead: int = 4,
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Generator[Frame]:
     """Yield frames while a thread already reads the next ones, at most `ahead` of them.
 
+    Each frame is read inside the context that `reading` gives, which may measure the time.
     A live source does not wait for the model: the thread reads on, the newest two frames wait
     here, and an older one is dropped. `dropped` of the source counts them, and one of its
     `warnings` says so at the end. Close the generator before the source: that stops the thread.
@@ -24,7 +29,7 @@ def prefetched(frames: Iterable[Frame], ahead: int = 4) -> Generator[Frame]:
     """
     source = frames if isinstance(frames, FrameSource) and frames.is_live else None
     waiting = _Waiting(ahead if source is None else LIVE_ROOM, drops=source is not None)
-    thread = Thread(target=_read, args=(frames, waiting), daemon=True)
+    thread = Thread(target=_read, args=(frames, waiting, reading), daemon=True)
     thread.start()
     try:
         while (frame := waiting.take()) is not None:
@@ -104,7 +109,11 @@ class _Waiting:
         ]
 
 
-def _read(frames: Iterable[Frame], waiting: _Waiting) -> None:
+def _read(
+    frames: Iterable[Frame],
+    waiting: _Waiting,
+    reading: Callable[[], AbstractContextManager[None]],
+) -> None:
     """Hand every frame over, one of a recording that plays as if live not before its time."""
     is_paced = isinstance(frames, FrameSource) and frames.is_paced
     began: float | None = None  # when time 0 was
@@ -113,7 +122,7 @@ def _read(frames: Iterable[Frame], waiting: _Waiting) -> None:
             iterator = iter(frames)
             if isinstance(iterator, Generator):
                 stack.callback(iterator.close)
-            for frame in iterator:
+            while (frame := _next(iterator, reading)) is not None:
                 began = monotonic() - frame.time if began is None else began
                 if is_paced:
                     waiting.wait_until(began + frame.time)
@@ -123,3 +132,10 @@ def _read(frames: Iterable[Frame], waiting: _Waiting) -> None:
         waiting.finish(error)
     else:
         waiting.finish()
+
+
+def _next(
+    frames: Iterator[Frame], reading: Callable[[], AbstractContextManager[None]]
+) -> Frame | None:
+    with reading():
+        return next(frames, None)

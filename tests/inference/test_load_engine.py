@@ -19,10 +19,10 @@ from tarvitpose.config import Backend, ModelConfig
 from tarvitpose.errors import MissingDependencyError, OutputError, UserError, WeightsError
 from tarvitpose.inference import load
 from tarvitpose.inference.graph_folder import FRAME, STEP, cache_folder
-from tarvitpose.inference.load import kept_graphs, load_runtime, openvino_fits
-from tarvitpose.inference.onnx_engine import OnnxRuntime
-from tarvitpose.inference.openvino_engine import OpenVinoRuntime
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.load import kept_graphs, load_engine, openvino_fits
+from tarvitpose.inference.onnx_engine import OnnxEngine
+from tarvitpose.inference.openvino_engine import OpenVinoEngine
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.utils.atomic import atomic_folder
 
 CROPS = np.random.default_rng(0).integers(0, 256, (1, H, W, 3), np.uint8)
@@ -57,8 +57,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_graphs_are_written_once_and_found_again(weights: Path, written: list[Path]) -> None:
-    first = load_runtime(weights, backend="onnxruntime")
-    again = load_runtime(weights, backend="onnxruntime")
+    first = load_engine(weights, backend="onnxruntime")
+    again = load_engine(weights, backend="onnxruntime")
     assert len(written) == 1
     assert np.array_equal(first.single_frame(CROPS), again.single_frame(CROPS))
 
@@ -99,7 +99,7 @@ def test_spoilt_graphs_are_written_anew(
         degrade(place / name)
     else:
         place.rename(place.with_name("elsewhere"))
-    assert load_runtime(weights, backend="onnxruntime").single_frame(CROPS).shape[0] == 1
+    assert load_engine(weights, backend="onnxruntime").single_frame(CROPS).shape[0] == 1
     assert len(written) == 2
     assert not list(place.parent.glob(".*"))  # nothing temporary is left
 
@@ -154,19 +154,19 @@ def test_a_folder_that_fails_half_way_leaves_all_as_it_was(tmp_path: Path) -> No
 def test_a_cache_that_cannot_be_written(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").touch()  # a file where a folder should be
     with pytest.raises(OutputError, match="cannot be written"):
-        load_runtime(weights, backend="onnxruntime")
-    assert isinstance(load_runtime(weights, device="cpu"), TorchRuntime)
+        load_engine(weights, backend="onnxruntime")
+    assert isinstance(load_engine(weights, device="cpu"), TorchEngine)
 
 
-@pytest.mark.parametrize(("there", "kind"), [(True, OpenVinoRuntime), (False, TorchRuntime)])
+@pytest.mark.parametrize(("there", "kind"), [(True, OpenVinoEngine), (False, TorchEngine)])
 def test_auto_takes_openvino_where_it_is_installed(
     weights: Path, monkeypatch: pytest.MonkeyPatch, there: bool, kind: type
 ) -> None:
     if there:
         pytest.importorskip("openvino")
     monkeypatch.setattr(load, "openvino_is_installed", lambda: there)
-    assert type(load_runtime(weights, device="cpu")) is kind
-    assert type(load_runtime(weights, device="cpu", backend="torch")) is TorchRuntime
+    assert type(load_engine(weights, device="cpu")) is kind
+    assert type(load_engine(weights, device="cpu", backend="torch")) is TorchEngine
 
 
 def test_auto_leaves_to_pytorch_what_openvino_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,10 +191,10 @@ def test_what_a_backend_cannot_do_is_said_in_one_line(
     tmp_path: Path, weights: Path, backend: Backend
 ) -> None:
     with pytest.raises(UserError, match=r"on the processor only, not on cuda:0; use --backend"):
-        load_runtime(weights, backend=backend, device="cuda:0")
+        load_engine(weights, backend=backend, device="cuda:0")
     tiny_model(aggregation="all_tokens").save_pretrained(tmp_path / "other")
     with pytest.raises(UserError, match="aggregation joints only, these weights have all_tokens"):
-        load_runtime(tmp_path / "other", backend=backend)
+        load_engine(tmp_path / "other", backend=backend)
 
 
 def test_missing_packages_are_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,10 +202,10 @@ def test_missing_packages_are_named(weights: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert kept_graphs(weights) == kept  # what is there needs no package
     with pytest.raises(MissingDependencyError, match=r"pip install 'tarvitpose\[openvino\]'"):
-        load_runtime(weights, backend="openvino")
+        load_engine(weights, backend="openvino")
     (kept.path / FRAME).unlink()
     with pytest.raises(MissingDependencyError, match=r"package onnx.*tarvitpose\[export\]"):
-        load_runtime(weights, backend="onnxruntime")
+        load_engine(weights, backend="onnxruntime")
 
 
 @pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
@@ -216,12 +216,12 @@ def test_a_folder_of_graphs_needs_no_weights(
     model = modest_model()
     write(model, tmp_path / "graphs")
     monkeypatch.setattr(load, "openvino_is_installed", lambda: False)
-    found = load_runtime(tmp_path / "graphs", backend=backend)
-    assert isinstance(found, OnnxRuntime)
-    expected = TorchRuntime(model, device="cpu", precision="fp32").single_frame(CROPS)
+    found = load_engine(tmp_path / "graphs", backend=backend)
+    assert isinstance(found, OnnxEngine)
+    expected = TorchEngine(model, device="cpu", precision="fp32").single_frame(CROPS)
     assert np.abs(found.single_frame(CROPS) - expected).max() <= 1e-4
     with pytest.raises(WeightsError, match=r"exported graphs, backend torch needs model\.safe"):
-        load_runtime(tmp_path / "graphs", backend="torch")
+        load_engine(tmp_path / "graphs", backend="torch")
 
 
 def test_a_spoilt_folder_of_the_user_is_refused_not_repaired(tmp_path: Path) -> None:
@@ -231,19 +231,19 @@ def test_a_spoilt_folder_of_the_user_is_refused_not_repaired(tmp_path: Path) -> 
     size = (folder / STEP).stat().st_size
     cut(folder / STEP)
     with pytest.raises(WeightsError, match=rf"step\.onnx: has 100 bytes instead of {size}; run"):
-        load_runtime(folder)
+        load_engine(folder)
     lose(folder / STEP)
     with pytest.raises(
         WeightsError, match=r"step\.onnx: is missing; run 'tarvitpose export' again"
     ):
-        load_runtime(folder)
+        load_engine(folder)
     about = folder / "export.json"
     about.write_text(about.read_text().replace('"graphs": 1', '"graphs": 0'))
     with pytest.raises(WeightsError, match="graphs of version 0"):
-        load_runtime(folder)
+        load_engine(folder)
     muddle(about)
     with pytest.raises(WeightsError, match="not written by 'tarvitpose export'"):
-        load_runtime(folder)
+        load_engine(folder)
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -255,7 +255,7 @@ def test_a_graph_that_cannot_be_read_is_named(tmp_path: Path, backend: Backend) 
     size = (folder / FRAME).stat().st_size
     (folder / FRAME).write_bytes(b"?" * size)
     with pytest.raises(WeightsError, match=r"frame\.onnx: not a readable graph \(.+\)$"):
-        load_runtime(folder, backend=backend)
+        load_engine(folder, backend=backend)
 
 
 @pytest.mark.parametrize(
