@@ -42,17 +42,17 @@ class Averages(nn.Module):
     def follow(self, decoder: nn.Module) -> None:
         """Take over the averages that a ClassicDecoder has."""
         for name, norm in self.named_children():
-            own = decoder.get_submodule(name).state_dict()
-            norm.load_state_dict({key: own[key] for key in norm.state_dict()})
+            state = decoder.get_submodule(name).state_dict()
+            norm.load_state_dict({key: state[key] for key in norm.state_dict()})
 
 
 def with_averages(decoder: nn.Module, averages: Averages) -> nn.Module:
     """Return a ClassicDecoder with the same weights and other averages; it moves those alone."""
     other = copy.copy(decoder)
     other._modules = dict(decoder._modules)
-    for name, own in averages.named_children():
+    for name, averaged in averages.named_children():
         norm = copy.copy(decoder.get_submodule(name))
-        norm._buffers = own._buffers
+        norm._buffers = averaged._buffers
         other._modules[name] = norm
     return other
 

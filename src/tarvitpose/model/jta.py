@@ -37,7 +37,7 @@ class FeedForward(nn.Module):
 
 
 class JTALayer(nn.Module):
-    """Each joint looks at its regions in all frames, then at the other joints."""
+    """Each joint attends to its regions in all frames, then to the other joints."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class JTA(nn.Module):
     def forward(self, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
         """Return joint queries (B, J, C) for tokens (B, T N, C) and a mask (B, J, T N).
 
-        A joint that may look nowhere looks everywhere.
+        A joint that may attend to nothing attends to all.
         """
         if visible is not None:
             visible = unmask_empty_rows(visible)
@@ -77,18 +77,18 @@ class JTA(nn.Module):
             joints = layer(joints, tokens, visible)
         return joints
 
-    def shares(self, tokens: Tensor, visible: Tensor) -> list[Tensor]:
+    def attention_weights(self, tokens: Tensor, visible: Tensor) -> list[Tensor]:
         """Return how each joint's query spreads its attention in each layer, (B, heads, J, T N).
 
         Takes what `forward` does, which goes through the same steps.
         """
         visible = unmask_empty_rows(visible)
-        joints, found = self._start(tokens), []
+        joints, weights = self._start(tokens), []
         for layer in self.layers:
             assert isinstance(layer, JTALayer)
-            found.append(layer.look.shares(joints, tokens, visible))
+            weights.append(layer.look.attention_weights(joints, tokens, visible))
             joints = layer(joints, tokens, visible)
-        return found
+        return weights
 
     def _start(self, tokens: Tensor) -> Tensor:
         return (self.query + self.query_position).expand(len(tokens), -1, -1)  # (B, J, C)
@@ -100,7 +100,7 @@ def score_rule(rule: MaskRule) -> MaskRule:
 
 
 def token_scores(heatmaps: Tensor, rule: MaskRule) -> Tensor:
-    """Return how sure each token is of each joint, (B, J, h, w), from heatmaps (B, J, 4h, 4w).
+    """Return how likely each token shows each joint, (B, J, h, w), from heatmaps (B, J, 4h, 4w).
 
     "paper" (Eq. 3): the highest pixel of the token's 4 x 4 cell.
     "released": each heatmap is stretched to 0..1 and shrunk bilinearly.
@@ -114,5 +114,5 @@ def token_scores(heatmaps: Tensor, rule: MaskRule) -> Tensor:
 
 
 def seen_regions(scores: Tensor, rule: MaskRule, threshold: float) -> Tensor:
-    """Return where each joint may look (bool), from the scores of tokens; "none" hides nothing."""
+    """Return where each joint may attend (bool), from scores of tokens; "none" hides nothing."""
     return torch.ones_like(scores, dtype=torch.bool) if rule == "none" else scores >= threshold
