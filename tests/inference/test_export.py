@@ -180,7 +180,7 @@ def test_what_is_there_is_replaced_only_if_asked(weights: Path, clip: Path) -> N
         tried(weights, output, clip)
     tried(weights, output, clip, overwrite=True)
     for other in (weights, clip):
-        with pytest.raises(OutputError, match="there already, and no folder of graphs"):
+        with pytest.raises(OutputError, match="there already, and holds no graphs"):
             tried(weights, other, clip, overwrite=True)
     with pytest.raises(WeightsError, match="holds exported graphs already"):
         tried(output, weights.parent / "again", clip)

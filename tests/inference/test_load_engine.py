@@ -18,8 +18,8 @@ from tiny_models import H, W, modest_model, tiny_model
 from tarvitpose.config import Backend, ModelConfig
 from tarvitpose.errors import MissingDependencyError, OutputError, UserError, WeightsError
 from tarvitpose.inference import load
-from tarvitpose.inference.graph_folder import FRAME, STEP, cache_folder
-from tarvitpose.inference.load import kept_graphs, load_engine, openvino_fits
+from tarvitpose.inference.graph_folder import FRAME, STEP, graph_cache_root
+from tarvitpose.inference.load import cached_graphs, load_engine, openvino_fits
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.openvino_engine import OpenVinoEngine
 from tarvitpose.inference.torch_engine import TorchEngine
@@ -33,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep graphs in a folder of this test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("sys.platform", "linux")
-    return cache_folder()
+    return graph_cache_root()
 
 
 @pytest.fixture
@@ -64,14 +64,14 @@ def test_graphs_are_written_once_and_found_again(weights: Path, written: list[Pa
 
 
 def test_other_weights_have_other_graphs(weights: Path, written: list[Path]) -> None:
-    first = kept_graphs(weights)
+    first = cached_graphs(weights)
     modest_model(seed=1).save_pretrained(weights)
-    second = kept_graphs(weights)
+    second = cached_graphs(weights)
     assert first.path != second.path
     assert first.fingerprint != second.fingerprint
     config = weights / "config.json"
     config.write_text(config.read_text().replace('"mask_threshold": 0.2', '"mask_threshold": 0.3'))
-    assert kept_graphs(weights).config.mask_threshold == 0.3
+    assert cached_graphs(weights).config.mask_threshold == 0.3
     assert len(written) == 3
 
 
@@ -94,7 +94,7 @@ def muddle(file: Path) -> None:
 def test_spoilt_graphs_are_written_anew(
     weights: Path, written: list[Path], degrade: Callable[[Path], None], name: str
 ) -> None:
-    place = kept_graphs(weights).path
+    place = cached_graphs(weights).path
     if name:
         degrade(place / name)
     else:
@@ -107,7 +107,7 @@ def test_spoilt_graphs_are_written_anew(
 def test_what_another_process_wrote_meanwhile_is_kept(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = kept_graphs(weights)
+    first = cached_graphs(weights)
     elsewhere = first.path.rename(first.path.with_name("elsewhere"))
 
     def write_graphs(model: Any, folder: Path) -> None:
@@ -115,17 +115,17 @@ def test_what_another_process_wrote_meanwhile_is_kept(
         (folder / FRAME).write_bytes(b"ours")
 
     monkeypatch.setattr(load, "write_graphs", write_graphs)
-    assert kept_graphs(weights) == first
+    assert cached_graphs(weights) == first
     assert (first.path / FRAME).read_bytes() != b"ours"
 
 
 def test_a_new_version_writes_graphs_anew(
     weights: Path, written: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = kept_graphs(weights).path
+    place = cached_graphs(weights).path
     monkeypatch.setattr("tarvitpose.inference.graph_folder.__version__", "99.0")
-    assert kept_graphs(weights).path == place
-    kept_graphs(weights)
+    assert cached_graphs(weights).path == place
+    cached_graphs(weights)
     assert len(written) == 2
 
 
@@ -198,9 +198,9 @@ def test_what_a_backend_cannot_do_is_said_in_one_line(
 
 
 def test_missing_packages_are_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = kept_graphs(weights)
+    kept = cached_graphs(weights)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert kept_graphs(weights) == kept  # what is there needs no package
+    assert cached_graphs(weights) == kept  # what is there needs no package
     with pytest.raises(MissingDependencyError, match=r"pip install 'tarvitpose\[openvino\]'"):
         load_engine(weights, backend="openvino")
     (kept.path / FRAME).unlink()
@@ -271,14 +271,14 @@ def test_the_cache_is_where_the_system_keeps_caches(
 ) -> None:
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert cache_folder() == Path(place.format(tmp_path))
+    assert graph_cache_root() == Path(place.format(tmp_path))
 
 
 def test_who_waits_for_graphs_is_told_once(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "tarvitpose")
-    place = kept_graphs(weights).path
+    place = cached_graphs(weights).path
     assert [str(place) in record.message for record in caplog.records] == [True]
-    kept_graphs(weights)
+    cached_graphs(weights)
     assert len(caplog.records) == 1
 
 
@@ -300,6 +300,6 @@ os.kill(os.getpid(), signal.SIGUSR1)
 
 def test_signals_arrive_after_openvino_was_closed(weights: Path) -> None:
     pytest.importorskip("openvino")
-    call = [sys.executable, "-c", CLOSED, str(kept_graphs(weights).path)]
+    call = [sys.executable, "-c", CLOSED, str(cached_graphs(weights).path)]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

@@ -17,7 +17,7 @@ from tarvitpose.config import PATCH, SIZES, ModelConfig
 from tarvitpose.detection import load_detector
 from tarvitpose.errors import ConfigError, VideoError
 from tarvitpose.geometry import centre_and_size, crop_matrices, warp
-from tarvitpose.inference.graph_folder import cache_place
+from tarvitpose.inference.graph_folder import graph_cache
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import open_source
@@ -106,7 +106,7 @@ def weights_of(subject: Subject) -> Iterator[str]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             TARViTPose(subject.config).save_pretrained(folder)
-        graphs = cache_place((Path(folder, CONFIG_FILE), Path(folder, WEIGHTS_FILE)))
+        graphs = graph_cache((Path(folder, CONFIG_FILE), Path(folder, WEIGHTS_FILE)))
         try:
             yield folder
         finally:

@@ -1,4 +1,4 @@
-"""PoseEstimator: what users hold on to in Python.   Axes: N people, J joints."""
+"""PoseEstimator: poses of videos and windows, in Python.   Axes: N people, J joints."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class PoseEstimator:
         network = local_config(weights)
         if compare and network is not None:
             check_compare(network, single_frame=single_frame)
-        # PyTorch takes many seconds to load: whatever is wrong without it has been said by now.
+        # PyTorch takes many seconds to load: what can be checked without it was checked above.
         from tarvitpose.inference.load import load_engine  # noqa: PLC0415
         from tarvitpose.inference.torch_engine import choose_device  # noqa: PLC0415
 
@@ -117,8 +117,8 @@ class PoseEstimator:
             compare=compare,
         )
         if isinstance(detector, str):
-            lowest, where = CONTINUE * box_threshold, str(choose_device(device))
-            detector = load_detector(detector, threshold=lowest, device=where)
+            lowest, detector_device = CONTINUE * box_threshold, str(choose_device(device))
+            detector = load_detector(detector, threshold=lowest, device=detector_device)
         return cls(
             predictor,
             detector,

@@ -36,17 +36,18 @@ class PickingJTA(nn.Module):
 
 
 def visible_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the tokens (B, K', C) that some joint may see, and what of them each sees (B, J, K').
+    """Return the tokens (B, K', C) that some joint may attend to, and which joints (B, J, K').
 
     `tokens` is (B, K, C), `visible` (B, J, K) with something for each joint (`unmask_empty_rows`).
-    K' is the largest number of a sample; the others are filled up with tokens that none of their
-    joints sees. Both come back as they are where picking would hardly save anything.
+    K' is the largest number of a sample; the others are filled up with tokens that are hidden from
+    all of their joints. Both are returned unchanged where picking would hardly save anything.
     """
-    seen = visible.any(1)  # (B, K)
-    most = int(seen.sum(1).max())
-    if most > WORTH_PICKING * seen.shape[1]:
+    is_visible = visible.any(1)  # (B, K)
+    most = int(is_visible.sum(1).max())
+    if most > WORTH_PICKING * is_visible.shape[1]:
         return tokens, visible
-    order = seen.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]  # (B, K')
+    visible_first = is_visible.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+    order = visible_first[:, :most]  # (B, K')
     sample = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)  # (B, 1)
     of_each_joint = order.unsqueeze(1).expand(-1, visible.shape[1], -1)  # (B, J, K')
     return tokens[sample, order], visible.gather(2, of_each_joint)
@@ -99,7 +100,7 @@ class Enlargement(nn.Module):
 
 
 def _to_points(x: Tensor, out: Tensor) -> None:
-    """Write what is multiplied, (2, 4, n, ...): parities and points, for padded (3 n + 2, ...)."""
+    """Write the factors, (2, 4, n, ...): parities and points, for padded (3 n + 2, ...)."""
     for parity in (0, 1):
         a, b, c, d = (x[parity + k :][: 3 * out.shape[2] - 2 : 3] for k in range(4))
         torch.sub(a, c, out=out[parity, 0])
@@ -131,10 +132,10 @@ class WinogradDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) for features (B, C, h, w), without gradient."""
-        some = max(TOKENS_AT_ONCE // (features.shape[2] * features.shape[3]), 1)
-        starts = range(0, len(features), some)
+        at_once = max(TOKENS_AT_ONCE // (features.shape[2] * features.shape[3]), 1)
+        starts = range(0, len(features), at_once)
         with torch.no_grad():
-            return torch.cat([self._decode(features[at : at + some]) for at in starts])
+            return torch.cat([self._decode(features[at : at + at_once]) for at in starts])
 
     def _decode(self, features: Tensor) -> Tensor:
         height, width = features.shape[2:]

@@ -58,7 +58,7 @@ class GraphEnlargement(nn.Module):
 
 
 def _to_points(x: Tensor, axis: int, count: int) -> Tensor:
-    """Return what is multiplied, (8, ..., count, ...): parity by parity four points of an axis."""
+    """Return the factors, (8, ..., count, ...): parity by parity four points of an axis."""
     a, b, c, d, e = (x[(slice(None),) * axis + (slice(k, k + 3 * count - 2, 3),)] for k in range(5))
     return torch.stack((a - c, b + c, c - b, d - b, b - d, c + d, d - c, e - c))
 

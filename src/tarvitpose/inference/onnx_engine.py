@@ -22,7 +22,7 @@ class OnnxEngine(GraphEngine):
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
         """Use all cores that this process may use unless `threads` says how many.
 
-        Raises UserError for a precision that there is not, and for files that cannot be read.
+        Raises UserError for a precision that it lacks, and for files that cannot be read.
         """
         if precision not in ("auto", "fp32"):
             raise refuse_precision("onnxruntime", precision, "fp32")

@@ -52,8 +52,8 @@ class TorchEngine:
         decoder = fast_decoder(self.model.decoder)
         self._running = with_modules(self._running, decoder=decoder)
         if self.config.temporal and self.config.aggregation != "regression":
-            shares = not self.config.own_averages
-            self._final_decoder = decoder if shares else fast_decoder(self.model.final_decoder)
+            is_same = not self.config.own_averages
+            self._final_decoder = decoder if is_same else fast_decoder(self.model.final_decoder)
 
     def fingerprint(self) -> str:
         """Return a name of the weights that no others have."""

@@ -56,7 +56,7 @@ class TARViTPose(nn.Module):
         return heatmaps
 
     def regions(self, features: Tensor) -> Tensor:
-        """Return where each joint may attend, (B, T, J, h, w) bool, for features (B, T, C, h, w)."""
+        """Return where joints may attend, (B, T, J, h, w) bool, for features (B, T, C, h, w)."""
         rule, threshold = self.config.mask_rule, self.config.mask_threshold
         if not self.config.masked:
             shape = (*features.shape[:2], len(self.config.joints), *features.shape[3:])

@@ -1,4 +1,4 @@
-"""What was computed of a video so far, on disk, so that an interrupted run goes on from there.
+"""What was computed of a video so far, on disk, so that an interrupted run can go on from there.
 
 The two slow parts are the detector and the network. A journal is the log of their results, in the
 order in which they were needed. The same run over the same frames needs the same in the same order:
