@@ -1,4 +1,4 @@
-"""What speeds are held against: Hugging Face's VitPose, and large matrix products."""
+"""What speeds are compared with: Hugging Face's VitPose, and large matrix products."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ Mode = Literal["single", "windowed", "streaming", "encoder"]
 MODES: tuple[Mode, ...] = ("single", "windowed", "streaming")
 
 
-class Key(NamedTuple):
-    """What is timed."""
+class CaseKey(NamedTuple):
+    """What is timed: a mode on a backend."""
 
     mode: Mode  # "encoder": single frames of a network that is little else
     backend: str
@@ -36,11 +36,11 @@ class Key(NamedTuple):
 
 
 def pose_case(
-    key: Key, engine: Engine, crops: UInt8, offsets: tuple[int, ...] | None = None
-) -> Case[Key]:
+    key: CaseKey, engine: Engine, crops: UInt8, offsets: tuple[int, ...] | None = None
+) -> Case[CaseKey]:
     """Return the case of a mode on crops (N, h, w, 3) of one person in frames in a row.
 
-    Its outputs are poses. Other `offsets` than the weights' own may be given.
+    Its outputs are poses. Other `offsets` than those of the weights may be given.
     """
     is_single = key.mode in ("single", "encoder")
     predictor = Predictor(engine, offsets=offsets, single_frame=is_single, cut_crops=_ready_crops)
@@ -65,12 +65,12 @@ def _ready_crops(crops: Sequence[UInt8], boxes: Float32) -> UInt8:
 
 
 def _endless(crops: UInt8) -> Iterator[TrackedFrame]:
-    """Yield frames without end that are crops (N, h, w, 3), each all of one person's box."""
+    """Yield frames without end that are crops (N, h, w, 3), each filled by one person's box."""
     height, width = crops.shape[1:3]
     box = np.array([[0, 0, width, height]], np.float32)
-    turn = [*range(len(crops)), *range(len(crops) - 2, 0, -1)]
+    to_and_fro = [*range(len(crops)), *range(len(crops) - 2, 0, -1)]
     for index in count():
-        frame = Frame(index, index / 25, crops[turn[index % len(turn)]])
+        frame = Frame(index, index / 25, crops[to_and_fro[index % len(to_and_fro)]])
         yield TrackedFrame(frame, box, np.ones(1, np.float32), np.ones(1, np.int64))
 
 

@@ -72,7 +72,8 @@ def _say_the_end(queue: BatchQueue, *, quiet: bool) -> None:
     if not quiet:
         parts = [f"{number} {name}" for name, number in counts.items() if number]
         parts += [f"{queue.old} of them before"] if queue.old else []
-        line = f"{len(queue.reports)} videos: {', '.join(parts)}; {_pace(queue)}, {queue.seconds:.1f} s"
+        speed = f"{_pace(queue)}, {queue.seconds:.1f} s"
+        line = f"{len(queue.reports)} videos: {', '.join(parts)}; {speed}"
         console.result([line], videos=len(queue.reports), frames=queue.frames, **counts)
     if failed:
         where = queue.config.output / FAILED

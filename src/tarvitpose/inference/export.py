@@ -34,7 +34,7 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.atomic import atomic_folder
-from tarvitpose.utils.interleaved import Case, ratios, take_turns
+from tarvitpose.utils.interleaved import Case, measure_interleaved, ratios
 from tarvitpose.video.sources import open_source
 from tarvitpose.weights.folder import find_folder, fingerprint, load_config
 
@@ -192,7 +192,7 @@ def _agreements(
     torch_choice = BackendChoice("torch", CHECKED)
     timed = {torch_choice: reference.engine, **engines}
     cases = [_case(choice, engine, reference.crops[:TIMED]) for choice, engine in timed.items()]
-    rates = take_turns(cases, rounds=ROUNDS, seconds=0)
+    rates = measure_interleaved(cases, rounds=ROUNDS, seconds=0)
     return [
         Agreement(
             *choice,
