@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from streaming_runs import CountingEngine
 from tiny_models import H, J, W, tiny_config, tiny_model
 from video_files import make_video
 
@@ -18,16 +19,13 @@ from tarvitpose.benchmark.model_under_test import ModelUnderTest
 from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
 from tarvitpose.benchmark.soak import TwoPeople
 from tarvitpose.benchmark.stages import Stopwatch, time_stages
-from tarvitpose.config import ModelConfig, PredictConfig
+from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.observer import STAGES
-from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.cost import count
 from tarvitpose.results import Frame
 from tarvitpose.runs.pipeline import load_estimator
-from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case, measure_interleaved, ratios, spread
 
 FRAMES = 3  # of a window of the tiny model
@@ -91,31 +89,6 @@ def test_a_machine_that_slows_down_leaves_ratios_as_they_are() -> None:
     assert ratios(rates["a"], rates["b"]) == pytest.approx((2.0, 2.0, 2.0))
 
 
-class Counting(TorchEngine):
-    """Counts the crops that it is given."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        model = tiny_model(**config.model_dump(include={"offsets"}))
-        super().__init__(model, device="cpu", precision="fp32")
-        self.seen: Counter[str] = Counter()
-        self.sizes: set[int] = set()
-
-    def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        self.seen["encode"] += len(crops)
-        self.sizes.add(len(crops))
-        return super().encode(crops)
-
-    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        self.seen["decode_window"] += len(windows)
-        assert all(len(window) == FRAMES for window in windows)
-        return super().decode_window(windows, current)
-
-    def single_frame(self, crops: UInt8) -> Float32:
-        self.seen["single_frame"] += len(crops)
-        self.sizes.add(len(crops))
-        return super().single_frame(crops)
-
-
 @pytest.mark.parametrize(
     ("mode", "batch", "poses", "per_pose", "at_once"),
     [
@@ -130,20 +103,20 @@ class Counting(TorchEngine):
 def test_each_mode_computes_what_it_claims(
     mode: Mode, batch: int, poses: int, per_pose: dict[str, int], at_once: int
 ) -> None:
-    engine = Counting(tiny_config())
+    engine = CountingEngine(tiny_model())
     case = pose_case(CaseKey(mode, "torch", batch), engine, CROPS)
-    engine.seen.clear()
-    engine.sizes.clear()
+    engine.clear()
     for _ in range(3):
         found: Any = case.work()
         assert len(found) == poses == case.outputs
         assert all(joints.keypoints.shape == (1, J, 2) for joints in found)
-    assert engine.seen == {name: 3 * poses * each for name, each in per_pose.items()}
-    assert engine.sizes == {at_once}
+    assert engine.totals == {name: 3 * poses * each for name, each in per_pose.items()}
+    assert engine.batches == {at_once}
+    assert engine.window_lengths == ({FRAMES} if "decode_window" in per_pose else set())
 
 
 def test_windowed_and_streaming_give_the_same() -> None:
-    engine = Counting(tiny_config())
+    engine = CountingEngine(tiny_model())
     found = {}
     for mode in ("windowed", "streaming"):
         case = pose_case(CaseKey(mode, "torch", 1), engine, CROPS)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_drawing import GREY, at, grey, joint, people
-from test_streaming import Counting, streamed, video, walk, windowed
+from drawn_people import GREY, at, grey, joint, people
+from streaming_runs import CountingEngine, crossing_people, streamed, tracked_video, windowed
 from tiny_graphs import BACKENDS, both
 from tiny_models import H, W, modest_model, tiny_model
 from video_files import decode_fully, make_video, packets
@@ -18,7 +18,7 @@ from video_files import decode_fully, make_video, packets
 from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig, parse_config
 from tarvitpose.drawing import colour_of
 from tarvitpose.errors import ConfigError, UserError
-from tarvitpose.formats.comparison import PAPER, WIDEST, draw_comparison
+from tarvitpose.formats.comparison import BACKGROUND, MAX_WIDTH, draw_comparison
 from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor
@@ -54,10 +54,10 @@ def find(frames: list[TrackedFrame], policy: CropPolicy, predictor: Predictor) -
 @pytest.mark.parametrize("flip_test", [False, True])
 @pytest.mark.parametrize("policy", ["anchored", "own", "window"])
 def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test: bool) -> None:
-    engine = Counting()
-    frames = video(9, walk)
+    engine = CountingEngine()
+    frames = tracked_video(9, crossing_people)
     if policy == "anchored":  # with boxes that stay put, its crops are the boxes' own
-        frames = video(9, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
+        frames = tracked_video(9, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
     options: dict[str, Any] = {"flip_test": flip_test, "batch_size": 8}
     temporal = find(frames, policy, Predictor(engine, **options))
     cost = sum(engine.encoded)
@@ -78,8 +78,8 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
 
 
 def test_frames_without_people_have_empty_answers() -> None:
-    predictor = Predictor(Counting(), compare=True)
-    found = find(video(4, lambda index: {}), "anchored", predictor)
+    predictor = Predictor(CountingEngine(), compare=True)
+    found = find(tracked_video(4, lambda index: {}), "anchored", predictor)
     assert [[array.shape for array in vars(joints).values()] for joints in found] == [
         [(0, 15, 2), (0, 15), (0, 15, 2), (0, 15)]
     ] * 4
@@ -91,7 +91,7 @@ def test_each_answer_has_its_own_score_curve() -> None:
         Predictor(TorchEngine(modest_model(**more), device="cpu", precision="fp32"), compare=True)
         for more in ({}, halved)
     )
-    frames = video(2, walk)
+    frames = tracked_video(2, crossing_people)
     one, other = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
     assert np.array_equal(one.scores, other.scores)
     assert one.single_scores is not None
@@ -108,7 +108,10 @@ def test_without_a_temporal_part_there_is_nothing_to_compare(changes: dict[str, 
 
 
 def test_a_journal_holds_both_answers(tmp_path: Path) -> None:
-    predictor, frames = Predictor(Counting(), compare=True), video(5, walk)
+    predictor, frames = (
+        Predictor(CountingEngine(), compare=True),
+        tracked_video(5, crossing_people),
+    )
     tables = []
     for _ in range(2):
         journal = Journal(tmp_path / "journal")
@@ -173,14 +176,14 @@ def test_the_comparison_is_of_what_was_not_smoothed() -> None:
 @pytest.mark.parametrize("size", [(240, 426), (240, 135), (1080, 1920), (2160, 3840), (100, 3840)])
 def test_both_sides_are_named_and_no_wider_than_players_like(size: tuple[int, int]) -> None:
     drawn = draw_comparison(grey(size), compared(size=size))
-    assert drawn.shape[1] <= WIDEST
+    assert drawn.shape[1] <= MAX_WIDTH
     head = drawn[: ((drawn == GREY).all(-1).mean(1) > 0.3).argmax()]
     ink = (head > 150).all(-1)
     middle = drawn.shape[1] // 2
     assert ink[:, :middle].any()
     assert ink[:, middle:].any()
     assert not ink[:, -2:].any(), "no name is cut off"
-    assert (head[:, -1] == PAPER).all()
+    assert (head[:, -1] == BACKGROUND).all()
 
 
 def test_poses_of_one_mode_cannot_be_compared() -> None:

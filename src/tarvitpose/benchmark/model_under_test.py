@@ -114,7 +114,7 @@ def weights_of(model: ModelUnderTest) -> Iterator[str]:
 
 
 def person_crops(video: str | Path, config: ModelConfig) -> UInt8:
-    """Return crops (N, h, w, 3) of frames in a row, all cut by the box of the highest-scoring person.
+    """Return crops (N, h, w, 3) of frames in a row, cut by the box of the highest-scoring person.
 
     Raises VideoError where nobody is seen.
     """

@@ -138,8 +138,8 @@ class EnginePool:
                 missing.append(error)
         if not names:
             raise missing[0]
-        for error in missing:
-            warn(f"left out: {error}")
+        for absent in missing:
+            warn(f"left out: {absent}")
         temporal, batches = self.model.config.temporal, self.plan.all_batches
         modes = [mode for mode in self.plan.modes if temporal or mode == "single"]
         cases: list[tuple[str, Mode]] = [

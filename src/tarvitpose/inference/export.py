@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tarvitpose.config import Backend
+from tarvitpose.config import BOX_THRESHOLD, Backend, EstimatorConfig, GraphPrecision
 from tarvitpose.detection import Detections, Detector, load_detector
 from tarvitpose.errors import WeightsError
 from tarvitpose.inference.engine import EncodedCrop, Engine
-from tarvitpose.inference.estimator import BOX_THRESHOLD, CONTINUE, PoseEstimator
+from tarvitpose.inference.estimator import CONTINUE, PoseEstimator
 from tarvitpose.inference.graph_folder import (
     GraphFolder,
-    Numbers,
     describe,
     is_exported,
     read_graphs,
@@ -69,7 +68,7 @@ def export(
     output: Path,
     *,
     clip: str | Path,
-    precision: Numbers = "fp32",
+    precision: GraphPrecision = "fp32",
     max_error: float = 0.5,
     overwrite: bool = False,
     detector: Detector | None = None,
@@ -125,9 +124,7 @@ class CheckClip:
 
     def poses(self, engine: Engine, start: int, end: int) -> list[FramePoses]:
         """Return the poses of the frames from `start` to before `end`. Raises VideoError."""
-        estimator = PoseEstimator(
-            Predictor(engine), self, max_people=PEOPLE, start_threshold=BOX_THRESHOLD
-        )
+        estimator = PoseEstimator(Predictor(engine), self, EstimatorConfig(max_people=PEOPLE))
         with open_source(self.source) as frames:
             return [poses for _, poses in estimator.run(islice(frames, start, end))]
 
@@ -235,7 +232,9 @@ def _case(choice: BackendChoice, engine: Engine, crops: UInt8) -> Case[BackendCh
     return Case(choice, len(crops), work)
 
 
-def _refuse_errors(agreements: list[Agreement], max_error: float, precision: Numbers) -> None:
+def _refuse_errors(
+    agreements: list[Agreement], max_error: float, precision: GraphPrecision
+) -> None:
     for agreement in agreements:
         if agreement.precision == CHECKED and not agreement.most <= max_error:
             instead = "" if precision == "fp32" else "--precision fp32, or "

@@ -1,4 +1,4 @@
-"""What the report tells of a run beyond its files: the time of each stage, and single frames."""
+"""What a report shows of a run beyond its files: time by stage, and poses of single frames."""
 
 from __future__ import annotations
 
