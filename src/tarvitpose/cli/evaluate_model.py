@@ -261,13 +261,13 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     values |= {"device": options.device, "precision": options.precision, **how}
     values |= {"weights": options.weights, "box_threshold": options.box_threshold}
     temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
-    runtime = temporal.predictor.runtime
-    if not runtime.config.temporal:
+    engine = temporal.predictor.engine
+    if not engine.config.temporal:
         raise ConfigError(
             f"{options.weights}: has no temporal part, so there is nothing to compare"
         )
     single = PoseEstimator(
-        Predictor(runtime, single_frame=True, **how),
+        Predictor(engine, single_frame=True, **how),
         temporal.detector,
         EstimatorConfig(box_threshold=temporal.config.start_threshold),
     )
