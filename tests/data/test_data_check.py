@@ -19,20 +19,22 @@ from label_files import (
     video18,
 )
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check import KINDS, Report, check_data
-from tarvitpose.data.sources import Format
 
 CLIP = [f"images/val/clip/{at:06d}.jpg" for at in range(4)]
 
 
 def check(
-    root: Path, content: Any, layout: Format = "posetrack18", *, quick: bool = False
+    root: Path, content: Any, layout: AnnotationFormat = "posetrack18", *, quick: bool = False
 ) -> Report:
     path = save(root / "annotations" / "val" / "clip.json", content)
     return check_data([path], layout, root, quick=quick, progress=lambda _, __: None)
 
 
-def faults(root: Path, content: Any, layout: Format = "posetrack18", **how: bool) -> dict[str, Any]:
+def faults(
+    root: Path, content: Any, layout: AnnotationFormat = "posetrack18", **how: bool
+) -> dict[str, Any]:
     return check(root, content, layout, **how).by_kind()
 
 

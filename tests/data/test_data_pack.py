@@ -10,9 +10,10 @@ import pytest
 from invoke import run
 from label_files import person18, save, save_images, video18
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.pack import MEGABYTE, pack
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import Format, dataset_files, image_root, read_records
+from tarvitpose.data.sources import dataset_files, image_root, read_records
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_17
 
@@ -38,7 +39,7 @@ def videos(root: Path) -> Path:
     return root / "annotations" / "train"
 
 
-def packed(source: Path, layout: Format, output: Path, limit: int = LIMIT) -> list[Path]:
+def packed(source: Path, layout: AnnotationFormat, output: Path, limit: int = LIMIT) -> list[Path]:
     files = dataset_files(source)
     root = image_root(files[0])
     return list(pack(files, layout, root, output, set_name="train", limit=limit).shards)
@@ -58,7 +59,7 @@ def told(record: Record, root: Path) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("layout", ["coco", "posetrack18"])
-def test_unpacked_shards_read_as_what_was_packed(layout: Format, tmp_path: Path) -> None:
+def test_unpacked_shards_read_as_what_was_packed(layout: AnnotationFormat, tmp_path: Path) -> None:
     root = tmp_path / "data"
     source = (stills if layout == "coco" else videos)(root)
     shards = packed(source, layout, tmp_path / "shards", LIMIT if layout == "coco" else 45_000)

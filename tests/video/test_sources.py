@@ -15,13 +15,8 @@ from label_files import (
     video18,
 )
 
-from tarvitpose.data.sources import (
-    Format,
-    dataset_files,
-    guess_format,
-    image_root,
-    read_records,
-)
+from tarvitpose.config import AnnotationFormat
+from tarvitpose.data.sources import dataset_files, guess_format, image_root, read_records
 from tarvitpose.errors import DataError
 from tarvitpose.skeleton import POSETRACK_15
 
@@ -36,7 +31,7 @@ MERGED = dcpose(
     [person18(0, 0), person18(1, 0)],
 )
 STILLS = dcpose([{"id": 1, "file_name": "one.jpg"}], [person18(1, 0)])
-LAYOUTS: list[tuple[Format, Any]] = [
+LAYOUTS: list[tuple[AnnotationFormat, Any]] = [
     ("posetrack17", {"annolist": [frame17(1, person17())]}),
     ("posetrack18", CLIP18),
     ("dcpose", MERGED),
@@ -45,7 +40,9 @@ LAYOUTS: list[tuple[Format, Any]] = [
 
 
 @pytest.mark.parametrize(("layout", "content"), LAYOUTS)
-def test_every_layout_is_recognised_and_read(layout: Format, content: Any, tmp_path: Path) -> None:
+def test_every_layout_is_recognised_and_read(
+    layout: AnnotationFormat, content: Any, tmp_path: Path
+) -> None:
     path = save(tmp_path / "a.json", content)
     assert guess_format(path) == layout
     records = read_records(layout, path, POSETRACK_15)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tarvitpose.cli import console
-from tarvitpose.cli.tables import drawn, plain_table, shown, write_numbers
+from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.cli.train import check_experiment
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.lists import parse_whole_numbers
@@ -112,7 +112,9 @@ def report(
         console.say(f"{table.title}: no row has been trained yet in {ablation.config.output}")
         return
     if json_file is not None:
-        write_numbers(json_file, {"table": table.title, "rows": [one.facts() for one in found]})
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(json_file, {"table": table.title, "rows": [one.facts() for one in found]})
     console.say(f"{table.title}: {ablation.base}, {ablation.trial.label}", style="bold")
     console.say(drawn(comparison(found), width=140))
     console.say(
@@ -125,11 +127,13 @@ def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | Non
     """Print parameters and multiply-adds of every row by part, and write them to a file."""
     found = ablation.costs(table)
     if json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         facts = [
             {"row": row.model_dump(), "costs": {name: asdict(one) for name, one in parts.items()}}
             for row, parts in found
         ]
-        write_numbers(json_file, {"table": table.title, "rows": facts})
+        write_json(json_file, {"table": table.title, "rows": facts})
     names = ("encoder", "decoder", "jta", "gra", "temporal", "total")
     printed = any(row.paper_gflops is not None for row, _ in found)
     rows = plain_table(["M / GMAC", *names, *["paper, GFLOP"] * printed])

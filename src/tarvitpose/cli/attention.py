@@ -120,7 +120,7 @@ def _find(
 
 def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
     from tarvitpose.utils.atomic import atomic_file
-    from tarvitpose.video.image_source import write_image
+    from tarvitpose.utils.images import write_image
     from tarvitpose.visualization.attention_picture import draw_looks
 
     with atomic_file(path) as temporary:

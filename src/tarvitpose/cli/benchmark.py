@@ -14,7 +14,6 @@ from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import with_options
-from tarvitpose.cli.tables import write_numbers
 from tarvitpose.config import Backend, PredictConfig, Size
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.atomic import check_writable
@@ -143,7 +142,9 @@ def run(
         else:
             facts = measure_all(names, crops, config.weights, values, plot_file)
     if json_file is not None:
-        write_numbers(json_file, facts)
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(json_file, facts)
 
 
 def check_files(video: str | None, weights: str, results: Sequence[Path | None]) -> None:

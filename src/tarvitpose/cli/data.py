@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +65,7 @@ def run_check(
     if len(unreadable) == len(files):
         raise DataError(unreadable[0])
     if json_file is not None:
-        write_json(json_file, dataset, chosen, report)
+        write_findings(json_file, dataset, chosen, report)
     say_report(dataset, chosen, report)
     if preview is not None:
         draw_preview(files, chosen, images, preview)
@@ -172,9 +171,9 @@ def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
     return lines
 
 
-def write_json(path: Path, dataset: Path, layout: AnnotationFormat, report: Report) -> None:
+def write_findings(path: Path, dataset: Path, layout: AnnotationFormat, report: Report) -> None:
     """Write counts and the first places of each kind of fault and note. Raises OutputError."""
-    from tarvitpose.utils.atomic import atomic_file
+    from tarvitpose.utils.json_file import write_json
 
     content = {
         "dataset": str(dataset),
@@ -186,8 +185,7 @@ def write_json(path: Path, dataset: Path, layout: AnnotationFormat, report: Repo
         "faults": _counted(report.by_kind()),
         "notes": _counted(report.notes_by_kind()),
     }
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(path, content)
 
 
 def _counted(found: dict[str, list[str]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
-from tarvitpose.cli.tables import ap_table, drawn, write_numbers
+from tarvitpose.cli.tables import ap_table, drawn
 
 if TYPE_CHECKING:
     from tarvitpose.cli.tables import Intervals
@@ -44,11 +44,13 @@ def score_files(options: EvaluateConfig) -> None:
     result = pooled(videos)
     found = intervals(videos, options.samples or 0)
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         names = (*result.joints, "mean")
         content: dict[str, Any] = {"ap": {name: result.columns[name] for name in names}}
         if found:
             content["interval95"] = {name: found[name] for name in names}
-        write_numbers(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
+        write_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
     counted = console.counted(len(videos), "video")
     title = f"PoseTrack AP of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
     console.say(title, style="bold")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
-from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table, write_numbers
+from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.lists import parse_choices
 
@@ -71,7 +71,9 @@ def score_model(options: EvaluateConfig) -> None:
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
     if options.json_file is not None:
-        write_numbers(options.json_file, numbers(result, options))
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(options.json_file, numbers(result, options))
     report(result, options)
 
 
@@ -189,9 +191,11 @@ def score_clips(options: EvaluateConfig) -> None:
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
         console.say(f"reliability of all kinds together: {options.reliability}")
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
         rows = {kind: clip_numbers(one) for kind, one in found.items()}
-        write_numbers(options.json_file, {**content, "pck": rows})
+        write_json(options.json_file, {**content, "pck": rows})
 
 
 def parse_degradations(text: str) -> tuple[Kind, ...]:
@@ -251,9 +255,11 @@ def score_videos(options: EvaluateConfig) -> None:
     console.say(f"Apart: mean distance of the two. Only joints of score {SURE:g} in both count.")
     console.say(drawn(steadiness_table(found)))
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": label, "weights": options.weights}
         rows = {video: asdict(one) for video, one in found.items()}
-        write_numbers(options.json_file, {**content, "videos": rows})
+        write_json(options.json_file, {**content, "videos": rows})
 
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:

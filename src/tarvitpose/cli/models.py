@@ -115,8 +115,8 @@ def weights_facts(name: str, folder: Path) -> Facts:
         again = "install the package again" if name == WEIGHTS else f"a folder with {FILES}"
         return missing(name, "poses", folder, again)
     from tarvitpose.config import ModelConfig, parse_config
+    from tarvitpose.utils.hashing import file_digest
     from tarvitpose.utils.json_file import read_json
-    from tarvitpose.utils.provenance import digest
 
     path, file = folder / "config.json", folder / "model.safetensors"
     config = parse_config(ModelConfig, read_json(path, WeightsError), str(path))
@@ -137,7 +137,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "heatmaps": config.codec,
         "offsets": list(config.offsets),
         "licence": licence(folder / "README.md"),
-        "sha256": digest(file, WeightsError),
+        "sha256": file_digest(file, WeightsError),
         "path": str(folder),
     }
 
@@ -155,7 +155,7 @@ def detector_facts(file: Path) -> Facts:
     """Return what the detector in the package is."""
     if not file.is_file():
         return missing("nanodet", "people", file, "install the package again")
-    from tarvitpose.utils.provenance import digest
+    from tarvitpose.utils.hashing import file_digest
 
     return {
         "name": "nanodet",
@@ -166,7 +166,7 @@ def detector_facts(file: Path) -> Facts:
         "bytes": file.stat().st_size,
         "input": [416, 416],
         "licence": "Apache-2.0",
-        "sha256": digest(file, WeightsError),
+        "sha256": file_digest(file, WeightsError),
         "path": str(file),
     }
 

@@ -5,14 +5,12 @@ Axes: T frames, K places of a figure.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from tarvitpose.data.generated_drawing import (
@@ -29,6 +27,8 @@ from tarvitpose.geometry import warp, xyxy_to_xywh
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
 from tarvitpose.utils.arrays import Float64, UInt8
 from tarvitpose.utils.atomic import cannot_write
+from tarvitpose.utils.images import write_image
+from tarvitpose.utils.json_file import write_json
 
 FRAME_SIZE = (384, 320)  # height, width
 MARGIN = 8  # pixels between a figure and the edge of the frame, at least
@@ -94,7 +94,7 @@ def _write_set(root: Path, name: str, people: int, frames: int, seed: tuple[int,
         count = 1 + int(people > 1 and rng.uniform() < TWO_TOGETHER)
         content = _write_video(root, f"images/{name}/{video:06d}", random_scene(count, frames, rng))
         path = root / "annotations" / name / f"{video:06d}.json"
-        path.write_text(json.dumps(content), encoding="utf-8")
+        write_json(path, content, indent=None)
         people -= count
 
 
@@ -106,9 +106,7 @@ def _write_video(root: Path, folder: str, scene: Scene) -> dict[str, Any]:
     (root / folder).mkdir(parents=True)
     for t in range(len(scene.zoom)):
         name, image_id = f"{folder}/{t:06d}.jpg", 10**10 + int(video) * 10**4 + t
-        picture = cv2.cvtColor(scene_frame(scene, t), cv2.COLOR_RGB2BGR)
-        content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-        (root / name).write_bytes(content.tobytes())
+        write_image(root / name, scene_frame(scene, t), JPEG_QUALITY)
         images.append(
             {
                 "file_name": name,

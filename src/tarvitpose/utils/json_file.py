@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.atomic import atomic_file
 
 
 def read_json(path: Path, error: type[UserError] = DataError) -> Any:
@@ -25,6 +27,16 @@ def read_json(path: Path, error: type[UserError] = DataError) -> Any:
         raise error(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as cause:
         raise error(f"{path}: not readable JSON ({str(cause).splitlines()[0]})") from None
+
+
+def write_json(path: Path, content: object, *, indent: int | None = 2) -> None:
+    """Write a JSON file, whole or not at all. Raises OutputError.
+
+    Paths become text; NaN and infinity, which JSON does not have, become null.
+    """
+    text = json.dumps(_finite(content), indent=indent, allow_nan=False, default=_path_text)
+    with atomic_file(path) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def whole_number(value: object) -> int | None:
@@ -127,6 +139,21 @@ class Entry:
             raise
         values = [value[0] if _is_wrapped(value) else value for value in found]
         return Entry(f"{self.where}: {key}", values).numbers()
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None in place of numbers that are not finite, at any depth."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _path_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _constant(name: str) -> float | None:

@@ -7,16 +7,13 @@ before it goes on. Of files the content counts, never the path: data may move.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tarvitpose.errors import OutputError, UserError
-from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import read_json
 
 Facts = dict[str, Any]  # by name, nested or not, as JSON can hold them
@@ -74,53 +71,6 @@ def read_facts(path: Path) -> Facts | None:
     if not isinstance(values, dict):
         raise OutputError(f"{path}: expected an object, found {type(values).__name__}")
     return values
-
-
-def write_facts(path: Path, facts: Facts) -> None:
-    """Note facts in a JSON file, whole or not at all. Raises OutputError."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(facts, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-def digest(path: Path, error: type[UserError] = OutputError) -> str:
-    """Return the SHA-256 of a file, as `sha256sum` prints it; read once while it stays as it is.
-
-    Raises `error` if it cannot be read.
-    """
-    try:
-        state = path.stat()
-        return _digest(path.absolute(), state.st_size, state.st_mtime_ns)
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror})") from None
-
-
-def digest_of(files: Iterable[Path], error: type[UserError] = OutputError) -> str:
-    """Return the SHA-256 of one file, or of a list of the names and SHA-256 of several."""
-    files = list(files)
-    if len(files) == 1:
-        return digest(files[0], error)
-    lines = "".join(f"{digest(path, error)}  {path.name}\n" for path in files)
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def files_in(path: Path) -> list[Path]:
-    """Return the file itself, or all files in a folder and below it."""
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
-def sample_digest(files: Sequence[Path]) -> str:
-    """Return the SHA-256 of the first, the middle and the last file: they stand for thousands.
-
-    Those that are not there are left out; whoever reads them says so.
-    """
-    some = dict.fromkeys(files[at] for at in (0, len(files) // 2, -1)) if files else {}
-    return digest_of(path for path in some if path.is_file())
-
-
-@lru_cache(maxsize=4096)
-def _digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import re
 from pathlib import Path
+
+from tarvitpose.utils.hashing import content_digest
 
 LONGEST = 180  # bytes of a name; most file systems take 255, and results add their endings
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+?(?=[:,;.)'\"]*(?:\s|$))")
@@ -99,7 +100,7 @@ def _name_of_address(address: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return content_digest([text.encode()])[:8]
 
 
 def _exists(path: Path) -> bool:
