@@ -54,5 +54,5 @@ def test_a_message_names_what_is_kept_what_differs_and_what_to_do() -> None:
         require_same("x", {}, many, "wait")
     with pytest.raises(OutputError) as caught_old:
         require_same("x", None, many, "wait")
-    assert str(caught_old.value) == "x: an earlier version made it and did not note of what; wait"
+    assert str(caught_old.value) == "x: an earlier version made it without noting from what; wait"
     require_same("x", many, dict(reversed(many.items())), "wait")

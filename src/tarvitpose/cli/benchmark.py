@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -177,8 +176,9 @@ def measure_all(
     plan = Plan(**{**values, "video": values["video"] or str(demo_clip())})
     results = []
     for subject in find_subjects(sizes, inputs, weights):
-        on_round = partial(note, subject.title, plan.rounds)
-        results.append(measure(subject, plan, warn=console.warn, on_round=on_round))
+        with console.count_bar(f"{subject.title}, rounds") as show:
+            count = partial(_show_round, show, plan.rounds)
+            results.append(measure(subject, plan, warn=console.warn, on_round=count))
         console.say(subject.title, style="bold")
         console.say(f"{tables.report(results[-1])}\n")
     paper = tables.paper_table(results)
@@ -189,10 +189,8 @@ def measure_all(
     return [fact for result in results for fact in result.facts()]
 
 
-def note(title: str, rounds: int, done: int) -> None:
-    """Say on a terminal how far a measurement has come."""
-    if sys.stderr.isatty():
-        typer.echo(f"{title}: round {done} of {rounds}", err=True)
+def _show_round(show: Callable[[int, int], None], rounds: int, done: int) -> None:
+    show(done, rounds)
 
 
 def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:

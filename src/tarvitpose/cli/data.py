@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
     from tarvitpose.config import AnnotationFormat
     from tarvitpose.data.check import Report
 
-EXAMPLES = 3  # places of each kind of fault on the screen
+EXAMPLES = 3  # of each kind of fault on the screen
 MOST_EXAMPLES = 100  # in the file
 SOMETHING_WRONG = 1
 
@@ -59,7 +56,7 @@ def run_check(
         check_writable(path.parent)
     files = dataset_files(dataset)
     chosen = format_of(files, layout)
-    with progress_bar("images") as progress:
+    with console.count_bar("images") as progress:
         report = check_data(files, chosen, images, quick=quick, progress=progress)
     unreadable = report.by_kind().get("annotations", [])
     if len(unreadable) == len(files):
@@ -108,13 +105,13 @@ def run_prepare(
         raise DataError(f"{dataset}: stills need no preparing; train on them with format: coco")
     root = images or image_root(files[0])
     videos = [(root, video) for file in files for video in read_videos(chosen, file, root)]
-    with progress_bar("videos") as progress:
+    with console.count_bar("videos") as progress:
         done = prepare(videos, Plan(output, set_name, span, max_side), progress)
     if done.missing:
         lost = console.counted(done.missing, "unlabelled frame")
         console.warn(f"{lost} not on disk, left out: windows there repeat the nearest frame")
     written = f"{console.counted(done.written, 'video')}, {console.counted(done.frames, 'frame')}"
-    before = f"; {done.done_before} there before" if done.done_before else ""
+    before = f"; {done.done_before} existed before" if done.done_before else ""
     console.say(f"written: {written}{before}")
     console.say(f"train with format: posetrack18, annotations: {output / 'annotations' / set_name}")
 
@@ -132,7 +129,9 @@ def draw_preview(
     from tarvitpose.visualization.augmentation_preview import write_preview
 
     records = [
-        one for file in files for one in records_of_files(layout, [file], POSETRACK_15, images)
+        record
+        for file in files
+        for record in records_of_files(layout, [file], POSETRACK_15, images)
     ]
     write_preview(records, path)
     console.say(f"preview: {path}")
@@ -153,20 +152,20 @@ def say_report(dataset: Path, layout: AnnotationFormat, report: Report) -> None:
     for line in table(report.by_kind(), KINDS):
         console.say(line)
     if not report.faults:
-        console.say("nothing wrong was found")
+        console.say("no fault was found")
     if report.notes:
         console.say("not wrong, but filled in, changed or left out by the readers:")
     for line in table(report.notes_by_kind(), NOTES):
         console.say(line)
 
 
-def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
-    """Return a line for each kind with its count, and lines with the first places."""
+def table(findings: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
+    """Return a line for each kind with its count, and lines with the first examples."""
     lines = []
-    for kind, places in found.items():
-        lines.append(f"{len(places):>8}  {kind}: {meanings[kind]}")
-        lines += [f"{'':>10}{place}" for place in places[:EXAMPLES]]
-        more = len(places) - EXAMPLES
+    for kind, examples in findings.items():
+        lines.append(f"{len(examples):>8}  {kind}: {meanings[kind]}")
+        lines += [f"{'':>10}{example}" for example in examples[:EXAMPLES]]
+        more = len(examples) - EXAMPLES
         lines += [f"{'':>10}and {more} more"] if more > 0 else []
     return lines
 
@@ -188,23 +187,8 @@ def write_findings(path: Path, dataset: Path, layout: AnnotationFormat, report: 
     write_json(path, content)
 
 
-def _counted(found: dict[str, list[str]]) -> dict[str, Any]:
+def _counted(findings: dict[str, list[str]]) -> dict[str, Any]:
     return {
-        kind: {"count": len(places), "places": places[:MOST_EXAMPLES]}
-        for kind, places in found.items()
+        kind: {"count": len(examples), "places": examples[:MOST_EXAMPLES]}
+        for kind, examples in findings.items()
     }
-
-
-@contextmanager
-def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield what to call with how many are done, of how many; draws if stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(bar_width=30), MofNCompleteColumn(), unit, TimeRemainingColumn(), "left")
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(unit, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -38,8 +38,8 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Folder of NAME.plot.png, the result's own if not given; or another name that "
-            "ends in .png, .svg or .pdf.",
+            help="Folder of NAME.plot.png, by default that of the result; or a file name that ends "
+            "in .png, .svg or .pdf.",
             show_default=False,
         ),
     ] = None,
@@ -62,7 +62,7 @@ def run(
         files[result.name if result.name not in files else str(result)] = load_poses(result)
     known = [poses[0].joint_names for poses in files.values() if poses]
     chosen = [checks.joint_indices(joints, names) for names in known]
-    names = [known[0][place] for place in chosen[0]] if known else []
+    names = [known[0][index] for index in chosen[0]] if known else []
     plot_joints(files, path, joints=names, tracks=track or ())
     console.result([str(path)], files=[str(path)])
 

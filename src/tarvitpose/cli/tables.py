@@ -74,14 +74,14 @@ def comparison_table(comparisons: Iterable[Comparison], columns: Sequence[str]) 
     from tarvitpose.evaluation.scores import DIFFERENCE
 
     rows = plain_table(["", "", *(name.replace("mean", "Mean") for name in columns)], left=2)
-    for one in comparisons:
-        for at, (mode, values) in enumerate(one.rows.items()):
+    for comparison in comparisons:
+        for index, (mode, values) in enumerate(comparison.rows.items()):
             sign = "+" if mode == DIFFERENCE else ""
             cells = [shown(values[name], sign) for name in columns]
-            rows.add_row("" if at else one.metric, mode, *cells)
-        last = list(one.rows)[-1]
-        for end, label in enumerate(("95% from", "to") if one.intervals else ()):
-            ends = [one.intervals[last][name][end] for name in columns]
+            rows.add_row("" if index else comparison.metric, mode, *cells)
+        last = list(comparison.rows)[-1]
+        for end, label in enumerate(("95% from", "to") if comparison.intervals else ()):
+            ends = [comparison.intervals[last][name][end] for name in columns]
             rows.add_row("", label, *(shown(value, sign) for value in ends))
         rows.add_section()
     return rows

@@ -71,10 +71,10 @@ class Entry:
 
     def __getitem__(self, key: str) -> Entry:
         """Return a field. Raises DataError where it is missing or null, as all below do."""
-        found = self.get(key)
-        if found is None:
+        field = self.get(key)
+        if field is None:
             raise DataError(f"{self.where}: {key} is missing")
-        return found
+        return field
 
     def get(self, key: str) -> Entry | None:
         """Return a field, or None if there is none."""
@@ -87,8 +87,8 @@ class Entry:
 
     def non_empty(self, key: str) -> Entry | None:
         """Return a field, or None if there is none or it holds nothing."""
-        found = self.get(key)
-        return found if found and found.value else None
+        field = self.get(key)
+        return field if field and field.value else None
 
     def items(self) -> list[Entry]:
         """Return the entries of a list."""
@@ -130,14 +130,14 @@ class Entry:
     def column(self, key: str, default: float | None = None) -> Float64:
         """Return one number of each object of a list, (P,)."""
         try:
-            found = [
+            values = [
                 point[key] if default is None else point.get(key, default) for point in self.value
             ]
         except (KeyError, TypeError, AttributeError):
             for point in self.items():
                 _ = point[key]
             raise
-        values = [value[0] if _is_wrapped(value) else value for value in found]
+        values = [value[0] if _is_wrapped(value) else value for value in values]
         return Entry(f"{self.where}: {key}", values).numbers()
 
 

@@ -1,8 +1,9 @@
-"""What a kept result depends on: noted beside it, and compared before it is used again.
+"""What a stored result depends on: written beside it, and compared before it is used again.
 
-Everything that keeps something for later (a training's state, encoded clips, predictions, the rows
-of an ablation, an interrupted `predict`, prepared data) notes its facts and asks `require_same`
-before it goes on. Of files the content counts, never the path: data may move.
+Everything that is stored for later (the state of a training, encoded clips, predictions, the rows
+of an ablation, an interrupted `predict`, prepared data) has its facts beside it, and is checked by
+`require_same` before it is used. Files are compared by content, never by path, because data may
+move.
 """
 
 from __future__ import annotations
@@ -23,24 +24,25 @@ LONGEST = 60  # characters of a value that a message shows
 
 
 def require_same(
-    kept: object,
+    result: object,
     before: Facts | None,
     now: Facts,
     remedy: str,
     error: type[UserError] = OutputError,
 ) -> None:
-    """Raise `error` unless what is kept was made of the facts of now.
+    """Raise `error` unless a stored result was made from the facts of now.
 
-    `kept` is named first, usually a path; `before` is what it was made of, None if it does not
-    say. `remedy` tells what to do. The message names each fact that differs: key, old, new.
+    The message begins with `result`, usually a path, and names the facts that differ: key, old,
+    new. `before` are the facts it was made from, None if it does not state them. `remedy` tells the
+    user what to do.
     """
     if before is None:
-        raise error(f"{kept}: an earlier version made it and did not note of what; {remedy}")
+        raise error(f"{result}: an earlier version made it without noting from what; {remedy}")
     changed = differences(before, now)
     if changed:
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         named = "; ".join(changed[:NAMED])
-        raise error(f"{kept}: made with other settings or data ({named}{more}); {remedy}")
+        raise error(f"{result}: made with other settings or data ({named}{more}); {remedy}")
 
 
 def differences(before: Facts, now: Facts) -> list[str]:
@@ -64,7 +66,7 @@ def as_json(facts: Facts) -> Facts:
 
 
 def read_facts(path: Path) -> Facts | None:
-    """Return the facts that a JSON file notes, None without the file. Raises OutputError."""
+    """Return the facts in a JSON file, None without the file. Raises OutputError."""
     if not path.exists():
         return None
     values = read_json(path, OutputError)

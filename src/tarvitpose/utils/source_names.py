@@ -92,11 +92,11 @@ def _address_without_secrets(address: str) -> str:
 
 
 def _name_of_address(address: str) -> str:
-    scheme, place = without_secrets(address).rstrip("/").split("://", 1)
+    scheme, location = without_secrets(address).rstrip("/").split("://", 1)
     if scheme.lower() == "file":
-        return printable(Path(place).stem)
-    name = re.sub(r"[^A-Za-z0-9.-]+", "_", place).strip("._-") or "stream"
-    return name if name.replace("_", "/") == place else f"{name}-{_digest(place)}"
+        return printable(Path(location).stem)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "_", location).strip("._-") or "stream"
+    return name if name.replace("_", "/") == location else f"{name}-{_digest(location)}"
 
 
 def _digest(text: str) -> str:
