@@ -27,7 +27,7 @@ Sizes = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE,...",
-        help="Of tiny, s, b, l, h; the weights' own if not given.",
+        help="Any of tiny, s, b, l, h; that of the weights by default.",
         show_default=False,
     ),
 ]
@@ -35,34 +35,34 @@ Inputs = Annotated[
     str | None,
     typer.Option(
         metavar="HxW,...",
-        help="Crops for each of --sizes, 256x192 if not given.",
+        help="Crop sizes for each of --sizes; 256x192 by default.",
         show_default=False,
     ),
 ]
-Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Of {', '.join(MODES)}.")]
-Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Of {', '.join(BACKENDS)}.")]
-Batches = Annotated[str, typer.Option(metavar="N,...", help="Crops that run at once.")]
+Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Any of {', '.join(MODES)}.")]
+Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Any of {', '.join(BACKENDS)}.")]
+Batches = Annotated[
+    str, typer.Option(metavar="N,...", help="Crops that the network reads at once.")
+]
 Against = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="transformers: also its VitPose of the same size, and all at batch 8.",
+        help="transformers: also time its VitPose of the same size, and every case at batch 8.",
         show_default=False,
     ),
 ]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Processor cores to use, all if not given.")
-]
-Rounds = Annotated[int, typer.Option(min=1, help="Turns of each case.")]
-Seconds = Annotated[float, typer.Option(min=0, help="Least length of a turn.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often each case is timed.")]
+Seconds = Annotated[float, typer.Option(min=0, help="How long each case is timed at least.")]
 Video = Annotated[
-    str | None, typer.Option(help="Clip to take crops from, the demo's if not given.")
+    str | None, typer.Option(help="Clip to take crops from; the demo clip by default.")
 ]
 WithStages = Annotated[
-    bool, typer.Option("--stages/--no-stages", help="Time the parts of predict on the clip.")
+    bool, typer.Option("--stages/--no-stages", help="Also time the stages of predict on the clip.")
 ]
 WithMemory = Annotated[
-    bool, typer.Option("--memory/--no-memory", help="Find the most memory of each case.")
+    bool, typer.Option("--memory/--no-memory", help="Also measure the peak memory of each case.")
 ]
 SoakFrames = Annotated[
     int | None,
@@ -70,7 +70,7 @@ SoakFrames = Annotated[
         "--soak",
         min=100,
         metavar="FRAMES",
-        help="Only watch the memory over a generated video of two people.",
+        help="Only measure how memory grows over a generated video of two people.",
         show_default=False,
     ),
 ]
@@ -78,10 +78,10 @@ SoakNetwork = Annotated[
     str, typer.Option(metavar="WEIGHTS", help="For --soak: tiny, default, a folder or a hub id.")
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers here.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers to this file.")
 ]
 PlotFile = Annotated[
-    Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds, as PNG.")
+    Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds (PNG).")
 ]
 
 
@@ -108,11 +108,11 @@ def run(
 ) -> None:
     """Time the network and the whole pipeline on this machine.
 
-    Crops per second are people's poses, from RGB crops to joints. All cases take turns in a
-    random order, round after round, so that a busy machine slows all of them alike, and ratios
-    are taken within a round. Shown are medians and quartiles.
+    One crop is one person's pose, from the RGB crop to the joints. In every round each case is
+    timed once, in a random order, so that a busy machine slows all of them alike; ratios are taken
+    within a round. The tables show medians and quartiles.
 
-    Sizes that the weights do not have run on random weights. They are the slowest case: the mask
+    Sizes other than that of the weights run on random weights, which is the slowest case: the mask
     then hides nothing.
     """
     values = {

@@ -34,19 +34,20 @@ def run_check(
     layout: FormatOption = None,
     images: Images = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Only look for the images, and decode none.")
+        bool, typer.Option("--quick", help="Only check that the images exist, and decode none.")
     ] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the findings to this file."),
     ] = None,
     preview: Annotated[
         Path | None,
-        typer.Option("--preview", metavar="FILE", help="Draw what augmentation does, as PNG."),
+        typer.Option("--preview", metavar="FILE", help="Draw the effect of augmentation (PNG)."),
     ] = None,
 ) -> None:
-    """Find what breaks trainings, and what readers fill in or leave out.
+    """Find faults in a data set, and what its readers fill in or leave out.
 
-    The exit code is 1 if something is wrong, and 2 if no file can be read.
+    The exit code is 1 if there are faults, and 2 if no file can be read.
     """
     from tarvitpose.data.check import check_data
     from tarvitpose.data.sources import dataset_files
@@ -81,18 +82,21 @@ def run_prepare(
     images: Images = None,
     set_name: SetName = "train",
     span: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Frames kept on each side of a labelled one.")
+        int,
+        typer.Option(min=0, metavar="N", help="Frames to keep on each side of a labelled frame."),
     ] = 2,
     max_side: Annotated[
         int,
         typer.Option(
-            min=0, metavar="PIXELS", help="Scale larger images down to this; 0 links all as is."
+            min=0,
+            metavar="PIXELS",
+            help="Scale larger images down to this; 0 links the images unchanged.",
         ),
     ] = 0,
 ) -> None:
-    """Write the layout that training reads (PoseTrack18), with the frames that windows reach.
+    """Write a smaller copy in PoseTrack18's format, with only the frames that training reads.
 
-    The same command goes on where it was stopped.
+    The same command continues where it was stopped.
     """
     check_writable(output)
     from tarvitpose.data.prepare import Plan, prepare

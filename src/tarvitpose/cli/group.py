@@ -103,7 +103,12 @@ def _common(
         ),
     ] = False,
     offline: Annotated[
-        bool, typer.Option(OFFLINE, expose_value=False, help="Download and report nothing.")
+        bool,
+        typer.Option(
+            OFFLINE,
+            expose_value=False,
+            help="Use no network: download nothing, and send no usage statistics.",
+        ),
     ] = False,
 ) -> None:
     """Hold the options of every verb; `Verbs.parse_args` reads them."""

@@ -33,13 +33,13 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="WEIGHTS",
-            help="Weights folders or hub ids to look at, instead of what ships with the package.",
+            help="Weights folders or hub ids to list, instead of the models in the package.",
             show_default=False,
         ),
     ] = None,
     *,
     download: Annotated[
-        bool, typer.Option("--download", help="Get the hub ids that are not here yet.")
+        bool, typer.Option("--download", help="Download hub ids that are not on this machine yet.")
     ] = False,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the hub ids.")
@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """List models: size, joints, input, licence, checksum and path.
 
-    Without WEIGHTS, those that ship with the package. The exit code is 2 if one is not here.
+    Without WEIGHTS, the models that come with the package. The exit code is 2 if one is missing.
     """
     if download and not weights:
         raise UserError("--download: name the hub ids to get, such as owner/name")

@@ -27,11 +27,11 @@ def run(
     ],
     *,
     joints: Annotated[
-        str, typer.Option(metavar="JOINT,...", help="A column for each; or all.")
+        str, typer.Option(metavar="JOINT,...", help="Joints to draw, a column each, or all.")
     ] = "left_wrist,right_wrist",
     track: Annotated[
         list[int] | None,
-        typer.Option(help="Person to show, may be repeated; all if not given.", show_default=False),
+        typer.Option(help="Person to show; repeatable, all by default.", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,
@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Draw x, y and score of joints over time.
 
-    What was smoothed has its raw values behind it; several results are drawn together.
+    Smoothed values are drawn over the raw ones; several results are drawn together.
     """
     for result in results:
         checks.existing(result)
