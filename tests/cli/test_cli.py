@@ -260,7 +260,7 @@ def test_a_missing_video_is_refused_before_the_model_is_loaded(
 def test_weights_without_a_config_get_one_line(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 2)
     found = refusal("predict", video, "--weights", tmp_path)
-    assert found == f"{tmp_path}: no config.json; a weights folder has it beside the other"
+    assert found == f"{tmp_path}: no config.json; expected config.json and model.safetensors"
 
 
 def test_a_real_run_with_a_tiny_model(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tarvitpose.data.check import check_data
 from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.data.prepare import Plan, Summary, near_labels, prepare
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import dataset_files, read_records, read_videos
+from tarvitpose.data.sources import dataset_files, open_all, read_records, read_videos
 from tarvitpose.data.videos import VideoFrame
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.formats.posetrack_files import read_truth
@@ -62,7 +62,8 @@ def source_dcpose(root: Path) -> Path:
 
 def run(root: Path, layout: AnnotationFormat, plan: Plan) -> Summary:
     files = dataset_files(root, plan.set_name)
-    return prepare(((root, one) for file in files for one in read_videos(layout, file, root)), plan)
+    opened = open_all(files, layout, root)
+    return prepare(((root, video) for file in opened for video in read_videos(file)), plan)
 
 
 def plan(output: Path, **changes: Any) -> Plan:

@@ -80,12 +80,12 @@ def run(
 def check_checkpoint(source: str) -> None:
     """Raise WeightsError for a file that is not there, or what is no hub id either."""
     from tarvitpose.weights.folder import CHECKPOINTS, find_folder
-    from tarvitpose.weights.hub import looks_like_hub_id
+    from tarvitpose.weights.hub import is_hub_id
 
     path = Path(source).expanduser()
     if path.suffix in CHECKPOINTS:
         checks.existing(path, WeightsError)
-    elif not path.exists() and not looks_like_hub_id(source):
+    elif not path.exists() and not is_hub_id(source):
         find_folder(source)  # which says what was expected
 
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tarvitpose.config import AnnotationFormat
-    from tarvitpose.data.degrade import Kind
+    from tarvitpose.data.degrade import Degradation
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
     from tarvitpose.evaluation.video_jitter import Steadiness
@@ -39,7 +38,7 @@ def score_model(options: EvaluateConfig) -> None:
     assert options.weights is not None
     assert options.annotations is not None
     videos = read_labelled(
-        layout_of(options),
+        options.layout,
         options.annotations,
         load_config(options.weights).joints,
         images=options.images,
@@ -75,15 +74,6 @@ def score_model(options: EvaluateConfig) -> None:
 
         write_json(options.json_file, numbers(result, options))
     report(result, options)
-
-
-def layout_of(options: EvaluateConfig) -> AnnotationFormat:
-    """Return the layout of the annotations, as given or by the keys of the first file."""
-    from tarvitpose.data.posetrack import annotation_files
-    from tarvitpose.data.sources import guess_format
-
-    assert options.annotations is not None
-    return options.layout or guess_format(annotation_files(options.annotations)[0])
 
 
 def report(result: Evaluation, options: EvaluateConfig) -> None:
@@ -160,7 +150,7 @@ def score_clips(options: EvaluateConfig) -> None:
         parse_degradations(options.degradations or ""),
         load_config(options.weights).joints,
     )
-    records = read_records(layout_of(options), options.annotations, joints, options.images)
+    records = read_records(options.layout, options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
         check_installed("matplotlib", "--reliability", "plot")
@@ -204,16 +194,16 @@ def score_clips(options: EvaluateConfig) -> None:
         write_json(options.json_file, {**content, "pck": rows})
 
 
-def parse_degradations(text: str) -> tuple[Kind, ...]:
+def parse_degradations(text: str) -> tuple[Degradation, ...]:
     """Return the degradations of a list with commas; "all" is every one. Raises ConfigError.
 
     >>> parse_degradations("dark, clean")
     ('clean', 'dark')
     """
-    from tarvitpose.data.degrade import KINDS
+    from tarvitpose.data.degrade import DEGRADATIONS
 
-    names = parse_choices("--degradations", text, KINDS, allow_all=True)
-    return tuple(kind for kind in KINDS if kind in names)
+    names = parse_choices("--degradations", text, DEGRADATIONS, allow_all=True)
+    return tuple(kind for kind in DEGRADATIONS if kind in names)
 
 
 def say_clips(kind: str, scores: ClipScores) -> None:
@@ -283,14 +273,14 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     elif boxes != OWN_DETECTOR:
         values["detector"] = boxes
     temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
-    runtime = temporal.predictor.runtime
-    if not runtime.config.temporal:
+    engine = temporal.predictor.engine
+    if not engine.config.temporal:
         raise ConfigError(
             f"{options.weights}: has no temporal part, so there is nothing to compare"
         )
     single = PoseEstimator(
         Predictor(
-            runtime,
+            engine,
             single_frame=True,
             flip_test=options.flip_test,
             batch_size=options.batch_size,
