@@ -1,7 +1,7 @@
 """Turn labelled clips (JHMDB, rendered people) into PoseTrack18's layout, which training reads.
 
-    python tools/convert_clips.py jhmdb ../shared/data/jhmdb .work/data/jhmdb
-    python tools/convert_clips.py rendered ../shared/data/rendered .work/data/rendered
+    python -m tools.convert_clips jhmdb ../shared/data/jhmdb .work/data/jhmdb
+    python -m tools.convert_clips rendered ../shared/data/rendered .work/data/rendered
 
 `INPUT/labels.json` names the clips with their joints on every frame; docs/model-card.md says which
 public data sets they are made from. `OUTPUT/images/<clip>/%06d.jpg` are all frames, and
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.json_file import write_json
 
 JPEG_QUALITY = 95
 FEWEST_SEEN = 6  # joints that are seen, of a person who is labelled
@@ -117,9 +118,8 @@ def main() -> None:
             raise SystemExit(f"{clip['file']}: {count} frames, {len(people)} of them labelled")
         every = given.every if clip["split"] == "train" else 1
         path = given.output / "annotations" / clip["split"] / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = posetrack18(name, people, labels["joints"], every)
-        path.write_text(json.dumps(content), encoding="utf-8")
+        write_json(path, content, indent=None)
     print(f"{len(labels['clips'])} clips in {given.output}")
 
 

@@ -1,6 +1,6 @@
 """Split COCO annotations of photographs into those to train on and those to choose by.
 
-    python tools/hold_out_photographs.py ../shared/data/coco_kpt/annotations.json \\
+    python -m tools.hold_out_photographs ../shared/data/coco_kpt/annotations.json \\
         configs/default/held_out_photographs.txt .work/data
 
 The text file has the ids of the images that no training may read, one a line. Writes
@@ -13,6 +13,8 @@ import argparse
 import json
 from pathlib import Path
 from typing import Any
+
+from tarvitpose.utils.json_file import write_json
 
 
 def part(content: dict[str, Any], images: set[int]) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def main() -> None:
     for name, images in (("train", everything - held_out), ("val", held_out)):
         path = given.output / f"photographs_{name}.json"
         chosen = part(content, images)
-        path.write_text(json.dumps(chosen), encoding="utf-8")
+        write_json(path, chosen, indent=None)
         print(f"{path}: {len(images)} photographs, {len(chosen['annotations'])} people")
 
 

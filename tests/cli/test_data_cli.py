@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke import run
 from label_files import frame17, person17, person18, save, save_images, video18
-from typer.testing import CliRunner
-
-from tarvitpose.cli import app
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 NAMES = [f"images/val/clip/{at:06d}.jpg" for at in range(4)]
 
 
 def data(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["data", *map(str, arguments)])
+    return run("data", *arguments)
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def test_a_clean_data_set_exits_with_0(dataset: Path) -> None:
     counts = "1 video, 4 frames, 2 labelled, 1 person with joints"
     assert done.stdout.splitlines() == [
         f"{dataset} (posetrack18): {counts}",
-        "nothing wrong was found",
+        "no fault was found",
     ]
 
 
@@ -101,7 +99,7 @@ def test_prepare_then_check(tmp_path: Path) -> None:
     assert sorted(path.name for path in (output / "images/val/clip").iterdir()) == [
         f"{at:06d}.jpg" for at in (3, 4, 5)
     ]
-    assert "1 there before" in data(*arguments).stdout
+    assert "1 existed before" in data(*arguments).stdout
     assert data("check", output).exit_code == 0
     assert data(*arguments, "--max-side", 20).exit_code == 2
 

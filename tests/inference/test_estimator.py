@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,33 +12,28 @@ import torch
 from numpy.typing import NDArray
 from tiny_models import modest_model
 from video_files import decode_fully, make_video
+from walkers import Walker
 
-from tarvitpose.config import CropPolicy
+from tarvitpose.config import CropPolicy, EstimatorConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.predictor import Joints, Predictor
-from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.results import Frame, TrackedFrame
+from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.torch_engine import TorchEngine
+from tarvitpose.results import Frame
+from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
 
 
-class Walker:
-    """Finds one person who walks to the right, and nobody in frame 3."""
-
-    def detect(self, frame: Frame) -> Detections:
-        if frame.index == 3:
-            return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-        left = 5.0 + 2 * frame.index
-        return Detections(np.float32([[left, 4, left + 20, 44]]), np.float32([0.9]))
-
-
 def estimator(crop_policy: CropPolicy = "anchored", **changes: object) -> PoseEstimator:
-    runtime = TorchRuntime(modest_model(), device="cpu", precision="fp32")
-    predictor = Predictor(runtime, **changes)  # type: ignore[arg-type]
-    return PoseEstimator(predictor, Walker(), crop_policy=crop_policy)
+    engine = TorchEngine(modest_model(), device="cpu", precision="fp32")
+    predictor = Predictor(engine, **changes)  # type: ignore[arg-type]
+    config = EstimatorConfig(box_threshold=0, crop_policy=crop_policy)
+    return PoseEstimator(predictor, Walker(absent=(3,)), config)
 
 
 @pytest.fixture
@@ -120,26 +117,15 @@ def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path)
             return Detections(boxes, np.float32([0.9 - 0.1 * frame.index, 0.39]))
 
     own = estimator()
-    followed = PoseEstimator(own.predictor, Fading(), start_threshold=0.4)
+    followed = PoseEstimator(own.predictor, Fading(), EstimatorConfig())
     assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)
 
 
-class CountingWalker(Walker):
-    """Remembers which frames it was asked about."""
-
-    def __init__(self) -> None:
-        self.asked: list[int] = []
-
-    def detect(self, frame: Frame) -> Detections:
-        self.asked.append(frame.index)
-        return super().detect(frame)
-
-
 def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> None:
-    video, detector = make_video(tmp_path / "walk.mp4", 12), CountingWalker()
-    own = PoseEstimator(estimator().predictor, detector, det_every=4)
+    video, detector = make_video(tmp_path / "walk.mp4", 12), Walker(absent=(3,))
+    own = PoseEstimator(estimator().predictor, detector, EstimatorConfig(det_every=4))
     poses = list(own.stream(video))
-    assert detector.asked == [0, 4, 8]
+    assert detector.frames == [0, 4, 8]
     assert [frame.track_ids.tolist() for frame in poses] == [[1]] * 12
     lefts = [float(frame.boxes[0, 0]) for frame in poses]
     assert lefts[:9] == [5 + 2 * index for index in range(9)]  # where the walker is
@@ -149,26 +135,30 @@ def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> No
 
 def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 6)  # nobody is found in frame 3
-    own = PoseEstimator(estimator().predictor, Walker(), det_every=3)
+    own = PoseEstimator(estimator().predictor, Walker(absent=(3,)), EstimatorConfig(det_every=3))
     assert [len(frame) for frame in own.stream(video)] == [1, 1, 1, 0, 0, 0]
 
 
 def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
     """No frame waits for others to fill a batch; what is dropped is counted."""
     video = make_video(tmp_path / "walk.mp4", 12)
-    own, together = estimator(batch_size=16), []
-    streamed = own._open_engine()
+    together: list[int] = []
 
-    def joints(batch: list[list[TrackedFrame]]) -> list[Joints]:
-        together.append(len(batch))
-        return streamed(batch)
+    class CountsPeople(Observer):
+        """Notes how many people are decoded at once; a frame has one at most."""
 
-    own._open_engine = lambda: joints  # type: ignore[method-assign]
+        def windows_decoded(self, boxes: Float32, decode: Callable[[], PoseArrays]) -> PoseArrays:
+            together.append(len(boxes))
+            return decode()
+
     with open_source(video, live=True) as source:
-        found = [poses for _, poses in own.run(source)]
+        frames = [poses for _, poses in estimator(batch_size=16).run(source, CountsPeople())]
     assert set(together) == {1}
-    assert len(found) + source.dropped == 12
-    assert [frame.time for frame in found] == pytest.approx([f.index / 25 for f in found])
+    assert len(frames) + source.dropped == 12
+    assert [poses.time for poses in frames] == pytest.approx([p.index / 25 for p in frames])
+    together.clear()
+    list(estimator(batch_size=16).run(_frames(video), CountsPeople()))
+    assert together == [11]  # a file's frames share a batch; in one there is nobody
 
 
 def test_a_detector_is_given_a_device_that_torch_knows(
@@ -184,3 +174,40 @@ def test_a_detector_is_given_a_device_that_torch_knows(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", load)
     PoseEstimator.from_pretrained(tmp_path, detector="torchvision")
     assert [str(torch.device(name)) for name in given] == given  # "auto" is none
+
+
+def test_options_of_from_pretrained_are_fields_of_the_configuration(tmp_path: Path) -> None:
+    modest_model().save_pretrained(tmp_path)
+    options: dict[str, Any] = {"det_every": 5, "offsets": (-1,), "batch_size": 3, "device": "cpu"}
+    estimator = PoseEstimator.from_pretrained(tmp_path, detector=Walker(), **options)
+    config = EstimatorConfig(weights=str(tmp_path), **options)
+    assert estimator.config == config
+    assert (estimator.predictor.offsets, estimator.predictor.batch_size) == ((-1, 0), 3)
+    assert PoseEstimator.from_config(config, Walker()).config == config
+    assert config.start_threshold == 0.4
+
+
+def test_boxes_of_a_file_all_count(tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text('[{"image_id": 0, "bbox": [4, 4, 20, 40], "score": 0.1, "category_id": 1}]')
+    modest_model().save_pretrained(tmp_path)
+    video = make_video(tmp_path / "walk.mp4", 2)
+    options: dict[str, Any] = {"boxes": boxes, "device": "cpu"}
+    estimator = PoseEstimator.from_pretrained(tmp_path, **options)
+    assert [len(poses) for poses in estimator.stream(video)] == [1, 0]
+    estimator = PoseEstimator.from_pretrained(tmp_path, **options, box_threshold=0.2)
+    assert [len(poses) for poses in estimator.stream(video)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"det_evry": 5}, "unknown key det_evry; did you mean det_every?"),
+        ({"det_every": 0}, "det_every: must be 1 or more, got 0"),
+        ({"compare": True, "single_frame": True}, "compare shows single frames beside"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_a_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        PoseEstimator.from_pretrained("nowhere", **options)
+    assert str(caught.value).startswith(f"PoseEstimator.from_pretrained: {message}")

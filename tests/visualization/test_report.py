@@ -14,14 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from invoke import run
 from some_poses import some_poses
 from tiny_models import modest_model
-from typer.testing import CliRunner
 from video_files import make_folder, make_video
 
 from tarvitpose import load_poses
 from tarvitpose.benchmark import stages
-from tarvitpose.cli import app, console
+from tarvitpose.cli import console
 from tarvitpose.formats.writing import CsvWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.runs.pipeline import Progress
@@ -94,7 +94,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def call(*words: object, fails: str = "") -> str:
     """Run the command and return what it printed; where it fails, it says so in one line."""
-    result = CliRunner().invoke(app, ["report", *map(str, words)])
+    result = run("report", *words)
     assert result.exit_code == (2 if fails else 0), result.output
     if fails:
         assert fails in result.output
@@ -185,7 +185,7 @@ def test_names_cannot_break_the_page(here: Path) -> None:
 def test_every_format_can_be_shown(here: Path, kind: str) -> None:
     name = kind.partition(".")[0]
     words = ["predict", *map(str, anew()), "--format", f"{name},coco", "--no-render"]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    assert run(*words).exit_code == 0
     call("clip.mp4", "--poses", f"results/clip.{kind}")
     texts = page().texts
     assert "8 frames, 0.32 s" in texts["overview"]
@@ -258,11 +258,11 @@ def test_what_was_stopped_goes_on_with_predict(here: Path, monkeypatch: pytest.M
     words = [*map(str, anew("clip.mp4", "--det-every", 2))]
     with monkeypatch.context() as patch:
         patch.setattr(console, "progress_bar", stopping)
-        result = CliRunner().invoke(app, ["report", *words])
+        result = run("report", *words)
     assert result.exit_code == 130
     assert "predict with the same options and --resume goes on" in result.output
     assert not Path("results/clip.report.html").exists()
-    resumed = CliRunner().invoke(app, ["predict", *words, "--resume"])
+    resumed = run("predict", *words, "--resume")
     assert resumed.exit_code == 0, resumed.output
     assert "of them from before" in resumed.output
     call("clip.mp4", "--poses", "results/clip.coco.json")

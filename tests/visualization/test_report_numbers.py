@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_steadiness import LINE, ZIGZAG, poses, run
+from jitter_poses import LINE, ZIGZAG, poses, poses_along
 from video_files import level, make_video, marker
 
 from tarvitpose.evaluation.video_jitter import steadiness
@@ -19,7 +19,7 @@ from tarvitpose.visualization.tracks import known_parts, tracks_of, with_single_
 
 
 def test_jitter_is_that_of_the_comparison_of_runs() -> None:
-    single, temporal = run(ZIGZAG), run(LINE)
+    single, temporal = poses_along(ZIGZAG), poses_along(LINE)
     both = with_single_frames(temporal, {one.index: one for one in single})
     (track,) = tracks_of(both)
     expected = steadiness(single, temporal)
@@ -28,10 +28,10 @@ def test_jitter_is_that_of_the_comparison_of_runs() -> None:
 
 
 def test_smoothed_and_raw_joints_have_their_own_jitter() -> None:
-    raw = run(ZIGZAG)
+    raw = poses_along(ZIGZAG)
     frames = [
         replace(one, raw_keypoints=other.keypoints)
-        for one, other in zip(run(LINE), raw, strict=True)
+        for one, other in zip(poses_along(LINE), raw, strict=True)
     ]
     (track,) = tracks_of(frames)
     assert [*track.jitter] == ["smoothed", "raw"]
@@ -40,7 +40,7 @@ def test_smoothed_and_raw_joints_have_their_own_jitter() -> None:
 
 
 def test_a_gap_ends_a_stretch_and_no_jitter_reaches_over_it() -> None:
-    frames = [one for one in run(LINE) if one.index not in (5, 6)]
+    frames = [one for one in poses_along(LINE) if one.index not in (5, 6)]
     frames[5:] = [replace(one, keypoints=one.keypoints + 40) for one in frames[5:]]
     (track,) = tracks_of(frames)
     assert track.frames.tolist() == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
@@ -50,13 +50,13 @@ def test_a_gap_ends_a_stretch_and_no_jitter_reaches_over_it() -> None:
 
 
 def test_unsure_joints_have_no_jitter_and_no_jumps() -> None:
-    (track,) = tracks_of(run(ZIGZAG, score=0.2))
+    (track,) = tracks_of(poses_along(ZIGZAG, score=0.2))
     assert np.isnan(track.jitter["raw"])
     assert np.isnan(track.jumps).all()
 
 
 def test_the_worst_frames_are_those_made_worst() -> None:
-    frames = run(np.tile([[50.0, 40]], (60, 1)))
+    frames = poses_along(np.tile([[50.0, 40]], (60, 1)))
     for at, joint in ((10, 0), (12, 1), (30, 1)):  # the second is too close to the first
         keypoints = frames[at].keypoints.copy()
         keypoints[0, joint, 0] += at

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
-from tarvitpose.cli.predict import parse_offsets
-from tarvitpose.cli.predict_options import (
-    Backend,
-    DetEvery,
-    Device,
-    Number,
-    Offsets,
-    Precision,
-    Weights,
-)
-from tarvitpose.cli.tables import write_numbers
+from tarvitpose.cli.options import with_options
+from tarvitpose.config import Backend, PredictConfig, Size
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.lists import parse_choices, parse_sizes, parse_whole_numbers
 
 MODES = ("single", "windowed", "streaming")
-BACKENDS = tuple(one.value for one in Backend)
-RIVALS = ("transformers",)
-SIZES = ("tiny", "s", "b", "l", "h")
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+BASELINES = ("transformers",)
+SIZES: tuple[Size, ...] = get_args(Size)
 
 Sizes = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE,...",
-        help="Of tiny, s, b, l, h; the weights' own if not given.",
+        help="Any of tiny, s, b, l, h; that of the weights by default.",
         show_default=False,
     ),
 ]
@@ -44,34 +35,34 @@ Inputs = Annotated[
     str | None,
     typer.Option(
         metavar="HxW,...",
-        help="Crops for each of --sizes, 256x192 if not given.",
+        help="Crop sizes for each of --sizes; 256x192 by default.",
         show_default=False,
     ),
 ]
-Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Of {', '.join(MODES)}.")]
-Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Of {', '.join(BACKENDS)}.")]
-Batches = Annotated[str, typer.Option(metavar="N,...", help="Crops that run at once.")]
+Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Any of {', '.join(MODES)}.")]
+Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Any of {', '.join(BACKENDS)}.")]
+Batches = Annotated[
+    str, typer.Option(metavar="N,...", help="Crops that the network reads at once.")
+]
 Against = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="transformers: also its VitPose of the same size, and all at batch 8.",
+        help="transformers: also time its VitPose of the same size, and every case at batch 8.",
         show_default=False,
     ),
 ]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Processor cores to use, all if not given.")
-]
-Rounds = Annotated[int, typer.Option(min=1, help="Turns of each case.")]
-Seconds = Annotated[float, typer.Option(min=0, help="Least length of a turn.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often each case is timed.")]
+Seconds = Annotated[float, typer.Option(min=0, help="How long each case is timed at least.")]
 Video = Annotated[
-    str | None, typer.Option(help="Clip to take crops from, the demo's if not given.")
+    str | None, typer.Option(help="Clip to take crops from; the demo clip by default.")
 ]
 WithStages = Annotated[
-    bool, typer.Option("--stages/--no-stages", help="Time the parts of predict on the clip.")
+    bool, typer.Option("--stages/--no-stages", help="Also time the stages of predict on the clip.")
 ]
 WithMemory = Annotated[
-    bool, typer.Option("--memory/--no-memory", help="Find the most memory of each case.")
+    bool, typer.Option("--memory/--no-memory", help="Also measure the peak memory of each case.")
 ]
 SoakFrames = Annotated[
     int | None,
@@ -79,7 +70,7 @@ SoakFrames = Annotated[
         "--soak",
         min=100,
         metavar="FRAMES",
-        help="Only watch the memory over a generated video of two people.",
+        help="Only measure how memory grows over a generated video of two people.",
         show_default=False,
     ),
 ]
@@ -87,13 +78,14 @@ SoakNetwork = Annotated[
     str, typer.Option(metavar="WEIGHTS", help="For --soak: tiny, default, a folder or a hub id.")
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers here.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers to this file.")
 ]
 PlotFile = Annotated[
-    Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds, as PNG.")
+    Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds (PNG).")
 ]
 
 
+@with_options(PredictConfig, "weights", "offsets", "device", "precision", "det_every")
 def run(
     *,
     sizes: Sizes = None,
@@ -102,15 +94,11 @@ def run(
     backends: Backends = "auto",
     batch: Batches = "1,16",
     against: Against = None,
-    weights: Weights = "default",
-    offsets: Offsets = None,
-    device: Device = "auto",
-    precision: Number = Precision.AUTO,
+    config: PredictConfig,
     threads: Threads = None,
     rounds: Rounds = 7,
     seconds: Seconds = 0.7,
     video: Video = None,
-    det_every: DetEvery = 1,
     stages: WithStages = True,
     memory: WithMemory = True,
     soak: SoakFrames = None,
@@ -120,39 +108,42 @@ def run(
 ) -> None:
     """Time the network and the whole pipeline on this machine.
 
-    Crops per second are people's poses, from RGB crops to joints. All cases take turns in a
-    random order, round after round, so that a busy machine slows all of them alike, and ratios
-    are taken within a round. Shown are medians and quartiles.
+    One crop is one person's pose, from the RGB crop to the joints. In every round each case is
+    timed once, in a random order, so that a busy machine slows all of them alike; ratios are taken
+    within a round. The tables show medians and quartiles.
 
-    Sizes that the weights do not have run on random weights. They are the slowest case: the mask
+    Sizes other than that of the weights run on random weights, which is the slowest case: the mask
     then hides nothing.
     """
     values = {
-        "modes": listed("--modes", modes, MODES),
-        "backends": listed("--backends", backends, BACKENDS),
-        "batches": parse_batches(batch),
-        "offsets": None if offsets is None else parse_offsets(offsets),
-        "device": device,
-        "precision": precision.value,
+        "modes": parse_choices("--modes", modes, MODES),
+        "backends": parse_choices("--backends", backends, BACKENDS),
+        "batches": tuple(sorted({*parse_whole_numbers("--batch", batch, "1,16", least=1)})),
+        "offsets": config.offsets,
+        "device": config.device,
+        "precision": config.precision,
         "rounds": rounds,
         "seconds": seconds,
-        "against_transformers": against is not None and bool(listed("--against", against, RIVALS)),
+        "against_transformers": against is not None
+        and bool(parse_choices("--against", against, BASELINES)),
         "video": video,
-        "det_every": det_every,
+        "det_every": config.det_every,
         "stages": stages,
         "memory": memory,
     }
     names, crops = parse_networks(sizes, inputs)
-    check_files(video, weights, [json_file, plot_file])
+    check_files(video, config.weights, [json_file, plot_file])
     from tarvitpose.benchmark.run import limited_threads
 
     with limited_threads(threads):
         if soak is not None:
             facts = watch_memory(soak, soak_network, values)
         else:
-            facts = measure_all(names, crops, weights, values, plot_file)
+            facts = measure_all(names, crops, config.weights, values, plot_file)
     if json_file is not None:
-        write_numbers(json_file, facts)
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(json_file, facts)
 
 
 def check_files(video: str | None, weights: str, results: Sequence[Path | None]) -> None:
@@ -174,20 +165,21 @@ def measure_all(
     plot_file: Path | None,
 ) -> Any:
     """Time every network, print its tables, and return all numbers for JSON. Raises UserError."""
-    from tarvitpose.benchmark.model_under_test import find_subjects
+    from tarvitpose.benchmark.model_under_test import find_models
     from tarvitpose.benchmark.plot import plot
-    from tarvitpose.benchmark.result import Plan
+    from tarvitpose.benchmark.result import BenchmarkPlan
     from tarvitpose.benchmark.run import measure
-    from tarvitpose.utils.figure import load_figure
+    from tarvitpose.utils.optional import check_installed
 
     if plot_file is not None:
-        load_figure("--plot")  # what is missing shows before the work
-    plan = Plan(**{**values, "video": values["video"] or str(demo_clip())})
+        check_installed("matplotlib", "--plot", "plot")
+    plan = BenchmarkPlan(**{**values, "video": values["video"] or str(demo_clip())})
     results = []
-    for subject in find_subjects(sizes, inputs, weights):
-        on_round = partial(note, subject.title, plan.rounds)
-        results.append(measure(subject, plan, warn=console.warn, on_round=on_round))
-        console.say(subject.title, style="bold")
+    for model in find_models(sizes, inputs, weights):
+        with console.count_bar(f"{model.title}, rounds") as show:
+            count = partial(_show_round, show, plan.rounds)
+            results.append(measure(model, plan, warn=console.warn, on_round=count))
+        console.say(model.title, style="bold")
         console.say(f"{tables.report(results[-1])}\n")
     paper = tables.paper_table(results)
     if paper:
@@ -197,10 +189,8 @@ def measure_all(
     return [fact for result in results for fact in result.facts()]
 
 
-def note(title: str, rounds: int, done: int) -> None:
-    """Say on a terminal how far a measurement has come."""
-    if sys.stderr.isatty():
-        typer.echo(f"{title}: round {done} of {rounds}", err=True)
+def _show_round(show: Callable[[int, int], None], rounds: int, done: int) -> None:
+    show(done, rounds)
 
 
 def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:
@@ -214,20 +204,6 @@ def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:
     return [done.facts()]
 
 
-def listed(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of a list with commas, each once. Raises ConfigError for an unknown one.
-
-    >>> listed("--modes", "single, windowed", MODES)
-    ('single', 'windowed')
-    """
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in known:
-            expected = ", ".join(known)
-            raise ConfigError(f"{option} {text}: expected some of {expected}, got {name!r}")
-    return names
-
-
 def parse_networks(
     sizes: str | None, inputs: str | None
 ) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
@@ -236,35 +212,5 @@ def parse_networks(
         raise ConfigError(
             "--inputs: needs --sizes, because weights have an input size of their own"
         )
-    crops = parse_inputs(inputs or "256x192")
-    return () if sizes is None else listed("--sizes", sizes.lower(), SIZES), crops
-
-
-def parse_inputs(text: str) -> list[tuple[int, int]]:
-    """Return heights and widths of a list with commas. Raises ConfigError.
-
-    >>> parse_inputs("256x192,384x288")
-    [(256, 192), (384, 288)]
-    """
-    try:
-        pairs = [part.split("x") for part in text.lower().split(",")]
-        return [(int(height), int(width)) for height, width in pairs]
-    except ValueError:
-        raise ConfigError(
-            f"--inputs {text}: expected height x width with commas between, such as 256x192,384x288"
-        ) from None
-
-
-def parse_batches(text: str) -> tuple[int, ...]:
-    """Return the batches of a list with commas, sorted. Raises ConfigError.
-
-    >>> parse_batches("16,1")
-    (1, 16)
-    """
-    try:
-        batches = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        batches = ()
-    if not batches or batches[0] < 1:
-        raise ConfigError(f"--batch {text}: expected whole numbers from 1 on, such as 1,16")
-    return batches
+    crops = parse_sizes("--inputs", inputs or "256x192")
+    return () if sizes is None else parse_choices("--sizes", sizes.lower(), SIZES), crops

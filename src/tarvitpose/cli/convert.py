@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tarvitpose.cli import checks, console
+from tarvitpose.config import Codec, JointSetName, ModelConfig, ViTPoseSize
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.atomic import check_writable
-
-if TYPE_CHECKING:
-    from tarvitpose.config import ModelConfig
-
-
-class Size(StrEnum):
-    """The sizes of ViTPose."""
-
-    S = "s"
-    B = "b"
-    L = "l"
-    H = "h"
-
-
-class Joints(StrEnum):
-    """The joint sets, by their names in a config."""
-
-    POSETRACK15 = "posetrack15"
-    POSETRACK17 = "posetrack17"
-    COCO17 = "coco17"
+from tarvitpose.utils.lists import parse_sizes
 
 
 def run(
@@ -44,33 +25,38 @@ def run(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Weights folder to write.")],
     *,
     size: Annotated[
-        Size | None, typer.Option(help="Size to expect; only checks what came.")
+        ViTPoseSize | None, typer.Option(help="Refuse a checkpoint of another size.")
     ] = None,
     joint_set: Annotated[
-        Joints | None, typer.Option(help="Joints of the result; the source's own if not given.")
+        JointSetName | None,
+        typer.Option(help="Joints of the result; those of the source by default."),
     ] = None,
     heads: Annotated[
         int | None,
-        typer.Option(min=1, help="Attention heads of the encoder, where no size tells them."),
+        typer.Option(
+            min=1,
+            help="Attention heads of an encoder of unknown size.",
+        ),
     ] = None,
     dataset_index: Annotated[
-        int | None, typer.Option(min=0, help="Expert of a ViTPose+ to keep; 0, COCO, if not given.")
+        int | None,
+        typer.Option(min=0, help="Expert of a ViTPose+ to use; by default 0 (COCO)."),
     ] = None,
     input_size: Annotated[
         str | None,
-        typer.Option(metavar="HxW", help="Crop size that it was trained with, such as 256x192."),
+        typer.Option(metavar="HxW", help="Crop size of its training, such as 256x192."),
     ] = None,
     codec: Annotated[
-        Literal["udp", "classic"] | None,
+        Codec | None,
         typer.Option(
-            help="How it was trained to write joints into heatmaps; classic for a released "
-            "TAR-ViTPose and udp for others if not given."
+            help="Heatmap encoding of its training; by default classic for a released "
+            "TAR-ViTPose, otherwise udp."
         ),
     ] = None,
 ) -> None:
     """Turn a checkpoint of another project into a weights folder.
 
-    Known by their keys: Hugging Face VitPose, ViTAE's and MMPose's ViTPose, released TAR-ViTPose.
+    Recognised are Hugging Face's VitPose, ViTAE's and MMPose's ViTPose, and released TAR-ViTPose.
     """
     sides = None if input_size is None else parse_input_size(input_size)
     check_checkpoint(source)
@@ -81,8 +67,8 @@ def run(
         config = convert(
             source,
             output,
-            size=size and size.value,
-            joint_set=joint_set and joint_set.value,
+            size=size,
+            joint_set=joint_set,
             heads=heads,
             dataset_index=dataset_index,
             input_size=sides,
@@ -94,12 +80,12 @@ def run(
 def check_checkpoint(source: str) -> None:
     """Raise WeightsError for a file that is not there, or what is no hub id either."""
     from tarvitpose.weights.folder import CHECKPOINTS, find_folder
-    from tarvitpose.weights.hub import looks_like_hub_id
+    from tarvitpose.weights.hub import is_hub_id
 
     path = Path(source).expanduser()
     if path.suffix in CHECKPOINTS:
         checks.existing(path, WeightsError)
-    elif not path.exists() and not looks_like_hub_id(source):
+    elif not path.exists() and not is_hub_id(source):
         find_folder(source)  # which says what was expected
 
 
@@ -109,10 +95,10 @@ def parse_input_size(text: str) -> tuple[int, int]:
     >>> parse_input_size("256x192")
     (256, 192)
     """
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise ConfigError(f"--input-size {text}: expected HEIGHTxWIDTH, such as 256x192")
-    return int(height), int(width)
+    sizes = parse_sizes("--input-size", text)
+    if len(sizes) != 1:
+        raise ConfigError(f"--input-size {text}: expected one size, such as 256x192")
+    return sizes[0]
 
 
 def described(config: ModelConfig) -> list[tuple[str, str]]:

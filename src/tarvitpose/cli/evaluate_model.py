@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import console
-from tarvitpose.cli.evaluate_options import Options
-from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table, write_numbers
+from tarvitpose.cli.evaluate_options import EvaluateConfig
+from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table
 from tarvitpose.errors import ConfigError
+from tarvitpose.utils.lists import parse_choices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rich.table import Table
 
-    from tarvitpose.data.degrade import Kind
-    from tarvitpose.data.sources import Format
+    from tarvitpose.data.degrade import Degradation
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
     from tarvitpose.evaluation.video_jitter import Steadiness
@@ -28,7 +28,7 @@ DRAWS = 1000  # of videos, for the 95% intervals
 ALL_DEGRADED = "all degraded"
 
 
-def score_model(options: Options) -> None:
+def score_model(options: EvaluateConfig) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
     from tarvitpose.evaluation.datasets import read_labelled
@@ -38,7 +38,7 @@ def score_model(options: Options) -> None:
     assert options.weights is not None
     assert options.annotations is not None
     videos = read_labelled(
-        layout_of(options),
+        options.layout,
         options.annotations,
         load_config(options.weights).joints,
         images=options.images,
@@ -70,21 +70,13 @@ def score_model(options: Options) -> None:
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
     if options.json_file is not None:
-        write_numbers(options.json_file, numbers(result, options))
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(options.json_file, numbers(result, options))
     report(result, options)
 
 
-def layout_of(options: Options) -> Format:
-    """Return the layout of the annotations, as given or by the keys of the first file."""
-    from tarvitpose.data.posetrack import annotation_files
-    from tarvitpose.data.sources import FORMATS, guess_format
-
-    assert options.annotations is not None
-    named = [name for name in FORMATS if name == options.layout]
-    return named[0] if named else guess_format(annotation_files(options.annotations)[0])
-
-
-def report(result: Evaluation, options: Options) -> None:
+def report(result: Evaluation, options: EvaluateConfig) -> None:
     """Print what an evaluation found, the groups in the paper's order."""
     from tarvitpose.evaluation.scores import AP, OKS_AP
     from tarvitpose.metrics.posetrack_ap import GROUPS
@@ -98,30 +90,32 @@ def report(result: Evaluation, options: Options) -> None:
         counts = [videos, console.counted(result.frames, "labelled frame"), people]
     title = f"{options.weights} on {options.annotations}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
-    in_groups = [one for one in result.comparisons if one.metric != OKS_AP]
-    for one in result.comparisons:
-        if one.metric == OKS_AP:
-            console.say(drawn(comparison_table([one], list(next(iter(one.values.values()))))))
+    in_groups = [comparison for comparison in result.comparisons if comparison.metric != OKS_AP]
+    for comparison in result.comparisons:
+        if comparison.metric == OKS_AP:
+            console.say(
+                drawn(comparison_table([comparison], list(next(iter(comparison.values.values())))))
+            )
     if in_groups:
         console.say(drawn(comparison_table(in_groups, [*GROUPS, "mean"])))
-    for one in result.comparisons:
-        if one.note:
-            console.say(f"{one.metric}: {one.note}")
-    for one in result.comparisons:
-        if one.metric == AP:
+    for comparison in result.comparisons:
+        if comparison.note:
+            console.say(f"{comparison.metric}: {comparison.note}")
+    for comparison in result.comparisons:
+        if comparison.metric == AP:
             console.say(f"\n{AP} of each joint")
-            console.say(drawn(joints_table(one)))
+            console.say(drawn(joints_table(comparison)))
 
 
-def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
+def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
     """Return what `--json` holds: `ap` is of the whole model, `metrics` of every mode."""
     from tarvitpose.evaluation.scores import AP
     from tarvitpose.metrics.posetrack_ap import JOINTS
 
     content: dict[str, Any] = {}
-    for one in result.comparisons:
-        if one.metric == AP:
-            whole = list(one.values.values())[-1]
+    for comparison in result.comparisons:
+        if comparison.metric == AP:
+            whole = list(comparison.values.values())[-1]
             content["ap"] = {name: whole[name] for name in (*JOINTS, "mean")}
     return {
         **content,
@@ -133,26 +127,33 @@ def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
         "frames": result.frames,
         "people": result.people,
         "metrics": {
-            one.metric: {"values": one.rows, "interval95": one.intervals, "note": one.note}
-            for one in result.comparisons
+            comparison.metric: {
+                "values": comparison.rows,
+                "interval95": comparison.intervals,
+                "note": comparison.note,
+            }
+            for comparison in result.comparisons
         },
         "warnings": result.warnings,
     }
 
 
-def score_clips(options: Options) -> None:
+def score_clips(options: EvaluateConfig) -> None:
     """Score a model on clips of labelled people, one kind of degraded frames after the other."""
     from tarvitpose.data.sources import read_records
-    from tarvitpose.utils.figure import load_figure
+    from tarvitpose.utils.optional import check_installed
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
-    kinds, joints = parse_kinds(options.kinds or ""), load_config(options.weights).joints
-    records = read_records(layout_of(options), options.annotations, joints, options.images)
+    kinds, joints = (
+        parse_degradations(options.degradations or ""),
+        load_config(options.weights).joints,
+    )
+    records = read_records(options.layout, options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
-        load_figure("--reliability")  # what is missing shows before the work
+        check_installed("matplotlib", "--reliability", "plot")
     from tarvitpose.data.dataset import validation_clips
     from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
@@ -171,40 +172,38 @@ def score_clips(options: Options) -> None:
         "PCK@0.2 of the torso, 95% interval of the gain over people, and the expected calibration "
         "error of the scores (0 to 100, single-frame and temporal)"
     )
-    found: dict[str, ClipScores] = {}
+    scores: dict[str, ClipScores] = {}
     for kind in kinds:
         clips = validation_clips(records, model.config, kind)
-        found[kind] = score(model, encoded_batches(model, clips, device))
-        say_clips(kind, found[kind])
-    degraded = [one for kind, one in found.items() if kind != "clean"]
+        scores[kind] = score(model, encoded_batches(model, clips, device))
+        say_clips(kind, scores[kind])
+    degraded = [clips for kind, clips in scores.items() if kind != "clean"]
     if degraded:
-        found[ALL_DEGRADED] = side_by_side(degraded)
-        say_clips(ALL_DEGRADED, found[ALL_DEGRADED])
+        scores[ALL_DEGRADED] = side_by_side(degraded)
+        say_clips(ALL_DEGRADED, scores[ALL_DEGRADED])
     if options.reliability is not None:
-        whole = side_by_side([found[kind] for kind in kinds])
+        whole = side_by_side([scores[kind] for kind in kinds])
         single, temporal = whole.single_reliability, whole.temporal_reliability
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
         console.say(f"reliability of all kinds together: {options.reliability}")
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-        rows = {kind: clip_numbers(one) for kind, one in found.items()}
-        write_numbers(options.json_file, {**content, "pck": rows})
+        rows = {kind: clip_numbers(clips) for kind, clips in scores.items()}
+        write_json(options.json_file, {**content, "pck": rows})
 
 
-def parse_kinds(text: str) -> list[Kind]:
-    """Return the kinds of a list with commas; "all" is every one. Raises ConfigError.
+def parse_degradations(text: str) -> tuple[Degradation, ...]:
+    """Return the degradations of a list with commas; "all" is every one. Raises ConfigError.
 
-    >>> parse_kinds("clean, dark")
-    ['clean', 'dark']
+    >>> parse_degradations("dark, clean")
+    ('clean', 'dark')
     """
-    from tarvitpose.data.degrade import KINDS
+    from tarvitpose.data.degrade import DEGRADATIONS
 
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in (*KINDS, "all"):
-            expected = f"all or some of {', '.join(KINDS)}"
-            raise ConfigError(f"--kinds {text}: expected {expected}, got {name!r}")
-    return [kind for kind in KINDS if kind in names or "all" in names]
+    names = parse_choices("--degradations", text, DEGRADATIONS, allow_all=True)
+    return tuple(kind for kind in DEGRADATIONS if kind in names)
 
 
 def say_clips(kind: str, scores: ClipScores) -> None:
@@ -233,55 +232,61 @@ def clip_numbers(scores: ClipScores) -> dict[str, Any]:
     }
 
 
-def score_videos(options: Options) -> None:
+def score_videos(options: EvaluateConfig) -> None:
     """Print how steady joints are in videos, with and without the temporal part."""
     from dataclasses import asdict
 
     from tarvitpose.evaluation.video_jitter import SURE, steadiness
 
     single, temporal = estimators(options)
-    found: dict[str, Steadiness] = {}
+    results: dict[str, Steadiness] = {}
     for video in options.videos:
         with console.progress_bar(Path(video).name, quiet=False) as show:
-            runs = (one.stream(video, end=options.end) for one in (single, temporal))
-            found[video] = steadiness(*(watched(run, show) for run in runs))
+            runs = (estimator.stream(video, end=options.end) for estimator in (single, temporal))
+            results[video] = steadiness(*(watched(run, show) for run in runs))
     label = options.boxes or "nanodet"
-    counted = console.counted(len(found), "video")
+    counted = console.counted(len(results), "video")
     console.say(f"{options.weights} on {counted}, boxes: {label}", style="bold")
     console.say("Jitter: mean second difference of joints, in pixels and % of the box's height.")
     console.say(f"Apart: mean distance of the two. Only joints of score {SURE:g} in both count.")
-    console.say(drawn(steadiness_table(found)))
+    console.say(drawn(steadiness_table(results)))
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": label, "weights": options.weights}
-        rows = {video: asdict(one) for video, one in found.items()}
-        write_numbers(options.json_file, {**content, "videos": rows})
+        rows = {video: asdict(result) for video, result in results.items()}
+        write_json(options.json_file, {**content, "videos": rows})
 
 
-def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
+def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
-    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
+    from tarvitpose.config import OPTIONS, EstimatorConfig, NetworkConfig, parse_config
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.inference.predictor import Predictor
-    from tarvitpose.runs.pipeline import load_estimator
 
-    choice = options.boxes or OWN_DETECTOR
-    values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
-    if not values and choice != OWN_DETECTOR:
-        values = {"detector": choice}
-    how: dict[str, Any] = {"flip_test": options.flip_test, "batch_size": options.batch_size}
-    values |= {"device": options.device, "precision": options.precision, **how}
-    values |= {"weights": options.weights, "box_threshold": options.box_threshold}
-    temporal = load_estimator(parse_config(PredictConfig, values, OPTIONS))
-    runtime = temporal.predictor.runtime
-    if not runtime.config.temporal:
+    network = options.model_dump(include=set(NetworkConfig.model_fields))
+    values = {**network, "weights": options.weights, "box_threshold": options.box_threshold}
+    boxes = options.boxes or OWN_DETECTOR
+    if is_file_of_boxes(boxes):
+        values["boxes"] = boxes
+    elif boxes != OWN_DETECTOR:
+        values["detector"] = boxes
+    temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
+    engine = temporal.predictor.engine
+    if not engine.config.temporal:
         raise ConfigError(
             f"{options.weights}: has no temporal part, so there is nothing to compare"
         )
     single = PoseEstimator(
-        Predictor(runtime, single_frame=True, **how),
+        Predictor(
+            engine,
+            single_frame=True,
+            flip_test=options.flip_test,
+            batch_size=options.batch_size,
+        ),
         temporal.detector,
-        start_threshold=temporal.start_threshold,
+        EstimatorConfig(box_threshold=temporal.config.start_threshold),
     )
     return single, temporal
 
@@ -295,13 +300,13 @@ def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iter
         show(Progress(poses.index + 1, None, len(poses)))
 
 
-def steadiness_table(found: dict[str, Steadiness]) -> Table:
+def steadiness_table(results: dict[str, Steadiness]) -> Table:
     """Return a row for each video."""
     headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "apart", "late")
     rows = plain_table(headings)
-    for video, one in found.items():
-        pairs = (one.jitter_single, one.jitter_temporal, one.apart)
+    for video, result in results.items():
+        pairs = (result.jitter_single, result.jitter_temporal, result.apart)
         cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
-        late = "-" if one.lag is None else console.counted(one.lag, "frame")
-        rows.add_row(Path(video).name, str(one.frames), str(one.tracks), *cells, late)
+        late = "-" if result.lag is None else console.counted(result.lag, "frame")
+        rows.add_row(Path(video).name, str(result.frames), str(result.tracks), *cells, late)
     return rows

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli import predict_options as options
+from tarvitpose.cli.options import Quiet, Video, with_options
 from tarvitpose.cli.outcome import summary
-from tarvitpose.cli.predict import given_config
+from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, OutputError, VideoError
 
 if TYPE_CHECKING:
-    from tarvitpose.config import PredictConfig
     from tarvitpose.video.frame_source import FrameSource
     from tarvitpose.visualization.report_data import ReportData
 
@@ -31,35 +30,24 @@ Poses = Annotated[
         show_default=False,
     ),
 ]
-OutputFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")]
 
 
+@with_options(
+    PredictConfig,
+    without=(
+        *("formats", "contact_sheet", "live", "allow_playlists", "resume", "flip_test"),
+        *("batch_size", "box_threshold", "person"),
+        *("smooth_min_cutoff", "smooth_beta", "smooth_window"),
+    ),
+    output="Folder of the report.",
+)
 def run(
     context: typer.Context,
-    video: options.Video,
+    video: Video,
     *,
     poses: Poses = None,
-    output: OutputFolder = Path("results"),
-    overwrite: options.Overwrite = False,
-    render: options.Render = True,
-    compare: options.Compare = False,
-    keypoint_threshold: options.KeypointThreshold = 0.3,
-    start: options.Start = None,
-    end: options.End = None,
-    quiet: options.Quiet = False,
-    weights: options.Weights = "default",
-    single_frame: options.SingleFrame = False,
-    offsets: options.Offsets = None,
-    device: options.Device = "auto",
-    precision: options.Number = options.Precision.AUTO,
-    backend: options.RunBy = options.Backend.AUTO,
-    crop_policy: options.Policy = options.CropPolicy.ANCHORED,
-    detector: options.Detector = "nanodet",
-    boxes: options.Boxes = None,
-    max_people: options.MaxPeople = None,
-    det_every: options.DetEvery = 1,
-    tracker: options.TrackBy = options.Tracker.IOU,
-    smooth: options.Smooth = options.SmoothMethod.NONE,
+    config: PredictConfig,
+    quiet: Quiet = False,
 ) -> None:
     """Write a page on one video.
 
@@ -68,16 +56,15 @@ def run(
     NAME.coco.json, NAME.run.json and, unless --no-render, NAME.mp4. The video is then read a
     second time, for the pictures.
     """
-    config = given_config(context)
     checks.existing_source(video)
     if poses is not None:
         _refuse_options(context)
         checks.existing(poses)
     with _open(video, config) as source:
-        path = output / f"{source.name}{ENDING}"
-        checks.new_file(path, overwrite=overwrite)
+        path = config.output / f"{source.name}{ENDING}"
+        checks.new_file(path, overwrite=config.overwrite)
         data = _load(source, poses, config, quiet=quiet)
-        _write(path, source, data, keypoint_threshold)
+        _write(path, source, data, config.keypoint_threshold)
     if not quiet:
         console.result([f"  {path}"], source=video, files=[str(path)])
     for note in data.notes:
@@ -140,13 +127,14 @@ def _load(
     check_source(source.given, config)
     from tarvitpose.benchmark.stages import timed_process
     from tarvitpose.visualization import report_data
-    from tarvitpose.visualization.timed_run import ReportedEstimator
+    from tarvitpose.visualization.timed_run import ReportObserver
 
     with console.notes_shown(quiet=quiet):
-        estimator = cast(ReportedEstimator, load_estimator(config, ReportedEstimator))
+        estimator = load_estimator(config)
+    observer = ReportObserver()
     try:
         with console.progress_bar(source.source, quiet=quiet) as on_progress:
-            outcome, stages = timed_process(source.given, estimator, config, on_progress)
+            outcome, stages = timed_process(source.given, estimator, config, observer, on_progress)
     except KeyboardInterrupt:
         console.stopped(
             "stopped; predict with the same options and --resume goes on from here, and then "
@@ -159,5 +147,5 @@ def _load(
         )
     offsets = estimator.predictor.offsets
     return report_data.load(
-        source, results, stages=stages, offsets=offsets, single_frames=estimator.single_frames
+        source, results, stages=stages, offsets=offsets, single_frames=observer.single_frames
     )

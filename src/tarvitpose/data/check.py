@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check_notes import NOTES, Note, notes_of
 from tarvitpose.data.records import Box, decode_image
-from tarvitpose.data.sources import Format, image_root, read_videos
-from tarvitpose.data.videos import Person, Video, VideoFrame, has_area
+from tarvitpose.data.sources import open_annotations, read_videos
+from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
-from tarvitpose.utils.json_file import read_entry
 
-KINDS = {  # in the order of the table: what it is called, and what it means
+FAULTS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
     "nobody": "no labelled frame has a person with a labelled joint",
     "missing image": "a labelled frame that is not on disk",
@@ -41,13 +41,14 @@ ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}  # beginning and end 
 HEADERS = (*ENDS, b"BM", b"RIFF", b"II*\0", b"MM\0*", b"GIF8")
 
 Progress = Callable[[int, int], None]  # receives how many frames are done, of how many
-Fault = tuple[str, str]  # kind and place
+Fault = tuple[str, str]  # kind and location
 
 
 @dataclass(frozen=True)
-class Report:
+class DataReport:
     """What was looked at, and what is wrong with it."""
 
+    format: AnnotationFormat | None  # None: no file could be read
     videos: int
     frames: int
     labelled: int
@@ -56,51 +57,53 @@ class Report:
     notes: tuple[Note, ...] = ()  # what readers fill in, change or leave out
 
     def by_kind(self) -> dict[str, list[str]]:
-        """Return the places of each kind of fault that occurs, in the order of `KINDS`."""
-        return _grouped(self.faults, KINDS)
+        """Return the locations of each kind of fault that occurs, in the order of `FAULTS`."""
+        return _grouped(self.faults, FAULTS)
 
     def notes_by_kind(self) -> dict[str, list[str]]:
-        """Return the places of each kind of note that occurs, in the order of `NOTES`."""
+        """Return the locations of each kind of note that occurs, in the order of `NOTES`."""
         return _grouped(self.notes, NOTES)
 
 
-def _grouped(found: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[str, list[str]]:
-    places: dict[str, list[str]] = {kind: [] for kind in kinds}
-    for kind, place in found:
-        places[kind].append(place)
-    return {kind: some for kind, some in places.items() if some}
+def _grouped(pairs: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[str, list[str]]:
+    locations: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for kind, location in pairs:
+        locations[kind].append(location)
+    return {kind: listed for kind, listed in locations.items() if listed}
 
 
 def check_data(
     files: Sequence[Path],
-    format: Format,
+    format: AnnotationFormat | None,
     images: Path | None,
     *,
     quick: bool,
     progress: Progress,
-) -> Report:
+) -> DataReport:
     """Look at all annotation files and all images that they name.
 
-    `images` is the folder that file names start from, found by each file itself where absent.
+    Without a `format`, that of the first file that can be read is the format of all. `images` is
+    the folder that file names start from; without it each file's is found.
     With `quick` an image is only looked for, and its first bytes read; else it is decoded.
     """
     faults: list[Fault] = []
     notes: list[Note] = []
     jobs: list[tuple[Path, Video, VideoFrame]] = []
-    videos = 0
-    for file in files:
+    count = 0  # of videos
+    for path in files:
         try:
-            root = images or image_root(file)
-            found = list(read_videos(format, file, root))
-            notes += notes_of(read_entry(file), format, found)
+            file = open_annotations(path, format, images)
+            format = file.format
+            videos = list(read_videos(file))
+            notes += notes_of(file, videos)
         except DataError as error:
             faults.append(("annotations", str(error)))
             continue
-        videos += len(found)
-        faults += _repeated_ids(file, found)
-        for video in found:
-            faults += _about_frames(video, root)
-            jobs += [(root, video, frame) for frame in video.frames]
+        count += len(videos)
+        faults += _repeated_ids(path, videos)
+        for video in videos:
+            faults += _about_frames(video, file.root)
+            jobs += [(file.root, video, frame) for frame in video.frames]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         each = map if quick else pool.map  # threads only help where images are decoded
         for done, new in enumerate(each(partial(_about_image, quick=quick), jobs), 1):
@@ -108,21 +111,23 @@ def check_data(
             progress(done, len(jobs))
     labelled = [frame for _, _, frame in jobs if frame.labelled]
     people = sum(len(_with_joints(frame)) for frame in labelled)
-    if videos and not people:
+    if count and not people:
         faults.append(("nobody", f"{files[0]}{f' and {len(files) - 1} more' * (len(files) > 1)}"))
-    return Report(videos, len(jobs), len(labelled), people, tuple(faults), tuple(notes))
+    return DataReport(format, count, len(jobs), len(labelled), people, tuple(faults), tuple(notes))
 
 
 def _repeated_ids(file: Path, videos: list[Video]) -> list[Fault]:
     frames = [(video, frame) for video in videos for frame in video.frames]
     ids = Counter(
-        one.number for _, frame in frames for one in frame.people if one.number is not None
+        person.number for _, frame in frames for person in frame.people if person.number is not None
     )
-    faults = [("duplicate id", f"{file.name}: {one}") for one, count in ids.items() if count > 1]
+    faults = [
+        ("duplicate id", f"{file.name}: {number}") for number, count in ids.items() if count > 1
+    ]
     for video, frame in frames:
-        tracks = Counter(one.track for one in frame.people if one.track is not None)
+        tracks = Counter(person.track for person in frame.people if person.track is not None)
         faults += [
-            ("duplicate track id", _place(video, frame, str(track)))
+            ("duplicate track id", _location(video, frame, str(track)))
             for track, count in tracks.items()
             if count > 1
         ]
@@ -134,11 +139,11 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
     folder = (root / video.frames[0].name).parent if video.frames else root
     if video.frame_count is not None and folder.is_dir():
         suffix = PurePosixPath(video.frames[0].name).suffix
-        there = sum(path.suffix == suffix for path in folder.iterdir())
-        if there != video.frame_count:
+        on_disk = sum(path.suffix == suffix for path in folder.iterdir())
+        if on_disk != video.frame_count:
             yield (
                 "frame count",
-                f"{video.name}: nframes is {video.frame_count}, on disk {there},"
+                f"{video.name}: nframes is {video.frame_count}, on disk {on_disk},"
                 f" listed {len(video.frames)}",
             )
     renamed = [frame for frame in video.frames if frame.other_name is not None]
@@ -150,7 +155,7 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
     for frame in video.frames:
         beside = {frame.number - 1, frame.number + 1} & set(range(numbers[0], numbers[-1] + 1))
         if frame.labelled and _with_joints(frame) and not beside <= known:
-            yield "gap beside a label", _place(video, frame)
+            yield "gap beside a label", _location(video, frame)
 
 
 def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fault]:
@@ -165,7 +170,7 @@ def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fa
         return [("broken image", f"{frame.name}: {error}")]
     people = _with_joints(frame) if frame.labelled else []
     return [
-        (kind, _place(video, frame, person.label))
+        (kind, _location(video, frame, person.label))
         for person in people
         for kind in _about_box(person, size)
     ]
@@ -192,7 +197,7 @@ def _decoded_size(path: Path) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def _about_box(person: Person, size: tuple[int, int] | None) -> Iterator[str]:
+def _about_box(person: LabelledPerson, size: tuple[int, int] | None) -> Iterator[str]:
     if person.box is None:
         return
     if not has_area(person.box):
@@ -205,17 +210,17 @@ def _about_box(person: Person, size: tuple[int, int] | None) -> Iterator[str]:
         yield "joint far from box"
 
 
-def _is_far(person: Person, box: Box) -> bool:
+def _is_far(person: LabelledPerson, box: Box) -> bool:
     corners = np.array(box).reshape(2, 2)
     margin = FAR * (corners[1] - corners[0])
-    seen = person.points[person.points[:, 2] > 0, :2]
-    return bool(((seen < corners[0] - margin) | (seen > corners[1] + margin)).any())
+    points = person.points[person.points[:, 2] > 0, :2]
+    return bool(((points < corners[0] - margin) | (points > corners[1] + margin)).any())
 
 
-def _with_joints(frame: VideoFrame) -> list[Person]:
+def _with_joints(frame: VideoFrame) -> list[LabelledPerson]:
     return [person for person in frame.people if (person.points[:, 2] > 0).any()]
 
 
-def _place(video: Video, frame: VideoFrame, label: str | None = None) -> str:
-    place = f"{video.name}/{PurePosixPath(frame.name).stem}"
-    return place if label is None else f"{place}#{label}"
+def _location(video: Video, frame: VideoFrame, label: str | None = None) -> str:
+    location = f"{video.name}/{PurePosixPath(frame.name).stem}"
+    return location if label is None else f"{location}#{label}"

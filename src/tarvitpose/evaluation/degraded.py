@@ -6,7 +6,6 @@ Axes: n people, K kinds, T frames, J joints, C channels, h w the token grid.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import validation_clips
-from tarvitpose.data.degrade import Kind
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import THRESHOLD, encode_crops, encoding_facts, found_joints
@@ -40,14 +39,9 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.provenance import (
-    Facts,
-    as_json,
-    read_facts,
-    require_same,
-    sample_digest,
-    write_facts,
-)
+from tarvitpose.utils.hashing import content_digest, sample_digest
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, as_json, read_facts, require_same
 
 FRAMES = ("around", "current")
 ARRAYS = (*FRAMES, "keypoints", "visible")
@@ -62,7 +56,7 @@ Window = tuple[Tensor, Tensor | None]
 class Benchmark:
     """Encoded clips of n people; `current` has one version of the current frame for each kind."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[Degradation, ...]
     offsets: tuple[int, ...]  # of the frames around the current one
     around: NDArray[np.float16]  # (n, T - 1, C, h, w)
     current: NDArray[np.float16]  # (n, K, C, h, w)
@@ -72,7 +66,7 @@ class Benchmark:
     current_scores: NDArray[np.float16] | None = None  # (n, K, J, h, w)
     facts: Facts = field(default_factory=dict)  # what all that depends on
 
-    def batches(self, kind: Kind, offsets: tuple[int, ...]) -> Iterator[Window]:
+    def batches(self, kind: Degradation, offsets: tuple[int, ...]) -> Iterator[Window]:
         """Yield the windows of a model with these offsets: features (B, T, C, h, w), and the
         scores of their tokens (B, T, J, h, w) where they are stored.
 
@@ -101,7 +95,7 @@ def encode_benchmark(
     folder: Path,
     model: TARViTPose,
     records: Sequence[Record],
-    kinds: tuple[Kind, ...],
+    kinds: tuple[Degradation, ...],
     report: Callable[[str], None],
     *,
     scores: bool = False,
@@ -130,7 +124,7 @@ def encode_benchmark(
         for name, values in arrays.items():
             with atomic_file(folder / f"{name}.npy") as path:
                 np.save(path, values)
-        write_facts(folder / ABOUT, facts)
+        write_json(folder / ABOUT, facts)
     names = [*ARRAYS, *((f"{name}_scores" for name in FRAMES) if scores else ())]
     loaded = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     return Benchmark(kinds, model.config.offsets, **loaded, facts=facts)
@@ -138,11 +132,12 @@ def encode_benchmark(
 
 def _digest_of_people(records: Sequence[Record]) -> str:
     """Return the SHA-256 of who is encoded: names, boxes and labels."""
-    content = hashlib.sha256()
-    for record in records:
-        content.update(repr((record.name, record.box)).encode())
-        content.update(record.keypoints.tobytes() + record.visible.tobytes())
-    return content.hexdigest()
+    return content_digest(
+        repr((record.name, record.box)).encode()
+        + record.keypoints.tobytes()
+        + record.visible.tobytes()
+        for record in records
+    )
 
 
 def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:
@@ -168,7 +163,7 @@ def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:
 def _encoded(
     model: TARViTPose,
     records: Sequence[Record],
-    kinds: tuple[Kind, ...],
+    kinds: tuple[Degradation, ...],
     report: Callable[[str], None],
 ) -> dict[str, NDArray[Any]]:
     """Encode each frame around the current one once, and the current one once for each kind."""

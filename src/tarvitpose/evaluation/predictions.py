@@ -5,7 +5,6 @@ Axes: N people, J joints of the model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -20,23 +19,16 @@ from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.formats.build import NO_TRACK
+from tarvitpose.formats.file_reader import NO_TRACK
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
 from tarvitpose.formats.posetrack_layout import category_joints, keypoint_category
-from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.predictor import WindowPredictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
-from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.json_file import read_entry
-from tarvitpose.utils.provenance import (
-    Facts,
-    digest,
-    read_facts,
-    require_same,
-    sample_digest,
-    write_facts,
-)
+from tarvitpose.utils.hashing import file_digest, sample_digest
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
 TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
 LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17
@@ -52,7 +44,7 @@ FramesDone = Callable[[int], None]  # called with how many frames were just fini
 class Task:
     """What is predicted, by what, with whose boxes, into which folder."""
 
-    predictors: Mapping[str, Predictor]  # by mode
+    predictors: Mapping[str, WindowPredictor]  # by mode
     boxes: Boxes
     output: Path
 
@@ -91,7 +83,7 @@ def prediction_facts(boxes: Boxes, videos: Iterable[LabelledVideo]) -> Facts:
 
 def _video_facts(video: LabelledVideo) -> Facts:
     images = sample_digest([frame.frames[frame.current] for frame in video.frames])
-    facts: Facts = {"annotations": digest(video.source), "images": images}
+    facts: Facts = {"annotations": file_digest(video.source), "images": images}
     return facts | ({"stills": len(video.frames)} if video.are_stills else {})
 
 
@@ -113,7 +105,7 @@ def claim(output: Path, facts: Facts, remedy: str, *, overwrite: bool = False) -
         require_same(output, before, facts, remedy)
     for file in there if overwrite else ():
         file.unlink()
-    write_facts(path, facts)
+    write_json(path, facts)
 
 
 class _Images:
@@ -136,7 +128,7 @@ def _seen(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[Detec
 
 
 def _batches(
-    seen: Iterator[DetectedFrame], predictors: Mapping[str, Predictor]
+    seen: Iterator[DetectedFrame], predictors: Mapping[str, WindowPredictor]
 ) -> Iterator[list[DetectedFrame]]:
     """Gather frames until the crops of their people fill a batch of one of the predictors."""
     per_person = max((len(one.offsets) / one.batch_size for one in predictors.values()), default=1)
@@ -151,7 +143,9 @@ def _batches(
         yield batch
 
 
-def _poses(batch: list[DetectedFrame], predictor: Predictor, images: _Images) -> list[FramePoses]:
+def _poses(
+    batch: list[DetectedFrame], predictor: WindowPredictor, images: _Images
+) -> list[FramePoses]:
     windows = []
     for frame, _, people in batch:
         paths = frame.window(predictor.offsets, images.is_there)[0] if len(people) else []
@@ -162,14 +156,14 @@ def _poses(batch: list[DetectedFrame], predictor: Predictor, images: _Images) ->
             index=frame.number,
             time=0.0,
             image_size=size,
-            keypoints=keypoints,
-            scores=scores,
+            keypoints=poses.keypoints,
+            scores=poses.scores,
             boxes=people.boxes,
             box_scores=people.scores,
             track_ids=_known_tracks(people),
             joint_names=predictor.config.joints.joints,
         )
-        for (frame, size, people), (keypoints, scores) in zip(batch, joints, strict=True)
+        for (frame, size, people), poses in zip(batch, joints, strict=True)
     ]
 
 
@@ -187,8 +181,7 @@ def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses])
     Raises OutputError.
     """
     if video.are_stills:
-        with atomic_file(path) as temporary:
-            temporary.write_text(json.dumps(coco_results(video, poses)), encoding="utf-8")
+        write_json(path, coco_results(video, poses), indent=None)
         return
     predicted = posetrack_frames(video, poses)
     frames = {name: predicted.get(name, NOBODY) for name in video.listed}
@@ -227,8 +220,8 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
 
     A person's score is the one of the box times the mean of the joints'.
     """
-    content = read_entry(video.source)
-    category = keypoint_category(content)
+    assert video.content is not None
+    category = keypoint_category(video.content)
     names = category_joints(category)
     results = []
     for labelled, found in zip(video.frames, poses, strict=True):

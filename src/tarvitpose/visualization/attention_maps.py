@@ -18,7 +18,7 @@ from tarvitpose.errors import UserError, VideoError
 from tarvitpose.geometry import normalise
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.predictor import windows
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -98,7 +98,7 @@ def find_window(
     current = estimator.predictor.current
     chosen: list[TrackedFrame] | None = None  # the last window that begins before the moment
     after: Frame | None = None
-    frames = _with_callback(estimator.people_finder().find(source), on_frame)
+    frames = _with_callback(estimator.person_tracker().find(source), on_frame)
     for window in windows(frames, estimator.predictor.offsets):
         if not moment.has_begun(window[current].frame):
             after = window[current].frame
@@ -143,10 +143,10 @@ def _person(now: TrackedFrame, track_id: int | None, source: str) -> int:
 
 
 def _model(estimator: PoseEstimator) -> TARViTPose:
-    runtime = estimator.predictor.runtime
-    if not isinstance(runtime, TorchRuntime):
+    engine = estimator.predictor.engine
+    if not isinstance(engine, TorchEngine):
         raise UserError("attention needs PyTorch; use --backend torch")
-    return runtime.model
+    return engine.model
 
 
 class _ModelAttention(NamedTuple):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import shutil
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -15,15 +14,14 @@ from pathlib import Path
 from threading import Event
 from typing import Generic, TypeVar
 
-import cv2
-
 from tarvitpose.config import PredictConfig
+from tarvitpose.detection import Detections
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.formats.writing import ENDINGS
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.person_tracker import PersonTracker
-from tarvitpose.results import Frame, FramePoses, TrackedFrame
+from tarvitpose.results import Frame, FramePoses
 from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
+from tarvitpose.utils.images import write_image
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
 from tarvitpose.visualization.attention_maps import attention_maps
@@ -144,8 +142,9 @@ def draw_attention(results: JobResults, seconds: float, joint: int, track: int |
     config = results.config.model_copy(
         update={"backend": "torch", "precision": "fp32", "compare": False}
     )
-    estimator = copy.copy(_knowing_estimator(_loading_options(config)))
-    estimator.known = {frame.index: frame for frame in results.poses}
+    estimator = PoseEstimator(
+        _estimator(_loading_options(config)).predictor, KnownPeople(results.poses)
+    )
     position = results.position_at(seconds)
     offsets = estimator.predictor.offsets
     start = results.poses[max(position + offsets[0], 0)].time
@@ -154,43 +153,25 @@ def draw_attention(results: JobResults, seconds: float, joint: int, track: int |
         maps = attention_maps(estimator, frames, moment, track_id=track)
     picture = draw_attention_maps(maps, [joint], results.source.name)
     path = config.output / f"attention-{position}-{maps.track_id}-{joint}.png"
-    path.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
+    write_image(path, picture)
     return path
 
 
-class KnowingEstimator(PoseEstimator):
-    """A PoseEstimator that knows who is in each frame, and detects nobody."""
+class KnownPeople:
+    """A detector that looks up who is in each frame of a video, and as which track."""
 
-    known: dict[int, FramePoses]  # by the frame's index
+    def __init__(self, poses: Sequence[FramePoses]) -> None:
+        self._poses = {frame.index: frame for frame in poses}
 
-    def people_finder(self, *, is_live: bool = False) -> PersonTracker:
-        """Return a tracker of the known people."""
-        tracker = _KnowingTracker(
-            self.detector, start_threshold=0, max_people=None, every=1, is_live=is_live
-        )
-        tracker.known = self.known
-        return tracker
+    def detect(self, frame: Frame) -> Detections:
+        """Return the people of one frame."""
+        poses = self._poses[frame.index]
+        return Detections(poses.boxes, poses.box_scores, poses.track_ids)
 
 
-class _KnowingTracker(PersonTracker):
-    known: dict[int, FramePoses]
-
-    def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
-        for frame in frames:
-            poses = self.known[frame.index]
-            yield TrackedFrame(frame, poses.boxes, poses.box_scores, poses.track_ids)
-
-
-@lru_cache(maxsize=2)  # with and without `compare`
+@lru_cache(maxsize=3)  # with and without `compare`, and for the attention
 def _estimator(config: PredictConfig) -> PoseEstimator:
     return load_estimator(config)
-
-
-@lru_cache(maxsize=1)
-def _knowing_estimator(config: PredictConfig) -> KnowingEstimator:
-    estimator = load_estimator(config, KnowingEstimator)
-    assert isinstance(estimator, KnowingEstimator)
-    return estimator
 
 
 def _loading_options(config: PredictConfig) -> PredictConfig:
