@@ -25,7 +25,7 @@ from tarvitpose.runs.many import (
     run_here,
     videos_in,
 )
-from tarvitpose.runs.on_ray import Plan, plan_workers, run_on_ray
+from tarvitpose.runs.on_ray import WorkerPlan, plan_workers, run_on_ray
 from tarvitpose.runs.pipeline import Outcome, Progress
 
 
@@ -223,16 +223,16 @@ def test_parquet_tables_become_one_data_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("nodes", "device", "workers", "plan"),
     [
-        ([{"CPU": 8}], "auto", None, Plan(1, 8, 0)),
-        ([{"CPU": 8}], "cpu", 3, Plan(3, 2, 0)),
-        ([{"CPU": 2}], "auto", 4, Plan(4, 0.49, 0)),
-        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "auto", None, Plan(2, 8, 1)),
-        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "cpu", None, Plan(2, 16, 0)),
-        ([{"CPU": 16, "GPU": 2}], "cuda", 4, Plan(4, 4, 0.5)),
+        ([{"CPU": 8}], "auto", None, WorkerPlan(1, 8, 0)),
+        ([{"CPU": 8}], "cpu", 3, WorkerPlan(3, 2, 0)),
+        ([{"CPU": 2}], "auto", 4, WorkerPlan(4, 0.49, 0)),
+        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "auto", None, WorkerPlan(2, 8, 1)),
+        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "cpu", None, WorkerPlan(2, 16, 0)),
+        ([{"CPU": 16, "GPU": 2}], "cuda", 4, WorkerPlan(4, 4, 0.5)),
     ],
 )
 def test_each_worker_gets_its_share(
-    nodes: list[dict[str, float]], device: str, workers: int | None, plan: Plan
+    nodes: list[dict[str, float]], device: str, workers: int | None, plan: WorkerPlan
 ) -> None:
     assert plan_workers(nodes, device, workers) == plan
 
