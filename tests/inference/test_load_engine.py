@@ -1,4 +1,4 @@
-"""Weights to runtimes: which backend, and the graphs that are kept for it."""
+"""From weights to engines: which backend, and the graphs that are cached for it."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_a_graph_that_cannot_be_read_is_named(tmp_path: Path, backend: Backend) 
 
 
 @pytest.mark.parametrize(
-    ("system", "variable", "place"),
+    ("system", "variable", "expected"),
     [
         ("linux", "XDG_CACHE_HOME", "{}/tarvitpose/graphs"),
         ("win32", "LOCALAPPDATA", "{}/tarvitpose/graphs"),
