@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tarvitpose.cli.evaluate_model import parse_degradations
 from tarvitpose.config import AnnotationFormat, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
-from tarvitpose.data.sources import dataset_files, guess_format, read_records
+from tarvitpose.data.sources import dataset_files, open_annotations, read_records
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
 from tarvitpose.evaluation.datasets import read_labelled
@@ -46,7 +46,7 @@ SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, SHARED, strict=
 
 def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
     """Return which joints (N, J) MoveNet finds in the clips' current frames."""
-    current = window_offsets(clips.model.offsets)[1]
+    current = window_offsets(clips.settings.model.offsets)[1]
     found, truth, seen = [], [], []
     for index in range(len(clips)):
         item = clips[index]
@@ -54,7 +54,7 @@ def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
         truth.append(item["keypoints"].numpy())
         seen.append(item["visible"].numpy() > 0)
     keypoints, visible = np.stack(truth), np.stack(seen)
-    torso = torso_size(keypoints, visible, clips.model.joints)
+    torso = torso_size(keypoints, visible, clips.settings.model.joints)
     return hits(np.stack(found), keypoints, torso, THRESHOLD)
 
 
@@ -129,7 +129,10 @@ def main() -> None:
     parser.add_argument("--degradations", default="clean", help="names or all; for stills only")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    teacher, layout = MoveNet(given.teacher), guess_format(dataset_files(given.annotations)[0])
+    teacher, layout = (
+        MoveNet(given.teacher),
+        open_annotations(dataset_files(given.annotations)[0]).format,
+    )
     if layout == "coco":
         compare_stills(given, teacher)
     else:

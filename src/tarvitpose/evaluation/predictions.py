@@ -28,7 +28,6 @@ from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.json_file import read_entry
 from tarvitpose.utils.provenance import (
     Facts,
     digest,
@@ -229,8 +228,8 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
 
     A person's score is the one of the box times the mean of the joints'.
     """
-    content = read_entry(video.source)
-    category = keypoint_category(content)
+    assert video.content is not None
+    category = keypoint_category(video.content)
     names = category_joints(category)
     results = []
     for labelled, found in zip(video.frames, poses, strict=True):
