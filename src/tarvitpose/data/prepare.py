@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -12,15 +11,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.data.records import Box, read_image
 from tarvitpose.data.videos import Person, Video, VideoFrame
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.json_file import read_entry
-from tarvitpose.utils.provenance import Facts, digest, require_same
+from tarvitpose.utils.hashing import file_digest
+from tarvitpose.utils.images import write_image
+from tarvitpose.utils.json_file import read_entry, write_json
+from tarvitpose.utils.provenance import Facts, require_same
 
 JPEG_QUALITY = 95
 LEFTOVERS = ".*.tmp.*"  # what a killed run leaves of the file it was writing
@@ -41,7 +41,7 @@ class Plan:
     def facts(self, video: Video) -> Facts:
         """Return what a prepared video depends on; stands in its file."""
         kept = {"span": self.span, "max_side": self.max_side}
-        return {**kept, "annotations": digest(video.source)}
+        return {**kept, "annotations": file_digest(video.source)}
 
     def annotations(self, video: Video) -> Path:
         """Return the file that a video's annotations go to."""
@@ -129,8 +129,7 @@ def _write_video(video: Video, root: Path, plan: Plan) -> tuple[int, int]:
         "categories": [{**category, "keypoints": list(video.joints)}],
         "prepared": plan.facts(video),
     }
-    with atomic_file(plan.annotations(video)) as temporary:
-        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    write_json(plan.annotations(video), content, indent=None)
     return len(frames), len(wanted) - len(frames)
 
 
@@ -153,7 +152,7 @@ def _write_image(source: Path, target: Path, max_side: int) -> Scale:
             size = (max(round(width * share), 1), max(round(height * share), 1))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             with atomic_file(target) as temporary:
-                temporary.write_bytes(_encoded(small, target.suffix))
+                write_image(temporary, small, JPEG_QUALITY)
             return size[0] / width, size[1] / height
     with atomic_file(target) as temporary:
         temporary.unlink()
@@ -162,11 +161,6 @@ def _write_image(source: Path, target: Path, max_side: int) -> Scale:
         except OSError:  # another disk, or one that knows no links
             shutil.copyfile(source, temporary)
     return 1.0, 1.0
-
-
-def _encoded(image: NDArray[Any], suffix: str) -> bytes:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in {".jpg", ".jpeg"} else []
-    return bytes(cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1])
 
 
 def _person(person: Person, scale: Scale) -> dict[str, Any]:

@@ -6,7 +6,6 @@ with a DataError that names the file, the entry and the field.   Axes: J = 15 jo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,8 +32,7 @@ from tarvitpose.formats.posetrack_layout import (
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, TrueFrame, present
 from tarvitpose.skeleton import POSETRACK_17
 from tarvitpose.utils.arrays import Float64
-from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.json_file import Entry, read_entry
+from tarvitpose.utils.json_file import Entry, read_entry, write_json
 
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
 ID_OF_JOINT = np.array([POINT_IDS.index(name) for name in JOINTS])
@@ -260,5 +258,4 @@ def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    write_json(path, content, indent=None)
