@@ -86,13 +86,8 @@ def describe(
     The content of a source of the same size and date as a `known` one is not read again.
     """
     options = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
-<<<<<<< HEAD
     if config.boxes is not None:  # its path does not matter
-        options["boxes"] = f"SHA-256 {digest(config.boxes)}"
-=======
-    if config.boxes is not None:  # wherever it lies
         options["boxes"] = f"SHA-256 {file_digest(config.boxes)}"
->>>>>>> house
     elif Path(config.detector).is_dir():
         options["detector"] = f"SHA-256 {files_digest(files_in(Path(config.detector)))}"
     return Manifest(
