@@ -61,7 +61,7 @@ def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
 class TeacherPredictor:
     """MoveNet in place of a predictor, on the same crops; its joints are COCO's 17."""
 
-    offsets = (0,)
+    offsets: tuple[int, ...] = (0,)
 
     def __init__(self, teacher: MoveNet, like: Predictor) -> None:
         self.teacher, self.like, self.batch_size = teacher, like, like.batch_size

@@ -66,12 +66,12 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
     compared = find(frames, policy, Predictor(engine, compare=True, **options))
     assert sum(engine.encoded) == cost  # nothing is encoded a second time
     moved = 0.0
-    for both_modes, one, other in zip(compared, temporal, single, strict=True):
+    for both_modes, tar, alone in zip(compared, temporal, single, strict=True):
         assert both_modes.single_keypoints is not None
-        assert np.allclose(both_modes.keypoints, one.keypoints, atol=1e-3)
-        assert np.allclose(both_modes.scores, one.scores, atol=1e-5)
-        assert np.allclose(both_modes.single_keypoints, other.keypoints, atol=2e-2)
-        assert np.allclose(both_modes.single_scores, other.scores, atol=1e-5)
+        assert np.allclose(both_modes.keypoints, tar.keypoints, atol=1e-3)
+        assert np.allclose(both_modes.scores, tar.scores, atol=1e-5)
+        assert np.allclose(both_modes.single_keypoints, alone.keypoints, atol=2e-2)
+        assert np.allclose(both_modes.single_scores, alone.scores, atol=1e-5)
         shift = np.abs(both_modes.keypoints - both_modes.single_keypoints)
         moved = max(moved, float(shift.max(initial=0)))
     assert moved > 1  # else the comparison would mean nothing
@@ -79,8 +79,8 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
 
 def test_frames_without_people_have_empty_answers() -> None:
     predictor = Predictor(CountingEngine(), compare=True)
-    found = find(tracked_video(4, lambda index: {}), "anchored", predictor)
-    assert [[array.shape for array in vars(joints).values()] for joints in found] == [
+    results = find(tracked_video(4, lambda index: {}), "anchored", predictor)
+    assert [[array.shape for array in vars(joints).values()] for joints in results] == [
         [(0, 15, 2), (0, 15), (0, 15, 2), (0, 15)]
     ] * 4
 
@@ -92,10 +92,10 @@ def test_each_answer_has_its_own_score_curve() -> None:
         for more in ({}, halved)
     )
     frames = tracked_video(2, crossing_people)
-    one, other = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
-    assert np.array_equal(one.scores, other.scores)
-    assert one.single_scores is not None
-    assert np.allclose(one.single_scores.clip(0, 1) / 2, other.single_scores, atol=1e-6)
+    raw, calibrated = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
+    assert np.array_equal(raw.scores, calibrated.scores)
+    assert raw.single_scores is not None
+    assert np.allclose(raw.single_scores.clip(0, 1) / 2, calibrated.single_scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"offsets": ()}, {}])
