@@ -64,21 +64,21 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
     compared = find(frames, policy, Predictor(runtime, compare=True, **options))
     assert sum(runtime.encoded) == cost  # nothing is encoded a second time
     moved = 0.0
-    for (points, scores, points_alone, scores_alone), one, other in zip(
+    for (points, scores, points_alone, scores_alone), first_joints, second_joints in zip(
         compared, temporal, single, strict=True
     ):
-        assert np.allclose(points, one[0], atol=1e-3)
-        assert np.allclose(scores, one[1], atol=1e-5)
-        assert np.allclose(points_alone, other[0], atol=2e-2)
-        assert np.allclose(scores_alone, other[1], atol=1e-5)
+        assert np.allclose(points, first_joints[0], atol=1e-3)
+        assert np.allclose(scores, first_joints[1], atol=1e-5)
+        assert np.allclose(points_alone, second_joints[0], atol=2e-2)
+        assert np.allclose(scores_alone, second_joints[1], atol=1e-5)
         moved = max(moved, float(np.abs(points - points_alone).max(initial=0)))
     assert moved > 1  # else the comparison would mean nothing
 
 
 def test_frames_without_people_have_empty_answers() -> None:
     predictor = Predictor(Counting(), compare=True)
-    found = find(video(4, lambda index: {}), "anchored", predictor)
-    assert [[array.shape for array in joints] for joints in found] == [
+    joints = find(video(4, lambda index: {}), "anchored", predictor)
+    assert [[array.shape for array in arrays] for arrays in joints] == [
         [(0, 15, 2), (0, 15), (0, 15, 2), (0, 15)]
     ] * 4
 
@@ -90,9 +90,9 @@ def test_each_answer_has_its_own_score_curve() -> None:
         for more in ({}, halved)
     )
     frames = video(2, walk)
-    one, other = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
-    assert np.array_equal(one[1], other[1])
-    assert np.allclose(one[3].clip(0, 1) / 2, other[3], atol=1e-6)
+    first_joints, second_joints = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
+    assert np.array_equal(first_joints[1], second_joints[1])
+    assert np.allclose(first_joints[3].clip(0, 1) / 2, second_joints[3], atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"offsets": ()}, {}])
@@ -113,8 +113,8 @@ def test_a_journal_holds_both_answers(tmp_path: Path) -> None:
         assert journal.is_recalling == (len(tables) == 2)
         journal.close()
     for first, second in zip(*tables, strict=True):
-        for one, other in zip(first, second, strict=True):
-            assert np.array_equal(one, other)
+        for first_joints, second_joints in zip(first, second, strict=True):
+            assert np.array_equal(first_joints, second_joints)
 
 
 # ----------------------------------------------------------------------------------- the picture
@@ -142,17 +142,17 @@ def test_each_side_shows_its_own_answer() -> None:
     left, right = sides(poses)
     knee, outer = joint(poses, "left_knee"), joint(poses.single_frame(), "left_knee")
     assert outer.tolist() == [knee[0] + 20, knee[1]]
-    for own, other, place in ((right, left, knee), (left, right, outer)):
-        assert np.abs(np.array(at(own, place)) - colour_of(1)).max() < 45
-        assert np.abs(np.array(at(other, place)) - colour_of(1)).max() > 45
+    for matching, opposite, point in ((right, left, knee), (left, right, outer)):
+        assert np.abs(np.array(at(matching, point)) - colour_of(1)).max() < 45
+        assert np.abs(np.array(at(opposite, point)) - colour_of(1)).max() > 45
     nose = joint(poses, "nose")
     assert at(left, nose) == at(right, nose)
 
 
 def test_joints_far_apart_are_ringed_on_both_sides() -> None:
     near, far = sides(compared(shift=5)), sides(compared(shift=7))  # 5% of 120 is 6
-    for one, other in zip(near, far, strict=True):
-        assert (other > 180).all(-1).sum() > (one > 180).all(-1).sum() + 10
+    for near_side, far_side in zip(near, far, strict=True):
+        assert (far_side > 180).all(-1).sum() > (near_side > 180).all(-1).sum() + 10
     hidden = compared(shift=7)
     hidden.scores[:] = 0.1
     assert hidden.single_scores is not None

@@ -162,8 +162,11 @@ def test_cocos_evaluator_takes_the_sigmas_of_the_file(
 ) -> None:
     coco, cocoeval = (pytest.importorskip(f"pycocotools.{name}") for name in ("coco", "cocoeval"))
     frames = [
-        replace(one, boxes=np.array([[0, 0, 50, 60]] * len(one), np.float32).reshape(-1, 4))
-        for one in clip(joints)
+        replace(
+            frame_poses,
+            boxes=np.array([[0, 0, 50, 60]] * len(frame_poses), np.float32).reshape(-1, 4),
+        )
+        for frame_poses in clip(joints)
     ]
     content = write_coco(tmp_path / "a.json", video, frames)
     truth = coco.COCO(str(tmp_path / "a.json"))
@@ -475,10 +478,10 @@ def test_a_sheet_needs_a_caption_for_each_image() -> None:
 
 @pytest.mark.parametrize(("count", "chosen"), [(1, 12), (12, 12), (13, 12), (72, 12), (100, 7)])
 def test_spread_is_even_and_has_both_ends(count: int, chosen: int) -> None:
-    places = spread(count, chosen)
-    assert (places[0], places[-1]) == (0, count - 1)
-    assert len(places) == min(count, chosen) == len(set(places))
-    assert np.ptp(np.diff(places)) <= 1 if len(places) > 1 else True
+    positions = spread(count, chosen)
+    assert (positions[0], positions[-1]) == (0, count - 1)
+    assert len(positions) == min(count, chosen) == len(set(positions))
+    assert np.ptp(np.diff(positions)) <= 1 if len(positions) > 1 else True
 
 
 def test_fit_width_reads_mirrored_views() -> None:
