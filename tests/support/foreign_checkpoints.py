@@ -61,7 +61,7 @@ def vitae(state: Tensors) -> Tensors:
 
 
 def vitae_plus(state: Tensors, chosen: int, experts: int = 3, part: int = 8) -> Tensors:
-    """Name a model as ViTPose+ does: expert and head number `chosen` hold its rows, others noise."""
+    """Name a model as ViTPose+ does: expert and head `chosen` hold its rows, others noise."""
     tensors = vitae(state)
     for name in [name for name in tensors if ".mlp.fc2." in name]:
         whole = tensors[name]
