@@ -1,6 +1,6 @@
 """How far a model agrees with MoveNet Thunder on people of real clips whom nobody chose.
 
-    python tools/agreement.py --clips ../shared/data/clips \\
+    python -m tools.agreement --clips ../shared/data/clips \\
         --teacher ../shared/weights/movenet_thunder_256.onnx
 
 The clips are those that no training read. NanoDet finds people in some of the frames; MoveNet looks
@@ -20,10 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from label_clips import DETECTION_SCORE, SPLITS, Image
-from label_rules import BOX_HEIGHT, TOLERANCE
 from numpy.typing import NDArray
-from teachers import MoveNet
 
 from tarvitpose.detection.nanodet import NanoDet
 from tarvitpose.inference.predictor import Predictor, windows
@@ -32,6 +29,9 @@ from tarvitpose.metrics.pck import bootstrap_interval, hits, pck
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
+from tools.label_clips import DETECTION_SCORE, SPLITS, Image
+from tools.label_rules import BOX_HEIGHT, TOLERANCE
+from tools.teachers import MoveNet
 
 CLIPS = (*SPLITS["val"], "crowd_above")
 LONGEST, EVERY = 600, 20  # frames of a clip, from its start, and which of them are looked at

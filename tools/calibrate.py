@@ -1,10 +1,10 @@
 """Fit the score curves of weights, so that a score is the share of joints that are right.
 
-    python tools/calibrate.py .work/runs/stage2/weights ../shared/data/lspet/train.json
+    python -m tools.calibrate .work/runs/stage2/weights ../shared/data/lspet/train.json
 
-Clips are made of people of the training part, as the benchmark of `evaluate --kinds` makes them of
-others, each person's degraded in one of the kinds (of lost frames there is nothing to tell). The
-curves, one for each mode, are written into the folder's config.json.
+Clips are made of people of the training part, as `evaluate --degradations` makes them of others.
+Each person's clip has one degradation (of lost frames there is nothing to tell). The curves, one
+for each mode, are written into the folder's config.json.
 """
 
 from __future__ import annotations

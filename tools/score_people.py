@@ -1,6 +1,6 @@
 """Score weights beside the teachers on people whom people labelled, in their labelled boxes.
 
-    python tools/score_people.py default .work/runs/stage1/weights --teachers ../shared/weights
+    python -m tools.score_people default .work/runs/stage1/weights --teachers ../shared/weights
 
 Three sets that no training reads: COCO photographs (mean OKS, 0 to 100), JHMDB's clips (PCK@0.2 of
 the box's longer side, every fourth frame) and LSPET (PCK@0.2 of the torso); 12 limb joints, which
@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from teachers import MoveNet, TinyPose
 
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.records import Record, read_image
@@ -32,6 +31,7 @@ from tarvitpose.metrics.pck import torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15, SIGMAS
 from tarvitpose.utils.arrays import Float32, Float64, UInt8
+from tools.teachers import MoveNet, TinyPose
 
 LIMBS = slice(3, 15)  # shoulders to ankles
 NAMES = POSETRACK_15.joints[LIMBS]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import refusal, run
+from invoke import refusal, run
 from tiny_models import tiny_config, tiny_model
 from video_files import make_video
 
@@ -86,15 +86,15 @@ def test_only_the_memory_is_watched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--sizes", "s,m"], "--sizes s,m: expected some of tiny, s, b, l, h, got 'm'"),
-        (["--modes", "fast"], "--modes fast: expected some of single, windowed, streaming"),
-        (["--backends", "tpu"], "--backends tpu: expected some of auto, torch, openvino"),
-        (["--against", "detectron"], "--against detectron: expected some of transformers"),
-        (["--sizes", "s", "--inputs", "256"], "--inputs 256: expected height x width"),
+        (["--sizes", "s,m"], "--sizes s,m: unknown name 'm'; expected some of tiny, s, b, l, h"),
+        (["--modes", "fast"], "unknown name 'fast'; expected some of single, windowed, streaming"),
+        (["--backends", "tpu"], "unknown name 'tpu'; expected some of auto, torch, openvino"),
+        (["--against", "detectron"], "unknown name 'detectron'; expected some of transformers"),
+        (["--sizes", "s", "--inputs", "256"], "--inputs 256: expected HEIGHTxWIDTH"),
         (["--sizes", "s", "--inputs", "250x192"], "input 250x192: expected a height and width"),
         (["--inputs", "256x192"], "--inputs: needs --sizes"),
-        (["--batch", "0"], "--batch 0: expected whole numbers from 1 on, such as 1,16"),
-        (["--batch", "a"], "--batch a: expected whole numbers from 1 on, such as 1,16"),
+        (["--batch", "0"], "--batch=0: expected whole numbers from 1 on"),
+        (["--batch", "a"], "--batch=a: expected whole numbers from 1 on"),
         (["--weights", "nowhere"], "nowhere: expected"),
         (["--video", "nowhere.mp4"], "nowhere.mp4: no such file"),
         (["--device", "tpu", "--backends", "torch"], "device 'tpu': expected"),

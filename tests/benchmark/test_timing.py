@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from streaming_runs import CountingRuntime
 from tiny_models import H, J, W, tiny_config, tiny_model
 from video_files import make_video
 
@@ -18,15 +19,12 @@ from tarvitpose.benchmark.model_under_test import Subject
 from tarvitpose.benchmark.result import Plan, Result
 from tarvitpose.benchmark.soak import TwoPeople
 from tarvitpose.benchmark.stages import STAGES, Stopwatch, TimedEstimator, time_stages
-from tarvitpose.config import ModelConfig, PredictConfig
+from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.model.cost import count
 from tarvitpose.results import Frame
 from tarvitpose.runs.pipeline import load_estimator
-from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case, ratios, spread, take_turns
 
 FRAMES = 3  # of a window of the tiny model
@@ -90,31 +88,6 @@ def test_a_machine_that_slows_down_leaves_ratios_as_they_are() -> None:
     assert ratios(rates["a"], rates["b"]) == pytest.approx((2.0, 2.0, 2.0))
 
 
-class Counting(TorchRuntime):
-    """Counts the crops that it is given."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        model = tiny_model(**config.model_dump(include={"offsets"}))
-        super().__init__(model, device="cpu", precision="fp32")
-        self.seen: Counter[str] = Counter()
-        self.sizes: set[int] = set()
-
-    def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        self.seen["encode"] += len(crops)
-        self.sizes.add(len(crops))
-        return super().encode(crops)
-
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        self.seen["answer"] += len(windows)
-        assert all(len(window) == FRAMES for window in windows)
-        return super().answer(windows, current)
-
-    def single_frame(self, crops: UInt8) -> Float32:
-        self.seen["single_frame"] += len(crops)
-        self.sizes.add(len(crops))
-        return super().single_frame(crops)
-
-
 @pytest.mark.parametrize(
     ("mode", "batch", "poses", "per_pose", "at_once"),
     [
@@ -129,20 +102,20 @@ class Counting(TorchRuntime):
 def test_each_mode_computes_what_it_claims(
     mode: Mode, batch: int, poses: int, per_pose: dict[str, int], at_once: int
 ) -> None:
-    runtime = Counting(tiny_config())
+    runtime = CountingRuntime(tiny_model())
     case = pose_case(Key(mode, "torch", batch), runtime, CROPS)
-    runtime.seen.clear()
-    runtime.sizes.clear()
+    runtime.clear()
     for _ in range(3):
         found: Any = case.work()
         assert len(found) == poses == case.outputs
         assert all(points.shape == (1, J, 2) for points, _ in found)
-    assert runtime.seen == {name: 3 * poses * each for name, each in per_pose.items()}
-    assert runtime.sizes == {at_once}
+    assert runtime.totals == {name: 3 * poses * each for name, each in per_pose.items()}
+    assert runtime.batches == {at_once}
+    assert runtime.window_lengths == ({FRAMES} if "answer" in per_pose else set())
 
 
 def test_windowed_and_streaming_answer_alike() -> None:
-    runtime = Counting(tiny_config())
+    runtime = CountingRuntime(tiny_model())
     found = {}
     for mode in ("windowed", "streaming"):
         case = pose_case(Key(mode, "torch", 1), runtime, CROPS)

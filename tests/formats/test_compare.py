@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_drawing import GREY, at, grey, joint, people
-from test_streaming import Counting, streamed, video, walk, windowed
+from drawn_people import GREY, at, grey, joint, people
+from streaming_runs import CountingRuntime, crossing_people, streamed, tracked_video, windowed
 from tiny_graphs import BACKENDS, both
 from tiny_models import H, W, modest_model, tiny_model
 from video_files import decode_fully, make_video, packets
@@ -52,10 +52,10 @@ def find(frames: list[TrackedFrame], policy: CropPolicy, predictor: Predictor) -
 @pytest.mark.parametrize("flip_test", [False, True])
 @pytest.mark.parametrize("policy", ["anchored", "own", "window"])
 def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test: bool) -> None:
-    runtime = Counting()
-    frames = video(9, walk)
+    runtime = CountingRuntime()
+    frames = tracked_video(9, crossing_people)
     if policy == "anchored":  # with boxes that stay put, its crops are the boxes' own
-        frames = video(9, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
+        frames = tracked_video(9, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
     options: dict[str, Any] = {"flip_test": flip_test, "batch_size": 8}
     temporal = find(frames, policy, Predictor(runtime, **options))
     cost = sum(runtime.encoded)
@@ -76,8 +76,8 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
 
 
 def test_frames_without_people_have_empty_answers() -> None:
-    predictor = Predictor(Counting(), compare=True)
-    joints = find(video(4, lambda index: {}), "anchored", predictor)
+    predictor = Predictor(CountingRuntime(), compare=True)
+    joints = find(tracked_video(4, lambda index: {}), "anchored", predictor)
     assert [[array.shape for array in arrays] for arrays in joints] == [
         [(0, 15, 2), (0, 15), (0, 15, 2), (0, 15)]
     ] * 4
@@ -89,7 +89,7 @@ def test_each_answer_has_its_own_score_curve() -> None:
         Predictor(TorchRuntime(modest_model(**more), device="cpu", precision="fp32"), compare=True)
         for more in ({}, halved)
     )
-    frames = video(2, walk)
+    frames = tracked_video(2, crossing_people)
     first_joints, second_joints = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
     assert np.array_equal(first_joints[1], second_joints[1])
     assert np.allclose(first_joints[3].clip(0, 1) / 2, second_joints[3], atol=1e-6)
@@ -105,7 +105,10 @@ def test_without_a_temporal_part_there_is_nothing_to_compare(changes: dict[str, 
 
 
 def test_a_journal_holds_both_answers(tmp_path: Path) -> None:
-    predictor, frames = Predictor(Counting(), compare=True), video(5, walk)
+    predictor, frames = (
+        Predictor(CountingRuntime(), compare=True),
+        tracked_video(5, crossing_people),
+    )
     tables = []
     for _ in range(2):
         journal = Journal(tmp_path / "journal")

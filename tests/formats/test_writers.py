@@ -18,12 +18,11 @@ from some_poses import PEOPLE, SIZE, TIMES, clip, some_poses
 from video_files import make_folder, make_video, packets, picture, write_image
 
 from tarvitpose import __version__
-from tarvitpose.config import PredictConfig
+from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError, UserError
 from tarvitpose.formats.coco import person_score
 from tarvitpose.formats.contact_sheet import fit_width, spread
 from tarvitpose.formats.writing import (
-    FORMATS,
     CocoWriter,
     ContactSheetWriter,
     CsvWriter,
@@ -234,7 +233,7 @@ def test_what_json_cannot_hold_is_refused(tmp_path: Path, video: FrameSource, va
     assert not (tmp_path / "a.json").exists()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_memory_does_not_grow_with_the_video(
     tmp_path: Path, video: FrameSource, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -493,12 +492,12 @@ def test_fit_width_reads_mirrored_views() -> None:
 
 # ------------------------------------------------------------------- all writers: whole or nothing
 
-KINDS = (*FORMATS, "overlay", "contact_sheet")
+KINDS = (*POSE_FORMATS, "overlay", "contact_sheet")
 FILES = tuple(kind for kind in KINDS if kind != "openpose")  # which is a folder
 
 
 def outputs(tmp_path: Path, source: FrameSource) -> dict[str, Path]:
-    return output_paths(source, config(tmp_path, formats=FORMATS, contact_sheet=True))
+    return output_paths(source, config(tmp_path, formats=POSE_FORMATS, contact_sheet=True))
 
 
 def test_names_of_the_files(tmp_path: Path, video: FrameSource) -> None:
@@ -589,7 +588,7 @@ def test_a_folder_in_the_way_is_named_before_the_work(
         pytest.fail("it should not start")
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_a_full_disk_is_one_line(tmp_path: Path, video: FrameSource, kind: str) -> None:
     path = outputs(tmp_path, video)[kind]
     writer = open_writer(kind, path, video, config(tmp_path))

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_cli import refusal, run
+from invoke import refusal, run
 from tiny_models import H, W, modest_model
 from video_files import make_video
+from walkers import Walker
 
 from tarvitpose.cli import checks
 from tarvitpose.detection import Detections
@@ -26,18 +27,6 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, FramePoses
 
 FRAMES = 6
-
-
-class Walker:
-    """Finds one person who walks to the right, and notes the frames that it saw."""
-
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-
-    def detect(self, frame: Frame) -> Detections:
-        self.seen.append(frame.index)
-        left = 5.0 + 2 * frame.index
-        return Detections(np.float32([[left, 4, left + 20, 44]]), np.float32([0.9]))
 
 
 class Nobody(Walker):
@@ -144,7 +133,7 @@ def test_int8_is_calibrated_on_frames_that_the_check_does_not_see(
     monkeypatch.setattr(module, "reduce_numbers", reduce_numbers)
     watching, output = Walker(), weights.parent / "graphs"
     export(weights, output, clip=clip, detector=watching, precision="int8", max_error=1e3)
-    assert watching.seen == list(range(2 * FRAMES))
+    assert watching.frames == list(range(2 * FRAMES))
     assert calibrated[0].shape == (FRAMES, H, W, 3)
     runtime = load_runtime(output)
     assert isinstance(runtime, OnnxRuntime)

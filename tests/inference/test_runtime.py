@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_streaming import streamed, video, walk
+from streaming_runs import crossing_people, streamed, tracked_video
 from tiny_graphs import BACKENDS, both, graphs
 from tiny_models import H, J, N, W, h, modest_model, w
 
@@ -159,7 +159,7 @@ def test_the_graph_decoder_is_the_decoder(grid: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_streaming_gives_the_joints_of_pytorch(backend: Backend) -> None:
-    frames = video(12, walk)
+    frames = tracked_video(12, crossing_people)
     expected, found = (
         streamed(frames, open_streamer(Predictor(runtime, flip_test=True), None), at_once=5)
         for runtime in both(backend)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from invoke import run
+from typer.testing import Result
 
-from tarvitpose.cli import app
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError, VideoError
 from tarvitpose.runs import pipeline
@@ -245,7 +245,7 @@ def test_a_cluster_that_is_not_there_is_named_at_once() -> None:
 
 
 def predict(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["predict", *map(str, arguments)], prog_name="tarvitpose")
+    return run("predict", *arguments)
 
 
 def test_the_command_takes_a_folder_and_says_what_came_of_it(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +11,8 @@ from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 from tarvitpose.utils.arrays import Float32, UInt8
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import compare_teacher
-from label_rules import SHARED
+from tools import compare_teacher
+from tools.label_rules import SHARED
 
 BRIGHT = (300, 200)  # x and y of a white pixel
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,7 @@ import pytest
 
 from tarvitpose.data.records import Record
 from tarvitpose.skeleton import POSETRACK_15
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import score_people
+from tools import score_people
 
 ELBOW, WRIST = (POSETRACK_15.joints.index(f"left_{name}") for name in ("elbow", "wrist"))
 

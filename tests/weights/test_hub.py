@@ -10,6 +10,7 @@ import huggingface_hub
 import pytest
 import torch
 import yaml
+from error_lines import error_line
 from huggingface_hub import errors
 from tiny_models import tiny_clip, tiny_model
 
@@ -61,10 +62,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 def refusal(source: str, **options: Any) -> str:
-    with pytest.raises(WeightsError) as caught:
-        TARViTPose.from_pretrained(source, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return error_line(WeightsError, TARViTPose.from_pretrained, source, **options)
 
 
 def test_what_was_pushed_comes_back(hub: Hub) -> None:

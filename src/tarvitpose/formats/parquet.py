@@ -8,13 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tarvitpose.errors import DataError, MissingDependencyError
+from tarvitpose.errors import DataError
 from tarvitpose.formats.file_writer import FileWriter, json_text, origin
 from tarvitpose.formats.table import INTEGER_COLUMNS, columns_to_read, read_rows
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import whole_number
+from tarvitpose.utils.optional import require
 from tarvitpose.video.frame_source import FrameSource
 
 ROWS = 1 << 16  # of a row group: how many rows are held in memory
@@ -35,7 +36,8 @@ class ParquetWriter(FileWriter):
         self._rows = 0
 
     def _start(self, stack: ExitStack) -> None:
-        self._pyarrow, self._parquet = load_pyarrow("--format parquet")
+        self._pyarrow = require("pyarrow", "--format parquet", "parquet")
+        self._parquet = require("pyarrow.parquet", "--format parquet", "parquet")
         temporary = stack.enter_context(atomic_file(self.path))
         self._file = stack.enter_context(temporary.open("wb"))
 
@@ -76,7 +78,8 @@ def read_parquet(path: Path) -> list[FramePoses]:
 
     Raises DataError, or MissingDependencyError without pyarrow.
     """
-    pyarrow, parquet = load_pyarrow(str(path))
+    pyarrow = require("pyarrow", str(path), "parquet")
+    parquet = require("pyarrow.parquet", str(path), "parquet")
     try:
         with parquet.ParquetFile(path) as file:
             columns = columns_to_read(path, file.schema_arrow.names)
@@ -90,16 +93,6 @@ def read_parquet(path: Path) -> list[FramePoses]:
             return read_rows(path, rows, tuple(metadata.get("joints", ())), size)
     except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not readable Parquet ({str(error).splitlines()[0]})") from None
-
-
-def load_pyarrow(purpose: str) -> tuple[Any, Any]:
-    """Return pyarrow and pyarrow.parquet. Raises MissingDependencyError naming the purpose."""
-    try:
-        import pyarrow  # noqa: PLC0415 - an optional package
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError:
-        raise MissingDependencyError("pyarrow", purpose, "parquet") from None
-    return pyarrow, parquet
 
 
 def _values(path: Path, batch: Any, name: str) -> list[Any]:

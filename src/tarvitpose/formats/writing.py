@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tarvitpose.config import PredictConfig
+from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError
 from tarvitpose.formats.coco import CocoWriter
 from tarvitpose.formats.comparison import ComparisonWriter
@@ -14,13 +14,13 @@ from tarvitpose.formats.mmpose import MmposeWriter
 from tarvitpose.formats.npz import NpzWriter
 from tarvitpose.formats.openpose import OpenposeWriter, require_openpose_folder
 from tarvitpose.formats.overlay import OverlayWriter
-from tarvitpose.formats.parquet import ParquetWriter, load_pyarrow
+from tarvitpose.formats.parquet import ParquetWriter
 from tarvitpose.formats.posetrack import PosetrackWriter
 from tarvitpose.formats.table import CsvWriter
+from tarvitpose.utils.optional import require
 from tarvitpose.video.frame_source import FrameSource
 
 __all__ = [
-    "FORMATS",
     "CocoWriter",
     "ComparisonWriter",
     "ContactSheetWriter",
@@ -37,7 +37,6 @@ __all__ = [
     "output_paths",
 ]
 
-FORMATS = ("coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz")
 ENDINGS = {
     "coco": ".coco.json",
     "posetrack": ".posetrack.json",
@@ -60,10 +59,10 @@ def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
     another folder; MissingDependencyError where a format needs a package that is not installed.
     """
     for name in config.formats:
-        if name not in FORMATS:
-            raise OutputError(f"{name}: unknown format; available are {', '.join(FORMATS)}")
+        if name not in POSE_FORMATS:
+            raise OutputError(f"{name}: unknown format; available are {', '.join(POSE_FORMATS)}")
     if "parquet" in config.formats:
-        load_pyarrow("--format parquet")
+        require("pyarrow", "--format parquet", "parquet")
     kinds = [*config.formats]
     kinds += ["overlay"] if config.render else []
     kinds += ["compare"] if config.compare else []
