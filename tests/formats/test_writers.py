@@ -20,18 +20,12 @@ from video_files import make_folder, make_video, packets, picture, write_image
 from tarvitpose import __version__
 from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError, UserError
-from tarvitpose.formats.coco import person_score
-from tarvitpose.formats.contact_sheet import fit_width, spread
-from tarvitpose.formats.writing import (
-    CocoWriter,
-    ContactSheetWriter,
-    CsvWriter,
-    OverlayWriter,
-    PoseWriter,
-    contact_sheet,
-    open_writer,
-    output_paths,
-)
+from tarvitpose.formats.coco import CocoWriter, person_score
+from tarvitpose.formats.contact_sheet import ContactSheetWriter, contact_sheet, fit_width, spread
+from tarvitpose.formats.file_writer import PoseWriter
+from tarvitpose.formats.overlay import OverlayWriter
+from tarvitpose.formats.table import CsvWriter
+from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import UInt8

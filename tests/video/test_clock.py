@@ -15,7 +15,9 @@ from video_files import DATA, cut, level, make_video, marker, packets, picture
 from tarvitpose.results import Frame
 from tarvitpose.video import sources as video_module
 from tarvitpose.video.clock import FALL, Clock, Joins, rate_of, shift
-from tarvitpose.video.sources import FrameSource, VideoWriter, open_source
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 CASES = DATA.parent / "cases" / "video"
 

@@ -32,8 +32,10 @@ from video_files import (
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.video.prefetch import prefetched
 from tarvitpose.video.reader import upright_rgb
-from tarvitpose.video.sources import FrameSource, open_source, prefetched
+from tarvitpose.video.sources import open_source
 
 RED = (255, 0, 0)
 

@@ -26,7 +26,8 @@ from video_files import (
 )
 
 from tarvitpose.errors import OutputError
-from tarvitpose.video.sources import VideoWriter, open_source
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 
 def copy(
