@@ -1,4 +1,4 @@
-"""Every format: what is written comes back, and those whose format it is can read it."""
+"""Every format: what is written is read back the same, and by other readers of the format."""
 
 from __future__ import annotations
 

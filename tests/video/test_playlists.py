@@ -1,4 +1,4 @@
-"""Files that name other files are read by who asks for it, who is told what, and never for ever."""
+"""Playlists, which name other files, are read only if allowed, with a warning, and never for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights from the Hugging Face hub and to it, on a stand-in that keeps folders instead."""
+"""Weights from and to the Hugging Face hub, with a stand-in that stores folders instead."""
 
 from __future__ import annotations
 
