@@ -1,4 +1,4 @@
-"""Playlists, which name other files, are read only if allowed, with a warning, and never for ever."""
+"""Playlists, which name other files, are read only if allowed, with a warning, never for ever."""
 
 from __future__ import annotations
 
