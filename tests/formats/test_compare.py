@@ -148,17 +148,17 @@ def test_each_side_shows_its_own_answer() -> None:
     left, right = sides(poses)
     knee, outer = joint(poses, "left_knee"), joint(poses.single_frame(), "left_knee")
     assert outer.tolist() == [knee[0] + 20, knee[1]]
-    for own, other, place in ((right, left, knee), (left, right, outer)):
-        assert np.abs(np.array(at(own, place)) - colour_of(1)).max() < 45
-        assert np.abs(np.array(at(other, place)) - colour_of(1)).max() > 45
+    for matching, opposite, point in ((right, left, knee), (left, right, outer)):
+        assert np.abs(np.array(at(matching, point)) - colour_of(1)).max() < 45
+        assert np.abs(np.array(at(opposite, point)) - colour_of(1)).max() > 45
     nose = joint(poses, "nose")
     assert at(left, nose) == at(right, nose)
 
 
 def test_joints_far_apart_are_ringed_on_both_sides() -> None:
     near, far = sides(compared(shift=5)), sides(compared(shift=7))  # 5% of 120 is 6
-    for one, other in zip(near, far, strict=True):
-        assert (other > 180).all(-1).sum() > (one > 180).all(-1).sum() + 10
+    for near_side, far_side in zip(near, far, strict=True):
+        assert (far_side > 180).all(-1).sum() > (near_side > 180).all(-1).sum() + 10
     hidden = compared(shift=7)
     hidden.scores[:] = 0.1
     assert hidden.single_scores is not None

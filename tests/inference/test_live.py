@@ -16,7 +16,9 @@ from video_files import level, make_folder, make_video, marker
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
-from tarvitpose.video.sources import FrameSource, open_source, prefetched
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.video.prefetch import prefetched
+from tarvitpose.video.sources import open_source
 
 TIMES = [i / 100 for i in range(20)] + [0.21, 0.25, 0.251, 0.3]  # seconds
 

@@ -12,7 +12,8 @@ from threading import Event, current_thread, main_thread
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
-from tarvitpose.formats.writing import PoseWriter, open_writer, output_paths
+from tarvitpose.formats.file_writer import PoseWriter
+from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
