@@ -24,14 +24,15 @@ from label_rules import FROM_COCO, SHARED
 from numpy.typing import NDArray
 from teachers import MoveNet
 
-from tarvitpose.cli.evaluate_model import parse_kinds
+from tarvitpose.cli.evaluate_model import parse_degradations
 from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import Format, dataset_files, guess_format, read_records
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
+from tarvitpose.evaluation.comparison import SINGLE_FRAME
 from tarvitpose.evaluation.datasets import read_labelled
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, Task
+from tarvitpose.evaluation.predictions import PredictionTask
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import compare
 from tarvitpose.geometry import invert, transform_points
@@ -86,7 +87,7 @@ def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
     """Print a row for each kind of degraded frame."""
     model = TARViTPose.from_pretrained(given.weights)
     records = read_records("coco", given.annotations, model.config.joints)
-    for kind in parse_kinds(given.kinds):
+    for kind in parse_degradations(given.kinds):
         clips = validation_clips(records, model.config, kind)
         ours = score_clips(model, encoded_batches(model, clips, torch.device("cpu")))
         right, seen = teachers_hits(clips, teacher), ours.visible & SHARED
@@ -105,7 +106,7 @@ def compare_videos(given: argparse.Namespace, layout: Format, teacher: MoveNet) 
     videos = read_labelled(layout, given.annotations, POSETRACK_15, images=given.images)
     people = sum(len(frame.people.boxes) for video in videos for frame in video.frames)
     with TemporaryDirectory() as folder:
-        task = Task(predictors, open_boxes("gt", None, "cpu"), Path(folder))
+        task = PredictionTask(predictors, open_boxes("gt", None, "cpu"), Path(folder))
         for video in videos:
             task.finish(video, lambda _: None)
         for one in compare(task, videos, COCO_17, samples=0):

@@ -14,13 +14,13 @@ import torch
 from tiny_ablation import BASE, TABLES, overrides
 from tiny_datasets import tiny_changes, write_data_sets
 
-from tarvitpose.ablation.evaluators import EncodedTrial
+from tarvitpose.ablation.evaluators import EncodedEvaluator
 from tarvitpose.ablation.rows import Ablation, claim
-from tarvitpose.ablation.table import Row, Table, load_table
+from tarvitpose.ablation.table import Table, TableRow, load_table
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.degraded import Benchmark, Poses, ap_score, judged_people
+from tarvitpose.evaluation.degraded import EncodedPeople, PredictedJoints, ap_score, match_people
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
-from tarvitpose.metrics.posetrack_ap import judge, pooled
+from tarvitpose.metrics.posetrack_ap import aggregate, match
 from tarvitpose.model.cost import count
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15
@@ -30,9 +30,9 @@ pytest.importorskip("lightning_fabric", reason="the train extra is not installed
 from tarvitpose.training import loop
 
 ROWS = {str(row.change): row for path in TABLES for row in load_table(path).rows}
-SINGLE = Row(name="single", change={"model.offsets": []})
+SINGLE = TableRow(name="single", change={"model.offsets": []})
 FOUND = "found.npz"
-TWO = Table(title="two", paper="nothing", rows=(SINGLE, Row(name="one more")))
+TWO = Table(title="two", paper="nothing", rows=(SINGLE, TableRow(name="one more")))
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_alike_rows_of_several_tables_are_one_folder(ablation: Ablation) -> None
 def test_keys_that_do_not_exist_are_named(small: Ablation) -> None:
     for key, message in (("model.jta_layer", "jta_layer"), ("run.epoch", "did you mean epochs")):
         with pytest.raises(ConfigError, match=message):
-            small.train(Row(name="wrong", change={key: 1}), 0)
+            small.train(TableRow(name="wrong", change={key: 1}), 0)
 
 
 def test_a_row_that_is_done_is_not_trained_again(
@@ -121,19 +121,19 @@ def test_a_stopped_ablation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     lines: list[str] = []
     changes = overrides(tmp_path, **{"run.epochs": 0.8, "run.save_every": 1})  # four steps
     ablation = Ablation(BASE, changes, lines.append)
-    advance = loop.Run.advance
+    advance = loop.TrainingRun.advance
 
-    def stop_at_three(self: loop.Run, batches: Any, index: int) -> float:
+    def stop_at_three(self: loop.TrainingRun, batches: Any, index: int) -> float:
         if index == 2:
             raise KeyboardInterrupt
         return advance(self, batches, index)
 
-    monkeypatch.setattr(loop.Run, "advance", stop_at_three)
+    monkeypatch.setattr(loop.TrainingRun, "advance", stop_at_three)
     row = TWO.rows[1]
     with pytest.raises(KeyboardInterrupt):
         ablation.train(row, 0)
     assert ablation.scores(TWO, [0]) == []
-    monkeypatch.setattr(loop.Run, "advance", advance)
+    monkeypatch.setattr(loop.TrainingRun, "advance", advance)
     lines.clear()
     again = Ablation(BASE, changes, lines.append)
     again.train(row, 0)
@@ -141,12 +141,12 @@ def test_a_stopped_ablation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [one.row for one in again.scores(TWO, [0])] == [row]
 
 
-def benchmark(ablation: Ablation) -> Benchmark:
-    assert isinstance(ablation.trial, EncodedTrial)
-    return ablation.trial.benchmark
+def benchmark(ablation: Ablation) -> EncodedPeople:
+    assert isinstance(ablation.evaluator, EncodedEvaluator)
+    return ablation.evaluator.benchmark
 
 
-def put(ablation: Ablation, row: Row, seed: int, spread: float) -> dict[str, Any]:
+def put(ablation: Ablation, row: TableRow, seed: int, spread: float) -> dict[str, Any]:
     """Write what a training would have found: the truth, moved by a number of pixels."""
     random = np.random.default_rng(seed + int(10 * spread))
     truth = benchmark(ablation).keypoints
@@ -169,14 +169,17 @@ def test_scores_of_a_row_are_those_of_its_poses(small: Ablation) -> None:
     people = benchmark(small)
     truth = people.keypoints, people.visible, POSETRACK_15
     for name, kinds in (("clean", ["clean"]), ("degraded", ["dark"])):
-        judged = [
-            judged_people(
-                [Poses(found[f"{kind}/keypoints"], found[f"{kind}/scores"]) for kind in kinds],
+        matches = [
+            match_people(
+                [
+                    PredictedJoints(found[f"{kind}/keypoints"], found[f"{kind}/scores"])
+                    for kind in kinds
+                ],
                 *truth,
             )
             for found in first
         ]
-        assert rows[0].scores[f"{name}/ap"] == ap_score(judged, samples=10)
+        assert rows[0].scores[f"{name}/ap"] == ap_score(matches, samples=10)
         ap = [row.scores[f"{name}/ap"] for row in rows]
         gain = rows[1].gains[f"{name}/ap"]
         assert gain.value == pytest.approx(ap[1].value - ap[0].value)
@@ -208,9 +211,9 @@ def test_with_a_trained_encoder_rows_are_scored_on_videos(
     for one, mode in zip(rows, ("single-frame", "temporal"), strict=True):
         assert set(one.scores) == {"clean/ap"}
         folder = ablation.folder(one.row, 0) / "predictions" / mode
-        judged = [judge(read_pairs(*pair)) for pair in paired_files(folder, truth)]
-        assert len(judged) == 2
-        assert one.scores["clean/ap"].value == pytest.approx(pooled(judged).mean)
+        matches = [match(read_pairs(*pair)) for pair in paired_files(folder, truth)]
+        assert len(matches) == 2
+        assert one.scores["clean/ap"].value == pytest.approx(aggregate(matches).mean)
 
 
 def test_nothing_held_out_is_looked_at_while_a_row_trains(ablation: Ablation) -> None:
@@ -237,7 +240,7 @@ def test_several_devices_get_processes_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ablation = Ablation(BASE, overrides(tmp_path, **{"run.devices": 2}), lambda _: None)
-    row = Row(name="all")
+    row = TableRow(name="all")
     config = ablation.row_config(row, 0)
 
     def run(command: list[str], *, check: bool) -> subprocess.CompletedProcess[str]:

@@ -298,7 +298,7 @@ def test_stills_are_scored_by_cocos_rules(weights: Path, tmp_path: Path) -> None
 def test_clips_of_stills(weights: Path, videos: Path) -> None:
     path = videos.parent / "pck.json"
     result = evaluate_model(
-        *(weights, "--annotations", videos, "--kinds", "dark,clean", "--limit", "2"),
+        *(weights, "--annotations", videos, "--degradations", "dark,clean", "--limit", "2"),
         *("--json", path),
     )
     rows = result.stdout.splitlines()
@@ -327,13 +327,19 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
     [
         ("", "expected --weights (a model) or --predictions (files of poses)"),
         ("--weights default", "--weights also needs --annotations"),
-        ("--kinds clean", "--kinds also needs --weights"),
+        ("--degradations clean", "--degradations also needs --weights"),
         ("--videos a.mp4", "--videos also needs --weights"),
         ("--weights default --predictions x", "--weights has no meaning with --predictions"),
         ("--weights default --videos a.mp4 --limit 2", "--limit has no meaning with --videos"),
-        ("--weights x --annotations y --kinds dark --boxes gt", "--boxes has no meaning with --k"),
+        (
+            "--weights x --annotations y --degradations dark --boxes gt",
+            "--boxes has no meaning with --d",
+        ),
         ("--weights x --annotations y --end 2", "--end has no meaning with --weights"),
-        ("--weights default --annotations y --kinds foggy", "--kinds foggy: expected all or some"),
+        (
+            "--weights default --annotations y --degradations foggy",
+            "--degradations foggy: expected all or some",
+        ),
         ("--weights default --videos a --boxes gt", "videos have no labelled boxes"),
         ("--weights default --annotations nowhere.json", "nowhere.json: no such file"),
     ],

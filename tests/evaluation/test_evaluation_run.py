@@ -25,11 +25,17 @@ from tiny_models import tiny_model
 from tarvitpose.config import window_offsets
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.evaluation.boxes import Boxes, open_boxes
+from tarvitpose.evaluation.comparison import (
+    DIFFERENCE,
+    SINGLE_FRAME,
+    TEMPORAL,
+    ModeComparison,
+)
 from tarvitpose.evaluation.datasets import LabelledVideo, read_labelled
+from tarvitpose.evaluation.people_scores import BOX, HEAD, TORSO
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.run import Evaluation, evaluate, load_predictors
-from tarvitpose.evaluation.scores import AP, DIFFERENCE, HEAD, OKS_AP, TORSO, Comparison
+from tarvitpose.evaluation.scores import AP, OKS_AP
 from tarvitpose.formats.posetrack_files import read_predictions
 from tarvitpose.inference.predictor import Joints, Predictor
 from tarvitpose.inference.torch_engine import TorchRuntime
@@ -109,7 +115,7 @@ def both(videos: list[LabelledVideo], single: float = 2.5, **how: Any) -> dict[s
     }
 
 
-def by_metric(result: Evaluation) -> dict[str, Comparison]:
+def by_metric(result: Evaluation) -> dict[str, ModeComparison]:
     return {one.metric: one for one in result.comparisons}
 
 
@@ -120,7 +126,7 @@ def test_the_truth_scores_100_and_an_error_costs_what_it_should(tmp_path: Path) 
     assert (result.boxes, result.videos, result.frames, result.people) == ("ground truth", 2, 4, 8)
     assert result.warnings == ()
     found = by_metric(result)
-    assert list(found) == [AP, TORSO, HEAD]
+    assert list(found) == [AP, TORSO, HEAD, BOX]
     assert set(found[AP].values[TEMPORAL].values()) == {100}
     assert set(found[AP].values[SINGLE_FRAME].values()) == {0}
     assert set(found[HEAD].rows[DIFFERENCE].values()) == {100}

@@ -57,14 +57,14 @@ def test_a_resumed_run_gives_the_same_weights_as_one_in_one_piece(
     model = {"drop_path": 0.3}
     whole = loop.train(experiment(stills, tmp_path / "whole", model=model), quiet)
     broken = experiment(stills, tmp_path / "broken", model=model)
-    advance = loop.Run.advance
+    advance = loop.TrainingRun.advance
 
-    def stop_at_five(self: loop.Run, batches: Any, index: int) -> float:
+    def stop_at_five(self: loop.TrainingRun, batches: Any, index: int) -> float:
         if index == 4:
             raise KeyboardInterrupt
         return advance(self, batches, index)
 
-    monkeypatch.setattr(loop.Run, "advance", stop_at_five)
+    monkeypatch.setattr(loop.TrainingRun, "advance", stop_at_five)
     with pytest.raises(KeyboardInterrupt):
         loop.train(broken, quiet)
     monkeypatch.undo()

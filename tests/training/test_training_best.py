@@ -148,7 +148,7 @@ def test_validations_can_follow_epochs(
 ) -> None:
     looked_at = []
     monkeypatch.setattr(
-        loop.Run, "_look", lambda self, done, log: looked_at.append(done) if log else None
+        loop.TrainingRun, "_look", lambda self, done, log: looked_at.append(done) if log else None
     )
     run = {"epochs": 3, "save_every": 2, "validate_epochs": 1}  # of three steps
     loop.train(experiment(stills, tmp_path / "run", run=run, data=validated(stills)), quiet)

@@ -99,7 +99,7 @@ def test_a_fresh_start_forgets_the_old_state_at_once(
     def stop(*_: object) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Run, "advance", stop)
+    monkeypatch.setattr(loop.TrainingRun, "advance", stop)
     with pytest.raises(KeyboardInterrupt):
         loop.train(config, quiet, resume=False)
     assert not (tmp_path / "run" / "last.ckpt").exists()

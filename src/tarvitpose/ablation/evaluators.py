@@ -17,26 +17,25 @@ import numpy as np
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.comparison import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledVideo
 from tarvitpose.evaluation.degraded import (
-    Benchmark,
-    Poses,
+    EncodedPeople,
+    PredictedJoints,
     correct,
-    find,
     for_model,
-    judged_people,
+    match_people,
+    predict_joints,
 )
 from tarvitpose.evaluation.predictions import (
     SETTINGS_FILE,
-    SINGLE_FRAME,
-    TEMPORAL,
-    Task,
+    PredictionTask,
     claim,
     prediction_facts,
 )
 from tarvitpose.evaluation.run import load_predictors
-from tarvitpose.evaluation.scores import judged_video
-from tarvitpose.metrics.posetrack_ap import Judged
+from tarvitpose.evaluation.scores import match_video
+from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools
@@ -57,10 +56,10 @@ def _require_same_row(kept: Path, before: Facts | None, facts: Facts, row: Path)
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedTrial:
+class EncodedEvaluator:
     """The people of a benchmark, with the current frame degraded in several ways."""
 
-    benchmark: Benchmark
+    benchmark: EncodedPeople
     joints: JointSet
 
     @property
@@ -92,15 +91,15 @@ class EncodedTrial:
         facts = {**benchmark.facts, WEIGHTS: digest(folder / WEIGHTS / WEIGHTS_FILE)}
         found: dict[str, Any] = {"facts": json.dumps(facts)}
         for kind in benchmark.kinds:
-            poses = find(model, benchmark.batches(kind, model.config.offsets))
+            poses = predict_joints(model, benchmark.batches(kind, model.config.offsets))
             found[f"{kind}/keypoints"], found[f"{kind}/scores"] = poses.keypoints, poses.scores
         with atomic_file(_file(folder)) as temporary, temporary.open("wb") as file:
             np.savez(file, **found)
 
-    def judged(self, folder: Path) -> dict[str, list[Judged]]:
+    def matches(self, folder: Path) -> dict[str, list[Matches]]:
         """Return the judged people of each group."""
         return {
-            name: judged_people(poses, *self._truth) for name, poses in self._found(folder).items()
+            name: match_people(poses, *self._truth) for name, poses in self._found(folder).items()
         }
 
     def right(self, folder: Path) -> dict[str, tuple[Bools, Bools]]:
@@ -111,10 +110,13 @@ class EncodedTrial:
     def _truth(self) -> tuple[Any, Any, JointSet]:
         return self.benchmark.keypoints, self.benchmark.visible, self.joints
 
-    def _found(self, folder: Path) -> dict[str, list[Poses]]:
+    def _found(self, folder: Path) -> dict[str, list[PredictedJoints]]:
         with np.load(_file(folder)) as found:
             return {
-                name: [Poses(found[f"{kind}/keypoints"], found[f"{kind}/scores"]) for kind in kinds]
+                name: [
+                    PredictedJoints(found[f"{kind}/keypoints"], found[f"{kind}/scores"])
+                    for kind in kinds
+                ]
                 for name, kinds in self.groups.items()
             }
 
@@ -124,7 +126,7 @@ def _file(folder: Path) -> Path:
 
 
 @dataclass(frozen=True, eq=False)
-class DatasetTrial:
+class DatasetEvaluator:
     """Every labelled frame of a data set's videos, as `evaluate` runs them."""
 
     videos: Sequence[LabelledVideo]
@@ -148,16 +150,16 @@ class DatasetTrial:
         """Predict each video that was not yet predicted. Raises DataError or OutputError."""
         predictors = load_predictors(str(folder / WEIGHTS))
         mode = TEMPORAL if TEMPORAL in predictors else SINGLE_FRAME
-        task = Task({mode: predictors[mode]}, self.boxes, folder / "predictions")
+        task = PredictionTask({mode: predictors[mode]}, self.boxes, folder / "predictions")
         weights = digest(folder / WEIGHTS / WEIGHTS_FILE)
         claim(task.output, {**self._facts, WEIGHTS: weights}, REMEDY)
         for video in self.videos:
             task.finish(video, lambda frames: None)
 
-    def judged(self, folder: Path) -> dict[str, list[Judged]]:
+    def matches(self, folder: Path) -> dict[str, list[Matches]]:
         """Return the judged videos; all frames are as they are."""
         task, mode = self._task(folder), self._mode(folder)
-        return {CLEAN: [judged_video(task, mode, video) for video in self.videos]}
+        return {CLEAN: [match_video(task, mode, video) for video in self.videos]}
 
     def right(self, folder: Path) -> dict[str, tuple[Bools, Bools]]:
         """Return nothing: PCK is what `evaluate` says."""
@@ -167,11 +169,11 @@ class DatasetTrial:
     def _facts(self) -> Facts:
         return prediction_facts(self.boxes, self.videos)
 
-    def _task(self, folder: Path) -> Task:
-        return Task({}, self.boxes, folder / "predictions")
+    def _task(self, folder: Path) -> PredictionTask:
+        return PredictionTask({}, self.boxes, folder / "predictions")
 
     def _mode(self, folder: Path) -> str:
         return TEMPORAL if (folder / "predictions" / TEMPORAL).is_dir() else SINGLE_FRAME
 
 
-Trial = EncodedTrial | DatasetTrial
+Evaluator = EncodedEvaluator | DatasetEvaluator

@@ -20,14 +20,14 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from tarvitpose.ablation.evaluators import DatasetTrial, EncodedTrial, Trial
-from tarvitpose.ablation.table import Row, Table
+from tarvitpose.ablation.evaluators import DatasetEvaluator, EncodedEvaluator, Evaluator
+from tarvitpose.ablation.table import Table, TableRow
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.datasets import read_labelled
-from tarvitpose.evaluation.degraded import Score, ap_score, encode_benchmark, pck_score
+from tarvitpose.evaluation.degraded import Score, ap_score, encode_people, pck_score
 from tarvitpose.inference.torch_engine import choose_device
-from tarvitpose.metrics.posetrack_ap import Judged
+from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.cost import Cost, count
 from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
@@ -45,7 +45,7 @@ CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside what it ca
 class RowScores:
     """What one row came to, as means over the seeds that were trained."""
 
-    row: Row
+    row: TableRow
     parameters: int
     gmacs: float  # of one person and output frame, in windowed mode
     seeds: int
@@ -76,7 +76,7 @@ class Ablation:
         if self.is_frozen and boxes != "gt":
             raise ConfigError(f"{base}: with a frozen encoder, people are encoded by their labels")
 
-    def row_config(self, row: Row, seed: int) -> TrainConfig:
+    def row_config(self, row: TableRow, seed: int) -> TrainConfig:
         """Return the training configuration of a row. Raises ConfigError.
 
         It looks at nothing that is held out: no row is chosen or stopped by that.
@@ -89,24 +89,24 @@ class Ablation:
         changed = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
         return load_train_config(self.base, (*self.overrides, *changed))
 
-    def folder(self, row: Row, seed: int) -> Path:
+    def folder(self, row: TableRow, seed: int) -> Path:
         """Return where a row is trained: rows of several tables that are alike share theirs."""
         words = json.dumps(row.change, sort_keys=True).lower()
         name = re.sub(r"[^a-z0-9.+]+", "_", words.replace("-", "m")).strip("_") or "tar"
         return self.config.output / name / f"seed{seed}"
 
-    def costs(self, table: Table) -> list[tuple[Row, dict[str, Cost]]]:
+    def costs(self, table: Table) -> list[tuple[TableRow, dict[str, Cost]]]:
         """Return what each row's network costs, by part. Nothing is trained or read but configs."""
         return [(row, count(model_config(self.row_config(row, 0)))) for row in table.rows]
 
-    def train(self, row: Row, seed: int) -> None:
+    def train(self, row: TableRow, seed: int) -> None:
         """Train and try a row, unless that was done; goes on where it stopped.
 
         Raises ConfigError if its folder is of a row with another configuration.
         """
         folder, config = self.folder(row, seed), self.row_config(row, seed)
         claim(config)
-        if not self.trial.is_done(folder):
+        if not self.evaluator.is_done(folder):
             self.report(f"{row.name}, seed {seed}: {folder}")
             if not is_trained(config):
                 build_model(config).save_pretrained(folder / "weights")
@@ -114,10 +114,10 @@ class Ablation:
                 train(config, self.report)
             else:
                 train_apart(config.output)
-            self.trial.run(folder)
+            self.evaluator.run(folder)
 
     @cached_property
-    def trial(self) -> Trial:
+    def evaluator(self) -> Evaluator:
         """What the rows are tried on. Raises DataError or BoxesError."""
         config, sources = model_config(self.config), self.config.data.validation
         if not self.is_frozen:
@@ -129,9 +129,9 @@ class Ablation:
                     one.format, one.annotations, config.joints, images=one.images
                 )
             ]
-            return DatasetTrial(videos, open_boxes(self.boxes, None, device, videos))
+            return DatasetEvaluator(videos, open_boxes(self.boxes, None, device, videos))
         folder = (self.config.data.features or self.config.output / "features") / "held_out"
-        people = encode_benchmark(
+        people = encode_people(
             folder,
             build_model(self.config).eval(),
             read_sources(sources, config.joints),
@@ -139,22 +139,22 @@ class Ablation:
             self.report,
             scores="decoder" in self.config.run.frozen,
         )
-        return EncodedTrial(people, config.joints)
+        return EncodedEvaluator(people, config.joints)
 
     def scores(self, table: Table, seeds: Sequence[int]) -> list[RowScores]:
         """Return the scores of the rows of which at least one seed has been tried out."""
         rows: list[RowScores] = []
-        reference: Tried | None = None
+        reference: RowMatches | None = None
         for row in table.rows:
             folders = [self.folder(row, seed) for seed in seeds]
             if not any(folder.exists() for folder in folders):
                 continue  # before anything is encoded
             for seed in seeds:
                 require_same_row(self.row_config(row, seed))
-            done = [folder for folder in folders if self.trial.is_done(folder)]
+            done = [folder for folder in folders if self.evaluator.is_done(folder)]
             if done:
                 cost = count(model_config(self.row_config(row, 0)))["total"]
-                own = Tried([self.trial.judged(one) for one in done], self._right(done))
+                own = RowMatches([self.evaluator.matches(one) for one in done], self._right(done))
                 reference = reference or own
                 scores, gains = own.scores(None), own.scores(reference)
                 rows.append(RowScores(row, cost.parameters, cost.gmacs, len(done), scores, gains))
@@ -162,7 +162,7 @@ class Ablation:
 
     def _right(self, seeds: Sequence[Path]) -> dict[str, tuple[NDArray[np.float64], Bools]]:
         """Return, of each group that PCK is known of, how often each joint was right."""
-        every = [self.trial.right(one) for one in seeds]
+        every = [self.evaluator.right(one) for one in seeds]
         return {
             name: (np.mean([one[name][0] for one in every], 0), seen)
             for name, (_, seen) in every[0].items()
@@ -170,18 +170,18 @@ class Ablation:
 
 
 @dataclass(frozen=True)
-class Tried:
+class RowMatches:
     """How a row did on each group of frames, judged once for its scores and all gains over it."""
 
-    judged: list[dict[str, list[Judged]]]  # of each seed
+    matches: list[dict[str, list[Matches]]]  # of each seed
     right: dict[str, tuple[NDArray[np.float64], Bools]]  # share of seeds (n, K J), what counts
 
-    def scores(self, reference: Tried | None) -> dict[str, Score]:
+    def scores(self, reference: RowMatches | None) -> dict[str, Score]:
         """Score each group, or its gain over a reference: AP, and PCK where that is known."""
         scores = {}
-        for name in self.judged[0]:
-            other = [one[name] for one in reference.judged] if reference else []
-            scores[f"{name}/ap"] = ap_score([one[name] for one in self.judged], other)
+        for name in self.matches[0]:
+            other = [one[name] for one in reference.matches] if reference else []
+            scores[f"{name}/ap"] = ap_score([one[name] for one in self.matches], other)
         for name, (right, seen) in self.right.items():
             before = reference.right[name][0] if reference else None
             scores[f"{name}/pck"] = pck_score(right, seen, before)

@@ -112,7 +112,7 @@ def report(
         return
     if json_file is not None:
         write_numbers(json_file, {"table": table.title, "rows": [one.facts() for one in found]})
-    console.say(f"{table.title}: {ablation.base}, {ablation.trial.label}", style="bold")
+    console.say(f"{table.title}: {ablation.base}, {ablation.evaluator.label}", style="bold")
     console.say(drawn(comparison(found), width=140))
     console.say(
         "Mean AP. Gains are over the first row, 95% intervals over people or videos; "

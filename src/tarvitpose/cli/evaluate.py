@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tarvitpose.cli import console
-from tarvitpose.cli.evaluate_model import parse_kinds, score_clips, score_model, score_videos
+from tarvitpose.cli.evaluate_model import (
+    parse_degradations,
+    score_clips,
+    score_model,
+    score_videos,
+)
 from tarvitpose.cli.evaluate_options import Options, check_files
 from tarvitpose.cli.predict_options import (
     BatchSize,
@@ -24,7 +29,7 @@ from tarvitpose.cli.tables import ap_table, drawn, write_numbers
 
 if TYPE_CHECKING:
     from tarvitpose.cli.tables import Intervals
-    from tarvitpose.metrics.posetrack_ap import FramePair, Judged
+    from tarvitpose.metrics.posetrack_ap import FramePair, Matches
 
 UNKNOWN_BOXES = "unknown"  # files of poses do not say whose boxes they come from
 
@@ -67,6 +72,16 @@ BoxThreshold = Annotated[
 SingleFrame = Annotated[
     bool, typer.Option("--single-frame", help="Score only without the temporal part.")
 ]
+Baselines = Annotated[
+    bool,
+    typer.Option(
+        "--baselines",
+        help="Also score the mean of the window's heatmaps, which needs no learning.",
+    ),
+]
+Every = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Only one of N labelled frames of each video.")
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="DIR", help="Keep the predictions here; resumable."),
@@ -74,24 +89,27 @@ Output = Annotated[
 Limit = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Only the first N videos, stills or people.")
 ]
-Kinds = Annotated[
+Degradations = Annotated[
     str | None,
     typer.Option(
-        metavar="KIND,...",
+        metavar="NAME,...",
         help="Make clips of stills, the frame degraded like this: clean,motion_blur or all.",
     ),
+]
+Kinds = Annotated[  # the name of --degradations until version 0.5
+    str | None, typer.Option("--kinds", hidden=True)
 ]
 ReliabilityFile = Annotated[
     Path | None,
     typer.Option(
         "--reliability",
         metavar="FILE",
-        help="With --kinds: draw how often joints of each score are right (PNG).",
+        help="With --degradations: draw how often joints of each score are right (PNG).",
     ),
 ]
 Videos = Annotated[
     list[str] | None,
-    typer.Option(metavar="VIDEO", help="Compare the steadiness of joints in this; repeatable."),
+    typer.Option(metavar="VIDEO", help="Compare how much joints tremble in this; repeatable."),
 ]
 End = Annotated[
     float | None,
@@ -121,7 +139,10 @@ def run(
     boxes: BoxesOf = None,
     box_threshold: BoxThreshold = None,
     single_frame: SingleFrame = False,
+    baselines: Baselines = False,
+    every: Every = 1,
     flip_test: FlipTest = False,
+    degradations: Degradations = None,
     kinds: Kinds = None,
     reliability: ReliabilityFile = None,
     videos: Videos = None,
@@ -138,7 +159,7 @@ def run(
     """Score poses against what people labelled.
 
     With --weights, of a model with and without its temporal part: PoseTrack's AP and PCK, COCO's
-    AP (--format coco), PCK of clips made from stills (--kinds), or jitter (--videos). With
+    AP (--format coco), PCK of clips made from stills (--degradations), or jitter (--videos). With
     --predictions, of files: PoseTrack's AP as poseval computes it, in any of its layouts.
     """
     options = Options(
@@ -150,8 +171,10 @@ def run(
         boxes=boxes,
         box_threshold=box_threshold,
         single_frame=single_frame,
+        baselines=baselines,
+        every=every,
         flip_test=flip_test,
-        kinds=kinds,
+        degradations=degradations or kinds,
         reliability=reliability,
         videos=tuple(videos or ()),
         end=end,
@@ -165,20 +188,20 @@ def run(
         batch_size=batch_size,
     )
     way = options.way()
-    if options.kinds is not None:
-        parse_kinds(options.kinds)
+    if options.degradations is not None:
+        parse_degradations(options.degradations)
     check_files(options)
     WAYS[way](options)
 
 
 def score_files(options: Options) -> None:
     """Score PoseTrack JSON by PoseTrack's average precision, as poseval does."""
-    from tarvitpose.metrics.posetrack_ap import pooled
+    from tarvitpose.metrics.posetrack_ap import aggregate
 
     assert options.predictions is not None
     assert options.annotations is not None
-    videos = read_judged(options.predictions, options.annotations)
-    result = pooled(videos)
+    videos = read_matches(options.predictions, options.annotations)
+    result = aggregate(videos)
     found = intervals(videos, options.samples or 0)
     if options.json_file is not None:
         names = (*result.joints, "mean")
@@ -192,19 +215,19 @@ def score_files(options: Options) -> None:
     console.say(drawn(ap_table(result, found)))
 
 
-def read_judged(predictions: Path, annotations: Path) -> list[Judged]:
+def read_matches(predictions: Path, annotations: Path) -> list[Matches]:
     """Read and judge each video, one in memory at a time where each has its file.
 
     Warns of joints without a score, and of frames that other names made match by order.
     """
     from tarvitpose.evaluation.posetrack_pairs import read_videos
-    from tarvitpose.metrics.posetrack_ap import judge
+    from tarvitpose.metrics.posetrack_ap import match
 
     videos, unscored = [], 0
     renamed: list[str] = []
     for pairs in read_videos(predictions, annotations, renamed.append):
         unscored += count_unscored(pairs)
-        videos.append(judge(pairs))
+        videos.append(match(pairs))
     if renamed:
         number = console.counted(len(renamed), "video")
         console.warn(
@@ -226,7 +249,7 @@ def count_unscored(pairs: list[FramePair]) -> int:
     return sum(int((one.scores[present(one.keypoints)] == NO_SCORE).sum()) for one in frames)
 
 
-def intervals(videos: list[Judged], samples: int) -> Intervals:
+def intervals(videos: list[Matches], samples: int) -> Intervals:
     """Return the 95% intervals of the groups, the joints and the mean; none without samples."""
     from tarvitpose.metrics.posetrack_ap import bootstrap, interval
 
@@ -241,6 +264,6 @@ def intervals(videos: list[Judged], samples: int) -> Intervals:
 WAYS = {
     "predictions": score_files,
     "weights": score_model,
-    "kinds": score_clips,
+    "degradations": score_clips,
     "videos": score_videos,
 }

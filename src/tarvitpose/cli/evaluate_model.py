@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_options import Options
-from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table, write_numbers
+from tarvitpose.cli.tables import (
+    comparison_table,
+    drawn,
+    headline_table,
+    joints_table,
+    plain_table,
+    write_numbers,
+)
 from tarvitpose.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
     from tarvitpose.data.sources import Format
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
-    from tarvitpose.evaluation.video_jitter import Steadiness
+    from tarvitpose.evaluation.video_jitter import VideoJitter
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.results import FramePoses
     from tarvitpose.runs.pipeline import Progress
@@ -31,7 +38,7 @@ ALL_DEGRADED = "all degraded"
 def score_model(options: Options) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
-    from tarvitpose.evaluation.datasets import read_labelled
+    from tarvitpose.evaluation.datasets import every_nth, read_labelled
     from tarvitpose.runs.pipeline import Progress
     from tarvitpose.weights.folder import load_config
 
@@ -44,6 +51,9 @@ def score_model(options: Options) -> None:
         images=options.images,
         limit=options.limit,
     )
+    settings: dict[str, Any] = {}
+    if options.every > 1:
+        videos, settings = every_nth(videos, options.every), {"every": options.every}
     from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.inference.torch_engine import choose_device, choose_precision
 
@@ -52,6 +62,7 @@ def score_model(options: Options) -> None:
     predictors = load_predictors(
         options.weights,
         single_frame=options.single_frame,
+        baselines=options.baselines,
         device=str(device),
         precision=options.precision,
         flip_test=options.flip_test,
@@ -66,7 +77,10 @@ def score_model(options: Options) -> None:
             samples=DRAWS if options.samples is None else options.samples,
             output=options.output,
             overwrite=options.overwrite,
-            settings={"precision": str(choose_precision(options.precision, device))},
+            settings={
+                "precision": str(choose_precision(options.precision, device)),
+                **settings,
+            },
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
     if options.json_file is not None:
@@ -86,7 +100,7 @@ def layout_of(options: Options) -> Format:
 
 def report(result: Evaluation, options: Options) -> None:
     """Print what an evaluation found, the groups in the paper's order."""
-    from tarvitpose.evaluation.scores import AP, OKS_AP
+    from tarvitpose.evaluation.scores import AP, LIMBS_AP, OKS_AP
     from tarvitpose.metrics.posetrack_ap import GROUPS
 
     for warning in result.warnings:
@@ -98,19 +112,21 @@ def report(result: Evaluation, options: Options) -> None:
         counts = [videos, console.counted(result.frames, "labelled frame"), people]
     title = f"{options.weights} on {options.annotations}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
-    in_groups = [one for one in result.comparisons if one.metric != OKS_AP]
-    for one in result.comparisons:
-        if one.metric == OKS_AP:
-            console.say(drawn(comparison_table([one], list(next(iter(one.values.values()))))))
-    if in_groups:
-        console.say(drawn(comparison_table(in_groups, [*GROUPS, "mean"])))
-    for one in result.comparisons:
-        if one.note:
-            console.say(f"{one.metric}: {one.note}")
-    for one in result.comparisons:
-        if one.metric == AP:
+    by_size = [each for each in result.comparisons if each.metric in (OKS_AP, LIMBS_AP)]
+    by_joint = [each for each in result.comparisons if each not in by_size]
+    if by_size:
+        console.say(drawn(comparison_table(by_size, list(next(iter(by_size[0].values.values()))))))
+    if by_joint:
+        console.say(drawn(comparison_table(by_joint, [*GROUPS, "mean"])))
+    for comparison in result.comparisons:
+        if comparison.note:
+            console.say(f"{comparison.metric}: {comparison.note}")
+    for comparison in result.comparisons:
+        if comparison.metric == AP:
             console.say(f"\n{AP} of each joint")
-            console.say(drawn(joints_table(one)))
+            console.say(drawn(joints_table(comparison)))
+    console.say("\nSummary")
+    console.say(drawn(headline_table(result.comparisons)))
 
 
 def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
@@ -119,9 +135,9 @@ def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
     from tarvitpose.metrics.posetrack_ap import JOINTS
 
     content: dict[str, Any] = {}
-    for one in result.comparisons:
-        if one.metric == AP:
-            whole = list(one.values.values())[-1]
+    for comparison in result.comparisons:
+        if comparison.metric == AP:
+            whole = list(comparison.values.values())[-1]
             content["ap"] = {name: whole[name] for name in (*JOINTS, "mean")}
     return {
         **content,
@@ -133,22 +149,23 @@ def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
         "frames": result.frames,
         "people": result.people,
         "metrics": {
-            one.metric: {"values": one.rows, "interval95": one.intervals, "note": one.note}
-            for one in result.comparisons
+            each.metric: {"values": each.rows, "interval95": each.intervals, "note": each.note}
+            for each in result.comparisons
         },
         "warnings": result.warnings,
     }
 
 
 def score_clips(options: Options) -> None:
-    """Score a model on clips of labelled people, one kind of degraded frames after the other."""
+    """Score a model on clips of labelled people, one degradation after the other."""
     from tarvitpose.data.sources import read_records
     from tarvitpose.utils.figure import load_figure
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
-    kinds, joints = parse_kinds(options.kinds or ""), load_config(options.weights).joints
+    degradations = parse_degradations(options.degradations or "")
+    joints = load_config(options.weights).joints
     records = read_records(layout_of(options), options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
@@ -171,30 +188,30 @@ def score_clips(options: Options) -> None:
         "PCK@0.2 of the torso, 95% interval of the gain over people, and the expected calibration "
         "error of the scores (0 to 100, single-frame and temporal)"
     )
-    found: dict[str, ClipScores] = {}
-    for kind in kinds:
-        clips = validation_clips(records, model.config, kind)
-        found[kind] = score(model, encoded_batches(model, clips, device))
-        say_clips(kind, found[kind])
-    degraded = [one for kind, one in found.items() if kind != "clean"]
+    scores: dict[str, ClipScores] = {}
+    for degradation in degradations:
+        clips = validation_clips(records, model.config, degradation)
+        scores[degradation] = score(model, encoded_batches(model, clips, device))
+        say_clips(degradation, scores[degradation])
+    degraded = [each for name, each in scores.items() if name != "clean"]
     if degraded:
-        found[ALL_DEGRADED] = side_by_side(degraded)
-        say_clips(ALL_DEGRADED, found[ALL_DEGRADED])
+        scores[ALL_DEGRADED] = side_by_side(degraded)
+        say_clips(ALL_DEGRADED, scores[ALL_DEGRADED])
     if options.reliability is not None:
-        whole = side_by_side([found[kind] for kind in kinds])
+        whole = side_by_side([scores[name] for name in degradations])
         single, temporal = whole.single_reliability, whole.temporal_reliability
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
-        console.say(f"reliability of all kinds together: {options.reliability}")
+        console.say(f"reliability of all degradations together: {options.reliability}")
     if options.json_file is not None:
         content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-        rows = {kind: clip_numbers(one) for kind, one in found.items()}
+        rows = {name: clip_numbers(each) for name, each in scores.items()}
         write_numbers(options.json_file, {**content, "pck": rows})
 
 
-def parse_kinds(text: str) -> list[Kind]:
-    """Return the kinds of a list with commas; "all" is every one. Raises ConfigError.
+def parse_degradations(text: str) -> list[Kind]:
+    """Return the degradations of a list with commas; "all" is every one. Raises ConfigError.
 
-    >>> parse_kinds("clean, dark")
+    >>> parse_degradations("clean, dark")
     ['clean', 'dark']
     """
     from tarvitpose.data.degrade import KINDS
@@ -203,15 +220,16 @@ def parse_kinds(text: str) -> list[Kind]:
     for name in names:
         if name not in (*KINDS, "all"):
             expected = f"all or some of {', '.join(KINDS)}"
-            raise ConfigError(f"--kinds {text}: expected {expected}, got {name!r}")
-    return [kind for kind in KINDS if kind in names or "all" in names]
+            raise ConfigError(f"--degradations {text}: expected {expected}, got {name!r}")
+    return [name for name in KINDS if name in names or "all" in names]
 
 
-def say_clips(kind: str, scores: ClipScores) -> None:
-    """Print the row of a kind."""
+def say_clips(degradation: str, scores: ClipScores) -> None:
+    """Print the row of a degradation."""
     gain, low, high = scores.gain
     console.say(
-        f"{kind:12} single-frame {scores.single_pck:5.1f}  temporal {scores.temporal_pck:5.1f}  "
+        f"{degradation:12} single-frame {scores.single_pck:5.1f}  "
+        f"temporal {scores.temporal_pck:5.1f}  "
         f"difference {gain:+5.1f} ({low:+.1f} to {high:+.1f})  "
         f"calibration error {100 * scores.single_reliability.error:4.1f} "
         f"{100 * scores.temporal_reliability.error:4.1f}"
@@ -219,7 +237,7 @@ def say_clips(kind: str, scores: ClipScores) -> None:
 
 
 def clip_numbers(scores: ClipScores) -> dict[str, Any]:
-    """Return a kind's row for JSON."""
+    """Return a degradation's row for JSON."""
     gain, low, high = scores.gain
     return {
         "single-frame": scores.single_pck,
@@ -234,26 +252,27 @@ def clip_numbers(scores: ClipScores) -> dict[str, Any]:
 
 
 def score_videos(options: Options) -> None:
-    """Print how steady joints are in videos, with and without the temporal part."""
-    from dataclasses import asdict
-
-    from tarvitpose.evaluation.video_jitter import SURE, steadiness
+    """Print how much joints tremble in videos, with and without the temporal part."""
+    from tarvitpose.evaluation.video_jitter import MIN_SCORE, compare_jitter
 
     single, temporal = estimators(options)
-    found: dict[str, Steadiness] = {}
+    found: dict[str, VideoJitter] = {}
     for video in options.videos:
         with console.progress_bar(Path(video).name, quiet=False) as show:
             runs = (one.stream(video, end=options.end) for one in (single, temporal))
-            found[video] = steadiness(*(watched(run, show) for run in runs))
+            found[video] = compare_jitter(*(watched(run, show) for run in runs))
     label = options.boxes or "nanodet"
     counted = console.counted(len(found), "video")
     console.say(f"{options.weights} on {counted}, boxes: {label}", style="bold")
     console.say("Jitter: mean second difference of joints, in pixels and % of the box's height.")
-    console.say(f"Apart: mean distance of the two. Only joints of score {SURE:g} in both count.")
-    console.say(drawn(steadiness_table(found)))
+    console.say(
+        f"Distance: mean distance of the two modes. Only joints of score {MIN_SCORE:g} or more in "
+        "both count."
+    )
+    console.say(drawn(jitter_table(found)))
     if options.json_file is not None:
         content = {"boxes": label, "weights": options.weights}
-        rows = {video: asdict(one) for video, one in found.items()}
+        rows = {video: jitter_numbers(jitter) for video, jitter in found.items()}
         write_numbers(options.json_file, {**content, "videos": rows})
 
 
@@ -295,13 +314,20 @@ def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iter
         show(Progress(poses.index + 1, None, len(poses)))
 
 
-def steadiness_table(found: dict[str, Steadiness]) -> Table:
+def jitter_numbers(jitter: VideoJitter) -> dict[str, Any]:
+    """Return a video's row for JSON; `apart` is the mean distance's name of version 0.5."""
+    from dataclasses import asdict
+
+    return {**asdict(jitter), "apart": jitter.mean_distance}
+
+
+def jitter_table(found: dict[str, VideoJitter]) -> Table:
     """Return a row for each video."""
-    headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "apart", "late")
+    headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "distance", "lag")
     rows = plain_table(headings)
-    for video, one in found.items():
-        pairs = (one.jitter_single, one.jitter_temporal, one.apart)
+    for video, jitter in found.items():
+        pairs = (jitter.jitter_single, jitter.jitter_temporal, jitter.mean_distance)
         cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
-        late = "-" if one.lag is None else console.counted(one.lag, "frame")
-        rows.add_row(Path(video).name, str(one.frames), str(one.tracks), *cells, late)
+        lag = "-" if jitter.lag is None else console.counted(jitter.lag, "frame")
+        rows.add_row(Path(video).name, str(jitter.frames), str(jitter.tracks), *cells, lag)
     return rows

@@ -15,8 +15,12 @@ LABELS = {"annotations", "layout", "images", "limit"}
 WAYS = {  # the option that decides what is scored, and all that goes with it
     "predictions": {"predictions", "annotations", "json_file", "samples"},
     "videos": COMMON | NETWORK | {"videos", "end"},
-    "kinds": COMMON | LABELS | {"kinds", "reliability"},
-    "weights": COMMON | NETWORK | LABELS | {"single_frame", "output", "overwrite", "samples"},
+    "degradations": COMMON | LABELS | {"degradations", "reliability"},
+    "weights": COMMON
+    | NETWORK
+    | LABELS
+    | {"single_frame", "output", "overwrite", "samples"}
+    | {"baselines", "every"},
 }
 SPELT = {"layout": "--format", "json_file": "--json", "samples": "--bootstrap"}
 
@@ -33,8 +37,10 @@ class Options:
     boxes: str | None = None
     box_threshold: float | None = None
     single_frame: bool = False
+    baselines: bool = False
+    every: int = 1
     flip_test: bool = False
-    kinds: str | None = None
+    degradations: str | None = None
     reliability: Path | None = None
     videos: tuple[str, ...] = ()
     end: float | None = None  # seconds
@@ -48,7 +54,7 @@ class Options:
     batch_size: int = 16
 
     def way(self) -> str:
-        """Return what is scored: "predictions", "videos", "kinds" or "weights" on a data set.
+        """Return what is scored: a key of WAYS.
 
         Raises ConfigError where an option is missing or does not go with the others.
         """

@@ -19,6 +19,7 @@ from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_files import read_truth
 from tarvitpose.formats.posetrack_layout import file_name, image_id
+from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.metrics.posetrack_ap import TrueFrame
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32
@@ -35,6 +36,8 @@ class LabelledPeople:
     keypoints: Float32  # (N, J, 2), 0 where not labelled
     visible: Float32  # (N, J), 1 where labelled
     heads: NDArray[np.float64]  # (N, 4), xyxy, NaN for a person without a head box
+    areas: NDArray[np.float64]  # (N,), pixels²; a share of the box where the file has none
+    tracks: tuple[int | None, ...]  # N ids, the same for one person in all frames of a video
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +120,24 @@ def read_labelled(
     return videos
 
 
+def every_nth(videos: Sequence[LabelledVideo], step: int) -> list[LabelledVideo]:
+    """Return videos with the middle one of each `step` frames alone, by their place in the video.
+
+    Raises DataError where none is left.
+    """
+    thinned = [
+        replace(
+            video,
+            frames=tuple(frame for frame in video.frames if frame.current % step == step // 2),
+        )
+        for video in videos
+    ]
+    thinned = [video for video in thinned if video.frames]
+    if not thinned:
+        raise DataError(f"{videos[0].source}: no labelled frame is left of one in {step}")
+    return thinned
+
+
 def _stills(
     file: Path, found: Iterable[Video], root: Path, joints: JointSet
 ) -> Iterator[LabelledVideo]:
@@ -172,16 +193,25 @@ def _extent(video: Video) -> tuple[int, int]:
 
 
 def _people(frame: VideoFrame, video: Video, joints: JointSet) -> LabelledPeople:
-    found = [(person, *by_name(person.points, video.joints, joints)) for person in frame.people]
-    found = [one for one in found if one[2].any()]
-    boxes = [
-        crop_box(person.box, points[seen > 0], video.box_scale) for person, points, seen in found
-    ]
+    labels = [(person, *by_name(person.points, video.joints, joints)) for person in frame.people]
+    labels = [label for label in labels if label[2].any()]
+    people = [person for person, _, _ in labels]
+    boxes = np.array(
+        [
+            crop_box(person.box, points[visible > 0], video.box_scale)
+            for person, points, visible in labels
+        ],
+        np.float32,
+    ).reshape(-1, 4)
+    areas = AREA_OF_BOX * np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64)
+    known = np.array([person.area or np.nan for person in people], np.float64)
     return LabelledPeople(
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        keypoints=np.array([one[1] for one in found], np.float32).reshape(-1, len(joints), 2),
-        visible=np.array([one[2] for one in found], np.float32).reshape(-1, len(joints)),
-        heads=np.array([one[0].head or NO_HEAD for one in found], np.float64).reshape(-1, 4),
+        boxes=boxes,
+        keypoints=np.array([label[1] for label in labels], np.float32).reshape(-1, len(joints), 2),
+        visible=np.array([label[2] for label in labels], np.float32).reshape(-1, len(joints)),
+        heads=np.array([person.head or NO_HEAD for person in people], np.float64).reshape(-1, 4),
+        areas=np.where(np.isnan(known), areas, known),
+        tracks=tuple(person.track for person in people),
     )
 
 

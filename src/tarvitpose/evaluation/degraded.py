@@ -27,13 +27,13 @@ from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, tor
 from tarvitpose.metrics.posetrack_ap import (
     HEAD_SHARE,
     JOINTS,
-    Judged,
+    Matches,
     PredictedFrame,
     TrueFrame,
+    aggregate,
     bootstrap,
     interval,
-    judge,
-    pooled,
+    match,
 )
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -59,7 +59,7 @@ Window = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class EncodedPeople:
     """Encoded clips of n people; `current` has one version of the current frame for each kind."""
 
     kinds: tuple[Kind, ...]
@@ -97,7 +97,7 @@ class Benchmark:
             yield window(self.around, self.current), scores
 
 
-def encode_benchmark(
+def encode_people(
     folder: Path,
     model: TARViTPose,
     records: Sequence[Record],
@@ -105,7 +105,7 @@ def encode_benchmark(
     report: Callable[[str], None],
     *,
     scores: bool = False,
-) -> Benchmark:
+) -> EncodedPeople:
     """Encode people with the model's encoder and window, or read what the folder holds of them.
 
     With `scores` the decoder's scores of tokens are kept too, for models with the same decoder.
@@ -133,7 +133,7 @@ def encode_benchmark(
         write_facts(folder / ABOUT, facts)
     names = [*ARRAYS, *((f"{name}_scores" for name in FRAMES) if scores else ())]
     loaded = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-    return Benchmark(kinds, model.config.offsets, **loaded, facts=facts)
+    return EncodedPeople(kinds, model.config.offsets, **loaded, facts=facts)
 
 
 def _digest_of_people(records: Sequence[Record]) -> str:
@@ -145,7 +145,7 @@ def _digest_of_people(records: Sequence[Record]) -> str:
     return content.hexdigest()
 
 
-def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:
+def for_model(benchmark: EncodedPeople, model: TARViTPose) -> EncodedPeople:
     """Return a benchmark as a model may read it: without the scores of another decoder or rule.
 
     Raises ConfigError where the model would have encoded the crops in another way.
@@ -202,14 +202,14 @@ def _scored(model: TARViTPose, features: NDArray[np.float16]) -> NDArray[np.floa
 
 
 @dataclass(frozen=True)
-class Poses:
+class PredictedJoints:
     """What a model found in the clips of one kind."""
 
     keypoints: Float32  # (n, J, 2)
     scores: Float32  # (n, J)
 
 
-def find(model: TARViTPose, batches: Iterator[Window]) -> Poses:
+def predict_joints(model: TARViTPose, batches: Iterator[Window]) -> PredictedJoints:
     """Return the joints of the current frames of encoded windows (B, T, C, h, w)."""
     current = window_offsets(model.config.offsets)[1]
     found: list[tuple[Float32, Float32]] = []
@@ -220,7 +220,7 @@ def find(model: TARViTPose, batches: Iterator[Window]) -> Poses:
             else:
                 heatmaps = model.aggregate(features, _regions(model, features, scores))
             found.append(found_joints(model.config, heatmaps))
-    return Poses(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return PredictedJoints(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 def _regions(model: TARViTPose, features: Tensor, scores: Tensor | None) -> Tensor:
@@ -229,9 +229,9 @@ def _regions(model: TARViTPose, features: Tensor, scores: Tensor | None) -> Tens
     return seen_regions(scores, model.config.mask_rule, model.config.mask_threshold)
 
 
-def judged_people(
-    kinds: Sequence[Poses], truth: Float32, visible: Float32, joints: JointSet
-) -> list[Judged]:
+def match_people(
+    kinds: Sequence[PredictedJoints], truth: Float32, visible: Float32, joints: JointSet
+) -> list[Matches]:
     """Judge what was found in each kind of clip; all clips of a person are one video, (n,).
 
     A frame holds one person. The head size is the distance from head_bottom to head_top; people
@@ -247,12 +247,12 @@ def judged_people(
         points = np.where(hidden, np.nan, truth[person, order])[None]
         side = heads[person] / HEAD_SHARE / np.sqrt(2)  # of a square with the diagonal that fits
         labelled = TrueFrame(points, np.array([[0, 0, side, side]]))
-        people.append(judge([(labelled, _predicted(one, person, order, hidden)) for one in kinds]))
+        people.append(match([(labelled, _predicted(one, person, order, hidden)) for one in kinds]))
     return people
 
 
 def _predicted(
-    poses: Poses, person: int, order: list[int], hidden: NDArray[np.bool_]
+    poses: PredictedJoints, person: int, order: list[int], hidden: NDArray[np.bool_]
 ) -> PredictedFrame:
     points = np.where(hidden, np.nan, poses.keypoints[person, order])
     scores = poses.scores[person, order][None].astype(np.float64)
@@ -277,7 +277,7 @@ class Score:
 
 
 def ap_score(
-    seeds: Sequence[list[Judged]], baseline: Sequence[list[Judged]] = (), samples: int = 500
+    seeds: Sequence[list[Matches]], baseline: Sequence[list[Matches]] = (), samples: int = 500
 ) -> Score:
     """Return the mean AP of judged people, or its gain over a baseline's.
 
@@ -295,19 +295,19 @@ def ap_score(
     return Score(value, *interval(drawn.tolist()))
 
 
-def _mean_ap(people: list[Judged]) -> float:
+def _mean_ap(people: list[Matches]) -> float:
     """The mean over the joints with labels: poseval's own counts one without as 0."""
-    labelled = np.sum([one.truths for one in people], 0) > 0  # (15,)
-    return float(np.mean(np.array(list(pooled(people).joints.values()))[labelled]))
+    labelled = np.sum([one.num_gt for one in people], 0) > 0  # (15,)
+    return float(np.mean(np.array(list(aggregate(people).joints.values()))[labelled]))
 
 
-def _drawn_ap(seeds: Sequence[list[Judged]], samples: int) -> NDArray[np.float64]:
+def _drawn_ap(seeds: Sequence[list[Matches]], samples: int) -> NDArray[np.float64]:
     every = [[result.mean for result in bootstrap(people, samples)] for people in seeds]
     return np.asarray(np.mean(every, 0))  # (samples,)
 
 
 def correct(
-    kinds: Sequence[Poses], truth: Float32, visible: Float32, joints: JointSet
+    kinds: Sequence[PredictedJoints], truth: Float32, visible: Float32, joints: JointSet
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which joints are right by PCK@0.2 and which count, (n, K J) each."""
     torso = torso_size(truth, visible, joints)  # (n,)

@@ -19,6 +19,7 @@ from tarvitpose import __version__
 from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.comparison import MEAN_HEATMAPS, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.formats.build import NO_TRACK
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
@@ -38,9 +39,10 @@ from tarvitpose.utils.provenance import (
     write_facts,
 )
 
-TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
 LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17
-FOLDERS = [mode + layout for mode in (TEMPORAL, SINGLE_FRAME) for layout in ("", LAYOUT_17)]
+FOLDERS = [
+    mode + layout for mode in (TEMPORAL, SINGLE_FRAME, MEAN_HEATMAPS) for layout in ("", LAYOUT_17)
+]
 SETTINGS_FILE = "evaluation.json"
 VIDEOS = "videos"  # a key of it: what the predictions of each video depend on
 IMAGES_HELD = 16  # decoded ones; the windows of neighbouring frames share most of theirs
@@ -49,7 +51,7 @@ FramesDone = Callable[[int], None]  # called with how many frames were just fini
 
 
 @dataclass(frozen=True)
-class Task:
+class PredictionTask:
     """What is predicted, by what, with whose boxes, into which folder."""
 
     predictors: Mapping[str, Predictor]  # by mode

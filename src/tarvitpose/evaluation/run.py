@@ -10,16 +10,17 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tarvitpose.evaluation.baselines import MeanHeatmaps
 from tarvitpose.evaluation.boxes import Boxes
-from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.evaluation.predictions import (
+from tarvitpose.evaluation.comparison import (
+    MEAN_HEATMAPS,
     SINGLE_FRAME,
     TEMPORAL,
-    Task,
-    claim,
-    prediction_facts,
+    ModeComparison,
 )
-from tarvitpose.evaluation.scores import Comparison, compare
+from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
+from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
+from tarvitpose.evaluation.scores import compare
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -38,7 +39,7 @@ class Evaluation:
     videos: int
     frames: int
     people: int  # labelled, with a joint
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ModeComparison, ...]
     warnings: tuple[str, ...]
 
 
@@ -46,18 +47,22 @@ def load_predictors(
     weights: str,
     *,
     single_frame: bool = False,
+    baselines: bool = False,
     device: str = "auto",
     precision: str = "auto",
     **how: Any,
 ) -> dict[str, Predictor]:
-    """Return the predictors of one model by mode: single-frame, and temporal if it can and may.
+    """Return the predictors of one model by mode.
 
-    `how` is what Predictor takes. Raises UserError.
+    Single-frame alone with `single_frame` and for a model without temporal part; with `baselines`
+    also the mean of the frames' heatmaps. `how` is what Predictor takes. Raises UserError.
     """
     model = TARViTPose.from_pretrained(weights)
     runtime = TorchRuntime(model, device=device, precision=precision)
     predictors = {SINGLE_FRAME: Predictor(runtime, single_frame=True, **how)}
     if model.config.temporal and not single_frame:
+        if baselines:
+            predictors[MEAN_HEATMAPS] = Predictor(MeanHeatmaps(runtime), **how)
         predictors[TEMPORAL] = Predictor(runtime, **how)
     return predictors
 
@@ -97,7 +102,7 @@ def evaluate(
             **(settings or {}),
         }
         claim(folder, facts, "pass --overwrite or another --output", overwrite=overwrite)
-        task = Task(predictors, boxes, folder)
+        task = PredictionTask(predictors, boxes, folder)
         for video in videos:
             task.finish(video, count)
         comparisons = compare(task, videos, runtime.config.joints, samples)

@@ -21,7 +21,7 @@ from tarvitpose.training.devices import together
 from tarvitpose.training.facts import ANEW, clip_facts
 from tarvitpose.training.features import (
     EncodedClips,
-    Together,
+    JoinedClips,
     check_clips,
     encode_clips,
     encoded_names,
@@ -101,7 +101,7 @@ class Batches:
                 for number, folder in enumerate(folders):
                     self._encode(number, folder, step, report, fresh=fresh)
         scores, augment = "decoder" in step.frozen, self.config.data.augment
-        self.dataset = Together(
+        self.dataset = JoinedClips(
             [EncodedClips(one, self.model, scores=scores, augment=augment) for one in folders]
         )
 

@@ -72,7 +72,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """Return one clip with one of its frames as the current one, by (epoch, index)."""
         clip, frame = (int(value) for value in self.places[key[1]])
-        order = around(frame, self.stored, self.model.offsets)
+        order = window_order(frame, self.stored, self.model.offsets)
         keypoints = np.array(self.arrays["frame_keypoints"][clip, frame])
         visible = np.array(self.arrays["frame_visible"][clip, frame], np.float32)
         targets, weights = training_targets(keypoints, visible, self.model, self.augment)
@@ -92,7 +92,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
         return item
 
 
-def around(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) -> list[int]:
+def window_order(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) -> list[int]:
     """Return which stored frames make a window about one of them, the current one in its place.
 
     `stored` are the offsets of the stored frames, `offsets` those of the model: as many others
@@ -108,7 +108,7 @@ def around(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) -> lis
     return order
 
 
-class Together(Dataset[dict[str, Any]]):
+class JoinedClips(Dataset[dict[str, Any]]):
     """Several sets of encoded clips, one after the other."""
 
     def __init__(self, parts: list[EncodedClips]) -> None:

@@ -41,7 +41,7 @@ def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:
     step = training_step(config)
     some_unused = step.model.config.aggregation == "regression"  # the decoder, then
     fabric = open_devices(config.run, some_unused=some_unused)
-    run = Run(config, fabric=fabric, step=step, report=report)
+    run = TrainingRun(config, fabric=fabric, step=step, report=report)
     fabric.launch()  # from here on there may be several processes
     try:
         weights = run.fit(resume=resume)
@@ -100,7 +100,7 @@ def build_model(config: TrainConfig) -> TARViTPose:
     return model
 
 
-class Run:
+class TrainingRun:
     """One process of a training run. Making it reads the sources; raises DataError."""
 
     def __init__(

@@ -15,7 +15,7 @@ RIDGE = 1e-2  # keeps the fit of places from tokens stable
 READ = 128  # waves that a token is asked for
 
 
-def place_waves(size: tuple[int, int], count: int) -> Tensor:
+def position_waves(size: tuple[int, int], count: int) -> Tensor:
     """Return `count` waves over a grid (h, w), (N, K), with a mean square of 1.
 
     The inner product of two places' waves falls off like a Gaussian of their distance (random
@@ -28,7 +28,7 @@ def place_waves(size: tuple[int, int], count: int) -> Tensor:
     return (torch.stack([phases.cos(), phases.sin()], -1) * 2**0.5).flatten(1)[:, :count]
 
 
-def fit_places(features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
+def fit_positions(features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
     """Return the linear map (C, K) that reads waves (N, K) best from features (B, C, h, w).
 
     Also the share of the waves that it does not read, 0..1. Ridge regression, in float32.
@@ -43,11 +43,11 @@ def fit_places(features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
     return fit, unread
 
 
-def unread_places(features: Tensor) -> Tensor:
+def position_loss(features: Tensor) -> Tensor:
     """Return the share of its place that nobody can read out of a token, 0..1, as a loss.
 
     `features` is (B, C, h, w); the best linear reader is fitted to the batch, so few crops for the
     width make the share look smaller than it is.
     """
-    waves = place_waves((features.shape[2], features.shape[3]), READ).to(features.device)
-    return fit_places(features, waves)[1]
+    waves = position_waves((features.shape[2], features.shape[3]), READ).to(features.device)
+    return fit_positions(features, waves)[1]

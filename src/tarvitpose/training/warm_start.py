@@ -18,7 +18,7 @@ from tarvitpose.model.alternatives import TOKEN_MODELS
 from tarvitpose.model.attention import CrossAttention
 from tarvitpose.model.jta import JTA, JTALayer
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.training.position_probe import fit_places, place_waves
+from tarvitpose.training.position_probe import fit_positions, position_waves
 
 QUERY_SCALE = 0.2  # of the learned queries, beside tokens of spread 1
 SHARPNESS = 8.0  # the attention's score where a token and a joint share their place
@@ -83,8 +83,8 @@ def _place_reader(features: Tensor, heads: int) -> Tensor:
     A place is D waves for each head, fitted linearly.
     """
     channels, height, width = features.shape[2:]
-    waves = place_waves((height, width), channels).to(features)  # (N, C)
-    fit, unread = fit_places(features.flatten(0, 1), waves)  # (C, C), a wave in each column
+    waves = position_waves((height, width), channels).to(features)  # (N, C)
+    fit, unread = fit_positions(features.flatten(0, 1), waves)  # (C, C), a wave in each column
     size = channels // heads  # D
     scale = math.sqrt(SHARPNESS * math.sqrt(size) / size) / float((1 - unread).clamp(min=0.1))
     return scale * fit.T

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tarvitpose.evaluation.video_jitter import SURE, steadiness
+from tarvitpose.evaluation.video_jitter import MIN_SCORE, compare_jitter
 from tarvitpose.results import FramePoses
 
 HEIGHT = 50.0  # of every box
@@ -40,18 +40,18 @@ ZIGZAG = LINE + np.array([[0, 1], [0, -1]] * 6)
 
 
 def test_a_steady_run_and_a_shaking_one() -> None:
-    found = steadiness(run(ZIGZAG), run(LINE))
+    found = compare_jitter(run(ZIGZAG), run(LINE))
     assert (found.frames, found.tracks) == (12, 1)
     assert found.jitter_single == pytest.approx((4, 4 / HEIGHT))  # +1, -1, +1: 4 at each frame
     assert found.jitter_temporal == pytest.approx((0, 0), abs=1e-5)
-    assert found.apart == pytest.approx((1, 1 / HEIGHT))
+    assert found.mean_distance == pytest.approx((1, 1 / HEIGHT))
     assert found.lag is None  # what moves steadily does not tell the time
 
 
 def test_a_run_that_comes_late() -> None:
     time = np.arange(60)
     path = np.stack([20 * np.sin(time / 3), 15 * np.cos(time / 5)], 1)
-    found = steadiness(run(path[2:]), run(path[:-2]))
+    found = compare_jitter(run(path[2:]), run(path[:-2]))
     assert found.lag == 2
     assert found.jitter_single[0] == pytest.approx(found.jitter_temporal[0], rel=0.05)
 
@@ -59,10 +59,10 @@ def test_a_run_that_comes_late() -> None:
 def test_joints_count_only_where_both_are_sure() -> None:
     first, second = run(ZIGZAG), run(LINE)
     for at in (0, 3, 6, 9):
-        second[at] = poses(at, LINE[at], score=SURE - 0.01)
-    found = steadiness(first, second)  # no three frames in a row are left
+        second[at] = poses(at, LINE[at], score=MIN_SCORE - 0.01)
+    found = compare_jitter(first, second)  # no three frames in a row are left
     assert all(np.isnan([*found.jitter_single, *found.jitter_temporal]))
-    assert found.apart[0] == pytest.approx(1)
+    assert found.mean_distance[0] == pytest.approx(1)
 
 
 def test_people_are_told_apart_by_their_track_not_by_their_place() -> None:
@@ -70,7 +70,7 @@ def test_people_are_told_apart_by_their_track_not_by_their_place() -> None:
     for at, place in enumerate(LINE):
         order = (1, -1)[at % 2]
         frames.append(poses(at, np.stack([np.zeros(2), place])[::order], (1, 2)[::order]))
-    found = steadiness(frames, frames)
+    found = compare_jitter(frames, frames)
     assert found.tracks == 2
     assert found.jitter_single[0] == pytest.approx(0, abs=1e-5)
 
@@ -79,16 +79,16 @@ def test_a_frame_without_the_person_breaks_the_track() -> None:
     frames = run(LINE[:6])
     frames[3] = poses(3, np.zeros((0, 2)), ())
     frames[4], frames[5] = (poses(at, LINE[at] + 40) for at in (4, 5))
-    assert steadiness(frames, frames).jitter_single[0] == pytest.approx(0, abs=1e-5)
+    assert compare_jitter(frames, frames).jitter_single[0] == pytest.approx(0, abs=1e-5)
 
 
 def test_nobody_at_all() -> None:
     empty = [poses(at, np.zeros((0, 2)), ()) for at in range(4)]
-    found = steadiness(empty, empty)
+    found = compare_jitter(empty, empty)
     assert (found.frames, found.tracks, found.lag) == (4, 0, None)
-    assert np.isnan(found.apart).all()
+    assert np.isnan(found.mean_distance).all()
 
 
 def test_runs_of_different_people_are_no_pair() -> None:
     with pytest.raises(ValueError, match="frame 0: the runs have different people"):
-        steadiness([poses(0, [0, 0], (1,))], [poses(0, [0, 0], (2,))])
+        compare_jitter([poses(0, [0, 0], (1,))], [poses(0, [0, 0], (2,))])
