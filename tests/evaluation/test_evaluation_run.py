@@ -31,11 +31,11 @@ from tarvitpose.evaluation.comparison import (
     TEMPORAL,
     ModeComparison,
 )
-from tarvitpose.evaluation.datasets import LabelledVideo, read_labelled
-from tarvitpose.evaluation.people_scores import BOX, HEAD, TORSO
+from tarvitpose.evaluation.datasets import LabelledVideo, every_nth, read_labelled
+from tarvitpose.evaluation.people_scores import BOX, HEAD, JITTER, OKS, TORSO
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
 from tarvitpose.evaluation.run import Evaluation, evaluate, load_predictors
-from tarvitpose.evaluation.scores import AP, OKS_AP
+from tarvitpose.evaluation.scores import AP, LIMBS_AP, OKS_AP
 from tarvitpose.formats.posetrack_files import read_predictions
 from tarvitpose.inference.predictor import Joints, Predictor
 from tarvitpose.inference.torch_engine import TorchRuntime
@@ -235,6 +235,46 @@ def test_a_merged_file_is_written_video_by_video(tmp_path: Path) -> None:
     assert warning.startswith("2 neighbouring images are not there")  # the third of each video
 
 
+def test_a_thinned_video_has_its_middle_frames_and_no_jitter(tmp_path: Path) -> None:
+    folder = "images/val/a"
+    people = [person(90 - at, 0, 10.0) for at in range(6)]
+    content = video18(people, numbers=range(6), labelled=range(6), folder=folder)
+    save(tmp_path / "annotations" / "a.json", content)
+    save_images(tmp_path, [f"{folder}/{at:06d}.jpg" for at in range(6)])
+    videos = read(tmp_path / "annotations")
+    whole = by_metric(evaluate(both(videos), videos, TRUE_BOXES, samples=0))
+    assert whole[JITTER].rows[DIFFERENCE]["mean"] == 0  # both are shifted alike in all frames
+    thinned = every_nth(videos, 2)
+    assert [frame.current for frame in thinned[0].frames] == [1, 3, 5]
+    result = evaluate(both(thinned), thinned, TRUE_BOXES, samples=0)
+    assert result.frames == 3
+    assert JITTER not in by_metric(result)
+    with pytest.raises(DataError, match="no labelled frame is left of one in 13"):
+        every_nth(videos, 13)
+
+
+def test_videos_whose_heads_nobody_labelled_have_no_ap(tmp_path: Path) -> None:
+    annotations = write_videos(tmp_path)
+    limbs = [at for at, name in enumerate(NAMES) if name.startswith(("left", "right"))]
+    for file in annotations.iterdir():  # as JHMDB is converted: limbs, and no head boxes
+        content = json.loads(file.read_text())
+        content["categories"][0]["keypoints"] = [NAMES[at] for at in limbs]
+        for people in content["annotations"]:
+            del people["bbox_head"]
+            points = np.reshape(people["keypoints"], (-1, 3))[limbs]
+            people["keypoints"] = points.ravel().tolist()
+        file.write_text(json.dumps(content))
+    videos = read(annotations)
+    result = evaluate(both(videos, 9), videos, TRUE_BOXES, samples=50)
+    assert list(by_metric(result)) == [TORSO, BOX]
+    box = by_metric(result)[BOX]
+    assert (box.values[SINGLE_FRAME]["limbs"], box.values[TEMPORAL]["limbs"]) == (0, 100)
+    assert box.intervals[DIFFERENCE]["limbs"] == (100, 100)
+    assert result.warnings == (
+        "nose, head_bottom, head_top are not labelled here, so there is no PoseTrack AP",
+    )
+
+
 def write_stills(root: Path, names: Sequence[str], points: Sequence[Points]) -> Path:
     images = [{"id": at, "file_name": f"images/{at:03d}.jpg"} for at in range(1, len(points) + 2)]
     people = [
@@ -264,6 +304,9 @@ def test_stills_get_cocos_ap(tmp_path: Path, joints: str) -> None:
     assert (result.frames, result.people) == (4, 3)  # one image has nobody in it
     assert found[OKS_AP].values[TEMPORAL]["AP"] == 100
     assert found[OKS_AP].values[SINGLE_FRAME]["AP"] == 0
+    assert found[OKS_AP].intervals[DIFFERENCE]["AP"] == (100, 100)
+    assert found[LIMBS_AP].values[TEMPORAL]["AP"] == 100
+    assert found[OKS].values[TEMPORAL]["limbs"] == pytest.approx(100)
     assert found[TORSO].rows[DIFFERENCE]["Wrist"] == 100
     assert found[TORSO].intervals[DIFFERENCE]["mean"] == (100, 100)  # over the stills
     assert result.warnings == ()

@@ -17,7 +17,7 @@ from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.sources import Format, image_root, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
-from tarvitpose.formats.posetrack_files import read_truth
+from tarvitpose.formats.posetrack_files import missing_joints, read_truth
 from tarvitpose.formats.posetrack_layout import file_name, image_id
 from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.metrics.posetrack_ap import TrueFrame
@@ -50,7 +50,7 @@ class LabelledFrame:
     people: LabelledPeople
     number: int = 0  # its place in the video; of a still its image id
     image_id: int | None = None  # PoseTrack17 has none
-    truth: TrueFrame | None = None  # what PoseTrack's AP needs; None for COCO's layout
+    truth: TrueFrame | None = None  # what PoseTrack's AP needs; None where it cannot be had
     unlisted: tuple[int, int] = (0, 0)  # existing frames before and behind `frames`
 
     def window(
@@ -84,11 +84,8 @@ class LabelledVideo:
     listed: Mapping[str, int | None] = field(default_factory=dict)
     """The name and id of every frame in the annotations, labelled or not, in their order."""
     images: tuple[Path, ...] = ()  # of all frames, listed or not, in time
-
-    @property
-    def are_stills(self) -> bool:
-        """Whether these are the stills of COCO's layout, scored by COCO's rules."""
-        return self.frames[0].truth is None
+    are_stills: bool = False  # of COCO's layout, scored by COCO's rules
+    missing_joints: tuple[str, ...] = ()  # of PoseTrack's: without all of them there is no AP
 
 
 def read_labelled(
@@ -144,15 +141,16 @@ def _stills(
     ids = image_ids(file)
     frames = [_frame(still, still.frames, 0, root, joints) for still in found]
     frames = [replace(frame, number=ids[frame.name]) for frame in frames]
-    yield LabelledVideo(file.stem, file, _with_ids(frames, ids))
+    yield LabelledVideo(file.stem, file, _with_ids(frames, ids), are_stills=True)
 
 
 def _posetrack(file: Path, found: Iterable[Video], root: Path) -> Iterator[LabelledVideo]:
-    truth, ids = read_truth(file), image_ids(file)
+    missing, ids = missing_joints(file), image_ids(file)
+    truth: dict[str, TrueFrame] = {} if missing else read_truth(file)
     for video in found:
-        own = {frame.name for frame in video.frames}
+        names = {frame.name for frame in video.frames}
         frames = [
-            replace(_frame(video, run, at, root, POSETRACK_15), truth=truth[frame.name])
+            replace(_frame(video, run, at, root, POSETRACK_15), truth=truth.get(frame.name))
             for run in runs(video.frames)
             for at, frame in enumerate(run)
             if frame.labelled
@@ -161,8 +159,9 @@ def _posetrack(file: Path, found: Iterable[Video], root: Path) -> Iterator[Label
             name=video.name,
             source=file,
             frames=_with_ids(frames, ids),
-            listed={name: ids.get(name) for name in truth if name in own},
+            listed={name: ids.get(name) for name in (truth or ids) if name in names},
             images=tuple(root / frame.image for frame in video.frames),
+            missing_joints=tuple(missing),
         )
 
 

@@ -195,10 +195,11 @@ def _intervals(
 
 def _units(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
     """Return for each labelled person the number of its video, or of its still, (N,)."""
+    are_stills = videos[0].are_stills
     frames = [(at, frame) for at, video in enumerate(videos) for frame in video.frames]
     return np.concatenate(
         [
-            np.full(len(frame.people.boxes), video if frame.truth is not None else number)
+            np.full(len(frame.people.boxes), number if are_stills else video)
             for number, (video, frame) in enumerate(frames)
         ]
     )

@@ -20,7 +20,7 @@ from tarvitpose.evaluation.comparison import (
 )
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
-from tarvitpose.evaluation.scores import compare
+from tarvitpose.evaluation.scores import AP, compare
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchRuntime
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -140,9 +140,12 @@ def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo])
             f"{missing} neighbouring images are not there; in each place the nearest one towards "
             "the labelled frame stood in, so the temporal part saw less than it should"
         )
+    unlabelled = dict.fromkeys(name for video in videos for name in video.missing_joints)
+    if unlabelled:
+        yield f"{', '.join(unlabelled)} are not labelled here, so there is no {AP}"
     known = predictors[SINGLE_FRAME].config.joints.joints
     absent = [name for name in JOINTS if name not in known]
-    if absent and not videos[0].are_stills:
+    if absent and not unlabelled and not videos[0].are_stills:
         yield f"the model has no {' and no '.join(absent)}; PoseTrack counts them as not found"
 
 

@@ -41,12 +41,13 @@ def compare(
     AP as the data set's own evaluator has it, and for the labelled people's boxes PCK, OKS of
     stills and jitter of videos.
     """
+    result: list[ModeComparison] = []
     if videos[0].are_stills:
         result = [
             _coco_comparison(OKS_AP, task, videos[0], joints.joints, samples),
             _coco_comparison(LIMBS_AP, task, videos[0], BODY, samples),
         ]
-    else:
+    elif not any(video.missing_joints for video in videos):
         result = [_posetrack_comparison(task, videos, samples)]
     if not task.boxes.are_true:
         return result

@@ -59,6 +59,15 @@ def read_truth(path: Path) -> dict[str, TrueFrame]:
     return frames
 
 
+def missing_joints(path: Path) -> list[str]:
+    """Return which of PoseTrack's joints a file's people cannot have. Raises DataError."""
+    content = read_entry(path)
+    if content.get("annolist"):
+        return []
+    names = category_joints(keypoint_category(content))
+    return [joint for joint in JOINTS if joint not in names]
+
+
 def read_predictions(path: Path) -> dict[str, PredictedFrame]:
     """Return the predicted people of every frame by its file name. Raises DataError.
 
