@@ -69,7 +69,9 @@ def test_every_row_of_every_table_trains_and_is_scored(path: Path, ablation: Abl
         assert one.gmacs == count(config)["total"].gmacs
         assert one.seeds == 1
         assert set(one.scores) == {
-            f"{kind}/{metric}" for kind in ("degraded", "clean", "dark") for metric in ("ap", "pck")
+            f"{degradation}/{metric}"
+            for degradation in ("degraded", "clean", "dark")
+            for metric in ("ap", "pck")
         }
         assert all(0 <= score.value <= 100 for score in one.scores.values())
     assert all((gain.value, gain.low, gain.high) == (0, 0, 0) for gain in rows[0].gains.values())
@@ -141,21 +143,21 @@ def test_a_stopped_ablation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [one.row for one in again.scores(TWO, [0])] == [row]
 
 
-def benchmark(ablation: Ablation) -> EncodedPeople:
+def held_out(ablation: Ablation) -> EncodedPeople:
     assert isinstance(ablation.evaluator, EncodedEvaluator)
-    return ablation.evaluator.benchmark
+    return ablation.evaluator.people
 
 
 def put(ablation: Ablation, row: TableRow, seed: int, spread: float) -> dict[str, Any]:
     """Write what a training would have found: the truth, moved by a number of pixels."""
     random = np.random.default_rng(seed + int(10 * spread))
-    truth = benchmark(ablation).keypoints
+    truth = held_out(ablation).keypoints
     found = {}
-    for kind, times in (("clean", 1), ("dark", 2)):
-        found[f"{kind}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
-        found[f"{kind}/scores"] = random.uniform(size=truth.shape[:2])
+    for degradation, times in (("clean", 1), ("dark", 2)):
+        found[f"{degradation}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
+        found[f"{degradation}/scores"] = random.uniform(size=truth.shape[:2])
     claim(ablation.row_config(row, seed))
-    facts = {**benchmark(ablation).facts, "weights": None}
+    facts = {**held_out(ablation).facts, "weights": None}
     np.savez(ablation.folder(row, seed) / FOUND, facts=json.dumps(facts), **found)
     return found
 
@@ -166,14 +168,16 @@ def test_scores_of_a_row_are_those_of_its_poses(small: Ablation) -> None:
     put(small, other, 0, 3)
     rows = small.scores(TWO, [0, 1, 2])
     assert [row.seeds for row in rows] == [2, 1]
-    people = benchmark(small)
+    people = held_out(small)
     truth = people.keypoints, people.visible, POSETRACK_15
-    for name, kinds in (("clean", ["clean"]), ("degraded", ["dark"])):
+    for name, degradations in (("clean", ["clean"]), ("degraded", ["dark"])):
         matches = [
             match_people(
                 [
-                    PredictedJoints(found[f"{kind}/keypoints"], found[f"{kind}/scores"])
-                    for kind in kinds
+                    PredictedJoints(
+                        found[f"{degradation}/keypoints"], found[f"{degradation}/scores"]
+                    )
+                    for degradation in degradations
                 ],
                 *truth,
             )

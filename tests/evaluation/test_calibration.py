@@ -10,7 +10,7 @@ from tiny_models import tiny_config
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.evaluation.calibration import fit_curve, plot_reliability, reliability
-from tarvitpose.evaluation.clips import found_joints
+from tarvitpose.evaluation.clips import decoded_joints
 from tarvitpose.heatmaps import calibrate
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchRuntime
@@ -76,19 +76,19 @@ def test_curves_that_fall_or_leave_the_range_are_refused(curve: object, name: st
 def test_a_model_says_what_its_curve_says() -> None:
     config = tiny_config()
     maps = torch.rand(2, len(config.joints), *(side // 4 for side in config.input_size))
-    points, raw = found_joints(config, maps)
+    points, raw = decoded_joints(config, maps)
     curves = {
         "score_curve": ((0.0, 0.0), (1.0, 0.5)),
         "single_score_curve": ((0.0, 0.0), (1.0, 0.25)),
     }
     curved = config.model_copy(update=curves)
     for single_frame, share in ((False, 0.5), (True, 0.25)):
-        same, scores = found_joints(curved, maps, single_frame=single_frame)
+        same, scores = decoded_joints(curved, maps, single_frame=single_frame)
         np.testing.assert_array_equal(points, same)
         np.testing.assert_allclose(scores, raw * share, atol=1e-6)
     without_time = curved.model_copy(update={"offsets": ()})
     np.testing.assert_allclose(
-        found_joints(without_time, maps, single_frame=True)[1], raw / 2, atol=1e-6
+        decoded_joints(without_time, maps, single_frame=True)[1], raw / 2, atol=1e-6
     )
 
 

@@ -1,4 +1,4 @@
-"""The fixed benchmark: whose frames it holds, and numbers that can be worked out otherwise."""
+"""Held-out people with degraded frames, and scores that can be worked out otherwise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.clips import found_joints, normalise_clip
+from tarvitpose.evaluation.clips import decoded_joints, normalise_clip
 from tarvitpose.evaluation.degraded import (
     EncodedPeople,
     PredictedJoints,
@@ -54,12 +54,12 @@ def guesses(truth: np.ndarray[Any, Any], spread: float, seed: int = 1) -> Predic
 
 
 def ap_of(
-    kinds: list[PredictedJoints], truth: np.ndarray[Any, Any], visible: np.ndarray[Any, Any]
+    degradations: list[PredictedJoints], truth: np.ndarray[Any, Any], visible: np.ndarray[Any, Any]
 ) -> float:
     """PoseTrack's mean AP where every frame shows one person, worked out joint by joint."""
     heads = np.linalg.norm(truth[:, HEAD[0]] - truth[:, HEAD[1]], axis=-1)
     rows: list[list[tuple[float, bool]]] = [[] for _ in range(J)]
-    for poses in kinds:
+    for poses in degradations:
         close = np.linalg.norm(poses.keypoints - truth, axis=-1) <= 0.5 * heads[:, None]
         hit = close & (visible > 0)
         for person, joint in np.argwhere(visible > 0):
@@ -75,9 +75,9 @@ def ap_of(
 
 def test_ap_is_what_a_plain_computation_gives() -> None:
     truth, visible = people()
-    kinds = [guesses(truth, 5), guesses(truth, 12, seed=2)]
-    score = ap_score([match_people(kinds, truth, visible, POSETRACK_15)], samples=50)
-    assert score.value == pytest.approx(ap_of(kinds, truth, visible), abs=1e-6)
+    degradations = [guesses(truth, 5), guesses(truth, 12, seed=2)]
+    score = ap_score([match_people(degradations, truth, visible, POSETRACK_15)], samples=50)
+    assert score.value == pytest.approx(ap_of(degradations, truth, visible), abs=1e-6)
     assert 0 < score.low < score.high < 100
     assert score.low < score.value < score.high
 
@@ -168,11 +168,11 @@ def test_pck_counts_a_fifth_of_the_torso() -> None:
 @pytest.fixture
 def numbered() -> EncodedPeople:
     """Features that say which frame they are of: the offset, or 10 and more for current ones."""
-    offsets, kinds = (-2, -1, 1, 2), ("clean", "dark")
-    around = np.float16(offsets).reshape(1, 4, 1, 1, 1).repeat(20, 0)
+    offsets, degradations = (-2, -1, 1, 2), ("clean", "dark")
+    neighbours = np.float16(offsets).reshape(1, 4, 1, 1, 1).repeat(20, 0)
     current = np.float16([10, 11]).reshape(1, 2, 1, 1, 1).repeat(20, 0)
     nothing = np.zeros((20, J, 2), np.float32), np.zeros((20, J), np.float32)
-    return EncodedPeople(kinds, offsets, around, current, *nothing)  # type: ignore[arg-type]
+    return EncodedPeople(degradations, offsets, neighbours, current, *nothing)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -197,23 +197,23 @@ def test_a_window_has_its_frames_in_time(
 
 
 def test_frames_that_were_not_encoded_are_refused(numbered: EncodedPeople) -> None:
-    with pytest.raises(ConfigError, match=r"has offsets \(-2, -1, 1, 2\), not \[3\]"):
+    with pytest.raises(ConfigError, match=r"encoded at \(-2, -1, 1, 2\), not at \[3\]"):
         next(numbered.batches("clean", (-1, 3)))
 
 
 def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
     model = modest_model()
     records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
-    kinds: Any = ("clean", "dark")
+    degradations: Any = ("clean", "dark")
     lines: list[str] = []
     folder = tmp_path / "held_out"
-    benchmark = encode_people(folder, model, records, kinds, lines.append)
-    for kind in kinds:
-        found = predict_joints(model, benchmark.batches(kind, model.config.offsets))
-        clips = validation_clips(records, model.config, kind)
+    benchmark = encode_people(folder, model, records, degradations, lines.append)
+    for degradation in degradations:
+        found = predict_joints(model, benchmark.batches(degradation, model.config.offsets))
+        clips = validation_clips(records, model.config, degradation)
         clip = torch.stack([clips[at]["clip"] for at in range(PEOPLE)])
         with torch.inference_mode():
-            keypoints, scores = found_joints(model.config, model(normalise_clip(clip)))
+            keypoints, scores = decoded_joints(model.config, model(normalise_clip(clip)))
         # Features are kept in float16: now and then another pixel is the highest.
         assert np.mean(np.abs(found.keypoints - keypoints) < 0.5) > 0.95
         np.testing.assert_allclose(found.scores, scores, atol=0.02)
@@ -224,7 +224,7 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
         raise AssertionError("encoded again")
 
     with_scores = encode_people(
-        tmp_path / "scores", model, records, kinds, lines.append, scores=True
+        tmp_path / "scores", model, records, degradations, lines.append, scores=True
     )
     for (features, none), (same, scores) in zip(
         benchmark.batches("dark", (-1, 1)), with_scores.batches("dark", (-1, 1)), strict=True
@@ -234,7 +234,7 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
         expected = model.token_scores(features)
         torch.testing.assert_close(scores, expected, rtol=0, atol=5e-3)
     model.encoder.forward = refuse  # type: ignore[method-assign,assignment]
-    again = encode_people(folder, model, records, kinds, quiet)
+    again = encode_people(folder, model, records, degradations, quiet)
     np.testing.assert_array_equal(again.current, benchmark.current)
 
 
@@ -248,7 +248,7 @@ def alike(**changes: Any) -> TARViTPose:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> tuple[Path, list[Record]]:
-    """The folder of an encoded benchmark with scores of tokens, and its people."""
+    """The folder of encoded people with scores of tokens, and its people."""
     records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
     encode_people(tmp_path / "held_out", modest_model(), records, ("clean",), quiet, scores=True)
     return tmp_path / "held_out", records
@@ -273,9 +273,9 @@ def test_people_that_were_encoded_otherwise_are_refused(
     for changes, words in cases:
         values = {"model": modest_model(), "records": records, "kinds": ("clean",), "scores": True}
         values |= changes
-        model, people, kinds = (values.pop(key) for key in ("model", "records", "kinds"))
+        model, people, degradations = (values.pop(key) for key in ("model", "records", "kinds"))
         with pytest.raises(ConfigError, match=rf"held_out: made with other .*\({words}") as caught:
-            encode_people(folder, model, people, kinds, quiet, **values)
+            encode_people(folder, model, people, degradations, quiet, **values)
         assert str(caught.value).endswith("remove that folder")
 
 
@@ -292,7 +292,7 @@ def test_stored_scores_are_for_models_of_the_same_mask_alone(
     window = next(other.batches("clean", released.config.offsets))[0]
     with torch.inference_mode():
         heatmaps = released.aggregate(window, released.regions(window))
-    np.testing.assert_array_equal(found.keypoints, found_joints(released.config, heatmaps)[0])
+    np.testing.assert_array_equal(found.keypoints, decoded_joints(released.config, heatmaps)[0])
     with pytest.raises(
         ConfigError, match=r"the encoded people: .*\(model\.codec: udp -> classic\)"
     ):

@@ -128,7 +128,9 @@ def test_several_sets_follow_each_other(tmp_path: Path) -> None:
 
 def test_a_model_that_looks_at_more_frames_is_refused(tmp_path: Path) -> None:
     folder = stored(tmp_path / "some", scores=False)
-    with pytest.raises(ConfigError, match=r"holds 5 frames of each clip.*need 6; encode them anew"):
+    with pytest.raises(
+        ConfigError, match=r"holds 5 frames of each clip.*need 6; encode them again"
+    ):
         EncodedClips(folder, tiny_config(offsets=(-3, -2, -1, 1, 2)))
 
 

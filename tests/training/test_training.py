@@ -161,13 +161,13 @@ def test_encoding_goes_on_where_it_stopped(
 def test_validation_scores_both_modes_on_held_out_clips(stills: Path, tmp_path: Path) -> None:
     data = {
         "validation": [{"format": "coco", "annotations": stills}],
-        "validation_kinds": ["clean", "dark"],
+        "validation_degradations": ["clean", "dark"],
     }
     loop.train(experiment(stills, tmp_path / "run", data=data, run={"epochs": 1}), quiet)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     scores = [json.loads(line) for line in lines if "val/" in line][-1]
     modes = ("single", "temporal", "mask")
-    names = {f"val/{kind}/{mode}" for kind in ("clean", "dark") for mode in modes}
+    names = {f"val/{degradation}/{mode}" for degradation in ("clean", "dark") for mode in modes}
     assert names <= scores.keys()
     assert all(0 <= scores[name] <= 100 for name in names)
 

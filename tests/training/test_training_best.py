@@ -33,7 +33,7 @@ def stills(tmp_path: Path) -> Path:
 
 def validated(stills: Path) -> dict[str, Any]:
     held_out = [{"format": "coco", "annotations": stills}]
-    return {"validation": held_out, "validation_kinds": ["clean"]}
+    return {"validation": held_out, "validation_degradations": ["clean"]}
 
 
 def script(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[TARViTPose]:

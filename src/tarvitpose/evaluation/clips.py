@@ -155,7 +155,7 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
             found = [
-                found_joints(model.config, maps, single_frame=maps is single)
+                decoded_joints(model.config, maps, single_frame=maps is single)
                 for maps in (temporal, single)
             ]
             right = [hits(points, truth, torso, THRESHOLD) for points, _ in found]
@@ -164,7 +164,7 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
-def found_joints(
+def decoded_joints(
     config: ModelConfig, heatmaps: Tensor, *, single_frame: bool = False
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""

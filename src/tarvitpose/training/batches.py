@@ -15,17 +15,12 @@ from tarvitpose.data.dataset import ClipDataset, Key, KeySampler, single_threade
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import ConfigError, UserError
+from tarvitpose.evaluation.feature_cache import FeatureCache
 from tarvitpose.skeleton import JointSet
 from tarvitpose.training.config import SourceConfig, TrainConfig
 from tarvitpose.training.devices import together
 from tarvitpose.training.facts import ANEW, clip_facts
-from tarvitpose.training.features import (
-    EncodedClips,
-    JoinedClips,
-    check_clips,
-    encode_clips,
-    encoded_names,
-)
+from tarvitpose.training.features import EncodedClips, JoinedClips, encode_clips
 from tarvitpose.training.step import Batch, TrainingStep
 
 Report = Callable[[str], None]  # receives one line for a person to read
@@ -102,7 +97,7 @@ class Batches:
                     self._encode(number, folder, step, report, fresh=fresh)
         scores, augment = "decoder" in step.frozen, self.config.data.augment
         self.dataset = JoinedClips(
-            [EncodedClips(one, self.model, scores=scores, augment=augment) for one in folders]
+            [EncodedClips(each, self.model, scores=scores, augment=augment) for each in folders]
         )
 
     def _encode(
@@ -112,22 +107,23 @@ class Batches:
         source, records = self.config.data.train[number], self.sources[number]
         stored = self._stored
         facts = clip_facts(self.config, source, step, offsets=stored.offsets, records=records)
-        is_own = self.config.data.features is None
-        remedy = ANEW if is_own else SHARED
+        in_output = self.config.data.features is None
+        cache = FeatureCache(folder)
         try:
-            check_clips(folder, facts, remedy)
+            cache.require_same(facts, ANEW if in_output else SHARED)
         except ConfigError:
-            if not (fresh and is_own):
+            if not (fresh and in_output):
                 raise
             shutil.rmtree(folder)
-        if len(encoded_names(folder)) >= source.cached_clips:
+            cache = FeatureCache(folder)
+        if len(cache.names) >= source.cached_clips:
             return
         step.eval()
         seed = self.config.encoded_seed
         loader = self._loader(self._clips(records, stored, seed), 0, everything=True, seed=seed)
         length = source.cached_clips
         with self.fabric.autocast():
-            for done in encode_clips(folder, step, loader, length=length, facts=facts):
+            for done in encode_clips(cache, step, loader, length=length, facts=facts):
                 if done // 200 > (done - self.config.run.batch_size) // 200:
                     report(f"{source.annotations}: {done} of {length} clips encoded")
 

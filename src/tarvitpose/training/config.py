@@ -22,6 +22,20 @@ STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
 }
 
 
+RENAMED = {  # keys of version 0.5.0
+    "place_loss_weight": "position_loss_weight",
+    "unspoilt_loss_weight": "clean_loss_weight",
+    "validation_kinds": "validation_degradations",
+}
+
+
+def renamed(values: Any) -> Any:
+    """Return a section's values with its keys as they are called now."""
+    if not isinstance(values, dict):
+        return values
+    return {RENAMED.get(name, name): value for name, value in values.items()}
+
+
 class SourceConfig(Config):
     """Labelled people: one annotation file, or a folder of per-video files."""
 
@@ -39,7 +53,7 @@ class DataConfig(Config):
 
     train: tuple[SourceConfig, ...] = Field(min_length=1)
     validation: tuple[SourceConfig, ...] = ()  # never trained on
-    validation_kinds: tuple[Kind, ...] = ("clean", "motion_blur", "occluded")
+    validation_degradations: tuple[Kind, ...] = ("clean", "motion_blur", "occluded")
     validation_share: float = Field(default=1.0, gt=0, le=1)  # of its people, always the same ones
     validation_workers: int | None = Field(default=None, ge=0)  # of its own; None: as `workers`
     augment: AugmentConfig = AugmentConfig()
@@ -47,6 +61,8 @@ class DataConfig(Config):
     encoded_offsets: tuple[int, ...] | None = None  # of encoded clips; None: the model's own
     encoded_seed: int | None = None  # of encoded clips, which runs may share; None: run.seed
     workers: int = Field(default=2, ge=0)  # processes that prepare clips
+
+    _old_names = model_validator(mode="before")(renamed)
 
     @property
     def cached(self) -> bool:
@@ -67,9 +83,6 @@ class OptimConfig(Config):
     decay_every: int = Field(default=5, ge=1)  # epochs between two decays of "step"
     decay_factor: float = Field(default=0.5, gt=0, le=1)
     clip_norm: float = Field(default=0.0, ge=0)  # largest norm of the gradient; 0: any
-
-
-RENAMED = {"place_loss_weight": "position_loss_weight", "unspoilt_loss_weight": "clean_loss_weight"}
 
 
 class RunConfig(Config):
@@ -98,13 +111,7 @@ class RunConfig(Config):
     patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
     wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none
 
-    @model_validator(mode="before")
-    @classmethod
-    def _old_names(cls, values: Any) -> Any:
-        """Take the names that version 0.5.0 had."""
-        if not isinstance(values, dict):
-            return values
-        return {RENAMED.get(name, name): value for name, value in values.items()}
+    _old_names = model_validator(mode="before")(renamed)
 
 
 class TrainConfig(Config):

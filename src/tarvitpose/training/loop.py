@@ -19,7 +19,7 @@ from tarvitpose.training.checkpoint import LAST, load_state, remove_leftovers, s
 from tarvitpose.training.config import TrainConfig, model_config
 from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
 from tarvitpose.training.ema import Ema
-from tarvitpose.training.facts import ANEW, experiment_facts, image_sample
+from tarvitpose.training.facts import ANEW, experiment_facts, image_sample, renamed_facts
 from tarvitpose.training.logs import WANDB_RUN, RunLog, open_wandb
 from tarvitpose.training.optim import parameter_groups, rate_factor
 from tarvitpose.training.step import Batch, TrainingStep
@@ -113,7 +113,7 @@ class TrainingRun:
         own = data.validation_workers
         self.validation = ValidationSets(
             held_out,
-            data.validation_kinds,
+            data.validation_degradations,
             step,
             fabric,
             workers=data.workers if own is None else own,
@@ -179,7 +179,7 @@ class TrainingRun:
         with together(self.fabric):
             state = load_state(path) if path.exists() else None
             if state is not None and self.fabric.is_global_zero:
-                require_same(path, state.get("facts"), self.facts, ANEW, ConfigError)
+                require_same(path, renamed_facts(state.get("facts")), self.facts, ANEW, ConfigError)
         on_cpu = self.fabric.device.type == "cpu"
         shared_statistics(self.step, self.fabric).to(self.fabric.device)
         if on_cpu:  # the decoder's convolutions are a quarter faster there
