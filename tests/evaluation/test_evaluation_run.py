@@ -232,7 +232,7 @@ def test_a_merged_file_is_written_video_by_video(tmp_path: Path) -> None:
     assert sorted(path.name for path in (output / TEMPORAL).iterdir()) == ["a.json", "b.json"]
     assert by_metric(result)[AP].values[TEMPORAL]["mean"] == 100
     [warning] = result.warnings
-    assert warning.startswith("2 neighbouring images are not there")  # the third of each video
+    assert warning.startswith("2 neighbouring images are missing")  # the third of each video
 
 
 def test_a_thinned_video_has_its_middle_frames_and_no_jitter(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from tarvitpose.utils.arrays import Bools
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_facts
 
-Report = Callable[[str], None]
+ReportLine = Callable[[str], None]
 CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside its results
 
 
@@ -66,7 +66,7 @@ class Ablation:
     """
 
     def __init__(
-        self, base: Path, overrides: tuple[str, ...], report: Report, boxes: str = "gt"
+        self, base: Path, overrides: tuple[str, ...], report: ReportLine, boxes: str = "gt"
     ) -> None:
         self.base, self.overrides, self.report, self.boxes = base, overrides, report, boxes
         self.config = load_train_config(base, overrides)

@@ -17,7 +17,7 @@ DIFFERENCES = {DIFFERENCE: (TEMPORAL, SINGLE_FRAME), LEARNED: (TEMPORAL, MEAN_HE
 
 @dataclass(frozen=True)
 class ModeComparison:
-    """One metric of each mode, and what the temporal part adds where there are both."""
+    """One metric of each mode, and what the temporal part adds, where both were measured."""
 
     metric: str
     values: dict[str, Values]  # by mode
@@ -35,7 +35,7 @@ class ModeComparison:
 
 
 def known_differences(modes: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Return the differences between modes that are there, as pairs (mode, baseline) by label.
+    """Return the differences between modes that were measured, as pairs (mode, baseline) by label.
 
     >>> known_differences(["single-frame", "temporal"])
     {'difference': ('temporal', 'single-frame')}

@@ -1,4 +1,4 @@
-"""What a data set asks of a model: its labelled frames, with people, neighbours and truth.
+"""The labelled frames of a data set, with people, neighbouring frames and truth.
 
 Axes: N people, J joints.
 """
@@ -42,41 +42,41 @@ class LabelledPeople:
 
 @dataclass(frozen=True, eq=False)
 class LabelledFrame:
-    """One frame that a model is asked about."""
+    """One frame whose people are to be predicted."""
 
     name: str  # the image's file name, as the annotations have it
     frames: tuple[Path, ...]  # the run of neighbours that the frame is part of, in time
     current: int  # its position in them
     people: LabelledPeople
-    number: int = 0  # its place in the video; of a still its image id
+    number: int = 0  # its position in the video; of a still its image id
     image_id: int | None = None  # PoseTrack17 has none
     truth: TrueFrame | None = None  # what PoseTrack's AP needs; None where it cannot be had
     unlisted: tuple[int, int] = (0, 0)  # existing frames before and behind `frames`
 
     def window(
-        self, offsets: Sequence[int], is_there: Callable[[Path], bool]
+        self, offsets: Sequence[int], exists: Callable[[Path], bool]
     ) -> tuple[list[Path], int]:
         """Return the image of each offset, and how many were missing.
 
         Past either end of the video the end is repeated. For an image that exists in the data
-        set, but not on this disk, the nearest one towards the current frame stands in.
+        set, but not on this disk, the nearest one towards the current frame is used.
         """
         before, behind = self.unlisted
         images, missing = [], 0
-        for wanted in (self.current + offset for offset in offsets):
+        for position in (self.current + offset for offset in offsets):
             last = len(self.frames) - 1
-            at = min(max(wanted, 0), last)
-            while at != self.current and not is_there(self.frames[at]):
+            at = min(max(position, 0), last)
+            while at != self.current and not exists(self.frames[at]):
                 at += 1 if at < self.current else -1
-            exists = -before <= wanted <= last + behind
-            missing += exists and at != wanted
+            is_frame = -before <= position <= last + behind
+            missing += is_frame and at != position
             images.append(self.frames[at])
         return images, missing
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledVideo:
-    """The labelled frames that one file of predictions answers."""
+    """The labelled frames of one video, which has one file of predictions."""
 
     name: str  # of that file, without its ending
     source: Path  # the annotations
@@ -106,19 +106,19 @@ def read_labelled(
     for file in annotation_files(annotations):
         left = None if limit is None else limit - len(videos)
         root = images or image_root(file)
-        found = islice(read_videos(layout, file, root), left)
+        parsed = islice(read_videos(layout, file, root), left)
         if layout == "coco":
-            videos += _stills(file, found, root, joints)
+            videos += _stills(file, parsed, root, joints)
         else:
-            videos += _posetrack(file, found, root)
+            videos += _posetrack(file, parsed, root)
     videos = [video for video in videos if video.frames]
     if not videos:
-        raise DataError(f"{annotations}: no labelled frame in it, so there is nothing to evaluate")
+        raise DataError(f"{annotations}: has no labelled frame to evaluate")
     return videos
 
 
 def every_nth(videos: Sequence[LabelledVideo], step: int) -> list[LabelledVideo]:
-    """Return videos with the middle one of each `step` frames alone, by their place in the video.
+    """Return videos with only the middle one of every `step` frames.
 
     Raises DataError where none is left.
     """
@@ -136,18 +136,18 @@ def every_nth(videos: Sequence[LabelledVideo], step: int) -> list[LabelledVideo]
 
 
 def _stills(
-    file: Path, found: Iterable[Video], root: Path, joints: JointSet
+    file: Path, parsed: Iterable[Video], root: Path, joints: JointSet
 ) -> Iterator[LabelledVideo]:
     ids = image_ids(file)
-    frames = [_frame(still, still.frames, 0, root, joints) for still in found]
+    frames = [_frame(still, still.frames, 0, root, joints) for still in parsed]
     frames = [replace(frame, number=ids[frame.name]) for frame in frames]
     yield LabelledVideo(file.stem, file, _with_ids(frames, ids), are_stills=True)
 
 
-def _posetrack(file: Path, found: Iterable[Video], root: Path) -> Iterator[LabelledVideo]:
+def _posetrack(file: Path, parsed: Iterable[Video], root: Path) -> Iterator[LabelledVideo]:
     missing, ids = missing_joints(file), image_ids(file)
     truth: dict[str, TrueFrame] = {} if missing else read_truth(file)
-    for video in found:
+    for video in parsed:
         names = {frame.name for frame in video.frames}
         frames = [
             replace(_frame(video, run, at, root, POSETRACK_15), truth=truth.get(frame.name))

@@ -232,7 +232,7 @@ def match_people(
         side = heads[person] / HEAD_SHARE / np.sqrt(2)  # of a square with the diagonal that fits
         labelled = TrueFrame(points, np.array([[0, 0, side, side]]))
         people.append(
-            match([(labelled, _predicted(one, person, order, hidden)) for one in degradations])
+            match([(labelled, _predicted(poses, person, order, hidden)) for poses in degradations])
         )
     return people
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_facts
 
-ABOUT = "about.json"  # facts and names; written last, so it says how much is there
+ABOUT = "about.json"  # facts and names; written last: only named rows count
 
 
 class FeatureCache:
@@ -38,7 +38,7 @@ class FeatureCache:
         length: int,
         facts: Facts,
     ) -> None:
-        """Write rows behind those that are there; there will be `length` of them in the end."""
+        """Write rows behind the stored ones; files are made for `length` rows in all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in () if self.names else self.folder.glob("*.npy"):
             leftover.unlink()  # of a run that was stopped before it had written any name

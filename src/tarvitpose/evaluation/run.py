@@ -32,7 +32,7 @@ OnVideo = Callable[[int, int], None]  # called with frames done and frames in al
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and over what."""
+    """The results of an evaluation, and how much was evaluated."""
 
     boxes: str  # whose: "ground truth", a detector's name or a file
     are_stills: bool
@@ -80,7 +80,7 @@ def evaluate(
 ) -> Evaluation:
     """Predict and score a data set.
 
-    The files of predictions are kept in `output`, if given, and a video whose files are there
+    The files of predictions are kept in `output`, if given, and a video whose files exist
     is not predicted again. A later run goes on with them if model, boxes, data and the `settings`
     are the same; else it raises OutputError. Raises DataError.
     """
@@ -119,7 +119,7 @@ def evaluate(
 
 @contextmanager
 def _folder(output: Path | None) -> Iterator[Path]:
-    """Yield the folder of predictions, a passing one if the user wants none."""
+    """Yield the folder of predictions, a temporary one if none is given."""
     if output is not None:
         yield output
         return
@@ -134,11 +134,11 @@ def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo])
             f"the images of {len(renamed)} of {len(videos)} videos have other names than the "
             "annotations and were matched by order; 'tarvitpose data check' shows which"
         )
-    missing = sum(missing_images(videos, one.offsets) for one in predictors.values())
+    missing = sum(missing_images(videos, each.offsets) for each in predictors.values())
     if missing:
         yield (
-            f"{missing} neighbouring images are not there; in each place the nearest one towards "
-            "the labelled frame stood in, so the temporal part saw less than it should"
+            f"{missing} neighbouring images are missing; for each, the nearest one towards the "
+            "labelled frame was used, so the temporal part saw less than it should"
         )
     unlabelled = dict.fromkeys(name for video in videos for name in video.missing_joints)
     if unlabelled:
@@ -155,6 +155,6 @@ def _is_renamed(frame: LabelledFrame) -> bool:
 
 def missing_images(videos: Sequence[LabelledVideo], offsets: Sequence[int]) -> int:
     """Return how many images of the windows of labelled frames exist, but not on this disk."""
-    is_there = cache(Path.exists)
+    exists = cache(Path.exists)
     frames = [frame for video in videos for frame in video.frames]
-    return sum(frame.window(offsets, is_there)[1] for frame in frames)
+    return sum(frame.window(offsets, exists)[1] for frame in frames)

@@ -1,7 +1,7 @@
 """PoseTrack's average precision, as poseval computes it.
 
-Axes: N true people, M predicted people, J = 15 joints in the order of POSETRACK_15, K judged
-joints, V videos, F frames.   A joint that is not there has NaN coordinates.
+Axes: N true people, M predicted people, J = 15 joints in the order of POSETRACK_15, K matched
+joints, V videos, F frames.   A missing joint has NaN coordinates.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GROUPS = {  # in the paper's order
 
 @dataclass(frozen=True, eq=False)
 class TrueFrame:
-    """The labelled people of one frame. A person without any joint still says: labelled frame."""
+    """The labelled people of one frame. A person without any joint still makes it one."""
 
     keypoints: Float64  # (N, J, 2), NaN where a joint is not labelled
     head_boxes: Float64  # (N, 4), xyxy
@@ -102,7 +102,7 @@ def average_precision(frames: Iterable[FramePair]) -> ApResult:
 
 
 def aggregate(videos: Sequence[Matches]) -> ApResult:
-    """Return the AP of judged videos, all joints pooled before the precision is taken.
+    """Return the AP of matched videos, all joints pooled before the precision is taken.
 
     Where nobody is labelled, as in a test set that is kept secret, there is none (NaN).
     """
@@ -181,11 +181,11 @@ def inside(points: Float64, polygon: Float64) -> Bools:
     >>> inside(np.array([[1.0, 3], [4, 3], [5, 3]]), square).tolist()
     [True, False, False]
     """
-    found = np.zeros(len(points), np.bool_)
+    enclosed = np.zeros(len(points), np.bool_)
     if len(polygon):
         near = ((points > polygon.min(0)) & (points < polygon.max(0))).all(1)
-        found[near] = _encloses(polygon, points[near])
-    return found
+        enclosed[near] = _encloses(polygon, points[near])
+    return enclosed
 
 
 def _encloses(polygon: Float64, points: Float64) -> Bools:

@@ -23,7 +23,7 @@ from tarvitpose.training.facts import ANEW, clip_facts
 from tarvitpose.training.features import EncodedClips, JoinedClips, encode_clips
 from tarvitpose.training.step import Batch, TrainingStep
 
-Report = Callable[[str], None]  # receives one line for a person to read
+ReportLine = Callable[[str], None]  # called with one line of progress
 SHARED = "remove that folder, or set another data.features"
 
 
@@ -73,7 +73,7 @@ class Batches:
 
     @property
     def records(self) -> list[Record]:
-        """All that is trained on."""
+        """The records of all sources."""
         return [record for records in self.sources for record in records]
 
     def read(self, start: int, *, everything: bool = False) -> Iterator[Batch]:
@@ -83,11 +83,11 @@ class Batches:
         """
         return iter(self._loader(self.dataset, start, everything=everything))
 
-    def encode(self, step: TrainingStep, report: Report, *, fresh: bool = False) -> None:
+    def encode(self, step: TrainingStep, report: ReportLine, *, fresh: bool = False) -> None:
         """Read encoded clips from now on; rank 0 encodes those that are missing.
 
-        Those that depend on other facts raise ConfigError; `fresh` forgets them if they are in
-        the run's own output.
+        Raises ConfigError where stored clips depend on other facts; with `fresh` they are removed
+        instead, if they are in the run's output folder.
         """
         root = self.config.data.features or self.config.output / "features"
         folders = [root / str(number) for number in range(len(self.sources))]
@@ -101,7 +101,7 @@ class Batches:
         )
 
     def _encode(
-        self, number: int, folder: Path, step: TrainingStep, report: Report, *, fresh: bool
+        self, number: int, folder: Path, step: TrainingStep, report: ReportLine, *, fresh: bool
     ) -> None:
         """Encode the clips of a source that are missing in a folder."""
         source, records = self.config.data.train[number], self.sources[number]
@@ -129,7 +129,7 @@ class Batches:
 
     @property
     def _stored(self) -> ModelConfig:
-        """The model whose windows are encoded: they may have more frames than it looks at."""
+        """The model with the offsets of the encoded windows, which may have more frames."""
         offsets = self.config.data.encoded_offsets
         return self.model if offsets is None else self.model.model_copy(update={"offsets": offsets})
 
@@ -159,7 +159,7 @@ class Batches:
 
 
 def next_batch(batches: Iterator[Batch]) -> Batch:
-    """Return the next batch. Raises what a loader's process raised, in one line."""
+    """Return the next batch. Raises an error of a loader's process with its own message."""
     try:
         return next(batches)
     except UserError as error:

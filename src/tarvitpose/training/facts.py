@@ -1,6 +1,6 @@
 """What the state of a training depends on, and what its encoded clips do.
 
-A key that is not named here counts, so a new one is compared from its first day on.
+Keys that are not named here count, so that a new key is compared without a change here.
 """
 
 from __future__ import annotations
