@@ -253,7 +253,7 @@ def test_several_devices_get_processes_of_their_own(
         return subprocess.CompletedProcess(command, 2)
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(ConfigError, match="this training stopped"):
+    with pytest.raises(ConfigError, match="this training failed"):
         ablation.train(row, 0)
 
 
