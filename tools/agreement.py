@@ -1,6 +1,6 @@
 """How far a model agrees with MoveNet Thunder on people of real clips whom nobody chose.
 
-    python tools/agreement.py --clips ../shared/data/clips \\
+    python -m tools.agreement --clips ../shared/data/clips \\
         --teacher ../shared/weights/movenet_thunder_256.onnx
 
 The clips are those that no training read. NanoDet finds people in some of the frames; MoveNet looks
@@ -20,18 +20,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from label_clips import DETECTION_SCORE, SPLITS, Image
-from label_rules import BOX_HEIGHT, TOLERANCE
 from numpy.typing import NDArray
-from teachers import MoveNet
 
 from tarvitpose.detection.nanodet import NanoDet
 from tarvitpose.inference.predictor import Predictor, windows
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
+from tools.label_clips import DETECTION_SCORE, SPLITS, Image
+from tools.label_rules import BOX_HEIGHT, TOLERANCE
+from tools.teachers import MoveNet
 
 CLIPS = (*SPLITS["val"], "crowd_above")
 LONGEST, EVERY = 600, 20  # frames of a clip, from its start, and which of them are looked at
@@ -78,15 +78,18 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    runtime = TorchRuntime(TARViTPose.from_pretrained(given.weights))
-    predictor, teacher = Predictor(runtime, compare=True), MoveNet(given.teacher)
+    engine = TorchEngine(TARViTPose.from_pretrained(given.weights))
+    predictor, teacher = Predictor(engine, compare=True), MoveNet(given.teacher)
     rows: dict[str, list[NDArray[np.bool_]]] = {}
     for name in CLIPS:
         parts = []
         for scene in scenes(given.clips / f"{name}.mp4", predictor.offsets, teacher):
             height = scene.boxes[:, 3] - scene.boxes[:, 1]
-            tar, _, single, _ = predictor.joints([scene.images], [scene.boxes])[0]
-            agreed = [hits(found, scene.points, height, SHARE) for found in (single, tar)]
+            poses = predictor.joints([scene.images], [scene.boxes])[0]
+            both = (poses.single_keypoints, poses.keypoints)
+            agreed = [
+                hits(points, scene.points, height, SHARE) for points in both if points is not None
+            ]
             parts.append((*agreed, scene.sure))
         rows[name] = [np.concatenate(column) for column in zip(*parts, strict=True)]
         print_row(name, *rows[name])

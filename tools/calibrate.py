@@ -1,9 +1,9 @@
 """Fit the score curves of weights, so that a score is the share of joints that are right.
 
-    python tools/calibrate.py .work/runs/stage2/weights ../shared/data/lspet/train.json
+    python -m tools.calibrate .work/runs/stage2/weights ../shared/data/lspet/train.json
 
-Clips are made of people of the training part, as `evaluate --degradations` makes
-them, each person's with one degradation (of lost frames there is nothing to tell). The curves, one
+Clips are made of people of the training part, as `evaluate --degradations` makes them of others.
+Each person's clip has one degradation (of lost frames there is nothing to tell). The curves, one
 for each mode, are written into the folder's config.json.
 """
 
@@ -17,7 +17,7 @@ import torch
 
 from tarvitpose.config import Curve
 from tarvitpose.data.dataset import validation_clips
-from tarvitpose.data.degrade import KINDS
+from tarvitpose.data.degrade import DEGRADATIONS
 from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.calibration import fit_curve, reliability
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
@@ -25,7 +25,7 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
 
-SHOWN = [kind for kind in KINDS if kind != "dropped"]
+SHOWN = [kind for kind in DEGRADATIONS if kind != "dropped"]
 
 
 def main() -> None:

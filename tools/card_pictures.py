@@ -1,6 +1,6 @@
 """The pictures and the counts of failures in docs/model-card.md.
 
-    python tools/card_pictures.py --annotations ../shared/data/lspet/val.json \\
+    python -m tools.card_pictures --annotations ../shared/data/lspet/val.json \\
         --clips ../shared/data/clips --output docs/pictures
 
 `worst.jpg` has the twenty people of the annotations where most joints are wrong: the label on the

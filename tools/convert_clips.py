@@ -1,7 +1,7 @@
 """Turn labelled clips (JHMDB, rendered people) into PoseTrack18's layout, which training reads.
 
-    python tools/convert_clips.py jhmdb ../shared/data/jhmdb .work/data/jhmdb
-    python tools/convert_clips.py rendered ../shared/data/rendered .work/data/rendered
+    python -m tools.convert_clips jhmdb ../shared/data/jhmdb .work/data/jhmdb
+    python -m tools.convert_clips rendered ../shared/data/rendered .work/data/rendered
 
 `INPUT/labels.json` names the clips with their joints on every frame; docs/model-card.md says which
 public data sets they are made from. `OUTPUT/images/<clip>/%06d.jpg` are all frames, and

@@ -1,6 +1,6 @@
 """Split COCO annotations of photographs into those to train on and those to choose by.
 
-    python tools/hold_out_photographs.py ../shared/data/coco_kpt/annotations.json \\
+    python -m tools.hold_out_photographs ../shared/data/coco_kpt/annotations.json \\
         configs/default/held_out_photographs.txt .work/data
 
 The text file has the ids of the images that no training may read, one a line. Writes

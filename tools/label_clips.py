@@ -1,6 +1,6 @@
 """Label real clips by two teachers: how the clips that trained the default weights were made.
 
-    python tools/label_clips.py --clips ../shared/data/clips --output .work/data/clips
+    python -m tools.label_clips --clips ../shared/data/clips --output .work/data/clips
 
 NanoDet finds people in every frame and IouTracker follows them. In every third frame or so
 PP-TinyPose (three looks at each person) and MoveNet Thunder (one) place the joints. Where they
@@ -25,7 +25,13 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from label_rules import (
+from numpy.typing import NDArray
+
+from tarvitpose.detection.nanodet import NanoDet
+from tarvitpose.results import Frame
+from tarvitpose.tracking import IouTracker
+from tarvitpose.utils.arrays import Float32
+from tools.label_rules import (
     JOINTS,
     Label,
     TrackedFrame,
@@ -38,13 +44,7 @@ from label_rules import (
     posetrack18,
     trusted,
 )
-from numpy.typing import NDArray
-from teachers import MoveNet, TinyPose
-
-from tarvitpose.detection.nanodet import NanoDet
-from tarvitpose.results import Frame
-from tarvitpose.tracking import IouTracker
-from tarvitpose.utils.arrays import Float32
+from tools.teachers import MoveNet, TinyPose
 
 SPLITS = {  # crowd_above is for tests only
     "train": (

@@ -1,7 +1,7 @@
 """Label people of stills by two teachers, or clean and complete the labels that they have.
 
-    python tools/label_stills.py ../shared/data/people/train.json .work/data/people.json
-    python tools/label_stills.py ../shared/data/lspet/train.json .work/data/lspet.json --keep-labels
+    python -m tools.label_stills ../shared/data/people/train.json .work/data/people.json
+    python -m tools.label_stills ../shared/data/lspet/train.json .work/data/lspet.json --keep-labels
 
 Without `--keep-labels` every joint is the teachers'. With it labels stay, but those that both
 teachers see at another place, far away, and joints without a label get one where a teacher is
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from label_rules import SHARED, Guess, Opinion, opinion
-from teachers import MoveNet, TinyPose
 
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.atomic import atomic_file
+from tools.label_rules import SHARED, Guess, Opinion, opinion
+from tools.teachers import MoveNet, TinyPose
 
 FAR = 0.15  # of the box's longer side: a label so far from both teachers is dropped
 PRINT_EVERY = 400

@@ -1,6 +1,6 @@
 """What smoothing does to results of `predict`: how steady, how late, how far from the raw joints.
 
-    python tools/measure_smoothing.py results/dance.npz results/walk.npz
+    python -m tools.measure_smoothing results/dance.npz results/walk.npz
 
 Jitter and distance are in percent of the height of the person's box. Delay is how much later slow
 motion comes (what a window of 0.4 seconds leaves of it); with the shaking in it, which is on time

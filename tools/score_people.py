@@ -1,8 +1,8 @@
 """Score the two teachers as `tarvitpose evaluate` scores weights, in the labelled boxes.
 
-    python tools/score_people.py weights --annotations data/default/photographs_val.json \\
+    python -m tools.score_people weights --annotations data/default/photographs_val.json \\
         --images data/coco_kpt
-    python tools/score_people.py weights --annotations data/default/jhmdb/annotations/val \\
+    python -m tools.score_people weights --annotations data/default/jhmdb/annotations/val \\
         --images data/default/jhmdb --every 4
 
 `weights` is the folder of the teachers' graphs. Only joints that COCO names count.
@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from teachers import MoveNet, TinyPose
 
 from tarvitpose.cli.tables import drawn, headline_table
 from tarvitpose.data.records import read_image
-from tarvitpose.data.sources import dataset_files, guess_format
 from tarvitpose.evaluation.datasets import LabelledVideo, every_nth, read_labelled
 from tarvitpose.evaluation.people_scores import labelled_joints, people_comparisons
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 from tarvitpose.utils.arrays import Float32
+from tools.teachers import MoveNet, TinyPose
 
 SAMPLES = 1000  # draws of images or clips
 
@@ -47,8 +46,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     parser.add_argument("--every", type=int, default=1, help="one of so many labelled frames")
     given = parser.parse_args()
-    layout = guess_format(dataset_files(given.annotations)[0])
-    videos = read_labelled(layout, given.annotations, POSETRACK_15, images=given.images)
+    videos = read_labelled(None, given.annotations, POSETRACK_15, images=given.images)
     if given.every > 1:
         videos = every_nth(videos, given.every)
     teachers: dict[str, MoveNet | TinyPose] = {

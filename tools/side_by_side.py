@@ -2,7 +2,7 @@
 
 `predict --compare` shows a model's own single frames; the paper compares with a ViTPose that was
 trained by itself. Run `predict` with each of the two, with the same boxes, and then:
-python tools/side_by_side.py vitpose.npz tar.npz clip.mp4 --output figure3.mp4
+python -m tools.side_by_side vitpose.npz tar.npz clip.mp4 --output figure3.mp4
 """
 
 from __future__ import annotations

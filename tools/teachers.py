@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from label_rules import FROM_COCO, SHARED, TEACHER_SIDE, Guess, average_looks, read_movenet
 from numpy.typing import NDArray
 
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
 from tarvitpose.heatmaps import decode
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Float32
+from tools.label_rules import FROM_COCO, SHARED, TEACHER_SIDE, Guess, average_looks, read_movenet
 
 LOOKS = (  # shift in box sides, zoom out, whether mirrored
     (0.0, 0.0, 1.0, False),

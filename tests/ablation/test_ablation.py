@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,6 @@ ROWS = {str(row.change): row for path in TABLES for row in load_table(path).rows
 SINGLE = TableRow(name="single", change={"model.offsets": []})
 FOUND = "found.npz"
 TWO = Table(title="two", paper="nothing", rows=(SINGLE, TableRow(name="one more")))
-
-
-@pytest.fixture(autouse=True)
-def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ends of intervals are tested with the scores; here there are many and it takes long."""
-    monkeypatch.setattr("tarvitpose.ablation.rows.ap_score", partial(ap_score, samples=10))
 
 
 @pytest.fixture(scope="module")

@@ -8,26 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import refusal, run
+from invoke import refusal, run
 from tiny_models import tiny_config, tiny_model
 from video_files import make_video
 
 from tarvitpose.benchmark import baselines
-from tarvitpose.benchmark.cases import Key
-from tarvitpose.benchmark.model_under_test import Subject
-from tarvitpose.benchmark.result import Plan, Result
+from tarvitpose.benchmark.cases import CaseKey
+from tarvitpose.benchmark.model_under_test import ModelUnderTest
+from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
 from tarvitpose.benchmark.soak import Soak, TwoPeople
-from tarvitpose.benchmark.stages import STAGES, Stages
+from tarvitpose.benchmark.stages import Stages
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli.tables import WIDTH
+from tarvitpose.inference.observer import STAGES
 from tarvitpose.model.cost import count
 
 
 @pytest.fixture
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str | Path]:
     """Return options for a tiny network and clip; nothing but what is timed is replaced."""
-    for place in ("estimator", "timing.subject"):
-        monkeypatch.setattr(f"tarvitpose.{place}.load_detector", lambda *_, **__: TwoPeople())
+    for module in ("inference.estimator", "benchmark.model_under_test"):
+        monkeypatch.setattr(f"tarvitpose.{module}.load_detector", lambda *_, **__: TwoPeople())
     monkeypatch.setattr(baselines, "LARGE", 64)
     monkeypatch.setattr(baselines, "SMALL", 64)
     tiny_model(input_size=(64, 48)).save_pretrained(tmp_path / "weights")
@@ -86,15 +87,15 @@ def test_only_the_memory_is_watched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--sizes", "s,m"], "--sizes s,m: expected some of tiny, s, b, l, h, got 'm'"),
-        (["--modes", "fast"], "--modes fast: expected some of single, windowed, streaming"),
-        (["--backends", "tpu"], "--backends tpu: expected some of auto, torch, openvino"),
-        (["--against", "detectron"], "--against detectron: expected some of transformers"),
-        (["--sizes", "s", "--inputs", "256"], "--inputs 256: expected height x width"),
+        (["--sizes", "s,m"], "--sizes s,m: unknown name 'm'; expected some of tiny, s, b, l, h"),
+        (["--modes", "fast"], "unknown name 'fast'; expected some of single, windowed, streaming"),
+        (["--backends", "tpu"], "unknown name 'tpu'; expected some of auto, torch, openvino"),
+        (["--against", "detectron"], "unknown name 'detectron'; expected some of transformers"),
+        (["--sizes", "s", "--inputs", "256"], "--inputs 256: expected HEIGHTxWIDTH"),
         (["--sizes", "s", "--inputs", "250x192"], "input 250x192: expected a height and width"),
         (["--inputs", "256x192"], "--inputs: needs --sizes"),
-        (["--batch", "0"], "--batch 0: expected whole numbers from 1 on, such as 1,16"),
-        (["--batch", "a"], "--batch a: expected whole numbers from 1 on, such as 1,16"),
+        (["--batch", "0"], "--batch=0: expected whole numbers from 1 on"),
+        (["--batch", "a"], "--batch=a: expected whole numbers from 1 on"),
         (["--weights", "nowhere"], "nowhere: expected"),
         (["--video", "nowhere.mp4"], "nowhere.mp4: no such file"),
         (["--device", "tpu", "--backends", "torch"], "device 'tpu': expected"),
@@ -104,21 +105,21 @@ def test_what_does_not_exist_is_refused_in_a_line(options: list[str], message: s
     assert message in refusal("benchmark", *options)
 
 
-def made_up(size: str = "s", **changes: Any) -> Result:
+def made_up(size: str = "s", **changes: Any) -> BenchmarkResult:
     """Return a result of made-up rates."""
     config = tiny_config()
     modes = ("single", "windowed", "streaming")
-    key = Key("streaming", "torch", 16)
+    key = CaseKey("streaming", "torch", 16)
     values: dict[str, Any] = {
-        "subject": Subject(size, config, None),
-        "plan": Plan("clip.mp4", modes, ("torch",), (16,), det_every=5),
+        "model": ModelUnderTest(size, config, None),
+        "plan": BenchmarkPlan("clip.mp4", modes, ("torch",), (16,), det_every=5),
         "costs": count(config),
         "rates": {key._replace(mode=mode): [10.0, 20.0, 30.0] for mode in modes},
         "products": {"fp32": [100.0] * 3, "bf16 emulated": [1.0] * 3},
         "stages": {("single", "onnxruntime"): Stages(50, 10.0, dict.fromkeys(STAGES, 123.4))},
         "memory": {key: 512.3},
     }
-    return Result(**{**values, **changes})
+    return BenchmarkResult(**{**values, **changes})
 
 
 def test_tables_fit_the_page() -> None:

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke import run
 from label_files import frame17, person17, person18, save, save_images, video18
-from typer.testing import CliRunner
-
-from tarvitpose.cli import app
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 NAMES = [f"images/val/clip/{at:06d}.jpg" for at in range(4)]
 
 
 def data(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["data", *map(str, arguments)])
+    return run("data", *arguments)
 
 
 @pytest.fixture

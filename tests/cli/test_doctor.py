@@ -12,17 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner, Result
+from invoke import run
 
 from tarvitpose import __version__
-from tarvitpose.cli import app, doctor, models
-from tarvitpose.inference import torch_engine as torch_runtime
+from tarvitpose.cli import doctor, models
+from tarvitpose.inference import torch_engine
 
 ROOT = Path(__file__).parents[2]
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["doctor", *arguments], prog_name="tarvitpose")
 
 
 @pytest.fixture
@@ -43,7 +39,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
 
 def test_it_is_content_where_predict_can_run(shipped: Path) -> None:
     before = sorted(shipped.rglob("*"))
-    result = run()
+    result = run("doctor")
     assert result.exit_code == 0, result.output
     assert f"  tarvitpose  {__version__}\n" in result.stdout
     assert f"  torch        {torch.__version__}\n" in result.stdout
@@ -53,7 +49,7 @@ def test_it_is_content_where_predict_can_run(shipped: Path) -> None:
 
 
 def test_programs_get_the_same(shipped: Path) -> None:
-    found = json.loads(run("--json").stdout)
+    found = json.loads(run("doctor", "--json").stdout)
     assert found["can_predict"] is True
     assert found["problems"] == []
     assert found["core"]["torch"] == torch.__version__
@@ -63,7 +59,7 @@ def test_programs_get_the_same(shipped: Path) -> None:
 def test_what_keeps_predict_from_running_ends_with_2(shipped: Path) -> None:
     (shipped / "default/config.json").unlink()
     (shipped / models.DETECTOR).unlink()
-    result = run()
+    result = run("doctor")
     assert result.exit_code == 2
     assert [line for line in result.stderr.splitlines() if line.startswith("error")] == [
         f"error: weights: the default weights are missing in {shipped / 'default'}; "
@@ -76,7 +72,7 @@ def test_what_keeps_predict_from_running_ends_with_2(shipped: Path) -> None:
 
 def test_a_broken_package_is_named(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    result = run("--json")
+    result = run("doctor", "--json")
     assert result.exit_code == 2
     found = json.loads(result.stdout)
     assert found["can_predict"] is False
@@ -167,7 +163,7 @@ def test_folders_that_cannot_be_written_or_are_full(
 
 
 def test_devices_and_what_auto_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_runtime, "has_cpu_bfloat16", lambda: True)
+    monkeypatch.setattr(torch_engine, "has_cpu_bfloat16", lambda: True)
     assert doctor.cpu_line().endswith(", bf16 in hardware")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from invoke import refusal, run
 from label_files import NAMES, person18, save, save_images, video18
 from tiny_models import modest_model, tiny_model
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tarvitpose.cli import app
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 
@@ -24,24 +24,14 @@ WRITERS = {"18": write_posetrack18, "17": write_posetrack17}
 J = len(JOINTS)
 
 
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments], prog_name="tarvitpose")
+def arguments(folder: Path, *options: str | Path) -> tuple[str | Path, ...]:
+    """Return the command that scores the predictions of a folder."""
+    paths = ("--predictions", folder / "made", "--annotations", folder / "truth")
+    return ("evaluate", *paths, *options)
 
 
 def evaluate(folder: Path, *options: str | Path) -> Result:
-    return run(
-        *("evaluate", "--predictions", folder / "made"),
-        *("--annotations", folder / "truth", *options),
-    )
-
-
-def refusal(folder: Path, *options: str | Path) -> str:
-    """Run the command that must fail for the user, and return its single line."""
-    result = evaluate(folder, *options)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").strip()
+    return run(*arguments(folder, *options))
 
 
 def pose(score: float = 0.9, shift: float = 0.0) -> PredictedFrame:
@@ -150,18 +140,20 @@ def test_missing_scores_are_said_once(folder: Path) -> None:
 
 def test_a_missing_file_is_refused(folder: Path) -> None:
     (folder / "made" / "b.json").unlink()
-    message = refusal(folder, "--json", folder / "ap.json")
+    message = refusal(*arguments(folder, "--json", folder / "ap.json"))
     assert message.startswith(f"{folder / 'made'}: lacks b.json")
     assert not (folder / "ap.json").exists()
 
 
 def test_folders_that_are_not_there_are_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path).startswith(f"{tmp_path / 'made'}: no such file or folder")
+    assert refusal(*arguments(tmp_path)).startswith(f"{tmp_path / 'made'}: no such file or folder")
 
 
 def test_a_broken_file_is_refused(folder: Path) -> None:
     (folder / "made" / "a.json").write_text("{}", encoding="utf-8")
-    assert refusal(folder).startswith(f"{folder / 'made' / 'a.json'}: has neither annolist")
+    assert refusal(*arguments(folder)).startswith(
+        f"{folder / 'made' / 'a.json'}: has neither annolist"
+    )
 
 
 def test_both_folders_are_needed(tmp_path: Path) -> None:
@@ -171,7 +163,7 @@ def test_both_folders_are_needed(tmp_path: Path) -> None:
 
 
 def test_a_negative_number_of_draws_is_refused(folder: Path) -> None:
-    assert "--bootstrap" in refusal(folder, "--bootstrap", "-1")
+    assert "--bootstrap" in refusal(*arguments(folder, "--bootstrap", "-1"))
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -327,16 +319,16 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
         ("--weights default", "--weights also needs --annotations"),
         ("--degradations clean", "--degradations also needs --weights"),
         ("--videos a.mp4", "--videos also needs --weights"),
-        ("--weights default --predictions x", "--weights has no meaning with --predictions"),
-        ("--weights default --videos a.mp4 --limit 2", "--limit has no meaning with --videos"),
+        ("--weights default --predictions x", "--weights cannot be combined with --predictions"),
+        ("--weights default --videos a.mp4 --limit 2", "--limit cannot be combined with --videos"),
         (
             "--weights x --annotations y --degradations dark --boxes gt",
-            "--boxes has no meaning with --d",
+            "--boxes cannot be combined with --degradations",
         ),
-        ("--weights x --annotations y --end 2", "--end has no meaning with --weights"),
+        ("--weights x --annotations y --end 2", "--end cannot be combined with --weights"),
         (
-            "--weights default --annotations y --degradations foggy",
-            "--degradations foggy: expected all or some",
+            "--weights default --annotations y --kinds foggy",  # the name of an earlier version
+            "--degradations foggy: unknown name 'foggy'; expected all or some of clean",
         ),
         ("--weights default --videos a --boxes gt", "videos have no labelled boxes"),
         ("--weights default --annotations nowhere.json", "nowhere.json: no such file"),

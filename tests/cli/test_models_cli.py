@@ -10,16 +10,12 @@ from typing import Any
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
+from invoke import run
 from tiny_models import tiny_model
-from typer.testing import CliRunner, Result
 
-from tarvitpose.cli import app, models
+from tarvitpose.cli import models
 from tarvitpose.errors import WeightsError
 from tarvitpose.skeleton import POSETRACK_15
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["models", *map(str, arguments)], prog_name="tarvitpose")
 
 
 @pytest.fixture
@@ -56,7 +52,7 @@ def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_what_ships_is_listed(assets: Path) -> None:
     weights = assets / "default/model.safetensors"
     millions = sum(value.numel() for value in tiny_model().parameters()) / 1e6
-    result = run()
+    result = run("models")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "default: poses (--weights default)",
@@ -80,7 +76,7 @@ def test_what_ships_is_listed(assets: Path) -> None:
 
 
 def test_json_has_the_same_for_programs(assets: Path) -> None:
-    default, detector = json.loads(run("--json").stdout)
+    default, detector = json.loads(run("models", "--json").stdout)
     assert default["here"] is detector["here"] is True
     assert default["parameters"] == sum(value.numel() for value in tiny_model().parameters())
     assert default["joints"] == list(POSETRACK_15.joints)
@@ -93,19 +89,19 @@ def test_what_is_missing_is_said_and_ends_with_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "assets_folder", lambda: tmp_path)
-    result = run()
+    result = run("models")
     assert result.exit_code == 2
     assert result.stdout.count("  missing  install the package again\n") == 2
-    assert [one["here"] for one in json.loads(run("--json").stdout)] == [False, False]
+    assert [one["here"] for one in json.loads(run("models", "--json").stdout)] == [False, False]
 
 
 def test_a_folder_of_ones_own(folder: Path) -> None:
-    result = run(folder)
+    result = run("models", folder)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{folder}: poses (--weights {folder})\n")
     assert "  licence  not stated in the folder\n" in result.stdout
     (folder / "README.md").write_text("---\ntags:\n- video\nlicense: 'cc-by-4.0'\n---\n# mine\n")
-    assert "  licence  cc-by-4.0\n" in run(folder).stdout
+    assert "  licence  cc-by-4.0\n" in run("models", folder).stdout
 
 
 def test_single_frame_weights_are_shown_as_such(tmp_path: Path) -> None:
@@ -118,10 +114,10 @@ def test_single_frame_weights_are_shown_as_such(tmp_path: Path) -> None:
 def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
     hub: list[dict[str, Any]], folder: Path
 ) -> None:
-    result = run("owner/name")
+    result = run("models", "owner/name")
     assert result.exit_code == 2
     assert "  missing  get it with: tarvitpose models owner/name --download\n" in result.stdout
-    result = run("owner/name", "--download", "--revision", "v1")
+    result = run("models", "owner/name", "--download", "--revision", "v1")
     assert result.exit_code == 0
     assert f"  path     {folder}\n" in result.stdout
     assert [(one["local_files_only"], one["revision"]) for one in hub] == [
@@ -141,7 +137,7 @@ def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
 def test_what_cannot_be_gets_one_line(
     hub: list[dict[str, Any]], arguments: list[str], line: str
 ) -> None:
-    result = run(*arguments)
+    result = run("models", *arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {line}")
     assert result.stderr.count("\n") == 1

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from invoke import run
 from label_files import person18, save, save_images, video18
-from typer.testing import CliRunner
 
-from tarvitpose.cli import app
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.pack import MEGABYTE, pack
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import Format, dataset_files, image_root, read_records
+from tarvitpose.data.sources import dataset_files, open_all, open_annotations, read_records
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_17
 
@@ -39,10 +39,9 @@ def videos(root: Path) -> Path:
     return root / "annotations" / "train"
 
 
-def packed(source: Path, layout: Format, output: Path, limit: int = LIMIT) -> list[Path]:
-    files = dataset_files(source)
-    root = image_root(files[0])
-    return list(pack(files, layout, root, output, set_name="train", limit=limit).shards)
+def packed(source: Path, layout: AnnotationFormat, output: Path, limit: int = LIMIT) -> list[Path]:
+    files = list(open_all(dataset_files(source), layout))
+    return list(pack(files, output, set_name="train", limit=limit).shards)
 
 
 def unpacked(shards: list[Path], folder: Path) -> Path:
@@ -59,7 +58,7 @@ def told(record: Record, root: Path) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("layout", ["coco", "posetrack18"])
-def test_unpacked_shards_read_as_what_was_packed(layout: Format, tmp_path: Path) -> None:
+def test_unpacked_shards_read_as_what_was_packed(layout: AnnotationFormat, tmp_path: Path) -> None:
     root = tmp_path / "data"
     source = (stills if layout == "coco" else videos)(root)
     shards = packed(source, layout, tmp_path / "shards", LIMIT if layout == "coco" else 45_000)
@@ -104,7 +103,7 @@ def test_what_cannot_be_packed_is_said_and_nothing_is_written(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"é000\.png and what belongs to it take .* MB"):
         packed(source, "coco", output, 12_000)
     with pytest.raises(DataError, match="posetrack17"):
-        pack([source], "posetrack17", tmp_path, output, set_name="train", limit=LIMIT)
+        pack([open_annotations(source, "posetrack17")], output, set_name="train", limit=LIMIT)
     content = json.loads(source.read_text())
     outside = [{**content["images"][0], "file_name": "../../secret.png"}, *content["images"][1:]]
     with pytest.raises(DataError, match=r"images\[0\].*secret\.png cannot be packed"):
@@ -121,14 +120,14 @@ def test_what_cannot_be_packed_is_said_and_nothing_is_written(tmp_path: Path) ->
 def test_the_command_says_how_to_go_on(tmp_path: Path) -> None:
     source, output = stills(tmp_path / "data"), tmp_path / "shards"
     arguments = ["data", "pack", str(source), str(output), "--set", "val", "--max-mb", "0.1"]
-    done = CliRunner().invoke(app, arguments)
+    done = run(*arguments)
     assert done.exit_code == 0
     first, second, third = done.stdout.splitlines()
     assert f"{PEOPLE} images, {PEOPLE} people" in first
     assert "tar -xf val-000.tar -C FOLDER" in second
     assert third.endswith("format: coco, annotations: FOLDER/annotations/val, images: FOLDER")
     assert all(shard.stat().st_size <= 0.1 * MEGABYTE for shard in output.iterdir())
-    again = CliRunner().invoke(app, arguments)
+    again = run(*arguments)
     assert (again.exit_code, len(again.stderr.splitlines())) == (2, 1)
 
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from invoke import run
 from label_files import save, save_images
-from typer.testing import CliRunner
 
-from tarvitpose.cli import app
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import DataError
 from tarvitpose.evaluation.coco_ap import AREA_OF_BOX, coco_ap
@@ -158,7 +157,7 @@ def results() -> list[dict[str, Any]]:
 
 
 def check(path: Path, *arguments: str) -> Any:
-    return CliRunner().invoke(app, ["data", "check", str(path), *arguments])
+    return run("data", "check", path, *arguments)
 
 
 @changed

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke import run
 from label_files import (
     dcpose,
     frame17,
@@ -17,9 +18,8 @@ from label_files import (
     video18,
 )
 from tiny_models import modest_model
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tarvitpose.cli import app
 from tarvitpose.data.check import check_data
 from tarvitpose.data.sources import read_records
 from tarvitpose.detection import BoxesFile
@@ -36,10 +36,6 @@ OFFICIAL = {  # the names of images in the official folders
     "cropped": [f"{at:04d}_crop.jpg" for at in range(1, COUNT + 1)],
 }
 RENAMED = OFFICIAL["counted"]
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments], prog_name="tarvitpose")
 
 
 def official(root: Path) -> Path:

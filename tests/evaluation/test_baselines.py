@@ -13,11 +13,11 @@ from tarvitpose.config import window_offsets
 from tarvitpose.evaluation.baselines import MeanHeatmaps
 from tarvitpose.evaluation.comparison import MEAN_HEATMAPS, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.run import load_predictors
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 
 
 def test_a_window_is_answered_with_the_mean_of_its_frames() -> None:
-    engine = TorchRuntime(tiny_model(), device="cpu", precision="fp32")
+    engine = TorchEngine(tiny_model(), device="cpu", precision="fp32")
     size = (*engine.config.input_size, 3)
     frames = len(window_offsets(engine.config.offsets)[0])
     crops = np.random.default_rng(0).integers(0, 256, (2 * frames, *size), np.uint8)
@@ -25,7 +25,7 @@ def test_a_window_is_answered_with_the_mean_of_its_frames() -> None:
     windows = [encoded[:frames], encoded[frames:]]
     alone = engine.single_frame(crops)
     expected = np.stack([alone[:frames].mean(0), alone[frames:].mean(0)])
-    assert MeanHeatmaps(engine).answer(windows, 0) == pytest.approx(expected, abs=1e-5)
+    assert MeanHeatmaps(engine).decode_window(windows, 0) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tarvitpose.evaluation.people_scores import (
     people_comparisons,
 )
 from tarvitpose.skeleton import POSETRACK_15, SIGMAS
+from tarvitpose.utils.json_file import Entry
 
 JOINTS = POSETRACK_15.joints
 ELBOW, WRIST, NOSE = (JOINTS.index(name) for name in ("left_elbow", "left_wrist", "nose"))
@@ -50,7 +51,8 @@ def frame(number: int, people: list[list[int]], *, track: int | None = 7) -> Lab
 
 
 def video(*frames: LabelledFrame, stills: bool = False) -> LabelledVideo:
-    return LabelledVideo("a", Path("a.json"), frames, are_stills=stills)
+    content = Entry("a.json", {}) if stills else None
+    return LabelledVideo("a", Path("a.json"), frames, content=content)
 
 
 def compared(videos: list[LabelledVideo], samples: int = 0, **points: Any) -> Any:

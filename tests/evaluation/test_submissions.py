@@ -9,6 +9,7 @@ from typing import Any
 
 import official_rules
 import pytest
+from invoke import run
 from label_files import (
     dcpose,
     frame17,
@@ -21,9 +22,7 @@ from label_files import (
     video18,
 )
 from tiny_models import modest_model
-from typer.testing import CliRunner, Result
 
-from tarvitpose.cli import app
 from tarvitpose.formats.posetrack_files import read_truth
 from tarvitpose.metrics.posetrack_ap import JOINTS
 
@@ -33,10 +32,6 @@ PLACES = [  # of two people
     {name: (12.0 + left + 3 * at, 10.0 + 3 * at) for at, name in enumerate(JOINTS)}
     for left in (0, 20)
 ]
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments], prog_name="tarvitpose")
 
 
 @pytest.fixture(scope="module")

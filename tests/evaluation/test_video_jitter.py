@@ -4,43 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
+from jitter_poses import HEIGHT, LINE, ZIGZAG, poses, poses_along
 
 from tarvitpose.evaluation.video_jitter import MIN_SCORE, compare_jitter
-from tarvitpose.results import FramePoses
-
-HEIGHT = 50.0  # of every box
-
-
-def poses(
-    index: int, points: ArrayLike, ids: tuple[int, ...] = (1,), score: float = 0.9
-) -> FramePoses:
-    """Return people whose two joints stand at points (N, 2) and 10 pixels below."""
-    places = np.array(points, np.float32).reshape(-1, 1, 2)
-    count = len(places)
-    return FramePoses(
-        index=index,
-        time=index / 25,
-        image_size=(100, 100),
-        keypoints=np.concatenate([places, places + np.float32([0, 10])], 1),
-        scores=np.full((count, 2), score, np.float32),
-        boxes=np.tile(np.float32([0, 20, 30, 20 + HEIGHT]), (count, 1)),
-        box_scores=np.ones(count, np.float32),
-        track_ids=np.array(ids, np.int64),
-        joint_names=("nose", "head_bottom"),
-    )
-
-
-def run(points: ArrayLike, **how: float) -> list[FramePoses]:
-    return [poses(at, point, **how) for at, point in enumerate(np.asarray(points))]
-
-
-LINE = np.arange(12)[:, None] * np.array([[3.0, -1]])
-ZIGZAG = LINE + np.array([[0, 1], [0, -1]] * 6)
 
 
 def test_a_steady_run_and_a_shaking_one() -> None:
-    found = compare_jitter(run(ZIGZAG), run(LINE))
+    found = compare_jitter(poses_along(ZIGZAG), poses_along(LINE))
     assert (found.frames, found.tracks) == (12, 1)
     assert found.jitter_single == pytest.approx((4, 4 / HEIGHT))  # +1, -1, +1: 4 at each frame
     assert found.jitter_temporal == pytest.approx((0, 0), abs=1e-5)
@@ -51,13 +21,13 @@ def test_a_steady_run_and_a_shaking_one() -> None:
 def test_a_run_that_comes_late() -> None:
     time = np.arange(60)
     path = np.stack([20 * np.sin(time / 3), 15 * np.cos(time / 5)], 1)
-    found = compare_jitter(run(path[2:]), run(path[:-2]))
+    found = compare_jitter(poses_along(path[2:]), poses_along(path[:-2]))
     assert found.lag == 2
     assert found.jitter_single[0] == pytest.approx(found.jitter_temporal[0], rel=0.05)
 
 
 def test_joints_count_only_where_both_are_sure() -> None:
-    first, second = run(ZIGZAG), run(LINE)
+    first, second = poses_along(ZIGZAG), poses_along(LINE)
     for at in (0, 3, 6, 9):
         second[at] = poses(at, LINE[at], score=MIN_SCORE - 0.01)
     found = compare_jitter(first, second)  # no three frames in a row are left
@@ -76,7 +46,7 @@ def test_people_are_told_apart_by_their_track_not_by_their_place() -> None:
 
 
 def test_a_frame_without_the_person_breaks_the_track() -> None:
-    frames = run(LINE[:6])
+    frames = poses_along(LINE[:6])
     frames[3] = poses(3, np.zeros((0, 2)), ())
     frames[4], frames[5] = (poses(at, LINE[at] + 40) for at in (4, 5))
     assert compare_jitter(frames, frames).jitter_single[0] == pytest.approx(0, abs=1e-5)

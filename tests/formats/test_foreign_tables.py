@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from error_lines import error_line
 
 from tarvitpose import UserError, load_poses
 
@@ -22,9 +23,7 @@ TABLE = [  # with nobody in frame 2
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        load_poses(path)
-    return str(caught.value)
+    return error_line(UserError, load_poses, path)
 
 
 def comma(cell: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +11,28 @@ import torch
 from numpy.typing import NDArray
 from tiny_models import modest_model
 from video_files import decode_fully, make_video
+from walkers import Walker
 
-from tarvitpose.config import CropPolicy
+from tarvitpose.config import CropPolicy, EstimatorConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.predictor import Joints, Predictor
-from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.results import Frame, TrackedFrame
+from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.torch_engine import TorchEngine
+from tarvitpose.results import Frame
+from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
 
 
-class Walker:
-    """Finds one person who walks to the right, and nobody in frame 3."""
-
-    def detect(self, frame: Frame) -> Detections:
-        if frame.index == 3:
-            return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-        left = 5.0 + 2 * frame.index
-        return Detections(np.float32([[left, 4, left + 20, 44]]), np.float32([0.9]))
-
-
 def estimator(crop_policy: CropPolicy = "anchored", **changes: object) -> PoseEstimator:
-    runtime = TorchRuntime(modest_model(), device="cpu", precision="fp32")
-    predictor = Predictor(runtime, **changes)  # type: ignore[arg-type]
-    return PoseEstimator(predictor, Walker(), crop_policy=crop_policy)
+    engine = TorchEngine(modest_model(), device="cpu", precision="fp32")
+    predictor = Predictor(engine, **changes)  # type: ignore[arg-type]
+    config = EstimatorConfig(box_threshold=0, crop_policy=crop_policy)
+    return PoseEstimator(predictor, Walker(absent=(3,)), config)
 
 
 @pytest.fixture
@@ -120,26 +116,15 @@ def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path)
             return Detections(boxes, np.float32([0.9 - 0.1 * frame.index, 0.39]))
 
     own = estimator()
-    followed = PoseEstimator(own.predictor, Fading(), start_threshold=0.4)
+    followed = PoseEstimator(own.predictor, Fading(), EstimatorConfig())
     assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)
 
 
-class CountingWalker(Walker):
-    """Remembers which frames it was asked about."""
-
-    def __init__(self) -> None:
-        self.asked: list[int] = []
-
-    def detect(self, frame: Frame) -> Detections:
-        self.asked.append(frame.index)
-        return super().detect(frame)
-
-
 def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> None:
-    video, detector = make_video(tmp_path / "walk.mp4", 12), CountingWalker()
-    own = PoseEstimator(estimator().predictor, detector, det_every=4)
+    video, detector = make_video(tmp_path / "walk.mp4", 12), Walker(absent=(3,))
+    own = PoseEstimator(estimator().predictor, detector, EstimatorConfig(det_every=4))
     poses = list(own.stream(video))
-    assert detector.asked == [0, 4, 8]
+    assert detector.frames == [0, 4, 8]
     assert [frame.track_ids.tolist() for frame in poses] == [[1]] * 12
     lefts = [float(frame.boxes[0, 0]) for frame in poses]
     assert lefts[:9] == [5 + 2 * index for index in range(9)]  # where the walker is
@@ -149,26 +134,30 @@ def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> No
 
 def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 6)  # nobody is found in frame 3
-    own = PoseEstimator(estimator().predictor, Walker(), det_every=3)
+    own = PoseEstimator(estimator().predictor, Walker(absent=(3,)), EstimatorConfig(det_every=3))
     assert [len(frame) for frame in own.stream(video)] == [1, 1, 1, 0, 0, 0]
 
 
 def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
     """No frame waits for others to fill a batch; what is dropped is counted."""
     video = make_video(tmp_path / "walk.mp4", 12)
-    own, together = estimator(batch_size=16), []
-    streamed = own._open_engine()
+    together: list[int] = []
 
-    def joints(batch: list[list[TrackedFrame]]) -> list[Joints]:
-        together.append(len(batch))
-        return streamed(batch)
+    class CountsPeople(Observer):
+        """Notes how many people are decoded at once; a frame has one at most."""
 
-    own._open_engine = lambda: joints  # type: ignore[method-assign]
+        def windows_decoded(self, boxes: Float32, decode: Callable[[], PoseArrays]) -> PoseArrays:
+            together.append(len(boxes))
+            return decode()
+
     with open_source(video, live=True) as source:
-        found = [poses for _, poses in own.run(source)]
+        frames = [poses for _, poses in estimator(batch_size=16).run(source, CountsPeople())]
     assert set(together) == {1}
-    assert len(found) + source.dropped == 12
-    assert [frame.time for frame in found] == pytest.approx([f.index / 25 for f in found])
+    assert len(frames) + source.dropped == 12
+    assert [poses.time for poses in frames] == pytest.approx([p.index / 25 for p in frames])
+    together.clear()
+    list(estimator(batch_size=16).run(_frames(video), CountsPeople()))
+    assert together == [11]  # a file's frames share a batch; in one there is nobody
 
 
 def test_a_detector_is_given_a_device_that_torch_knows(

@@ -3,89 +3,45 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_models import H, W, modest_model
+from streaming_runs import (
+    Boxes,
+    CountingEngine,
+    crossing_people,
+    streamed,
+    tracked_frame,
+    tracked_video,
+    windowed,
+)
+from tiny_models import H, W
 from video_files import DATA
 
-from tarvitpose.config import AnchorRule, window_offsets
+from tarvitpose.config import AnchorRule, EstimatorConfig, window_offsets
 from tarvitpose.detection import load_detector
 from tarvitpose.geometry import BOX_PADDING
-from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.predictor import Joints, Predictor, windows
-from tarvitpose.inference.streaming import Anchored, Streamer, holds, open_streamer, own_boxes
-from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.results import Frame, TrackedFrame
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor, windows
+from tarvitpose.inference.streaming import Anchored, boxes_of_each_frame, holds, open_streamer
+from tarvitpose.results import TrackedFrame
+from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
 
-SIZE = (90, 160)  # height and width of a frame
 RULE = AnchorRule(margin=0.05, scale=1.15)
-Boxes = dict[int, Sequence[float]]  # of a frame, by track
-
-
-class Counting(TorchRuntime):
-    """Remembers how many crops it encoded at a time."""
-
-    def __init__(self) -> None:
-        super().__init__(modest_model(offsets=(-2, -1, 1, 2)), device="cpu", precision="fp32")
-        self.encoded: list[int] = []
-
-    def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        self.encoded.append(len(crops))
-        return super().encode(crops)
 
 
 @pytest.fixture
-def runtime() -> Counting:
-    return Counting()
+def engine() -> CountingEngine:
+    return CountingEngine()
 
 
-def seen(index: int, people: Boxes) -> TrackedFrame:
-    """Return frame `index`, a picture of its own, with people in it."""
-    image = np.random.default_rng(index).integers(0, 256, (*SIZE, 3), np.uint8)
-    boxes = np.array([people[track] for track in people], np.float32).reshape(-1, 4)
-    ids = np.array(list(people), np.int64)
-    return TrackedFrame(Frame(index, index / 25, image), boxes, np.ones(len(ids), np.float32), ids)
-
-
-def video(length: int, people: Callable[[int], Boxes]) -> list[TrackedFrame]:
-    return [seen(index, people(index)) for index in range(length)]
-
-
-def streamed(
-    frames: list[TrackedFrame], streamer: Streamer, at_once: int = 1
-) -> list[tuple[TrackedFrame, Joints]]:
-    """Return the joints of each frame, `at_once` windows in each call."""
-    shown = list(windows(frames, streamer.predictor.offsets))
-    found = []
-    for start in range(0, len(shown), at_once):
-        found += streamer.joints(shown[start : start + at_once])
-    return list(zip(frames, found, strict=True))
-
-
-def windowed(
-    frames: list[TrackedFrame],
-    predictor: Predictor,
-    boxes: Callable[[TrackedFrame], Float32] | None = None,
-) -> list[Joints]:
-    """Return the joints of each frame by the oracle, with boxes other than its own if given."""
-    found = []
-    for window in windows(frames, predictor.offsets):
-        now = window[predictor.current]
-        images = [one.frame.image for one in window]
-        found += predictor.joints([images], [now.boxes if boxes is None else boxes(now)])
-    return found
-
-
-def assert_same(found: Joints, expected: Joints) -> None:
-    assert np.abs(found[1] - expected[1]).max(initial=0) <= 1e-5
-    sharp = expected[1] > 0.05  # where the top of the heatmap is no accident
-    assert np.abs(found[0] - expected[0])[sharp].max(initial=0) <= 2e-2
+def assert_same(poses: PoseArrays, expected: PoseArrays) -> None:
+    assert np.abs(poses.scores - expected.scores).max(initial=0) <= 1e-5
+    sharp = expected.scores > 0.05  # where the top of the heatmap is no accident
+    assert np.abs(poses.keypoints - expected.keypoints)[sharp].max(initial=0) <= 2e-2
 
 
 def still(index: int) -> Boxes:
@@ -102,11 +58,11 @@ def still(index: int) -> Boxes:
 @pytest.mark.parametrize("at_once", [1, 3, 20])
 @pytest.mark.parametrize("offsets", [(-2, -1, 1, 2), (-1, 1), (-1,), (-2, -1), (1, 3)])
 def test_with_boxes_that_stay_put_streaming_equals_windowed_mode(
-    runtime: Counting, policy: str, at_once: int, offsets: tuple[int, ...]
+    engine: CountingEngine, policy: str, at_once: int, offsets: tuple[int, ...]
 ) -> None:
     everyone = still if policy == "anchored" else lambda index: {7: [10, 5, 60, 80]}
-    frames = video(10, everyone)
-    predictor = Predictor(runtime, offsets=offsets, batch_size=4)
+    frames = tracked_video(10, everyone)
+    predictor = Predictor(engine, offsets=offsets, batch_size=4)
     streamer = open_streamer(predictor, RULE if policy == "anchored" else None)
     for (_, found), expected in zip(
         streamed(frames, streamer, at_once), windowed(frames, predictor), strict=True
@@ -114,32 +70,20 @@ def test_with_boxes_that_stay_put_streaming_equals_windowed_mode(
         assert_same(found, expected)
 
 
-def test_every_crop_is_encoded_once(runtime: Counting) -> None:
-    frames = video(10, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
-    streamed(frames, open_streamer(Predictor(runtime), RULE))
-    assert sum(runtime.encoded) == 2 * 10
-    assert runtime.encoded == [6] + [2] * 7  # what the first frame looks ahead, then what is new
+def test_every_crop_is_encoded_once(engine: CountingEngine) -> None:
+    frames = tracked_video(10, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
+    streamed(frames, open_streamer(Predictor(engine), RULE))
+    assert sum(engine.encoded) == 2 * 10
+    assert engine.encoded == [6] + [2] * 7  # what the first frame looks ahead, then what is new
 
 
 @pytest.mark.parametrize("at_once", [4, 10])
 def test_new_crops_of_several_frames_and_people_run_in_one_batch(
-    runtime: Counting, at_once: int
+    engine: CountingEngine, at_once: int
 ) -> None:
-    frames = video(10, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
-    streamed(frames, open_streamer(Predictor(runtime, batch_size=32), RULE), at_once)
-    assert runtime.encoded == {4: [12, 8], 10: [20]}[at_once]
-
-
-def walk(index: int) -> Boxes:
-    """Two people who cross, one of them jittering, and one who comes and goes."""
-    jitter = np.random.default_rng(index).uniform(-1, 1, 4)
-    there: Boxes = {
-        1: [5 + 5 * index, 10, 45 + 5 * index, 80],
-        2: (np.array([110 - 5 * index, 12, 150 - 5 * index, 84]) + jitter).tolist(),
-    }
-    if index % 7 < 3:
-        there[3] = [20, 30, 30 + index, 60]
-    return there
+    frames = tracked_video(10, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
+    streamed(frames, open_streamer(Predictor(engine, batch_size=32), RULE), at_once)
+    assert engine.encoded == {4: [12, 8], 10: [20]}[at_once]
 
 
 def reference_anchors(frames: list[TrackedFrame]) -> list[list[NDArray[np.float32]]]:
@@ -180,10 +124,10 @@ def reference_anchors(frames: list[TrackedFrame]) -> list[list[NDArray[np.float3
 
 @pytest.mark.parametrize("at_once", [1, 5])
 def test_with_moving_boxes_anchored_equals_windows_cut_by_the_anchor(
-    runtime: Counting, at_once: int
+    engine: CountingEngine, at_once: int
 ) -> None:
-    frames = video(20, walk)
-    predictor = Predictor(runtime)
+    frames = tracked_video(20, crossing_people)
+    predictor = Predictor(engine)
     anchors = reference_anchors(frames)
     expected = windowed(
         frames, predictor, lambda now: np.array(anchors[now.frame.index], np.float32)
@@ -219,89 +163,93 @@ def test_an_anchor_holds_a_box_well_inside_of_its_crop(box: Float32, stays: bool
     assert holds(BOX, box, AnchorRule(margin=0.05, scale=1.15), (H, W)) is stays
 
 
-def test_a_new_anchor_costs_one_window(runtime: Counting) -> None:
+def test_a_new_anchor_costs_one_window(engine: CountingEngine) -> None:
     far = [100, 10, 140, 80]
-    frames = video(12, lambda index: {1: [10, 10, 50, 80] if index < 6 else far})
-    streamed(frames, open_streamer(Predictor(runtime), RULE))
-    assert runtime.encoded == [3, 1, 1, 1, 1, 1, 5, 1, 1, 1]
+    frames = tracked_video(12, lambda index: {1: [10, 10, 50, 80] if index < 6 else far})
+    streamed(frames, open_streamer(Predictor(engine), RULE))
+    assert engine.encoded == [3, 1, 1, 1, 1, 1, 5, 1, 1, 1]
 
 
 def test_own_boxes_cut_each_frame_and_the_nearest_stands_in_for_a_missing_one(
-    runtime: Counting,
+    engine: CountingEngine,
 ) -> None:
     def people(index: int) -> Boxes:
         return {} if index in (3, 4) else {5: [10 + 3 * index, 10, 50 + 3 * index, 80]}
 
-    frames = video(8, people)
-    predictor = Predictor(runtime)
+    frames = tracked_video(8, people)
+    predictor = Predictor(engine)
     found = streamed(frames, open_streamer(predictor, None))
-    assert [len(joints[0]) for _, joints in found] == [1, 1, 1, 0, 0, 1, 1, 1]
+    assert [len(joints.scores) for _, joints in found] == [1, 1, 1, 0, 0, 1, 1, 1]
     shown = {1: [0, 0, 1, 2, 2], 2: [0, 1, 2, 2, 2], 5: [5, 5, 5, 6, 7], 6: [5, 5, 6, 7, 7]}
     for current, places in shown.items():
         images = [frames[at].frame.image for at in places]
         boxes = np.concatenate([frames[at].boxes for at in places])
         encoded = predictor.encode(predictor.crops(images, boxes))
-        assert_same(found[current][1], predictor.answer([encoded], frames[current].boxes))
-    assert sum(runtime.encoded[:8]) >= 6
+        assert_same(found[current][1], predictor.decode_windows([encoded], frames[current].boxes))
+    assert sum(engine.encoded[:8]) >= 6
 
 
 def test_own_takes_the_earlier_of_two_frames_that_are_equally_near() -> None:
-    frames = [seen(0, {1: [0, 0, 9, 9]}), seen(1, {}), seen(2, {1: [2, 0, 11, 9]})]
-    [places] = own_boxes(frames, current=2)
-    assert [one.frame.index for one, _ in places] == [0, 0, 2]
-    assert [box[0] for _, box in places] == [0, 0, 2]
+    frames = [
+        tracked_frame(0, {1: [0, 0, 9, 9]}),
+        tracked_frame(1, {}),
+        tracked_frame(2, {1: [2, 0, 11, 9]}),
+    ]
+    [plan] = boxes_of_each_frame(frames, current=2)
+    assert [boxed.frame.index for boxed in plan] == [0, 0, 2]
+    assert [boxed.box[0] for boxed in plan] == [0, 0, 2]
 
 
 def test_what_is_kept_depends_on_the_window_and_the_people_not_on_the_length(
-    runtime: Counting,
+    engine: CountingEngine,
 ) -> None:
-    predictor = Predictor(runtime)
+    predictor = Predictor(engine)
     streamer = open_streamer(predictor, RULE)
     held = []
-    for window in windows(video(40, walk), predictor.offsets):
+    for window in windows(tracked_video(40, crossing_people), predictor.offsets):
         streamer.joints([window])
-        held.append(len(streamer._kept))
+        held.append(len(streamer._crops))
     people = 3
     assert max(held) <= 2 * len(predictor.offsets) * people  # twice where an anchor has just moved
 
 
 def test_anchors_of_people_who_left_are_forgotten() -> None:
     anchored = Anchored(RULE, (H, W))
-    frames = video(40, lambda index: {1 + index // 4: [10, 10, 50, 80]})
+    frames = tracked_video(40, lambda index: {1 + index // 4: [10, 10, 50, 80]})
     for window in windows(frames, (-2, -1, 0, 1, 2)):
         anchored.crops(window, 2)
         assert len(anchored._anchors) <= 2
 
 
-def test_the_flip_test_streams_both_views(runtime: Counting) -> None:
-    frames = video(5, lambda index: {1: [10, 5, 60, 80]})
-    predictor = Predictor(runtime, flip_test=True)
+def test_the_flip_test_streams_both_views(engine: CountingEngine) -> None:
+    frames = tracked_video(5, lambda index: {1: [10, 5, 60, 80]})
+    predictor = Predictor(engine, flip_test=True)
     found = streamed(frames, open_streamer(predictor, RULE))
     for (_, one), other in zip(found, windowed(frames, predictor), strict=True):
         assert_same(one, other)
-    plain = streamed(frames, open_streamer(Predictor(runtime), RULE))
-    assert not np.allclose(plain[2][1][1], found[2][1][1], atol=1e-4)
+    plain = streamed(frames, open_streamer(Predictor(engine), RULE))
+    assert not np.allclose(plain[2][1].scores, found[2][1].scores, atol=1e-4)
 
 
-def test_frames_without_people_and_a_single_frame(runtime: Counting) -> None:
-    streamer = open_streamer(Predictor(runtime), RULE)
-    [(_, (keypoints, scores))] = streamed(video(1, lambda index: {}), streamer)
-    assert keypoints.shape == (0, 15, 2)
-    assert scores.shape == (0, 15)
-    alone = streamed(video(1, walk), open_streamer(Predictor(runtime), RULE))
-    assert_same(alone[0][1], windowed(video(1, walk), Predictor(runtime))[0])
+def test_frames_without_people_and_a_single_frame(engine: CountingEngine) -> None:
+    streamer = open_streamer(Predictor(engine), RULE)
+    [(_, nobody)] = streamed(tracked_video(1, lambda index: {}), streamer)
+    assert nobody.keypoints.shape == (0, 15, 2)
+    assert nobody.scores.shape == (0, 15)
+    alone = streamed(tracked_video(1, crossing_people), open_streamer(Predictor(engine), RULE))
+    assert_same(alone[0][1], windowed(tracked_video(1, crossing_people), Predictor(engine))[0])
     assert streamer.joints([]) == []
 
 
-def test_every_offset_reads_its_own_frame(runtime: Counting) -> None:
+def test_every_offset_reads_its_own_frame(engine: CountingEngine) -> None:
     assert window_offsets((-2, -1))[1] == 2  # the newest frame is answered at once
-    frames = video(6, lambda index: {1: [10, 5, 60, 80]})
-    predictor = Predictor(runtime, offsets=(-2, -1))
+    frames = tracked_video(6, lambda index: {1: [10, 5, 60, 80]})
+    predictor = Predictor(engine, offsets=(-2, -1))
     streamer = open_streamer(predictor, RULE)
     stream = windows(iter(frames), predictor.offsets)
     for done in range(1, 7):
         streamer.joints([next(stream)])
-        assert sum(runtime.encoded) == done
+        assert sum(engine.encoded) == done
 
 
 CLIP = DATA / "clips" / "street_above.mov"
@@ -310,32 +258,32 @@ CLIP = DATA / "clips" / "street_above.mov"
 @pytest.mark.slow
 @pytest.mark.skipif(not CLIP.exists(), reason="needs ../shared/data")
 def test_a_real_clip_streams_as_windows_cut_by_the_anchors(
-    runtime: Counting, people_of_the_street: list[TrackedFrame]
+    engine: CountingEngine, people_of_the_street: list[TrackedFrame]
 ) -> None:
     frames = people_of_the_street
     tracks = [frame.track_ids.tolist() for frame in frames]
     enter_or_leave = sum(a != b for a, b in itertools.pairwise(tracks))
     assert enter_or_leave >= 3
     assert max(map(len, tracks)) >= 6
-    predictor = Predictor(runtime)
+    predictor = Predictor(engine)
     anchors = reference_anchors(frames)
     expected = windowed(
         frames,
         predictor,
         lambda now: np.array(anchors[now.frame.index], np.float32).reshape(-1, 4),
     )
-    runtime.encoded.clear()
+    engine.encoded.clear()
     found = streamed(frames, open_streamer(predictor, RULE), at_once=8)
     for (_, one), other in zip(found, expected, strict=True):
         assert_same(one, other)
     # Far fewer crops than the five of each window, though these people walk fast.
-    assert sum(runtime.encoded) < 2.5 * sum(map(len, tracks))
+    assert sum(engine.encoded) < 2.5 * sum(map(len, tracks))
 
 
 @pytest.fixture(scope="module")
 def people_of_the_street() -> list[TrackedFrame]:
     """The first frames of a street seen from above, with detected and tracked people."""
-    predictor = Predictor(Counting())
-    estimator = PoseEstimator(predictor, load_detector(threshold=0.2), start_threshold=0.4)
+    predictor = Predictor(CountingEngine())
+    estimator = PoseEstimator(predictor, load_detector(threshold=0.2), EstimatorConfig())
     with open_source(CLIP, end=1) as source:
-        return list(estimator.people_finder().find(source))
+        return list(estimator.person_tracker().find(source))

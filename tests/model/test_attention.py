@@ -4,38 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from attention_layers import HEADS, Q, context, every_way, queries, random_layer, some_visible
 from tiny_models import B, C, randomise, tiny_config
-from torch import Tensor, nn
+from torch import nn
 
 from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 from tarvitpose.model.encoder import DropPath, SelfAttention
 from tarvitpose.model.gra import GRA
 from tarvitpose.model.jta import FeedForward
-
-Q = 5
-HEADS = 4
-# Places for which the keys are folded into W_q, projected, and not projected at all.
-every_way = pytest.mark.parametrize("places", [2, 11, 31])
-
-
-def queries() -> Tensor:
-    return torch.randn(B, Q, C, generator=torch.Generator().manual_seed(0))
-
-
-def context(places: int) -> Tensor:
-    return torch.randn(B, places, C, generator=torch.Generator().manual_seed(1))
-
-
-def some_visible(places: int) -> Tensor:
-    visible = torch.rand(B, Q, places, generator=torch.Generator().manual_seed(2)) < 0.4
-    visible[..., 1] = True
-    return visible
-
-
-def random_layer() -> CrossAttention:
-    layer = CrossAttention(C, HEADS)
-    randomise(layer)
-    return layer
 
 
 def torch_twin(layer: CrossAttention) -> nn.MultiheadAttention:

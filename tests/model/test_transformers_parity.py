@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from error_lines import error_line
 from safetensors.torch import load_file, save_file
 from tiny_models import B, H, W, randomise, tiny_clip
 
@@ -126,10 +127,7 @@ def test_coco_is_the_first_expert(tmp_path: Path) -> None:
 
 
 def refusal(tmp_path: Path) -> str:
-    with pytest.raises(WeightsError) as caught:
-        convert(tmp_path / "theirs", tmp_path / "ours")
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return error_line(WeightsError, convert, tmp_path / "theirs", tmp_path / "ours")
 
 
 def test_a_missing_bias_is_named(tmp_path: Path) -> None:

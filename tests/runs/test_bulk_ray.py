@@ -12,11 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from invoke import run
 from tiny_models import modest_model
-from typer.testing import CliRunner
 from video_files import make_video
-
-from tarvitpose.cli import app
 
 pytest.importorskip("ray", reason="the ray extra is not installed")
 dataset = pytest.importorskip("pyarrow.dataset", reason="the parquet extra is not installed")
@@ -78,7 +76,7 @@ def test_every_video_is_done_once_though_a_worker_is_killed(
     assert next(line for line in out.splitlines() if killed in line).count("of them from before")
 
     monkeypatch.chdir(tmp_path)
-    here = CliRunner().invoke(app, [*command, "--output", "here"])
+    here = run(*command, "--output", "here")
     assert here.exit_code == 0, here.output
     of_ray, of_here = (rows(tmp_path / name / "dataset") for name in ("on_ray", "here"))
     assert of_ray.keys() == of_here.keys() == set(VIDEOS)
@@ -87,7 +85,7 @@ def test_every_video_is_done_once_though_a_worker_is_killed(
         assert np.allclose(of_ray[name], of_here[name], atol=1e-2), name
     assert not list((tmp_path / "on_ray").rglob(".*"))
 
-    done = CliRunner().invoke(app, [*command, "--output", "on_ray", "--resume"])  # without Ray
+    done = run(*command, "--output", "on_ray", "--resume")  # without Ray
     assert "4 videos: 4 done, 4 of them before; 0 frames" in done.stdout
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from invoke import run
 from tiny_models import modest_model
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 from video_files import make_video
 
 from tarvitpose import FramePoses, load_poses, smooth
-from tarvitpose.cli import app
 from tarvitpose.cli.predict import parse_person
 from tarvitpose.config import PredictConfig, SmoothMethod
 from tarvitpose.errors import ConfigError, UserError
@@ -199,7 +199,7 @@ def test_numbers_of_people_have_commas() -> None:
     ],
 )
 def test_wrong_options_are_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
-    result = CliRunner().invoke(app, ["predict", "walk.mp4", *arguments], prog_name="tarvitpose")
+    result = run("predict", "walk.mp4", *arguments)
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert message in result.stderr
@@ -209,7 +209,7 @@ def test_the_command_line_reaches_all_of_it(video: Path, base: dict[str, Any]) -
     options = ["--weights", base["weights"], "--boxes", str(base["boxes"]), "--device", "cpu"]
     options += ["-o", str(base["output"]), "--format", "npz", "--no-render", "--tracker", "iou"]
     options += ["--smooth", "one-euro", "--smooth-min-cutoff", "0.5", "--smooth-beta", "0"]
-    result = CliRunner().invoke(app, ["predict", str(video), *options, "--person", "2,3"])
+    result = run("predict", video, *options, "--person", "2,3")
     assert result.exit_code == 0, result.output
     assert "--person 3: never seen; the tracks of this video are: 1, 2" in result.stderr
     found = load_poses(base["output"] / "walk.npz")

@@ -1,16 +1,10 @@
 """tools/card_pictures.py: what a wrong joint is, counted by hand."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tarvitpose.skeleton import POSETRACK_15
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import card_pictures
+from tools import card_pictures
 
 J = len(POSETRACK_15)
 NAMES = POSETRACK_15.joints

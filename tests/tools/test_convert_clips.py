@@ -12,10 +12,7 @@ import video_files
 
 from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.skeleton import POSETRACK_15
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import convert_clips
+from tools import convert_clips
 
 KNEE, ANKLE = (POSETRACK_15.joints.index(f"left_{name}") for name in ("knee", "ankle"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,12 +12,8 @@ import pytest
 from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.skeleton import COCO_17, POSETRACK_15, POSETRACK_17
 from tarvitpose.utils.arrays import Float32
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import label_clips
-import label_rules
-from label_rules import Guess, Label, TrackedFrame
+from tools import label_clips, label_rules
+from tools.label_rules import Guess, Label, TrackedFrame
 
 JOINTS = POSETRACK_15.joints
 HEIGHT, FRAME = 200.0, (400, 300)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,8 @@ from tarvitpose.data.coco import read_coco
 from tarvitpose.data.records import Record
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Float32
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import label_stills
-from label_rules import Opinion
+from tools import label_stills
+from tools.label_rules import Opinion
 
 J, SIDE = len(POSETRACK_15), 100.0
 WRIST, ELBOW, NOSE, NECK = (

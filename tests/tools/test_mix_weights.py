@@ -1,17 +1,11 @@
 """tools/mix_weights.py: every weight lies between two trainings'."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from tiny_models import tiny_model
 
 from tarvitpose.errors import WeightsError
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import mix_weights
+from tools import mix_weights
 
 
 def test_every_number_is_a_weighted_mean() -> None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import torch
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.model.tarvitpose import TARViTPose
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-from narrow_weights import narrowed
+from tools.narrow_weights import narrowed
 
 WIDE = ModelConfig(width=16, depth=2, heads=4, offsets=(), input_size=(64, 32), decoder_width=6)
 NARROW = WIDE.model_copy(update={"width": 8, "heads": 2, "decoder_width": 3})

@@ -12,10 +12,7 @@ from video_files import decode_fully, make_video
 from tarvitpose.errors import DataError
 from tarvitpose.formats.npz import NpzWriter
 from tarvitpose.results import FramePoses
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import side_by_side
+from tools import side_by_side
 
 RIGHT = [some_poses(index, 2, index / 25) for index in range(4)]
 LEFT = [replace(poses, keypoints=poses.keypoints + 9, scores=poses.scores / 2) for poses in RIGHT]

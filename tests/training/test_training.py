@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from tiny_models import H, W, h, tiny_config, tiny_model, w
-from tiny_training import PEOPLE, experiment, losses_of, quiet, weights_of, write_stills
+from tiny_training import PEOPLE, experiment, losses_of, quiet, weights_of
 
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.evaluation.clips import normalise_clip
@@ -27,11 +27,6 @@ from tarvitpose.training.warm_start import warm_start
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
 from tarvitpose.training.batches import read_source
-
-
-@pytest.fixture
-def stills(tmp_path: Path) -> Path:
-    return write_stills(tmp_path)
 
 
 def test_the_loss_is_that_of_equation_6_with_weights_inside_the_square() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from tiny_models import tiny_model
-from tiny_training import experiment, losses_of, quiet, weights_of, write_stills
+from tiny_training import experiment, losses_of, quiet, weights_of
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -24,11 +24,6 @@ from tarvitpose.training import loop
 from tarvitpose.training.batches import read_sources
 
 SCORES = {"val/clean/single": 1.0, "val/clean/temporal": 4.0, "val/dark/temporal": 2.0}
-
-
-@pytest.fixture
-def stills(tmp_path: Path) -> Path:
-    return write_stills(tmp_path)
 
 
 def validated(stills: Path) -> dict[str, Any]:

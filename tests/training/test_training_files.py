@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from processes import command_line, start
 from pydantic import BaseModel
-from tiny_training import experiment, losses_of, quiet, write_experiment, write_stills
+from tiny_training import experiment, losses_of, quiet, write_experiment
 
 import tarvitpose
 from tarvitpose.data.augment import AugmentConfig
@@ -28,11 +28,6 @@ pytest.importorskip("lightning_fabric", reason="the train extra is not installed
 from tarvitpose.training import loop
 
 SMALL_DISK = 400_000  # bytes of a file: more than the weights of the tiny model, less than a state
-
-
-@pytest.fixture
-def stills(tmp_path: Path) -> Path:
-    return write_stills(tmp_path)
 
 
 def on_a_small_disk(arguments: tuple[str, ...], output: Path) -> None:

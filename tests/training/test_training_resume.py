@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from invoke import run
 from tiny_models import tiny_model
 from tiny_training import experiment, quiet, weights_of, write_experiment, write_stills
-from typer.testing import CliRunner
 
-from tarvitpose.cli import app
 from tarvitpose.errors import ConfigError
 from tarvitpose.training.checkpoint import load_state, save_state
 from tarvitpose.training.config import TrainConfig, load_train_config
@@ -153,15 +152,15 @@ def test_a_state_of_an_earlier_version_gets_one_line(done: Path, tmp_path: Path)
     del state["facts"]
     save_state(path, state)
     config = write_experiment(again(done, output=tmp_path / "run"), tmp_path / "train.yaml")
-    result = CliRunner().invoke(app, ["train", config])
+    result = run("train", config)
     assert result.exit_code == 2
     error = [line for line in result.output.splitlines() if line.startswith("error")]
     assert error == [
         f"error: {path}: an earlier version made it and did not note of what; pass --fresh to "
         "start anew, or set another output"
     ]
-    assert CliRunner().invoke(app, ["train", config, "--fresh"]).exit_code == 0
-    assert CliRunner().invoke(app, ["train", config]).exit_code == 0
+    assert run("train", config, "--fresh").exit_code == 0
+    assert run("train", config).exit_code == 0
 
 
 def test_a_fresh_start_is_a_new_run_of_weights_and_biases_too(done: Path, tmp_path: Path) -> None:
@@ -181,7 +180,7 @@ def test_a_recipe_without_its_start_says_how_to_get_it(
         raise AssertionError("the hub was asked for what is no hub id")
 
     monkeypatch.setattr("tarvitpose.weights.folder.download", refuse)
-    result = CliRunner().invoke(app, ["train", str(ROOT / f"configs/posetrack17/{size}.yaml")])
+    result = run("train", ROOT / f"configs/posetrack17/{size}.yaml")
     assert result.exit_code == 2
     (error,) = result.output.splitlines()
     assert error.startswith(f"error: init: weights/vitpose-{size} does not exist; make it from")

@@ -16,7 +16,6 @@ from tiny_training import (
     quiet,
     weights_of,
     without_key_biases,
-    write_stills,
 )
 
 from tarvitpose.errors import ConfigError, DataError
@@ -26,11 +25,6 @@ from tarvitpose.training.step import TrainingStep
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import devices, loop
-
-
-@pytest.fixture
-def stills(tmp_path: Path) -> Path:
-    return write_stills(tmp_path)
 
 
 def change_loss(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:

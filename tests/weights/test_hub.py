@@ -10,6 +10,7 @@ import huggingface_hub
 import pytest
 import torch
 import yaml
+from error_lines import error_line
 from huggingface_hub import errors
 from tiny_models import tiny_clip, tiny_model
 
@@ -61,10 +62,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 def refusal(source: str, **options: Any) -> str:
-    with pytest.raises(WeightsError) as caught:
-        TARViTPose.from_pretrained(source, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return error_line(WeightsError, TARViTPose.from_pretrained, source, **options)
 
 
 def test_what_was_pushed_comes_back(hub: Hub) -> None:
@@ -128,8 +126,8 @@ def test_what_the_hub_does_not_take_gets_one_line(
     with pytest.raises(OutputError) as caught:
         tiny_model().push_to_hub("owner/name")
     assert str(caught.value) == (
-        "owner/name: the hub did not take it (401 Client Error); "
-        "is the name owner/name, and did you log in with 'hf auth login'?"
+        "owner/name: the hub did not accept it (401 Client Error); "
+        "check that the name is owner/name, and log in with 'hf auth login'"
     )
 
 

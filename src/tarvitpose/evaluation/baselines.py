@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tarvitpose.inference.engine import EncodedCrop, Runtime
+from tarvitpose.inference.engine import EncodedCrop, Engine
 from tarvitpose.utils.arrays import Float32, UInt8
 
 
 class MeanHeatmaps:
     """An engine that answers a window with the mean of its frames' own heatmaps."""
 
-    def __init__(self, engine: Runtime) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine, self.config = engine, engine.config
 
     def fingerprint(self) -> str:
@@ -35,7 +35,7 @@ class MeanHeatmaps:
         """Return heatmaps (N, J, H / 4, W / 4) of RGB crops (N, H, W, 3)."""
         return self.engine.single_frame(crops)
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return the mean heatmaps (B, J, H / 4, W / 4) of B windows of T encoded crops."""
         maps = self.engine.decode([crop for window in windows for crop in window])  # (B T, J, ..)
         frames = maps.reshape(len(windows), -1, *maps.shape[1:])  # (B, T, J, ..)

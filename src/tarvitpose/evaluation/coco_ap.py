@@ -10,7 +10,6 @@ import numpy as np
 
 from tarvitpose.data.coco import labelled_points, xyxy_box
 from tarvitpose.data.videos import crop_box
-from tarvitpose.errors import MissingDependencyError
 from tarvitpose.formats.posetrack_layout import (
     category_joints,
     image_id,
@@ -20,6 +19,7 @@ from tarvitpose.formats.posetrack_layout import (
 from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.skeleton import SIGMAS
 from tarvitpose.utils.json_file import Entry
+from tarvitpose.utils.optional import require
 
 PERSON = 1  # the category, to the evaluator
 Person = dict[str, Any]
@@ -74,17 +74,14 @@ def bootstrap_coco_ap(
 
 def _evaluator(truth: dict[str, Any], results: list[Person], known: Collection[str]) -> Any:
     """Return faster-coco-eval's evaluator after it has matched the people of every image."""
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - an optional package
-    except ImportError:
-        raise MissingDependencyError("faster-coco-eval", "AP of COCO data", "evaluate") from None
+    faster_coco_eval = require("faster_coco_eval", "AP of COCO data", "evaluate")
     content = Entry("annotations", truth)
     category = keypoint_category(content)
     entries = content["annotations"].items()
     people = [person for person in entries if is_of_category(person, category)]
     names = category_joints(category)
     order = [at for at, name in enumerate(names) if name in known and name in SIGMAS]
-    labelled = COCO(
+    labelled = faster_coco_eval.COCO(
         {
             "images": [{"id": image_id(image)} for image in content["images"].items()],
             "categories": [{"id": PERSON, "name": "person"}],
@@ -94,7 +91,7 @@ def _evaluator(truth: dict[str, Any], results: list[Person], known: Collection[s
             ],
         }
     )
-    evaluator = COCOeval_faster(
+    evaluator = faster_coco_eval.COCOeval_faster(
         labelled,
         labelled.loadRes([_predicted(person, order) for person in results]),
         iouType="keypoints",

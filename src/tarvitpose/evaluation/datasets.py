@@ -13,17 +13,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.posetrack import annotation_files
-from tarvitpose.data.sources import Format, image_root, read_videos
+from tarvitpose.data.sources import AnnotationFile, open_all, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
-from tarvitpose.formats.posetrack_files import missing_joints, read_truth
+from tarvitpose.formats.posetrack_files import missing_joints, true_frames
 from tarvitpose.formats.posetrack_layout import file_name, image_id
 from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.metrics.posetrack_ap import TrueFrame
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.json_file import Entry, read_entry
+from tarvitpose.utils.json_file import Entry
 
 NO_HEAD = (np.nan,) * 4
 
@@ -84,12 +85,17 @@ class LabelledVideo:
     listed: Mapping[str, int | None] = field(default_factory=dict)
     """The name and id of every frame in the annotations, labelled or not, in their order."""
     images: tuple[Path, ...] = ()  # of all frames, listed or not, in time
-    are_stills: bool = False  # of COCO's layout, scored by COCO's rules
+    content: Entry | None = None  # of stills: the annotations, for COCO's evaluator
     missing_joints: tuple[str, ...] = ()  # of PoseTrack's: without all of them there is no AP
+
+    @property
+    def are_stills(self) -> bool:
+        """Whether these are the stills of COCO's layout, scored by COCO's rules."""
+        return self.content is not None
 
 
 def read_labelled(
-    layout: Format,
+    layout: AnnotationFormat | None,
     annotations: Path,
     joints: JointSet,
     *,
@@ -103,14 +109,13 @@ def read_labelled(
     where nothing is labelled.
     """
     videos: list[LabelledVideo] = []
-    for file in annotation_files(annotations):
+    for file in open_all(annotation_files(annotations), layout, images):
         left = None if limit is None else limit - len(videos)
-        root = images or image_root(file)
-        parsed = islice(read_videos(layout, file, root), left)
-        if layout == "coco":
-            videos += _stills(file, parsed, root, joints)
+        listed = islice(read_videos(file), left)
+        if file.format == "coco":
+            videos += _stills(file, listed, joints)
         else:
-            videos += _posetrack(file, parsed, root)
+            videos += _posetrack(file, listed)
     videos = [video for video in videos if video.frames]
     if not videos:
         raise DataError(f"{annotations}: has no labelled frame to evaluate")
@@ -136,18 +141,18 @@ def every_nth(videos: Sequence[LabelledVideo], step: int) -> list[LabelledVideo]
 
 
 def _stills(
-    file: Path, parsed: Iterable[Video], root: Path, joints: JointSet
+    file: AnnotationFile, stills: Iterable[Video], joints: JointSet
 ) -> Iterator[LabelledVideo]:
-    ids = image_ids(file)
-    frames = [_frame(still, still.frames, 0, root, joints) for still in parsed]
+    ids = image_ids(file.content)
+    frames = [_frame(still, still.frames, 0, file.root, joints) for still in stills]
     frames = [replace(frame, number=ids[frame.name]) for frame in frames]
-    yield LabelledVideo(file.stem, file, _with_ids(frames, ids), are_stills=True)
+    yield LabelledVideo(file.path.stem, file.path, _with_ids(frames, ids), content=file.content)
 
 
-def _posetrack(file: Path, parsed: Iterable[Video], root: Path) -> Iterator[LabelledVideo]:
-    missing, ids = missing_joints(file), image_ids(file)
-    truth: dict[str, TrueFrame] = {} if missing else read_truth(file)
-    for video in parsed:
+def _posetrack(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[LabelledVideo]:
+    missing, ids, root = missing_joints(file.content), image_ids(file.content), file.root
+    truth = {} if missing else true_frames(file.content)
+    for video in videos:
         names = {frame.name for frame in video.frames}
         frames = [
             replace(_frame(video, run, at, root, POSETRACK_15), truth=truth.get(frame.name))
@@ -157,7 +162,7 @@ def _posetrack(file: Path, parsed: Iterable[Video], root: Path) -> Iterator[Labe
         ]
         yield LabelledVideo(
             name=video.name,
-            source=file,
+            source=file.path,
             frames=_with_ids(frames, ids),
             listed={name: ids.get(name) for name in (truth or ids) if name in names},
             images=tuple(root / frame.image for frame in video.frames),
@@ -214,9 +219,8 @@ def _people(frame: VideoFrame, video: Video, joints: JointSet) -> LabelledPeople
     )
 
 
-def image_ids(path: Path) -> dict[str, int]:
+def image_ids(content: Entry) -> dict[str, int]:
     """Return the ids of a file's images by their names; none in the layout of PoseTrack17."""
-    content = read_entry(path)
     if content.get("images") is None:
         return {}
     return {file_name(image): _whole_id(image) for image in content["images"].items()}

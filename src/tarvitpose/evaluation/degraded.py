@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import ClipItem, validation_clips
-from tarvitpose.data.degrade import Kind
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import THRESHOLD, decoded_joints, encode_crops, encoding_facts
@@ -56,7 +56,7 @@ Window = tuple[Tensor, Tensor | None]
 class EncodedPeople:
     """Encoded clips of n people; `current` has one version of the current frame for each of K."""
 
-    degradations: tuple[Kind, ...]
+    degradations: tuple[Degradation, ...]
     offsets: tuple[int, ...]  # of the neighbouring frames
     neighbours: NDArray[np.float16]  # (n, T - 1, C, h, w)
     current: NDArray[np.float16]  # (n, K, C, h, w)
@@ -66,7 +66,7 @@ class EncodedPeople:
     current_scores: NDArray[np.float16] | None = None  # (n, K, J, h, w)
     facts: Facts = field(default_factory=dict)  # what all of this depends on
 
-    def batches(self, degradation: Kind, offsets: tuple[int, ...]) -> Iterator[Window]:
+    def batches(self, degradation: Degradation, offsets: tuple[int, ...]) -> Iterator[Window]:
         """Yield the windows of a model with these offsets: features (B, T, C, h, w), and the
         scores of their tokens (B, T, J, h, w) where they are stored.
 
@@ -95,7 +95,7 @@ def encode_people(
     folder: Path,
     model: TARViTPose,
     records: Sequence[Record],
-    degradations: tuple[Kind, ...],
+    degradations: tuple[Degradation, ...],
     report: Callable[[str], None],
     *,
     scores: bool = False,

@@ -21,15 +21,14 @@ from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.comparison import MEAN_HEATMAPS, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.formats.build import NO_TRACK
+from tarvitpose.formats.file_reader import NO_TRACK
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
 from tarvitpose.formats.posetrack_layout import category_joints, keypoint_category
-from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.predictor import WindowPredictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.json_file import read_entry
 from tarvitpose.utils.provenance import (
     Facts,
     digest,
@@ -54,7 +53,7 @@ FramesDone = Callable[[int], None]  # called with how many frames were just fini
 class PredictionTask:
     """The predictors, the boxes and the folder of one evaluation."""
 
-    predictors: Mapping[str, Predictor]  # by mode
+    predictors: Mapping[str, WindowPredictor]  # by mode
     boxes: Boxes
     output: Path
 
@@ -138,7 +137,7 @@ def _detected(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[D
 
 
 def _batches(
-    frames: Iterator[DetectedFrame], predictors: Mapping[str, Predictor]
+    frames: Iterator[DetectedFrame], predictors: Mapping[str, WindowPredictor]
 ) -> Iterator[list[DetectedFrame]]:
     """Gather frames until the crops of their people fill a batch of one of the predictors."""
     per_person = max(
@@ -155,7 +154,9 @@ def _batches(
         yield batch
 
 
-def _poses(batch: list[DetectedFrame], predictor: Predictor, images: _Images) -> list[FramePoses]:
+def _poses(
+    batch: list[DetectedFrame], predictor: WindowPredictor, images: _Images
+) -> list[FramePoses]:
     windows = []
     for frame, _, people in batch:
         paths = frame.window(predictor.offsets, images.exists)[0] if len(people) else []
@@ -166,14 +167,14 @@ def _poses(batch: list[DetectedFrame], predictor: Predictor, images: _Images) ->
             index=frame.number,
             time=0.0,
             image_size=size,
-            keypoints=keypoints,
-            scores=scores,
+            keypoints=poses.keypoints,
+            scores=poses.scores,
             boxes=people.boxes,
             box_scores=people.scores,
             track_ids=_known_tracks(people),
             joint_names=predictor.config.joints.joints,
         )
-        for (frame, size, people), (keypoints, scores) in zip(batch, joints, strict=True)
+        for (frame, size, people), poses in zip(batch, joints, strict=True)
     ]
 
 
@@ -231,8 +232,8 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
 
     A person's score is the box's times the mean of the joints'.
     """
-    content = read_entry(video.source)
-    category = keypoint_category(content)
+    assert video.content is not None
+    category = keypoint_category(video.content)
     names = category_joints(category)
     results = []
     for labelled, people in zip(video.frames, poses, strict=True):

@@ -22,7 +22,7 @@ from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
 from tarvitpose.evaluation.scores import AP, compare
 from tarvitpose.inference.predictor import Predictor
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.provenance import Facts
@@ -58,12 +58,12 @@ def load_predictors(
     also the mean of the frames' heatmaps. `how` is what Predictor takes. Raises UserError.
     """
     model = TARViTPose.from_pretrained(weights)
-    runtime = TorchRuntime(model, device=device, precision=precision)
-    predictors = {SINGLE_FRAME: Predictor(runtime, single_frame=True, **how)}
+    engine = TorchEngine(model, device=device, precision=precision)
+    predictors = {SINGLE_FRAME: Predictor(engine, single_frame=True, **how)}
     if model.config.temporal and not single_frame:
         if baselines:
-            predictors[MEAN_HEATMAPS] = Predictor(MeanHeatmaps(runtime), **how)
-        predictors[TEMPORAL] = Predictor(runtime, **how)
+            predictors[MEAN_HEATMAPS] = Predictor(MeanHeatmaps(engine), **how)
+        predictors[TEMPORAL] = Predictor(engine, **how)
     return predictors
 
 
@@ -84,7 +84,7 @@ def evaluate(
     is not predicted again. A later run goes on with them if model, boxes, data and the `settings`
     are the same; else it raises OutputError. Raises DataError.
     """
-    runtime = predictors[SINGLE_FRAME].runtime
+    engine = predictors[SINGLE_FRAME].engine
     done, total = 0, sum(len(video.frames) for video in videos)
 
     def count(frames: int) -> None:
@@ -96,8 +96,8 @@ def evaluate(
     with _folder(output) as folder:
         facts = {
             **prediction_facts(boxes, videos),
-            "weights": runtime.fingerprint(),
-            "model": runtime.config.model_dump(mode="json"),
+            "weights": engine.fingerprint(),
+            "model": engine.config.model_dump(mode="json"),
             "flip_test": predictors[SINGLE_FRAME].flip_test,
             **(settings or {}),
         }
@@ -105,7 +105,7 @@ def evaluate(
         task = PredictionTask(predictors, boxes, folder)
         for video in videos:
             task.finish(video, count)
-        comparisons = compare(task, videos, runtime.config.joints, samples)
+        comparisons = compare(task, videos, engine.config.joints, samples)
     return Evaluation(
         boxes=boxes.label,
         are_stills=videos[0].are_stills,

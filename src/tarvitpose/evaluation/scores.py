@@ -27,7 +27,7 @@ from tarvitpose.metrics.posetrack_ap import (
 )
 from tarvitpose.skeleton import BODY, JointSet
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.json_file import read_entry, read_json
+from tarvitpose.utils.json_file import read_json
 
 AP, OKS_AP, LIMBS_AP = "PoseTrack AP", "COCO AP", "COCO AP, limbs"
 STILLS = "the temporal part sees each still as its own neighbours"
@@ -87,7 +87,8 @@ def _coco_comparison(
 
     Intervals are over `samples` draws of images. Raises MissingDependencyError.
     """
-    content = dict(read_json(video.source))
+    assert video.content is not None
+    content = dict(video.content.value)
     ids = {frame.image_id for frame in video.frames}
     content["images"] = [image for image in content["images"] if image["id"] in ids]
     content["annotations"] = [
@@ -149,7 +150,8 @@ def _predicted_joints(
             parts += [frame.keypoints for frame in _posetrack_file(task, mode, video)]
         else:
             results = read_json(task.file(mode, video))
-            names = joint_names(read_entry(video.source))
+            assert video.content is not None
+            names = joint_names(video.content)
             points = np.array([person["keypoints"] for person in results])
             order = [names.index(name) if name in names else -1 for name in joints.joints]
             parts.append(points.reshape(-1, len(names), 3)[:, order, :2])

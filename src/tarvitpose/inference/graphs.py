@@ -1,6 +1,6 @@
-"""The network as two ONNX graphs, for the runtimes that are not PyTorch.
+"""The network as two ONNX graphs, for the engines other than PyTorch.
 
-`frame.onnx` turns crops into what is kept of them, `step.onnx` a window of that into heatmaps;
+`frame.onnx` encodes crops, `step.onnx` turns a window of encoded crops into heatmaps;
 batch and number of tokens are dynamic.
 Axes: B batch, J joints, N = h w tokens of one crop, K tokens of a window, C channels, H W pixels.
 """
@@ -10,20 +10,20 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from importlib import util
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import PATCH, ModelConfig
-from tarvitpose.errors import MissingDependencyError, UserError
+from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.graph_decoder import GraphDecoder
 from tarvitpose.inference.graph_folder import FRAME, STEP
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.jta import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.utils.optional import check_installed, is_installed
 
 OPSET = 17
 FRAME_OUTPUTS = ("tokens", "visible", "heatmaps")
@@ -31,7 +31,7 @@ BATCH, KEYS = "B", "K"  # the dynamic axes' names
 
 
 class FrameGraph(nn.Module):
-    """From a crop to what is kept of it, and to ViTPose's own answer."""
+    """From crops to encoded crops, and to the heatmaps of plain ViTPose."""
 
     def __init__(self, model: TARViTPose) -> None:
         super().__init__()
@@ -100,18 +100,15 @@ def resized(encoder: Encoder, grid: tuple[int, int]) -> Encoder:
 
 def can_write_graphs(config: ModelConfig) -> bool:
     """Tell whether `write_graphs` can write a model of this config here."""
-    return util.find_spec("onnx") is not None and (
-        not config.temporal or config.aggregation == "joints"
-    )
+    return is_installed("onnx") and (not config.temporal or config.aggregation == "joints")
 
 
-def refuse_unsupported(config: ModelConfig, wish: str) -> None:
-    """Raise UserError where a wish needs graphs that cannot be written."""
-    if util.find_spec("onnx") is None:
-        raise MissingDependencyError("onnx", wish, "export")
+def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
+    """Raise UserError where a purpose needs graphs that cannot be written."""
+    check_installed("onnx", purpose, "export")
     if not can_write_graphs(config):
         raise UserError(
-            f"{wish} is there for aggregation joints only, these weights have "
+            f"{purpose} works with aggregation joints only, these weights have "
             f"{config.aggregation}; use --backend torch"
         )
 
@@ -127,10 +124,11 @@ def write_graphs(model: TARViTPose, folder: Path) -> None:
         return
     tokens = math.prod(token_grid(config))
     window = tokens * (len(config.offsets) + 1)
-    current, seen = torch.zeros(1, tokens, config.width), torch.zeros(1, window, config.width)
+    current = torch.zeros(1, tokens, config.width)
+    all_tokens = torch.zeros(1, window, config.width)
     visible = torch.ones(1, len(config.joints), window, dtype=torch.bool)
     axes = {"current": batch, "tokens": {**batch, 1: KEYS}, "visible": {**batch, 2: KEYS}}
-    _write(StepGraph(model), (current, seen, visible), folder / STEP, axes, ("heatmaps",))
+    _write(StepGraph(model), (current, all_tokens, visible), folder / STEP, axes, ("heatmaps",))
 
 
 @torch.no_grad()

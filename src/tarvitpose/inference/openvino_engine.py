@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from importlib import util
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tarvitpose.errors import MissingDependencyError, WeightsError
-from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
+from tarvitpose.errors import WeightsError
+from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 from tarvitpose.inference.onnx_engine import usable_cores
 from tarvitpose.inference.torch_engine import has_cpu_bfloat16
+from tarvitpose.utils.optional import check_installed
+from tarvitpose.utils.optional import is_installed as module_is_installed
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def is_installed() -> bool:
     """Tell whether OpenVINO can be imported."""
-    return util.find_spec("openvino") is not None
+    return module_is_installed("openvino")
 
 
-def own_precision() -> str:
-    """Return what OpenVINO computes in here unless it is told otherwise."""
+def default_precision() -> str:
+    """Return what OpenVINO computes in on this machine by default."""
     return "bf16" if has_cpu_bfloat16() else "fp32"
 
 
@@ -46,28 +47,27 @@ def _core() -> Any:
     return openvino.Core()
 
 
-class OpenVinoRuntime(GraphRuntime):
+class OpenVinoEngine(GraphEngine):
     """Exported graphs on OpenVINO, both of them in one precision."""
 
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
         """Use all cores that this process may use unless `threads` says how many.
 
-        Raises MissingDependencyError, and UserError for a precision that this processor has not.
+        Raises MissingDependencyError, and UserError for a precision that this processor lacks.
         """
-        if not is_installed():
-            raise MissingDependencyError("openvino", "backend openvino", "openvino")
+        check_installed("openvino", "backend openvino", "openvino")
         if precision == "auto":
-            precision = own_precision()
+            precision = default_precision()
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
         self._folder, self._threads = folder, threads or usable_cores()
         super().__init__(folder, lambda name: self._open(name, precision))
 
     def _open(self, name: str, precision: str) -> Graph:
-        wanted = PRECISIONS[precision]
+        hint = PRECISIONS[precision]
         settings = {
-            # Without it bfloat16 is used where the processor has it, whatever was asked for.
-            "INFERENCE_PRECISION_HINT": wanted,
+            # Without it bfloat16 is used where the processor has it, against the options.
+            "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": self._threads,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # decoder and detector use the same cores
@@ -79,12 +79,12 @@ class OpenVinoRuntime(GraphRuntime):
             reason = str(error).strip().splitlines()[-1]
             raise WeightsError(f"{path}: not a readable graph ({reason})") from None
         chosen = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if chosen != wanted:
+        if chosen != hint:
             raise refuse_precision("openvino", precision, "fp32")
         request = compiled.create_infer_request()
 
         def run(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
             request.infer(inputs, share_inputs=True)
-            return [np.array(one.data) for one in request.output_tensors]
+            return [np.array(tensor.data) for tensor in request.output_tensors]
 
         return run

@@ -12,38 +12,39 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tarvitpose.config import GraphPrecision
 from tarvitpose.errors import UserError
-from tarvitpose.inference.graph_folder import FRAME, STEP, Numbers
+from tarvitpose.inference.graph_folder import FRAME, STEP
 from tarvitpose.utils.arrays import UInt8
 
 SMALL = 1024  # elements; fewer are not worth it
 AT_ONCE = 4  # crops that calibration reads at a time
 
 
-def reduce_numbers(folder: Path, precision: Numbers, crops: UInt8) -> None:
+def reduce_numbers(folder: Path, precision: GraphPrecision, crops: UInt8) -> None:
     """Rewrite the graphs of a folder: all weights in "fp16", or the encoder in "int8".
 
     `crops` are RGB (N, H, W, 3), for the ranges of int8. Raises UserError for int8 of a graph
     beyond 2 GB.
     """
     # A graph beyond 2 GB has its weights in files beside it.
-    beside = [one for one in folder.iterdir() if one.name not in (FRAME, STEP)]
+    weight_files = [path for path in folder.iterdir() if path.name not in (FRAME, STEP)]
     if precision == "fp16":
         for name in (FRAME, STEP):
             if (folder / name).is_file():
                 halve_weights(folder / name)
-        for one in beside:
-            one.unlink()
+        for path in weight_files:
+            path.unlink()
     elif precision == "int8":
-        if beside:
-            raise UserError("int8 is there for graphs up to 2 GB, size L; use --precision fp16")
+        if weight_files:
+            raise UserError("int8 works for graphs up to 2 GB, size L; use --precision fp16")
         quantise_encoder(folder / FRAME, crops)
 
 
 def halve_weights(path: Path) -> None:
     """Store the weights of a graph in float16; what is computed stays float32.
 
-    Runtimes widen them once, when they open the file.
+    Engines widen them once, when they open the file.
     """
     model = onnx.load(path)
     widened = []
@@ -96,7 +97,7 @@ class _Crops:
 def _products(path: Path) -> list[str]:
     """Return the names of the encoder's products with weights."""
     graph = onnx.load(path).graph
-    weights = {one.name for one in graph.initializer}
+    weights = {tensor.name for tensor in graph.initializer}
     return [
         node.name
         for node in graph.node

@@ -8,9 +8,17 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tarvitpose.config import SIZES, Config, ModelConfig, NewJoints, parse_config, read_yaml
+from tarvitpose.config import (
+    SIZES,
+    AnnotationFormat,
+    Config,
+    ModelConfig,
+    NewJoints,
+    parse_config,
+    read_yaml,
+)
 from tarvitpose.data.augment import AugmentConfig
-from tarvitpose.data.degrade import Kind
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.weights.folder import load_config
 
@@ -39,7 +47,7 @@ def renamed(values: Any) -> Any:
 class SourceConfig(Config):
     """Labelled people: one annotation file, or a folder of per-video files."""
 
-    format: Literal["coco", "posetrack17", "posetrack18", "dcpose"]
+    format: AnnotationFormat
     annotations: Path  # relative paths start at the working directory
     images: Path | None = None  # where file names in the annotations start; beside them if absent
     box_scale: float | None = Field(default=None, gt=0)  # times the joints' extent, of a person
@@ -53,7 +61,7 @@ class DataConfig(Config):
 
     train: tuple[SourceConfig, ...] = Field(min_length=1)
     validation: tuple[SourceConfig, ...] = ()  # never trained on
-    validation_degradations: tuple[Kind, ...] = ("clean", "motion_blur", "occluded")
+    validation_degradations: tuple[Degradation, ...] = ("clean", "motion_blur", "occluded")
     validation_share: float = Field(default=1.0, gt=0, le=1)  # of its people, always the same ones
     validation_workers: int | None = Field(default=None, ge=0)  # for it alone; None: as `workers`
     augment: AugmentConfig = AugmentConfig()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tarvitpose.data.dataset import validation_clips
-from tarvitpose.data.degrade import Kind
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.evaluation.clips import ClipScores, Encoded, encoded_batches, score_clips
 from tarvitpose.training.step import TrainingStep
@@ -24,7 +24,7 @@ class ValidationSets:
     def __init__(
         self,
         records: list[Record],
-        degradations: tuple[Kind, ...],
+        degradations: tuple[Degradation, ...],
         step: TrainingStep,
         fabric: Any,
         *,
@@ -33,7 +33,7 @@ class ValidationSets:
         """`workers` are the processes that prepare these clips alone."""
         self.records, self.degradations = records, degradations
         self.step, self.fabric, self.workers = step, fabric, workers
-        self.encoded: dict[Kind, list[Encoded]] = {}
+        self.encoded: dict[Degradation, list[Encoded]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -57,13 +57,13 @@ class ValidationSets:
             scores[f"val/{degradation}/mask"] = result.mask_coverage
         return {name: scores[name] for name in self.names}
 
-    def score(self, degradation: Kind) -> ClipScores:
+    def score(self, degradation: Degradation) -> ClipScores:
         """Return the scores on clips whose current frame is degraded in one way."""
         self.step.eval()
         with self.fabric.autocast():
             return score_clips(self.step.model, self._encoded(degradation))
 
-    def _encoded(self, degradation: Kind) -> Iterator[Encoded]:
+    def _encoded(self, degradation: Degradation) -> Iterator[Encoded]:
         model = self.step.model
         if degradation not in self.encoded:
             clips = validation_clips(self.records, model.config, degradation)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke import run
 from typer.testing import CliRunner, Result
 from video_files import make_video
 
@@ -26,10 +27,6 @@ from tarvitpose.weights.folder import default_folder, find_folder
 
 LOADED = "import sys; from tarvitpose.cli import main; main()"
 HEAVY = ("torch", "cv2", "av", "numpy", "huggingface_hub")
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments], prog_name="tarvitpose")
 
 
 def events(result: Result) -> list[dict[str, Any]]:

@@ -1,0 +1,39 @@
+"""A random attention layer, with queries and contexts for it.   Q queries, C channels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_models import B, C, randomise
+from torch import Tensor
+
+from tarvitpose.model.attention import CrossAttention
+
+Q = 5
+HEADS = 4
+# Positions for which the keys are folded into W_q, projected, and not projected at all.
+every_way = pytest.mark.parametrize("places", [2, 11, 31])
+
+
+def queries() -> Tensor:
+    """Return random queries (B, Q, C), the same at each call."""
+    return torch.randn(B, Q, C, generator=torch.Generator().manual_seed(0))
+
+
+def context(places: int) -> Tensor:
+    """Return a random context (B, places, C), the same at each call."""
+    return torch.randn(B, places, C, generator=torch.Generator().manual_seed(1))
+
+
+def some_visible(places: int) -> Tensor:
+    """Return a random mask (B, Q, places) in which every query sees position 1."""
+    visible = torch.rand(B, Q, places, generator=torch.Generator().manual_seed(2)) < 0.4
+    visible[..., 1] = True
+    return visible
+
+
+def random_layer() -> CrossAttention:
+    """Return a layer in which no weight is trivial."""
+    layer = CrossAttention(C, HEADS)
+    randomise(layer)
+    return layer
