@@ -104,7 +104,7 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
         for one in (model, plain):
             predictor = Predictor(TorchEngine(one.eval()), single_frame=single_frame)
             found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
-        np.testing.assert_allclose(found[0][1], found[1][1] * share, atol=1e-6)
+        np.testing.assert_allclose(found[0].scores, found[1].scores * share, atol=1e-6)
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
