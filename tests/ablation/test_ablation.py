@@ -53,20 +53,20 @@ def small(tmp_path: Path) -> Ablation:
 def test_every_row_of_every_table_trains_and_is_scored(path: Path, ablation: Ablation) -> None:
     table = load_table(path)
     rows = ablation.scores(table, [0])
-    assert [one.row for one in rows] == list(table.rows)
-    for one in rows:
-        config = model_config(ablation.row_config(one.row, 0))
-        trained = TARViTPose.from_pretrained(ablation.folder(one.row, 0) / "weights")
+    assert [row_scores.row for row_scores in rows] == list(table.rows)
+    for row_scores in rows:
+        config = model_config(ablation.row_config(row_scores.row, 0))
+        trained = TARViTPose.from_pretrained(ablation.folder(row_scores.row, 0) / "weights")
         assert trained.config == config
-        assert one.parameters == sum(value.numel() for value in trained.parameters())
-        assert one.gmacs == count(config)["total"].gmacs
-        assert one.seeds == 1
-        assert set(one.scores) == {
+        assert row_scores.parameters == sum(value.numel() for value in trained.parameters())
+        assert row_scores.gmacs == count(config)["total"].gmacs
+        assert row_scores.seeds == 1
+        assert set(row_scores.scores) == {
             f"{degradation}/{metric}"
             for degradation in ("degraded", "clean", "dark")
             for metric in ("ap", "pck")
         }
-        assert all(0 <= score.value <= 100 for score in one.scores.values())
+        assert all(0 <= score.value <= 100 for score in row_scores.scores.values())
     assert all((gain.value, gain.low, gain.high) == (0, 0, 0) for gain in rows[0].gains.values())
 
 
@@ -133,7 +133,7 @@ def test_a_stopped_ablation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     again = Ablation(BASE, changes, lines.append)
     again.train(row, 0)
     assert any("from step 2" in line for line in lines)
-    assert [one.row for one in again.scores(TWO, [0])] == [row]
+    assert [row_scores.row for row_scores in again.scores(TWO, [0])] == [row]
 
 
 def held_out(ablation: Ablation) -> EncodedPeople:
@@ -145,19 +145,19 @@ def put(ablation: Ablation, row: TableRow, seed: int, spread: float) -> dict[str
     """Write what a training would have found: the truth, moved by a number of pixels."""
     random = np.random.default_rng(seed + int(10 * spread))
     truth = held_out(ablation).keypoints
-    found = {}
+    arrays = {}
     for degradation, times in (("clean", 1), ("dark", 2)):
-        found[f"{degradation}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
-        found[f"{degradation}/scores"] = random.uniform(size=truth.shape[:2])
+        arrays[f"{degradation}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
+        arrays[f"{degradation}/scores"] = random.uniform(size=truth.shape[:2])
     claim(ablation.row_config(row, seed))
     facts = {**held_out(ablation).facts, "weights": None}
-    np.savez(ablation.folder(row, seed) / FOUND, facts=json.dumps(facts), **found)
-    return found
+    np.savez(ablation.folder(row, seed) / FOUND, facts=json.dumps(facts), **arrays)
+    return arrays
 
 
 def test_scores_of_a_row_are_those_of_its_poses(small: Ablation) -> None:
-    one, other = TWO.rows
-    first = [put(small, one, seed, 6) for seed in (0, 1)]
+    row_scores, other = TWO.rows
+    first = [put(small, row_scores, seed, 6) for seed in (0, 1)]
     put(small, other, 0, 3)
     rows = small.scores(TWO, [0, 1, 2])
     assert [row.seeds for row in rows] == [2, 1]
@@ -168,13 +168,13 @@ def test_scores_of_a_row_are_those_of_its_poses(small: Ablation) -> None:
             match_people(
                 [
                     PredictedJoints(
-                        found[f"{degradation}/keypoints"], found[f"{degradation}/scores"]
+                        arrays[f"{degradation}/keypoints"], arrays[f"{degradation}/scores"]
                     )
                     for degradation in degradations
                 ],
                 *truth,
             )
-            for found in first
+            for arrays in first
         ]
         assert rows[0].scores[f"{name}/ap"] == ap_score(matches, samples=10)
         ap = [row.scores[f"{name}/ap"] for row in rows]
@@ -205,12 +205,12 @@ def test_with_a_trained_encoder_rows_are_scored_on_videos(
         ablation.train(row, 0)
     rows = ablation.scores(TWO, [0])
     truth = tmp_path / "data" / "posetrack18" / "annotations" / "val"
-    for one, mode in zip(rows, ("single-frame", "temporal"), strict=True):
-        assert set(one.scores) == {"clean/ap"}
-        folder = ablation.folder(one.row, 0) / "predictions" / mode
+    for row_scores, mode in zip(rows, ("single-frame", "temporal"), strict=True):
+        assert set(row_scores.scores) == {"clean/ap"}
+        folder = ablation.folder(row_scores.row, 0) / "predictions" / mode
         matches = [match(read_pairs(*pair)) for pair in paired_files(folder, truth)]
         assert len(matches) == 2
-        assert one.scores["clean/ap"].value == pytest.approx(aggregate(matches).mean)
+        assert row_scores.scores["clean/ap"].value == pytest.approx(aggregate(matches).mean)
 
 
 def test_nothing_held_out_is_looked_at_while_a_row_trains(ablation: Ablation) -> None:
@@ -269,7 +269,7 @@ def test_scores_of_other_weights_or_configurations_are_not_shown(tmp_path: Path)
         ):
             show()
     (weights / "model.safetensors").unlink()  # who keeps the scores alone may show them
-    assert [one.row for one in first.scores(TWO, [0])] == [row]
+    assert [row_scores.row for row_scores in first.scores(TWO, [0])] == [row]
 
 
 def test_seeds_share_encoded_clips_in_any_order(tmp_path: Path) -> None:
@@ -280,4 +280,4 @@ def test_seeds_share_encoded_clips_in_any_order(tmp_path: Path) -> None:
     ablation.train(TWO.rows[1], 0)
     assert clips.read_bytes() == before
     configs = [ablation.row_config(TWO.rows[1], seed) for seed in (0, 2)]
-    assert [one.encoded_seed for one in configs] == [ablation.config.run.seed] * 2
+    assert [row_scores.encoded_seed for row_scores in configs] == [ablation.config.run.seed] * 2

@@ -20,11 +20,11 @@ from tarvitpose.model.tarvitpose import TARViTPose
 def test_the_error_is_the_mean_distance_over_bins() -> None:
     scores = [0.05, 0.95, 0.95, 0.95, 0.95, 1.0]
     right = [False, True, True, True, False, True]
-    found = reliability(scores, right)
-    assert found.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 5]
-    assert found.right[[0, 9]] == pytest.approx([0, 0.8])
-    assert found.scores[9] == pytest.approx(0.96)
-    assert found.error == pytest.approx((1 * 0.05 + 5 * 0.16) / 6)
+    predicted = reliability(scores, right)
+    assert predicted.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 5]
+    assert predicted.right[[0, 9]] == pytest.approx([0, 0.8])
+    assert predicted.scores[9] == pytest.approx(0.96)
+    assert predicted.error == pytest.approx((1 * 0.05 + 5 * 0.16) / 6)
     assert np.isnan(reliability([], []).error)
 
 
@@ -100,11 +100,11 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     boxes = np.array([[10, 5, 60, 85]], np.float32)
     for single_frame, share in ((True, 0.5), (False, 1)):
-        found = []
-        for one in (model, plain):
-            predictor = Predictor(TorchEngine(one.eval()), single_frame=single_frame)
-            found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
-        np.testing.assert_allclose(found[0].scores, found[1].scores * share, atol=1e-6)
+        predicted = []
+        for network in (model, plain):
+            predictor = Predictor(TorchEngine(network.eval()), single_frame=single_frame)
+            predicted += predictor.joints([[image] * len(predictor.offsets)], [boxes])
+        np.testing.assert_allclose(predicted[0].scores, predicted[1].scores * share, atol=1e-6)
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:

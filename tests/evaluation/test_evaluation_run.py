@@ -74,8 +74,8 @@ class Oracle:
 
     def _answer(self, boxes: Float32) -> PoseArrays:
         count = len(self.config.joints)
-        found = [self.answers[tuple(box)] for box in boxes.tolist()]
-        points = np.array(found, np.float32).reshape(-1, *np.shape(found)[1:] or (count, 2))
+        metrics = [self.answers[tuple(box)] for box in boxes.tolist()]
+        points = np.array(metrics, np.float32).reshape(-1, *np.shape(metrics)[1:] or (count, 2))
         scores = np.full((len(boxes), count), 0.5, np.float32)
         return PoseArrays(points[:, :count] + np.float32(self.shift), scores)
 
@@ -131,15 +131,15 @@ def test_the_truth_scores_100_and_an_error_costs_what_it_should(tmp_path: Path) 
     result = evaluate(both(videos), videos, TRUE_BOXES, samples=50)
     assert (result.boxes, result.videos, result.frames, result.people) == ("ground truth", 2, 4, 8)
     assert result.warnings == ()
-    found = by_metric(result)
-    assert list(found) == [AP, TORSO, HEAD, BOX]
-    assert set(found[AP].values[TEMPORAL].values()) == {100}
-    assert set(found[AP].values[SINGLE_FRAME].values()) == {0}
-    assert set(found[HEAD].rows[DIFFERENCE].values()) == {100}
-    assert set(found[TORSO].rows[DIFFERENCE].values()) == {0}
-    assert found[AP].intervals[DIFFERENCE]["mean"] == (100, 100)
-    assert found[HEAD].intervals[SINGLE_FRAME]["Wrist"] == (0, 0)
-    assert "8 people" in found[TORSO].note
+    metrics = by_metric(result)
+    assert list(metrics) == [AP, TORSO, HEAD, BOX]
+    assert set(metrics[AP].values[TEMPORAL].values()) == {100}
+    assert set(metrics[AP].values[SINGLE_FRAME].values()) == {0}
+    assert set(metrics[HEAD].rows[DIFFERENCE].values()) == {100}
+    assert set(metrics[TORSO].rows[DIFFERENCE].values()) == {0}
+    assert metrics[AP].intervals[DIFFERENCE]["mean"] == (100, 100)
+    assert metrics[HEAD].intervals[SINGLE_FRAME]["Wrist"] == (0, 0)
+    assert "8 people" in metrics[TORSO].note
 
 
 def test_windows_are_real_neighbours_and_single_frames_need_none(tmp_path: Path) -> None:
@@ -306,15 +306,15 @@ def test_stills_get_cocos_ap(tmp_path: Path, joints: str) -> None:
     points = [{name: (9.0 + at, 20.0 + i) for i, name in enumerate(names)} for at in range(3)]
     videos = read(write_stills(tmp_path, names, points), "coco", joints)
     result = evaluate(both(videos, 30, model=model), videos, TRUE_BOXES, samples=9)
-    found = by_metric(result)
+    metrics = by_metric(result)
     assert (result.frames, result.people) == (4, 3)  # one image has nobody in it
-    assert found[OKS_AP].values[TEMPORAL]["AP"] == 100
-    assert found[OKS_AP].values[SINGLE_FRAME]["AP"] == 0
-    assert found[OKS_AP].intervals[DIFFERENCE]["AP"] == (100, 100)
-    assert found[LIMBS_AP].values[TEMPORAL]["AP"] == 100
-    assert found[OKS].values[TEMPORAL]["limbs"] == pytest.approx(100)
-    assert found[TORSO].rows[DIFFERENCE]["Wrist"] == 100
-    assert found[TORSO].intervals[DIFFERENCE]["mean"] == (100, 100)  # over the stills
+    assert metrics[OKS_AP].values[TEMPORAL]["AP"] == 100
+    assert metrics[OKS_AP].values[SINGLE_FRAME]["AP"] == 0
+    assert metrics[OKS_AP].intervals[DIFFERENCE]["AP"] == (100, 100)
+    assert metrics[LIMBS_AP].values[TEMPORAL]["AP"] == 100
+    assert metrics[OKS].values[TEMPORAL]["limbs"] == pytest.approx(100)
+    assert metrics[TORSO].rows[DIFFERENCE]["Wrist"] == 100
+    assert metrics[TORSO].intervals[DIFFERENCE]["mean"] == (100, 100)  # over the stills
     assert result.warnings == ()
 
 
@@ -428,14 +428,14 @@ def test_a_labelled_image_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_real_network_answers_alike_in_batches_of_any_size(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     MODEL.save_pretrained(weights)
-    videos, found = read(write_videos(tmp_path)), []
+    videos, metrics = read(write_videos(tmp_path)), []
     for size in (1, 3, 64):
         predictors = load_predictors(str(weights), device="cpu", precision="fp32", batch_size=size)
         assert list(predictors) == [SINGLE_FRAME, TEMPORAL]
         output = tmp_path / f"made{size}"
         evaluate(predictors, videos, TRUE_BOXES, samples=0, output=output)
-        found.append(read_predictions(output / TEMPORAL / "b.json"))
-    for name, frame in found[0].items():
-        for other in found[1:]:
+        metrics.append(read_predictions(output / TEMPORAL / "b.json"))
+    for name, frame in metrics[0].items():
+        for other in metrics[1:]:
             assert np.allclose(frame.keypoints, other[name].keypoints, atol=0.02)
     assert list(load_predictors(str(weights), single_frame=True, device="cpu")) == [SINGLE_FRAME]

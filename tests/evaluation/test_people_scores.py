@@ -72,6 +72,7 @@ def test_each_person_counts_the_same_however_many_joints_are_labelled() -> None:
     assert values["mean"] == pytest.approx(50)  # two of four joints
     assert (values["left_elbow"], values["Wrist"], values["Head"]) == (100, 0, 0)
     assert np.isnan(values["Knee"])
+    assert np.isnan(box.intervals[TEMPORAL]["Knee"]).all()
     assert box.intervals[TEMPORAL][LIMBS] == (50, 100)  # both videos are the first, or the second
     joints[0, WRIST] = 0, 20
     assert compared(videos, temporal=joints)[BOX].values[TEMPORAL][LIMBS] == 100

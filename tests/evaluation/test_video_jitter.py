@@ -10,29 +10,29 @@ from tarvitpose.evaluation.video_jitter import MIN_SCORE, compare_jitter
 
 
 def test_a_steady_run_and_a_shaking_one() -> None:
-    found = compare_jitter(poses_along(ZIGZAG), poses_along(LINE))
-    assert (found.frames, found.tracks) == (12, 1)
-    assert found.jitter_single == pytest.approx((4, 4 / HEIGHT))  # +1, -1, +1: 4 at each frame
-    assert found.jitter_temporal == pytest.approx((0, 0), abs=1e-5)
-    assert found.mean_distance == pytest.approx((1, 1 / HEIGHT))
-    assert found.lag is None  # what moves steadily does not tell the time
+    jitter = compare_jitter(poses_along(ZIGZAG), poses_along(LINE))
+    assert (jitter.frames, jitter.tracks) == (12, 1)
+    assert jitter.jitter_single == pytest.approx((4, 4 / HEIGHT))  # +1, -1, +1: 4 at each frame
+    assert jitter.jitter_temporal == pytest.approx((0, 0), abs=1e-5)
+    assert jitter.mean_distance == pytest.approx((1, 1 / HEIGHT))
+    assert jitter.lag is None  # what moves steadily does not tell the time
 
 
 def test_a_run_that_comes_late() -> None:
     time = np.arange(60)
     path = np.stack([20 * np.sin(time / 3), 15 * np.cos(time / 5)], 1)
-    found = compare_jitter(poses_along(path[2:]), poses_along(path[:-2]))
-    assert found.lag == 2
-    assert found.jitter_single[0] == pytest.approx(found.jitter_temporal[0], rel=0.05)
+    jitter = compare_jitter(poses_along(path[2:]), poses_along(path[:-2]))
+    assert jitter.lag == 2
+    assert jitter.jitter_single[0] == pytest.approx(jitter.jitter_temporal[0], rel=0.05)
 
 
 def test_joints_count_only_where_both_are_sure() -> None:
     first, second = poses_along(ZIGZAG), poses_along(LINE)
     for at in (0, 3, 6, 9):
         second[at] = poses(at, LINE[at], score=MIN_SCORE - 0.01)
-    found = compare_jitter(first, second)  # no three frames in a row are left
-    assert all(np.isnan([*found.jitter_single, *found.jitter_temporal]))
-    assert found.mean_distance[0] == pytest.approx(1)
+    jitter = compare_jitter(first, second)  # no three frames in a row are left
+    assert all(np.isnan([*jitter.jitter_single, *jitter.jitter_temporal]))
+    assert jitter.mean_distance[0] == pytest.approx(1)
 
 
 def test_people_are_told_apart_by_their_track_not_by_their_place() -> None:
@@ -40,9 +40,9 @@ def test_people_are_told_apart_by_their_track_not_by_their_place() -> None:
     for at, place in enumerate(LINE):
         order = (1, -1)[at % 2]
         frames.append(poses(at, np.stack([np.zeros(2), place])[::order], (1, 2)[::order]))
-    found = compare_jitter(frames, frames)
-    assert found.tracks == 2
-    assert found.jitter_single[0] == pytest.approx(0, abs=1e-5)
+    jitter = compare_jitter(frames, frames)
+    assert jitter.tracks == 2
+    assert jitter.jitter_single[0] == pytest.approx(0, abs=1e-5)
 
 
 def test_a_frame_without_the_person_breaks_the_track() -> None:
@@ -54,9 +54,9 @@ def test_a_frame_without_the_person_breaks_the_track() -> None:
 
 def test_nobody_at_all() -> None:
     empty = [poses(at, np.zeros((0, 2)), ()) for at in range(4)]
-    found = compare_jitter(empty, empty)
-    assert (found.frames, found.tracks, found.lag) == (4, 0, None)
-    assert np.isnan(found.mean_distance).all()
+    jitter = compare_jitter(empty, empty)
+    assert (jitter.frames, jitter.tracks, jitter.lag) == (4, 0, None)
+    assert np.isnan(jitter.mean_distance).all()
 
 
 def test_runs_of_different_people_are_no_pair() -> None:

@@ -335,7 +335,7 @@ def test_the_order_of_people_changes_nothing_where_no_two_match_equally_well() -
         assert average_precision([(truth(*np.array(people)[there]), frame)]) == expected
 
 
-def judged_videos() -> list[Matches]:
+def matched_videos() -> list[Matches]:
     """Return three videos with an AP of 100, 0 and 100 alone."""
     good = [(truth(person()), predicted(person(), scores=(0.5,)))]
     bad = [(truth(person()), predicted(person(50), scores=(0.9,)))]
@@ -343,7 +343,7 @@ def judged_videos() -> list[Matches]:
 
 
 def test_pooled_is_not_the_mean_of_videos() -> None:
-    assert aggregate(judged_videos()).mean == pytest.approx(100 * 4 / 9)
+    assert aggregate(matched_videos()).mean == pytest.approx(100 * 4 / 9)
 
 
 def test_a_draw_counts_a_video_as_often_as_it_was_drawn() -> None:
@@ -355,7 +355,7 @@ def test_a_draw_counts_a_video_as_often_as_it_was_drawn() -> None:
 
 
 def test_the_interval_covers_what_videos_allow() -> None:
-    draws = bootstrap(judged_videos()[:2], 200)  # a quarter all good, a quarter all bad
+    draws = bootstrap(matched_videos()[:2], 200)  # a quarter all good, a quarter all bad
     low, high = interval(result.mean for result in draws)
     assert low == 0
     assert high == 100

@@ -105,16 +105,19 @@ def check_files(base: Path | None, changes: tuple[str, ...], json_file: Path | N
 
 
 def report(
-    ablation: Ablation, table: AblationTable, found: list[RowScores], json_file: Path | None
+    ablation: Ablation, table: AblationTable, rows_scored: list[RowScores], json_file: Path | None
 ) -> None:
     """Print the rows that have been trained, and write them to a file if one is asked for."""
-    if not found:
+    if not rows_scored:
         console.say(f"{table.title}: no row has been trained yet in {ablation.config.output}")
         return
     if json_file is not None:
-        write_numbers(json_file, {"table": table.title, "rows": [one.facts() for one in found]})
+        write_numbers(
+            json_file,
+            {"table": table.title, "rows": [row_scores.facts() for row_scores in rows_scored]},
+        )
     console.say(f"{table.title}: {ablation.base}, {ablation.evaluator.label}", style="bold")
-    console.say(drawn(comparison(found), width=140))
+    console.say(drawn(comparison(rows_scored), width=140))
     console.say(
         "Mean AP. Gains are over the first row, 95% intervals over people or videos; "
         f"n is how many seeds were trained.\nThe paper's numbers: {table.paper}."
@@ -123,17 +126,20 @@ def report(
 
 def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | None) -> None:
     """Print parameters and multiply-adds of every row by part, and write them to a file."""
-    found = ablation.costs(table)
+    costs = ablation.costs(table)
     if json_file is not None:
         facts = [
-            {"row": row.model_dump(), "costs": {name: asdict(one) for name, one in parts.items()}}
-            for row, parts in found
+            {
+                "row": row.model_dump(),
+                "costs": {name: asdict(cost) for name, cost in parts.items()},
+            }
+            for row, parts in costs
         ]
         write_numbers(json_file, {"table": table.title, "rows": facts})
     names = ("encoder", "decoder", "jta", "gra", "temporal", "total")
-    printed = any(row.paper_gflops is not None for row, _ in found)
+    printed = any(row.paper_gflops is not None for row, _ in costs)
     rows = plain_table(["M / GMAC", *names, *["paper, GFLOP"] * printed])
-    for row, parts in found:
+    for row, parts in costs:
         cells = [
             f"{parts[name].parameters / 1e6:.2f} / {parts[name].gmacs:.3g}"
             if name in parts
@@ -151,19 +157,19 @@ def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | Non
     )
 
 
-def comparison(found: list[RowScores]) -> Table:
+def comparison(rows_scored: list[RowScores]) -> Table:
     """Return a line for each row: its cost, our scores and the paper's."""
     headings = ["", "M", "GMAC", "degraded", "gain (95%)", "clean", "gain (95%)", "n", "paper"]
     rows = plain_table(headings)
-    for one in found:
+    for scored in rows_scored:
         cells = []
         for name in ("degraded/ap", "clean/ap"):
-            score, gain = one.scores.get(name), one.gains.get(name)
+            score, gain = scored.scores.get(name), scored.gains.get(name)
             cells.append("-" if score is None else shown(score.value))
-            cells.append("" if gain is None or one is found[0] else interval_cell(gain))
-        paper = "-" if one.row.paper is None else shown(one.row.paper)
-        size, work = f"{one.parameters / 1e6:.1f}", f"{one.gmacs:.1f}"
-        rows.add_row(one.row.name, size, work, *cells, str(one.seeds), paper)
+            cells.append("" if gain is None or scored is rows_scored[0] else interval_cell(gain))
+        paper = "-" if scored.row.paper is None else shown(scored.row.paper)
+        size, work = f"{scored.parameters / 1e6:.1f}", f"{scored.gmacs:.1f}"
+        rows.add_row(scored.row.name, size, work, *cells, str(scored.seeds), paper)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""`tarvitpose evaluate`: how good poses are, a model's own or those that stand in files."""
+"""`tarvitpose evaluate`: how good the poses of a model or in files are."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def count_unscored(pairs: list[FramePair]) -> int:
     from tarvitpose.metrics.posetrack_ap import present
 
     frames = [predicted for _, predicted in pairs]
-    return sum(int((one.scores[present(one.keypoints)] == NO_SCORE).sum()) for one in frames)
+    return sum(int((draw.scores[present(draw.keypoints)] == NO_SCORE).sum()) for draw in frames)
 
 
 def intervals(videos: list[Matches], samples: int) -> Intervals:
@@ -98,7 +98,7 @@ def intervals(videos: list[Matches], samples: int) -> Intervals:
     if not samples or len(videos) == 1:
         return {}
     draws = [result.columns for result in bootstrap(videos, samples)]
-    return {name: interval(one[name] for one in draws) for name in draws[0]}
+    return {name: interval(draw[name] for draw in draws) for name in draws[0]}
 
 
 SCORERS = {

@@ -242,23 +242,23 @@ def score_videos(options: EvaluateConfig) -> None:
     from tarvitpose.evaluation.video_jitter import MIN_SCORE, compare_jitter
 
     single, temporal = estimators(options)
-    found: dict[str, VideoJitter] = {}
+    jitters: dict[str, VideoJitter] = {}
     for video in options.videos:
         with console.progress_bar(Path(video).name, quiet=False) as show:
-            runs = (one.stream(video, end=options.end) for one in (single, temporal))
-            found[video] = compare_jitter(*(watched(run, show) for run in runs))
+            runs = (estimator.stream(video, end=options.end) for estimator in (single, temporal))
+            jitters[video] = compare_jitter(*(watched(run, show) for run in runs))
     label = options.boxes or "nanodet"
-    counted = console.counted(len(found), "video")
+    counted = console.counted(len(jitters), "video")
     console.say(f"{options.weights} on {counted}, boxes: {label}", style="bold")
     console.say("Jitter: mean second difference of joints, in pixels and % of the box's height.")
     console.say(
         f"Distance: mean distance of the two modes. Only joints of score {MIN_SCORE:g} or more in "
         "both count."
     )
-    console.say(drawn(jitter_table(found)))
+    console.say(drawn(jitter_table(jitters)))
     if options.json_file is not None:
         content = {"boxes": label, "weights": options.weights}
-        rows = {video: jitter_numbers(jitter) for video, jitter in found.items()}
+        rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
         write_numbers(options.json_file, {**content, "videos": rows})
 
 
@@ -306,11 +306,11 @@ def jitter_numbers(jitter: VideoJitter) -> dict[str, Any]:
     return {**asdict(jitter), "apart": jitter.mean_distance}
 
 
-def jitter_table(found: dict[str, VideoJitter]) -> Table:
+def jitter_table(jitters: dict[str, VideoJitter]) -> Table:
     """Return a row for each video."""
     headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "distance", "lag")
     rows = plain_table(headings)
-    for video, jitter in found.items():
+    for video, jitter in jitters.items():
         pairs = (jitter.jitter_single, jitter.jitter_temporal, jitter.mean_distance)
         cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
         lag = "-" if jitter.lag is None else console.counted(jitter.lag, "frame")

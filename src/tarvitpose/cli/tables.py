@@ -59,9 +59,9 @@ def known(value: Any) -> Any:
     {'nose': 1.5, 'ends': [None, 2]}
     """
     if isinstance(value, dict):
-        return {name: known(one) for name, one in value.items()}
+        return {name: known(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [known(one) for one in value]
+        return [known(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
