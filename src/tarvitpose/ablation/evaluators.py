@@ -40,7 +40,8 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.provenance import Facts, digest, read_facts, require_same
+from tarvitpose.utils.hashing import file_digest
+from tarvitpose.utils.provenance import Facts, read_facts, require_same
 from tarvitpose.weights.folder import WEIGHTS_FILE
 
 CLEAN, DEGRADED = "clean", "degraded"
@@ -52,7 +53,7 @@ JOINTS_FILE = "found.npz"  # what a row's weights predict for the held-out peopl
 def _require_same_row(result: Path, before: Facts | None, facts: Facts, row: Path) -> None:
     """Raise ConfigError where a row's result is of other data, or of weights that changed."""
     path = row / WEIGHTS / WEIGHTS_FILE  # may be deleted once the result is there
-    current = digest(path) if path.exists() else (before or {}).get(WEIGHTS)
+    current = file_digest(path) if path.exists() else (before or {}).get(WEIGHTS)
     require_same(result, before, {**facts, WEIGHTS: current}, REMEDY, ConfigError)
 
 
@@ -89,7 +90,7 @@ class EncodedEvaluator:
         """Predict all joints with a row's weights. Raises ConfigError or OutputError."""
         model = TARViTPose.from_pretrained(folder / WEIGHTS)
         people = for_model(self.people, model)
-        facts = {**people.facts, WEIGHTS: digest(folder / WEIGHTS / WEIGHTS_FILE)}
+        facts = {**people.facts, WEIGHTS: file_digest(folder / WEIGHTS / WEIGHTS_FILE)}
         arrays: dict[str, Any] = {"facts": json.dumps(facts)}
         for degradation in people.degradations:
             poses = predict_joints(model, people.batches(degradation, model.config.offsets))
@@ -150,7 +151,7 @@ class DatasetEvaluator:
         predictors = load_predictors(str(folder / WEIGHTS))
         mode = TEMPORAL if TEMPORAL in predictors else SINGLE_FRAME
         task = PredictionTask({mode: predictors[mode]}, self.boxes, folder / "predictions")
-        weights = digest(folder / WEIGHTS / WEIGHTS_FILE)
+        weights = file_digest(folder / WEIGHTS / WEIGHTS_FILE)
         claim(task.output, {**self._facts, WEIGHTS: weights}, REMEDY)
         for video in self.videos:
             task.finish(video, lambda frames: None)

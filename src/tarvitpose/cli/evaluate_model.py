@@ -13,7 +13,6 @@ from tarvitpose.cli.tables import (
     headline_table,
     joints_table,
     plain_table,
-    write_numbers,
 )
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.lists import parse_choices
@@ -84,7 +83,9 @@ def score_model(options: EvaluateConfig) -> None:
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
     if options.json_file is not None:
-        write_numbers(options.json_file, numbers(result, options))
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(options.json_file, numbers(result, options))
     report(result, options)
 
 
@@ -139,8 +140,12 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
         "frames": result.frames,
         "people": result.people,
         "metrics": {
-            each.metric: {"values": each.rows, "interval95": each.intervals, "note": each.note}
-            for each in result.comparisons
+            comparison.metric: {
+                "values": comparison.rows,
+                "interval95": comparison.intervals,
+                "note": comparison.note,
+            }
+            for comparison in result.comparisons
         },
         "warnings": result.warnings,
     }
@@ -193,9 +198,11 @@ def score_clips(options: EvaluateConfig) -> None:
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
         console.say(f"reliability of all degradations together: {options.reliability}")
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
         rows = {name: clip_numbers(each) for name, each in scores.items()}
-        write_numbers(options.json_file, {**content, "pck": rows})
+        write_json(options.json_file, {**content, "pck": rows})
 
 
 def parse_degradations(text: str) -> tuple[Degradation, ...]:
@@ -257,25 +264,27 @@ def score_videos(options: EvaluateConfig) -> None:
     )
     console.say(drawn(jitter_table(jitters)))
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": label, "weights": options.weights}
         rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
-        write_numbers(options.json_file, {**content, "videos": rows})
+        write_json(options.json_file, {**content, "videos": rows})
 
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
-    from tarvitpose.config import OPTIONS, EstimatorConfig, parse_config
+    from tarvitpose.config import OPTIONS, EstimatorConfig, NetworkConfig, parse_config
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.inference.predictor import Predictor
 
-    choice = options.boxes or OWN_DETECTOR
-    values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
-    if not values and choice != OWN_DETECTOR:
-        values = {"detector": choice}
-    how: dict[str, Any] = {"flip_test": options.flip_test, "batch_size": options.batch_size}
-    values |= {"device": options.device, "precision": options.precision, **how}
-    values |= {"weights": options.weights, "box_threshold": options.box_threshold}
+    network = options.model_dump(include=set(NetworkConfig.model_fields))
+    values = {**network, "weights": options.weights, "box_threshold": options.box_threshold}
+    boxes = options.boxes or OWN_DETECTOR
+    if is_file_of_boxes(boxes):
+        values["boxes"] = boxes
+    elif boxes != OWN_DETECTOR:
+        values["detector"] = boxes
     temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
     engine = temporal.predictor.engine
     if not engine.config.temporal:
@@ -283,7 +292,12 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
             f"{options.weights}: has no temporal part, so there is nothing to compare"
         )
     single = PoseEstimator(
-        Predictor(engine, single_frame=True, **how),
+        Predictor(
+            engine,
+            single_frame=True,
+            flip_test=options.flip_test,
+            batch_size=options.batch_size,
+        ),
         temporal.detector,
         EstimatorConfig(box_threshold=temporal.config.start_threshold),
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -42,27 +40,6 @@ def drawn(rows: Table, width: int = WIDTH) -> str:
     with page.capture() as captured:
         page.print(rows)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
-
-
-def write_numbers(path: Path, content: dict[str, Any]) -> None:
-    """Write results as JSON, whole or not at all. Raises OutputError."""
-    from tarvitpose.utils.atomic import atomic_file
-
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(known(content), indent=2) + "\n", encoding="utf-8")
-
-
-def known(value: Any) -> Any:
-    """Return a value as JSON can say it: NaN is null, also inside of objects and lists.
-
-    >>> known({"nose": 1.5, "ends": (float("nan"), 2)})
-    {'nose': 1.5, 'ends': [None, 2]}
-    """
-    if isinstance(value, dict):
-        return {name: known(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [known(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def shown(value: float, sign: str = "") -> str:

@@ -6,7 +6,6 @@ Axes: n people, K degradations, T frames, J joints, C channels, h w the token gr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,12 +39,8 @@ from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.provenance import (
-    Facts,
-    as_json,
-    require_same,
-    sample_digest,
-)
+from tarvitpose.utils.hashing import content_digest, sample_digest
+from tarvitpose.utils.provenance import Facts, as_json, require_same
 
 FRAMES = (NEIGHBOURS, CURRENT) = ("neighbours", "current")
 BATCH = 16
@@ -132,11 +127,12 @@ def encode_people(
 
 def _digest_of_people(records: Sequence[Record]) -> str:
     """Return the SHA-256 of who is encoded: names, boxes and labels."""
-    content = hashlib.sha256()
-    for record in records:
-        content.update(repr((record.name, record.box)).encode())
-        content.update(record.keypoints.tobytes() + record.visible.tobytes())
-    return content.hexdigest()
+    return content_digest(
+        repr((record.name, record.box)).encode()
+        + record.keypoints.tobytes()
+        + record.visible.tobytes()
+        for record in records
+    )
 
 
 def for_model(people: EncodedPeople, model: TARViTPose) -> EncodedPeople:

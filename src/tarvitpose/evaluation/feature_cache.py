@@ -11,7 +11,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from tarvitpose.errors import ConfigError
-from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_facts
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
 ABOUT = "about.json"  # facts and names; written last: only named rows count
 
@@ -54,7 +55,7 @@ class FeatureCache:
             file.flush()
         self.names += names
         self.facts = facts
-        write_facts(self.folder / ABOUT, {"facts": facts, "names": self.names})
+        write_json(self.folder / ABOUT, {"facts": facts, "names": self.names})
 
     def load(self) -> dict[str, NDArray[Any]]:
         """Return all arrays by name, read from the disk where they are looked at."""
