@@ -10,7 +10,7 @@ from pydantic import Field
 from tarvitpose.config import Config, parse_config, read_yaml
 
 
-class Row(Config):
+class TableRow(Config):
     """One line of a table."""
 
     name: str
@@ -24,7 +24,7 @@ class Table(Config):
 
     title: str
     paper: str  # what the paper's numbers were measured on
-    rows: tuple[Row, ...] = Field(min_length=1)
+    rows: tuple[TableRow, ...] = Field(min_length=1)
 
 
 def load_table(path: Path) -> Table:
