@@ -1,6 +1,6 @@
 """Do joints that are not in the picture get low scores?
 
-    python -m tools.absent_scores ../shared/data/lspet/val.json
+    python -m tools.absent_scores data/lspet/val.json
 
 Of every person the picture ends at six tenths of the box, from above: what lies below is not there,
 and the box is cut off as a detector would. Printed are the scores of joints that are there and of

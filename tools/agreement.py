@@ -1,7 +1,7 @@
 """How far a model agrees with MoveNet Thunder on people of real clips whom nobody chose.
 
-    python -m tools.agreement --clips ../shared/data/clips \\
-        --teacher ../shared/weights/movenet_thunder_256.onnx
+    python -m tools.agreement --clips data/clips \\
+        --teacher weights/movenet_thunder_256.onnx
 
 The clips are those that no training read. NanoDet finds people in some of the frames; MoveNet looks
 at each three times, and where it is sure of a joint and its looks agree, that counts as the truth.

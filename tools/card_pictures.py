@@ -1,7 +1,7 @@
 """The pictures and the counts of failures in docs/model-card.md.
 
-    python -m tools.card_pictures --annotations ../shared/data/lspet/val.json \\
-        --clips ../shared/data/clips --output docs/pictures
+    python -m tools.card_pictures --annotations data/lspet/val.json \\
+        --clips data/clips --output docs/pictures
 
 `worst.jpg` has the twenty people of the annotations where most joints are wrong: the label on the
 left, what the model says on the right; without `--photographs` on plain ground, because nobody has

@@ -1,9 +1,9 @@
 """The model beside its teacher, MoveNet Thunder, on the same crops.
 
-    python -m tools.compare_teacher --annotations ../shared/data/lspet/val.json \\
-        --teacher ../shared/weights/movenet_thunder_256.onnx --kinds clean,motion_blur
-    python -m tools.compare_teacher --teacher ../shared/weights/movenet_thunder_256.onnx \\
-        --annotations ../shared/data/posetrack18_sample/annotations/val
+    python -m tools.compare_teacher --annotations data/lspet/val.json \\
+        --teacher weights/movenet_thunder_256.onnx --kinds clean,motion_blur
+    python -m tools.compare_teacher --teacher weights/movenet_thunder_256.onnx \\
+        --annotations data/posetrack18_sample/annotations/val
 
 Over the joints that both know. MoveNet reads the current frame's crop, padded to a square; the
 model reads it alone, and with the frames around it. Stills are made into clips, and PCK@0.2 of the

@@ -1,7 +1,7 @@
 """Turn labelled clips (JHMDB, rendered people) into PoseTrack18's layout, which training reads.
 
-    python -m tools.convert_clips jhmdb ../shared/data/jhmdb .work/data/jhmdb
-    python -m tools.convert_clips rendered ../shared/data/rendered .work/data/rendered
+    python -m tools.convert_clips jhmdb data/jhmdb data/default/jhmdb
+    python -m tools.convert_clips rendered data/rendered data/default/rendered
 
 `INPUT/labels.json` names the clips with their joints on every frame; docs/model-card.md says which
 public data sets they are made from. `OUTPUT/images/<clip>/%06d.jpg` are all frames, and

@@ -1,7 +1,7 @@
 """Split COCO annotations of photographs into those to train on and those to choose by.
 
-    python -m tools.hold_out_photographs ../shared/data/coco_kpt/annotations.json \\
-        configs/default/held_out_photographs.txt .work/data
+    python -m tools.hold_out_photographs data/coco_kpt/annotations.json \\
+        configs/default/held_out_photographs.txt data/default
 
 The text file has the ids of the images that no training may read, one a line. Writes
 `OUTPUT/photographs_train.json` and `OUTPUT/photographs_val.json`.

@@ -1,6 +1,6 @@
 """Label real clips by two teachers: how the clips that trained the default weights were made.
 
-    python -m tools.label_clips --clips ../shared/data/clips --output .work/data/clips
+    python -m tools.label_clips --clips data/clips --output data/default/clips
 
 NanoDet finds people in every frame and IouTracker follows them. In every third frame or so
 PP-TinyPose (three looks at each person) and MoveNet Thunder (one) place the joints. Where they
@@ -188,7 +188,7 @@ def main() -> None:
     """Label the clips of both splits."""
     parser = argparse.ArgumentParser(description="Label real clips by two teachers.")
     parser.add_argument("--clips", type=Path, required=True, help="folder of the clips")
-    parser.add_argument("--teachers", type=Path, default=Path("../shared/weights"), help="folder")
+    parser.add_argument("--teachers", type=Path, default=Path("weights"), help="folder")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--every", type=int, default=3, help="label one frame of so many")
     parser.add_argument("--longest", type=int, default=250, help="frames used of one clip")

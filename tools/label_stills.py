@@ -1,7 +1,7 @@
 """Label people of stills by two teachers, or clean and complete the labels that they have.
 
-    python -m tools.label_stills ../shared/data/people/train.json .work/data/people.json
-    python -m tools.label_stills ../shared/data/lspet/train.json .work/data/lspet.json --keep-labels
+    python -m tools.label_stills data/people/train.json data/default/people.json
+    python -m tools.label_stills data/lspet/train.json data/default/lspet.json --keep-labels
 
 Without `--keep-labels` every joint is the teachers'. With it labels stay, but those that both
 teachers see at another place, far away, and joints without a label get one where a teacher is
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Label people of stills by two teachers.")
     parser.add_argument("annotations", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--teachers", type=Path, default=Path("../shared/weights"), help="folder")
+    parser.add_argument("--teachers", type=Path, default=Path("weights"), help="folder")
     parser.add_argument("--keep-labels", action="store_true")
     given = parser.parse_args()
     content = json.loads(given.annotations.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Start a narrower network from a wider one of the same depth: every other channel and head.
 
-    python -m tools.narrow_weights .work/runs/stage1/weights .work/tiny_start
+    python -m tools.narrow_weights data/default/runs/stage1/weights data/default/tiny_start
 
 Better than random numbers (Xu et al., Initializing Models with Larger Ones, 2024): the chosen
 channels of the residual stream are the same in all layers, heads are kept or dropped whole.
