@@ -1,6 +1,6 @@
 """Average two trainings of one network, weight by weight.
 
-    python -m tools.mix_weights data/default/version1 data/default/runs/stage1/weights data/default/runs/stage1/mixed
+    python -m tools.mix_weights data/default/version1 data/default/runs/stage1/weights data/mixed
 
 A short training on hard crops forgets some of what the weights that it began with knew of easy
 ones; the mean of both keeps most of each (Wortsman et al., Robust fine-tuning, 2022). The result
