@@ -2,9 +2,9 @@
 
     python -m tools.calibrate data/default/runs/stage2/weights data/lspet/train.json
 
-Clips are made of people of the training part, as the benchmark of `evaluate --kinds` makes them of
-others, each person's degraded in one of the kinds (of lost frames there is nothing to tell). The
-curves, one for each mode, are written into the folder's config.json.
+Clips are made of people of the training part, as `evaluate --degradations` makes them of others.
+Each person's clip has one degradation (of lost frames there is nothing to tell). The curves, one
+for each mode, are written into the folder's config.json.
 """
 
 from __future__ import annotations

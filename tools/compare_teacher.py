@@ -1,7 +1,7 @@
 """The model beside its teacher, MoveNet Thunder, on the same crops.
 
     python -m tools.compare_teacher --annotations data/lspet/val.json \\
-        --teacher weights/movenet_thunder_256.onnx --kinds clean,motion_blur
+        --teacher weights/movenet_thunder_256.onnx --degradations clean,motion_blur
     python -m tools.compare_teacher --teacher weights/movenet_thunder_256.onnx \\
         --annotations data/posetrack18_sample/annotations/val
 
@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tarvitpose.cli.evaluate_model import parse_kinds
-from tarvitpose.config import window_offsets
+from tarvitpose.cli.evaluate_model import parse_degradations
+from tarvitpose.config import AnnotationFormat, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
-from tarvitpose.data.sources import Format, dataset_files, guess_format, read_records
+from tarvitpose.data.sources import dataset_files, guess_format, read_records
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
 from tarvitpose.evaluation.datasets import read_labelled
@@ -86,7 +86,7 @@ def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
     """Print a row for each kind of degraded frame."""
     model = TARViTPose.from_pretrained(given.weights)
     records = read_records("coco", given.annotations, model.config.joints)
-    for kind in parse_kinds(given.kinds):
+    for kind in parse_degradations(given.degradations):
         clips = validation_clips(records, model.config, kind)
         ours = score_clips(model, encoded_batches(model, clips, torch.device("cpu")))
         right, seen = teachers_hits(clips, teacher), ours.visible & SHARED
@@ -98,7 +98,7 @@ def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
         print(row, flush=True)
 
 
-def compare_videos(given: argparse.Namespace, layout: Format, teacher: MoveNet) -> None:
+def compare_videos(given: argparse.Namespace, layout: AnnotationFormat, teacher: MoveNet) -> None:
     """Print a row for each metric, over the joints that both know."""
     predictors = load_predictors(given.weights)
     predictors["teacher"] = TeacherPredictor(teacher, predictors[SINGLE_FRAME])
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--images", type=Path, help="of videos; found if absent")
     parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
-    parser.add_argument("--kinds", default="clean", help="of degraded frames; of stills only")
+    parser.add_argument("--degradations", default="clean", help="names or all; for stills only")
     given = parser.parse_args()
     torch.set_num_threads(2)
     teacher, layout = MoveNet(given.teacher), guess_format(dataset_files(given.annotations)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,6 +15,13 @@ from tarvitpose.skeleton import JOINT_SETS, JointSet
 from tarvitpose.utils.config_messages import in_words, of_options
 
 PATCH = 16
+LARGEST_OFFSET = 300
+BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
+OPTIONS = "the command line"  # the source of values that are options
+
+# Every choice of the configurations and of the command line stands here, once.
+Size = Literal["tiny", "s", "b", "l", "h"]
+JointSetName = Literal["posetrack15", "posetrack17", "coco17"]
 NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack
 Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other
 Aggregation = Literal[
@@ -24,12 +31,16 @@ Aggregation = Literal[
     "auxiliary_first",  # Table 4 (c): self-attention over the auxiliary tokens, then (b)
     "regression",  # Table 5 (a): coordinates straight from JTA's queries
 ]
-LARGEST_OFFSET = 300
-OPTIONS = "the command line"  # where values came from that are options
+AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose"]
+PoseFormat = Literal["coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz"]
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
 TrackerName = Literal["iou", "bytetrack", "ocsort"]
 SmoothMethod = Literal["none", "one-euro", "savgol"]
+WorkerEngine = Literal["local", "ray"]  # where many videos are processed
+POSE_FORMATS: tuple[PoseFormat, ...] = get_args(PoseFormat)
 Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
 
 
@@ -49,7 +60,7 @@ class ModelConfig(Config):
     layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
     position_grid: tuple[int, int] = (16, 12)  # h, w of the stored position embedding
     input_size: tuple[int, int] = (256, 192)  # height, width of a crop
-    joint_set: Literal["posetrack15", "posetrack17", "coco17"] = "posetrack15"
+    joint_set: JointSetName = "posetrack15"
     decoder: Literal["classic", "simple"] = "classic"
     decoder_width: int = Field(default=256, gt=0)  # channels between the classic decoder's layers
     codec: Codec = "udp"
@@ -60,10 +71,9 @@ class ModelConfig(Config):
     mask_rule: Literal["paper", "released", "none"] = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
-    norm_averages: Literal["shared", "own"] = (
-        "shared"  # own: the decoder's BatchNorm has others for
-    )
-    # the final heatmaps than for the coarse ones and single frames
+    # own: the decoder's BatchNorm has other averages for the final heatmaps than for the coarse
+    # ones and single frames
+    norm_averages: Literal["shared", "own"] = "shared"
     layout: Literal["paper", "released"] = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
     single_score_curve: Curve = ()  # the same without the temporal part
@@ -187,68 +197,164 @@ class AnchorRule(Config):
 
 
 class SmoothConfig(Config):
-    """How joints are smoothed over time; an option that is None is the filter's own."""
+    """How joints are smoothed over time; an option that is None is the filter's default."""
 
-    smooth: SmoothMethod = "none"
-    smooth_min_cutoff: float | None = Field(default=None, gt=0)  # Hz, of one-euro
-    smooth_beta: float | None = Field(default=None, ge=0)  # Hz per body length/s, of one-euro
-    smooth_window: float | None = Field(default=None, gt=0)  # seconds, of savgol
+    smooth: SmoothMethod = Field(
+        default="none",
+        description="Steadier joints: one-euro answers at once, savgol also uses later frames; the "
+        "raw joints are written as well.",
+    )
+    smooth_min_cutoff: float | None = Field(
+        default=None, gt=0, description="For one-euro, in Hz: less is steadier."
+    )
+    smooth_beta: float | None = Field(
+        default=None, ge=0, description="For one-euro: more follows fast joints more closely."
+    )
+    smooth_window: float | None = Field(
+        default=None, gt=0, description="For savgol, in seconds: more is steadier."
+    )
 
     @model_validator(mode="after")
-    def _has_its_own_options(self) -> Self:
-        own = {"min_cutoff": "one-euro", "beta": "one-euro", "window": "savgol"}
-        for name, method in [(f"smooth_{key}", method) for key, method in own.items()]:
+    def _options_fit_the_method(self) -> Self:
+        methods = {"min_cutoff": "one-euro", "beta": "one-euro", "window": "savgol"}
+        for name, method in [(f"smooth_{key}", method) for key, method in methods.items()]:
             if getattr(self, name) is not None and self.smooth != method:
                 raise ValueError(f"{name} is for smooth {method}, not for {self.smooth}")
         return self
 
 
-class PredictConfig(SmoothConfig):
-    """One run of `predict`."""
+class NetworkConfig(Config):
+    """How a network runs."""
 
-    weights: str = "default"  # "default", a folder or a hub id
-    detector: str = "nanodet"  # "nanodet", "torchvision", a transformers folder or hub id
-    boxes: Path | None = None  # a file of boxes instead of a detector
-    device: str = "auto"  # auto, cpu, cuda, cuda:0 or mps
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    backend: Backend = "auto"
-    crop_policy: CropPolicy = "anchored"  # window: the exact oracle
-    anchor: AnchorRule = AnchorRule()
-    det_every: int = Field(default=1, ge=1)  # frames from one detection to the next
-    tracker: TrackerName = "iou"
-    person: tuple[Annotated[int, Field(ge=0)], ...] = ()  # tracks to keep; none: all
-    offsets: tuple[int, ...] | None = None  # auxiliary frames; None: the weights' own
-    single_frame: bool = False  # the ViTPose baseline, no temporal part
-    flip_test: bool = False  # average with the mirrored crop
-    output: Path = Path("results")
-    formats: tuple[str, ...] = ("coco",)
-    render: bool = True  # write the overlay video
-    compare: bool = False  # write a video of single frames beside the temporal part
-    contact_sheet: bool = False  # write a picture of evenly spaced frames
-    box_threshold: float | None = Field(default=None, ge=0, le=1)  # None: 0.4, or 0 with `boxes`
-    keypoint_threshold: float = Field(default=0.3, ge=0, le=1)  # for drawing only
-    max_people: int | None = Field(default=None, ge=1)  # the surest of each frame; None: all
-    start: float | None = Field(default=None, ge=0)  # seconds
-    end: float | None = Field(default=None, gt=0)  # seconds
-    allow_playlists: bool = False  # open what HLS, DASH and concat scripts name
-    live: bool | None = None  # drop frames that come too fast; None: webcams and streams do
-    overwrite: bool = False  # replace results that are there
-    resume: bool = False  # go on with what an interrupted run left, leave what is done
-    batch_size: int = Field(default=16, ge=1)  # crops that the network reads at once
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:0 or mps.")
+    precision: Precision = Field(
+        default="auto", description="Number format of the network; auto takes the fastest."
+    )
+    flip_test: bool = Field(
+        default=False, description="Average with the mirrored image, at half the speed."
+    )
+    batch_size: int = Field(default=16, ge=1, description="Crops that the network reads at once.")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _device_has_a_name(self) -> Self:
+        check_device(self.device)
+        return self
+
+
+class EstimatorConfig(NetworkConfig):
+    """Everything that decides which poses a `PoseEstimator` gives."""
+
+    weights: str = Field(default="default", description='"default", a weights folder or a hub id.')
+    single_frame: bool = Field(
+        default=False,
+        description="Leave the temporal part out: plain ViTPose, frame by frame.",
+    )
+    offsets: tuple[int, ...] | None = Field(
+        default=None,
+        description="Neighbouring frames to use, such as --offsets=-2,-1,1,2; those of the weights "
+        "by default.",
+    )
+    compare: bool = Field(
+        default=False,
+        description="Also write NAME.compare.mp4: single frames on the left, TAR-ViTPose on the "
+        "right.",
+    )
+    backend: Backend = Field(
+        default="auto", description="What runs the network; auto takes the fastest."
+    )
+    crop_policy: CropPolicy = Field(
+        default="anchored",
+        description="anchored: one box for a person as long as it fits, every crop encoded once; "
+        "own: each frame's box; window: the current box for all frames of a window, encoded anew "
+        "for each (exact, and several times slower).",
+    )
+    anchor: AnchorRule = AnchorRule()
+    detector: str = Field(
+        default="nanodet",
+        description="What finds people: nanodet, torchvision, or the folder or hub id of a "
+        "transformers model.",
+    )
+    boxes: Path | None = Field(
+        default=None, description="File with the boxes of people, instead of a detector."
+    )
+    box_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description=f"Lowest score of a box; {BOX_THRESHOLD} by default, or 0 for boxes of a file.",
+    )
+    max_people: int | None = Field(
+        default=None, ge=1, description="Keep only so many boxes of a frame, the highest-scoring."
+    )
+    det_every: int = Field(
+        default=1, ge=1, description="Detect people in every Nth frame, and track in between."
+    )
+    tracker: TrackerName = Field(
+        default="iou",
+        description="What tells people apart; all but iou need the package trackers.",
+    )
+    person: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(),
+        description="Only people with these track numbers, as an earlier run with the same options "
+        "gave them.",
+    )
+
+    @property
+    def start_threshold(self) -> float:
+        """The score from which a box starts a new track."""
+        if self.box_threshold is None:
+            return BOX_THRESHOLD if self.boxes is None else 0.0
+        return self.box_threshold
+
+    @model_validator(mode="after")
+    def _offsets_and_modes_fit(self) -> Self:
         if self.offsets is not None:
             check_offsets(self.offsets)
             if not self.offsets:
                 raise ValueError("offsets is empty; single_frame uses no other frames")
         if self.compare and self.single_frame:
             raise ValueError("compare shows single frames beside the temporal part: give one")
+        return self
+
+
+class PredictConfig(EstimatorConfig, SmoothConfig):
+    """One run of `tarvitpose predict`."""
+
+    output: Path = Field(default=Path("results"), description="Folder of results.")
+    formats: tuple[str, ...] = Field(
+        default=("coco",), description=f"Any of {', '.join(POSE_FORMATS)}, separated by commas."
+    )
+    render: bool = Field(default=True, description="Draw the poses on a video.")
+    contact_sheet: bool = Field(
+        default=False, description="Also write one picture of evenly spaced frames."
+    )
+    keypoint_threshold: float = Field(
+        default=0.3, ge=0, le=1, description="Lowest score of a joint that is drawn."
+    )
+    start: float | None = Field(default=None, ge=0, description="Where to begin.")
+    end: float | None = Field(default=None, gt=0, description="Where to stop.")
+    live: bool | None = Field(
+        default=None,
+        description="Drop frames that come too fast, and play a file at its own pace; by default "
+        "only webcams and streams are live.",
+    )
+    allow_playlists: bool = Field(
+        default=False,
+        description="Open HLS and DASH playlists and concat scripts, with all files and addresses "
+        "that they name.",
+    )
+    overwrite: bool = Field(default=False, description="Replace existing results.")
+    resume: bool = Field(
+        default=False,
+        description="Continue an interrupted run; what is finished stays.",
+    )
+
+    @model_validator(mode="after")
+    def _output_and_times_fit(self) -> Self:
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError(f"end {self.end:g} must come after start {self.start:g}")
         if self.resume and self.overwrite:
-            raise ValueError("resume keeps what is there and overwrite replaces it: give one")
-        check_device(self.device)
+            raise ValueError("resume keeps existing results and overwrite replaces them: give one")
         return self
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tarvitpose.errors import MissingDependencyError
 from tarvitpose.skeleton import limbs_of
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.optional import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,13 +122,11 @@ class FramePoses:
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return `to_columns` as a data frame of pandas. Raises MissingDependencyError."""
-        try:
-            import pandas as pd  # noqa: PLC0415 - an optional package
-        except ImportError:
-            raise MissingDependencyError("pandas", "to_dataframe", "dataframe") from None
+        pandas = require("pandas", "to_dataframe", "dataframe")
         columns = self.to_columns()
         kinds = {"frame": "int64", "time_s": "float64", "track_id": "Int64", "joint": "string"}
-        return pd.DataFrame(columns).astype({name: kinds.get(name, "float32") for name in columns})
+        frame: pd.DataFrame = pandas.DataFrame(columns)
+        return frame.astype({name: kinds.get(name, "float32") for name in columns})
 
     def to_supervision(self) -> sv.KeyPoints:
         """Return the people as supervision's key points. Raises MissingDependencyError.
@@ -141,10 +139,7 @@ class FramePoses:
         data: dict[str, Any] = {"tracker_id": self.track_ids, "xyxy": self.boxes}
         if self.raw_keypoints is not None:
             data["xy_raw"] = self.raw_keypoints
-        try:
-            return key_points(self.keypoints, self.scores, self.box_scores, self.limbs, data)
-        except ImportError:
-            raise MissingDependencyError("supervision", "to_supervision", "supervision") from None
+        return key_points(self.keypoints, self.scores, self.box_scores, self.limbs, data)
 
 
 @dataclass(frozen=True)

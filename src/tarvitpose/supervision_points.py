@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.optional import require
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -21,15 +22,17 @@ def key_points(
     limbs: tuple[tuple[int, int], ...],
     data: dict[str, Any],
 ) -> sv.KeyPoints:
-    """Return N people, keypoints (N, J, 2), as supervision's key points. Raises ImportError.
+    """Return N people, keypoints (N, J, 2), as supervision's key points.
 
     `data` has arrays of length N; `tracker_id` and `xyxy` among them are the tracks and the boxes.
+    Raises MissingDependencyError.
     """
-    import supervision as sv  # noqa: PLC0415 - an optional package
-
+    supervision = require("supervision", "to_supervision", "supervision")
     edges = tuple((a + 1, b + 1) for a, b in limbs)  # supervision counts from 1
     if edges:  # its annotators look skeletons up by the count of joints, and know none of 15
-        sv.key_points.skeletons.SKELETONS_BY_VERTEX_COUNT.setdefault(keypoints.shape[1], edges)
+        supervision.key_points.skeletons.SKELETONS_BY_VERTEX_COUNT.setdefault(
+            keypoints.shape[1], edges
+        )
     points: sv.KeyPoints = _tracked_key_points()(
         xy=keypoints,
         class_id=np.zeros(len(keypoints), int),

@@ -74,7 +74,7 @@ def test_rows_are_trained_shown_and_written(table: Path, tmp_path: Path) -> None
     [
         (["none.yaml"], "none.yaml: no such configuration file"),
         (["TABLE", "--base", "none.yaml"], "none.yaml: no such configuration file"),
-        (["TABLE", "--base", BASE, "--seeds", "1,x"], "--seeds: expected numbers such as 0,1,2"),
+        (["TABLE", "--base", BASE, "--seeds", "1,x"], "--seeds=1,x: expected whole numbers"),
         (["TABLE", "--base", BASE, "--row", "neither"], "--row neither: the rows are alone, toge"),
         (["BAD", "--base", BASE], "rows.0: unknown key chnge"),
     ],

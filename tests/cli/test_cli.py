@@ -19,15 +19,9 @@ from video_files import make_video
 from tarvitpose import __version__
 from tarvitpose.cli import checks, console, demo
 from tarvitpose.cli.outcome import summary
-from tarvitpose.cli.predict import (
-    FORMATS,
-    expand,
-    parse_formats,
-    parse_offsets,
-)
+from tarvitpose.cli.predict import expand
 from tarvitpose.config import PredictConfig
-from tarvitpose.errors import ConfigError, VideoError
-from tarvitpose.formats import writing as writers
+from tarvitpose.errors import VideoError
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress
 
@@ -35,7 +29,7 @@ VERBS = (
     *("demo", "predict", "train", "evaluate", "benchmark", "export"),
     *("convert", "models", "doctor", "plot", "attention", "report", "web"),
 )
-HEAVY = ("torch", "cv2", "av", "numpy", "onnxruntime", "scipy", "yaml", "tarvitpose.config")
+HEAVY = ("torch", "cv2", "av", "numpy", "onnxruntime", "scipy")
 HELP_OF_ALL = """
 import sys
 from tarvitpose.cli import app
@@ -49,7 +43,7 @@ assert not loaded, loaded
 """
 Call = tuple[str, PredictConfig]
 HELP = "tarvitpose predict --help"
-KNOWN = "coco, posetrack, openpose, mmpose, csv, parquet or npz"
+KNOWN = "coco, posetrack, openpose, mmpose, csv, parquet, npz"
 
 
 def outcome(source: str, **changes: Any) -> Outcome:
@@ -210,22 +204,26 @@ def test_a_bug_keeps_its_traceback(calls: list[Call], monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--format", "cocoa"], f"--format cocoa: expected {KNOWN}, got 'cocoa'"),
-        (["--format", "coco,"], f"--format coco,: expected {KNOWN}, got ''"),
+        (["--format", "cocoa"], "--format cocoa: unknown name 'cocoa'; did you mean coco?"),
+        (["--format", "xyz"], f"--format xyz: unknown name 'xyz'; expected some of {KNOWN}"),
+        (["--format", "coco,"], f"--format coco,: unknown name ''; expected some of {KNOWN}"),
         (
             ["--offsets=-1,a"],
-            "--offsets=-1,a: expected whole numbers with commas, such as --offsets=-2,-1,1,2",
+            "--offsets=-1,a: expected whole numbers, separated by commas, such as "
+            "--offsets=-2,-1,1,2",
         ),
         (
             ["--offsets="],
-            "--offsets=: expected whole numbers with commas, such as --offsets=-2,-1,1,2",
+            "--offsets=: expected whole numbers, separated by commas, such as --offsets=-2,-1,1,2",
         ),
+        (["--offsets=1,-1"], "--offsets (1, -1) must be sorted, distinct and without 0"),
         (
-            ["--offsets=1,-1"],
-            "--offsets=1,-1: offsets (1, -1) must be sorted, distinct and without 0",
+            ["--person", "-1"],
+            "--person=-1: expected whole numbers from 0 on, separated by commas, such as "
+            "--person=1,3",
         ),
         (["--start", "3", "--end", "2"], "--end 2 must come after --start 3"),
-        (["--end", "0"], f"--end must be above 0, got 0; see {HELP}"),
+        (["--end", "0"], "--end must be above 0, got 0"),
         (["--start", "-1"], f"--start must be 0 or more, got -1; see {HELP}"),
         (["--box-threshold", "2"], f"--box-threshold must be 1 or less, got 2; see {HELP}"),
         (["--batch-size", "k"], f"--batch-size must be a whole number, got 'k'; see {HELP}"),
@@ -262,7 +260,7 @@ def test_a_missing_video_is_refused_before_the_model_is_loaded(
 def test_weights_without_a_config_get_one_line(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 2)
     found = refusal("predict", video, "--weights", tmp_path)
-    assert found == f"{tmp_path}: no config.json; a weights folder has it beside the other"
+    assert found == f"{tmp_path}: no config.json; expected config.json and model.safetensors"
 
 
 def test_a_real_run_with_a_tiny_model(tmp_path: Path) -> None:
@@ -319,15 +317,11 @@ def test_other_sources_stay_as_they_are(tmp_path: Path) -> None:
         assert expand(source) == [source]
 
 
-def test_formats_are_those_of_the_writers() -> None:
-    assert FORMATS == writers.FORMATS  # written out twice, because --help must not load them
-
-
-def test_lists_are_read() -> None:
-    assert parse_formats("csv, coco,csv") == ("csv", "coco")
-    assert parse_offsets("-2, 4") == (-2, 4)
-    with pytest.raises(ConfigError):
-        parse_formats("")
+def test_lists_are_read(calls: list[Call]) -> None:
+    lists = ["--format", "csv, coco,csv", "--offsets=-2, 4", "--person", "3,1,3"]
+    assert run("predict", "dance.mp4", *lists).exit_code == 0
+    [(_, config)] = calls
+    assert (config.formats, config.offsets, config.person) == (("csv", "coco"), (-2, 4), (1, 3))
 
 
 def test_the_summary_counts_in_words() -> None:
@@ -479,5 +473,5 @@ def test_convert_refuses_in_one_line(tmp_path: Path) -> None:
     missing = tmp_path / "no.pth"
     assert refusal("convert", missing, tmp_path / "out") == (f"{missing}: no such file or folder")
     assert refusal("convert", missing, tmp_path, "--input-size", "256") == (
-        "--input-size 256: expected HEIGHTxWIDTH, such as 256x192"
+        "--input-size 256: expected HEIGHTxWIDTH, such as --input-size 256x192"
     )

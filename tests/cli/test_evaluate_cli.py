@@ -290,7 +290,7 @@ def test_stills_are_scored_by_cocos_rules(weights: Path, tmp_path: Path) -> None
 def test_clips_of_stills(weights: Path, videos: Path) -> None:
     path = videos.parent / "pck.json"
     result = evaluate_model(
-        *(weights, "--annotations", videos, "--kinds", "dark,clean", "--limit", "2"),
+        *(weights, "--annotations", videos, "--degradations", "dark,clean", "--limit", "2"),
         *("--json", path),
     )
     rows = result.stdout.splitlines()
@@ -319,13 +319,19 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
     [
         ("", "expected --weights (a model) or --predictions (files of poses)"),
         ("--weights default", "--weights also needs --annotations"),
-        ("--kinds clean", "--kinds also needs --weights"),
+        ("--degradations clean", "--degradations also needs --weights"),
         ("--videos a.mp4", "--videos also needs --weights"),
-        ("--weights default --predictions x", "--weights has no meaning with --predictions"),
-        ("--weights default --videos a.mp4 --limit 2", "--limit has no meaning with --videos"),
-        ("--weights x --annotations y --kinds dark --boxes gt", "--boxes has no meaning with --k"),
-        ("--weights x --annotations y --end 2", "--end has no meaning with --weights"),
-        ("--weights default --annotations y --kinds foggy", "--kinds foggy: expected all or some"),
+        ("--weights default --predictions x", "--weights cannot be combined with --predictions"),
+        ("--weights default --videos a.mp4 --limit 2", "--limit cannot be combined with --videos"),
+        (
+            "--weights x --annotations y --degradations dark --boxes gt",
+            "--boxes cannot be combined with --degradations",
+        ),
+        ("--weights x --annotations y --end 2", "--end cannot be combined with --weights"),
+        (
+            "--weights default --annotations y --kinds foggy",  # the name of an earlier version
+            "--degradations foggy: unknown name 'foggy'; expected all or some of clean",
+        ),
         ("--weights default --videos a --boxes gt", "videos have no labelled boxes"),
         ("--weights default --annotations nowhere.json", "nowhere.json: no such file"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from some_poses import SIZE, some_poses
 
 from tarvitpose.drawing import draw_poses
-from tarvitpose.formats.build import NO_SIZE
+from tarvitpose.formats.file_reader import NO_SIZE
 from tarvitpose.skeleton import POSETRACK_15
 
 IMAGE = np.full((*SIZE, 3), 90, np.uint8)

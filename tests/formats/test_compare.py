@@ -18,7 +18,7 @@ from video_files import decode_fully, make_video, packets
 from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig, parse_config
 from tarvitpose.drawing import colour_of
 from tarvitpose.errors import ConfigError, UserError
-from tarvitpose.formats.comparison import PAPER, WIDEST, draw_comparison
+from tarvitpose.formats.comparison import BACKGROUND, MAX_WIDTH, draw_comparison
 from tarvitpose.inference.predictor import Joints, Predictor
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.inference.torch_engine import TorchRuntime
@@ -173,14 +173,14 @@ def test_the_comparison_is_of_what_was_not_smoothed() -> None:
 @pytest.mark.parametrize("size", [(240, 426), (240, 135), (1080, 1920), (2160, 3840), (100, 3840)])
 def test_both_sides_are_named_and_no_wider_than_players_like(size: tuple[int, int]) -> None:
     drawn = draw_comparison(grey(size), compared(size=size))
-    assert drawn.shape[1] <= WIDEST
+    assert drawn.shape[1] <= MAX_WIDTH
     head = drawn[: ((drawn == GREY).all(-1).mean(1) > 0.3).argmax()]
     ink = (head > 150).all(-1)
     middle = drawn.shape[1] // 2
     assert ink[:, :middle].any()
     assert ink[:, middle:].any()
     assert not ink[:, -2:].any(), "no name is cut off"
-    assert (head[:, -1] == PAPER).all()
+    assert (head[:, -1] == BACKGROUND).all()
 
 
 def test_poses_of_one_mode_cannot_be_compared() -> None:

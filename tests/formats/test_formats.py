@@ -16,9 +16,9 @@ from video_files import make_folder, make_video
 
 import tarvitpose
 from tarvitpose import load_poses
-from tarvitpose.config import PredictConfig
+from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import MissingDependencyError, OutputError
-from tarvitpose.formats.writing import FORMATS, open_writer, output_paths
+from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15
 from tarvitpose.video.frame_source import FrameSource
@@ -28,7 +28,7 @@ EXACT = ("parquet", "npz")
 TABLES = ("csv", "parquet")
 CASES = [  # PoseTrack has no place for eyes, which is a test of its own
     (kind, joints)
-    for kind in FORMATS
+    for kind in POSE_FORMATS
     for joints in JOINT_SETS
     if (kind, joints) != ("posetrack", "coco17")
 ]
@@ -127,7 +127,7 @@ def test_posetrack_has_no_place_for_eyes(tmp_path: Path, video: FrameSource) -> 
     assert_same("posetrack", found, expected)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_a_video_with_nobody_in_it_has_all_its_frames(
     tmp_path: Path, video: FrameSource, kind: str
 ) -> None:
@@ -141,13 +141,13 @@ def test_a_video_with_nobody_in_it_has_all_its_frames(
     assert_same(kind, found, frames)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_a_part_of_a_video_keeps_its_numbers(tmp_path: Path, video: FrameSource, kind: str) -> None:
     found = load_poses(write(kind, video, clip()[2:], tmp_path / "out"))
     assert [poses.index for poses in found] == [2, 3, 4]
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_a_folder_of_images_comes_back(tmp_path: Path, kind: str) -> None:
     folder = make_folder(tmp_path / "größe", ["b10.png", "b9.png", "bé.png"])
     with open_source(folder) as source:
@@ -156,7 +156,7 @@ def test_a_folder_of_images_comes_back(tmp_path: Path, kind: str) -> None:
     assert_same(kind, load_poses(str(path)), frames)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_the_same_frames_give_the_same_bytes(tmp_path: Path, video: FrameSource, kind: str) -> None:
     paths = [write(kind, video, clip(), tmp_path / folder) for folder in "ab"]
     if kind == "openpose":
@@ -170,7 +170,7 @@ def test_raw_keypoints_are_of_all_frames_or_of_none(
     tmp_path: Path, video: FrameSource, kind: str
 ) -> None:
     frames = [*smoothed(clip()[:1]), clip()[1]]
-    with pytest.raises(ValueError, match="also those of nobody"):
+    with pytest.raises(ValueError, match="also without people"):
         write(kind, video, frames, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 

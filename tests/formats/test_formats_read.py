@@ -15,9 +15,9 @@ from some_poses import TIMES, clip, smoothed
 from video_files import make_video
 
 from tarvitpose import UserError, load_poses
-from tarvitpose.config import PredictConfig
-from tarvitpose.formats.openpose_reader import BODY_25, COCO_18
-from tarvitpose.formats.writing import FORMATS, open_writer, output_paths
+from tarvitpose.config import POSE_FORMATS, PredictConfig
+from tarvitpose.formats.openpose import BODY_25, COCO_18
+from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.skeleton import COCO_17
 from tarvitpose.video.sources import open_source
 
@@ -29,7 +29,7 @@ HEADER = "frame,time_s,track_id,joint,x,y,score\n"
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return results of all formats."""
     folder = tmp_path_factory.mktemp("results")
-    config = PredictConfig(output=folder / "out", formats=FORMATS, render=False)
+    config = PredictConfig(output=folder / "out", formats=POSE_FORMATS, render=False)
     with open_source(make_video(folder / "walk.mp4", TIMES)) as source:
         paths = output_paths(source, config)
         for kind, path in paths.items():
@@ -190,7 +190,7 @@ def test_a_table_may_be_sorted_filtered_and_have_more_columns(tmp_path: Path) ->
 # --------------------------------------------------------------------------------- spoiled files
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "openpose"])
+@pytest.mark.parametrize("kind", [kind for kind in POSE_FORMATS if kind != "openpose"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.97])
 def test_a_file_cut_off_is_refused(
     tmp_path: Path, written: dict[str, Path], kind: str, share: float
@@ -204,7 +204,7 @@ def test_a_file_cut_off_is_refused(
         assert refusal(path)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_whole_files_of_the_same_run_agree(written: dict[str, Path], kind: str) -> None:
     for poses, expected in zip(load_poses(written[kind]), smoothed(clip()), strict=True):
         np.testing.assert_allclose(poses.keypoints, expected.keypoints, atol=0.00051)
@@ -217,7 +217,7 @@ def test_whole_files_of_the_same_run_agree(written: dict[str, Path], kind: str) 
     [
         ("a.json", "[]", "expected the JSON of COCO, PoseTrack18, MMPose or OpenPose"),
         ("a.json", '"poses"', "expected the JSON of COCO"),
-        ("a.json", '{"annolist": [1]}', "is of PoseTrack17; only the layout of 2018"),
+        ("a.json", '{"annolist": [1]}', "is PoseTrack17 JSON; only the layout of 2018"),
         ("a.json", '{"images": []}', "categories is missing"),
         ("a.json", '{"images": [], "categories": []}', "categories: none has keypoints"),
         ("a.json", '{"instance_info": []}', "meta_info is missing"),
@@ -253,7 +253,9 @@ def test_what_is_none_of_the_formats_is_refused(
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "walk.coco.json") == "no such file or folder"
-    assert refusal(tmp_path).startswith("no OpenPose files here, expected NAME_NUMBER_keypoints")
+    assert refusal(tmp_path).startswith(
+        "no OpenPose files in this folder, expected NAME_NUMBER_keypoints"
+    )
 
 
 Change = Callable[[dict[str, Any]], object]
@@ -354,7 +356,7 @@ def test_python_of_the_page_runs_on_our_files(
 
 
 def test_the_page_names_every_format_and_every_field(written: dict[str, Path]) -> None:
-    for kind in FORMATS:
+    for kind in POSE_FORMATS:
         assert f"`{kind}`" in PAGE
     fields: set[str] = set()
 

@@ -18,12 +18,11 @@ from some_poses import PEOPLE, SIZE, TIMES, clip, some_poses
 from video_files import make_folder, make_video, packets, picture, write_image
 
 from tarvitpose import __version__
-from tarvitpose.config import PredictConfig
+from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError, UserError
 from tarvitpose.formats.coco import person_score
 from tarvitpose.formats.contact_sheet import fit_width, spread
 from tarvitpose.formats.writing import (
-    FORMATS,
     CocoWriter,
     ContactSheetWriter,
     CsvWriter,
@@ -231,7 +230,7 @@ def test_what_json_cannot_hold_is_refused(tmp_path: Path, video: FrameSource, va
     assert not (tmp_path / "a.json").exists()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_memory_does_not_grow_with_the_video(
     tmp_path: Path, video: FrameSource, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,13 +424,13 @@ def test_the_sheet_has_twelve_tiles_spaced_evenly(tmp_path: Path, count: int) ->
 
 def test_memory_of_the_sheet_is_bounded(tmp_path: Path) -> None:
     with ContactSheetWriter(tmp_path / "a.png", tiles=3, columns=3, width=96) as writer:
-        kept = []
+        sampled = []
         for index in range(1000):
             writer.write(some_poses(index, 0, index / 25), flat(1))
-            kept.append(len(writer._kept))
-        assert max(kept) <= 18
-        assert min(kept[100:]) >= 9
-        assert writer._kept[0][0].shape[1] < 32
+            sampled.append(len(writer._samples))
+        assert max(sampled) <= 18
+        assert min(sampled[100:]) >= 9
+        assert writer._samples[0][0].shape[1] < 32
 
 
 def test_a_short_video_has_fewer_tiles(tmp_path: Path) -> None:
@@ -490,12 +489,12 @@ def test_fit_width_reads_mirrored_views() -> None:
 
 # ------------------------------------------------------------------- all writers: whole or nothing
 
-KINDS = (*FORMATS, "overlay", "contact_sheet")
+KINDS = (*POSE_FORMATS, "overlay", "contact_sheet")
 FILES = tuple(kind for kind in KINDS if kind != "openpose")  # which is a folder
 
 
 def outputs(tmp_path: Path, source: FrameSource) -> dict[str, Path]:
-    return output_paths(source, config(tmp_path, formats=FORMATS, contact_sheet=True))
+    return output_paths(source, config(tmp_path, formats=POSE_FORMATS, contact_sheet=True))
 
 
 def test_names_of_the_files(tmp_path: Path, video: FrameSource) -> None:
@@ -586,7 +585,7 @@ def test_a_folder_in_the_way_is_named_before_the_work(
         pytest.fail("it should not start")
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_a_full_disk_is_one_line(tmp_path: Path, video: FrameSource, kind: str) -> None:
     path = outputs(tmp_path, video)[kind]
     writer = open_writer(kind, path, video, config(tmp_path))

@@ -12,7 +12,7 @@ from tiny_models import modest_model
 from video_files import decode_fully, make_video
 from walkers import Walker
 
-from tarvitpose.config import CropPolicy
+from tarvitpose.config import CropPolicy, EstimatorConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
@@ -27,7 +27,8 @@ TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
 def estimator(crop_policy: CropPolicy = "anchored", **changes: object) -> PoseEstimator:
     runtime = TorchRuntime(modest_model(), device="cpu", precision="fp32")
     predictor = Predictor(runtime, **changes)  # type: ignore[arg-type]
-    return PoseEstimator(predictor, Walker(absent=(3,)), crop_policy=crop_policy)
+    config = EstimatorConfig(box_threshold=0, crop_policy=crop_policy)
+    return PoseEstimator(predictor, Walker(absent=(3,)), config)
 
 
 @pytest.fixture
@@ -111,13 +112,13 @@ def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path)
             return Detections(boxes, np.float32([0.9 - 0.1 * frame.index, 0.39]))
 
     own = estimator()
-    followed = PoseEstimator(own.predictor, Fading(), start_threshold=0.4)
+    followed = PoseEstimator(own.predictor, Fading(), EstimatorConfig())
     assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)
 
 
 def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> None:
     video, detector = make_video(tmp_path / "walk.mp4", 12), Walker(absent=(3,))
-    own = PoseEstimator(estimator().predictor, detector, det_every=4)
+    own = PoseEstimator(estimator().predictor, detector, EstimatorConfig(det_every=4))
     poses = list(own.stream(video))
     assert detector.frames == [0, 4, 8]
     assert [frame.track_ids.tolist() for frame in poses] == [[1]] * 12
@@ -129,7 +130,7 @@ def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> No
 
 def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 6)  # nobody is found in frame 3
-    own = PoseEstimator(estimator().predictor, Walker(absent=(3,)), det_every=3)
+    own = PoseEstimator(estimator().predictor, Walker(absent=(3,)), EstimatorConfig(det_every=3))
     assert [len(frame) for frame in own.stream(video)] == [1, 1, 1, 0, 0, 0]
 
 

@@ -19,7 +19,7 @@ from streaming_runs import (
 from tiny_models import H, W
 from video_files import DATA
 
-from tarvitpose.config import AnchorRule, window_offsets
+from tarvitpose.config import AnchorRule, EstimatorConfig, window_offsets
 from tarvitpose.detection import load_detector
 from tarvitpose.geometry import BOX_PADDING
 from tarvitpose.inference.estimator import PoseEstimator
@@ -283,6 +283,6 @@ def test_a_real_clip_streams_as_windows_cut_by_the_anchors(
 def people_of_the_street() -> list[TrackedFrame]:
     """The first frames of a street seen from above, with detected and tracked people."""
     predictor = Predictor(CountingRuntime())
-    estimator = PoseEstimator(predictor, load_detector(threshold=0.2), start_threshold=0.4)
+    estimator = PoseEstimator(predictor, load_detector(threshold=0.2), EstimatorConfig())
     with open_source(CLIP, end=1) as source:
         return list(estimator.people_finder().find(source))

@@ -190,7 +190,7 @@ def test_the_papers_layout_and_mask_compute_something_else(change: dict[str, str
 
 def test_released_slots_cannot_be_taken_apart(tmp_path: Path) -> None:
     path = checkpoint(tmp_path, released_state())
-    with pytest.raises(WeightsError, match="17 slots that cannot be taken apart: use posetrack17"):
+    with pytest.raises(WeightsError, match="17 slots that cannot be separated: use posetrack17"):
         convert(path, tmp_path / "ours", joint_set="posetrack15", heads=3, input_size=(H, W))
 
 

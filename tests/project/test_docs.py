@@ -15,7 +15,7 @@ from tiny_ablation import TABLES
 import tarvitpose
 from tarvitpose.ablation.rows import Ablation
 from tarvitpose.ablation.table import load_table
-from tarvitpose.cli.evaluate_options import Options
+from tarvitpose.cli.evaluate_options import MODES, EvaluateConfig
 from tarvitpose.training.config import load_train_config
 
 ROOT = Path(__file__).parents[2]
@@ -77,8 +77,7 @@ def test_what_is_ablated_loads(line: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("line", of("evaluate"))
 def test_what_is_evaluated_goes_together(line: str) -> None:
     values = understand(line)
-    options = Options(**{**values, "videos": tuple(values["videos"] or ())})
-    assert options.way() in ("weights", "predictions", "kinds", "videos")
+    assert EvaluateConfig(**values).mode() in MODES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

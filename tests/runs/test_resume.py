@@ -143,9 +143,7 @@ def estimator_of(config: PredictConfig) -> tuple[PoseEstimator, Sensitive]:
     estimator = PoseEstimator(
         predictor,
         BoxesFile(config.boxes),
-        max_people=config.max_people,
-        crop_policy=config.crop_policy,
-        det_every=config.det_every,
+        config,
     )
     return estimator, runtime
 

@@ -194,7 +194,7 @@ def test_a_file_without_times_gets_its_nominal_rate_and_a_warning(
     source, frames = read(path)
     assert [frame.time for frame in frames] == pytest.approx([i / 25 for i in range(12)])
     assert source.warnings == [
-        f"{path}: its frames have no usable times; they are taken to follow each other at "
+        f"{path}: its frames have no usable times; they are assumed to follow each other at "
         "25 frames/s"
     ]
 

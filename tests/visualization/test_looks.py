@@ -15,7 +15,7 @@ from invoke import refusal, run
 from tiny_models import B, C, J, T, all_visible, h, modest_model, tiny_clip, tiny_model, w
 from video_files import make_video
 
-from tarvitpose.cli.checks import joint_places
+from tarvitpose.cli.checks import joint_indices
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.inference.estimator import PoseEstimator
@@ -317,7 +317,7 @@ def test_weights_without_a_mask_have_one_row_for_a_joint(place: Path, tmp_path: 
         ((), "give one of --time SECONDS and --frame N"),
         (("--time", "1", "--frame", "1"), "give one of --time SECONDS and --frame N"),
         (("--frame", "1", "--joints", "left_wirst"), "did you mean left_wrist?"),
-        (("--frame", "1", "--joints", "tail"), "unknown joint 'tail'; expected all, nose"),
+        (("--frame", "1", "--joints", "tail"), "unknown name 'tail'; expected all or some of nose"),
         (
             ("--frame", "1", "-o", "look.gif"),
             "a folder, or a name that ends in .png or .jpg",
@@ -331,7 +331,7 @@ def test_bad_input_is_one_line(place: Path, more: tuple[str, ...], message: str)
 
 def test_joints_are_found_by_name() -> None:
     names = POSETRACK_15.joints
-    assert joint_places(" left_knee ,nose", names) == [names.index("left_knee"), 0]
-    assert joint_places("all", names) == list(range(15))
-    with pytest.raises(ConfigError, match="unknown joint ''"):
-        joint_places("nose,", names)
+    assert joint_indices(" left_knee ,nose", names) == [names.index("left_knee"), 0]
+    assert joint_indices("all", names) == list(range(15))
+    with pytest.raises(ConfigError, match="unknown name ''"):
+        joint_indices("nose,", names)

@@ -117,6 +117,7 @@ def test_a_typo_in_a_joint_is_named_before_anything_is_drawn(tmp_path: Path) -> 
     done = run("plot", table, "--joints", "left_wrist,rihgt_wrist")
     assert done.exit_code == 2
     assert done.stderr == (
-        "error: --joints: unknown joint 'rihgt_wrist'; did you mean right_wrist?\n"
+        "error: --joints left_wrist,rihgt_wrist: unknown name 'rihgt_wrist'; "
+        "did you mean right_wrist?\n"
     )
     assert not (tmp_path / "dance.plot.png").exists()

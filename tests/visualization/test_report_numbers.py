@@ -13,8 +13,8 @@ from video_files import level, make_video, marker
 from tarvitpose.evaluation.video_jitter import steadiness
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import VideoSource, open_source
-from tarvitpose.visualization.flagged_frames import SHOWN, flagged_frames
-from tarvitpose.visualization.thumbnails import AROUND, LEAST, _around
+from tarvitpose.visualization.flagged_frames import MAX_FLAGGED, flagged_frames
+from tarvitpose.visualization.thumbnails import CUTOUT_SCALE, MIN_CUTOUT, cut_out
 from tarvitpose.visualization.tracks import known_parts, tracks_of, with_single_frames
 
 
@@ -65,14 +65,14 @@ def test_the_worst_frames_are_those_made_worst() -> None:
     low[0] = (0.4, 0.6)
     frames[50] = replace(frames[50], scores=low)
     found = flagged_frames(frames, tracks_of(frames))
-    assert [one.at for one in found] == sorted(one.at for one in found)
-    apart = np.diff([one.at for one in found])
-    assert (apart >= len(frames) // (2 * SHOWN)).all()
-    why = {one.at: one for one in found}
+    assert [one.position for one in found] == sorted(one.position for one in found)
+    apart = np.diff([one.position for one in found])
+    assert (apart >= len(frames) // (2 * MAX_FLAGGED)).all()
+    why = {one.position: one for one in found}
     assert why[30].why == "head bottom jumps by 120% of the body's height"  # 60 px of 50
     assert why[30].joint == 1
-    assert why[50].why == "low mean score of 0.50; least sure: nose 0.40, head bottom 0.60"
-    assert len({10, 12} & {one.at for one in found if one.joint is not None}) == 1
+    assert why[50].why == "low mean score of 0.50; lowest: nose 0.40, head bottom 0.60"
+    assert len({10, 12} & {one.position for one in found if one.joint is not None}) == 1
 
 
 def test_of_two_people_the_worse_one_is_named() -> None:
@@ -118,9 +118,9 @@ def test_a_picture_shows_one_person_at_the_right_place() -> None:
     whole = np.full((200, 300, 3), 128, np.uint8)
     frame = replace(poses(0, [[220, 100], [40, 100]], ids=(3, 4)), image_size=(200, 300))
     boxes = np.float32([[200, 80, 240, 140], [20, 80, 60, 140]])
-    part, alone = _around(whole, replace(frame, boxes=boxes), 0)
-    side = round(AROUND * 60)
-    assert part.shape == (max(side, LEAST), max(side, LEAST), 3)
+    part, alone = cut_out(whole, replace(frame, boxes=boxes), 0)
+    side = round(CUTOUT_SCALE * 60)
+    assert part.shape == (max(side, MIN_CUTOUT), max(side, MIN_CUTOUT), 3)
     assert alone.track_ids.tolist() == [3]
     centre = alone.boxes.reshape(2, 2).mean(0)
     assert np.abs(centre - np.array(part.shape[:2]) / 2).max() <= 1

@@ -305,7 +305,10 @@ def test_coco_channels_are_mapped_by_name(
     model = single()
     with caplog.at_level(logging.WARNING, "tarvitpose"):
         found = converted(tmp_path, mmpose(model.state_dict()), joint_set=joints.name)
-    assert "it lacks: head_bottom, head_top; joints dropped: left_eye, right_eye" in caplog.text
+    assert (
+        "which need training: head_bottom, head_top; joints dropped: left_eye, right_eye"
+        in caplog.text
+    )
     theirs, ours = model.decoder.final, found.decoder.final
     for channel, name in enumerate(joints.joints):
         if name in COCO_17.joints:

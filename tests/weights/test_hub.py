@@ -126,8 +126,8 @@ def test_what_the_hub_does_not_take_gets_one_line(
     with pytest.raises(OutputError) as caught:
         tiny_model().push_to_hub("owner/name")
     assert str(caught.value) == (
-        "owner/name: the hub did not take it (401 Client Error); "
-        "is the name owner/name, and did you log in with 'hf auth login'?"
+        "owner/name: the hub did not accept it (401 Client Error); "
+        "check that the name is owner/name, and log in with 'hf auth login'"
     )
 
 

@@ -13,7 +13,7 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15, POSETRACK_17, JointSet
 from tarvitpose.training.config import TrainConfig
-from tarvitpose.weights.joint_rows import OF_JOINTS, match_joints, new_joints_of
+from tarvitpose.weights.joint_rows import JOINT_TENSORS, match_joints, new_joints_of
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
@@ -44,7 +44,7 @@ def test_joints_are_taken_over_by_name(tmp_path: Path, want: JointSet, temporal:
     """Also where both sets have 17: channels 1 and 2 are other joints."""
     start = tiny_model(joint_set="coco17", offsets=(-1, 1) if temporal else ())
     model, _ = started(tmp_path, start, want.name)
-    for name in OF_JOINTS if temporal else OF_JOINTS[:2]:
+    for name in JOINT_TENSORS if temporal else JOINT_TENSORS[:2]:
         for joint in want.joints:
             same = joint in COCO_17.joints and torch.equal(
                 row(model, name, joint), row(start, name, joint)
@@ -88,7 +88,7 @@ def test_other_tensors_and_the_source_stay_as_they_are() -> None:
     fresh = tiny_model(1).state_dict()
     found = match_joints(start, COCO_17, POSETRACK_15, fresh, "eyes")
     assert all(torch.equal(value, before[name]) for name, value in start.items())
-    assert all(found[name] is start[name] for name in start if name not in OF_JOINTS)
+    assert all(found[name] is start[name] for name in start if name not in JOINT_TENSORS)
     assert new_joints_of(COCO_17, POSETRACK_15) == ("head_bottom", "head_top")
     assert found["jta.query"].shape == fresh["jta.query"].shape
     assert torch.equal(found["jta.query"][1], start["jta.query"][1])  # the left eye's

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from tarvitpose.config import ModelConfig
-from tarvitpose.errors import MissingDependencyError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.torch_engine import PRECISIONS, choose_device, has_cpu_bfloat16
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case
+from tarvitpose.utils.optional import require
 
 TRANSFORMERS = "transformers"
 LARGE, SMALL = 2048, 512  # sides of matrices; the small ones where bfloat16 is emulated
@@ -58,29 +58,20 @@ class VitPoseRuntime:
 
 def _vitpose(config: ModelConfig) -> Any:
     """Return a random VitPose with the sizes of a config."""
-    try:
-        from transformers import (  # noqa: PLC0415
-            VitPoseBackboneConfig,
-            VitPoseConfig,
-            VitPoseForPoseEstimation,
-        )
-    except ImportError:
-        raise MissingDependencyError(
-            TRANSFORMERS, "--against transformers", "huggingface"
-        ) from None
-    backbone = VitPoseBackboneConfig(
+    transformers = require("transformers", "--against transformers", "huggingface")
+    backbone = transformers.VitPoseBackboneConfig(
         hidden_size=config.width,
         num_hidden_layers=config.depth,
         num_attention_heads=config.heads,
         image_size=list(config.input_size),
         out_indices=[config.depth],
     )
-    full = VitPoseConfig(
+    full = transformers.VitPoseConfig(
         backbone_config=backbone,
         use_simple_decoder=config.decoder == "simple",
         num_labels=len(config.joints),
     )
-    return VitPoseForPoseEstimation._from_config(full, attn_implementation="eager")
+    return transformers.VitPoseForPoseEstimation._from_config(full, attn_implementation="eager")
 
 
 def product_cases(device: str) -> list[Case[str]]:

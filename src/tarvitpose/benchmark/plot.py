@@ -9,8 +9,8 @@ from typing import Any
 from tarvitpose.benchmark.cases import MODES, Key
 from tarvitpose.benchmark.result import Result
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.figure import load_figure
 from tarvitpose.utils.interleaved import spread
+from tarvitpose.utils.optional import require
 
 WIDTH = 0.85  # of the bars of one mode together
 BAR = 0.42  # inches, with the space that its number needs
@@ -24,7 +24,9 @@ def plot(path: Path, results: Sequence[Result]) -> None:
     Raises MissingDependencyError without matplotlib, and OutputError.
     """
     widths = [MARGIN + BAR * max(len(_keys(one)), 6) for one in results]
-    figure = load_figure("--plot")((sum(widths), HEIGHT), layout="constrained")
+    figure = require("matplotlib.figure", "--plot", "plot").Figure(
+        (sum(widths), HEIGHT), layout="constrained"
+    )
     panels = figure.subplots(1, len(results), squeeze=False, width_ratios=widths)[0]
     for panel, result in zip(panels, results, strict=True):
         _draw(panel, result)

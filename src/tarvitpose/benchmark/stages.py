@@ -15,10 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import local
 from time import perf_counter
-from typing import Any
 
 from tarvitpose.benchmark.cases import Mode
-from tarvitpose.config import CropPolicy, ModelConfig, PredictConfig
+from tarvitpose.config import CropPolicy, EstimatorConfig, ModelConfig, PredictConfig
 from tarvitpose.detection import Detections, Detector
 from tarvitpose.inference.engine import EncodedCrop, Runtime
 from tarvitpose.inference.estimator import PoseEstimator
@@ -122,10 +121,10 @@ class _TimedPredictor(Predictor):
 class TimedEstimator(PoseEstimator):
     """An estimator whose parts have a stopwatch; what its user does between frames is writing."""
 
-    def __init__(self, predictor: Predictor, detector: Detector, **options: Any) -> None:
+    def __init__(self, predictor: Predictor, detector: Detector, config: EstimatorConfig) -> None:
         self.watch = Stopwatch()
         super().__init__(
-            _timed(predictor, self.watch), _TimedDetector(detector, self.watch), **options
+            _timed(predictor, self.watch), _TimedDetector(detector, self.watch), config
         )
 
     def run(self, source: FrameSource | Iterable[Frame]) -> Generator[tuple[Frame, FramePoses]]:

@@ -13,6 +13,7 @@ from tarvitpose.cli import console
 from tarvitpose.cli.tables import drawn, plain_table, shown, write_numbers
 from tarvitpose.cli.train import check_experiment
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.lists import parse_whole_numbers
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,7 +69,7 @@ def run(
     Ctrl-C is safe: the same command goes on where it stopped. Rows that several tables share are
     trained once.
     """
-    numbers = parsed_seeds(seeds)
+    numbers = parse_whole_numbers("--seeds", seeds, "0,1,2")
     from tarvitpose.ablation.table import load_table
 
     rows = load_table(table)
@@ -148,18 +149,6 @@ def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | Non
         "frame, decoder: one call,\ntotal: a whole window. Every product is counted; the paper's "
         "profiler does not see attention's weights."
     )
-
-
-def parsed_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds that an option names. Raises a usage error.
-
-    >>> parsed_seeds("0,2")
-    (0, 2)
-    """
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"--seeds: expected numbers such as 0,1,2, got {text!r}") from None
 
 
 def comparison(found: list[RowScores]) -> Table:

@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.predict import parse_offsets
-from tarvitpose.cli.predict_options import (
-    Boxes,
-    Detector,
-    Device,
-    Offsets,
-    Overwrite,
-    Quiet,
-    Video,
-    Weights,
-)
+from tarvitpose.cli.options import Quiet, Video, with_options
+from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tarvitpose.config import PredictConfig
     from tarvitpose.results import TrackedFrame
     from tarvitpose.video.frame_source import FrameSource
     from tarvitpose.visualization.attention_maps import Looks
@@ -57,16 +47,13 @@ Picture = Annotated[
         help="Folder of NAME.attention.png, or another name that ends in .png or .jpg.",
     ),
 ]
-Start = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        metavar="SECONDS",
-        help="From where on people are looked for; ids are those of predict --start.",
-    ),
-]
 
 
+@with_options(
+    PredictConfig,
+    *("overwrite", "start", "weights", "offsets", "device", "detector", "boxes"),
+    start="Where the search for people begins; track ids are those of predict --start.",
+)
 def run(
     video: Video,
     *,
@@ -76,13 +63,7 @@ def run(
     joints: Joints = JOINTS,
     layer: Layer = None,
     output: Picture = Path("results"),
-    overwrite: Overwrite = False,
-    start: Start = None,
-    weights: Weights = "default",
-    offsets: Offsets = None,
-    device: Device = "auto",
-    detector: Detector = "nanodet",
-    boxes: Boxes = None,
+    config: PredictConfig,
     quiet: Quiet = False,
 ) -> None:
     """Draw where the joints of one person look.
@@ -90,33 +71,21 @@ def run(
     Writes one picture, with and without the mask (Figures 4 and 6 of the paper), and prints how
     much of each joint's attention went to each frame.
     """
-    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
-
     if (time is None) == (frame is None):
         raise ConfigError("attention: give one of --time SECONDS and --frame N")
-    values = {
-        "weights": weights,
-        "device": device,
-        "backend": "torch",
-        "precision": "fp32",
-        "offsets": None if offsets is None else parse_offsets(offsets),
-        "detector": detector,
-        "boxes": boxes,
-        "start": start,
-    }
-    config = parse_config(PredictConfig, values, OPTIONS)
+    config = config.model_copy(update={"backend": "torch", "precision": "fp32"})
     checks.existing_source(video)
     from tarvitpose.video.sources import open_source
     from tarvitpose.visualization.attention_options import Moment, chosen_layer, require_attention
     from tarvitpose.weights.folder import load_config
 
-    network = load_config(weights)
-    require_attention(network, weights)
+    network = load_config(config.weights)
+    require_attention(network, config.weights)
     layer = chosen_layer(layer, network)
-    chosen = checks.joint_places(joints, network.joints.joints)
-    with open_source(video, start=start, live=False) as source:
+    chosen = checks.joint_indices(joints, network.joints.joints)
+    with open_source(video, start=config.start, live=False) as source:
         path = checks.picture_path(output, f"{source.name}.attention.png")
-        checks.new_file(path, overwrite=overwrite, kinds=KINDS)
+        checks.new_file(path, overwrite=config.overwrite, kinds=KINDS)
         looks = _find(config, source, Moment(time, frame), track, layer, quiet=quiet)
         name = video if source.path is None else source.path.name
     _write(path, looks, chosen, name)

@@ -6,31 +6,24 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
-from tarvitpose.cli.predict import parse_offsets
-from tarvitpose.cli.predict_options import (
-    Backend,
-    DetEvery,
-    Device,
-    Number,
-    Offsets,
-    Precision,
-    Weights,
-)
+from tarvitpose.cli.options import with_options
 from tarvitpose.cli.tables import write_numbers
+from tarvitpose.config import Backend, PredictConfig, Size
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.lists import parse_choices, parse_sizes, parse_whole_numbers
 
 MODES = ("single", "windowed", "streaming")
-BACKENDS = tuple(one.value for one in Backend)
-RIVALS = ("transformers",)
-SIZES = ("tiny", "s", "b", "l", "h")
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+BASELINES = ("transformers",)
+SIZES: tuple[Size, ...] = get_args(Size)
 
 Sizes = Annotated[
     str | None,
@@ -94,6 +87,7 @@ PlotFile = Annotated[
 ]
 
 
+@with_options(PredictConfig, "weights", "offsets", "device", "precision", "det_every")
 def run(
     *,
     sizes: Sizes = None,
@@ -102,15 +96,11 @@ def run(
     backends: Backends = "auto",
     batch: Batches = "1,16",
     against: Against = None,
-    weights: Weights = "default",
-    offsets: Offsets = None,
-    device: Device = "auto",
-    precision: Number = Precision.AUTO,
+    config: PredictConfig,
     threads: Threads = None,
     rounds: Rounds = 7,
     seconds: Seconds = 0.7,
     video: Video = None,
-    det_every: DetEvery = 1,
     stages: WithStages = True,
     memory: WithMemory = True,
     soak: SoakFrames = None,
@@ -128,29 +118,30 @@ def run(
     then hides nothing.
     """
     values = {
-        "modes": listed("--modes", modes, MODES),
-        "backends": listed("--backends", backends, BACKENDS),
-        "batches": parse_batches(batch),
-        "offsets": None if offsets is None else parse_offsets(offsets),
-        "device": device,
-        "precision": precision.value,
+        "modes": parse_choices("--modes", modes, MODES),
+        "backends": parse_choices("--backends", backends, BACKENDS),
+        "batches": tuple(sorted({*parse_whole_numbers("--batch", batch, "1,16", least=1)})),
+        "offsets": config.offsets,
+        "device": config.device,
+        "precision": config.precision,
         "rounds": rounds,
         "seconds": seconds,
-        "against_transformers": against is not None and bool(listed("--against", against, RIVALS)),
+        "against_transformers": against is not None
+        and bool(parse_choices("--against", against, BASELINES)),
         "video": video,
-        "det_every": det_every,
+        "det_every": config.det_every,
         "stages": stages,
         "memory": memory,
     }
     names, crops = parse_networks(sizes, inputs)
-    check_files(video, weights, [json_file, plot_file])
+    check_files(video, config.weights, [json_file, plot_file])
     from tarvitpose.benchmark.run import limited_threads
 
     with limited_threads(threads):
         if soak is not None:
             facts = watch_memory(soak, soak_network, values)
         else:
-            facts = measure_all(names, crops, weights, values, plot_file)
+            facts = measure_all(names, crops, config.weights, values, plot_file)
     if json_file is not None:
         write_numbers(json_file, facts)
 
@@ -178,10 +169,10 @@ def measure_all(
     from tarvitpose.benchmark.plot import plot
     from tarvitpose.benchmark.result import Plan
     from tarvitpose.benchmark.run import measure
-    from tarvitpose.utils.figure import load_figure
+    from tarvitpose.utils.optional import check_installed
 
     if plot_file is not None:
-        load_figure("--plot")  # what is missing shows before the work
+        check_installed("matplotlib", "--plot", "plot")
     plan = Plan(**{**values, "video": values["video"] or str(demo_clip())})
     results = []
     for subject in find_subjects(sizes, inputs, weights):
@@ -214,20 +205,6 @@ def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:
     return [done.facts()]
 
 
-def listed(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of a list with commas, each once. Raises ConfigError for an unknown one.
-
-    >>> listed("--modes", "single, windowed", MODES)
-    ('single', 'windowed')
-    """
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in known:
-            expected = ", ".join(known)
-            raise ConfigError(f"{option} {text}: expected some of {expected}, got {name!r}")
-    return names
-
-
 def parse_networks(
     sizes: str | None, inputs: str | None
 ) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
@@ -236,35 +213,5 @@ def parse_networks(
         raise ConfigError(
             "--inputs: needs --sizes, because weights have an input size of their own"
         )
-    crops = parse_inputs(inputs or "256x192")
-    return () if sizes is None else listed("--sizes", sizes.lower(), SIZES), crops
-
-
-def parse_inputs(text: str) -> list[tuple[int, int]]:
-    """Return heights and widths of a list with commas. Raises ConfigError.
-
-    >>> parse_inputs("256x192,384x288")
-    [(256, 192), (384, 288)]
-    """
-    try:
-        pairs = [part.split("x") for part in text.lower().split(",")]
-        return [(int(height), int(width)) for height, width in pairs]
-    except ValueError:
-        raise ConfigError(
-            f"--inputs {text}: expected height x width with commas between, such as 256x192,384x288"
-        ) from None
-
-
-def parse_batches(text: str) -> tuple[int, ...]:
-    """Return the batches of a list with commas, sorted. Raises ConfigError.
-
-    >>> parse_batches("16,1")
-    (1, 16)
-    """
-    try:
-        batches = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        batches = ()
-    if not batches or batches[0] < 1:
-        raise ConfigError(f"--batch {text}: expected whole numbers from 1 on, such as 1,16")
-    return batches
+    crops = parse_sizes("--inputs", inputs or "256x192")
+    return () if sizes is None else parse_choices("--sizes", sizes.lower(), SIZES), crops

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from tarvitpose.errors import ConfigError, DataError, OutputError, UserError, VideoError
+from tarvitpose.errors import DataError, OutputError, UserError, VideoError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.lists import parse_choices
 
 
 def existing_source(source: str) -> None:
@@ -55,19 +55,10 @@ def picture_path(output: Path, name: str) -> Path:
     return output if output.suffix and not output.is_dir() else output / name
 
 
-def joint_places(text: str, known: Sequence[str]) -> list[int]:
-    """Return the places of joints named with commas, or of all, for --joints. Raises ConfigError.
+def joint_indices(text: str, known: Sequence[str]) -> list[int]:
+    """Return the indices of joints named in --joints, or of all. Raises ConfigError.
 
-    >>> joint_places("nose, left_knee", ["head_top", "left_knee", "nose"])
+    >>> joint_indices("nose, left_knee", ["head_top", "left_knee", "nose"])
     [2, 1]
     """
-    if text.strip() == "all":
-        return list(range(len(known)))
-    places = []
-    for name in (part.strip() for part in text.split(",")):
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"expected all, {', '.join(known)}"
-            raise ConfigError(f"--joints: unknown joint {name!r}; {hint}")
-        places.append(known.index(name))
-    return places
+    return [known.index(name) for name in parse_choices("--joints", text, known, allow_all=True)]

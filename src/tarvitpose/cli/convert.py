@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tarvitpose.cli import checks, console
+from tarvitpose.config import Codec, JointSetName, ModelConfig, Size
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.atomic import check_writable
-
-if TYPE_CHECKING:
-    from tarvitpose.config import ModelConfig
-
-
-class Size(StrEnum):
-    """The sizes of ViTPose."""
-
-    S = "s"
-    B = "b"
-    L = "l"
-    H = "h"
-
-
-class Joints(StrEnum):
-    """The joint sets, by their names in a config."""
-
-    POSETRACK15 = "posetrack15"
-    POSETRACK17 = "posetrack17"
-    COCO17 = "coco17"
+from tarvitpose.utils.lists import parse_sizes
 
 
 def run(
@@ -47,7 +28,8 @@ def run(
         Size | None, typer.Option(help="Size to expect; only checks what came.")
     ] = None,
     joint_set: Annotated[
-        Joints | None, typer.Option(help="Joints of the result; the source's own if not given.")
+        JointSetName | None,
+        typer.Option(help="Joints of the result; those of the source by default."),
     ] = None,
     heads: Annotated[
         int | None,
@@ -61,7 +43,7 @@ def run(
         typer.Option(metavar="HxW", help="Crop size that it was trained with, such as 256x192."),
     ] = None,
     codec: Annotated[
-        Literal["udp", "classic"] | None,
+        Codec | None,
         typer.Option(
             help="How it was trained to write joints into heatmaps; classic for a released "
             "TAR-ViTPose and udp for others if not given."
@@ -81,8 +63,8 @@ def run(
         config = convert(
             source,
             output,
-            size=size and size.value,
-            joint_set=joint_set and joint_set.value,
+            size=size,
+            joint_set=joint_set,
             heads=heads,
             dataset_index=dataset_index,
             input_size=sides,
@@ -94,12 +76,12 @@ def run(
 def check_checkpoint(source: str) -> None:
     """Raise WeightsError for a file that is not there, or what is no hub id either."""
     from tarvitpose.weights.folder import CHECKPOINTS, find_folder
-    from tarvitpose.weights.hub import looks_like_hub_id
+    from tarvitpose.weights.hub import is_hub_id
 
     path = Path(source).expanduser()
     if path.suffix in CHECKPOINTS:
         checks.existing(path, WeightsError)
-    elif not path.exists() and not looks_like_hub_id(source):
+    elif not path.exists() and not is_hub_id(source):
         find_folder(source)  # which says what was expected
 
 
@@ -109,10 +91,10 @@ def parse_input_size(text: str) -> tuple[int, int]:
     >>> parse_input_size("256x192")
     (256, 192)
     """
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise ConfigError(f"--input-size {text}: expected HEIGHTxWIDTH, such as 256x192")
-    return int(height), int(width)
+    sizes = parse_sizes("--input-size", text)
+    if len(sizes) != 1:
+        raise ConfigError(f"--input-size {text}: expected one size, such as 256x192")
+    return sizes[0]
 
 
 def described(config: ModelConfig) -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName, 
 from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
+    from tarvitpose.config import AnnotationFormat
     from tarvitpose.data.check import Report
-    from tarvitpose.data.sources import Format
 
 EXAMPLES = 3  # places of each kind of fault on the screen
 MOST_EXAMPLES = 100  # in the file
@@ -124,7 +124,9 @@ app.command("pack")(data_pack.run)
 app.command("generate")(data_generate.run)
 
 
-def draw_preview(files: list[Path], layout: Format, images: Path | None, path: Path) -> None:
+def draw_preview(
+    files: list[Path], layout: AnnotationFormat, images: Path | None, path: Path
+) -> None:
     """Draw what augmentation does to the people of a data set."""
     from tarvitpose.data.sources import records_of_files
     from tarvitpose.skeleton import POSETRACK_15
@@ -137,7 +139,7 @@ def draw_preview(files: list[Path], layout: Format, images: Path | None, path: P
     console.say(f"preview: {path}")
 
 
-def say_report(dataset: Path, layout: Format, report: Report) -> None:
+def say_report(dataset: Path, layout: AnnotationFormat, report: Report) -> None:
     """Print what was looked at, what is wrong with it, and what readers make of the rest."""
     from tarvitpose.data.check import KINDS
     from tarvitpose.data.check_notes import NOTES
@@ -170,7 +172,7 @@ def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
     return lines
 
 
-def write_json(path: Path, dataset: Path, layout: Format, report: Report) -> None:
+def write_json(path: Path, dataset: Path, layout: AnnotationFormat, report: Report) -> None:
     """Write counts and the first places of each kind of fault and note. Raises OutputError."""
     from tarvitpose.utils.atomic import atomic_file
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from tarvitpose.data.sources import Format
-
-
-class Layout(StrEnum):
-    """How annotations are written; each has a reader in data/sources.py."""
-
-    COCO = "coco"
-    POSETRACK17 = "posetrack17"
-    POSETRACK18 = "posetrack18"  # and 21
-    DCPOSE = "dcpose"
-
+from tarvitpose.config import AnnotationFormat
 
 Dataset = Annotated[
     Path,
@@ -29,18 +17,19 @@ Dataset = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    Layout | None, typer.Option("--format", help="Layout of the annotations; guessed if absent.")
+    AnnotationFormat | None,
+    typer.Option("--format", help="Format of the annotations; recognised by default."),
 ]
 Images = Annotated[
     Path | None,
     typer.Option(
-        "--images", metavar="DIR", help="Folder that file names start from; found if absent."
+        "--images", metavar="DIR", help="Folder that file names start from; found by default."
     ),
 ]
 SetName = Annotated[str, typer.Option("--set", metavar="NAME", help="Such as train or val.")]
 
 
-def format_of(files: list[Path], layout: Layout | None) -> Format:
+def format_of(files: list[Path], layout: AnnotationFormat | None) -> AnnotationFormat:
     """Return the layout asked for, or that of the first file that can be read.
 
     Raises DataError if none can be.
@@ -49,7 +38,7 @@ def format_of(files: list[Path], layout: Layout | None) -> Format:
     from tarvitpose.errors import DataError
 
     if layout is not None:
-        return layout.value
+        return layout
     errors = []
     for file in files:
         try:

@@ -8,37 +8,34 @@ from typing import Annotated
 import typer
 
 from tarvitpose.cli.models import assets_folder
+from tarvitpose.cli.options import Quiet, with_options
 from tarvitpose.cli.predict import process_all
-from tarvitpose.cli.predict_options import Device, Quiet, SingleFrame
+from tarvitpose.config import PredictConfig
 from tarvitpose.errors import VideoError
 
 CLIP = "demo.mp4"
 
 
+@with_options(PredictConfig, "single_frame", "device")
 def run(
+    *,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of results, which are replaced.")
     ] = Path("results/demo"),
-    single_frame: SingleFrame = False,
-    device: Device = "auto",
+    config: PredictConfig,
     quiet: Quiet = False,
 ) -> None:
     """Find the poses in a short clip that comes with the package.
 
     Writes the clip with the poses drawn on it, COCO JSON, a CSV table and a contact sheet.
     """
-    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
-
-    values = {
+    changes = {
         "output": output,
         "formats": ("coco", "csv"),
         "contact_sheet": True,
         "overwrite": True,
-        "single_frame": single_frame,
-        "device": device,
     }
-    config = parse_config(PredictConfig, values, OPTIONS)
-    process_all([str(demo_clip())], config, quiet=quiet)
+    process_all([str(demo_clip())], config.model_copy(update=changes), quiet=quiet)
 
 
 def demo_clip() -> Path:

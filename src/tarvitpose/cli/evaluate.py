@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import console
-from tarvitpose.cli.evaluate_model import parse_kinds, score_clips, score_model, score_videos
-from tarvitpose.cli.evaluate_options import Options, check_files
-from tarvitpose.cli.predict_options import (
-    BatchSize,
-    Device,
-    FlipTest,
-    Number,
-    Overwrite,
-    Precision,
-    above_zero,
-)
+from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
+from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
+from tarvitpose.cli.options import with_options
 from tarvitpose.cli.tables import ap_table, drawn, write_numbers
 
 if TYPE_CHECKING:
@@ -29,149 +18,23 @@ if TYPE_CHECKING:
 UNKNOWN_BOXES = "unknown"  # files of poses do not say whose boxes they come from
 
 
-class Layout(StrEnum):
-    """The layouts of annotations."""
+@with_options(EvaluateConfig)
+def run(*, config: EvaluateConfig) -> None:
+    """Score poses against labels.
 
-    COCO = "coco"
-    POSETRACK17 = "posetrack17"
-    POSETRACK18 = "posetrack18"
-    DCPOSE = "dcpose"
-
-
-Predictions = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR|FILE", help="Score these PoseTrack JSON files, one for each video."),
-]
-Weights = Annotated[
-    str | None, typer.Option(help="Score these: default, a weights folder or a hub id.")
-]
-Annotations = Annotated[Path | None, typer.Option(metavar="DIR|FILE", help="What people labelled.")]
-LayoutName = Annotated[
-    Layout | None, typer.Option("--format", help="Of the annotations; guessed if not given.")
-]
-Images = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Where the annotations' file names start; found if absent."),
-]
-BoxesOf = Annotated[
-    str | None,
-    typer.Option(
-        metavar="gt|detector|FILE",
-        help="Whose boxes: the labelled ones (gt, the default), the detector's, or a JSON file's.",
-    ),
-]
-BoxThreshold = Annotated[
-    float | None,
-    typer.Option(min=0, max=1, help="Least score of a box; 0.2, and 0.4 with --videos."),
-]
-SingleFrame = Annotated[
-    bool, typer.Option("--single-frame", help="Score only without the temporal part.")
-]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="DIR", help="Keep the predictions here; resumable."),
-]
-Limit = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Only the first N videos, stills or people.")
-]
-Kinds = Annotated[
-    str | None,
-    typer.Option(
-        metavar="KIND,...",
-        help="Make clips of stills, the frame degraded like this: clean,motion_blur or all.",
-    ),
-]
-ReliabilityFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--reliability",
-        metavar="FILE",
-        help="With --kinds: draw how often joints of each score are right (PNG).",
-    ),
-]
-Videos = Annotated[
-    list[str] | None,
-    typer.Option(metavar="VIDEO", help="Compare the steadiness of joints in this; repeatable."),
-]
-End = Annotated[
-    float | None,
-    typer.Option(metavar="SECONDS", callback=above_zero, help="Where --videos stop."),
-]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
-]
-Samples = Annotated[
-    int | None,
-    typer.Option(
-        "--bootstrap",
-        metavar="N",
-        min=0,
-        help="95% intervals of N draws of videos; 0 is off. 1000 with --weights, else 0.",
-    ),
-]
-
-
-def run(
-    *,
-    weights: Weights = None,
-    predictions: Predictions = None,
-    annotations: Annotations = None,
-    layout: LayoutName = None,
-    images: Images = None,
-    boxes: BoxesOf = None,
-    box_threshold: BoxThreshold = None,
-    single_frame: SingleFrame = False,
-    flip_test: FlipTest = False,
-    kinds: Kinds = None,
-    reliability: ReliabilityFile = None,
-    videos: Videos = None,
-    end: End = None,
-    limit: Limit = None,
-    output: Output = None,
-    overwrite: Overwrite = False,
-    json_file: JsonFile = None,
-    samples: Samples = None,
-    device: Device = "auto",
-    precision: Number = Precision.AUTO,
-    batch_size: BatchSize = 16,
-) -> None:
-    """Score poses against what people labelled.
-
-    With --weights, of a model with and without its temporal part: PoseTrack's AP and PCK, COCO's
-    AP (--format coco), PCK of clips made from stills (--kinds), or jitter (--videos). With
-    --predictions, of files: PoseTrack's AP as poseval computes it, in any of its layouts.
+    With --weights a model is scored with and without its temporal part: PoseTrack's AP and PCK,
+    COCO's AP (--format coco), PCK of clips made from stills (--degradations), or jitter (--videos).
+    With --predictions, files are scored: PoseTrack's AP as poseval computes it, for any of its
+    formats.
     """
-    options = Options(
-        weights=weights,
-        predictions=predictions,
-        annotations=annotations,
-        layout=None if layout is None else layout.value,
-        images=images,
-        boxes=boxes,
-        box_threshold=box_threshold,
-        single_frame=single_frame,
-        flip_test=flip_test,
-        kinds=kinds,
-        reliability=reliability,
-        videos=tuple(videos or ()),
-        end=end,
-        limit=limit,
-        output=output,
-        overwrite=overwrite,
-        json_file=json_file,
-        samples=samples,
-        device=device,
-        precision=precision.value,
-        batch_size=batch_size,
-    )
-    way = options.way()
-    if options.kinds is not None:
-        parse_kinds(options.kinds)
-    check_files(options)
-    WAYS[way](options)
+    mode = config.mode()
+    if config.degradations is not None:
+        parse_degradations(config.degradations)
+    check_files(config)
+    SCORERS[mode](config)
 
 
-def score_files(options: Options) -> None:
+def score_files(options: EvaluateConfig) -> None:
     """Score PoseTrack JSON by PoseTrack's average precision, as poseval does."""
     from tarvitpose.metrics.posetrack_ap import pooled
 
@@ -238,9 +101,9 @@ def intervals(videos: list[Judged], samples: int) -> Intervals:
     return {name: interval(one[name] for one in draws) for name in draws[0]}
 
 
-WAYS = {
+SCORERS = {
     "predictions": score_files,
     "weights": score_model,
-    "kinds": score_clips,
+    "degradations": score_clips,
     "videos": score_videos,
 }

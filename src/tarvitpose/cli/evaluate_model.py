@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import console
-from tarvitpose.cli.evaluate_options import Options
+from tarvitpose.cli.evaluate_options import EvaluateConfig
 from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table, write_numbers
 from tarvitpose.errors import ConfigError
+from tarvitpose.utils.lists import parse_choices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rich.table import Table
 
+    from tarvitpose.config import AnnotationFormat
     from tarvitpose.data.degrade import Kind
-    from tarvitpose.data.sources import Format
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
     from tarvitpose.evaluation.video_jitter import Steadiness
@@ -28,7 +29,7 @@ DRAWS = 1000  # of videos, for the 95% intervals
 ALL_DEGRADED = "all degraded"
 
 
-def score_model(options: Options) -> None:
+def score_model(options: EvaluateConfig) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
     from tarvitpose.evaluation.datasets import read_labelled
@@ -74,17 +75,16 @@ def score_model(options: Options) -> None:
     report(result, options)
 
 
-def layout_of(options: Options) -> Format:
+def layout_of(options: EvaluateConfig) -> AnnotationFormat:
     """Return the layout of the annotations, as given or by the keys of the first file."""
     from tarvitpose.data.posetrack import annotation_files
-    from tarvitpose.data.sources import FORMATS, guess_format
+    from tarvitpose.data.sources import guess_format
 
     assert options.annotations is not None
-    named = [name for name in FORMATS if name == options.layout]
-    return named[0] if named else guess_format(annotation_files(options.annotations)[0])
+    return options.layout or guess_format(annotation_files(options.annotations)[0])
 
 
-def report(result: Evaluation, options: Options) -> None:
+def report(result: Evaluation, options: EvaluateConfig) -> None:
     """Print what an evaluation found, the groups in the paper's order."""
     from tarvitpose.evaluation.scores import AP, OKS_AP
     from tarvitpose.metrics.posetrack_ap import GROUPS
@@ -113,7 +113,7 @@ def report(result: Evaluation, options: Options) -> None:
             console.say(drawn(joints_table(one)))
 
 
-def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
+def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
     """Return what `--json` holds: `ap` is of the whole model, `metrics` of every mode."""
     from tarvitpose.evaluation.scores import AP
     from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -140,19 +140,22 @@ def numbers(result: Evaluation, options: Options) -> dict[str, Any]:
     }
 
 
-def score_clips(options: Options) -> None:
+def score_clips(options: EvaluateConfig) -> None:
     """Score a model on clips of labelled people, one kind of degraded frames after the other."""
     from tarvitpose.data.sources import read_records
-    from tarvitpose.utils.figure import load_figure
+    from tarvitpose.utils.optional import check_installed
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
-    kinds, joints = parse_kinds(options.kinds or ""), load_config(options.weights).joints
+    kinds, joints = (
+        parse_degradations(options.degradations or ""),
+        load_config(options.weights).joints,
+    )
     records = read_records(layout_of(options), options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
-        load_figure("--reliability")  # what is missing shows before the work
+        check_installed("matplotlib", "--reliability", "plot")
     from tarvitpose.data.dataset import validation_clips
     from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
@@ -191,20 +194,16 @@ def score_clips(options: Options) -> None:
         write_numbers(options.json_file, {**content, "pck": rows})
 
 
-def parse_kinds(text: str) -> list[Kind]:
-    """Return the kinds of a list with commas; "all" is every one. Raises ConfigError.
+def parse_degradations(text: str) -> tuple[Kind, ...]:
+    """Return the degradations of a list with commas; "all" is every one. Raises ConfigError.
 
-    >>> parse_kinds("clean, dark")
-    ['clean', 'dark']
+    >>> parse_degradations("dark, clean")
+    ('clean', 'dark')
     """
     from tarvitpose.data.degrade import KINDS
 
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in (*KINDS, "all"):
-            expected = f"all or some of {', '.join(KINDS)}"
-            raise ConfigError(f"--kinds {text}: expected {expected}, got {name!r}")
-    return [kind for kind in KINDS if kind in names or "all" in names]
+    names = parse_choices("--degradations", text, KINDS, allow_all=True)
+    return tuple(kind for kind in KINDS if kind in names)
 
 
 def say_clips(kind: str, scores: ClipScores) -> None:
@@ -233,7 +232,7 @@ def clip_numbers(scores: ClipScores) -> dict[str, Any]:
     }
 
 
-def score_videos(options: Options) -> None:
+def score_videos(options: EvaluateConfig) -> None:
     """Print how steady joints are in videos, with and without the temporal part."""
     from dataclasses import asdict
 
@@ -257,13 +256,12 @@ def score_videos(options: Options) -> None:
         write_numbers(options.json_file, {**content, "videos": rows})
 
 
-def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
+def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
-    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
+    from tarvitpose.config import OPTIONS, EstimatorConfig, parse_config
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.inference.predictor import Predictor
-    from tarvitpose.runs.pipeline import load_estimator
 
     choice = options.boxes or OWN_DETECTOR
     values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
@@ -272,7 +270,7 @@ def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
     how: dict[str, Any] = {"flip_test": options.flip_test, "batch_size": options.batch_size}
     values |= {"device": options.device, "precision": options.precision, **how}
     values |= {"weights": options.weights, "box_threshold": options.box_threshold}
-    temporal = load_estimator(parse_config(PredictConfig, values, OPTIONS))
+    temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
     runtime = temporal.predictor.runtime
     if not runtime.config.temporal:
         raise ConfigError(
@@ -281,7 +279,7 @@ def estimators(options: Options) -> tuple[PoseEstimator, PoseEstimator]:
     single = PoseEstimator(
         Predictor(runtime, single_frame=True, **how),
         temporal.detector,
-        start_threshold=temporal.start_threshold,
+        EstimatorConfig(box_threshold=temporal.config.start_threshold),
     )
     return single, temporal
 

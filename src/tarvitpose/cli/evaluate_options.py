@@ -1,75 +1,114 @@
-"""What `tarvitpose evaluate` can be asked, and what goes together."""
+"""The options of `tarvitpose evaluate`, and which of them go together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from pathlib import Path
 
+from pydantic import Field
+
 from tarvitpose.cli import checks
+from tarvitpose.config import AnnotationFormat, NetworkConfig
 from tarvitpose.errors import BoxesError, ConfigError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_messages import option_name
 
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
 LABELS = {"annotations", "layout", "images", "limit"}
-WAYS = {  # the option that decides what is scored, and all that goes with it
+MODES = {  # the option that decides what is scored, and all that go with it
     "predictions": {"predictions", "annotations", "json_file", "samples"},
     "videos": COMMON | NETWORK | {"videos", "end"},
-    "kinds": COMMON | LABELS | {"kinds", "reliability"},
+    "degradations": COMMON | LABELS | {"degradations", "reliability"},
     "weights": COMMON | NETWORK | LABELS | {"single_frame", "output", "overwrite", "samples"},
 }
-SPELT = {"layout": "--format", "json_file": "--json", "samples": "--bootstrap"}
 
 
-@dataclass(frozen=True)
-class Options:
-    """One call of `evaluate`."""
+class EvaluateConfig(NetworkConfig):
+    """One call of `tarvitpose evaluate`."""
 
-    weights: str | None = None
-    predictions: Path | None = None
-    annotations: Path | None = None
-    layout: str | None = None  # of the annotations; None: guessed
-    images: Path | None = None
-    boxes: str | None = None
-    box_threshold: float | None = None
-    single_frame: bool = False
-    flip_test: bool = False
-    kinds: str | None = None
-    reliability: Path | None = None
-    videos: tuple[str, ...] = ()
-    end: float | None = None  # seconds
-    limit: int | None = None
-    output: Path | None = None
-    overwrite: bool = False
-    json_file: Path | None = None
-    samples: int | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    batch_size: int = 16
+    weights: str | None = Field(
+        default=None, description='Score these: "default", a weights folder or a hub id.'
+    )
+    predictions: Path | None = Field(
+        default=None, description="Score these PoseTrack JSON files, one for each video."
+    )
+    annotations: Path | None = Field(default=None, description="The labels to compare with.")
+    layout: AnnotationFormat | None = Field(
+        default=None, description="Format of the annotations; recognised by default."
+    )
+    images: Path | None = Field(
+        default=None,
+        description="Folder that file names in the annotations start from; found by default.",
+    )
+    boxes: str | None = Field(
+        default=None,
+        description="Boxes of people: the labelled ones (gt, the default), those of the detector, "
+        "or those in a JSON file.",
+    )
+    box_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Lowest score of a box; 0.2 by default, and 0.4 with --videos.",
+    )
+    single_frame: bool = Field(
+        default=False, description="Score the model only without its temporal part."
+    )
+    degradations: str | None = Field(
+        default=None,
+        description="Score clips made from stills, whose frames are degraded like this: "
+        "clean,motion_blur for example, or all.",
+    )
+    reliability: Path | None = Field(
+        default=None,
+        description="With --degradations: draw how often joints of each score are right (PNG).",
+    )
+    videos: list[str] = Field(
+        default=[], description="Compare the jitter of joints in this video; can be repeated."
+    )
+    end: float | None = Field(default=None, gt=0, description="Where --videos stop.")
+    limit: int | None = Field(
+        default=None, ge=1, description="Only the first N videos, stills or people."
+    )
+    output: Path | None = Field(
+        default=None,
+        description="Store the predictions in this folder; the same command then resumes.",
+    )
+    overwrite: bool = Field(default=False, description="Replace existing predictions.")
+    json_file: Path | None = Field(default=None, description="Also write the numbers here.")
+    samples: int | None = Field(
+        default=None,
+        ge=0,
+        description="95% intervals from N draws of videos, 0 for none; 1000 by default with "
+        "--weights, otherwise 0.",
+    )
 
-    def way(self) -> str:
-        """Return what is scored: "predictions", "videos", "kinds" or "weights" on a data set.
+    def mode(self) -> str:
+        """Return what is scored: "predictions", "videos", "degradations" or "weights".
 
         Raises ConfigError where an option is missing or does not go with the others.
         """
-        given = {one.name for one in fields(self) if getattr(self, one.name) != one.default}
-        way = next((name for name in WAYS if name in given), None)
-        if way is None:
+        fields = type(self).model_fields.items()
+        given = {name for name, field in fields if getattr(self, name) != field.default}
+        mode = next((name for name in MODES if name in given), None)
+        if mode is None:
             raise ConfigError(
                 "evaluate: expected --weights (a model) or --predictions (files of poses)"
             )
-        for name in sorted(given - WAYS[way]):
-            raise ConfigError(f"evaluate: {spelt(name)} has no meaning with {spelt(way)}")
-        needed = ["annotations"] if way == "predictions" else ["weights", "annotations"]
-        for name in needed[:1] if way == "videos" else needed:
+        for name in sorted(given - MODES[mode]):
+            raise ConfigError(
+                f"evaluate: {option_name(name)} cannot be combined with {option_name(mode)}"
+            )
+        needed = {"predictions": ["annotations"], "videos": ["weights"]}
+        for name in needed.get(mode, ["weights", "annotations"]):
             if name not in given:
-                raise ConfigError(f"evaluate: {spelt(way)} also needs {spelt(name)}")
-        if way == "videos" and self.boxes == "gt":
+                raise ConfigError(f"evaluate: {option_name(mode)} also needs {option_name(name)}")
+        if mode == "videos" and self.boxes == "gt":
             raise ConfigError("--boxes gt: videos have no labelled boxes; use detector or a file")
-        return way
+        return mode
 
 
-def check_files(options: Options) -> None:
+def check_files(options: EvaluateConfig) -> None:
     """Refuse files that are not there or could not be written, before anything slow is loaded.
 
     Raises UserError.
@@ -90,12 +129,3 @@ def check_files(options: Options) -> None:
         from tarvitpose.inference.graph_folder import local_config
 
         local_config(options.weights)
-
-
-def spelt(name: str) -> str:
-    """Return an option as it is written on the command line.
-
-    >>> spelt("box_threshold"), spelt("samples")
-    ('--box-threshold', '--bootstrap')
-    """
-    return SPELT.get(name, f"--{name.replace('_', '-')}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,27 +9,21 @@ import typer
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
-from tarvitpose.cli.predict_options import Weights
+from tarvitpose.cli.options import Overwrite, with_options
+from tarvitpose.config import EstimatorConfig, GraphPrecision
 from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.inference.export import Agreement
 
 
-class Numbers(StrEnum):
-    """The numbers in the graphs."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    INT8 = "int8"
-
-
+@with_options(EstimatorConfig, "weights")
 def run(
     output: Annotated[
         Path, typer.Argument(metavar="OUTPUT_DIR", help="Folder of graphs to write.")
     ],
     *,
-    weights: Weights = "default",
+    config: EstimatorConfig,
     check: Annotated[
         str | None,
         typer.Option(
@@ -39,18 +32,18 @@ def run(
         ),
     ] = None,
     precision: Annotated[
-        Numbers,
+        GraphPrecision,
         typer.Option(
             help="fp16 halves the files; int8 makes the encoder's products smaller and less exact."
         ),
-    ] = Numbers.FP32,
+    ] = "fp32",
     max_error: Annotated[
         float,
         typer.Option(
             min=0, help="Pixels of the clip by which 99% of the joints may differ from PyTorch's."
         ),
     ] = 0.5,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace graphs there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a model as graphs for --backend openvino and onnxruntime.
 
@@ -65,30 +58,30 @@ def run(
     from tarvitpose.inference.graph_folder import local_config, refuse_existing
 
     refuse_existing(output, overwrite=overwrite)
-    local_config(weights)
+    local_config(config.weights)
     from tarvitpose.inference.export import export
 
-    found = export(
-        weights,
+    agreements = export(
+        config.weights,
         output,
         clip=clip,
-        precision=precision.value,
+        precision=precision,
         max_error=max_error,
         overwrite=overwrite,
     )
     console.say(f"{output}: the graphs agree with PyTorch on {clip}", style="bold")
-    for line in table(found):
+    for line in table(agreements):
         console.say(line)
     console.say(f"use them: tarvitpose predict VIDEO --weights {output}")
 
 
-def table(found: list[Agreement]) -> list[str]:
+def table(agreements: list[Agreement]) -> list[str]:
     """Return the lines that say how well each backend agrees."""
     errors = "".join(f"{name:>12}" for name in ("median", "99%", "largest"))
     title = f"  {'backend':<12}{'in':>4}{'joints':>8}{errors}{'speed':>8}"
-    lines = [
-        f"  {one.backend:<12}{one.precision:>4}{one.joints:>8}{one.median:>9.3f} px"
-        f"{one.most:>9.3f} px{one.largest:>9.3f} px{one.speed:>7.2f}x"
-        for one in found
+    rows = [
+        f"  {row.backend:<12}{row.precision:>4}{row.joints:>8}{row.median:>9.3f} px"
+        f"{row.most:>9.3f} px{row.largest:>9.3f} px{row.speed:>7.2f}x"
+        for row in agreements
     ]
-    return [title, *lines]
+    return [title, *rows]

@@ -18,6 +18,7 @@ from tarvitpose.utils.offline import is_offline, offline
 STOPPED, A_BUG = 130, 1
 SHOWN = 60  # characters of a name that is too long
 LOG_JSON, OFFLINE = "--log-json", "--offline"
+FORMER = {"--kinds": "--degradations"}  # options under the name of an earlier version
 UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
 
 
@@ -30,6 +31,7 @@ class Verbs(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Look for the common options first: they also hold for what is wrong with the others."""
+        args = [_renamed(argument) for argument in args]
         console.log_json(LOG_JSON in args)
         ctx.with_resource(offline() if OFFLINE in args or is_offline() else nullcontext())
         return super().parse_args(ctx, args)
@@ -81,6 +83,16 @@ def in_words(error: Any) -> str:
     if hasattr(cause, "errors"):  # of pydantic, which Typer checks values with
         said = config_words.in_words(cause.errors()[0])
     return f"{error.param.opts[-1]} {said}" if said.startswith("must be ") else message
+
+
+def _renamed(argument: str) -> str:
+    """Return an argument with its option under the name of today.
+
+    >>> _renamed("--kinds=clean"), _renamed("--json")
+    ('--degradations=clean', '--json')
+    """
+    flag, equals, value = argument.partition("=")
+    return f"{FORMER.get(flag, flag)}{equals}{value}"
 
 
 def _common(

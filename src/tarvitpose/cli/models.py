@@ -80,7 +80,7 @@ def given(name: str, revision: str | None, *, download: bool) -> Facts:
         return weights_facts(name, Path(name))
     from tarvitpose.weights import hub
 
-    if not hub.looks_like_hub_id(name):
+    if not hub.is_hub_id(name):
         raise WeightsError(f'{name}: expected "default", a weights folder or a hub id (owner/name)')
     try:
         options: hub.HubOptions = {"revision": revision, "local_files_only": not download}

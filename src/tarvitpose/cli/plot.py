@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.predict_options import FORMATS
+from tarvitpose.config import POSE_FORMATS
 
 if TYPE_CHECKING:
     from tarvitpose.results import FramePoses
@@ -61,7 +61,7 @@ def run(
     for result in results:
         files[result.name if result.name not in files else str(result)] = load_poses(result)
     known = [poses[0].joint_names for poses in files.values() if poses]
-    chosen = [checks.joint_places(joints, names) for names in known]
+    chosen = [checks.joint_indices(joints, names) for names in known]
     names = [known[0][place] for place in chosen[0]] if known else []
     plot_joints(files, path, joints=names, tracks=track or ())
     console.result([str(path)], files=[str(path)])
@@ -74,5 +74,5 @@ def stem_of(result: Path) -> str:
     ('take.2', 'dance')
     """
     name = result.name
-    endings = (f".{kind}.json" for kind in FORMATS)
+    endings = (f".{kind}.json" for kind in POSE_FORMATS)
     return next((name.removesuffix(end) for end in endings if name.endswith(end)), result.stem)

@@ -4,158 +4,77 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli import predict_options as options
+from tarvitpose.cli.options import Quiet, with_options
 from tarvitpose.cli.outcome import print_outcome
-from tarvitpose.cli.predict_options import FORMATS
+from tarvitpose.config import PredictConfig, WorkerEngine
 from tarvitpose.errors import ConfigError, UserError, VideoError
 from tarvitpose.utils.atomic import check_writable
 
-if TYPE_CHECKING:
-    from tarvitpose.config import PredictConfig
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE",
+        help="Video files, folders of videos or of frames, quoted globs, the number of a webcam, "
+        "or the URL of a stream.",
+        show_default=False,
+    ),
+]
+Engine = Annotated[
+    WorkerEngine,
+    typer.Option("--engine", help="ray: several workers at once, here or on a cluster."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="For --engine ray: how many; by default one for each GPU, or one for each machine "
+        "without a GPU.",
+        show_default=False,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Address of a running Ray cluster, or auto."),
+]
 
 
+@with_options(PredictConfig)
 def run(
-    context: typer.Context,
-    source: options.Sources,
+    source: Sources,
     *,
-    output: options.Output = Path("results"),
-    formats: options.Format = "coco",
-    render: options.Render = True,
-    compare: options.Compare = False,
-    contact_sheet: options.ContactSheet = False,
-    keypoint_threshold: options.KeypointThreshold = 0.3,
-    start: options.Start = None,
-    end: options.End = None,
-    live: options.Live = None,
-    allow_playlists: options.AllowPlaylists = False,
-    overwrite: options.Overwrite = False,
-    resume: options.Resume = False,
-    engine: options.RunOn = options.Engine.LOCAL,
-    workers: options.Workers = None,
-    ray_address: options.RayAddress = None,
-    quiet: options.Quiet = False,
-    weights: options.Weights = "default",
-    single_frame: options.SingleFrame = False,
-    offsets: options.Offsets = None,
-    flip_test: options.FlipTest = False,
-    device: options.Device = "auto",
-    precision: options.Number = options.Precision.AUTO,
-    backend: options.RunBy = options.Backend.AUTO,
-    crop_policy: options.Policy = options.CropPolicy.ANCHORED,
-    batch_size: options.BatchSize = 16,
-    detector: options.Detector = "nanodet",
-    boxes: options.Boxes = None,
-    box_threshold: options.BoxThreshold = None,
-    max_people: options.MaxPeople = None,
-    det_every: options.DetEvery = 1,
-    tracker: options.TrackBy = options.Tracker.IOU,
-    person: options.Person = None,
-    smooth: options.Smooth = options.SmoothMethod.NONE,
-    smooth_min_cutoff: options.MinCutoff = None,
-    smooth_beta: options.Beta = None,
-    smooth_window: options.Window = None,
+    config: PredictConfig,
+    engine: Engine = "local",
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    quiet: Quiet = False,
 ) -> None:
     """Find the poses of the people in videos.
 
-    They are drawn on OUTPUT/NAME.mp4, or on OUTPUT/NAME.png where the source is one picture. Files
-    of --format are OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
-    NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads them all.
+    They are drawn on OUTPUT/NAME.mp4, or on OUTPUT/NAME.png where the source is a single picture.
+    --format writes OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
+    NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads all of them.
     """
-    config = given_config(context)
     process_all(
         expanded(source),
         config,
         quiet=quiet,
-        on_ray=engine is options.Engine.RAY,
+        on_ray=engine == "ray",
         workers=workers,
         address=ray_address,
     )
 
 
-def given_config(context: typer.Context) -> PredictConfig:
-    """Return what the options of a verb say; they have the names of the config's fields.
-
-    Raises ConfigError.
-    """
-    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
-
-    values = {
-        key: value for key, value in context.params.items() if key in PredictConfig.model_fields
-    }
-    for key, parse in LISTS.items():
-        text = values.pop(key, None)
-        if text is not None:
-            values[key] = parse(text)
-    return parse_config(PredictConfig, values, OPTIONS)
-
-
-def parse_formats(text: str) -> tuple[str, ...]:
-    """Return the formats of a list with commas. Raises ConfigError.
-
-    >>> parse_formats("csv, coco")
-    ('csv', 'coco')
-    """
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-    for name in names:
-        if name not in FORMATS:
-            raise ConfigError(f"--format {text}: expected {known}, got {name!r}")
-    return names
-
-
-def parse_offsets(text: str) -> tuple[int, ...]:
-    """Return the offsets of a list with commas. Raises ConfigError.
-
-    >>> parse_offsets("-2,-1,1,2")
-    (-2, -1, 1, 2)
-    """
-    from tarvitpose.config import check_offsets
-
-    try:
-        offsets = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--offsets={text}: expected whole numbers with commas, such as --offsets=-2,-1,1,2"
-        ) from None
-    try:
-        check_offsets(offsets)
-    except ValueError as error:
-        raise ConfigError(f"--offsets={text}: {error}") from None
-    return offsets
-
-
-def parse_person(text: str) -> tuple[int, ...]:
-    """Return the track numbers of a list with commas. Raises ConfigError.
-
-    >>> parse_person("3, 1,3")
-    (1, 3)
-    """
-    names = [name.strip() for name in text.split(",")]
-    if not all(name.isdecimal() for name in names):
-        raise ConfigError(
-            f"--person {text}: expected track numbers with commas, such as --person 1,3"
-        )
-    return tuple(sorted(set(map(int, names))))
-
-
-LISTS: dict[str, Callable[[str], tuple[str, ...] | tuple[int, ...]]] = {
-    "formats": parse_formats,
-    "offsets": parse_offsets,
-    "person": parse_person,
-}
-
-
 def expanded(sources: Iterable[str]) -> list[str]:
     """Return the sources with each glob of videos replaced by its files. Raises VideoError."""
-    return [one for given in sources for one in expand(given)]
+    return [path for source in sources for path in expand(source)]
 
 
 def expand(source: str) -> list[str]:
@@ -167,13 +86,13 @@ def expand(source: str) -> list[str]:
         return [source]
     from tarvitpose.video.image_source import IMAGE_SUFFIXES
 
-    found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207  (absolute ones as well)
-    images = [name for name in found if Path(name).suffix.lower() in IMAGE_SUFFIXES]
-    if len(images) == len(found):  # frames of one video, or nothing, which its reader says
+    paths = sorted(glob.glob(source, recursive=True))  # noqa: PTH207  (absolute ones as well)
+    images = [name for name in paths if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    if len(images) == len(paths):  # frames of one video, or nothing, which its reader says
         return [source]
     if images:
         raise VideoError(f"{source}: matches images and other files; use a pattern for one of them")
-    return found
+    return paths
 
 
 def process_all(
@@ -190,7 +109,7 @@ def process_all(
         option = "--workers" if workers is not None else "--ray-address"
         raise ConfigError(f"{option} is for several workers: add --engine ray")
     if len(sources) == 1:  # of several, the others are processed all the same
-        with told_of(sources[0]):
+        with reported_with(sources[0]):
             checks.existing_source(sources[0])
     check_writable(config.output)
     from tarvitpose.runs.many import find_jobs, with_different_names
@@ -214,7 +133,7 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
     """Process one source; exits with 2 if it fails."""
     from tarvitpose.runs.pipeline import check_source, load_estimator, process
 
-    with told_of(source):
+    with reported_with(source):
         # Before the slow loading of a model that may not be needed.
         outcome = check_source(source, config)
         if outcome is None:
@@ -226,7 +145,7 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
 
 
 @contextmanager
-def told_of(source: str) -> Iterator[None]:
+def reported_with(source: str) -> Iterator[None]:
     """Print an error with the source that it is about, and exit with 2."""
     try:
         yield

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli import predict_options as options
+from tarvitpose.cli.options import Quiet, Video, with_options
 from tarvitpose.cli.outcome import summary
-from tarvitpose.cli.predict import given_config
+from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, OutputError, VideoError
 
 if TYPE_CHECKING:
-    from tarvitpose.config import PredictConfig
     from tarvitpose.video.frame_source import FrameSource
-    from tarvitpose.visualization.report_data import Material
+    from tarvitpose.visualization.report_data import ReportData
 
 ENDING = ".report.html"
 OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"}
@@ -26,70 +25,58 @@ Poses = Annotated[
     Path | None,
     typer.Option(
         metavar="RESULT",
-        help="Poses that predict wrote, in any format: nothing is computed again, and there is "
-        "no speed by stage.",
+        help="Poses that predict wrote, in any format: they are shown without a new run, and so "
+        "without speed by stage.",
         show_default=False,
     ),
 ]
-OutputFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")]
 
 
+@with_options(
+    PredictConfig,
+    without=(
+        *("formats", "contact_sheet", "live", "allow_playlists", "resume", "flip_test"),
+        *("batch_size", "box_threshold", "person"),
+        *("smooth_min_cutoff", "smooth_beta", "smooth_window"),
+    ),
+    output="Folder of the report.",
+)
 def run(
     context: typer.Context,
-    video: options.Video,
+    video: Video,
     *,
     poses: Poses = None,
-    output: OutputFolder = Path("results"),
-    overwrite: options.Overwrite = False,
-    render: options.Render = True,
-    compare: options.Compare = False,
-    keypoint_threshold: options.KeypointThreshold = 0.3,
-    start: options.Start = None,
-    end: options.End = None,
-    quiet: options.Quiet = False,
-    weights: options.Weights = "default",
-    single_frame: options.SingleFrame = False,
-    offsets: options.Offsets = None,
-    device: options.Device = "auto",
-    precision: options.Number = options.Precision.AUTO,
-    backend: options.RunBy = options.Backend.AUTO,
-    crop_policy: options.Policy = options.CropPolicy.ANCHORED,
-    detector: options.Detector = "nanodet",
-    boxes: options.Boxes = None,
-    max_people: options.MaxPeople = None,
-    det_every: options.DetEvery = 1,
-    tracker: options.TrackBy = options.Tracker.IOU,
-    smooth: options.Smooth = options.SmoothMethod.NONE,
+    config: PredictConfig,
+    quiet: Quiet = False,
 ) -> None:
     """Write a page on one video.
 
-    OUTPUT/NAME.report.html needs nothing beside it: overview, contact sheet, tracks over time,
-    jitter, worst frames, speed by stage. Unless --poses gives them, the poses are found as predict
-    does it, and its files are left beside the report: NAME.coco.json, NAME.run.json, and NAME.mp4
-    unless --no-render. The video is then read a second time, for pictures.
+    OUTPUT/NAME.report.html is a single file: overview, contact sheet, tracks over time, jitter,
+    worst frames, speed by stage. Without --poses this is a run of predict, which also writes
+    NAME.coco.json, NAME.run.json and, unless --no-render, NAME.mp4. The video is then read a
+    second time, for the pictures.
     """
-    config = given_config(context)
     checks.existing_source(video)
     if poses is not None:
         _refuse_options(context)
         checks.existing(poses)
     with _open(video, config) as source:
-        path = output / f"{source.name}{ENDING}"
-        checks.new_file(path, overwrite=overwrite)
-        material = _material(source, poses, config, quiet=quiet)
-        _write(path, source, material, keypoint_threshold)
+        path = config.output / f"{source.name}{ENDING}"
+        checks.new_file(path, overwrite=config.overwrite)
+        data = _load(source, poses, config, quiet=quiet)
+        _write(path, source, data, config.keypoint_threshold)
     if not quiet:
         console.result([f"  {path}"], source=video, files=[str(path)])
-    for note in material.notes:
+    for note in data.notes:
         console.warn(note)
 
 
-def _write(path: Path, source: FrameSource, material: Material, threshold: float) -> None:
+def _write(path: Path, source: FrameSource, data: ReportData, threshold: float) -> None:
     from tarvitpose.utils.atomic import atomic_file
-    from tarvitpose.visualization.page import report_page
+    from tarvitpose.visualization.report_page import report_page
 
     with atomic_file(path) as temporary:
-        page = report_page(source, material, threshold)
+        page = report_page(source, data, threshold)
         temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
@@ -99,8 +86,8 @@ def _refuse_options(context: typer.Context) -> None:
         how = context.get_parameter_source(key)
         if key not in OF_ANY_REPORT and how is not None and how.name == "COMMANDLINE":
             raise ConfigError(
-                f"--{key.replace('_', '-')} is for a new run, and --poses shows results that are "
-                "there: give one of them"
+                f"--{key.replace('_', '-')} is for a new run, and --poses shows the results of an "
+                "earlier one: give one of them"
             )
 
 
@@ -119,14 +106,14 @@ def _open(video: str, config: PredictConfig) -> FrameSource:
     return source
 
 
-def _material(
+def _load(
     source: FrameSource, poses: Path | None, config: PredictConfig, *, quiet: bool
-) -> Material:
-    """Return what is reported: of results that are there, or of a new run."""
+) -> ReportData:
+    """Load the data of existing results, or of a new run."""
     if poses is not None:
-        from tarvitpose.visualization.report_data import gather
+        from tarvitpose.visualization import report_data
 
-        return gather(source, poses)
+        return report_data.load(source, poses)
     from tarvitpose.formats.writing import output_paths
 
     results = output_paths(source, config)["coco"]
@@ -139,7 +126,7 @@ def _material(
 
     check_source(source.given, config)
     from tarvitpose.benchmark.stages import timed_process
-    from tarvitpose.visualization.report_data import gather
+    from tarvitpose.visualization import report_data
     from tarvitpose.visualization.timed_run import ReportedEstimator
 
     with console.notes_shown(quiet=quiet):
@@ -158,4 +145,6 @@ def _material(
             [summary(outcome), *(f"  {path}" for path in outcome.files)], **asdict(outcome)
         )
     offsets = estimator.predictor.offsets
-    return gather(source, results, stages=stages, offsets=offsets, alone=estimator.alone)
+    return report_data.load(
+        source, results, stages=stages, offsets=offsets, single_frames=estimator.single_frames
+    )

@@ -10,17 +10,18 @@ import typer
 
 from tarvitpose.cli import console
 from tarvitpose.cli.demo import demo_clip
-from tarvitpose.cli.predict_options import Device, Weights
+from tarvitpose.cli.options import with_options
+from tarvitpose.config import PredictConfig
 
 
+@with_options(PredictConfig, "weights", "device")
 def run(
     *,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
-    weights: Weights = "default",
-    device: Device = "auto",
+    config: PredictConfig,
     max_mb: Annotated[
         float, typer.Option("--max-mb", min=1, metavar="MB", help="The largest video taken.")
     ] = 500,
@@ -37,13 +38,10 @@ def run(
     Only this machine can reach it unless --host says otherwise, and nothing leaves the machine.
     One video is processed at a time. Ctrl-C ends it and removes all files.
     """
-    from tarvitpose.config import OPTIONS, PredictConfig, parse_config
     from tarvitpose.web.limits import Limits
     from tarvitpose.web.request_filter import LOCAL
     from tarvitpose.web.serve import serve
 
-    values = {"weights": weights, "device": device}
-    config = parse_config(PredictConfig, values, OPTIONS)
     if host not in LOCAL:
         console.warn(
             f"--host {host}: whoever reaches this machine can use the page, without a password "

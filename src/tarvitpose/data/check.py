@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check_notes import NOTES, Note, notes_of
 from tarvitpose.data.records import Box, decode_image
-from tarvitpose.data.sources import Format, image_root, read_videos
+from tarvitpose.data.sources import image_root, read_videos
 from tarvitpose.data.videos import Person, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
 from tarvitpose.utils.json_file import read_entry
@@ -73,7 +74,7 @@ def _grouped(found: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[str
 
 def check_data(
     files: Sequence[Path],
-    format: Format,
+    format: AnnotationFormat,
     images: Path | None,
     *,
     quick: bool,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tarvitpose.data.sources import Format, image_names
+from tarvitpose.config import AnnotationFormat
+from tarvitpose.data.sources import image_names
 from tarvitpose.data.videos import Video
 from tarvitpose.formats.posetrack_layout import (
     POINT_IDS,
@@ -39,7 +40,7 @@ NOTES = {  # in the order of the table: what it is called, and what the readers 
 Note = tuple[str, str]  # kind and place
 
 
-def notes_of(content: Entry, layout: Format, videos: Sequence[Video]) -> Iterator[Note]:
+def notes_of(content: Entry, layout: AnnotationFormat, videos: Sequence[Video]) -> Iterator[Note]:
     """Yield what readers fill in, change or leave out of a file, `videos` being what they read."""
     yield from _of_annolist(content) if layout == "posetrack17" else _of_coco(content, layout)
     listed = set(image_names(content))
@@ -49,7 +50,7 @@ def notes_of(content: Entry, layout: Format, videos: Sequence[Video]) -> Iterato
                 yield "unlisted frame", frame.name
 
 
-def _of_coco(content: Entry, layout: Format) -> Iterator[Note]:
+def _of_coco(content: Entry, layout: AnnotationFormat) -> Iterator[Note]:
     category = keypoint_category(content)
     yield from _of_joints(category)
     for image, people in coco_people(content):
@@ -76,7 +77,9 @@ def _of_name(name: Entry) -> Iterator[Note]:
         yield "backslash", str(name.value)
 
 
-def _of_person(person: Entry, category: Entry, layout: Format, *, is_used: bool) -> Iterator[str]:
+def _of_person(
+    person: Entry, category: Entry, layout: AnnotationFormat, *, is_used: bool
+) -> Iterator[str]:
     if person.non_empty("iscrowd"):
         yield "crowd"
     elif not is_of_category(person, category):

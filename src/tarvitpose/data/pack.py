@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from tarvitpose.data.sources import Format
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.formats.posetrack_layout import coco_people, file_name
 from tarvitpose.utils.atomic import atomic_folder
@@ -49,7 +49,13 @@ class Packed:
 
 
 def pack(
-    files: Sequence[Path], layout: Format, root: Path, output: Path, *, set_name: str, limit: int
+    files: Sequence[Path],
+    layout: AnnotationFormat,
+    root: Path,
+    output: Path,
+    *,
+    set_name: str,
+    limit: int,
 ) -> Packed:
     """Write a new folder `output` of `NAME-000.tar` and so on, of at most `limit` bytes each.
 
@@ -79,7 +85,7 @@ def pack(
     )
 
 
-def _pieces(files: Sequence[Path], layout: Format) -> Iterator[Piece]:
+def _pieces(files: Sequence[Path], layout: AnnotationFormat) -> Iterator[Piece]:
     for file in files:
         content = read_entry(file)
         images = coco_people(content)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.coco import coco_stills
 from tarvitpose.data.dcpose import dcpose_videos
 from tarvitpose.data.posetrack import annotation_files, posetrack18_videos
@@ -18,8 +18,6 @@ from tarvitpose.formats.posetrack_layout import file_name, slashed
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.json_file import Entry, read_entry
 
-Format = Literal["coco", "posetrack17", "posetrack18", "dcpose"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 IMAGES = "images"  # the folder name
 ANNOTATIONS = ("annotations", "posetrack_data")  # folder names; PoseTrack21 has the second
 OF_VIDEOS = ("nframes", "vid_id", "frame_id", "is_labeled")  # keys that no still has
@@ -27,7 +25,7 @@ FOLDERS_UP = 3  # how far above the annotations the images may lie: annotations/
 
 
 def read_records(
-    format: Format,
+    format: AnnotationFormat,
     annotations: Path,
     joints: JointSet,
     images: Path | None = None,
@@ -53,7 +51,7 @@ def read_records(
 
 
 def records_of_files(
-    format: Format,
+    format: AnnotationFormat,
     files: Sequence[Path],
     joints: JointSet,
     images: Path | None = None,
@@ -98,7 +96,7 @@ def _one_set(folder: Path, set_name: str) -> Path:
     return found[0]
 
 
-def read_videos(format: Format, file: Path, root: Path) -> Iterator[Video]:
+def read_videos(format: AnnotationFormat, file: Path, root: Path) -> Iterator[Video]:
     """Yield the videos of one annotation file, in its order. Raises DataError."""
     if format == "coco":
         return coco_stills(file)
@@ -122,7 +120,7 @@ def image_root(file: Path) -> Path:
     return next((folder for folder in folders if (folder / start).exists()), file.parent)
 
 
-def guess_format(file: Path) -> Format:
+def guess_format(file: Path) -> AnnotationFormat:
     """Return the layout of an annotation file, by its keys. Raises DataError."""
     content = read_entry(file)
     if not isinstance(content.value, dict):

@@ -8,10 +8,11 @@ from typing import Any
 from safetensors import SafetensorError
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
-from tarvitpose.errors import BoxesError, MissingDependencyError
+from tarvitpose.errors import BoxesError
 from tarvitpose.results import Frame
 from tarvitpose.skeleton import PERSON_NAMES
 from tarvitpose.utils.offline import is_offline
+from tarvitpose.utils.optional import require
 
 UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 
@@ -53,20 +54,12 @@ class HuggingFaceDetector:
 
 def _load(spec: str) -> tuple[Any, Any]:
     """Return the image processor and the model."""
-    try:
-        from transformers import (  # noqa: PLC0415
-            AutoImageProcessor,
-            AutoModelForObjectDetection,
-        )
-    except ImportError:
-        raise MissingDependencyError(
-            "transformers", f"the detector {spec}", "huggingface"
-        ) from None
+    transformers = require("transformers", f"the detector {spec}", "huggingface")
     is_folder = Path(spec).is_dir()
     options = {"local_files_only": is_folder or is_offline(), "trust_remote_code": False}
     try:
-        model = AutoModelForObjectDetection.from_pretrained(spec, **options)
-        processor = AutoImageProcessor.from_pretrained(spec, **options)
+        model = transformers.AutoModelForObjectDetection.from_pretrained(spec, **options)
+        processor = transformers.AutoImageProcessor.from_pretrained(spec, **options)
     except UNLOADABLE as error:
         if isinstance(error, OSError) and is_offline() and not is_folder:
             raise BoxesError(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
-from tarvitpose.errors import BoxesError, MissingDependencyError
+from tarvitpose.errors import BoxesError
 from tarvitpose.results import Frame
 from tarvitpose.utils.offline import is_offline
+from tarvitpose.utils.optional import require
 
 
 class FasterRCNN:
@@ -60,12 +61,7 @@ def _refuse_download(url: str) -> None:
 def _detection_models() -> Any:
     """Import the part of torchvision that holds detectors."""
     try:
-        from torchvision.models import detection  # noqa: PLC0415
-    except ImportError:
-        raise MissingDependencyError(
-            "torchvision", "the Faster R-CNN detector", "torchvision"
-        ) from None
+        return require("torchvision.models.detection", "the Faster R-CNN detector", "torchvision")
     except RuntimeError as error:  # its compiled part was built for another torch
         reason = str(error).splitlines()[0]
         raise BoxesError(f"torchvision: does not fit the installed torch ({reason})") from None
-    return detection

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.figure import load_figure
+from tarvitpose.utils.optional import require
 
 BINS = 10  # of the same width
 KNOTS = 12  # of a fitted curve, at most
@@ -76,7 +76,8 @@ def plot_reliability(found: Mapping[str, Reliability], path: Path) -> None:
 
     Raises MissingDependencyError without matplotlib, OutputError where the file cannot be written.
     """
-    figure = load_figure("--reliability")(figsize=(5, 4.6), layout="constrained")
+    matplotlib = require("matplotlib.figure", "--reliability", "plot")
+    figure = matplotlib.Figure(figsize=(5, 4.6), layout="constrained")
     axes = figure.add_subplot(
         xlabel="score", ylabel="share of joints within 0.2 torsos", xlim=(0, 1), ylim=(0, 1)
     )

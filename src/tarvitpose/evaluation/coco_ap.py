@@ -10,7 +10,6 @@ import numpy as np
 
 from tarvitpose.data.coco import labelled_points, xyxy_box
 from tarvitpose.data.videos import crop_box
-from tarvitpose.errors import MissingDependencyError
 from tarvitpose.formats.posetrack_layout import (
     category_joints,
     image_id,
@@ -19,6 +18,7 @@ from tarvitpose.formats.posetrack_layout import (
 )
 from tarvitpose.skeleton import SIGMAS
 from tarvitpose.utils.json_file import Entry
+from tarvitpose.utils.optional import require
 
 AREA_OF_BOX = 0.53  # what a person fills of its box, where the annotation has no area
 PERSON = 1  # the category, to the evaluator
@@ -50,16 +50,13 @@ def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]
     Someone without an area has AREA_OF_BOX of the box, which is made from the labelled joints
     where there is none. Raises MissingDependencyError.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - an optional package
-    except ImportError:
-        raise MissingDependencyError("faster-coco-eval", "AP of COCO data", "evaluate") from None
+    faster_coco_eval = require("faster_coco_eval", "AP of COCO data", "evaluate")
     content = Entry("annotations", truth)
     category = keypoint_category(content)
     people = [one for one in content["annotations"].items() if is_of_category(one, category)]
     names = category_joints(category)
     order = [at for at, name in enumerate(names) if name in known and name in SIGMAS]
-    labelled = COCO(
+    labelled = faster_coco_eval.COCO(
         {
             "images": [{"id": image_id(image)} for image in content["images"].items()],
             "categories": [{"id": PERSON, "name": "person"}],
@@ -71,7 +68,7 @@ def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]
     )
     found = [_found(person, order) for person in results]
     sigmas = [SIGMAS[names[at]] for at in order]
-    judge = COCOeval_faster(
+    judge = faster_coco_eval.COCOeval_faster(
         labelled, labelled.loadRes(found), iouType="keypoints", kpt_oks_sigmas=sigmas
     )
     judge.evaluate()

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.posetrack import annotation_files
-from tarvitpose.data.sources import Format, image_root, read_videos
+from tarvitpose.data.sources import image_root, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_files import read_truth
@@ -89,7 +90,7 @@ class LabelledVideo:
 
 
 def read_labelled(
-    layout: Format,
+    layout: AnnotationFormat,
     annotations: Path,
     joints: JointSet,
     *,

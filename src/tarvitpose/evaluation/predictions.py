@@ -20,7 +20,7 @@ from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.formats.build import NO_TRACK
+from tarvitpose.formats.file_reader import NO_TRACK
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
 from tarvitpose.formats.posetrack_layout import category_joints, keypoint_category
 from tarvitpose.inference.predictor import Predictor

@@ -1,4 +1,7 @@
-"""COCO keypoint JSON, with the track and the time that videos add to it."""
+"""COCO's keypoint JSON with tracks and times, PoseTrack18's dialect of it, and COCO's results.
+
+Axes: J joints.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,38 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from tarvitpose.formats.base import (
+import numpy as np
+
+from tarvitpose.errors import DataError
+from tarvitpose.formats.file_reader import (
+    NAN,
+    NO_TRACK,
+    PersonRecord,
+    frame_poses,
+    image_size,
+    integer,
+    number,
+    read_raw_keypoints,
+    read_xywh_box,
+)
+from tarvitpose.formats.file_writer import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
     FileWriter,
     append_json,
+    flat_raw_keypoints,
     json_text,
+    open_text,
     origin,
     rounded,
     size_and_time,
+    xywh_box,
 )
-from tarvitpose.geometry import xyxy_to_xywh
+from tarvitpose.formats.posetrack_layout import coco_people, is_of_category, keypoint_category
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import SIGMAS, limbs_of
-from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.skeleton import COCO_17, SIGMAS, joint_names, limbs_of
+from tarvitpose.utils.arrays import Float64, UInt8
+from tarvitpose.utils.json_file import Entry
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
 
@@ -35,7 +55,7 @@ class CocoWriter(FileWriter):
 
     An image's `id` and `frame_id` are the frame's index in the source, its `time` is in seconds.
     A person's `score` is the box score times the mean of the keypoint scores. All joints are
-    there, however low their `keypoint_scores`; coordinates are never clipped or zeroed.
+    written, however low their `keypoint_scores`; coordinates are never clipped or zeroed.
     """
 
     def __init__(self, path: Path, source: FrameSource, weights: str = "") -> None:
@@ -45,10 +65,9 @@ class CocoWriter(FileWriter):
         self._people = 0
 
     def _start(self, stack: ExitStack) -> None:
-        temporary = stack.enter_context(atomic_file(self.path))
-        self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
-        # People come with their frames, but stand behind all frames in the file.
-        self._spool = stack.enter_context(_temporary_text(self.path.parent))
+        self._file = open_text(self.path, stack)
+        # Annotations arrive with their frames, but come after all images in the file.
+        self._annotations = stack.enter_context(_temporary_text(self.path.parent))
         info = json_text(origin(self.source, self.weights))
         self._file.write('{"info": ' + info + ',\n"images": [')
 
@@ -58,12 +77,12 @@ class CocoWriter(FileWriter):
         for person in range(len(poses)):
             self._people += 1
             entry = {"id": self._people, **self._annotation(poses, person)}
-            append_json(self._spool, entry, is_first=self._people == 1)
+            append_json(self._annotations, entry, is_first=self._people == 1)
 
     def _finish(self) -> None:
         self._file.write('],\n"annotations": [')
-        self._spool.seek(0)
-        shutil.copyfileobj(self._spool, self._file)
+        self._annotations.seek(0)
+        shutil.copyfileobj(self._annotations, self._file)
         category = json_text(self._category(self._joint_names))
         self._file.write('],\n"categories": [' + category + "]}\n")
 
@@ -78,9 +97,6 @@ class CocoWriter(FileWriter):
     def _annotation(self, poses: FramePoses, person: int) -> dict[str, Any]:
         points = rounded(poses.keypoints[person], COORDINATE_DIGITS)
         box = xywh_box(poses, person)
-        raw = {}
-        if poses.raw_keypoints is not None:
-            raw["keypoints_raw"] = rounded(poses.raw_keypoints[person].ravel(), COORDINATE_DIGITS)
         return {
             "image_id": poses.index,
             "category_id": PERSON,
@@ -93,27 +109,27 @@ class CocoWriter(FileWriter):
             "area": rounded(box[2] * box[3], COORDINATE_DIGITS),
             "iscrowd": 0,
             "bbox_score": rounded(poses.box_scores[person], SCORE_DIGITS),
-            **raw,
+            **flat_raw_keypoints(poses, person),
         }
 
-    def _category(self, joint_names: tuple[str, ...]) -> dict[str, Any]:
+    def _category(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Describe the joints; COCO counts those of the skeleton from 1.
 
-        The sigmas are what OKS needs of each joint, and COCO's evaluator for any other than its 17.
+        OKS needs the sigma of each joint, and COCO's evaluator knows only those of its 17 joints.
         """
-        known = all(name in SIGMAS for name in joint_names)
+        has_sigmas = all(name in SIGMAS for name in names)
         return {
             "id": PERSON,
             "name": "person",
             "supercategory": "person",
-            "keypoints": joint_names,
-            "skeleton": [[a + 1, b + 1] for a, b in limbs_of(joint_names)],
-            **({"sigmas": [SIGMAS[name] for name in joint_names]} if known else {}),
+            "keypoints": names,
+            "skeleton": [[a + 1, b + 1] for a, b in limbs_of(names)],
+            **({"sigmas": [SIGMAS[name] for name in names]} if has_sigmas else {}),
         }
 
 
 def frame_name(source: FrameSource, index: int) -> str:
-    """Return the file name of a frame, or one made of the video's name and the frame's index."""
+    """Return the file name of a frame, made of the name and the index in a video."""
     if isinstance(source, ImagesSource):
         return source.images[index].name
     return f"{source.name}/{index:06d}"
@@ -124,12 +140,92 @@ def person_score(poses: FramePoses, person: int) -> float:
     return float(poses.box_scores[person] * poses.scores[person].mean())
 
 
-def xywh_box(poses: FramePoses, person: int) -> list[float]:
-    """Return a person's box as COCO has it: left, top, width, height."""
-    box: list[float] = rounded(xyxy_to_xywh(poses.boxes[person]), COORDINATE_DIGITS)
-    return box
-
-
 def _temporary_text(folder: Path) -> IO[str]:
-    """Open a file without a name, on the disk that the result needs room on anyway."""
+    """Open a file without a name, on the same disk as the result."""
     return tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)
+
+
+def read_coco(content: Entry) -> list[FramePoses]:
+    """Return the frames of a file with images, annotations and categories. Raises DataError.
+
+    Crowds and categories other than people are left out; people without keypoints have NaN.
+    A joint's score is the one in `keypoint_scores`, which predict writes, or in PoseTrack's
+    `scores`. A frame's index is its image's `frame_id`, or the `id` where there is none.
+    """
+    category = keypoint_category(content)
+    names = _joint_names(category["keypoints"])
+    chosen = _chosen_joints(category, names)
+    predicted = tuple(names[at] for at in chosen)
+    return [
+        frame_poses(
+            image["frame_id" if image.get("frame_id") else "id"].integer(),
+            [
+                _person(person, len(names), chosen)
+                for person in people
+                if is_of_category(person, category) and not person.non_empty("iscrowd")
+            ],
+            predicted,
+            time=number(image, "time"),
+            image_size=image_size(image),
+        )
+        for image, people in coco_people(content)
+    ]
+
+
+def read_results(content: Entry) -> list[FramePoses]:
+    """Return the frames of COCO's list of results, which holds no frames without people.
+
+    The third number of a keypoint is taken as its score, as most tools write it. Raises DataError
+    where people do not have COCO's 17 joints.
+    """
+    frames: dict[int, list[PersonRecord]] = {}
+    all_joints = list(range(len(COCO_17)))
+    for entry in content.items():
+        person = _person(entry, len(COCO_17), all_joints, third_is_score=True)
+        frames.setdefault(entry["image_id"].integer(), []).append(person)
+    return [frame_poses(index, people, COCO_17.joints) for index, people in frames.items()]
+
+
+def _joint_names(keypoints: Entry) -> tuple[str, ...]:
+    return joint_names(tuple(str(name.value) for name in keypoints.items()))
+
+
+def _chosen_joints(category: Entry, names: tuple[str, ...]) -> list[int]:
+    """Return the positions of the joints that were predicted, all where the file does not say.
+
+    PoseTrack18 has room for 17 joints, of which a model may predict fewer: predict lists them.
+    """
+    if len(set(names)) != len(names):
+        raise DataError(f"{category.where}: two keypoints have the same name")
+    predicted = category.get("predicted_keypoints")
+    if predicted is None:
+        return list(range(len(names)))
+    chosen = _joint_names(predicted)
+    unknown = [name for name in chosen if name not in names]
+    if unknown:
+        raise DataError(f"{predicted.where}: {unknown[0]} is not among the keypoints")
+    return [names.index(name) for name in chosen]
+
+
+def _person(
+    entry: Entry, joints: int, chosen: list[int], *, third_is_score: bool = False
+) -> PersonRecord:
+    field = entry.non_empty("keypoints")
+    values = np.zeros((joints, 3)) if field is None else field.numbers(3 * joints).reshape(-1, 3)
+    # In PoseTrack's and COCO's tools 0, 0, 0 means that a joint is missing.
+    keypoints = np.where((values == 0).all(1)[:, None], NAN, values[:, :2])
+    scores = values[:, 2] if third_is_score else _scores(entry, joints)
+    raw = read_raw_keypoints(entry, joints)
+    return PersonRecord(
+        keypoints=keypoints[chosen],
+        scores=scores[chosen],
+        box=read_xywh_box(entry),
+        box_score=number(entry, "bbox_score"),
+        track_id=integer(entry, "track_id", NO_TRACK),
+        raw_keypoints=None if raw is None else raw[chosen],
+    )
+
+
+def _scores(entry: Entry, joints: int) -> Float64:
+    field = entry.get("keypoint_scores") or entry.get("scores")
+    return np.full(joints, NAN) if field is None else field.numbers(joints)

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from tarvitpose.drawing import draw_poses, draw_text, fit_width, shown_time
-from tarvitpose.formats.base import FileWriter, needed
+from tarvitpose.formats.file_writer import FileWriter, required_image
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.video.image_source import write_image
 
 TILES, COLUMNS, WIDTH = 12, 4, 1280
-KEPT_PER_TILE = 6  # so that gaps differ by a third at most, whatever the length of the video
+SAMPLES_PER_TILE = 6  # so that gaps between tiles differ by a third at most
 PAPER, INK = (24, 24, 24), (235, 235, 235)
 
 
 class ContactSheetWriter(FileWriter):
-    """Write a PNG of `tiles` frames, the first one of the video and the last one among them.
+    """Write a PNG of `tiles` evenly spaced frames, with the first and the last of the video.
 
-    How long a video is shows only at its end, as containers often state it wrongly. So every
-    n-th frame is kept, small, and n doubles whenever they become too many.
+    The length of a video is known only at its end, as containers often state it wrongly. So every
+    n-th frame is stored, small, and n doubles whenever they become too many.
     """
 
     def __init__(
@@ -39,26 +39,26 @@ class ContactSheetWriter(FileWriter):
         super().__init__(path)
         self.tiles, self.columns, self.width = tiles, columns, width
         self.keypoint_threshold = keypoint_threshold
-        self._every = 1
-        self._kept: list[tuple[UInt8, FramePoses]] = []
+        self._interval = 1
+        self._samples: list[tuple[UInt8, FramePoses]] = []
         self._last: tuple[UInt8, FramePoses] | None = None
 
     def _start(self, stack: ExitStack) -> None:
         self._temporary = stack.enter_context(atomic_file(self.path))
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
-        self._last = needed(image), poses
-        if self._frames % self._every:
+        self._last = required_image(image), poses
+        if self._frames % self._interval:
             return
-        self._kept.append(self._small(*self._last))
-        if len(self._kept) > KEPT_PER_TILE * self.tiles:
-            self._kept = self._kept[::2]
-            self._every *= 2
+        self._samples.append(self._small(*self._last))
+        if len(self._samples) > SAMPLES_PER_TILE * self.tiles:
+            self._samples = self._samples[::2]
+            self._interval *= 2
 
     def _finish(self) -> None:
-        if self._last is not None and self._kept[-1][1].index != self._last[1].index:
-            self._kept.append(self._small(*self._last))
-        chosen = [self._kept[i] for i in spread(len(self._kept), self.tiles)]
+        if self._last is not None and self._samples[-1][1].index != self._last[1].index:
+            self._samples.append(self._small(*self._last))
+        chosen = [self._samples[i] for i in spread(len(self._samples), self.tiles)]
         images = [self._drawn(image, poses) for image, poses in chosen]
         captions = [f"{shown_time(poses.time)}  frame {poses.index}" for _, poses in chosen]
         sheet = contact_sheet(images, captions, self.columns, self.width)
@@ -77,8 +77,11 @@ def contact_sheet(
     images: Sequence[UInt8], captions: Sequence[str], columns: int = COLUMNS, width: int = WIDTH
 ) -> UInt8:
     """Return one RGB image, `width` wide, with the images in rows and a caption under each."""
-    across = _tile_width(columns, width)
-    tiles = [_tile(fit_width(i, across), c) for i, c in zip(images, captions, strict=True)]
+    tile_width = _tile_width(columns, width)
+    tiles = [
+        _tile(fit_width(image, tile_width), caption)
+        for image, caption in zip(images, captions, strict=True)
+    ]
     gap = _gap(width)
     rows = [_row(tiles[i : i + columns], gap, width) for i in range(0, len(tiles), columns)]
     return np.concatenate([_blank(gap, width), *rows])
@@ -90,8 +93,8 @@ def spread(count: int, chosen: int) -> list[int]:
     >>> spread(9, 3), spread(2, 3), spread(5, 1)
     ([0, 4, 8], [0, 1], [0])
     """
-    places = np.linspace(0, count - 1, min(count, chosen)).tolist()
-    return [round(place) for place in places]
+    positions = np.linspace(0, count - 1, min(count, chosen)).tolist()
+    return [round(position) for position in positions]
 
 
 def _tile(image: UInt8, caption: str) -> UInt8:
@@ -108,9 +111,9 @@ def _row(tiles: Sequence[UInt8], gap: int, width: int) -> UInt8:
     row = _blank(max(len(tile) for tile in tiles) + gap, width)
     left = gap
     for tile in tiles:
-        height, across = tile.shape[:2]
-        row[:height, left : left + across] = tile
-        left += across + gap
+        height, tile_width = tile.shape[:2]
+        row[:height, left : left + tile_width] = tile
+        left += tile_width + gap
     return row
 
 

@@ -1,39 +1,54 @@
-"""The JSON that MMPose's demos save: `meta_info` and `instance_info`."""
+"""The JSON of MMPose's demos (`meta_info`, `instance_info`) and inferencer (a list of frames).
+
+Axes: J joints.
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from typing import Any
 
-from tarvitpose.formats.base import (
+import numpy as np
+
+from tarvitpose.errors import DataError
+from tarvitpose.formats.file_reader import (
+    NAN,
+    NO_TRACK,
+    PersonRecord,
+    frame_poses,
+    image_size,
+    integer,
+    number,
+)
+from tarvitpose.formats.file_writer import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
     FileWriter,
     append_json,
     json_text,
+    open_text,
     rounded,
     size_and_time,
 )
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import JOINT_SETS
-from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.skeleton import COCO_17, JOINT_SETS, joint_names
+from tarvitpose.utils.arrays import Float64, UInt8
+from tarvitpose.utils.json_file import Entry
 
 
 class MmposeWriter(FileWriter):
     """Write one entry for each frame; `frame_id` is its index, from 0 as in MMPose's inferencer.
 
-    Track ids, times and sizes stand beside MMPose's fields, which its readers pass over.
+    Track ids, times and sizes are additional fields, which MMPose's readers ignore.
     """
 
     def _start(self, stack: ExitStack) -> None:
-        temporary = stack.enter_context(atomic_file(self.path))
-        self._file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
+        self._file = open_text(self.path, stack)
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
         if not self._frames:
-            about = json_text(_meta_info(poses.joint_names))
-            self._file.write('{"meta_info": ' + about + ',\n"instance_info": [')
+            meta_info = json_text(_meta_info(poses.joint_names))
+            self._file.write('{"meta_info": ' + meta_info + ',\n"instance_info": [')
         instances = [_instance(poses, person) for person in range(len(poses))]
         entry = {"frame_id": poses.index, **size_and_time(poses), "instances": instances}
         append_json(self._file, entry, is_first=not self._frames)
@@ -43,15 +58,15 @@ class MmposeWriter(FileWriter):
 
 
 def _meta_info(names: tuple[str, ...]) -> dict[str, Any]:
-    """Describe the joints as MMPose does, in counts from 0."""
-    known = {joints.joints: joints for joints in JOINT_SETS.values()}.get(names)
+    """Describe the joints as MMPose does, counted from 0."""
+    joint_set = {joints.joints: joints for joints in JOINT_SETS.values()}.get(names)
     return {
-        "dataset_name": known.name if known else "",
+        "dataset_name": joint_set.name if joint_set else "",
         "num_keypoints": len(names),
         "keypoint_id2name": {str(at): name for at, name in enumerate(names)},
         "keypoint_name2id": {name: at for at, name in enumerate(names)},
-        "flip_indices": known.flip_order if known else [],
-        "skeleton_links": known.limb_indices if known else [],
+        "flip_indices": joint_set.flip_order if joint_set else [],
+        "skeleton_links": joint_set.limb_indices if joint_set else [],
     }
 
 
@@ -62,8 +77,70 @@ def _instance(poses: FramePoses, person: int) -> dict[str, Any]:
     return {
         "keypoints": rounded(poses.keypoints[person], COORDINATE_DIGITS),
         "keypoint_scores": rounded(poses.scores[person], SCORE_DIGITS),
-        "bbox": [rounded(poses.boxes[person], COORDINATE_DIGITS)],  # a list in a list, as theirs
+        "bbox": [rounded(poses.boxes[person], COORDINATE_DIGITS)],  # in a list, as MMPose has it
         "bbox_score": rounded(poses.box_scores[person], SCORE_DIGITS),
         "track_id": int(poses.track_ids[person]),
         **raw,
     }
+
+
+def read_mmpose(content: Entry) -> list[FramePoses]:
+    """Return the frames of a file. Raises DataError.
+
+    `frame_id` becomes the index unchanged: MMPose's demos count from 1, its inferencer
+    and predict from 0. A file without `meta_info` is taken to have COCO's 17 joints.
+    """
+    if isinstance(content.value, list):
+        frames, names = content, COCO_17.joints
+    else:
+        frames, names = content["instance_info"], _joint_names(content["meta_info"])
+    return [
+        frame_poses(
+            frame["frame_id"].integer(),
+            [_person(person, len(names)) for person in frame["instances"].items()],
+            names,
+            time=number(frame, "time"),
+            image_size=image_size(frame),
+        )
+        for frame in frames.items()
+    ]
+
+
+def _joint_names(meta: Entry) -> tuple[str, ...]:
+    by_id = meta["keypoint_id2name"]
+    names = (str(by_id[str(at)].value) for at in range(meta["num_keypoints"].integer()))
+    return joint_names(tuple(names))
+
+
+def _person(entry: Entry, joints: int) -> PersonRecord:
+    raw = entry.get("keypoints_raw")
+    return PersonRecord(
+        keypoints=_points(entry["keypoints"], joints),
+        scores=entry["keypoint_scores"].numbers(joints),
+        box=_box(entry),
+        box_score=number(entry, "bbox_score"),
+        track_id=integer(entry, "track_id", NO_TRACK),
+        raw_keypoints=None if raw is None else _points(raw, joints),
+    )
+
+
+def _box(entry: Entry) -> Float64:
+    """Return the box, which MMPose puts into a list, (4,) xyxy; NaN if there is none."""
+    field = entry.get("bbox")
+    if field is None:
+        return np.full(4, NAN)
+    first = field.items()[:1]
+    if not first:
+        raise DataError(f"{field.where}: expected 4 numbers")
+    return (first[0] if isinstance(first[0].value, list) else field).numbers(4)
+
+
+def _points(entry: Entry, joints: int) -> Float64:
+    """Return a list of `joints` lists of x and y, (J, 2). Raises DataError."""
+    try:
+        values = np.array(entry.value, np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != (joints, 2) or not np.isfinite(values).all():
+        raise DataError(f"{entry.where}: expected {joints} points of two numbers, x and y")
+    return values

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tarvitpose.drawing import draw_poses
-from tarvitpose.formats.base import FileWriter, needed
+from tarvitpose.formats.file_writer import FileWriter, required_image
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
@@ -16,8 +16,8 @@ from tarvitpose.video.image_source import write_image
 from tarvitpose.video.writer import VideoWriter
 
 
-class PictureFile:
-    """A PNG that is written as a video of one frame would be."""
+class PngWriter:
+    """A PNG with the interface of VideoWriter, for a source of a single image."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.warnings = path, list[str]()
@@ -40,14 +40,14 @@ class PictureFile:
 class OverlayWriter(FileWriter):
     """Write an mp4 file with the frames, the times and the audio of the source.
 
-    Where the name ends in .png it is a picture, of a source that has only one.
+    If `path` ends in .png it is a picture, of a source with a single image.
     """
 
     def __init__(self, path: Path, source: FrameSource, *, keypoint_threshold: float = 0.3) -> None:
         super().__init__(path)
         self.keypoint_threshold = keypoint_threshold
         self._file = (
-            PictureFile(path)
+            PngWriter(path)
             if path.suffix == ".png"
             else VideoWriter(
                 path,
@@ -69,7 +69,7 @@ class OverlayWriter(FileWriter):
         stack.enter_context(self._file)
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
-        self._file.write(self._picture(poses, needed(image)), poses.time)
+        self._file.write(self._picture(poses, required_image(image)), poses.time)
 
     def _size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return height and width of the video."""

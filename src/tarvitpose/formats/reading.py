@@ -1,35 +1,36 @@
-"""Results from disk: what `predict` wrote, and files of the same formats that others wrote."""
+"""Read results of `predict`, and files of the same formats that other tools wrote."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tarvitpose.errors import DataError
-from tarvitpose.formats.build import finished
-from tarvitpose.formats.coco_reader import read_coco, read_results
-from tarvitpose.formats.mmpose_reader import read_mmpose
-from tarvitpose.formats.npz_reader import read_npz
-from tarvitpose.formats.openpose_reader import read_one, read_openpose
-from tarvitpose.formats.table_reader import read_csv, read_parquet
+from tarvitpose.formats.coco import read_coco, read_results
+from tarvitpose.formats.file_reader import in_order
+from tarvitpose.formats.mmpose import read_mmpose
+from tarvitpose.formats.npz import read_npz
+from tarvitpose.formats.openpose import read_openpose, read_openpose_file
+from tarvitpose.formats.parquet import read_parquet
+from tarvitpose.formats.table import read_csv
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.json_file import Entry, read_entry
 
 __all__ = ["load_poses"]
 
-KNOWN = "a folder of OpenPose files, or a file .json, .csv, .parquet or .npz"
+EXPECTED = "a folder of OpenPose files, or a file .json, .csv, .parquet or .npz"
 
 
 def load_poses(path: str | Path) -> list[FramePoses]:
-    """Return every frame of a result of `predict`, by index.
+    """Return every frame of a result of `predict`, sorted by index.
 
-    JSON is COCO's, PoseTrack18's, MMPose's or OpenPose's, as its fields tell. What a file does
-    not tell is NaN, a track id of -1, an image size of (0, 0). Raises DataError, a UserError, in
-    one line for what is none of these, and MissingDependencyError without pyarrow for Parquet.
+    The fields of a JSON file show whether it is COCO's, PoseTrack18's, MMPose's or OpenPose's. A
+    value that the file lacks is NaN, a track id of -1 or an image size of (0, 0). Raises DataError,
+    a UserError, for any other file, and MissingDependencyError for Parquet without pyarrow.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
-    return finished(path, _read(path))
+    return in_order(path, _read(path))
 
 
 def _read(path: Path) -> list[FramePoses]:
@@ -44,7 +45,7 @@ def _read(path: Path) -> list[FramePoses]:
             return read_parquet(path)
         case ".npz":
             return read_npz(path)
-    raise DataError(f"{path}: expected {KNOWN}")
+    raise DataError(f"{path}: expected {EXPECTED}")
 
 
 def _read_json(content: Entry) -> list[FramePoses]:
@@ -57,9 +58,11 @@ def _read_json(content: Entry) -> list[FramePoses]:
     if "images" in fields:
         return read_coco(content)
     if "people" in fields:
-        return read_one(content)
+        return read_openpose_file(content)
     if "image_id" in fields and "keypoints" in fields:
         return read_results(content)
     if "annolist" in fields:
-        raise DataError(f"{content.where}: is of PoseTrack17; only the layout of 2018 can be read")
+        raise DataError(
+            f"{content.where}: is PoseTrack17 JSON; only the layout of 2018 can be read"
+        )
     raise DataError(f"{content.where}: expected the JSON of COCO, PoseTrack18, MMPose or OpenPose")

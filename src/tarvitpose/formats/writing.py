@@ -1,27 +1,26 @@
-"""Results on disk: one format a module, each file whole or not there."""
+"""Choose the writers of results: one module for each format."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tarvitpose.config import PredictConfig
+from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError
-from tarvitpose.formats.base import PoseWriter
 from tarvitpose.formats.coco import CocoWriter
 from tarvitpose.formats.comparison import ComparisonWriter
 from tarvitpose.formats.contact_sheet import ContactSheetWriter, contact_sheet
+from tarvitpose.formats.file_writer import PoseWriter
 from tarvitpose.formats.mmpose import MmposeWriter
 from tarvitpose.formats.npz import NpzWriter
-from tarvitpose.formats.openpose import OpenposeWriter, refuse_other
+from tarvitpose.formats.openpose import OpenposeWriter, require_openpose_folder
 from tarvitpose.formats.overlay import OverlayWriter
 from tarvitpose.formats.parquet import ParquetWriter
 from tarvitpose.formats.posetrack import PosetrackWriter
 from tarvitpose.formats.table import CsvWriter
-from tarvitpose.formats.table_reader import load_pyarrow
+from tarvitpose.utils.optional import require
 from tarvitpose.video.frame_source import FrameSource
 
 __all__ = [
-    "FORMATS",
     "CocoWriter",
     "ComparisonWriter",
     "ContactSheetWriter",
@@ -38,7 +37,6 @@ __all__ = [
     "output_paths",
 ]
 
-FORMATS = ("coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz")
 ENDINGS = {
     "coco": ".coco.json",
     "posetrack": ".posetrack.json",
@@ -51,36 +49,36 @@ ENDINGS = {
     "compare": ".compare.mp4",
     "contact_sheet": ".contact.png",
 }
-OF_PICTURES = {"overlay": ".png", "compare": ".compare.png"}
+PICTURE_ENDINGS = {"overlay": ".png", "compare": ".compare.png"}
 
 
 def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
-    """Return what a run writes: the formats asked for, "overlay", "compare", "contact_sheet".
+    """Return the path of each result: of the formats, "overlay", "compare" and "contact_sheet".
 
     Raises OutputError for an unknown format, and where a result would replace the source or
-    another folder; MissingDependencyError where a format needs a package that is not there.
+    another folder; MissingDependencyError where a format needs a package that is not installed.
     """
     for name in config.formats:
-        if name not in FORMATS:
-            raise OutputError(f"{name}: unknown format; available are {', '.join(FORMATS)}")
+        if name not in POSE_FORMATS:
+            raise OutputError(f"{name}: unknown format; available are {', '.join(POSE_FORMATS)}")
     if "parquet" in config.formats:
-        load_pyarrow("--format parquet")
+        require("pyarrow", "--format parquet", "parquet")
     kinds = [*config.formats]
     kinds += ["overlay"] if config.render else []
     kinds += ["compare"] if config.compare else []
     kinds += ["contact_sheet"] if config.contact_sheet else []
-    endings = {**ENDINGS, **OF_PICTURES} if source.is_picture else ENDINGS
+    endings = {**ENDINGS, **PICTURE_ENDINGS} if source.is_picture else ENDINGS
     paths = {kind: config.output / f"{source.name}{endings[kind]}" for kind in kinds}
     for path in paths.values():
         if source.path is not None and path.exists() and path.samefile(source.path):
-            raise OutputError(f"{path}: is the source itself; choose another folder for results")
+            raise OutputError(f"{path}: is the source itself; choose another output folder")
     if "openpose" in paths:
-        refuse_other(paths["openpose"])
+        require_openpose_folder(paths["openpose"])
     return paths
 
 
 def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfig) -> PoseWriter:
-    """Return the writer of one file of `output_paths`; it starts when its `with` block does.
+    """Return the writer of a file of `output_paths`; the file is started by its `with` block.
 
     Raises OutputError for an unknown kind.
     """

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.config import (
-    AnchorRule,
-    Backend,
-    CropPolicy,
-    SmoothConfig,
-    SmoothMethod,
-    TrackerName,
-    parse_config,
-)
-from tarvitpose.detection import Detector, check_detector, load_detector
+from tarvitpose.config import EstimatorConfig, SmoothConfig, SmoothMethod, parse_config
+from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.graph_folder import local_config
 from tarvitpose.inference.person_tracker import PersonTracker
@@ -32,8 +24,8 @@ from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.sources import open_source, prefetched
 
-BOX_THRESHOLD = 0.4  # the score with which a detected person is first seen
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
+EVERY_BOX = EstimatorConfig(box_threshold=0)
 
 
 class PoseEstimator:
@@ -43,27 +35,16 @@ class PoseEstimator:
         self,
         predictor: Predictor,
         detector: Detector,
-        *,
-        max_people: int | None = None,
-        start_threshold: float = 0.0,
-        crop_policy: CropPolicy = "anchored",
-        anchor: AnchorRule | None = None,
-        det_every: int = 1,
-        tracker: TrackerName = "iou",
-        person: tuple[int, ...] = (),
+        config: EstimatorConfig = EVERY_BOX,
     ) -> None:
-        """A box below `start_threshold` is only used to go on with a person already known.
+        """Join a predictor, a detector and what `config` says about crops and tracking.
 
-        `crop_policy` is for videos: "anchored" and "own" stream, "window" is the exact oracle.
-        People are detected in every `det_every`th frame, and tracked in between. Where `person`
-        names tracks, all others are found and then left alone. Raises UserError for a tracker
-        that is not installed.
+        By default a person is followed from any box of the detector. Raises UserError for a
+        tracker that is not installed.
         """
-        open_tracker(tracker, start_threshold=start_threshold)  # says now what each run would
-        self.predictor, self.detector = predictor, detector
-        self.max_people, self.start_threshold = max_people, start_threshold
-        self.crop_policy, self.anchor = crop_policy, anchor or AnchorRule()
-        self.det_every, self.tracker, self.person = det_every, tracker, person
+        # A tracker that is not installed is refused now instead of in each run.
+        open_tracker(config.tracker, start_threshold=config.start_threshold)
+        self.predictor, self.detector, self.config = predictor, detector, config
         self.joint_names = predictor.config.joints.joints
 
     @classmethod
@@ -71,61 +52,56 @@ class PoseEstimator:
         cls,
         weights: str | Path = "default",
         *,
-        device: str = "auto",
-        precision: str = "auto",
-        single_frame: bool = False,
-        offsets: tuple[int, ...] | None = None,
-        flip_test: bool = False,
-        detector: str | Detector = "nanodet",
-        box_threshold: float = BOX_THRESHOLD,
-        max_people: int | None = None,
-        batch_size: int = 16,
-        backend: Backend = "auto",
-        crop_policy: CropPolicy = "anchored",
-        anchor: AnchorRule | None = None,
-        det_every: int = 1,
-        tracker: TrackerName = "iou",
-        person: tuple[int, ...] = (),
-        compare: bool = False,
+        detector: str | Detector | None = None,
+        **options: Any,
     ) -> Self:
         """Load weights and a detector.
 
         `weights` is "default", a folder or a hub id; `detector` a name, a folder, a hub id or an
-        object with `detect`. A person is first seen with a score of `box_threshold`, and followed
-        down to half of it. With `compare`, poses also say what single frames alone would give
-        (`FramePoses.single_frame`). Raises UserError in one line for whatever cannot be had.
+        object with `detect`. `options` are the fields of `EstimatorConfig`, such as `device`,
+        `det_every` or `offsets`. A person is followed from a box of score `box_threshold` on, down
+        to half of it. With `compare`, poses also say what single frames alone would give
+        (`FramePoses.single_frame`). Raises UserError in one line for whatever is missing or wrong.
         """
+        values = {"weights": str(weights), **options}
         if isinstance(detector, str):
-            check_detector(detector)
-        network = local_config(weights)
-        if compare and network is not None:
-            check_compare(network, single_frame=single_frame)
-        # PyTorch takes many seconds to load: whatever is wrong without it has been said by now.
+            values["detector"], detector = detector, None
+        config = parse_config(EstimatorConfig, values, "PoseEstimator.from_pretrained")
+        return cls.from_config(config, detector)
+
+    @classmethod
+    def from_config(cls, config: EstimatorConfig, detector: Detector | None = None) -> Self:
+        """Load what a configuration names; `detector` takes the place of its own one.
+
+        Raises UserError, for all that can be refused without PyTorch before PyTorch is loaded.
+        """
+        if detector is None and config.boxes is not None:
+            detector = BoxesFile(config.boxes, threshold=config.start_threshold)
+        if detector is None:
+            check_detector(config.detector)
+        network = local_config(config.weights)
+        if config.compare and network is not None:
+            check_compare(network, single_frame=config.single_frame)
         from tarvitpose.inference.load import load_runtime  # noqa: PLC0415
         from tarvitpose.inference.torch_engine import choose_device  # noqa: PLC0415
 
         predictor = Predictor(
-            load_runtime(weights, backend=backend, device=device, precision=precision),
-            offsets=offsets,
-            single_frame=single_frame,
-            flip_test=flip_test,
-            batch_size=batch_size,
-            compare=compare,
+            load_runtime(
+                config.weights,
+                backend=config.backend,
+                device=config.device,
+                precision=config.precision,
+            ),
+            offsets=config.offsets,
+            single_frame=config.single_frame,
+            flip_test=config.flip_test,
+            batch_size=config.batch_size,
+            compare=config.compare,
         )
-        if isinstance(detector, str):
-            lowest, where = CONTINUE * box_threshold, str(choose_device(device))
-            detector = load_detector(detector, threshold=lowest, device=where)
-        return cls(
-            predictor,
-            detector,
-            max_people=max_people,
-            start_threshold=box_threshold,
-            crop_policy=crop_policy,
-            anchor=anchor,
-            det_every=det_every,
-            tracker=tracker,
-            person=person,
-        )
+        if detector is None:
+            lowest, device = CONTINUE * config.start_threshold, str(choose_device(config.device))
+            detector = load_detector(config.detector, threshold=lowest, device=device)
+        return cls(predictor, detector, config)
 
     def stream(
         self,
@@ -167,9 +143,9 @@ class PoseEstimator:
 
     def _open_engine(self) -> Callable[[list[list[TrackedFrame]]], list[Joints]]:
         """Return what turns windows that follow each other into joints."""
-        if self.predictor.single_frame or self.crop_policy == "window":
+        if self.predictor.single_frame or self.config.crop_policy == "window":
             return self.predictor.windowed
-        rule = self.anchor if self.crop_policy == "anchored" else None
+        rule = self.config.anchor if self.config.crop_policy == "anchored" else None
         return open_streamer(self.predictor, rule).joints
 
     def predict(self, frames: Sequence[UInt8] | UInt8, boxes: ArrayLike) -> FramePoses:
@@ -210,19 +186,19 @@ class PoseEstimator:
         """Return what finds and tracks the people of one source from its beginning."""
         return PersonTracker(
             self.detector,
-            start_threshold=self.start_threshold,
-            max_people=self.max_people,
-            every=self.det_every,
+            start_threshold=self.config.start_threshold,
+            max_people=self.config.max_people,
+            every=self.config.det_every,
             is_live=is_live,
-            tracker=self.tracker,
-            chosen=self.person,
+            tracker=self.config.tracker,
+            chosen=self.config.person,
         )
 
     def _batches(
         self, found: Iterator[list[TrackedFrame]], at_once: int
     ) -> Iterator[list[list[TrackedFrame]]]:
         """Gather windows until they have `at_once` new crops, and no more windows than that."""
-        streams = self.crop_policy != "window"
+        streams = self.config.crop_policy != "window"
         batch: list[list[TrackedFrame]] = []
         crops = 0
         for window in found:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tarvitpose.config import Backend
+from tarvitpose.config import BOX_THRESHOLD, Backend, EstimatorConfig, GraphPrecision
 from tarvitpose.detection import Detections, Detector, load_detector
 from tarvitpose.errors import WeightsError
 from tarvitpose.inference.engine import EncodedCrop, Runtime
-from tarvitpose.inference.estimator import BOX_THRESHOLD, CONTINUE, PoseEstimator
+from tarvitpose.inference.estimator import CONTINUE, PoseEstimator
 from tarvitpose.inference.graph_folder import (
     GraphFolder,
-    Numbers,
     describe,
     is_exported,
     read_graphs,
@@ -63,7 +62,7 @@ def export(
     output: Path,
     *,
     clip: str | Path,
-    precision: Numbers = "fp32",
+    precision: GraphPrecision = "fp32",
     max_error: float = 0.5,
     overwrite: bool = False,
     detector: Detector | None = None,
@@ -117,9 +116,7 @@ class Clip:
 
     def poses(self, runtime: Runtime, start: int, end: int) -> list[FramePoses]:
         """Return the poses of the frames from `start` to before `end`. Raises VideoError."""
-        estimator = PoseEstimator(
-            Predictor(runtime), self, max_people=PEOPLE, start_threshold=BOX_THRESHOLD
-        )
+        estimator = PoseEstimator(Predictor(runtime), self, EstimatorConfig(max_people=PEOPLE))
         with open_source(self.source) as frames:
             return [poses for _, poses in estimator.run(islice(frames, start, end))]
 
@@ -224,7 +221,7 @@ def _case(key: Way, runtime: Runtime, crops: UInt8) -> Case[Way]:
     return Case(key, len(crops), work)
 
 
-def _refuse_errors(found: list[Agreement], max_error: float, precision: Numbers) -> None:
+def _refuse_errors(found: list[Agreement], max_error: float, precision: GraphPrecision) -> None:
     for one in found:
         if one.precision == JUDGED and not one.most <= max_error:
             instead = "" if precision == "fp32" else "--precision fp32, or "

@@ -10,19 +10,18 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tarvitpose import __version__
-from tarvitpose.config import ModelConfig, parse_config
+from tarvitpose.config import GraphPrecision, ModelConfig, parse_config
 from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.utils.json_file import read_json
 from tarvitpose.utils.provenance import digest_of
 from tarvitpose.weights.folder import find_folder, load_config
-from tarvitpose.weights.hub import looks_like_hub_id
+from tarvitpose.weights.hub import is_hub_id
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
 GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
-Numbers = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class GraphFolder:
     path: Path
     config: ModelConfig
     fingerprint: str
-    precision: Numbers
+    precision: GraphPrecision
     version: str  # of the package that wrote them
 
 
@@ -71,14 +70,18 @@ def local_config(weights: str | Path) -> ModelConfig | None:
     It loads nothing that takes time. Raises WeightsError where there is no such folder, or where
     it lacks a file.
     """
-    if looks_like_hub_id(str(weights)) and not Path(weights).exists():
+    if is_hub_id(str(weights)) and not Path(weights).exists():
         return None
     folder = find_folder(weights)
     return read_graphs(folder).config if is_exported(folder) else load_config(folder)
 
 
 def describe(
-    folder: Path, config: ModelConfig, fingerprint: str, precision: Numbers, check: Any = None
+    folder: Path,
+    config: ModelConfig,
+    fingerprint: str,
+    precision: GraphPrecision,
+    check: Any = None,
 ) -> None:
     """Add `config.json` and `export.json` to a folder of graphs; `check` is what was measured."""
     (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -10,20 +10,20 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from importlib import util
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import PATCH, ModelConfig
-from tarvitpose.errors import MissingDependencyError, UserError
+from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.graph_decoder import GraphDecoder
 from tarvitpose.inference.graph_folder import FRAME, STEP
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.jta import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.utils.optional import check_installed, is_installed
 
 OPSET = 17
 FRAME_OUTPUTS = ("tokens", "visible", "heatmaps")
@@ -100,15 +100,12 @@ def resized(encoder: Encoder, grid: tuple[int, int]) -> Encoder:
 
 def can_write_graphs(config: ModelConfig) -> bool:
     """Tell whether `write_graphs` can write a model of this config here."""
-    return util.find_spec("onnx") is not None and (
-        not config.temporal or config.aggregation == "joints"
-    )
+    return is_installed("onnx") and (not config.temporal or config.aggregation == "joints")
 
 
 def refuse_unsupported(config: ModelConfig, wish: str) -> None:
     """Raise UserError where a wish needs graphs that cannot be written."""
-    if util.find_spec("onnx") is None:
-        raise MissingDependencyError("onnx", wish, "export")
+    check_installed("onnx", wish, "export")
     if not can_write_graphs(config):
         raise UserError(
             f"{wish} is there for aggregation joints only, these weights have "

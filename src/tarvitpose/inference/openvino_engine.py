@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from importlib import util
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tarvitpose.errors import MissingDependencyError, WeightsError
+from tarvitpose.errors import WeightsError
 from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 from tarvitpose.inference.onnx_engine import usable_cores
 from tarvitpose.inference.torch_engine import has_cpu_bfloat16
+from tarvitpose.utils.optional import check_installed
+from tarvitpose.utils.optional import is_installed as module_is_installed
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def is_installed() -> bool:
     """Tell whether OpenVINO can be imported."""
-    return util.find_spec("openvino") is not None
+    return module_is_installed("openvino")
 
 
 def own_precision() -> str:
@@ -54,8 +55,7 @@ class OpenVinoRuntime(GraphRuntime):
 
         Raises MissingDependencyError, and UserError for a precision that this processor has not.
         """
-        if not is_installed():
-            raise MissingDependencyError("openvino", "backend openvino", "openvino")
+        check_installed("openvino", "backend openvino", "openvino")
         if precision == "auto":
             precision = own_precision()
         if precision not in PRECISIONS:

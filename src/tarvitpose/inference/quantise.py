@@ -12,15 +12,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tarvitpose.config import GraphPrecision
 from tarvitpose.errors import UserError
-from tarvitpose.inference.graph_folder import FRAME, STEP, Numbers
+from tarvitpose.inference.graph_folder import FRAME, STEP
 from tarvitpose.utils.arrays import UInt8
 
 SMALL = 1024  # elements; fewer are not worth it
 AT_ONCE = 4  # crops that calibration reads at a time
 
 
-def reduce_numbers(folder: Path, precision: Numbers, crops: UInt8) -> None:
+def reduce_numbers(folder: Path, precision: GraphPrecision, crops: UInt8) -> None:
     """Rewrite the graphs of a folder: all weights in "fp16", or the encoder in "int8".
 
     `crops` are RGB (N, H, W, 3), for the ranges of int8. Raises UserError for int8 of a graph

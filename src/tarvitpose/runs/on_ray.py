@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tarvitpose.config import PredictConfig
-from tarvitpose.errors import MissingDependencyError, UserError
+from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs.many import DEATHS, Report, Work, explained
 from tarvitpose.runs.pipeline import Outcome, load_estimator, process
+from tarvitpose.utils.optional import require
 
 Answer = tuple[Outcome | None, tuple[str, str | None] | None]  # what came out, or what went wrong
 
@@ -115,10 +116,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns about it
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # what it says between our results
-    try:
-        import ray  # noqa: PLC0415 - an optional package
-    except ImportError:
-        raise MissingDependencyError("ray", "--engine ray", "ray") from None
+    ray = require("ray", "--engine ray", "ray")
     _refuse_silent(address)
     options: dict[str, Any] = {} if address else {"include_dashboard": False}
     try:

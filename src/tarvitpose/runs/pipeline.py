@@ -13,7 +13,7 @@ from threading import Event, current_thread, main_thread
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.formats.writing import PoseWriter, open_writer, output_paths
-from tarvitpose.inference.estimator import BOX_THRESHOLD, PoseEstimator
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.runs.manifest import Result, file_facts
 from tarvitpose.runs.resume import look_back, open_run
@@ -51,30 +51,7 @@ def load_estimator(
     config: PredictConfig, kind: type[PoseEstimator] = PoseEstimator
 ) -> PoseEstimator:
     """Load the model and the detector that a run asks for. Raises UserError."""
-    detector: str | Detector = config.detector
-    threshold = BOX_THRESHOLD if config.box_threshold is None else config.box_threshold
-    if config.boxes is not None:
-        threshold = config.box_threshold or 0.0
-        detector = BoxesFile(config.boxes, threshold=threshold)
-    return kind.from_pretrained(
-        config.weights,
-        device=config.device,
-        precision=config.precision,
-        single_frame=config.single_frame,
-        offsets=config.offsets,
-        flip_test=config.flip_test,
-        detector=detector,
-        box_threshold=threshold,
-        max_people=config.max_people,
-        batch_size=config.batch_size,
-        backend=config.backend,
-        crop_policy=config.crop_policy,
-        anchor=config.anchor,
-        det_every=config.det_every,
-        tracker=config.tracker,
-        person=config.person,
-        compare=config.compare,
-    )
+    return kind.from_config(config)
 
 
 def check_source(source: str, config: PredictConfig, name: str | None = None) -> Outcome | None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tarvitpose.errors import UserError
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.optional import is_installed
 
 PACKAGE_RATE = 30.0  # frames per second, in which the package counts gaps
 
@@ -24,14 +25,14 @@ class OutsideTracker:
 
     def __init__(self, name: Literal["bytetrack", "ocsort"], *, start_threshold: float) -> None:
         """Raises UserError where the package is not there."""
-        try:
-            import trackers  # noqa: PLC0415 - an optional package
-        except ImportError:
+        if not is_installed("trackers"):
             raise UserError(
                 f"--tracker {name} needs the package trackers: pip install "
                 "'tarvitpose[supervision]', then pip install --no-deps trackers "
                 "(with its dependencies it would bring a second OpenCV)"
-            ) from None
+            )
+        import trackers  # noqa: PLC0415 - an optional package
+
         shared = {
             "high_conf_det_threshold": start_threshold,
             "lost_track_buffer": LONGEST_GAP,

@@ -8,7 +8,15 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tarvitpose.config import SIZES, Config, ModelConfig, NewJoints, parse_config, read_yaml
+from tarvitpose.config import (
+    SIZES,
+    AnnotationFormat,
+    Config,
+    ModelConfig,
+    NewJoints,
+    parse_config,
+    read_yaml,
+)
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Kind
 from tarvitpose.errors import ConfigError, WeightsError
@@ -25,7 +33,7 @@ STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
 class SourceConfig(Config):
     """Labelled people: one annotation file, or a folder of per-video files."""
 
-    format: Literal["coco", "posetrack17", "posetrack18", "dcpose"]
+    format: AnnotationFormat
     annotations: Path  # relative paths start at the working directory
     images: Path | None = None  # where file names in the annotations start; beside them if absent
     box_scale: float | None = Field(default=None, gt=0)  # times the joints' extent, of a person

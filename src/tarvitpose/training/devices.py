@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
-from tarvitpose.errors import ConfigError, DataError, MissingDependencyError, UserError
+from tarvitpose.errors import ConfigError, DataError, UserError
 from tarvitpose.training.config import RunConfig
+from tarvitpose.utils.optional import require
 
 PATIENCE = timedelta(hours=12)  # others wait while rank 0 encodes clips or validates
 
@@ -27,14 +28,11 @@ def open_devices(run: RunConfig, *, some_unused: bool) -> Any:
     `some_unused` says that some parameters get no gradient. Raises ConfigError if the machine has
     no such devices, MissingDependencyError without Lightning Fabric.
     """
-    try:
-        from lightning_fabric import Fabric  # noqa: PLC0415 - an optional extra
-        from lightning_fabric.strategies import DDPStrategy  # noqa: PLC0415
-    except ImportError:
-        raise MissingDependencyError("lightning-fabric", "training", "train") from None
+    fabric = require("lightning_fabric", "training", "train")
     kind = _accelerator(run)
-    several = DDPStrategy(find_unused_parameters=some_unused, timeout=PATIENCE)
-    return Fabric(
+    strategies = require("lightning_fabric.strategies", "training", "train")
+    several = strategies.DDPStrategy(find_unused_parameters=some_unused, timeout=PATIENCE)
+    return fabric.Fabric(
         accelerator=kind,
         devices=run.devices,
         strategy=several if run.devices > 1 else "auto",

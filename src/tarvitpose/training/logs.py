@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tarvitpose.errors import MissingDependencyError
 from tarvitpose.utils.atomic import atomic_file, cannot_write
+from tarvitpose.utils.optional import is_installed, require
 
 WANDB_RUN = "wandb_run.txt"  # the id of the run there
 
@@ -31,7 +29,7 @@ class RunLog:
         except OSError as error:
             raise cannot_write(self.path, error) from error
         self.board: Any = None
-        if find_spec("tensorboard") is not None:
+        if is_installed("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
 
             # `purge_step` is the first step that is forgotten.
@@ -83,10 +81,7 @@ def open_wandb(project: str, folder: Path, settings: dict[str, Any]) -> Any:
 
     Raises MissingDependencyError.
     """
-    try:
-        wandb: Any = import_module("wandb")
-    except ImportError:
-        raise MissingDependencyError("wandb", "run.wandb", "wandb") from None
+    wandb = require("wandb", "run.wandb", "wandb")
     note = folder / WANDB_RUN
     known = note.read_text(encoding="utf-8").strip() if note.exists() else None
     run = wandb.init(project=project, dir=str(folder), config=settings, id=known, resume="allow")

@@ -6,7 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-FLAGS = {"formats": "format"}  # fields that the command line calls otherwise
+FLAGS = {  # fields that have another name on the command line
+    "formats": "format",
+    "layout": "format",
+    "json_file": "json",
+    "samples": "bootstrap",
+}
 WHOLE, NUMBER, TRUTH = "must be a whole number", "must be a number", "must be true or false"
 LIMITS = {  # what pydantic checks, in words
     "greater_than": "must be above {gt}",
@@ -44,8 +49,8 @@ def _shown(value: Any) -> str:
 def option_name(key: str) -> str:
     """Return how the command line calls a field.
 
-    >>> option_name("det_every"), option_name("formats")
-    ('--det-every', '--format')
+    >>> option_name("det_every"), option_name("samples")
+    ('--det-every', '--bootstrap')
     """
     return f"--{FLAGS.get(key, key).replace('_', '-')}"
 

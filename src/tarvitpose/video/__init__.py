@@ -1,1 +1,1 @@
-"""Frames of files, folders, cameras and streams, each with its time; videos with their sound."""
+"""Frames with their times from files, folders, cameras and streams; videos with audio."""

@@ -1,4 +1,4 @@
-"""Carry the audio of one file over into another."""
+"""Copy the audio of one file into another."""
 
 from __future__ import annotations
 
@@ -15,17 +15,26 @@ from tarvitpose.video.clock import Joins, shift
 from tarvitpose.video.containers import FILE, open_container, video_stream
 from tarvitpose.video.reader import time_zero
 
-COPIED = {"aac", "ac3", "alac", "eac3", "flac", "mp2", "mp3", "opus"}  # what players take in mp4
-STEADY = ("mov", "avi")  # beginnings of the names of containers whose times cannot fall back
-LONGEST_WAIT = 1000  # packets of sound that wait for the video to come to the same join
+COPIED = {
+    "aac",
+    "ac3",
+    "alac",
+    "eac3",
+    "flac",
+    "mp2",
+    "mp3",
+    "opus",
+}  # that players know in mp4
+STEADY = ("mov", "avi")  # prefixes of container names whose times cannot fall back
+MAX_WAITING = 1000  # audio packets that wait for the video to reach the same join
 AAC_RATES = (44_100, 48_000, 32_000, 24_000, 22_050, 16_000)  # hertz
 
 
 class AudioTrack:
     """The packets of a file's first audio stream, in time with the frames of `open_source`.
 
-    They are copied, or encoded to AAC where mp4 cannot hold the codec. Time 0 of the output is
-    `start` of the source, and `end` is where it stops (seconds).
+    They are copied, or encoded to AAC if mp4 cannot hold the codec. Time 0 of the output is `start`
+    of the source, and the audio stops at `end` (seconds).
     """
 
     def __init__(
@@ -57,7 +66,7 @@ class AudioTrack:
         self._container.close()
 
     def until(self, time: float) -> Iterator[Any]:
-        """Yield the packets not yet given that begin before `time`, seconds of the output."""
+        """Yield the next packets that begin before `time`, in seconds of the output."""
         self._waiting = self._waiting or next(self._packets, None)
         while self._waiting is not None and self._waiting[0] < time:
             yield self._waiting[1]
@@ -66,7 +75,7 @@ class AudioTrack:
     def _find_video(self) -> Any:
         try:
             return video_stream(self._container, str(self.path))
-        except VideoError:  # a sound file, whose audio goes with a folder of frames
+        except VideoError:  # an audio file beside a folder of frames
             return None
 
     def _open(self, output: Any) -> Generator[tuple[float, Any]]:
@@ -89,10 +98,10 @@ class AudioTrack:
     def _copied(self, source: Any, target: Any) -> Generator[tuple[float, Any]]:
         last = None
         for packet in self._demuxed(source):
-            if packet.pts is None or packet.dts is None:  # the last one, empty, has neither
+            if packet.pts is None or packet.dts is None:  # the last packet is empty
                 continue
             shift(packet, -self._zero)
-            if last is not None and packet.dts <= last:  # joined sound may overlap a little
+            if last is not None and packet.dts <= last:  # audio of joined streams may overlap
                 continue
             last, packet.stream = packet.dts, target
             time = float(packet.pts * source.time_base)
@@ -117,7 +126,7 @@ class AudioTrack:
             try:
                 frames = source.decode(packet)
             except av.FFmpegError:
-                continue  # a damaged moment of sound stays silent
+                continue  # damaged audio becomes silence
             yield from (frame for frame in frames if frame.pts is not None)
 
     def _demuxed(self, source: Any) -> Iterator[Any]:
@@ -130,7 +139,7 @@ class AudioTrack:
             self.warnings.append(f"{self.path}: its audio is cut off ({error.strerror})")
 
     def _joined(self, source: Any) -> Iterator[Any]:
-        """Yield packets that go on over joins, moved there by what the video is moved by."""
+        """Yield packets with continuous times across joins, shifted as much as the video."""
         video, audio = (Joins(_step(stream)) for stream in (self._video, source))
         waiting: deque[tuple[Any, int]] = deque()
         for packet in self._container.demux(self._video, source):
@@ -138,7 +147,7 @@ class AudioTrack:
                 video.piece_of(packet)
             elif packet.size:
                 waiting.append((packet, audio.piece_of(packet)))
-            while waiting and (waiting[0][1] < len(video.shifts) or len(waiting) > LONGEST_WAIT):
+            while waiting and (waiting[0][1] < len(video.shifts) or len(waiting) > MAX_WAITING):
                 yield _moved(*waiting.popleft(), video, audio)
         for packet, piece in waiting:
             yield _moved(packet, piece, video, audio)
@@ -148,12 +157,12 @@ class AudioTrack:
 
 
 def _moved(packet: Any, piece: int, video: Joins, audio: Joins) -> Any:
-    known = video if piece < len(video.shifts) else audio
-    shift(packet, known.shifts[piece])
+    joins = video if piece < len(video.shifts) else audio
+    shift(packet, joins.shifts[piece])
     return packet
 
 
 def _step(stream: Any) -> Fraction:
-    """Return about how long a packet lasts, in seconds, that does not tell."""
+    """Return the duration in seconds to assume for packets that state none."""
     rate = getattr(stream, "average_rate", None)
     return 1 / Fraction(rate) if rate else Fraction(1, 50)

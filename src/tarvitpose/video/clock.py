@@ -1,8 +1,8 @@
-"""One clock for a file: times that rise strictly, the same for its pictures and its sound.
+"""One clock for a file: strictly increasing times, the same for its video and its audio.
 
-Files do not always keep what they promise. Streams that were joined byte by byte begin anew at
-every join; AVI holds no times of frames, only of packets in the order of decoding; browsers state
-the rate of their clock instead of the frames'; and some files have no times at all.
+The times in a file are not always right. In streams that were joined byte by byte they start again
+at every join; AVI has times of packets in decoding order but not of frames; browsers state the rate
+of their clock instead of the frame rate; and some files have no times at all.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from typing import Any
 
 from tarvitpose.video.frame_source import DEFAULT_RATE
 
-FALL = Fraction(1, 5)  # seconds that stamps must fall back by where streams were joined
-FASTEST_STATED = 240.0  # frames a second; a higher rate is measured, it may be that of a clock
-FASTEST = 10_000.0  # frames a second; stamps that are closer together are no times
-NUDGE = 0.25  # of a frame, by which a frame comes after the one whose time it repeats
+FALL = Fraction(1, 5)  # seconds; where time stamps fall back by more, streams were joined
+FASTEST_STATED = 240.0  # frames/s; a higher rate may be that of a clock, so it is measured
+FASTEST = 10_000.0  # frames/s; time stamps that are closer together are not usable
+NUDGE = 0.25  # of a frame, added where a frame repeats the time of the one before
 
 
 class Joins:
-    """Follows the packets of one stream, and finds where their stamps fall back.
+    """Follow the packets of one stream, and find where their time stamps fall back.
 
     >>> joins = Joins(Fraction(1, 25))
-    >>> joins.shifts  # in seconds, of each piece
+    >>> joins.shifts  # seconds to add to the stamps of each piece
     [Fraction(0, 1)]
     """
 
     def __init__(self, step: Fraction) -> None:
-        """`step` is how long a packet lasts, in seconds, that does not tell."""
+        """`step` is the duration in seconds of packets that state none."""
         self.shifts = [Fraction(0)]
         self._step = step
         self._latest: Fraction | None = None
-        self._due = Fraction(0)
+        self._next = Fraction(0)
 
     def piece_of(self, packet: Any) -> int:
-        """Return which piece the next packet belongs to, counted from 0."""
+        """Return the number of the piece that the next packet belongs to, from 0."""
         if packet.dts is None:
-            self._due += self._step
+            self._next += self._step
         else:
             time = packet.dts * packet.time_base
             if self._latest is not None and time <= self._latest - FALL:
-                self.shifts.append(self.shifts[-1] + self._due - time)
+                self.shifts.append(self.shifts[-1] + self._next - time)
             self._latest = time
-            self._due = time + ((packet.duration or 0) * packet.time_base or self._step)
+            self._next = time + ((packet.duration or 0) * packet.time_base or self._step)
         return len(self.shifts) - 1
 
 
 def shift(packet: Any, seconds: Fraction) -> None:
-    """Move the stamps of a packet."""
+    """Move the time stamps of a packet."""
     ticks = round(seconds / packet.time_base)
     if ticks and packet.pts is not None:
         packet.pts += ticks
@@ -57,7 +57,7 @@ def shift(packet: Any, seconds: Fraction) -> None:
 
 
 class Clock:
-    """Turns the stamps of frames, in the order in which they are shown, into times that rise.
+    """Turn the time stamps of frames, in display order, into strictly increasing times.
 
     >>> clock = Clock(25.0)
     >>> [clock.time(stamp) for stamp in (0.0, 0.04, 0.04, 0.08, None)]
@@ -68,7 +68,7 @@ class Clock:
     """
 
     def __init__(self, rate: float, *, is_usable: bool = True) -> None:
-        """Without usable stamps, frames follow each other at `rate`, in frames a second."""
+        """Without usable stamps, the frames follow each other at `rate`, in frames per second."""
         self.rate, self.is_usable = rate, is_usable
         self._frames = 0
         self._last = 0.0  # time, in seconds
@@ -91,19 +91,19 @@ class Clock:
 
 
 def rate_of(stream: Any, stamps: Sequence[int | None]) -> tuple[float, bool]:
-    """Return the frames a second of a stream, and whether its time stamps can be used.
+    """Return the frame rate of a stream, and whether its time stamps can be used.
 
-    `stamps` are those of its first packets. What the container states is believed where it is a
-    rate that cameras have, and measured where it is not.
+    `stamps` are those of its first packets. The rate that the container states is used if it is
+    one that cameras have; otherwise it is measured.
     """
     stated = float(stream.average_rate or stream.guessed_rate or 0)
-    believed = stated if 0 < stated <= FASTEST_STATED else 0.0
-    known = {at: stamp for at, stamp in enumerate(stamps) if stamp is not None}
+    plausible = stated if 0 < stated <= FASTEST_STATED else 0.0
+    present = {at: stamp for at, stamp in enumerate(stamps) if stamp is not None}
     if len(stamps) < 2:
-        return believed or DEFAULT_RATE, True
-    ticks = max(known.values()) - min(known.values()) if known else 0
+        return plausible or DEFAULT_RATE, True
+    ticks = max(present.values()) - min(present.values()) if present else 0
     seconds = ticks * float(stream.time_base)
-    measured = (max(known) - min(known)) / seconds if seconds else 0.0
+    measured = (max(present) - min(present)) / seconds if seconds else 0.0
     if not measured or measured > FASTEST:
-        return believed or DEFAULT_RATE, False
-    return believed or measured, True
+        return plausible or DEFAULT_RATE, False
+    return plausible or measured, True

@@ -1,8 +1,8 @@
-"""Opening video and sound files: which containers are read, and what they may open in turn.
+"""Open video and audio files safely: which containers are read, and which files they may open.
 
-A playlist, a script or an image sequence makes FFmpeg open other files, by paths or addresses that
-whoever wrote it chose. So only containers that hold all they need are read, from a closed list, and
-FFmpeg may open nothing but the one file; playlists are for those who ask for them.
+A playlist, a script or an image sequence makes FFmpeg open other files and addresses, which its
+author chose. So only self-contained formats of a fixed list are read, and FFmpeg may open no other
+file, unless playlists are allowed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import av
 from av.stream import Disposition
 
 from tarvitpose.errors import VideoError
+from tarvitpose.video.playlists import playlist_kind
 
-FILE = "file:"  # before a path, keeps a colon in it from being taken for a protocol
+FILE = "file:"  # before a path, so that a colon in it does not look like a protocol
 URL_TIMEOUT = (15.0, 30.0)  # seconds to open a stream, and to wait for its next packet
 TEXT_ART = {"ansi", "bintext", "idf", "xbin"}  # what FFmpeg makes of a plain text file
 VIDEOS = (
@@ -23,7 +24,7 @@ VIDEOS = (
     *("dv", "nut", "wtv", "rm", "ivf", "obu", "gif", "swf", "nsv", "nuv", "pva", "ty", "cine"),
     *("yuv4mpegpipe", "ser", "dhav", "kux", "ifv", "mlv", "fits", "jpegxl_anim", "apng"),
 )
-BARE = (  # one video stream without a container
+BARE = (  # a video stream without a container
     *("h261", "h263", "h264", "hevc", "vvc", "evc", "av1", "avs2", "avs3", "cavsvideo", "dirac"),
     *("dnxhd", "m4v", "mpegvideo", "mjpeg", "mjpeg_2000", "mpjpeg", "vc1", "vc1test"),
 )
@@ -39,24 +40,16 @@ SOUNDS = (
     *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "au", "caf", "dts", "eac3", "flac"),
     *("mp3", "tta", "w64", "wav", "wv"),
 )
-TEXTS = ("tty", "bin", "adf", "idf", "xbin")  # known, so that they can be refused by their name
-STREAMS = ("rtsp", "rtp", "sap", "sdp", "live_flv", "mpegtsraw")  # of addresses, not of files
-PLAYLISTS = ("hls", "dash", "concat", "imf", "sdp")  # what names other files
+TEXTS = ("tty", "bin", "adf", "idf", "xbin")  # recognised only to be refused by name
+STREAMS = ("rtsp", "rtp", "sap", "sdp", "live_flv", "mpegtsraw")  # from addresses, not files
+PLAYLISTS = ("hls", "dash", "concat", "imf", "sdp")  # formats that name other files
 CONTAINERS = (*VIDEOS, *BARE, *PICTURES, *SOUNDS, *TEXTS)
-BEGINNINGS = {  # of files that name others
-    b"#EXTM3U": "an HLS playlist",
-    b"ffconcat": "a concat script",
-    b"v=0": "a session description",
-    b"<MPD": "a DASH manifest",
-    b"<CompositionPlaylist": "an IMF playlist",
-}
 
 
 def open_container(address: str, name: str, *, allow_playlists: bool = False) -> Any:
     """Open a file ("file:" and its path) or a URL with PyAV.
 
-    Raises VideoError with `name` where that fails, and for what names other files unless
-    `allow_playlists`.
+    Raises VideoError with `name` if that fails, or for playlists unless `allow_playlists`.
     """
     is_file = address.startswith(FILE)
     formats = CONTAINERS if is_file else (*CONTAINERS, *STREAMS)
@@ -65,7 +58,7 @@ def open_container(address: str, name: str, *, allow_playlists: bool = False) ->
         options = {"format_whitelist": ",".join((*formats, *PLAYLISTS)), "safe": "0"}
     elif not is_file:
         options.pop("protocol_whitelist")
-    # A playlist may wait for more of itself for ever, as a stream does.
+    # Like a stream, a playlist may wait for ever for its next part.
     timeout = None if is_file and not allow_playlists else URL_TIMEOUT
     try:
         return av.open(address, metadata_errors="replace", timeout=timeout, options=options)
@@ -73,22 +66,8 @@ def open_container(address: str, name: str, *, allow_playlists: bool = False) ->
         raise VideoError(f"{name}: {_why(address, error, allow_playlists)}") from None
 
 
-def playlist_kind(path: Path) -> str | None:
-    """Return what a file that names other files is, in words, None for any other file."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(1024).lstrip(b"\xef\xbb\xbf \r\n")
-    except OSError:
-        return None
-    for beginning, kind in BEGINNINGS.items():
-        is_xml = beginning.startswith(b"<") and head.startswith(b"<") and beginning in head
-        if is_xml or head.startswith(beginning):
-            return kind
-    return None
-
-
 def _why(address: str, error: OSError, allow_playlists: bool) -> str:
-    """Say why a container was not opened, and what to do."""
+    """Return why a container was not opened, and what to do."""
     if not address.startswith(FILE):
         if isinstance(error, av.ArgumentError):
             return (
@@ -103,7 +82,7 @@ def _why(address: str, error: OSError, allow_playlists: bool) -> str:
             "tarvitpose predict gets --allow-playlists; give the video itself"
         )
     if isinstance(error, av.ArgumentError):
-        return "not a kind of video that is read here; convert it to mp4 first"
+        return "not a kind of video that can be read; convert it to mp4 first"
     return f"cut off, damaged or not a video; it cannot be opened ({error.strerror})"
 
 

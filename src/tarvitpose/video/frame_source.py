@@ -7,17 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.source_names import shown
 
-Moment = tuple[float, str, Callable[[], UInt8]]  # time, file name, and how to get the image
-
 DEFAULT_RATE = 25.0  # frames per second where nothing states it
-TIME_SLACK = 1e-6  # seconds; a frame at 0.3 s counts as such, however the float came out
+TIME_SLACK = 1e-6  # seconds of rounding error allowed when times are compared
+
+
+class LazyFrame(NamedTuple):
+    """A frame whose image is not made yet."""
+
+    time: float  # seconds
+    name: str  # folder and file name of an image, empty for others
+    load: Callable[[], UInt8]  # returns the image
 
 
 class FrameSource(ABC):
@@ -28,14 +34,14 @@ class FrameSource(ABC):
 
     start: float | None = None
     end: float | None = None
-    is_live = False  # frames that nobody takes in time are dropped, see `prefetched`
-    is_paced = False  # a recording that plays as if live: no frame comes before its time
-    allow_playlists = False  # a source that names others, which are read with it
-    dropped = 0  # frames, the latest time that a live source was read
+    is_live = False  # frames that are not processed in time are dropped, see `prefetched`
+    is_paced = False  # a recording that is played as if live: no frame comes before its time
+    allow_playlists = False  # whether the source may be a playlist, which names other sources
+    dropped = 0  # frames, in the latest iteration over a live source
 
     def __init__(self, source: str, name: str, path: Path | None) -> None:
-        self.given = source  # as the user wrote it, with what is secret: to open it once more
-        self.source = shown(source)  # to be shown
+        self.given = source  # as the user wrote it, passwords included: to open it again
+        self.source = shown(source)  # without passwords, for messages
         self.name = name  # the stem of output files
         self.path = path  # the file or folder
         self.frame_rate = DEFAULT_RATE  # frames per second, the mean where it varies
@@ -51,25 +57,25 @@ class FrameSource(ABC):
     def __iter__(self) -> Generator[Frame]:
         """Yield the selected frames; raises VideoError if there is none."""
         self.warnings.clear()
-        given, last = 0, 0.0
-        with closing(self._moments()) as moments:
-            for index, (time, name, load) in enumerate(moments):
+        selected, last = 0, 0.0
+        with closing(self._lazy_frames()) as frames:
+            for index, (time, name, load) in enumerate(frames):
                 last = time
                 if self.end is not None and time >= self.end - TIME_SLACK:
                     break
                 if self.start is None or time >= self.start - TIME_SLACK:
-                    given += 1
+                    selected += 1
                     yield Frame(index, time, load(), name)
-        if not given:
+        if not selected:
             raise VideoError(
                 f"{self.source}: no frame {self._window()}; the last one read is at {last:.2f} s"
             )
 
     def at(self, indices: Collection[int]) -> Generator[Frame]:
-        """Yield the frames of these indices, in order, and make no image of any other."""
+        """Yield the frames of these indices, in order, without loading the images of others."""
         last = max(indices, default=-1)
-        with closing(self._moments()) as moments:
-            for index, (time, name, load) in enumerate(moments):
+        with closing(self._lazy_frames()) as frames:
+            for index, (time, name, load) in enumerate(frames):
                 if index in indices:
                     yield Frame(index, time, load(), name)
                 if index >= last:
@@ -77,7 +83,7 @@ class FrameSource(ABC):
 
     @property
     def frame_count(self) -> int | None:
-        """Return about how many frames will be given, None when unknown."""
+        """Return about how many frames an iteration yields, None when unknown."""
         total = self._count_all()
         if total is None:
             return None
@@ -86,24 +92,24 @@ class FrameSource(ABC):
         return max(last - first, 0)
 
     def _first_at(self, seconds: float) -> int:
-        """Return which frame is the first at a time or after it, at a steady frame rate."""
+        """Return the index of the first frame at or after a time, at a constant frame rate."""
         return max(math.ceil((seconds - TIME_SLACK) * self.frame_rate), 0)
 
     def close(self) -> None:  # noqa: B027  (only some sources hold something open)
-        """Free what the source holds open."""
+        """Free the file or device."""
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is one image file, whose drawing is a picture and no video."""
+        """Whether it is a single image file, whose overlay is a picture instead of a video."""
         return False
 
     @abstractmethod
-    def _moments(self) -> Generator[Moment]:
-        """Yield every moment of the source, also those that nobody asks the image of."""
+    def _lazy_frames(self) -> Generator[LazyFrame]:
+        """Yield every frame of the source, without its image."""
 
     @abstractmethod
     def _count_all(self) -> int | None:
-        """Return about how many moments there are."""
+        """Return about how many frames the source has, None when unknown."""
 
     def _window(self) -> str:
         start = f"from {self.start or 0:g} s on"

@@ -15,7 +15,7 @@ import numpy as np
 from tarvitpose.errors import VideoError
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.source_names import printable
-from tarvitpose.video.frame_source import FrameSource, Moment
+from tarvitpose.video.frame_source import FrameSource, LazyFrame
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -26,20 +26,20 @@ class ImagesSource(FrameSource):
     def __init__(
         self, source: str, name: str, path: Path | None, images: list[Path], frame_rate: float
     ) -> None:
-        """Read the first image, which tells the size; raises VideoError if it cannot be read."""
+        """Read the first image for the size; raises VideoError if it cannot be read."""
         super().__init__(source, name, path)
         self.images = images
         self.frame_rate = frame_rate
         self.image_size = read_image(images[0]).shape[:2]
 
-    def _moments(self) -> Generator[Moment]:
+    def _lazy_frames(self) -> Generator[LazyFrame]:
         for index, path in enumerate(self.images):
             name = printable(f"{path.parent.name}/{path.name}")
-            yield index / self.frame_rate, name, partial(self._image, path)
+            yield LazyFrame(index / self.frame_rate, name, partial(self._image, path))
 
     def _image(self, path: Path) -> UInt8:
         image = read_image(path)
-        self._note_other_pictures(path)
+        self._warn_of_animation(path)
         if image.shape[:2] != self.image_size:
             first, this = (f"{w}x{h}" for h, w in (self.image_size, image.shape[:2]))
             raise VideoError(
@@ -50,10 +50,10 @@ class ImagesSource(FrameSource):
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is one image file, not a folder or a pattern of some."""
+        """Whether it is a single image file, not a folder or a pattern."""
         return self.path in self.images and self._count_all() == 1
 
-    def _note_other_pictures(self, path: Path) -> None:
+    def _warn_of_animation(self, path: Path) -> None:
         pictures = pictures_in(path)
         if pictures > 1:
             self.warnings.append(
@@ -66,10 +66,10 @@ class ImagesSource(FrameSource):
 
 
 def read_image(path: Path) -> UInt8:
-    """Read an image file as it should be seen, (height, width, 3) RGB; raises VideoError."""
+    """Read an image file upright, (height, width, 3) RGB; raises VideoError."""
     shown = printable(str(path))
     try:
-        if path.exists() and not path.is_file():  # to open a pipe is to wait for who writes it
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
             raise VideoError(f"{shown}: cannot be read (not a file)")
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
@@ -86,7 +86,7 @@ def is_animated_png(path: Path) -> bool:
 
 
 def pictures_in(path: Path) -> int:
-    """Return how many pictures an image file says it holds; 1 for all but PNG and WebP."""
+    """Return how many pictures a PNG or WebP file states it holds, 1 for other files."""
     with path.open("rb") as file:
         head = file.read(12)
         if head.startswith(b"\x89PNG"):
@@ -97,7 +97,7 @@ def pictures_in(path: Path) -> int:
 
 
 def _pictures_of_png(file: IO[bytes]) -> int:
-    """Return what the chunk acTL says, which comes before the first picture."""
+    """Return the count of the chunk acTL, which comes before the first picture."""
     file.seek(8)
     while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
         if head[4:] == b"acTL":
@@ -114,7 +114,7 @@ def _webp_chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def write_image(path: Path, image: UInt8) -> None:
-    """Write RGB (height, width, 3) as what the name of the file says: .png or .jpg."""
+    """Write RGB (height, width, 3) as .png or .jpg, by the suffix of the file."""
     path.write_bytes(cv2.imencode(path.suffix, image[:, :, ::-1])[1].tobytes())
 
 
@@ -125,5 +125,5 @@ def sorted_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def _natural_key(path: Path) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", str(path))  # text and digits take turns, so like meets like
+    parts = re.split(r"(\d+)", str(path))  # text and digits alternate, so types match
     return [int(part) if part.isdecimal() else part.casefold() for part in parts], str(path)

@@ -1,4 +1,4 @@
-"""What local playlists name: told to whoever allowed them, and no playlist may name itself."""
+"""Recognise local playlists, and list what they name; no playlist may name itself."""
 
 from __future__ import annotations
 
@@ -8,47 +8,67 @@ from pathlib import Path
 
 from tarvitpose.errors import VideoError
 from tarvitpose.utils.source_names import printable, shown
-from tarvitpose.video.containers import playlist_kind
 
 LARGEST = 4_000_000  # bytes of a playlist
-SHOWN = 20  # sources that are named in a message
+MAX_SHOWN = 20  # sources that are listed in a message
 NAMES = (
-    re.compile(r"^(?!#)(?!ffconcat)\s*(\S.*?)\s*$", re.MULTILINE),  # HLS: a line of its own
+    re.compile(r"^(?!#)(?!ffconcat)\s*(\S.*?)\s*$", re.MULTILINE),  # HLS: a whole line
     re.compile(r"""\bURI\s*=\s*["']([^"']+)"""),
     re.compile(r"""^\s*file\s+["']?(.+?)["']?\s*$""", re.MULTILINE),  # a concat script
     re.compile(r"<BaseURL[^>]*>\s*([^<\s]+)"),  # DASH
     re.compile(r"""\b(?:media|initialization|sourceURL)\s*=\s*["']([^"']+)"""),
 )
 PATTERNS = {"an HLS playlist": NAMES[:2], "a concat script": NAMES[2:3]}
+BEGINNINGS = {  # of files that name other files
+    b"#EXTM3U": "an HLS playlist",
+    b"ffconcat": "a concat script",
+    b"v=0": "a session description",
+    b"<MPD": "a DASH manifest",
+    b"<CompositionPlaylist": "an IMF playlist",
+}
 
 
-def named_by(path: Path, label: str, above: Sequence[Path] = ()) -> list[str]:
-    """Return all that a playlist names, and what those name that are playlists too, each once.
+def playlist_kind(path: Path) -> str | None:
+    """Return which kind of playlist a file is, in words, None for any other file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024).lstrip(b"\xef\xbb\xbf \r\n")
+    except OSError:
+        return None
+    for beginning, kind in BEGINNINGS.items():
+        is_xml = beginning.startswith(b"<") and head.startswith(b"<") and beginning in head
+        if is_xml or head.startswith(beginning):
+            return kind
+    return None
 
-    Nothing for other files. Raises VideoError for a playlist that names itself, over whatever
-    detours, which would be read for ever.
+
+def named_sources(path: Path, label: str, above: Sequence[Path] = ()) -> list[str]:
+    """Return the sources that a playlist and the playlists in it name, each once.
+
+    Other files name none. Raises VideoError for a playlist that names itself, directly or through
+    others, because it would be read for ever.
     """
     kind = playlist_kind(path)
     if kind is None:
         return []
-    here = path.resolve()
-    if here in above:
-        raise VideoError(f"{label}: names itself (through {printable(path.name)}); mend it")
+    resolved = path.resolve()
+    if resolved in above:
+        raise VideoError(f"{label}: names itself (through {printable(path.name)}); correct it")
     text = path.read_bytes()[:LARGEST].decode(errors="replace")
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for pattern in PATTERNS.get(kind, NAMES[3:]):
         for name in pattern.findall(text):
-            found[name] = None
+            names[name] = None
             nested = path.parent / name.removeprefix("file:")
             if "://" not in name and nested.is_file():
-                found.update(dict.fromkeys(named_by(nested, label, (*above, here))))
-    return list(found)
+                names.update(dict.fromkeys(named_sources(nested, label, (*above, resolved))))
+    return list(names)
 
 
-def told(label: str, named: Sequence[str]) -> list[str]:
-    """Return the line that says what is read with a playlist, none where it names nothing."""
-    if not named:
+def playlist_warnings(label: str, names: Sequence[str]) -> list[str]:
+    """Return a line that lists the sources read with a playlist, none without sources."""
+    if not names:
         return []
-    names = [shown(name) for name in named[:SHOWN]]
-    more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    return [f"{label}: a playlist, read with what it names: {', '.join(names)}{more}"]
+    listed = ", ".join(shown(name) for name in names[:MAX_SHOWN])
+    more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
+    return [f"{label}: a playlist, read with what it names: {listed}{more}"]

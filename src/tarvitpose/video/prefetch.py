@@ -1,4 +1,4 @@
-"""Reading in a thread: ahead of the model, or on and on where the source is live."""
+"""Read frames in a thread: ahead of the model, or live, without waiting for it."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from time import monotonic
 from tarvitpose.results import Frame
 from tarvitpose.video.frame_source import FrameSource
 
-LIVE_ROOM = 2  # frames of a live source that wait: one slow step of the model costs no frame
+LIVE_CAPACITY = 2  # waiting frames of a live source; one slow step of the model drops no frame
 
 
 def prefetched(frames: Iterable[Frame], ahead: int = 4) -> Generator[Frame]:
     """Yield frames while a thread already reads the next ones, at most `ahead` of them.
 
-    A live source does not wait for the model: the thread reads on, the newest two frames wait
-    here, and an older one is dropped. `dropped` of the source counts them, and one of its
-    `warnings` says so at the end. Close the generator before the source: that stops the thread.
-    Errors of the reading are raised here.
+    A live source does not wait for the model: the thread keeps reading, the newest two frames
+    wait, and older ones are dropped. `dropped` of the source counts them, and at the end one of its
+    `warnings` says so. Close the generator before the source, which stops the thread. Errors of
+    the reading are raised by the generator.
     """
     source = frames if isinstance(frames, FrameSource) and frames.is_live else None
-    waiting = _Waiting(ahead if source is None else LIVE_ROOM, drops=source is not None)
-    thread = Thread(target=_read, args=(frames, waiting), daemon=True)
+    queue = _FrameQueue(ahead if source is None else LIVE_CAPACITY, drops=source is not None)
+    thread = Thread(target=_read, args=(frames, queue), daemon=True)
     thread.start()
     try:
-        while (frame := waiting.take()) is not None:
+        while (frame := queue.take()) is not None:
             if source is not None:
-                source.dropped = waiting.dropped
+                source.dropped = queue.dropped
             yield frame
     finally:
-        waiting.stop()
+        queue.stop()
         thread.join()
         if source is not None:
-            source.dropped = waiting.dropped
-            source.warnings += waiting.warnings(source)
+            source.dropped = queue.dropped
+            source.warnings += queue.warnings(source)
 
 
-class _Waiting:
-    """The frames between the thread that reads and the one that takes them."""
+class _FrameQueue:
+    """The frames between the reading thread and the one that takes them."""
 
     def __init__(self, room: int, *, drops: bool) -> None:
-        """With `drops` the oldest frame makes room for a new one, else the reader waits."""
+        """When full, the oldest frame is dropped with `drops`, otherwise the reader waits."""
         self.dropped = 0
         self._room, self._drops = room, drops
         self._frames: deque[Frame] = deque()
         self._changed = Condition()
-        self._played = 0
+        self._received = 0
         self._error: Exception | None = None
         self._is_finished = False  # by the reader
         self._is_stopped = False  # by the taker
 
     def put(self, frame: Frame) -> bool:
-        """Add a frame; return False once nobody takes frames any more."""
+        """Add a frame; return False once the taker has stopped."""
         with self._changed:
             if not self._drops:
                 self._changed.wait_for(lambda: self._is_stopped or len(self._frames) < self._room)
@@ -62,12 +62,12 @@ class _Waiting:
                 self._frames.popleft()
                 self.dropped += 1
             self._frames.append(frame)
-            self._played += 1
+            self._received += 1
             self._changed.notify_all()
             return not self._is_stopped
 
     def take(self) -> Frame | None:
-        """Wait for the next frame, None after the last; raises the reader's error in its place."""
+        """Wait for the next frame, None after the last; raises an error of the reader."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_finished or self._frames)
             if self._frames:
@@ -78,34 +78,34 @@ class _Waiting:
             return None
 
     def wait_until(self, moment: float) -> None:
-        """Let the reader wait until a moment of the monotonic clock, less if it is stopped."""
+        """Make the reader wait until a moment of the monotonic clock, or until the taker stops."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_stopped, max(moment - monotonic(), 0))
 
     def finish(self, error: Exception | None = None) -> None:
-        """Say that no frame comes any more, and why."""
+        """Announce that the reader has ended, with its error if there was one."""
         with self._changed:
             self._error, self._is_finished = error, True
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Say that no frame is taken any more."""
+        """Announce that no more frames are taken."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
 
     def warnings(self, source: FrameSource) -> list[str]:
-        """Say how many frames were dropped, if any were."""
+        """Return a line that says how many frames were dropped, if any were."""
         if not self.dropped:
             return []
         return [
-            f"{source.name}: {self.dropped} of {self._played} frames dropped, "
+            f"{source.name}: {self.dropped} of {self._received} frames dropped, "
             f"the machine was too slow for {source.frame_rate:g} frames/s"
         ]
 
 
-def _read(frames: Iterable[Frame], waiting: _Waiting) -> None:
-    """Hand every frame over, one of a recording that plays as if live not before its time."""
+def _read(frames: Iterable[Frame], queue: _FrameQueue) -> None:
+    """Put every frame into the queue; paced sources wait until the time of each frame."""
     is_paced = isinstance(frames, FrameSource) and frames.is_paced
     began: float | None = None  # when time 0 was
     try:
@@ -116,10 +116,10 @@ def _read(frames: Iterable[Frame], waiting: _Waiting) -> None:
             for frame in iterator:
                 began = monotonic() - frame.time if began is None else began
                 if is_paced:
-                    waiting.wait_until(began + frame.time)
-                if not waiting.put(frame):
+                    queue.wait_until(began + frame.time)
+                if not queue.put(frame):
                     break
     except Exception as error:
-        waiting.finish(error)
+        queue.finish(error)
     else:
-        waiting.finish()
+        queue.finish()

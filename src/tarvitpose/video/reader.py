@@ -1,6 +1,6 @@
-"""One pass over the video stream of a file or URL: every frame once, its time, and what is damaged.
+"""Read the video stream of a file or URL once: every frame with its time, and what is damaged.
 
-Time 0 is where the file begins to play: the earliest start of its video and audio streams.
+Time 0 is the earliest start of the video and audio streams, where players begin.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.clock import FASTEST_STATED, Clock, Joins, rate_of, shift
 from tarvitpose.video.containers import FILE, is_cut_riff, open_container, video_stream
 
-TURNS = (  # transpose, flip x, flip y: by 0, 1, 2, 3 quarters counter-clockwise
+TURNS = (  # transpose, flip x, flip y for 0, 1, 2, 3 quarter turns counter-clockwise
     (False, False, False),
     (True, False, True),
     (False, True, True),
     (True, True, False),
 )
-END_SLACK = 0.5  # seconds that a track may end before the length its container states
-FIRST_PACKETS = 16  # that show whether a stream has times
-MEASURED_PACKETS = 1000  # that its rate is measured by, where it is not stated
-LIVE_PACKETS = 50  # the same of a stream that is watched as it comes
-INDEX_REACHES = 0.9  # of the length, by which an index is taken for one of the whole file
-SETTLED = 4  # packets after a damaged one; where streams were joined, the last ones only seem so
+END_SLACK = 0.5  # seconds that a track may be shorter than its container states
+FIRST_PACKETS = 16  # read ahead to see whether a stream has times
+MEASURED_PACKETS = 1000  # read ahead to measure a rate that is not stated
+LIVE_PACKETS = 50  # the same for a live stream
+INDEX_REACHES = 0.9  # of the length; an index that goes further is that of the whole file
+SETTLED = 4  # packets after a damaged one in which a join may show, which only looks like damage
 
 
 def time_zero(container: Any, video: Any) -> Fraction | None:
-    """Return the time stamp in seconds at which the file begins to play, None when unknown.
+    """Return the time stamp in seconds at which players begin, None when unknown.
 
     Never later than the first video frame, and never before 0: an audio track may start a few
-    milliseconds before 0 with samples that no player lets you hear.
+    milliseconds before 0 with samples that players skip.
     """
     if video.start_time is None:
         return None
@@ -53,14 +53,14 @@ def time_zero(container: Any, video: Any) -> Fraction | None:
 class Reading:
     """Yield (time in seconds, frame) of the video stream of one file or URL, from its beginning.
 
-    Without `careful`, frames are decoded in parallel, which loses more frames than it must around
-    damage; the reading then stops at the first damage and a careful one should take over.
+    Without `careful`, frames are decoded in parallel, which loses additional frames near damage.
+    The reading then stops at the first damage, and a careful one should continue.
     """
 
     def __init__(
         self, address: str, name: str, *, careful: bool, allow_playlists: bool = False
     ) -> None:
-        """Open the container; raises VideoError when there is no video stream in it."""
+        """Open the container; raises VideoError if it has no video stream."""
         self.name = name
         self._path = Path(address.removeprefix(FILE)) if address.startswith(FILE) else None
         self.container = open_container(address, name, allow_playlists=allow_playlists)
@@ -69,8 +69,8 @@ class Reading:
         except VideoError:
             self.container.close()
             raise
-        # AVI has no times of frames but of packets, which decoding puts into another order; with
-        # frames decoded one by one, it is known which packet a frame came out after.
+        # AVI has times of packets, not of frames, and decoding changes their order. Decoding frames
+        # one by one shows after which packet a frame came.
         is_avi = self.container.format.name == "avi"
         self._by_packets = is_avi and bool(self.stream.codec_context.has_b_frames)
         self.careful = careful or self._by_packets
@@ -85,7 +85,7 @@ class Reading:
         self._clock = Clock(self.frame_rate, is_usable=is_usable)
         self.frames = 0  # delivered so far
         self.time = 0.0  # of the last one, seconds
-        self.discarded = 0  # packets that the file's edit list hides
+        self.discarded = 0  # packets hidden by the file's edit list
         self.is_finished = False  # every packet has been read
         self.is_cut_off = False
         self.damaged_after = ""  # the last frame before the first damage, in words
@@ -101,16 +101,16 @@ class Reading:
 
     @property
     def needs_care(self) -> bool:
-        """Tell whether a careful reading may find frames that this one did not."""
+        """Whether a careful reading may find frames that this one did not."""
         return not self.careful and bool(self.damaged_after or (self.is_finished and self.missing))
 
     @property
     def missing(self) -> int:
-        """Return how many of the announced frames did not come."""
+        """How many of the announced frames are missing."""
         return max(self.announced - self.discarded - self.frames, 0)
 
     def estimate_frames(self) -> int | None:
-        """Return about how many frames there are, None when the container does not tell."""
+        """Return about how many frames there are, None when unknown."""
         if self.announced:
             return self.announced
         if not self._clock.is_usable:
@@ -119,8 +119,8 @@ class Reading:
         return round(duration / av.time_base * self.frame_rate) if duration else None
 
     def warnings(self) -> list[str]:
-        """Say in one line each what was damaged or not known up to here."""
-        return [f"{self.name}: {text}" for text in (self._damage(), self._doubt()) if text]
+        """Return what was damaged or unknown up to now, one line each."""
+        return [f"{self.name}: {text}" for text in (self._damage(), self._no_times()) if text]
 
     def _damage(self) -> str:
         ends_early = self.is_finished and (
@@ -134,27 +134,27 @@ class Reading:
         count = f", {lost} frame{'s' * (lost > 1)} missing" if lost else ""
         return f"damaged after {self.damaged_after}{count}; poses may be wrong there"
 
-    def _doubt(self) -> str:
+    def _no_times(self) -> str:
         if self._clock.is_usable:
             return ""
         return (
-            "its frames have no usable times; they are taken to follow each other at "
+            "its frames have no usable times; they are assumed to follow each other at "
             f"{self.frame_rate:g} frames/s"
         )
 
     def _announced(self) -> int:
-        """Return how many frames the container says it has, 0 when it does not say."""
+        """Return how many frames the container states, 0 if it states none."""
         frames: int = self.stream.frames
-        entries = getattr(self.stream, "index_entries", None)  # older PyAV has none
+        entries = getattr(self.stream, "index_entries", None)  # older versions of PyAV have none
         if entries and self.container.format.name.startswith("mov"):
-            frames = min(frames, len(entries))  # without what an edit list cuts away
+            frames = min(frames, len(entries))  # without those that an edit list removes
         return frames
 
     def _announced_by_avi(self) -> int:
-        """Return the same of an AVI file, whose header counts frames that are left empty as well.
+        """Return how many frames an AVI file should have, 0 if that is unknown.
 
-        Its index leaves those out; without one that reaches its end, only a file that is cut off
-        lacks something.
+        Its header also counts empty frames, which its index leaves out. Without an index that
+        reaches the end, the header is used only to tell that a file was cut off.
         """
         frames: int = self.stream.frames
         if self._path is not None and is_cut_riff(self._path):
@@ -164,13 +164,13 @@ class Reading:
         return min(frames, len(entries)) if is_whole else 0
 
     def _ticks_of_a_frame(self) -> float:
-        """Return the usual distance of an AVI file's frames, of which its header counts all."""
+        """Return the usual distance in ticks between the frames of an AVI file."""
         entries = islice(getattr(self.stream, "index_entries", ()), MEASURED_PACKETS)
         stamps: list[int] = [entry.timestamp for entry in entries]
         return max(median([b - a for a, b in pairwise(stamps)] or [1]), 1)
 
     def _look_ahead(self) -> tuple[list[Any], av.FFmpegError | None]:
-        """Return the first packets, and the error that reading them ended with."""
+        """Return the first packets, and the error that ended reading them if there was one."""
         stated = float(self.stream.average_rate or self.stream.guessed_rate or 0)
         count = FIRST_PACKETS
         if not 0 < stated <= FASTEST_STATED:
@@ -193,27 +193,27 @@ class Reading:
         self.is_finished = True
 
     def _packets(self) -> Iterator[tuple[Any, bool]]:
-        """Yield every packet and whether it is damaged, and at last None.
+        """Yield every packet and whether it is damaged, and finally None to flush the decoder.
 
-        That asks the decoder for what it still holds. Where streams were joined, the packets
-        before the join seem damaged, because the counter in their heads does not go on.
+        Where streams were joined, the packets before the join seem damaged, because the counter
+        in their headers does not continue.
         """
         packets = self._pieces()
         for packet, piece in packets:
-            some = [(packet, piece)]
-            some += islice(packets, SETTLED) if packet and packet.is_corrupt else []
-            is_join = some[-1][1] != piece
-            for other, _ in some:
-                if other is None:
+            group = [(packet, piece)]
+            group += islice(packets, SETTLED) if packet and packet.is_corrupt else []
+            is_join = group[-1][1] != piece
+            for member, _ in group:
+                if member is None:
                     self._note_damage()
                 else:
-                    yield other, other.is_corrupt and not is_join
+                    yield member, member.is_corrupt and not is_join
         yield None, False
 
     def _pieces(self) -> Iterator[tuple[Any, int]]:
-        """Yield every packet and which of the joined pieces it is of, its stamps going on.
+        """Yield every packet with continuous time stamps, and the number of its joined piece.
 
-        Where reading fails, None comes in place of a packet.
+        Where reading fails, None is yielded instead of a packet.
         """
         joins = Joins(1 / Fraction(self.frame_rate))
         piece = 0
@@ -234,7 +234,7 @@ class Reading:
             raise self._error
 
     def _decode(self, packet: Any, is_damaged: bool) -> list[Any]:
-        """Return the frames that a packet completes; what cannot be decoded is noted as damage."""
+        """Return the frames that a packet completes; decoding errors are noted as damage."""
         try:
             frames: list[Any] = self.stream.decode(packet)
         except av.FFmpegError:
@@ -256,7 +256,7 @@ class Reading:
         return f"frame {self.frames - 1} ({self.time:.2f} s)"
 
     def _stamp_of(self, frame: Any) -> float | None:
-        """Return the seconds that the file states for a frame, None where it does not."""
+        """Return the time stamp of a frame in seconds, None if it has none."""
         ticks = frame.dts if self._by_packets else frame.pts
         if ticks is None:
             return None
@@ -266,7 +266,7 @@ class Reading:
         return float(stamp - self.zero)
 
     def _is_short(self) -> bool:
-        """Tell whether a Matroska track ended well before the length that its tags state."""
+        """Whether a Matroska track ended well before the length that its tags state."""
         hours, _, rest = self.stream.metadata.get("DURATION", "").partition(":")
         minutes, _, seconds = rest.partition(":")
         try:
@@ -277,7 +277,7 @@ class Reading:
 
 
 def upright_rgb(frame: Any, reformatter: VideoReformatter, size: tuple[int, int] | None) -> UInt8:
-    """Return a decoded frame as it should be seen, (height, width, 3) RGB, scaled to `size`."""
+    """Return a decoded frame upright, (height, width, 3) RGB, scaled to `size`."""
     width = height = None
     transposed, flip_x, flip_y = _turns(frame)
     if size is not None:
@@ -289,10 +289,10 @@ def upright_rgb(frame: Any, reformatter: VideoReformatter, size: tuple[int, int]
 
 
 def _turns(frame: Any) -> tuple[bool, bool, bool]:
-    """Return whether to transpose a frame, then to flip it in x and in y (its display matrix)."""
+    """Return whether to transpose a frame, then to flip it in x and y, by its display matrix."""
     try:
         matrix = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know another side datum of this frame, EXIF for one
+    except ValueError:  # PyAV does not know some other side data of this frame, such as EXIF
         return TURNS[round(frame.rotation / 90) % 4]
     if matrix is None:
         return False, False, False

@@ -17,14 +17,14 @@ from tarvitpose.errors import VideoError
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.source_names import name_of, printable, shown
 from tarvitpose.video.containers import FILE
-from tarvitpose.video.frame_source import DEFAULT_RATE, FrameSource, Moment
+from tarvitpose.video.frame_source import DEFAULT_RATE, FrameSource, LazyFrame
 from tarvitpose.video.image_source import (
     IMAGE_SUFFIXES,
     ImagesSource,
     is_animated_png,
     sorted_images,
 )
-from tarvitpose.video.playlists import named_by, told
+from tarvitpose.video.playlists import named_sources, playlist_warnings
 from tarvitpose.video.prefetch import prefetched
 from tarvitpose.video.reader import Reading, upright_rgb
 from tarvitpose.video.writer import VideoWriter
@@ -46,17 +46,16 @@ def open_source(
 ) -> FrameSource:
     """Open a video file, a folder or glob of images, an image, a webcam ("0") or a stream URL.
 
-    Only frames with start <= time < end (seconds) are given; their index still counts from the
-    first frame of the source, and time 0 is where the source begins to play. `frame_rate` (25
-    unless given) makes the times of images; videos have their own.
+    Only frames with start <= time < end (seconds) are read; their index still counts from the first
+    frame of the source, and time 0 is where players begin. `frame_rate` (25 by default) sets the
+    times of images; videos have their own.
 
-    A `live` source never waits for who reads it through `prefetched`, which drops frames instead.
-    Webcams and streams (rtsp, rtmp, srt, udp ...) are live unless told otherwise, files and http
-    addresses play at their own pace if told to be. `name` is for the files of results, in place of
-    the source's own.
+    A `live` source never waits for its reader: `prefetched` drops frames instead. Webcams and
+    streams (rtsp, rtmp, srt, udp ...) are live by default; files and http addresses with `live`
+    are played at their own pace. `name` replaces the source's name in the files of results.
 
     Playlists (HLS, DASH, concat scripts) make FFmpeg open whatever they name, and are refused
-    unless `allow_playlists`. Raises VideoError where nothing can be read, which names no password.
+    unless `allow_playlists`. Raises VideoError, without passwords, if nothing can be read.
     """
     text = str(source)
     _check_window(shown(text), start, end, frame_rate)
@@ -75,11 +74,11 @@ class VideoSource(FrameSource):
     def __init__(
         self, source: str, name: str, path: Path | None, *, allow_playlists: bool = False
     ) -> None:
-        """Decode the first frame, which tells the size; raises VideoError if there is none."""
+        """Decode the first frame for the size; raises VideoError if there is none."""
         super().__init__(source, name, path)
         self.allow_playlists = allow_playlists
         self._address = source if path is None else f"{FILE}{path}"
-        self._named = named_by(path, self.source) if path and allow_playlists else []
+        self._named = named_sources(path, self.source) if path and allow_playlists else []
         self.is_live = path is None and source.partition("://")[0].lower() in LIVE_PROTOCOLS
         self._reading: Reading | None
         self._reading, self._first = self._begin()
@@ -96,7 +95,7 @@ class VideoSource(FrameSource):
 
     def _begin(self) -> tuple[Reading, tuple[float, Any]]:
         """Start a reading and take its first frame."""
-        # What is live cannot be read a second time, so it is read with care at once.
+        # A stream or playlist cannot be read a second time, so it is read carefully at once.
         for careful in (False, True) if self.path and not self._named else (True,):
             reading = self._open_reading(careful=careful)
             first = next(iter(reading), None)
@@ -111,9 +110,9 @@ class VideoSource(FrameSource):
             self._address, self.source, careful=careful, allow_playlists=self.allow_playlists
         )
 
-    def _moments(self) -> Generator[Moment]:
-        for moment, frame in self._frames():
-            yield moment, "", partial(self._image, frame)
+    def _lazy_frames(self) -> Generator[LazyFrame]:
+        for seconds, frame in self._frames():
+            yield LazyFrame(seconds, "", partial(self._image, frame))
 
     def _frames(self) -> Iterator[tuple[float, Any]]:
         if self._reading is None:
@@ -123,13 +122,13 @@ class VideoSource(FrameSource):
             yield from chain([self._first], reading)
             if reading.needs_care:
                 reading.close()
-                hasty, reading = reading, self._open_reading(careful=True)
+                parallel, reading = reading, self._open_reading(careful=True)
                 self._reading = reading
-                yield from islice(reading, hasty.frames, None)
-                # What one pass repairs without a word, the other may have noticed.
-                reading.damaged_after = reading.damaged_after or hasty.damaged_after
+                yield from islice(reading, parallel.frames, None)
+                # Only one of the two readings may have noticed the damage.
+                reading.damaged_after = reading.damaged_after or parallel.damaged_after
         finally:
-            self.warnings += [*told(self.source, self._named), *reading.warnings()]
+            self.warnings += [*playlist_warnings(self.source, self._named), *reading.warnings()]
             self.close()
 
     def _image(self, frame: Any) -> UInt8:
@@ -154,26 +153,26 @@ class WebcamSource(FrameSource):
             raise VideoError(f"{number}: no image from webcam {number}; is it plugged in and free?")
         self.image_size = image.shape[:2]
         self.frame_rate = self._camera.get(cv2.CAP_PROP_FPS) or 30.0
-        self._began = time.monotonic()
+        self._start_time = time.monotonic()
 
     def close(self) -> None:
-        """Give the camera back."""
+        """Release the camera."""
         self._camera.release()
 
-    def _moments(self) -> Generator[Moment]:
+    def _lazy_frames(self) -> Generator[LazyFrame]:
         while True:
             is_read, image = self._camera.read()
             if not is_read:
                 return
-            now = time.monotonic() - self._began
-            yield now, "", partial(cv2.cvtColor, image, cv2.COLOR_BGR2RGB)
+            now = time.monotonic() - self._start_time
+            yield LazyFrame(now, "", partial(cv2.cvtColor, image, cv2.COLOR_BGR2RGB))
 
     def _count_all(self) -> None:
         return None
 
 
 def _open_camera(number: int) -> Any:
-    """Open a camera without OpenCV's own words about a missing one."""
+    """Open a camera without OpenCV's log lines about a missing one."""
     log = cv2.utils.logging
     before = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
@@ -186,13 +185,13 @@ def _open(text: str, frame_rate: float, *, allow_playlists: bool) -> FrameSource
     path, name = Path(text), name_of(text)
     if "://" in text:
         return VideoSource(text, name, None, allow_playlists=allow_playlists)
-    if _is_there(path):
+    if _exists(path):
         return _open_path(text, path, frame_rate, allow_playlists=allow_playlists)
     if text.isdecimal():
         return WebcamSource(text)
     if glob.has_magic(text):
-        found = glob.glob(text, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute ones)
-        return _open_images(text, None, map(Path, found), frame_rate)
+        matches = glob.glob(text, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute ones)
+        return _open_images(text, None, map(Path, matches), frame_rate)
     raise VideoError(f"{printable(text)}: no such file or folder")
 
 
@@ -201,7 +200,7 @@ def _open_path(text: str, path: Path, frame_rate: float, *, allow_playlists: boo
     try:
         if path.is_dir():
             return _open_images(text, path, path.iterdir(), frame_rate)
-        if not path.is_file():  # to open a pipe is to wait for whoever writes it
+        if not path.is_file():  # opening a pipe would wait for its writer
             raise VideoError(
                 f"{label}: a pipe or a device, expected a file: only a file can be read again; "
                 "save it as one, or give the address of a stream"
@@ -227,7 +226,7 @@ def _open_images(
     return ImagesSource(text, name_of(text), path, images, frame_rate)
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         path.stat()
     except PermissionError as error:

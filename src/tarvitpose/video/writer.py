@@ -1,4 +1,4 @@
-"""Write frames as an H.264 video at the source's own times, with the source's audio."""
+"""Write frames as an H.264 video with the times and the audio of the source."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file, cannot_write
 from tarvitpose.video.audio import AudioTrack
 
-CLOCK = 90_000  # ticks a second; fine enough for every frame rate in use
-# With x264's macroblock tree the same frames give other bytes from run to run on AVX-512.
+CLOCK = 90_000  # ticks per second; fine enough for every common frame rate
+# With x264's macroblock tree, equal frames give different bytes from run to run on AVX-512.
 CODEC_OPTIONS = {"crf": "20", "preset": "veryfast", "mbtree": "0"}
 BT709 = 1  # FFmpeg's number for this colour matrix, its primaries and its transfer
 
 
 class VideoWriter:
-    """Write an mp4 file, which appears under its name only when it is whole.
+    """Write an mp4 file, which appears under its name only when it is complete.
 
     `image_size` is (height, width); where one is odd, the last row or column is repeated, because
-    H.264 needs even sizes. The audio of `audio_from` keeps its place beside the times of
-    `open_source`: its packets are copied, or become AAC where mp4 cannot hold them. Give the
-    `start` and `end` of the source (seconds) for a video of that part alone, which begins at 0.
+    H.264 needs even sizes. The audio of `audio_from` stays in time with the frames of
+    `open_source`: its packets are copied, or encoded to AAC if mp4 cannot hold them. With the
+    `start` and `end` of the source (seconds), the video begins at 0 and has that part alone.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class VideoWriter:
         self.frame_rate = frame_rate
         self.audio_from = audio_from
         self.start, self.end = start, end
-        self.allow_playlists = allow_playlists  # where the audio comes from one
+        self.allow_playlists = allow_playlists  # for the file with the audio
         self._stack = ExitStack()
         self._audio: AudioTrack | None = None
         self._last_tick: int | None = None
@@ -86,7 +86,7 @@ class VideoWriter:
         trace: TracebackType | None,
     ) -> None:
         """Finish the file, or remove it after an error."""
-        with self._stack:  # sees the error of the caller as well as one of the last frames
+        with self._stack:  # the stack sees errors of the caller and of the last frames
             if error is not None:
                 raise error
             self._finish()
@@ -103,7 +103,7 @@ class VideoWriter:
         time -= self.start or 0.0
         tick = round(time * CLOCK)
         if self._last_tick is not None:
-            tick = max(tick, self._last_tick + 1)  # H.264 needs times that rise
+            tick = max(tick, self._last_tick + 1)  # H.264 needs increasing times
         self._last_tick = tick
         with self._writing():
             self._mux_audio_until(time)
@@ -140,7 +140,7 @@ class VideoWriter:
             self._output.close()
 
     def _mux_audio_until(self, time: float) -> None:
-        # Both streams advance together, or the container would have to hold one of them in memory.
+        # Both streams advance together; otherwise the container would hold one of them in memory.
         if self._audio is not None:
             self._output.mux(self._audio.until(time))
 

@@ -12,7 +12,7 @@ from tarvitpose.errors import UserError
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.figure import load_figure
+from tarvitpose.utils.optional import require
 
 WIDTH, HEIGHT = 5.5, 6.0  # inches of a joint's column
 ROWS = ("x (pixels)", "y (pixels)", "score")
@@ -36,7 +36,8 @@ def plot_joints(
     shown = {name: _tracks(poses, tracks) for name, poses in files.items()}
     if not any(shown.values()):
         raise UserError(_nobody(files, tracks))
-    figure = load_figure("plot")((WIDTH * len(joints), HEIGHT), layout="constrained")
+    matplotlib = require("matplotlib.figure", "plot", "plot")
+    figure = matplotlib.Figure((WIDTH * len(joints), HEIGHT), layout="constrained")
     grid = figure.subplots(len(ROWS), len(joints), squeeze=False, sharex=True, sharey="row")
     for column, joint in zip(grid.T, joints, strict=True):
         for name, poses in files.items():

@@ -1,4 +1,4 @@
-"""What a report is made of: poses from a file, and what is known of the run that wrote it."""
+"""The data of a report: poses from a file, and what is known of the run that wrote it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tarvitpose.visualization.tracks import known_parts, with_single_frames
 
 
 @dataclass(frozen=True)
-class Material:
+class ReportData:
     """One video, its poses, and what is known of how they were made."""
 
     name: str  # of the file or folder
@@ -26,41 +26,44 @@ class Material:
     image_size: tuple[int, int]  # height, width
     poses: list[FramePoses]
     notes: tuple[str, ...]  # warnings of the run, and of what the report lacks
-    manifest: Manifest | None  # of the run; None: nobody knows
-    stages: Stages | None  # None: the poses were there before
+    manifest: Manifest | None  # of the run; None: not known
+    stages: Stages | None  # None: the poses come from an earlier run
     offsets: tuple[int, ...] | None  # of the window's frames; None: not known
 
+    @property
+    def time_span(self) -> tuple[float, float]:
+        """When the first frame begins and the last one ends, in seconds."""
+        return self.poses[0].time, self.poses[-1].time + 1 / self.frame_rate
 
-def gather(
+
+def load(
     source: FrameSource,
     results: Path,
     *,
     stages: Stages | None = None,
     offsets: tuple[int, ...] | None = None,
-    alone: Mapping[int, FramePoses] | None = None,
-) -> Material:
-    """Return all that a report on one result file says. Raises UserError.
+    single_frames: Mapping[int, FramePoses] | None = None,
+) -> ReportData:
+    """Load what a report on one result file shows. Raises UserError.
 
-    `alone` are the answers to single frames, which files do not hold.
+    `single_frames` are the poses of each frame alone, by index, which files do not hold.
     """
     poses = load_poses(results)
     _check(poses, results, source)
-    if alone:
-        poses = with_single_frames(poses, alone)
-    manifest, warnings = _manifest_of(results, source)
-    written = () if manifest is None or manifest.result is None else manifest.result.warnings
-    if any((one.track_ids < 0).any() for one in poses):
-        warnings.append(
-            f"{results.name} does not tell every person's track: who has none has no row"
-        )
+    if single_frames:
+        poses = with_single_frames(poses, single_frames)
+    manifest, notes = _manifest_of(results, source)
+    warnings = () if manifest is None or manifest.result is None else manifest.result.warnings
+    if any((frame.track_ids < 0).any() for frame in poses):
+        notes.append(f"{results.name} has people without a track id: they have no row")
     files = source_files(source)
-    return Material(
+    return ReportData(
         name=source.name if source.path is None else source.path.resolve().name,
         bytes=sum(path.stat().st_size for path in files),
         frame_rate=source.frame_rate,
         image_size=source.image_size,
         poses=known_parts(poses, source.frame_rate),
-        notes=(*written, *warnings),
+        notes=(*warnings, *notes),
         manifest=manifest,
         stages=stages,
         offsets=offsets,
@@ -69,27 +72,27 @@ def gather(
 
 def _check(poses: list[FramePoses], results: Path, source: FrameSource) -> None:
     """Raise DataError for results that cannot be this video's."""
-    sizes = {one.image_size for one in poses} - {(0, 0), source.image_size}
+    sizes = {frame.image_size for frame in poses} - {(0, 0), source.image_size}
     if sizes:
         (height, width), (high, wide) = min(sizes), source.image_size
         raise DataError(
             f"{results}: has frames of {width}x{height} pixels, {source.source} has {wide}x{high}; "
             "give the video that the results are of"
         )
-    if len({one.joint_names for one in poses if len(one)}) > 1:
+    if len({frame.joint_names for frame in poses if len(frame)}) > 1:
         raise DataError(f"{results}: has people with different joints; a report needs the same")
 
 
 def _manifest_of(results: Path, source: FrameSource) -> tuple[Manifest | None, list[str]]:
-    """Return what the run that wrote a file noted, and what speaks against it."""
+    """Return the manifest of the run that wrote a file, and what is doubtful about it."""
     path = results.parent / f"{source.name}{ENDING}"
     if source.path is not None and results.name.startswith(f"{source.path.name}."):
         path = results.parent / f"{source.path.name}{ENDING}"  # beside another with its stem
     if not path.is_file():
         return None, [f"there is no {path.name} beside {results.name}: the run is not known"]
     manifest = read_manifest(path)
-    noted = {} if manifest.result is None else manifest.result.files
-    if noted.get(results.name) != file_facts(results):
+    files = {} if manifest.result is None else manifest.result.files
+    if files.get(results.name) != file_facts(results):
         return None, [f"{path.name} is of other results than {results.name}: the run is not known"]
     before = manifest.source
     now = source_facts(source, before)

@@ -1,10 +1,12 @@
-"""Small pictures out of a video, taken in a second pass that keeps nothing else."""
+"""Small pictures of a video's frames, taken in a second pass that holds no other frame."""
 
 from __future__ import annotations
 
+import base64
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,16 +16,16 @@ from tarvitpose.errors import DataError
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.frame_source import FrameSource
-from tarvitpose.visualization.html import Html, image
 
-LONGEST = 480  # pixels of a picture's longer side
-AROUND = 1.4  # the side of a part of a frame, to the longer side of the person's box
-LEAST = 96  # pixels of the frame that this side has at least
+LONGER_SIDE = 480  # pixels of a picture
+JPEG_QUALITY = 82
+CUTOUT_SCALE = 1.4  # side of a cut-out, relative to the longer side of the person's box
+MIN_CUTOUT = 96  # pixels of a cut-out's side in the frame
 
 
 @dataclass(frozen=True)
-class Shot:
-    """A frame to show, or one person and the part of it around them."""
+class Subject:
+    """A whole frame to show, or one person and the part of the frame around them."""
 
     poses: FramePoses
     alt: str
@@ -31,57 +33,77 @@ class Shot:
     joint: int | None = None  # of that person, to ring
 
 
-def take(source: FrameSource, shots: Sequence[Shot], threshold: float) -> list[Html]:
+class Thumbnail(NamedTuple):
+    """A JPEG picture that stands in the page itself."""
+
+    address: str  # a data: URL
+    alt: str
+    width: int
+    height: int
+
+
+def thumbnails(
+    source: FrameSource, subjects: Sequence[Subject], threshold: float
+) -> list[Thumbnail]:
     """Return the pictures with the poses drawn on them. Raises UserError.
 
     Joints that score below `threshold` are not drawn.
     """
     waiting: dict[int, list[int]] = defaultdict(list)
-    for place, shot in enumerate(shots):
-        waiting[shot.poses.index].append(place)
-    taken: dict[int, Html] = {}
+    for number, subject in enumerate(subjects):
+        waiting[subject.poses.index].append(number)
+    taken: dict[int, Thumbnail] = {}
     for frame in source.at(waiting):
-        for place in waiting.pop(frame.index):
-            shot = shots[place]
-            taken[place] = image(_picture(frame.image, shot, threshold), shot.alt)
+        for number in waiting.pop(frame.index):
+            subject = subjects[number]
+            taken[number] = _encoded(_picture(frame.image, subject, threshold), subject.alt)
     if waiting:
         raise DataError(
             f"{source.source}: has no frame {min(waiting)}, which the results have; "
             "give the video that they are of"
         )
-    return [taken[place] for place in range(len(shots))]
+    return [taken[number] for number in range(len(subjects))]
 
 
-def _picture(whole: UInt8, shot: Shot, threshold: float) -> UInt8:
-    part, poses = whole, replace(shot.poses, image_size=whole.shape[:2])
-    if shot.person is not None:
-        part, poses = _around(whole, poses, shot.person)
+def _encoded(picture: UInt8, alt: str) -> Thumbnail:
+    """Encode an RGB picture (height, width, 3)."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    data = cv2.imencode(".jpg", picture[:, :, ::-1], quality)[1].tobytes()
+    height, width = picture.shape[:2]
+    address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    return Thumbnail(address, alt, width, height)
+
+
+def _picture(whole: UInt8, subject: Subject, threshold: float) -> UInt8:
+    part, poses = whole, replace(subject.poses, image_size=whole.shape[:2])
+    if subject.person is not None:
+        part, poses = cut_out(whole, poses, subject.person)
     height, width = part.shape[:2]
-    small = fit_width(part, max(round(width * LONGEST / max(width, height)), 1))
+    small = fit_width(part, max(round(width * LONGER_SIDE / max(width, height)), 1))
     shown = poses.resized(small.shape)
     drawn = draw_poses(small, shown, keypoint_threshold=threshold, legend=False)
-    if shot.joint is not None:
-        _ring(drawn, *shown.keypoints[0, shot.joint].tolist())
+    if subject.joint is not None:
+        _ring(drawn, *shown.keypoints[0, subject.joint].tolist())
     return drawn
 
 
-def _around(whole: UInt8, poses: FramePoses, person: int) -> tuple[UInt8, FramePoses]:
-    """Cut out what is around a person, and return it with their pose alone."""
+def cut_out(whole: UInt8, poses: FramePoses, person: int) -> tuple[UInt8, FramePoses]:
+    """Return the square around a person, and their pose alone in its coordinates."""
     box = poses.boxes[person]
     size = np.array(whole.shape[1::-1])  # width, height
-    side = max(AROUND * float((box[2:] - box[:2]).max()), LEAST)
+    side = max(CUTOUT_SCALE * float((box[2:] - box[:2]).max()), MIN_CUTOUT)
     sides = np.minimum(round(side), size)
     corner = np.clip(np.round((box[:2] + box[2:] - sides) / 2), 0, size - sides).astype(int)
     part = whole[corner[1] : corner[1] + sides[1], corner[0] : corner[0] + sides[0]]
-    alone = slice(person, person + 1)
+    rows = slice(person, person + 1)
     moved = replace(
         poses,
         image_size=part.shape[:2],
-        keypoints=(poses.keypoints[alone] - corner).astype(np.float32),
-        boxes=(poses.boxes[alone] - np.tile(corner, 2)).astype(np.float32),
-        scores=poses.scores[alone],
-        box_scores=poses.box_scores[alone],
-        track_ids=poses.track_ids[alone],
+        keypoints=(poses.keypoints[rows] - corner).astype(np.float32),
+        boxes=(poses.boxes[rows] - np.tile(corner, 2)).astype(np.float32),
+        scores=poses.scores[rows],
+        box_scores=poses.box_scores[rows],
+        track_ids=poses.track_ids[rows],
         raw_keypoints=None,
         single_keypoints=None,
         single_scores=None,
@@ -90,7 +112,7 @@ def _around(whole: UInt8, poses: FramePoses, person: int) -> tuple[UInt8, FrameP
 
 
 def _ring(canvas: UInt8, x: float, y: float) -> None:
-    """Ring a place, unless it is far outside."""
+    """Draw a ring around a point, unless it is far outside."""
     radius = max(canvas.shape) // 24
     if -radius < x < canvas.shape[1] + radius and -radius < y < canvas.shape[0] + radius:
         for colour, line in ((DARK, 5), (LIGHT, 2)):

@@ -1,4 +1,4 @@
-"""A run of which the report tells more than its files hold: stages, and single frames beside."""
+"""The run behind a report: it is timed by stage, and holds the poses of single frames."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tarvitpose.video.frame_source import FrameSource
 
 
 class ReportedEstimator(TimedEstimator):
-    """An estimator with a stopwatch that keeps the answers to single frames, where asked for."""
+    """A timed estimator that holds the poses of single frames when it compares with them."""
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
-        self.alone: dict[int, FramePoses] = {}  # by the frame's index
+        self.single_frames: dict[int, FramePoses] = {}  # by the frame's index
 
     def run(self, source: FrameSource | Iterable[Frame]) -> Generator[tuple[Frame, FramePoses]]:
         """Yield every frame with its poses, in order."""
-        with closing(super().run(source)) as found:
-            for frame, poses in found:
+        with closing(super().run(source)) as results:
+            for frame, poses in results:
                 if self.predictor.compare:
-                    self.alone[frame.index] = poses.single_frame()
+                    self.single_frames[frame.index] = poses.single_frame()
                 yield frame, poses

@@ -6,12 +6,11 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from importlib import util
 from pathlib import Path
 
-from tarvitpose.config import PredictConfig
-from tarvitpose.errors import ConfigError, MissingDependencyError
-from tarvitpose.formats.writing import FORMATS
+from tarvitpose.config import POSE_FORMATS, PredictConfig
+from tarvitpose.errors import ConfigError
+from tarvitpose.utils.optional import check_installed, is_installed
 from tarvitpose.web.limits import Limits
 from tarvitpose.web.request_filter import LOCAL
 from tarvitpose.weights.folder import load_config
@@ -32,8 +31,7 @@ def serve(
     Files are kept for so many minutes after they were last used. Raises UserError for weights that
     are not there, a port that is taken, and without Gradio.
     """
-    if util.find_spec("gradio") is None:
-        raise MissingDependencyError("gradio", "tarvitpose web", "web")
+    check_installed("gradio", "tarvitpose web", "web")
     network = load_config(config.weights)
     refuse_taken(host, port)
     from tarvitpose.web.service import Desk  # noqa: PLC0415 - loads PyTorch
@@ -59,8 +57,7 @@ def serve(
 
 def offered_formats() -> tuple[str, ...]:
     """Return the formats that can be written here."""
-    has_arrow = util.find_spec("pyarrow") is not None
-    return tuple(name for name in FORMATS if name != "parquet" or has_arrow)
+    return tuple(name for name in POSE_FORMATS if name != "parquet" or is_installed("pyarrow"))
 
 
 def refuse_taken(host: str, port: int) -> None:

@@ -1,1 +1,1 @@
-"""Weights on disk and on the hub, and what is made of other projects' checkpoints."""
+"""Load and save weights, on disk and on the hub; convert checkpoints of other projects."""

@@ -1,7 +1,7 @@
-"""Turn other projects' checkpoints into a weights folder of this package.
+"""Convert checkpoints of other projects into a weights folder of this package.
 
-A checkpoint is recognised by its keys: MMPose, ViTAE's ViTPose, Hugging Face VitPose, and the
-released TAR-ViTPose. What cannot be read from the shapes is told by arguments.
+The keys show where a checkpoint is from: MMPose, ViTAE's ViTPose, Hugging Face VitPose or the
+released TAR-ViTPose. Arguments give what the shapes of the tensors do not show.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JOINT_SETS
 from tarvitpose.weights.convert_keys import (
     HUGGING_FACE,
-    OWN_SIGN,
+    OWN_PREFIX,
+    PREFIXES,
     RELEASED,
-    SIGNS,
-    Kind,
+    CheckpointFormat,
     Tensors,
     count_experts,
     count_parts,
     recognise,
     translate,
 )
-from tarvitpose.weights.convert_read import Checkpoint, read_checkpoint
+from tarvitpose.weights.convert_read import ForeignCheckpoint, read_checkpoint
 from tarvitpose.weights.folder import CONFIG_FILE, load_into
 from tarvitpose.weights.joint_rows import match_joints, new_joints_of
 
@@ -45,7 +45,7 @@ RELEASED_SETTINGS = {
     "gra_layers": 1,
     "codec": "classic",
 }
-# What a Hugging Face config means where it does not say.
+# The defaults of a Hugging Face config.
 HUGGING_FACE_DEFAULTS = {
     "num_attention_heads": 12,
     "layer_norm_eps": 1e-12,
@@ -68,11 +68,11 @@ def convert(
     """Write a checkpoint's weights into the folder `output`, and return their config.
 
     `source` is a file (.pth, .pt, .bin, .safetensors), a Hugging Face folder or a hub id. `size`
-    ("s", "b", "l", "h") only checks what came. `heads` are the encoder's attention heads, which
-    no shape tells: by default those of the size with this width, or what the source's config
-    says. `dataset_index` picks the expert of a ViTPose+ (0, COCO, by default). Joints that the
-    source lacks are initialised anew, and the log says which. `codec` is by default the one that
-    the source was trained with: "classic" for the released TAR-ViTPose, "udp" for a ViTPose.
+    ("s", "b", "l", "h") is only compared with the checkpoint. `heads` are the encoder's attention
+    heads, which no shape shows: by default those of the source's config, or of the size with this
+    width. `dataset_index` selects the expert of a ViTPose+ (0, COCO, by default). Joints that the
+    source lacks are initialised at random, and the log names them. `codec` is by default the one
+    that the source was trained with: "classic" for the released TAR-ViTPose, "udp" for a ViTPose.
 
     Raises WeightsError that names every missing, surplus or misshapen key.
     """
@@ -87,7 +87,7 @@ def convert(
         "codec": "udp",
         **_settings(checkpoint, kind, tensors, heads),
         **_joints(tensors, checkpoint.origin, kind, joint_set),
-        **_grid(tensors, checkpoint, input_size or _trained_size(kind, tensors)),
+        **_grid(tensors, checkpoint, input_size or _released_size(kind, tensors)),
         **({} if codec is None else {"codec": codec}),
     }
     config = parse_config(ModelConfig, values, checkpoint.origin)
@@ -98,24 +98,24 @@ def convert(
     return config
 
 
-def _unknown(checkpoint: Checkpoint) -> WeightsError:
-    names = sorted(checkpoint.tensors)
-    if any(name.startswith(OWN_SIGN) for name in names):
+def _unknown(checkpoint: ForeignCheckpoint) -> WeightsError:
+    keys = sorted(checkpoint.tensors)
+    if any(key.startswith(OWN_PREFIX) for key in keys):
         return WeightsError(
-            f"{checkpoint.origin}: has this package's keys already, it needs no conversion"
+            f"{checkpoint.origin}: already has this package's keys, it needs no conversion"
         )
-    known = ", ".join(dict.fromkeys(kind.name for kind in SIGNS.values()))
+    formats = ", ".join(dict.fromkeys(kind.name for kind in PREFIXES.values()))
     return WeightsError(
-        f"{checkpoint.origin}: none of the known checkpoints ({known}); its keys begin with "
-        f"{', '.join(names[:3]) or 'nothing'}"
+        f"{checkpoint.origin}: none of the known checkpoints ({formats}); its keys begin with "
+        f"{', '.join(keys[:3]) or 'nothing'}"
     )
 
 
-def _expert(checkpoint: Checkpoint, dataset_index: int | None) -> int:
-    """Return which expert to keep, after a look at how many there are."""
+def _expert(checkpoint: ForeignCheckpoint, dataset_index: int | None) -> int:
+    """Return the number of the expert to keep, which must exist."""
     experts = count_experts(checkpoint.tensors)
     if experts and dataset_index is None:
-        log.info("%s has %d experts: kept number 0, COCO's", checkpoint.origin, experts)
+        log.info("%s has %d experts: kept expert 0, COCO's", checkpoint.origin, experts)
     chosen = dataset_index or 0
     if dataset_index is not None and not experts:
         raise WeightsError(f"{checkpoint.origin} has no experts: leave dataset_index out")
@@ -127,19 +127,19 @@ def _expert(checkpoint: Checkpoint, dataset_index: int | None) -> int:
 
 
 def _architecture(tensors: Tensors, origin: str, size: str | None) -> dict[str, Any]:
-    """Return width, depth and what the size of this width is trained with."""
+    """Return width, depth, decoder, and the drop path that the size is trained with."""
     if "encoder.patch_embed.weight" not in tensors or "decoder.final.weight" not in tensors:
         lacks = "patch embedding" if "decoder.final.weight" in tensors else "head of heatmaps"
         raise WeightsError(f"{origin} has no {lacks}: convert a whole ViTPose, not a part of one")
     width = len(tensors["encoder.patch_embed.weight"])
     depth = count_parts(tensors, "encoder.blocks.")
-    fitting = [name for name, (w, d) in _sizes().items() if (w, d) == (width, depth)]
-    if size is not None and size.lower() not in fitting:
-        raise _other_size(origin, (width, depth), size, fitting)
+    matching = [name for name, (w, d) in _sizes().items() if (w, d) == (width, depth)]
+    if size is not None and size.lower() not in matching:
+        raise _other_size(origin, (width, depth), size, matching)
     return {
         "width": width,
         "depth": depth,
-        "drop_path": SIZES[fitting[0]]().drop_path if fitting else 0.0,
+        "drop_path": SIZES[matching[0]]().drop_path if matching else 0.0,
         "decoder": "classic" if "decoder.deconv1.weight" in tensors else "simple",
     }
 
@@ -149,22 +149,24 @@ def _sizes() -> dict[str, tuple[int, int]]:
     return {name: (preset().width, preset().depth) for name, preset in SIZES.items()}
 
 
-def _other_size(origin: str, found: tuple[int, int], size: str, fitting: list[str]) -> WeightsError:
+def _other_size(
+    origin: str, actual: tuple[int, int], size: str, matching: list[str]
+) -> WeightsError:
     known = ", ".join(SIZES).upper()
     if size.lower() not in SIZES:
         return WeightsError(f"size {size}: expected one of {known}")
     width, depth = _sizes()[size.lower()]
     return WeightsError(
-        f"{Path(origin).name} has {found[1]} blocks of width {found[0]}, size {size.upper()} has "
+        f"{Path(origin).name} has {actual[1]} blocks of width {actual[0]}, size {size.upper()} has "
         f"{depth} of width {width}: "
-        + (f"use size {fitting[0].upper()}" if fitting else f"it is none of {known}")
+        + (f"use size {matching[0].upper()}" if matching else f"it is none of {known}")
     )
 
 
 def _settings(
-    checkpoint: Checkpoint, kind: Kind, tensors: Tensors, heads: int | None
+    checkpoint: ForeignCheckpoint, kind: CheckpointFormat, tensors: Tensors, heads: int | None
 ) -> dict[str, Any]:
-    """Return what no shape tells, by the kind of checkpoint."""
+    """Return the settings that no shape shows, by the format of the checkpoint."""
     if kind is HUGGING_FACE:
         return _hugging_face_settings(checkpoint, heads)
     width = len(tensors["encoder.patch_embed.weight"])
@@ -178,15 +180,15 @@ def _settings(
     return values
 
 
-def _hugging_face_settings(checkpoint: Checkpoint, heads: int | None) -> dict[str, Any]:
+def _hugging_face_settings(checkpoint: ForeignCheckpoint, heads: int | None) -> dict[str, Any]:
     backbone = _backbone_settings(checkpoint)
     factor = checkpoint.settings.get("scale_factor", 4)
-    for name, found, fits in (
+    for name, actual, expected in (
         ("hidden_act", backbone["hidden_act"], "gelu"),
         ("scale_factor", factor, 4),
     ):
-        if found != fits:
-            raise WeightsError(f"{checkpoint.origin}: expected {name} {fits}, found {found}")
+        if actual != expected:
+            raise WeightsError(f"{checkpoint.origin}: expected {name} {expected}, found {actual}")
     return {
         "heads": heads or backbone["num_attention_heads"],
         "layer_norm_eps": backbone["layer_norm_eps"],
@@ -194,34 +196,36 @@ def _hugging_face_settings(checkpoint: Checkpoint, heads: int | None) -> dict[st
     }
 
 
-def _backbone_settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    said = checkpoint.settings.get("backbone_config")
-    if not isinstance(said, dict):
+def _backbone_settings(checkpoint: ForeignCheckpoint) -> dict[str, Any]:
+    backbone = checkpoint.settings.get("backbone_config")
+    if not isinstance(backbone, dict):
         raise WeightsError(f"{checkpoint.origin}: expected a backbone_config in {CONFIG_FILE}")
-    return {**HUGGING_FACE_DEFAULTS, **said}
+    return {**HUGGING_FACE_DEFAULTS, **backbone}
 
 
-def _joints(tensors: Tensors, origin: str, kind: Kind, joint_set: str | None) -> dict[str, Any]:
+def _joints(
+    tensors: Tensors, origin: str, kind: CheckpointFormat, joint_set: str | None
+) -> dict[str, Any]:
     """Return the joint set, and put the head's channels into its order."""
     channels = len(tensors["decoder.final.weight"])
-    found = HEAD_CHANNELS.get(channels)
-    if found is None:
+    original = HEAD_CHANNELS.get(channels)
+    if original is None:
         raise WeightsError(f"{origin} predicts {channels} joints, expected 15 or COCO's 17")
     if kind is RELEASED and channels == 17:
-        found = "posetrack17"
-    asked = joint_set or found
-    if asked not in JOINT_SETS:
-        raise WeightsError(f"joint set {asked}: expected one of {', '.join(JOINT_SETS)}")
-    if asked != found and kind is RELEASED:
-        raise WeightsError(f"{origin} has 17 slots that cannot be taken apart: use {found}")
-    if asked != found:
-        _reorder_head(tensors, origin, found, asked)
-    return {"joint_set": asked}
+        original = "posetrack17"
+    target = joint_set or original
+    if target not in JOINT_SETS:
+        raise WeightsError(f"joint set {target}: expected one of {', '.join(JOINT_SETS)}")
+    if target != original and kind is RELEASED:
+        raise WeightsError(f"{origin} has 17 slots that cannot be separated: use {original}")
+    if target != original:
+        _reorder_head(tensors, origin, original, target)
+    return {"joint_set": target}
 
 
-def _reorder_head(tensors: Tensors, origin: str, found: str, asked: str) -> None:
-    """Map the head's channels by name; joints that it lacks start small and random."""
-    old, new = JOINT_SETS[found], JOINT_SETS[asked]
+def _reorder_head(tensors: Tensors, origin: str, original: str, target: str) -> None:
+    """Reorder the head's channels by name; joints that it lacks start at small random values."""
+    old, new = JOINT_SETS[original], JOINT_SETS[target]
     random = torch.Generator().manual_seed(NEW_JOINT_SEED)
     weight = tensors["decoder.final.weight"]
     fresh = {
@@ -231,7 +235,7 @@ def _reorder_head(tensors: Tensors, origin: str, found: str, asked: str) -> None
     }
     tensors.update(match_joints(tensors, old, new, fresh))
     log.warning(
-        "%s: joints to be trained, which it lacks: %s; joints dropped: %s",
+        "%s: joints that it lacks, which need training: %s; joints dropped: %s",
         origin,
         ", ".join(new_joints_of(old, new)) or "none",
         ", ".join(new_joints_of(new, old)) or "none",
@@ -239,16 +243,17 @@ def _reorder_head(tensors: Tensors, origin: str, found: str, asked: str) -> None
 
 
 def _grid(
-    tensors: Tensors, checkpoint: Checkpoint, input_size: tuple[int, int] | None
+    tensors: Tensors, checkpoint: ForeignCheckpoint, input_size: tuple[int, int] | None
 ) -> dict[str, Any]:
-    """Return position grid and input size, and fold the class token's row into the others."""
+    """Return position grid and input size; add the class token's position to the others."""
     position = tensors.get("encoder.pos_embed")
     if position is None or position.ndim != 3:
         raise WeightsError(f"{checkpoint.origin} has no position embedding (1, tokens, width)")
-    said = input_size or _said_size(checkpoint)
+    size = input_size or _stated_size(checkpoint)
     grids = dict(KNOWN_GRIDS)
-    if said is not None:
-        grids[said[0] // PATCH * (said[1] // PATCH)] = (said[0] // PATCH, said[1] // PATCH)
+    if size is not None:
+        rows, columns = size[0] // PATCH, size[1] // PATCH
+        grids[rows * columns] = (rows, columns)
     tokens = position.shape[1]
     if tokens not in grids and tokens - 1 in grids:
         tokens -= 1
@@ -261,12 +266,12 @@ def _grid(
     grid = grids[tokens]
     return {
         "position_grid": grid,
-        "input_size": said or (grid[0] * PATCH, grid[1] * PATCH),
+        "input_size": size or (grid[0] * PATCH, grid[1] * PATCH),
     }
 
 
-def _trained_size(kind: Kind, tensors: Tensors) -> tuple[int, int] | None:
-    """Return the input size of the released weights, which their tensors do not tell.
+def _released_size(kind: CheckpointFormat, tensors: Tensors) -> tuple[int, int] | None:
+    """Return the input size of the released weights, which their tensors do not show.
 
     They were trained at 384 x 288 (paper, appendix A) over the 16 x 12 positions of ViTPose.
     """
@@ -275,7 +280,7 @@ def _trained_size(kind: Kind, tensors: Tensors) -> tuple[int, int] | None:
     return (384, 288) if kind is RELEASED and is_full_size else None
 
 
-def _said_size(checkpoint: Checkpoint) -> tuple[int, int] | None:
+def _stated_size(checkpoint: ForeignCheckpoint) -> tuple[int, int] | None:
     """Return the input size of a Hugging Face config, None for other checkpoints."""
     if not checkpoint.settings:
         return None

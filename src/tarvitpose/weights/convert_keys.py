@@ -1,6 +1,6 @@
-"""What each kind of checkpoint calls our tensors, and how its tensors become ours.
+"""The keys of each checkpoint format, and how its tensors are renamed to ours.
 
-Every function here takes and returns tensors by name and knows no files.
+The functions take and return tensors by name and read no files.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of checkpoint: a name for messages, and {its key: our key}, # being a number."""
+class CheckpointFormat:
+    """A name for messages, and {their key: our key}, where # stands for a number."""
 
     name: str
     keys: Mapping[str, str]
@@ -50,8 +50,10 @@ MMPOSE_ENCODER = {
     ),
     "backbone.ln1": "encoder.norm",
 }
-MMPOSE = Kind("MMPose", {**MMPOSE_ENCODER, **_decoder("head.deconv_layers", "head.final_layer")})
-VITAE = Kind(
+MMPOSE = CheckpointFormat(
+    "MMPose", {**MMPOSE_ENCODER, **_decoder("head.deconv_layers", "head.final_layer")}
+)
+VITAE = CheckpointFormat(
     "ViTAE's ViTPose",
     {
         "backbone.pos_embed": "encoder.pos_embed",
@@ -63,7 +65,7 @@ VITAE = Kind(
         **_decoder("keypoint_head.deconv_layers", "keypoint_head.final_layer"),
     },
 )
-HUGGING_FACE = Kind(
+HUGGING_FACE = CheckpointFormat(
     "Hugging Face VitPose",
     {
         "backbone.embeddings.position_embeddings": "encoder.pos_embed",
@@ -87,7 +89,7 @@ HUGGING_FACE = Kind(
         "head.conv": "decoder.final",
     },
 )
-RELEASED = Kind(
+RELEASED = CheckpointFormat(
     "released TAR-ViTPose",
     {
         **MMPOSE_ENCODER,
@@ -103,23 +105,23 @@ RELEASED = Kind(
         "cross_attention.norm": "gra.layers.0.norm",
     },
 )
-# The first key that is found tells the kind; released checkpoints hold MMPose's encoder too.
-SIGNS = {
+# The first prefix that matches decides; released checkpoints hold MMPose's encoder too.
+PREFIXES = {
     "query_feat.": RELEASED,
     "backbone.embeddings.": HUGGING_FACE,
     "backbone.blocks.": VITAE,
     "backbone.layers.": MMPOSE,
 }
 
-OWN_SIGN = "encoder.blocks."
+OWN_PREFIX = "encoder.blocks."
 WRAPPERS = ("module", "_orig_mod")  # of DataParallel and torch.compile, around any part
 
 
 def unwrapped(tensors: Tensors) -> Tensors:
     """Return the tensors under the names that the network itself gives them.
 
-    `module.` and `_orig_mod.` go wherever they stand, the `model.` of trainers as often as it
-    stands before the keys that tell the kind. What lies beside the network keeps its name.
+    `module.` and `_orig_mod.` are removed everywhere, the `model.` of trainers as often as it
+    precedes the keys of the network. Tensors outside the network keep their names.
     """
     names = {name: ".".join(p for p in name.split(".") if p not in WRAPPERS) for name in tensors}
     root = "model." * _depth(names.values())
@@ -129,21 +131,21 @@ def unwrapped(tensors: Tensors) -> Tensors:
 
 
 def _depth(names: Iterable[str]) -> int:
-    """Return how many `model.` stand before the network's keys, at least."""
+    """Return how many `model.` precede the network's keys, at least."""
     names = tuple(names)
-    for sign in (*SIGNS, OWN_SIGN):
-        found = [re.match(rf"((?:model\.)*){re.escape(sign)}", name) for name in names]
-        depths = [match[1].count("model.") for match in found if match]
+    for prefix in (*PREFIXES, OWN_PREFIX):
+        matches = [re.match(rf"((?:model\.)*){re.escape(prefix)}", name) for name in names]
+        depths = [match[1].count("model.") for match in matches if match]
         if depths:
             return min(depths)
     return 0
 
 
-def recognise(names: Iterable[str]) -> Kind | None:
-    """Return the kind of checkpoint that has these keys, None where no kind is known."""
+def recognise(names: Iterable[str]) -> CheckpointFormat | None:
+    """Return the format of a checkpoint with these keys, None if it is unknown."""
     names = tuple(names)
-    for sign, kind in SIGNS.items():
-        if any(name.startswith(sign) for name in names):
+    for prefix, kind in PREFIXES.items():
+        if any(name.startswith(prefix) for name in names):
             return kind
     return None
 
@@ -164,8 +166,8 @@ def choose_head(tensors: Tensors, dataset_index: int) -> Tensors:
     }
 
 
-def translate(tensors: Tensors, kind: Kind, dataset_index: int) -> Tensors:
-    """Return the tensors under our names; a key that is not known keeps its name."""
+def translate(tensors: Tensors, kind: CheckpointFormat, dataset_index: int) -> Tensors:
+    """Return the tensors under our names; unknown keys keep theirs."""
     if kind is RELEASED:
         tensors = without_copies(tensors)
     if kind is VITAE:
@@ -173,12 +175,12 @@ def translate(tensors: Tensors, kind: Kind, dataset_index: int) -> Tensors:
     tensors = merge_experts(fuse_attention(tensors), dataset_index)
     renamed = split_attention({_our_name(name, kind): value for name, value in tensors.items()})
     for norm in ("decoder.norm1", "decoder.norm2"):
-        if f"{norm}.running_mean" in renamed:  # a counter that nothing reads, and few files keep
+        if f"{norm}.running_mean" in renamed:  # a counter that nothing reads and few files have
             renamed.setdefault(f"{norm}.num_batches_tracked", torch.tensor(0))
     return renamed
 
 
-def _our_name(name: str, kind: Kind) -> str:
+def _our_name(name: str, kind: CheckpointFormat) -> str:
     for theirs, ours in kind.keys.items():
         pattern = re.escape(theirs).replace(r"\#", r"(\d+)") + r"(?=\.|$)"
         if match := re.match(pattern, name):
@@ -189,8 +191,8 @@ def _our_name(name: str, kind: Kind) -> str:
 def fuse_attention(tensors: Tensors) -> Tensors:
     """Join separate query, key and value projections into `qkv`.
 
-    Where the checkpoint has no such biases at all they are zero. A layer that lacks a part stays
-    as it is, so that the error names what is missing.
+    If the checkpoint has no such biases at all, they are zero. A layer with a missing part is left
+    unchanged, so that the error names what is missing.
     """
     fused = dict(tensors)
     has_bias = any(re.search(r"\.attention\.attention\.\w+\.bias$", name) for name in tensors)
@@ -241,10 +243,10 @@ def split_attention(tensors: Tensors) -> Tensors:
 
 
 def count_parts(names: Iterable[str], prefix: str) -> int:
-    """Return how many numbered parts a prefix such as "encoder.blocks." has: the highest and one.
+    """Return how many numbered parts a prefix such as "encoder.blocks." has, 1 + the highest.
 
     >>> count_parts(["encoder.blocks.0.fc1.bias", "encoder.blocks.11.fc1.bias"], "encoder.blocks.")
     12
     """
-    found = [int(match[1]) for name in names if (match := re.match(rf"{prefix}(\d+)\.", name))]
-    return max(found, default=-1) + 1
+    numbers = [int(match[1]) for name in names if (match := re.match(rf"{prefix}(\d+)\.", name))]
+    return max(numbers, default=-1) + 1

@@ -1,8 +1,7 @@
-"""Read other projects' checkpoints: tensors by name, and never code."""
+"""Read the tensors of other projects' checkpoints by name, and never run code from them."""
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import warnings
@@ -21,49 +20,35 @@ from tarvitpose.weights.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     find_folder,
+    read_config_values,
     read_tensors,
 )
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What a source holds: its tensors, and the Hugging Face config where there is one."""
+class ForeignCheckpoint:
+    """The tensors of a source, and its Hugging Face config where it has one."""
 
     origin: str
     tensors: Tensors
     settings: dict[str, Any]
 
 
-def read_checkpoint(source: Path | str) -> Checkpoint:
+def read_checkpoint(source: Path | str) -> ForeignCheckpoint:
     """Read the tensors of a file, a Hugging Face folder or a hub id. Raises WeightsError."""
     path = Path(source).expanduser()
     if path.is_file():
-        return Checkpoint(str(path), unwrapped(_read_file(path)), {})
+        return ForeignCheckpoint(str(path), unwrapped(_read_file(path)), {})
     if path.suffix in CHECKPOINTS and not path.is_dir():
         raise WeightsError(f"{path}: no such file")
     folder = find_folder(source)
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise WeightsError(
-                f"{folder}: no {name}; a Hugging Face folder has it beside the other"
-            )
-    settings = _read_json(folder / CONFIG_FILE)
+    settings = read_config_values(folder)
     if "position_grid" in settings:
         raise WeightsError(f"{source}: already in this package's format, it needs no conversion")
     if settings.get("model_type") != "vitpose":
-        found = settings.get("model_type", "nothing")
-        raise WeightsError(f"{source}: expected model_type vitpose in {CONFIG_FILE}, found {found}")
-    return Checkpoint(str(folder), unwrapped(read_tensors(folder / WEIGHTS_FILE)), settings)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise WeightsError(f"{path}: not readable JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise WeightsError(f"{path}: expected an object, found {type(values).__name__}")
-    return values
+        other = settings.get("model_type", "nothing")
+        raise WeightsError(f"{source}: expected model_type vitpose in {CONFIG_FILE}, found {other}")
+    return ForeignCheckpoint(str(folder), unwrapped(read_tensors(folder / WEIGHTS_FILE)), settings)
 
 
 def _read_file(path: Path) -> Tensors:
@@ -85,13 +70,13 @@ def _unpickle(path: Path) -> object:
         with torch.serialization.safe_globals(_numpy_globals()), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             loaded: object = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged pickle raises is nowhere said
+    except Exception as error:  # a damaged pickle may raise anything
         raise WeightsError(f"{path}: {_why(error)}") from None
     return loaded
 
 
 def _why(error: Exception) -> str:
-    """Say in one line why a pickle was not loaded."""
+    """Return in one line why a pickle was not loaded."""
     if isinstance(error, pickle.UnpicklingError):
         unwanted = re.search(r"GLOBAL (\S+)", str(error))
         what = f"holds more than tensors ({unwanted[1]})" if unwanted else "is not tensors alone"
@@ -101,7 +86,7 @@ def _why(error: Exception) -> str:
 
 
 def _numpy_globals() -> list[Any]:
-    """What the numpy arrays in the `meta` of MMPose's files need to be loaded: data, no code."""
+    """Return what loads the numpy arrays in the `meta` of MMPose's files: data, no code."""
     kinds = {type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?", "U1")}
     rebuild = np.zeros(1).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
@@ -117,7 +102,7 @@ def _numpy_globals() -> list[Any]:
 
 
 def _unwrap(loaded: object) -> Tensors:
-    """Return the tensors by name, from under `state_dict` or what else a trainer calls it."""
+    """Return the tensors by name, from `state_dict` or the other keys that trainers use."""
     if not isinstance(loaded, dict):
         return {}
     for key in ("model_state_dict", "state_dict", "model", "module"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from safetensors import SafetensorError
 
@@ -14,9 +15,9 @@ from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import read_json
 from tarvitpose.utils.provenance import digest
-from tarvitpose.weights.hub import HubOptions, download, looks_like_hub_id
+from tarvitpose.weights.hub import HubOptions, download, is_hub_id
 
-if TYPE_CHECKING:  # whether a folder is one of weights must show before torch is loaded
+if TYPE_CHECKING:  # a folder is checked before torch is loaded
     from torch import Tensor, nn
 
 DEFAULT = "default"
@@ -30,16 +31,16 @@ def default_folder() -> Path:
 
 
 def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
-    """Return the folder of "default", of a path, or of a hub id (downloaded once, then cached).
+    """Return the folder of "default", a path or a hub id (downloaded once, then cached).
 
-    `hub` is for hub ids alone. Raises WeightsError if there is none.
+    `hub` is used for hub ids only. Raises WeightsError if there is no such folder.
     """
     if str(source) == DEFAULT:
         return default_folder()
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    if folder.exists() or not looks_like_hub_id(str(source)):
+    if folder.exists() or not is_hub_id(str(source)):
         raise WeightsError(
             f'{source}: expected "default", a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, '
             "or a hub id such as owner/name; convert other checkpoints with 'tarvitpose convert'"
@@ -62,23 +63,30 @@ def load_config(source: str | Path) -> ModelConfig:
 
 
 def _read_config(folder: Path) -> ModelConfig:
+    return parse_config(ModelConfig, read_config_values(folder), str(folder / CONFIG_FILE))
+
+
+def read_config_values(folder: Path) -> dict[str, Any]:
+    """Return the content of a folder's config.json. Raises WeightsError if a file is missing."""
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            raise WeightsError(f"{folder}: no {name}; a weights folder has it beside the other")
+            raise WeightsError(f"{folder}: no {name}; expected {CONFIG_FILE} and {WEIGHTS_FILE}")
     values = read_json(folder / CONFIG_FILE, WeightsError)
     if not isinstance(values, dict):
-        raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found a list or value")
-    return parse_config(ModelConfig, values, str(folder / CONFIG_FILE))
+        raise WeightsError(
+            f"{folder / CONFIG_FILE}: expected an object, found {type(values).__name__}"
+        )
+    return values
 
 
 def weights_digests(source: str | Path) -> dict[str, str]:
-    """Return the SHA-256 of each file of weights, or of exported graphs, by its name.
+    """Return the SHA-256 of each file of weights or exported graphs, by file name.
 
-    Raises WeightsError if there are none, or one cannot be read.
+    Raises WeightsError if a file is missing or cannot be read.
     """
     folder = find_folder(source)
-    is_plain = (folder / WEIGHTS_FILE).is_file()
-    parts = [folder / CONFIG_FILE, folder / WEIGHTS_FILE] if is_plain else folder.iterdir()
+    has_weights = (folder / WEIGHTS_FILE).is_file()
+    parts = [folder / CONFIG_FILE, folder / WEIGHTS_FILE] if has_weights else folder.iterdir()
     return {path.name: digest(path, WeightsError) for path in sorted(parts) if path.is_file()}
 
 
@@ -97,7 +105,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
-    """Put tensors into a model, or raise one WeightsError that names every key at fault."""
+    """Load tensors into a model, or raise a WeightsError that names every wrong key."""
     expected = model.state_dict()
     problems = [
         *_listing("missing", expected.keys() - tensors.keys()),
@@ -116,8 +124,8 @@ def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None
     model.load_state_dict(tensors, assign=True)
 
 
-def _listing(kind: str, names: object) -> list[str]:
-    ordered = sorted(names)  # type: ignore[call-overload]
+def _listing(kind: str, names: Iterable[str]) -> list[str]:
+    ordered = sorted(names)
     return [f"{len(ordered)} {kind}: {', '.join(ordered)}"] if ordered else []
 
 
@@ -128,27 +136,27 @@ def save_checkpoint(
     import torch  # noqa: PLC0415
     from safetensors.torch import save_file  # noqa: PLC0415
 
-    kind = torch.float16 if half else torch.float32
-    ready = {
-        name: (tensor.to(kind) if tensor.is_floating_point() else tensor).contiguous().cpu()
+    dtype = torch.float16 if half else torch.float32
+    converted = {
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in tensors.items()
     }
-    if half and any(not tensor.isfinite().all() for tensor in ready.values()):
+    if half and any(not tensor.isfinite().all() for tensor in converted.values()):
         raise OutputError(f"{folder}: weights too large for float16; save them in float32")
     with atomic_file(folder / WEIGHTS_FILE) as path:
         mode = path.stat().st_mode
         try:
-            save_file(ready, path, metadata={"format": "pt"})
-        except SafetensorError as error:  # how it says that the disk is full
+            save_file(converted, path, metadata={"format": "pt"})
+        except SafetensorError as error:  # raised if the disk is full
             raise OutputError(f"{folder / WEIGHTS_FILE}: cannot be written ({error})") from None
-        path.chmod(mode)  # safetensors makes files that only their owner can read
+        path.chmod(mode)  # safetensors makes files that only the owner can read
     with atomic_file(folder / CONFIG_FILE) as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def fingerprint(module: nn.Module) -> str:
     """Return the SHA-256 of a module's weights, in hexadecimal digits."""
-    digest = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        sha256.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return sha256.hexdigest()

@@ -1,8 +1,8 @@
-"""The Hugging Face hub: weights from it and to it.
+"""Download weights from the Hugging Face hub, and upload them.
 
-Not by huggingface_hub's PyTorchModelHubMixin, because that loads the hub's library with every
-model, removes an old `config.json` before the new weights are whole, and leaves a README in every
-folder. The library is imported here when it is needed.
+huggingface_hub's PyTorchModelHubMixin is not used, because it imports the hub's library with every
+model, removes an old `config.json` before the new weights are complete, and writes a README into
+every folder. Here the library is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -39,35 +39,35 @@ for frame in estimator.stream("dance.mp4"):
 ```
 On the command line: `tarvitpose predict dance.mp4 --weights {{ repo_id }}`
 
-## To be said by who uploads it
-What it was trained on and under which licence, how well it does on which data, and where it fails.
+## To be completed by the uploader
+The training data and their licences, the accuracy on which data, and the limits.
 """
 
 
 class HubOptions(TypedDict, total=False):
-    """How to get weights from the hub, as huggingface_hub names it."""
+    """Options of a download, named as in huggingface_hub."""
 
-    revision: str | None  # a branch, a tag or a commit; the newest if not given
+    revision: str | None  # a branch, tag or commit; the newest by default
     cache_dir: str | Path | None
-    local_files_only: bool  # take what is in the cache, and never ask the hub
+    local_files_only: bool  # use the cache only, without connecting to the hub
     force_download: bool
     token: str | bool | None
 
 
 class UploadOptions(TypedDict, total=False):
-    """How to put weights on the hub, as huggingface_hub names it."""
+    """Options of an upload, named as in huggingface_hub."""
 
     commit_message: str
-    private: bool | None  # of a new repository
+    private: bool | None  # for a new repository
     token: str | None
     branch: str | None
     create_pr: bool
 
 
-def looks_like_hub_id(source: str) -> bool:
-    """Tell whether a text has the form owner/name.
+def is_hub_id(source: str) -> bool:
+    """Return whether a text has the form owner/name.
 
-    >>> looks_like_hub_id("owner/name"), looks_like_hub_id("./folder"), looks_like_hub_id("a/b/c")
+    >>> is_hub_id("owner/name"), is_hub_id("./folder"), is_hub_id("a/b/c")
     (True, False, False)
     """
     parts = source.split("/")
@@ -77,18 +77,18 @@ def looks_like_hub_id(source: str) -> bool:
 def download(hub_id: str, files: list[str], options: HubOptions) -> Path:
     """Return the folder of a hub id in the hub's cache, with these files and the model card.
 
-    What is not there yet is downloaded. Raises WeightsError; offline, for what is not there.
+    Missing files are downloaded. Raises WeightsError, also if they are missing offline.
     """
     from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - slow, rarely needed
 
     local = options.get("local_files_only", False) or is_offline()
-    asked: HubOptions = {**options, "local_files_only": local}
+    settings: HubOptions = {**options, "local_files_only": local}
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=[*files, CARD_FILE], **asked))
+        return Path(snapshot_download(hub_id, allow_patterns=[*files, CARD_FILE], **settings))
     except errors.RevisionNotFoundError:
         reason = f"it has no revision {options.get('revision')} on the hub"
     except errors.RepositoryNotFoundError:
-        reason = "the hub has none that you may read; after 'hf auth login' it shows private ones"
+        reason = "the hub has none that you may read; log in with 'hf auth login' for private ones"
     except Exception as error:  # the hub's errors share no base class
         reason = f"the hub did not deliver it ({_first_line(error)})"
         if local:
@@ -103,9 +103,9 @@ def download(hub_id: str, files: list[str], options: HubOptions) -> Path:
 def upload(
     folder: Path, repo_id: str, config: ModelConfig, licence: str, options: UploadOptions
 ) -> str:
-    """Put a weights folder on the hub, and return the address of the commit.
+    """Upload a weights folder to the hub, and return the address of the commit.
 
-    A repository that has no README.md gets one. Raises OutputError.
+    A repository without a README.md gets a model card. Raises OutputError.
     """
     if is_offline():
         raise OutputError(f"{repo_id}: offline mode uploads nothing; unset TARVITPOSE_OFFLINE")
@@ -126,14 +126,14 @@ def upload(
         )
     except Exception as error:  # as above
         raise OutputError(
-            f"{repo_id}: the hub did not take it ({_first_line(error)}); "
-            "is the name owner/name, and did you log in with 'hf auth login'?"
+            f"{repo_id}: the hub did not accept it ({_first_line(error)}); "
+            "check that the name is owner/name, and log in with 'hf auth login'"
         ) from None
     return str(commit)
 
 
 def model_card(repo_id: str, config: ModelConfig, licence: str) -> str:
-    """Return the README.md of weights on the hub, with the metadata that the hub reads."""
+    """Return the README.md of weights on the hub, with the metadata for the hub."""
     from huggingface_hub import ModelCard, ModelCardData  # noqa: PLC0415 - slow, rarely needed
 
     data = ModelCardData(

@@ -1,4 +1,4 @@
-"""Weights of one joint set for a network with another: what belongs to a joint goes by its name.
+"""Transfer weights between joint sets: the rows of a joint are matched by its name.
 
 Axes: J joints.
 """
@@ -12,9 +12,9 @@ from torch import Tensor
 from tarvitpose.config import NewJoints
 from tarvitpose.skeleton import JointSet
 
-# The released code copies COCO's channels by their numbers, and numbers 1 and 2 are the eyes.
+# The released code copies COCO's channels by number, and numbers 1 and 2 are the eyes.
 FROM_EYES = {"head_bottom": "left_eye", "head_top": "right_eye"}
-OF_JOINTS = ("decoder.final.weight", "decoder.final.bias", "jta.query", "jta.query_position")
+JOINT_TENSORS = ("decoder.final.weight", "decoder.final.bias", "jta.query", "jta.query_position")
 
 
 def match_joints(
@@ -26,25 +26,25 @@ def match_joints(
 ) -> dict[str, Tensor]:
     """Return the tensors with a row for each joint of `want`, in its order.
 
-    `tensors` has rows for the joints of `have`. A joint that is not among them keeps its row of
-    `fresh`; with `new_joints` "eyes" head_bottom and head_top begin as the left and right eye.
+    `tensors` has rows for the joints of `have`. Joints that it lacks take their rows from `fresh`;
+    with `new_joints` "eyes", head_bottom and head_top start as the left and right eye.
     """
-    others = FROM_EYES if new_joints == "eyes" else {}
-    sources = [name if name in have.joints else others.get(name) for name in want.joints]
+    substitutes = FROM_EYES if new_joints == "eyes" else {}
+    sources = [name if name in have.joints else substitutes.get(name) for name in want.joints]
     pairs = [
         (row, have.joints.index(source))
         for row, source in enumerate(sources)
         if source in have.joints
     ]
-    here, there = (list(side) for side in zip(*pairs, strict=True))
+    new_rows, old_rows = (list(side) for side in zip(*pairs, strict=True))
     matched = dict(tensors)
-    for name in OF_JOINTS:
+    for name in JOINT_TENSORS:
         if name in tensors and name in fresh:
             matched[name] = fresh[name].clone()
-            matched[name][here] = tensors[name][there].to(fresh[name])
+            matched[name][new_rows] = tensors[name][old_rows].to(fresh[name])
     return matched
 
 
 def new_joints_of(have: JointSet, want: JointSet) -> tuple[str, ...]:
-    """Return the joints of `want` that are not among those of `have`."""
+    """Return the joints of `want` that `have` lacks."""
     return tuple(name for name in want.joints if name not in have.joints)

@@ -1,4 +1,6 @@
-"""From what a file tells to FramePoses: what it does not tell is NaN, -1 or (0, 0).
+"""What the readers of all formats share: FramePoses from the fields of a file.
+
+A value that the file lacks is NaN, a track id of -1 or an image size of (0, 0).
 
 Axes: N people of a frame, J joints.
 """
@@ -7,24 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.errors import DataError
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32, Float64
 from tarvitpose.utils.json_file import Entry
 
-NO_TRACK = -1  # as OpenPose has it
+NO_TRACK = -1  # as OpenPose writes it
 NO_SIZE = (0, 0)
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Person:
-    """One person of a frame."""
+class PersonRecord:
+    """One person of a frame, as a file describes them."""
 
     keypoints: ArrayLike  # (J, 2)
     scores: ArrayLike  # (J,)
@@ -36,7 +39,7 @@ class Person:
 
 def frame_poses(
     index: int,
-    people: Sequence[Person],
+    people: Sequence[PersonRecord],
     joint_names: tuple[str, ...],
     *,
     time: float = NAN,
@@ -59,22 +62,20 @@ def frame_poses(
     )
 
 
-def finished(path: Path, frames: Iterable[FramePoses]) -> list[FramePoses]:
+def in_order(path: Path, frames: Iterable[FramePoses]) -> list[FramePoses]:
     """Return the frames in order, all of them with raw keypoints if some are.
 
-    Raises DataError where there is no frame, one comes twice, or only some people have raw ones.
+    Raises DataError if there is no frame, a frame comes twice, or only some people have raw ones.
     """
-    found = sorted(frames, key=lambda poses: poses.index)
-    if not found:
+    ordered = sorted(frames, key=lambda poses: poses.index)
+    if not ordered:
         raise DataError(f"{path}: no frame in this file")
-    seen: set[int] = set()
-    for poses in found:
-        if poses.index in seen:
+    for poses, following in pairwise(ordered):
+        if poses.index == following.index:
             raise DataError(f"{path}: frame {poses.index} comes twice")
-        seen.add(poses.index)
-    if all(poses.raw_keypoints is None for poses in found):
-        return found
-    return [_with_raw(path, poses) for poses in found]
+    if all(poses.raw_keypoints is None for poses in ordered):
+        return ordered
+    return [_with_raw(path, poses) for poses in ordered]
 
 
 def _with_raw(path: Path, poses: FramePoses) -> FramePoses:
@@ -86,43 +87,38 @@ def _with_raw(path: Path, poses: FramePoses) -> FramePoses:
     return poses
 
 
-def number(parent: Entry, key: str, default: float = NAN) -> float:
-    """Return a number of an object, or `default` if there is none. Raises DataError."""
-    found = parent.get(key)
-    return default if found is None else float(Entry(found.where, [found.value]).numbers(1)[0])
+def number(parent: Entry, key: str) -> float:
+    """Return a number of an object, NaN if there is none. Raises DataError."""
+    field = parent.get(key)
+    return NAN if field is None else float(Entry(field.where, [field.value]).numbers(1)[0])
 
 
-def whole(parent: Entry, key: str, default: int) -> int:
+def integer(parent: Entry, key: str, default: int) -> int:
     """Return a whole number of an object, or `default` if there is none. Raises DataError."""
-    found = parent.get(key)
-    return default if found is None else found.integer()
+    field = parent.get(key)
+    return default if field is None else field.integer()
 
 
 def image_size(parent: Entry) -> tuple[int, int]:
-    """Return `height` and `width` of an object, (0, 0) without them. Raises DataError."""
-    return whole(parent, "height", 0), whole(parent, "width", 0)
+    """Return `height` and `width` of an object, 0 for what is missing. Raises DataError."""
+    return integer(parent, "height", 0), integer(parent, "width", 0)
 
 
-def points(entry: Entry, joints: int) -> Float64:
-    """Return a list of `joints` lists of x and y, (J, 2). Raises DataError."""
-    try:
-        values = np.array(entry.value, np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.shape != (joints, 2) or not np.isfinite(values).all():
-        raise DataError(f"{entry.where}: expected {joints} points of two numbers, x and y")
-    return values
+def read_xywh_box(parent: Entry) -> Float64:
+    """Return COCO's `bbox`, left, top, width, height, as (4,) xyxy; NaN if there is none."""
+    field = parent.get("bbox")
+    if field is None:
+        return np.full(4, NAN)
+    left, top, width, height = field.numbers(4)
+    return np.array([left, top, left + width, top + height])
+
+
+def read_raw_keypoints(parent: Entry, joints: int) -> Float64 | None:
+    """Return `keypoints_raw`, a flat list of x and y, as (J, 2); None if there is none."""
+    field = parent.get("keypoints_raw")
+    return None if field is None else field.numbers(2 * joints).reshape(-1, 2)
 
 
 def _stacked(values: Sequence[ArrayLike], shape: tuple[int, ...]) -> Float32:
     """Return values of one shape as (N, *shape), also where N is 0."""
     return np.asarray(values, np.float32).reshape(len(values), *shape)
-
-
-def xywh_box(parent: Entry) -> NDArray[np.float64]:
-    """Return COCO's `bbox`, left, top, width, height, as (4,) xyxy; NaN if there is none."""
-    found = parent.get("bbox")
-    if found is None:
-        return np.full(4, NAN)
-    left, top, width, height = found.numbers(4)
-    return np.array([left, top, left + width, top + height])

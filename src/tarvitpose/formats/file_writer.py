@@ -1,4 +1,4 @@
-"""What all writers share: a result that is whole or not there, and numbers of sensible length."""
+"""What the writers of all formats share: complete files only, and numbers of a sensible length."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike
 
 from tarvitpose import __version__
 from tarvitpose.errors import OutputError
+from tarvitpose.geometry import xyxy_to_xywh
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.source_names import printable
 from tarvitpose.video.frame_source import FrameSource
 
@@ -25,11 +27,11 @@ TIME_DIGITS = 6  # microseconds
 
 
 class PoseWriter(Protocol):
-    """Something that takes the frames of a video in order and leaves a file."""
+    """Takes the frames of a video in order and leaves a file."""
 
     @property
     def warnings(self) -> list[str]:
-        """Return what could not be written as it should be, a line each."""
+        """Return what could not be written as expected, one line each."""
 
     def __enter__(self) -> Self:
         """Start the file. Raises OutputError."""
@@ -43,7 +45,7 @@ class PoseWriter(Protocol):
         """Finish the file, or remove it after an error."""
 
     def write(self, poses: FramePoses, image: UInt8 | None = None) -> None:
-        """Append a frame; writers that draw need its image, (height, width, 3) RGB."""
+        """Append a frame; formats with pictures need its image, (height, width, 3) RGB."""
 
 
 class FileWriter(ABC):
@@ -57,7 +59,7 @@ class FileWriter(ABC):
 
     @property
     def warnings(self) -> list[str]:
-        """Return what could not be written as it should be, a line each."""
+        """Return what could not be written as expected, one line each."""
         return []
 
     def __enter__(self) -> Self:
@@ -74,7 +76,7 @@ class FileWriter(ABC):
         trace: TracebackType | None,
     ) -> None:
         """Finish the file, or remove it after an error. Raises OutputError."""
-        with self._stack:  # what it holds sees the error of the caller as well as our own
+        with self._stack:  # open files see the error of the caller as well as one raised here
             if error is not None:
                 raise error
             if not self._frames:
@@ -82,30 +84,30 @@ class FileWriter(ABC):
             self._finish()
 
     def write(self, poses: FramePoses, image: UInt8 | None = None) -> None:
-        """Append a frame; writers that draw need its image, (height, width, 3) RGB."""
+        """Append a frame; formats with pictures need its image, (height, width, 3) RGB."""
         is_smoothed = poses.raw_keypoints is not None
         if not self._frames:
             self._is_smoothed = is_smoothed
         elif is_smoothed != self._is_smoothed:
-            raise ValueError("either all frames have raw_keypoints, also those of nobody, or none")
+            raise ValueError("raw_keypoints: expected in all frames, also without people, or none")
         self._add(poses, image)
         self._frames += 1
 
     @abstractmethod
     def _start(self, stack: ExitStack) -> None:
-        """Open what is needed and let the stack close it."""
+        """Open files, which the stack closes."""
 
     @abstractmethod
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
         """Write one frame."""
 
     def _finish(self) -> None:  # noqa: B027  (not every format has an end)
-        """Write what comes last."""
+        """Write the end of the file."""
 
 
 def origin(source: FrameSource, weights: str) -> dict[str, Any]:
-    """Return where results come from, for those who find the file later."""
-    path = source.path  # without one the source is an address, which may hold a password
+    """Return the software, weights and video that results come from."""
+    path = source.path  # without a path the source is an address, which may hold a password
     return {
         "description": "2D human poses predicted by TAR-ViTPose",
         "version": __version__,
@@ -116,13 +118,32 @@ def origin(source: FrameSource, weights: str) -> dict[str, Any]:
 
 
 def size_and_time(poses: FramePoses) -> dict[str, Any]:
-    """Return what JSON says about a frame beside its people: `width`, `height`, and seconds."""
+    """Return the JSON fields of a frame: `width`, `height` and `time` in seconds."""
     height, width = poses.image_size
     return {"width": width, "height": height, "time": rounded(poses.time, TIME_DIGITS)}
 
 
+def xywh_box(poses: FramePoses, person: int) -> list[float]:
+    """Return a person's box as left, top, width, height."""
+    box: list[float] = rounded(xyxy_to_xywh(poses.boxes[person]), COORDINATE_DIGITS)
+    return box
+
+
+def flat_raw_keypoints(poses: FramePoses, person: int) -> dict[str, list[float]]:
+    """Return the JSON field of coordinates before smoothing, none where nothing was smoothed."""
+    if poses.raw_keypoints is None:
+        return {}
+    return {"keypoints_raw": rounded(poses.raw_keypoints[person].ravel(), COORDINATE_DIGITS)}
+
+
+def open_text(path: Path, stack: ExitStack) -> IO[str]:
+    """Open a UTF-8 file with plain newlines, which appears at `path` once the stack closes it."""
+    temporary = stack.enter_context(atomic_file(path))
+    return stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
+
+
 def json_text(value: Any) -> str:
-    """Return JSON in one line; raises ValueError for NaN, which JSON cannot hold."""
+    """Return JSON on one line; raises ValueError for NaN, which JSON cannot hold."""
     return json.dumps(value, allow_nan=False, ensure_ascii=False)
 
 
@@ -140,7 +161,7 @@ def rounded(values: ArrayLike, digits: int) -> Any:
     return np.round(np.asarray(values, np.float64), digits).tolist()
 
 
-def needed(image: UInt8 | None) -> UInt8:
+def required_image(image: UInt8 | None) -> UInt8:
     """Return the image; raises ValueError if there is none."""
     if image is None:
         raise ValueError("drawing needs the image of every frame")
