@@ -197,11 +197,11 @@ def main() -> None:
         print(f"{name}: {len(people.records)} people", flush=True)
         if given.teachers is not None:
             for who in (
-                TinyPose(given.teachers / "tinypose_256x192.onnx", looks=1),
-                MoveNet(given.teachers / "movenet_thunder_256.onnx", looks=1),
+                TinyPose(given.teachers / "tinypose_256x192.onnx", views=1),
+                MoveNet(given.teachers / "movenet_thunder_256.onnx", views=1),
             ):
                 points = [
-                    who.look(
+                    who.predict(
                         read_image(record.frames[record.current], record.name),
                         np.array(record.box, np.float32),
                     ).points

@@ -1,4 +1,4 @@
-"""tools/mix_weights.py: every weight lies between two trainings'."""
+"""Mixing weights: every weight lies between those of two trainings."""
 
 import pytest
 import torch

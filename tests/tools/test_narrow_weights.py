@@ -1,4 +1,4 @@
-"""tools/narrow_weights.py: a narrower network made of parts of a wider one's weights."""
+"""A narrower network is made of parts of a wider one's weights."""
 
 from __future__ import annotations
 

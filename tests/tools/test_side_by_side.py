@@ -1,4 +1,4 @@
-"""tools/side_by_side.py: two weights' results on the same frames and people."""
+"""Results of two weights on the same frames and people."""
 
 import sys
 from dataclasses import replace
@@ -31,9 +31,12 @@ def test_the_left_results_are_the_single_frames_of_the_right_ones() -> None:
 @pytest.mark.parametrize(
     ("left", "message"),
     [
-        (LEFT[:3], "the results have other frames: 3 and 4"),
-        ([replace(one, boxes=one.boxes + 5) for one in LEFT], "frame 0: the results have other bo"),
-        ([replace(one, joint_names=("nose",)) for one in LEFT], "the results have other joints"),
+        (LEFT[:3], "the results have different frames: 3 and 4"),
+        ([replace(one, boxes=one.boxes + 5) for one in LEFT], "frame 0: the results have"),
+        (
+            [replace(one, joint_names=("nose",)) for one in LEFT],
+            "the results have different joints",
+        ),
     ],
 )
 def test_results_that_do_not_belong_together(left: list[FramePoses], message: str) -> None:
@@ -57,5 +60,5 @@ def test_the_video_has_both_sides_of_every_frame(
     assert len(times) == 4
     files[0] = str(tmp_path / "other.npz")
     monkeypatch.setattr(sys, "argv", ["side_by_side.py", *files])
-    with pytest.raises(SystemExit, match=r"^error: the results have other frames: 3 and 4$"):
+    with pytest.raises(SystemExit, match=r"^error: the results have different frames: 3 and 4$"):
         side_by_side.main()
