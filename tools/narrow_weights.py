@@ -65,10 +65,12 @@ class Selection(NamedTuple):
 def narrowed(wide: TARViTPose, config: ModelConfig) -> TARViTPose:
     """Return a network of `config` with evenly spaced parts of a wider one's weights."""
     narrow, width = TARViTPose(config), wide.config.width
-    kept = Selection(evenly(width, config.width), whole_heads(wide.config, config), width)
+    selection = Selection(evenly(width, config.width), whole_heads(wide.config, config), width)
     values = wide.state_dict()
     shapes = {name: value.shape for name, value in narrow.state_dict().items()}
-    narrow.load_state_dict({name: kept.of(name, values[name], s) for name, s in shapes.items()})
+    narrow.load_state_dict(
+        {name: selection.of(name, values[name], s) for name, s in shapes.items()}
+    )
     return narrow
 
 

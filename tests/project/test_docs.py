@@ -92,8 +92,8 @@ def test_every_recipe_and_table_of_the_paper_is_on_the_page() -> None:
         assert any(path.name in line for line in of("ablate")), path.name
         for row in load_table(path).rows:
             for key, value in row.change.items():
-                said = f"{key}={value}" if isinstance(value, str) else f"{key}="
-                assert said in POSETRACK, row.name
+                change = f"{key}={value}" if isinstance(value, str) else f"{key}="
+                assert change in POSETRACK, row.name
     numbers: set[int] = set()
     for heading in re.findall(r"^## Tables? ([^:]*):", POSETRACK, flags=re.MULTILINE):
         for first, last in re.findall(r"(\d+)(?: to (\d+))?", heading):

@@ -40,6 +40,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages([str(PACKAGE)], "tarvitpose.")
     if not module.name.endswith("__main__")
 )
+TOOLS = sorted(f"tools.{path.stem}" for path in (ROOT / "tools").glob("[!_]*.py"))
 
 
 def imported(path: Path) -> set[str]:
@@ -77,10 +78,12 @@ def test_few_modules_stand_outside_of_the_rooms() -> None:
     assert len([*PACKAGE.glob("*.py")]) <= 10
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [*MODULES, *TOOLS])
 def test_examples_in_docstrings_are_true(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert not found.failed
+    outcome = doctest.testmod(
+        importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE
+    )
+    assert not outcome.failed
 
 
 @pytest.mark.parametrize("name", tarvitpose.__all__)

@@ -172,8 +172,8 @@ def test_two_boxes_with_one_persons_joints_are_both_dropped() -> None:
 
 def test_a_still_person_is_labelled_again_only_after_a_gap() -> None:
     last: dict[int, Label] = {}
-    kept = [label_rules.drop_still([label(frame=i)], last, gap=9) for i in range(0, 21, 3)]
-    assert [len(labels) for labels in kept] == [1, 0, 0, 1, 0, 0, 1]
+    labelled = [label_rules.drop_still([label(frame=i)], last, gap=9) for i in range(0, 21, 3)]
+    assert [len(labels) for labels in labelled] == [1, 0, 0, 1, 0, 0, 1]
 
 
 def test_a_moving_person_is_labelled_every_time() -> None:
@@ -191,8 +191,8 @@ def test_a_moving_person_is_labelled_every_time() -> None:
 
 def test_short_tracks_and_small_people_are_left_out() -> None:
     people = [[tracked(1), tracked(2, height=79)] + [tracked(3)] * (i < 19) for i in range(20)]
-    kept = label_rules.good_tracks(people)
-    assert all([person.track for person in frame] == [1] for frame in kept)
+    labelled = label_rules.good_tracks(people)
+    assert all([person.track for person in frame] == [1] for frame in labelled)
 
 
 def test_the_range_with_the_largest_sum_is_chosen() -> None:

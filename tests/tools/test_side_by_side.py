@@ -19,10 +19,10 @@ LEFT = [replace(poses, keypoints=poses.keypoints + 9, scores=poses.scores / 2) f
 
 
 def test_the_left_results_are_the_single_frames_of_the_right_ones() -> None:
-    found = side_by_side.paired(LEFT, RIGHT)
-    assert list(found) == [0, 1, 2, 3]
+    pairs = side_by_side.paired(LEFT, RIGHT)
+    assert list(pairs) == [0, 1, 2, 3]
     for left, right in zip(LEFT, RIGHT, strict=True):
-        both = found[right.index]
+        both = pairs[right.index]
         np.testing.assert_array_equal(both.keypoints, right.keypoints)
         np.testing.assert_array_equal(both.single_frame().keypoints, left.keypoints)
         np.testing.assert_array_equal(both.single_frame().scores, left.scores)
@@ -32,9 +32,9 @@ def test_the_left_results_are_the_single_frames_of_the_right_ones() -> None:
     ("left", "message"),
     [
         (LEFT[:3], "the results have different frames: 3 and 4"),
-        ([replace(one, boxes=one.boxes + 5) for one in LEFT], "frame 0: the results have"),
+        ([replace(poses, boxes=poses.boxes + 5) for poses in LEFT], "frame 0: the results have"),
         (
-            [replace(one, joint_names=("nose",)) for one in LEFT],
+            [replace(poses, joint_names=("nose",)) for poses in LEFT],
             "the results have different joints",
         ),
     ],
