@@ -76,7 +76,7 @@ def write_coco(root: Path, part: str) -> None:
 
 
 def tiny_changes(start: Path | None, **changes: Any) -> tuple[str, ...]:
-    """Return the changes that make a recipe tiny: one step of two clips, from weights in `start`."""
+    """Return changes that make a recipe tiny: one step of two clips, from weights in `start`."""
     values: dict[str, Any] = {
         "model.input_size": [H, W],
         "data.workers": 0,
