@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tarvitpose.detection.nanodet import NanoDet
 from tarvitpose.inference.predictor import Predictor, windows
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32
@@ -78,15 +78,18 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Thunder, ONNX")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    runtime = TorchRuntime(TARViTPose.from_pretrained(given.weights))
-    predictor, teacher = Predictor(runtime, compare=True), MoveNet(given.teacher)
+    engine = TorchEngine(TARViTPose.from_pretrained(given.weights))
+    predictor, teacher = Predictor(engine, compare=True), MoveNet(given.teacher)
     rows: dict[str, list[NDArray[np.bool_]]] = {}
     for name in CLIPS:
         parts = []
         for scene in scenes(given.clips / f"{name}.mp4", predictor.offsets, teacher):
             height = scene.boxes[:, 3] - scene.boxes[:, 1]
-            tar, _, single, _ = predictor.joints([scene.images], [scene.boxes])[0]
-            agreed = [hits(found, scene.points, height, SHARE) for found in (single, tar)]
+            poses = predictor.joints([scene.images], [scene.boxes])[0]
+            both = (poses.single_keypoints, poses.keypoints)
+            agreed = [
+                hits(points, scene.points, height, SHARE) for points in both if points is not None
+            ]
             parts.append((*agreed, scene.sure))
         rows[name] = [np.concatenate(column) for column in zip(*parts, strict=True)]
         print_row(name, *rows[name])

@@ -17,7 +17,7 @@ import torch
 
 from tarvitpose.config import Curve
 from tarvitpose.data.dataset import validation_clips
-from tarvitpose.data.degrade import KINDS
+from tarvitpose.data.degrade import DEGRADATIONS
 from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.calibration import fit_curve, reliability
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
@@ -25,7 +25,7 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
 
-SHOWN = [kind for kind in KINDS if kind != "dropped"]
+SHOWN = [kind for kind in DEGRADATIONS if kind != "dropped"]
 
 
 def main() -> None:

@@ -25,15 +25,15 @@ from numpy.typing import NDArray
 from tarvitpose.cli.evaluate_model import parse_degradations
 from tarvitpose.config import AnnotationFormat, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
-from tarvitpose.data.sources import dataset_files, guess_format, read_records
+from tarvitpose.data.sources import dataset_files, open_annotations, read_records
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
 from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.predictions import SINGLE_FRAME, Task
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import compare
-from tarvitpose.geometry import invert, transform_points
-from tarvitpose.inference.predictor import Joints, Predictor
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor, WindowPredictor
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
@@ -45,7 +45,7 @@ SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, KNOWN, strict=T
 
 def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
     """Return which joints (N, J) of the clips' current frames MoveNet has right."""
-    current = window_offsets(clips.model.offsets)[1]
+    current = window_offsets(clips.settings.model.offsets)[1]
     found, truth, seen = [], [], []
     for index in range(len(clips)):
         item = clips[index]
@@ -53,32 +53,35 @@ def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
         truth.append(item["keypoints"].numpy())
         seen.append(item["visible"].numpy() > 0)
     keypoints, visible = np.stack(truth), np.stack(seen)
-    torso = torso_size(keypoints, visible, clips.model.joints)
+    torso = torso_size(keypoints, visible, clips.settings.model.joints)
     return hits(np.stack(found), keypoints, torso, THRESHOLD)
 
 
-class TeacherPredictor(Predictor):
+class TeacherPredictor:
     """MoveNet in place of a predictor, on the same crops; its joints are COCO's 17."""
 
+    offsets = (0,)
+
     def __init__(self, teacher: MoveNet, like: Predictor) -> None:
-        super().__init__(like.runtime, single_frame=True)
-        self.teacher = teacher
+        self.teacher, self.like, self.batch_size = teacher, like, like.batch_size
         self.config = like.config.model_copy(update={"joint_set": COCO_17.name})
 
-    def joints(self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]) -> list[Joints]:
+    def joints(
+        self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]
+    ) -> list[PoseArrays]:
         """Return the joints (N, 17, 2) of the people of each window, and their scores (N, 17)."""
         return [self._of_frame(window, some) for window, some in zip(frames, boxes, strict=True)]
 
-    def _of_frame(self, window: Sequence[UInt8], boxes: Float32) -> Joints:
+    def _of_frame(self, window: Sequence[UInt8], boxes: Float32) -> PoseArrays:
         points = np.zeros((len(boxes), len(COCO_17), 2), np.float32)
         scores = np.zeros(points.shape[:2], np.float32)
         for at, box in enumerate(boxes[:, None]):
-            crop = self.crops(window, box)[0]
+            crop = self.like.crops(window, box)[0]
             found, sure = self.teacher.joints_of_crop(crop)
-            found = transform_points(invert(self._matrices(box)[0]), found[None])[0]
+            found = self.like.to_frame(found[None], box)[0]
             points[at, FROM_COCO[KNOWN]] = found[KNOWN]
             scores[at, FROM_COCO[KNOWN]] = sure[KNOWN]
-        return points, scores
+        return PoseArrays(points, scores)
 
 
 def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
@@ -99,8 +102,9 @@ def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
 
 def compare_videos(given: argparse.Namespace, layout: AnnotationFormat, teacher: MoveNet) -> None:
     """Print a row for each metric, over the joints that both know."""
-    predictors = load_predictors(given.weights)
-    predictors["teacher"] = TeacherPredictor(teacher, predictors[SINGLE_FRAME])
+    trained = load_predictors(given.weights)
+    beside = TeacherPredictor(teacher, trained[SINGLE_FRAME])
+    predictors: dict[str, WindowPredictor] = {**trained, "teacher": beside}
     videos = read_labelled(layout, given.annotations, POSETRACK_15, images=given.images)
     people = sum(len(frame.people.boxes) for video in videos for frame in video.frames)
     with TemporaryDirectory() as folder:
@@ -124,7 +128,10 @@ def main() -> None:
     parser.add_argument("--degradations", default="clean", help="names or all; for stills only")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    teacher, layout = MoveNet(given.teacher), guess_format(dataset_files(given.annotations)[0])
+    teacher, layout = (
+        MoveNet(given.teacher),
+        open_annotations(dataset_files(given.annotations)[0]).format,
+    )
     if layout == "coco":
         compare_stills(given, teacher)
     else:

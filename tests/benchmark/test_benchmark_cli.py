@@ -13,21 +13,22 @@ from tiny_models import tiny_config, tiny_model
 from video_files import make_video
 
 from tarvitpose.benchmark import baselines
-from tarvitpose.benchmark.cases import Key
-from tarvitpose.benchmark.model_under_test import Subject
-from tarvitpose.benchmark.result import Plan, Result
+from tarvitpose.benchmark.cases import CaseKey
+from tarvitpose.benchmark.model_under_test import ModelUnderTest
+from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
 from tarvitpose.benchmark.soak import Soak, TwoPeople
-from tarvitpose.benchmark.stages import STAGES, Stages
+from tarvitpose.benchmark.stages import Stages
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli.tables import WIDTH
+from tarvitpose.inference.observer import STAGES
 from tarvitpose.model.cost import count
 
 
 @pytest.fixture
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str | Path]:
     """Return options for a tiny network and clip; nothing but what is timed is replaced."""
-    for place in ("estimator", "timing.subject"):
-        monkeypatch.setattr(f"tarvitpose.{place}.load_detector", lambda *_, **__: TwoPeople())
+    for module in ("inference.estimator", "benchmark.model_under_test"):
+        monkeypatch.setattr(f"tarvitpose.{module}.load_detector", lambda *_, **__: TwoPeople())
     monkeypatch.setattr(baselines, "LARGE", 64)
     monkeypatch.setattr(baselines, "SMALL", 64)
     tiny_model(input_size=(64, 48)).save_pretrained(tmp_path / "weights")
@@ -104,21 +105,21 @@ def test_what_does_not_exist_is_refused_in_a_line(options: list[str], message: s
     assert message in refusal("benchmark", *options)
 
 
-def made_up(size: str = "s", **changes: Any) -> Result:
+def made_up(size: str = "s", **changes: Any) -> BenchmarkResult:
     """Return a result of made-up rates."""
     config = tiny_config()
     modes = ("single", "windowed", "streaming")
-    key = Key("streaming", "torch", 16)
+    key = CaseKey("streaming", "torch", 16)
     values: dict[str, Any] = {
-        "subject": Subject(size, config, None),
-        "plan": Plan("clip.mp4", modes, ("torch",), (16,), det_every=5),
+        "model": ModelUnderTest(size, config, None),
+        "plan": BenchmarkPlan("clip.mp4", modes, ("torch",), (16,), det_every=5),
         "costs": count(config),
         "rates": {key._replace(mode=mode): [10.0, 20.0, 30.0] for mode in modes},
         "products": {"fp32": [100.0] * 3, "bf16 emulated": [1.0] * 3},
         "stages": {("single", "onnxruntime"): Stages(50, 10.0, dict.fromkeys(STAGES, 123.4))},
         "memory": {key: 512.3},
     }
-    return Result(**{**values, **changes})
+    return BenchmarkResult(**{**values, **changes})
 
 
 def test_tables_fit_the_page() -> None:

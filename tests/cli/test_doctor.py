@@ -16,7 +16,7 @@ from invoke import run
 
 from tarvitpose import __version__
 from tarvitpose.cli import doctor, models
-from tarvitpose.inference import torch_engine as torch_runtime
+from tarvitpose.inference import torch_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,7 +163,7 @@ def test_folders_that_cannot_be_written_or_are_full(
 
 
 def test_devices_and_what_auto_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_runtime, "has_cpu_bfloat16", lambda: True)
+    monkeypatch.setattr(torch_engine, "has_cpu_bfloat16", lambda: True)
     assert doctor.cpu_line().endswith(", bf16 in hardware")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)

@@ -80,7 +80,7 @@ WRONG = {
     "ablate odd.yaml": "odd.yaml: unknown key rows.0.chnge",
     "ablate table.yaml --row none": "--row none: the rows are a",
     "ablate table.yaml --base lost.yaml": "lost.json: no such file or folder",
-    "export there": "there: there already, and no folder of graphs; choose another",
+    "export there": "there: there already, and holds no graphs; choose another folder",
     "export graphs --weights nosuch": 'nosuch: expected "default", a folder with',
     "convert nosuch.pth out": "nosuch.pth: no such file or folder",
     "convert nosuch out": 'nosuch: expected "default", a folder with',

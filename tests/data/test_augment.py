@@ -7,26 +7,27 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from tarvitpose.config import ModelConfig
 from tarvitpose.data.augment import (
+    NO_AUGMENTATION,
     AugmentConfig,
-    Crop,
-    augment_box,
-    blackened,
+    CropArea,
+    black_outside,
     cut_off,
-    half_body,
+    half_body_area,
+    inference_area,
     jitter_boxes,
     jitter_colour,
-    plain_box,
     shrink,
     swap_sides,
 )
+from tarvitpose.data.framing import FRAMING, ClipSettings, inference_framing
 from tarvitpose.data.records import Record
 from tarvitpose.geometry import centre_and_size, crop_matrices, transform_points, warp
 from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
 
 SIZE = (128, 96)
 BOX = (30.0, 20.0, 90.0, 180.0)
-OFF = AugmentConfig(half_body=0, scale=0, rotate=0, shift=0, flip=0, colour=0)
 
 
 def body(joints: JointSet = POSETRACK_15) -> NDArray[np.float32]:
@@ -41,30 +42,26 @@ def body(joints: JointSet = POSETRACK_15) -> NDArray[np.float32]:
     )
 
 
-def crops_of(config: AugmentConfig, count: int = 300) -> list[Crop]:
-    rng = np.random.default_rng(0)
-    return [
-        augment_box(
-            BOX,
-            body(),
-            np.ones(15),
-            joints=POSETRACK_15,
-            input_size=SIZE,
-            config=config,
-            rng=rng,
-        )
-        for _ in range(count)
-    ]
+def crops_of(config: AugmentConfig, count: int = 300) -> list[CropArea]:
+    model = ModelConfig(width=32, depth=1, heads=2, input_size=SIZE)
+    settings, rng = ClipSettings(model, config, [person()]), np.random.default_rng(0)
+    areas = []
+    for _ in range(count):
+        framing = inference_framing(person(), model)
+        for transform in FRAMING:
+            framing = transform.apply(framing, settings, rng)
+        areas.append(framing.area)
+    return areas
 
 
 def changed(**fields: float) -> AugmentConfig:
-    return OFF.model_copy(update=fields)
+    return NO_AUGMENTATION.model_copy(update=fields)
 
 
 def test_with_everything_off_the_crop_is_that_of_inference() -> None:
-    plain = plain_box(BOX, SIZE)
+    plain = inference_area(BOX, SIZE)
     centre, size = centre_and_size(BOX, SIZE)
-    for crop in (plain, *crops_of(OFF, 5)):
+    for crop in (plain, *crops_of(NO_AUGMENTATION, 5)):
         assert np.array_equal(crop.centre, centre[0])
         assert np.array_equal(crop.size, size[0])
         assert (crop.rotation, crop.flip) == (0, False)
@@ -73,7 +70,7 @@ def test_with_everything_off_the_crop_is_that_of_inference() -> None:
 
 
 def test_scale_stays_within_its_share_and_keeps_the_aspect() -> None:
-    plain = plain_box(BOX, SIZE)
+    plain = inference_area(BOX, SIZE)
     ratios = np.array([crop.size / plain.size for crop in crops_of(changed(scale=0.35))])
     assert np.allclose(ratios[:, 0], ratios[:, 1])
     assert 0.649 < ratios.min() < 0.7
@@ -91,10 +88,12 @@ def test_rotation_is_clipped_and_happens_with_its_probability() -> None:
 def test_the_released_loaders_spread_and_limits(name: str, sigma: float, limit: float) -> None:
     """A clipped normal: 68.3% within one sigma, 31.7% at or beyond it, 4.6% beyond two."""
     config = changed(**{name: limit, f"{name}_sigma": sigma, "rotate": 1.0})
-    plain = plain_box(BOX, SIZE)
+    plain = inference_area(BOX, SIZE)
     crops = crops_of(config, 2000)
-    found = [float(c.size[0] / plain.size[0] - 1) if name == "scale" else c.rotation for c in crops]
-    values = np.abs(found)
+    if name == "scale":
+        values = np.abs([float(crop.size[0] / plain.size[0] - 1) for crop in crops])
+    else:
+        values = np.abs([crop.rotation for crop in crops])
     assert values.max() == pytest.approx(limit, rel=1e-5)
     assert (values < 0.999 * sigma).mean() == pytest.approx(0.683, abs=0.04)
     assert (values > 0.999 * limit).mean() == pytest.approx(
@@ -105,10 +104,10 @@ def test_the_released_loaders_spread_and_limits(name: str, sigma: float, limit: 
 def test_without_a_sigma_it_is_half_of_the_limit() -> None:
     for name, limit in (("scale", 0.3), ("rotation", 40.0)):
         plain = changed(**{name: limit, "rotate": 1.0})
-        said = changed(**{name: limit, "rotate": 1.0, f"{name}_sigma": limit / 2})
-        for one, other in zip(crops_of(plain, 20), crops_of(said, 20), strict=True):
-            assert np.array_equal(one.size, other.size)
-            assert one.rotation == other.rotation
+        explicit = changed(**{name: limit, "rotate": 1.0, f"{name}_sigma": limit / 2})
+        for first, second in zip(crops_of(plain, 20), crops_of(explicit, 20), strict=True):
+            assert np.array_equal(first.size, second.size)
+            assert first.rotation == second.rotation
 
 
 def test_flip_happens_with_its_probability() -> None:
@@ -117,14 +116,14 @@ def test_flip_happens_with_its_probability() -> None:
 
 
 def test_shift_moves_the_middle_within_its_share() -> None:
-    plain = plain_box(BOX, SIZE)
+    plain = inference_area(BOX, SIZE)
     moved = np.array([crop.centre - plain.centre for crop in crops_of(changed(shift=0.1))])
     assert (np.abs(moved) <= 0.1001 * plain.size).all()
     assert (np.abs(moved).max(0) > 0.08 * plain.size).all()
 
 
 def test_half_bodies_show_the_upper_or_the_lower_joints() -> None:
-    plain = plain_box(BOX, SIZE)
+    plain = inference_area(BOX, SIZE)
     middles = {float(crop.centre[1]) for crop in crops_of(changed(half_body=1.0), 50)}
     assert middles == {60.0, 140.0}
     for crop in crops_of(changed(half_body=1.0), 50):
@@ -135,7 +134,7 @@ def test_half_bodies_show_the_upper_or_the_lower_joints() -> None:
 @pytest.mark.parametrize(("seen", "possible"), [(8, False), (9, True)])
 def test_half_bodies_need_more_than_8_visible_joints(seen: int, possible: bool) -> None:
     visible = np.arange(15) < seen
-    crop = half_body(body(), visible, POSETRACK_15, SIZE, np.random.default_rng(0))
+    crop = half_body_area(body(), visible, POSETRACK_15, SIZE, np.random.default_rng(0))
     assert (crop is not None) == possible
 
 
@@ -143,7 +142,8 @@ def test_half_bodies_ignore_joints_that_are_not_visible() -> None:
     points, visible = body(), np.ones(15)
     points[0], visible[0] = (5000, 5000), 0
     crops = [
-        half_body(points, visible, POSETRACK_15, SIZE, np.random.default_rng(s)) for s in range(9)
+        half_body_area(points, visible, POSETRACK_15, SIZE, np.random.default_rng(s))
+        for s in range(9)
     ]
     assert max(float(crop.size.max()) for crop in crops if crop) < 300
 
@@ -152,7 +152,7 @@ def test_half_bodies_ignore_joints_that_are_not_visible() -> None:
 def test_a_mirrored_crop_is_the_mirror_of_the_crop(codec: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (200, 150, 3), np.uint8)
     centre, size = np.float32([60, 100]), np.float32([96, 128])
-    plain, mirrored = (Crop(centre, size, flip=flip).matrix(SIZE, codec) for flip in (0, 1))
+    plain, mirrored = (CropArea(centre, size, flip=flip).matrix(SIZE, codec) for flip in (0, 1))
     pixels = warp(image, plain, SIZE)[:, ::-1].astype(int) - warp(image, mirrored, SIZE)
     assert np.abs(pixels).max() <= 12  # of 255, in noise: OpenCV's fixed-point interpolation
     points = transform_points(np.stack([plain, mirrored]), np.stack([body(), body()]))
@@ -163,23 +163,23 @@ def test_a_mirrored_crop_is_the_mirror_of_the_crop(codec: str) -> None:
 @pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=JOINT_SETS)
 def test_swapping_sides_goes_by_name_and_twice_is_identity(joints: JointSet) -> None:
     values = np.arange(len(joints), dtype=np.float32)
-    swapped = swap_sides(values, joints)
+    [swapped] = swap_sides(values[None], joints)
     for at, name in enumerate(joints.joints):
         side, _, part = name.partition("_")
         other = {"left": f"right_{part}", "right": f"left_{part}"}.get(side, name)
         assert swapped[at] == joints.joints.index(other)
-    assert np.array_equal(swap_sides(swapped, joints), values)
+    assert np.array_equal(swap_sides(swapped[None], joints)[0], values)
 
 
 def test_swapping_sides_keeps_coordinates_together() -> None:
     points = body(COCO_17)
     left, right = (COCO_17.joints.index(f"{side}_wrist") for side in ("left", "right"))
-    assert swap_sides(points, COCO_17)[left].tolist() == points[right].tolist()
+    assert swap_sides(points[None], COCO_17)[0, left].tolist() == points[right].tolist()
 
 
 def test_jittered_boxes_are_other_crops_of_the_same_frame() -> None:
     """Moving a crop is the same as cropping by the moved box."""
-    plain = plain_box(BOX, SIZE)
+    plain = inference_area(BOX, SIZE)
     moves = jitter_boxes(40, SIZE, 0.1, np.random.default_rng(0))  # (40, 2, 3)
     matrix = plain.matrix(SIZE, "udp")
     middle = (np.array(SIZE[::-1]) - 1) / 2
@@ -191,7 +191,7 @@ def test_jittered_boxes_are_other_crops_of_the_same_frame() -> None:
         assert abs(scale - 1) <= 0.1
         assert (np.abs(shown - middle) <= 0.1 * person + 1e-9).all()
         centre = plain.centre - (shown - middle) / matrix[[0, 1], [0, 1]] * scale
-        other = Crop(np.float32(centre), plain.size * np.float32(scale)).matrix(SIZE, "udp")
+        other = CropArea(np.float32(centre), plain.size * np.float32(scale)).matrix(SIZE, "udp")
         both = move[:, :2] @ matrix + [[0, 0, 1]] * move[:, 2:]
         assert np.allclose(both, other, atol=1e-3)
     assert (np.ptp(moves[:, 0, 2]), np.ptp(moves[:, 1, 2])) > (10, 10)
@@ -247,16 +247,16 @@ def test_a_frame_that_ends_within_a_person_hides_what_is_beyond_it() -> None:
     sides = set()
     for seed in range(60):
         shown = cut_off(person(), np.random.default_rng(seed))
-        if shown.area is None:  # too few joints would be left
-            assert not shown.gone.any()
+        if shown.frame_area is None:  # too few joints would be left
+            assert not shown.cut_joints.any()
             assert shown.record.visible.all()
             continue
-        (side,) = np.flatnonzero(np.isfinite(shown.area))
+        (side,) = np.flatnonzero(np.isfinite(shown.frame_area))
         sides.add(int(side))
-        x0, y0, x1, y1 = shown.area
+        x0, y0, x1, y1 = shown.frame_area
         x, y = body().T
-        np.testing.assert_array_equal(shown.gone, (x < x0) | (x > x1) | (y < y0) | (y > y1))
-        np.testing.assert_array_equal(shown.record.visible, 1 - shown.gone)
+        np.testing.assert_array_equal(shown.cut_joints, (x < x0) | (x > x1) | (y < y0) | (y > y1))
+        np.testing.assert_array_equal(shown.record.visible, 1 - shown.cut_joints)
         assert shown.record.visible.sum() >= 4
         expected = [max(BOX[0], x0), max(BOX[1], y0), min(BOX[2], x1), min(BOX[3], y1)]
         assert shown.record.box == pytest.approx(expected)
@@ -265,9 +265,9 @@ def test_a_frame_that_ends_within_a_person_hides_what_is_beyond_it() -> None:
 
 def test_beyond_the_edge_the_image_is_black() -> None:
     image = np.full((40, 30, 3), 9, np.uint8)
-    kept = blackened(image, (-np.inf, -np.inf, np.inf, 25.2))
-    assert (kept[:25] == 9).all()
-    assert (kept[25:] == 0).all()
+    blackened = black_outside(image, (-np.inf, -np.inf, np.inf, 25.2))
+    assert (blackened[:25] == 9).all()
+    assert (blackened[25:] == 0).all()
 
 
 def test_a_person_far_away_has_few_pixels_and_the_same_place() -> None:

@@ -19,20 +19,22 @@ from label_files import (
     video18,
 )
 
-from tarvitpose.data.check import KINDS, Report, check_data
-from tarvitpose.data.sources import Format
+from tarvitpose.config import AnnotationFormat
+from tarvitpose.data.check import KINDS, DataReport, check_data
 
 CLIP = [f"images/val/clip/{at:06d}.jpg" for at in range(4)]
 
 
 def check(
-    root: Path, content: Any, layout: Format = "posetrack18", *, quick: bool = False
-) -> Report:
+    root: Path, content: Any, layout: AnnotationFormat = "posetrack18", *, quick: bool = False
+) -> DataReport:
     path = save(root / "annotations" / "val" / "clip.json", content)
     return check_data([path], layout, root, quick=quick, progress=lambda _, __: None)
 
 
-def faults(root: Path, content: Any, layout: Format = "posetrack18", **how: bool) -> dict[str, Any]:
+def faults(
+    root: Path, content: Any, layout: AnnotationFormat = "posetrack18", **how: bool
+) -> dict[str, Any]:
     return check(root, content, layout, **how).by_kind()
 
 
@@ -49,7 +51,9 @@ def test_a_data_set_in_order_has_no_faults(images: Path, quick: bool) -> None:
     notes = (
         ("no labelled joint", "clip.json: annotations[2] (id 8801), images/val/clip/000002.jpg"),
     )
-    assert report == Report(videos=1, frames=4, labelled=2, people=2, faults=(), notes=notes)
+    assert report == DataReport(
+        "posetrack18", videos=1, frames=4, labelled=2, people=2, faults=(), notes=notes
+    )
 
 
 def test_missing_images_are_told_from_missing_neighbours(images: Path) -> None:
@@ -231,7 +235,7 @@ def test_progress_counts_every_frame(images: Path) -> None:
 
 def test_kinds_keep_their_order() -> None:
     faults = [("duplicate id", "a"), ("annotations", "b"), ("duplicate id", "c")]
-    report = Report(0, 0, 0, 0, tuple(faults))
+    report = DataReport("coco", 0, 0, 0, 0, tuple(faults))
     assert list(report.by_kind().items()) == [("annotations", ["b"]), ("duplicate id", ["a", "c"])]
     assert {kind for kind, _ in faults} <= KINDS.keys()
 

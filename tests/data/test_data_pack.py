@@ -10,9 +10,10 @@ import pytest
 from invoke import run
 from label_files import person18, save, save_images, video18
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.pack import MEGABYTE, pack
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import Format, dataset_files, image_root, read_records
+from tarvitpose.data.sources import dataset_files, open_all, open_annotations, read_records
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_17
 
@@ -38,10 +39,9 @@ def videos(root: Path) -> Path:
     return root / "annotations" / "train"
 
 
-def packed(source: Path, layout: Format, output: Path, limit: int = LIMIT) -> list[Path]:
-    files = dataset_files(source)
-    root = image_root(files[0])
-    return list(pack(files, layout, root, output, set_name="train", limit=limit).shards)
+def packed(source: Path, layout: AnnotationFormat, output: Path, limit: int = LIMIT) -> list[Path]:
+    files = list(open_all(dataset_files(source), layout))
+    return list(pack(files, output, set_name="train", limit=limit).shards)
 
 
 def unpacked(shards: list[Path], folder: Path) -> Path:
@@ -58,7 +58,7 @@ def told(record: Record, root: Path) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("layout", ["coco", "posetrack18"])
-def test_unpacked_shards_read_as_what_was_packed(layout: Format, tmp_path: Path) -> None:
+def test_unpacked_shards_read_as_what_was_packed(layout: AnnotationFormat, tmp_path: Path) -> None:
     root = tmp_path / "data"
     source = (stills if layout == "coco" else videos)(root)
     shards = packed(source, layout, tmp_path / "shards", LIMIT if layout == "coco" else 45_000)
@@ -103,7 +103,7 @@ def test_what_cannot_be_packed_is_said_and_nothing_is_written(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"é000\.png and what belongs to it take .* MB"):
         packed(source, "coco", output, 12_000)
     with pytest.raises(DataError, match="posetrack17"):
-        pack([source], "posetrack17", tmp_path, output, set_name="train", limit=LIMIT)
+        pack([open_annotations(source, "posetrack17")], output, set_name="train", limit=LIMIT)
     content = json.loads(source.read_text())
     outside = [{**content["images"][0], "file_name": "../../secret.png"}, *content["images"][1:]]
     with pytest.raises(DataError, match=r"images\[0\].*secret\.png cannot be packed"):

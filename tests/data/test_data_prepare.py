@@ -20,12 +20,13 @@ from label_files import (
     video18,
 )
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data import prepare as module
 from tarvitpose.data.check import check_data
 from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.data.prepare import Plan, Summary, near_labels, prepare
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import Format, dataset_files, read_records, read_videos
+from tarvitpose.data.sources import dataset_files, open_all, read_records, read_videos
 from tarvitpose.data.videos import VideoFrame
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.formats.posetrack_files import read_truth
@@ -59,9 +60,10 @@ def source_dcpose(root: Path) -> Path:
     return root
 
 
-def run(root: Path, layout: Format, plan: Plan) -> Summary:
+def run(root: Path, layout: AnnotationFormat, plan: Plan) -> Summary:
     files = dataset_files(root, plan.set_name)
-    return prepare(((root, one) for file in files for one in read_videos(layout, file, root)), plan)
+    opened = open_all(files, layout, root)
+    return prepare(((root, video) for file in opened for video in read_videos(file)), plan)
 
 
 def plan(output: Path, **changes: Any) -> Plan:
@@ -91,7 +93,7 @@ def window(record: Record, offsets: Iterable[int]) -> list[bytes]:
     [("posetrack18", source18), ("posetrack17", source17), ("dcpose", source_dcpose)],
 )
 def test_what_is_prepared_reads_as_what_it_came_from(
-    layout: Format, make: Any, tmp_path: Path
+    layout: AnnotationFormat, make: Any, tmp_path: Path
 ) -> None:
     root, output = make(tmp_path / "in"), tmp_path / "out"
     run(root, layout, plan(output))

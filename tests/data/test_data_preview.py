@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tarvitpose.config import vit_small
-from tarvitpose.data.augment import AugmentConfig
-from tarvitpose.data.dataset import ClipDataset
+from tarvitpose.data.augment import NO_AUGMENTATION, AugmentConfig
+from tarvitpose.data.dataset import VALIDATION, ClipDataset
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.generated import write_generated
 from tarvitpose.data.posetrack import read_posetrack18
@@ -16,13 +16,13 @@ from tarvitpose.data.records import Record
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17, JointSet
 from tarvitpose.visualization import augmentation_preview as data_preview
-from tarvitpose.visualization.augmentation_preview import OFF, ROWS, write_preview
+from tarvitpose.visualization.augmentation_preview import ROWS, write_preview
 
 J = len(POSETRACK_15)
 ON = {  # keys that are no amounts of their own, and what they belong to
     "rotation": "rotate",
     "box_noise": "box_jitter",
-    "kinds": "current",
+    "degradations": "current",
 }
 
 
@@ -66,10 +66,10 @@ def test_a_still_will_do_and_an_odd_number_of_rows(
     assert (empty == data_preview.PAPER).all()
 
 
-def switched(row: data_preview.Row) -> set[str]:
+def switched(row: data_preview.PreviewRow) -> set[str]:
     """The keys in which a row differs from a configuration that leaves everything off."""
-    config, keys = OFF.model_copy(update=row.switched_on), set()
-    for part, off in ((config, OFF), (config.degrade, OFF.degrade)):
+    config, keys = NO_AUGMENTATION.model_copy(update=row.switched_on), set()
+    for part, off in ((config, NO_AUGMENTATION), (config.degrade, NO_AUGMENTATION.degrade)):
         for key, value in part:
             if key not in ("motion", "degrade") and value != getattr(off, key):
                 keys.add(ON.get(key, key))
@@ -86,12 +86,16 @@ def test_each_row_switches_on_one_key_and_every_key_has_a_row() -> None:
     left_out |= {"scale_sigma", "rotation_sigma"}
     assert {ON.get(key, key) for key in fields - left_out} == shown
     for row in ROWS:
-        AugmentConfig.model_validate(OFF.model_copy(update=row.switched_on).model_dump())
+        AugmentConfig.model_validate(
+            NO_AUGMENTATION.model_copy(update=row.switched_on).model_dump()
+        )
         assert all(key in row.keys for key in switched(row))
 
 
 def test_with_everything_off_the_crop_is_that_of_inference(records: list[Record]) -> None:
-    clips = [ClipDataset(records, vit_small(), augment)[2] for augment in (OFF, None)]
+    clips = [
+        ClipDataset(records, vit_small(), augment)[2] for augment in (NO_AUGMENTATION, VALIDATION)
+    ]
     assert np.array_equal(clips[0]["clip"], clips[1]["clip"])
     assert np.array_equal(clips[0]["matrix"], clips[1]["matrix"])
 
@@ -110,24 +114,24 @@ def test_a_person_in_the_middle_of_a_video_is_chosen(
 
 def test_joints_are_drawn_where_they_are_known_alone() -> None:
     crop = np.full((128, 96, 3), 100, np.uint8)
-    places = np.random.default_rng(0).uniform(20, 76, (J, 2)).astype(np.float32)
+    points = np.random.default_rng(0).uniform(20, 76, (J, 2)).astype(np.float32)
     known = np.zeros(J, np.float32)
     inside = np.s_[1:-1, 1:-1]  # without the edge
-    assert (data_preview._with_joints(crop, places, known, POSETRACK_15)[inside] == 100).all()
+    assert (data_preview._with_joints(crop, points, known, POSETRACK_15)[inside] == 100).all()
     left = POSETRACK_15.joints.index("left_wrist")
     known[left] = 1
-    drawn = data_preview._with_joints(crop, places, known, POSETRACK_15)
+    drawn = data_preview._with_joints(crop, points, known, POSETRACK_15)
     y, x = np.nonzero((drawn == data_preview.LEFT).all(-1))
-    assert np.abs([x.mean() - places[left, 0], y.mean() - places[left, 1]]).max() < 0.7
+    assert np.abs([x.mean() - points[left, 0], y.mean() - points[left, 1]]).max() < 0.7
     assert (crop == 100).all()
 
 
 def test_nothing_is_drawn_towards_joints_outside_the_crop() -> None:
     crop = np.full((128, 96, 3), 100, np.uint8)
-    places = np.full((J, 2), -10_000.0, np.float32)  # where training puts what a frame cuts off
-    places[POSETRACK_15.joints.index("left_knee")] = 40, 60
-    places[POSETRACK_15.joints.index("left_ankle")] = 40, 140
-    drawn = data_preview._with_joints(crop, places, np.ones(J, np.float32), POSETRACK_15)
+    points = np.full((J, 2), -10_000.0, np.float32)  # where training puts what a frame cuts off
+    points[POSETRACK_15.joints.index("left_knee")] = 40, 60
+    points[POSETRACK_15.joints.index("left_ankle")] = 40, 140
+    drawn = data_preview._with_joints(crop, points, np.ones(J, np.float32), POSETRACK_15)
     y, x = np.nonzero((drawn[1:-1, 1:-1] != 100).any(-1))
     assert np.abs(x + 1 - 40).max() <= 5
     assert np.abs(y + 1 - 60).max() <= 5

@@ -1,8 +1,11 @@
 """Clips by key: the same key gives the same clip, joints sit where the dots are."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tarvitpose.config import ModelConfig, vit_small
+from tarvitpose.data import dataset
 from tarvitpose.data.augment import AugmentConfig, cut_off
 from tarvitpose.data.coco import read_coco
 from tarvitpose.data.crowd import can_be_cut_out
@@ -23,9 +27,11 @@ from tarvitpose.data.dataset import (
     training_targets,
     validation_clips,
 )
-from tarvitpose.data.degrade import KINDS, DegradeConfig
+from tarvitpose.data.degrade import DEGRADATIONS, DegradeConfig
+from tarvitpose.data.framing import FRAMING, ClipSettings, Framing, Transform
 from tarvitpose.data.records import Record
 from tarvitpose.data.stills import STANDSTILL, MotionConfig
+from tarvitpose.data.transforms import APPEARANCE, DEGRADATION, MOTION, Clip
 from tarvitpose.errors import ConfigError, DataError
 from tarvitpose.geometry import normalise, transform_points
 from tarvitpose.heatmaps import decode
@@ -127,8 +133,8 @@ def test_the_same_key_gives_the_same_clip_and_others_differ(records: list[Record
 
 def test_the_clean_frame_is_the_current_one_before_it_was_degraded(records: list[Record]) -> None:
     others = {"motion": MotionConfig(still=0), "colour": 0.2}
-    for kinds, everywhere in ((("dark",), 0), (("occluded",), 0), (("occluded",), 1)):
-        degraded = DegradeConfig(current=1, auxiliary=0, kinds=kinds, everywhere=everywhere)
+    for names, everywhere in ((("dark",), 0), (("occluded",), 0), (("occluded",), 1)):
+        degraded = DegradeConfig(current=1, auxiliary=0, degradations=names, everywhere=everywhere)
         clips = ClipDataset(records, model(), AugmentConfig(degrade=degraded, **others))
         clean = ClipDataset(records, model(), AugmentConfig(degrade=CLEAN, **others))
         for index in range(len(records)):
@@ -247,7 +253,7 @@ def test_validation_crops_as_inference_does(records: list[Record]) -> None:
     assert np.abs(dot_middle(item["clip"][2], 0) - points[LEFT]).max() < 0.5
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DEGRADATIONS)
 def test_validation_differs_only_in_the_current_frame(records: list[Record], kind: str) -> None:
     clean, degraded = (validation_clips(records, model(), k, seed=3)[1] for k in ("clean", kind))
     others = [0, 1, 3, 4]
@@ -272,18 +278,85 @@ def changed_frames(first: ClipItem, second: ClipItem) -> list[int]:
     return [t for t in range(T) if not torch.equal(first["clip"][t], second["clip"][t])]
 
 
-def test_what_an_unchanged_configuration_gives_stays_as_it_was(records: list[Record]) -> None:
-    """Trainings of earlier versions can be repeated: these numbers were theirs."""
-    data = ClipDataset(records, model(), AugmentConfig(), seed=7)
-    expected = {  # key: where the frame's corner is, and the first frame's nose, in the crop
-        (0, 0): ((-32.528, -36.799), (64.208, 84.042)),
-        (1, 2): ((19.319, -34.141), (49.568, 90.825)),
-        (5, 1): ((-18.074, -20.145), (55.489, 78.202)),
-    }
-    for (epoch, index), (corner, nose) in expected.items():
-        item = data[epoch, index]
-        assert np.allclose(item["matrix"][:, 2], corner, atol=1e-3)
-        assert np.allclose(item["frame_keypoints"][0, 0], nose, atol=1e-3)
+CHANCES = ("truncate", "half_body", "flip", "reverse", "box_jitter", "crowd", "small", "rotate")
+SWITCHES: dict[str, Any] = {  # what switches each transform on
+    **dict.fromkeys(CHANCES, 1.0),
+    **{"shift": 0.1, "scale": 0.3, "colour": 0.2, "offset_span": 4},
+    "motion": MotionConfig(still=0, limbs=1),
+}
+DEGRADE_SWITCHES = ("everywhere", "current", "auxiliary", "occluder")
+DEGRADE_SWITCHES += ("blurred", "defocused", "dropped")
+LISTS = {"FRAMING": FRAMING, "APPEARANCE": APPEARANCE, "DEGRADATION": DEGRADATION}
+TRANSFORMS = (MOTION, *FRAMING, *APPEARANCE, *DEGRADATION)
+
+
+def test_every_transform_has_a_name_and_random_numbers_of_its_own() -> None:
+    assert {item.name for item in TRANSFORMS} == {*SWITCHES, *DEGRADE_SWITCHES}
+    assert len({item.stream for item in TRANSFORMS}) == len(TRANSFORMS)
+
+
+def effect(name: str, before: Framing | Clip, after: Framing | Clip) -> list[Any]:
+    """What a transform did, whatever others did before it."""
+    if isinstance(before, Framing) and isinstance(after, Framing):
+        size = before.area.size
+        shift = (after.area.centre - before.area.centre) / size
+        numbers = [*(after.area.size / size), *shift, after.area.rotation - before.area.rotation]
+        is_reversed = after.offsets == tuple(-offset for offset in before.offsets)
+        is_drawn = sorted(map(abs, after.offsets)) != sorted(map(abs, before.offsets))
+        moves = (after.moves - before.moves).ravel()
+        return [
+            after.area.flip != before.area.flip,
+            is_reversed,
+            is_drawn,
+            *np.round([*numbers, *moves], 4).tolist(),
+        ]
+    assert isinstance(before, Clip) and isinstance(after, Clip)  # noqa: PT018
+    if name in ("auxiliary", "blurred", "defocused", "dropped"):
+        return (after.frames != before.frames).reshape(T, -1).any(1).tolist()
+    return [after is not before]
+
+
+def effects(data: ClipDataset, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """What each transform but motion does to some clips."""
+    seen: dict[str, list[Any]] = defaultdict(list)
+
+    def watched(transform: Transform[Any, Any]) -> Transform[Any, Any]:
+        def apply(state: Any, settings: ClipSettings, rng: np.random.Generator) -> Any:
+            after = transform.apply(state, settings, rng)
+            seen[transform.name].append(effect(transform.name, state, after))
+            return after
+
+        return replace(transform, apply=apply)
+
+    with monkeypatch.context() as patch:
+        for name, transforms in LISTS.items():
+            patch.setattr(dataset, name, [watched(transform) for transform in transforms])
+        for epoch in range(6):
+            _ = data[epoch, 1]
+    return seen
+
+
+@pytest.mark.parametrize("switch", [*SWITCHES, *DEGRADE_SWITCHES])
+def test_switching_a_transform_on_does_not_change_what_others_draw(
+    records: list[Record], monkeypatch: pytest.MonkeyPatch, switch: str
+) -> None:
+    half = dict.fromkeys(DEGRADE_SWITCHES, 0.5)
+    config = AugmentConfig.model_validate(
+        {**SWITCHES, **dict.fromkeys(CHANCES, 0.5), "degrade": half}
+    )
+    if switch in SWITCHES:
+        off: Any = STANDSTILL if switch == "motion" else 0
+        without = config.model_copy(update={switch: off})
+    else:
+        degrade = config.degrade.model_copy(update={switch: 0.0})
+        without = config.model_copy(update={"degrade": degrade})
+    first, second = (
+        effects(ClipDataset(records, model(), each, 3), monkeypatch) for each in (config, without)
+    )
+    changed = {name for name in first if first[name] != second[name]}
+    # What a cut leaves of the body may be too little for half of it, and sets what that half is.
+    assert changed <= {switch, *(("half_body",) if switch == "truncate" else ())}
+    assert switch in {*changed, "motion"}
 
 
 def test_offsets_are_drawn_within_a_span(tmp_path: Path) -> None:
@@ -383,10 +456,10 @@ def test_frames_beside_the_current_one_are_degraded(records: list[Record], switc
     ]
 
 
-def test_a_frame_that_repeats_the_current_one_shows_it_as_spoilt_as_it_is(
+def test_a_frame_that_repeats_the_current_one_shows_it_as_degraded_as_it_is(
     records: list[Record],
 ) -> None:
-    degrade = DegradeConfig(current=1, auxiliary=0, kinds=("motion_blur",), dropped=1)
+    degrade = DegradeConfig(current=1, auxiliary=0, degradations=("motion_blur",), dropped=1)
     data = ClipDataset(records, model(), steady(degrade))
     items = [data[epoch, 0] for epoch in range(8)]
     frozen = [item["clip"] for item in items if item["clip"][3].float().std() > 1]
@@ -512,10 +585,14 @@ def test_joints_beyond_the_frames_edge_are_taught_to_have_no_heat(tmp_path: Path
 
 def test_without_absent_joints_outside_are_not_trained_on(tmp_path: Path) -> None:
     config = STEADY.model_copy(update={"truncate": 1.0})
-    item = ClipDataset([still(tmp_path)], model(), config)[1, 0]
-    outside = item["targets"].amax((1, 2)) == 0
-    assert outside.any()
-    assert (item["weights"][outside] == 0).all()
+    clips = ClipDataset([still(tmp_path)], model(), config)
+    cut = 0
+    for epoch in range(8):
+        item = clips[epoch, 0]
+        outside = item["targets"].amax((1, 2)) == 0
+        assert (item["weights"][outside] == 0).all()
+        cut += int(outside.sum())
+    assert cut > 8
 
 
 def test_a_second_person_leaves_the_joints_alone(tmp_path: Path) -> None:
@@ -546,5 +623,5 @@ def test_people_are_counted_by_labels_however_far_these_are_trusted() -> None:
         record = Record("a#1", (Path("a.jpg"),), 0, box, points, np.full(15, trust))
         assert can_be_cut_out(record)
         shown = cut_off(record, np.random.default_rng(1))
-        assert shown.gone.any()
-        assert shown.record.labelled.sum() == 15 - shown.gone.sum()
+        assert shown.cut_joints.any()
+        assert shown.record.labelled.sum() == 15 - shown.cut_joints.sum()

@@ -1,5 +1,7 @@
 """Each way to degrade a frame does what its name says, and only where it should."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -7,25 +9,27 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from tarvitpose.data.degrade import (
+    DEGRADATIONS,
     DEGRADE,
-    KINDS,
+    Degradation,
     DegradeConfig,
-    Kind,
+    blur_others,
     compressed,
     dark,
     defocus,
-    degrade_current,
     degrade_everywhere,
+    degrade_frame,
     degrade_others,
+    drop_others,
     dropped,
     low_resolution,
     motion_blur,
     noisy,
-    occlude_window,
 )
+from tarvitpose.data.occluder import occlude
 
 T, H, W, CURRENT = 5, 128, 96, 2
-SPOILING = KINDS[1:]
+OTHERS = [t for t in range(T) if t != CURRENT]
 Image = NDArray[np.uint8]
 
 
@@ -59,33 +63,37 @@ def roughness(image: Image) -> float:
     return float(np.abs(np.diff(image.astype(float), axis=1)).mean())
 
 
-def test_the_kinds_are_clean_occluded_and_one_function_each() -> None:
-    assert set(KINDS) == {"clean", "occluded", *DEGRADE}
-    assert KINDS[0] == "clean"
+def test_the_degradations_are_clean_occluded_and_one_function_each() -> None:
+    assert set(DEGRADATIONS) == {"clean", "occluded", *DEGRADE}
+    assert DEGRADATIONS[0] == "clean"
 
 
 @pytest.mark.parametrize("severity", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("kind", DEGRADE)
-def test_a_spoilt_picture_keeps_its_shape_and_its_source(kind: Kind, severity: float) -> None:
+@pytest.mark.parametrize("degradation", DEGRADE)
+def test_a_degraded_picture_keeps_its_shape_and_its_source(
+    degradation: Degradation, severity: float
+) -> None:
     image = picture()
-    degraded = DEGRADE[kind](image, rng(), severity)
+    degraded = DEGRADE[degradation](image, rng(), severity)
     assert degraded.shape == image.shape
     assert degraded.dtype == np.uint8
     assert (degraded != image).any()
     assert np.array_equal(image, picture())
 
 
-@pytest.mark.parametrize("kind", DEGRADE)
-def test_the_same_generator_spoils_alike(kind: Kind) -> None:
+@pytest.mark.parametrize("degradation", DEGRADE)
+def test_the_same_generator_degrades_alike(degradation: Degradation) -> None:
     assert np.array_equal(
-        DEGRADE[kind](picture(), rng(4), 0.7), DEGRADE[kind](picture(), rng(4), 0.7)
+        DEGRADE[degradation](picture(), rng(4), 0.7), DEGRADE[degradation](picture(), rng(4), 0.7)
     )
 
 
-@pytest.mark.parametrize("kind", ["motion_blur", "defocus", "noisy", "low_resolution", "dark"])
-def test_more_severe_means_further_from_the_picture(kind: Kind) -> None:
+@pytest.mark.parametrize(
+    "degradation", ["motion_blur", "defocus", "noisy", "low_resolution", "dark"]
+)
+def test_more_severe_means_further_from_the_picture(degradation: Degradation) -> None:
     error = [
-        np.abs(DEGRADE[kind](picture(), rng(1), s).astype(float) - picture()).mean()
+        np.abs(DEGRADE[degradation](picture(), rng(1), s).astype(float) - picture()).mean()
         for s in (0.0, 1.0)
     ]
     assert error[0] < error[1]
@@ -120,7 +128,7 @@ def test_blur_grows_with_the_crop() -> None:
     image = point_of_light(64)
     image[63:66, 63:66] = 255
     taller = np.pad(image, ((0, 256), (0, 0), (0, 0)))  # of 512 rows
-    small, large = (defocus(one, rng(), 1.0) for one in (image, taller))
+    small, large = (defocus(light, rng(), 1.0) for light in (image, taller))
     assert 1.7 < lit(large)[0] / lit(small)[0] < 2.2
 
 
@@ -160,57 +168,55 @@ def test_a_dropped_frame_shows_nothing() -> None:
     assert {int(shot.max()) == 0 for shot in lost} == {True, False}
 
 
-@pytest.mark.parametrize("kind", SPOILING)
-def test_only_the_current_frame_changes_when_asked(kind: Kind) -> None:
+@pytest.mark.parametrize("degradation", DEGRADE)
+def test_only_the_given_frame_changes(degradation: Degradation) -> None:
     before = clip()
-    after, told = degrade_current(before, CURRENT, rng(), (kind,))
-    assert told == kind
+    after = degrade_frame(before, CURRENT, degradation, rng())
     assert np.array_equal(before, clip())
     assert (after[CURRENT] != before[CURRENT]).mean() > 0.05
-    others = [t for t in range(T) if t != CURRENT]
-    assert np.array_equal(after[others], before[others])
+    assert np.array_equal(after[OTHERS], before[OTHERS])
 
 
-def test_clean_changes_nothing() -> None:
-    after, kind = degrade_current(clip(), CURRENT, rng(), ("clean",))
-    assert kind == "clean"
-    assert np.array_equal(after, clip())
-
-
-def test_all_kinds_are_drawn() -> None:
-    small = clip()[:, :32, :32]
-    assert {degrade_current(small, CURRENT, rng(s), KINDS)[1] for s in range(120)} == set(KINDS)
-
-
-def test_the_other_frames_are_spoilt_mildly_with_their_probability() -> None:
+@pytest.mark.parametrize(("mild", "strong"), [(0.25, 0.0), (0.0, 0.25), (0.1, 0.15)])
+def test_the_other_frames_are_degraded_with_their_probability(mild: float, strong: float) -> None:
     before = clip()
     changed = np.zeros(T)
     for seed in range(60):
-        after, _ = degrade_current(before, CURRENT, rng(seed), ("clean",), auxiliary=0.25)
+        after = degrade_others(before, CURRENT, rng(seed), mild=mild, strong=strong)
         changed += (after != before).reshape(T, -1).any(1)
+    assert np.array_equal(before, clip())
     assert changed[CURRENT] == 0
-    assert 0.1 < changed[[0, 1, 3, 4]].mean() / 60 < 0.4
+    assert 0.1 < changed[OTHERS].mean() / 60 < 0.4
+
+
+def test_strong_degradations_are_further_from_the_picture_than_mild_ones() -> None:
+    before, errors = clip(), []
+    for mild, strong in ((1.0, 0.0), (0.0, 1.0)):
+        clips = [
+            degrade_others(before, CURRENT, rng(s), mild=mild, strong=strong) for s in range(9)
+        ]
+        errors.append(np.abs(np.stack(clips).astype(float) - before).mean())
+    assert errors[1] > errors[0]
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_an_occluder_hides_a_given_joint_and_part_of_the_person(seed: int) -> None:
     before = np.full((T, 256, 192, 3), 128, np.uint8)
     points = np.array([[60.0, 90.0]])
-    after, _ = degrade_current(before, CURRENT, rng(seed), ("occluded",), points=points)
+    after = occlude(before, CURRENT, rng(seed), points=points, frames=[CURRENT])
+    assert np.array_equal(after[OTHERS], before[OTHERS])
     hidden = (after[CURRENT] != before[CURRENT]).any(-1)
     assert hidden[80:101, 50:71].mean() > 0.5
     person = 256 * 192 / 1.25**2
     assert 0.05 < hidden.sum() / person < 0.45
 
 
-def test_an_occluder_may_go_on_through_all_frames_and_moves() -> None:
+def test_an_occluder_moves_through_all_frames() -> None:
     before = np.full((T, H, W, 3), 128, np.uint8)
     points = np.array([[W / 2, H / 2]])
     moved = 0
     for seed in range(8):
-        after, _ = degrade_current(
-            before, CURRENT, rng(seed), ("occluded",), points=points, auxiliary=1.0
-        )
+        after = occlude(before, CURRENT, rng(seed), points=points)
         masks = np.abs(after.astype(int) - 128).max(-1) > 60
         moved += bool((masks[0] != masks[CURRENT]).any() and masks[1].any() and masks[3].any())
     assert moved >= 4
@@ -222,7 +228,7 @@ def test_an_occluder_can_be_cut_from_another_image() -> None:
     before = np.zeros((T, H, W, 3), np.uint8)
     cut = 0
     for seed in range(10):
-        after, _ = degrade_current(before, CURRENT, rng(seed), ("occluded",), others=[green])
+        after = occlude(before, CURRENT, rng(seed), image=green)
         colours = np.unique(after[CURRENT].reshape(-1, 3), axis=0).tolist()
         cut += [0, 250, 0] in colours
     assert 4 <= cut < 10
@@ -230,62 +236,63 @@ def test_an_occluder_can_be_cut_from_another_image() -> None:
 
 def test_joints_outside_the_crop_draw_no_occluder_out() -> None:
     points = np.array([[-500.0, 20.0], [50.0, 900.0]])
-    after, _ = degrade_current(clip(), CURRENT, rng(), ("occluded",), points=points)
+    after = occlude(clip(), CURRENT, rng(), points=points)
     assert (after[CURRENT] != clip()[CURRENT]).any()
 
 
-def quiet(**shares: float) -> DegradeConfig:
-    return DegradeConfig(current=0, auxiliary=0, **shares)
+@pytest.mark.parametrize("degradation", ["motion_blur", "defocus"])
+def test_each_other_frame_is_blurred_with_its_probability(degradation: Any) -> None:
+    before, changed = clip(), np.zeros(T)
+    for seed in range(100):
+        after = blur_others(before, CURRENT, rng(seed), degradation=degradation, share=0.3)
+        changed += (after != before).reshape(T, -1).any(1)
+    assert np.array_equal(before, clip())
+    assert changed[CURRENT] == 0
+    assert (np.abs(changed[OTHERS] / 100 - 0.3) < 0.15).all()
 
 
-OTHERS = [t for t in range(T) if t != CURRENT]
+@pytest.mark.parametrize("degradation", ["motion_blur", "defocus"])
+def test_blurred_frames_are_smoother_and_as_light(degradation: Any) -> None:
+    after = blur_others(clip(), CURRENT, rng(), degradation=degradation, share=1.0)
+    for t in OTHERS:
+        edges = [cv2.Laplacian(image, cv2.CV_64F).std() for image in (after[t], clip()[t])]
+        assert edges[0] < 0.6 * edges[1]
+        assert after[t].mean() == pytest.approx(clip()[t].mean(), abs=5)
 
 
-@pytest.mark.parametrize("switch", ["blurred", "defocused", "dropped"])
-def test_each_other_frame_is_spoilt_with_its_own_probability(switch: str) -> None:
+def test_each_other_frame_is_lost_with_its_probability() -> None:
     before, changed, all_lost = clip(), np.zeros(T), np.zeros(T)
     for seed in range(100):
-        after, lost = degrade_others(before, CURRENT, rng(seed), quiet(**{switch: 0.3}))
+        after, lost = drop_others(before, CURRENT, rng(seed), share=0.3)
         changed += (after != before).reshape(T, -1).any(1)
         all_lost += lost
     assert np.array_equal(before, clip())
     assert changed[CURRENT] == all_lost[CURRENT] == 0
     assert (np.abs(changed[OTHERS] / 100 - 0.3) < 0.15).all()
-    assert np.array_equal(all_lost, changed * (switch == "dropped"))
-
-
-@pytest.mark.parametrize("switch", ["blurred", "defocused"])
-def test_blurred_frames_are_smoother_and_as_light(switch: str) -> None:
-    after, _ = degrade_others(clip(), CURRENT, rng(), quiet(**{switch: 1.0}))
-    for t in OTHERS:
-        edges = [cv2.Laplacian(one, cv2.CV_64F).std() for one in (after[t], clip()[t])]
-        assert edges[0] < 0.6 * edges[1]
-        assert after[t].mean() == pytest.approx(clip()[t].mean(), abs=5)
+    assert np.array_equal(all_lost, changed)
 
 
 def test_lost_frames_show_nothing_or_the_last_frame_again() -> None:
-    before, kinds = clip(), set()
+    before, outcomes = clip(), set()
     for seed in range(30):
-        after, lost = degrade_others(before, CURRENT, rng(seed), quiet(dropped=1.0))
+        after, lost = drop_others(before, CURRENT, rng(seed), share=1.0)
         assert lost.tolist() == [t != CURRENT for t in range(T)]
         for t in OTHERS:
             flat = bool((after[t] == after[t, 0, 0, 0]).all())
             assert flat or np.array_equal(after[t], after[t - 1])
-            kinds |= {(t, flat)}
+            outcomes |= {(t, flat)}
     repeats = {(3, False), (4, False)}  # a repeated frame that was empty is empty
-    assert kinds == {(t, True) for t in OTHERS} | repeats
+    assert outcomes == {(t, True) for t in OTHERS} | repeats
 
 
-def test_a_single_frame_and_a_quiet_configuration_lose_nothing() -> None:
-    for frames, current, config in ((clip()[:1], 0, quiet(dropped=1.0)), (clip(), 2, quiet())):
-        after, lost = degrade_others(frames, current, rng(), config)
+def test_a_single_frame_or_a_share_of_0_loses_nothing() -> None:
+    for frames, current, share in ((clip()[:1], 0, 1.0), (clip(), CURRENT, 0.0)):
+        after, lost = drop_others(frames, current, rng(), share=share)
         assert np.array_equal(after, frames)
         assert not lost.any()
-    assert not quiet().touches_others
-    assert quiet(blurred=0.1).touches_others
 
 
-def test_a_poor_camera_spoils_all_frames_alike_and_each_anew() -> None:
+def test_a_poor_camera_degrades_all_frames_alike_and_each_anew() -> None:
     still, anew = np.repeat(picture()[None], T, 0), 0
     for seed in range(12):
         after = degrade_everywhere(still, rng(seed)).astype(int)
@@ -299,7 +306,7 @@ def test_a_poor_camera_spoils_all_frames_alike_and_each_anew() -> None:
 def test_an_occluder_crosses_all_frames_at_a_steady_pace(seed: int) -> None:
     before = np.full((T, 400, 400, 3), 128, np.uint8)
     point = np.array([[200.0, 200.0]])
-    after = occlude_window(before, CURRENT, rng(seed), points=point)
+    after = occlude(before, CURRENT, rng(seed), points=point)
     assert (before == 128).all()
     masks = (after != before).any(-1)
     assert masks[CURRENT, 190:210, 190:210].mean() > 0.5
@@ -312,8 +319,17 @@ def test_an_occluder_crosses_all_frames_at_a_steady_pace(seed: int) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kinds": ()}, {"kinds": ("rainy",)}, {"current": 2}, {"dropped": -1}, {"occluder": 2}],
+    [
+        *({"degradations": ()}, {"degradations": ("rainy",)}),
+        *({"current": 2}, {"dropped": -1}, {"occluder": 2}),
+    ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DegradeConfig.model_validate(wrong)
+
+
+def test_degradations_may_still_be_called_kinds() -> None:
+    old = DegradeConfig.model_validate({"kinds": ["dark"]})
+    assert old == DegradeConfig(degradations=("dark",))
+    assert old.model_dump()["degradations"] == ("dark",)

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from label_files import frame17, person17, save, save_images
 
-from tarvitpose.data.posetrack17 import posetrack17_videos
 from tarvitpose.data.records import Record
-from tarvitpose.data.sources import read_records, records_of_files
+from tarvitpose.data.sources import open_annotations, read_records, read_videos, records_of_file
 from tarvitpose.errors import DataError
 from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
@@ -16,7 +15,7 @@ from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
 
 def read(root: Path, *frames: dict[str, Any], joints: Any = POSETRACK_15) -> list[Record]:
     path = save(root / "annotations" / "val" / "clip.json", {"annolist": list(frames)})
-    return records_of_files("posetrack17", [path], joints, root)
+    return records_of_file(open_annotations(path, "posetrack17", root), joints)
 
 
 def test_points_are_mapped_by_id_and_the_box_is_made_from_them(tmp_path: Path) -> None:
@@ -80,7 +79,8 @@ def test_head_boxes_and_ignore_regions_are_read(tmp_path: Path) -> None:
     region = {"point": [{"x": [1], "y": [2]}, {"x": [5], "y": [2]}, {"x": [5], "y": [9]}]}
     swapped = person17(x1=[14], x2=[8])  # a few corners are given the other way round
     content = {"annolist": [frame17(1, swapped, person17(), ignore_regions=[region])]}
-    (video,) = posetrack17_videos(save(tmp_path / "clip.json", content), tmp_path)
+    path = save(tmp_path / "clip.json", content)
+    (video,) = read_videos(open_annotations(path, "posetrack17", tmp_path))
     (frame,) = video.frames
     assert [one.tolist() for one in frame.ignored] == [[[1, 2], [5, 2], [5, 9]]]
     assert [one.head for one in frame.people] == [(8, 18, 14, 26)] * 2

@@ -12,6 +12,7 @@ from tarvitpose.data.records import read_image
 from tarvitpose.data.videos import box_around
 from tarvitpose.errors import DataError
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
+from tarvitpose.utils.json_file import Entry
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "posetrack18_sample"
 
@@ -100,7 +101,7 @@ def test_images_of_posetrack21_have_an_image_id_and_no_frame_id(tmp_path: Path) 
 def test_head_boxes_and_ignore_regions_are_read(tmp_path: Path) -> None:
     content = video18([person18(89, 0)])
     content["images"][2] |= {"ignore_regions_x": [[1, 5, 5]], "ignore_regions_y": [[2, 2, 9]]}
-    (video,) = posetrack18_videos(write(tmp_path, content))
+    (video,) = posetrack18_videos(Path("clip.json"), Entry("clip.json", content))
     frame = video.frames[1]
     assert [one.tolist() for one in frame.ignored] == [[[1, 2], [5, 2], [5, 9]]]
     assert frame.people[0].head == (8, 18, 14, 26)

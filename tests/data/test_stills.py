@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tarvitpose.config import Codec
-from tarvitpose.data.augment import Crop, jitter_boxes, plain_box
+from tarvitpose.data.augment import CropArea, inference_area, jitter_boxes
 from tarvitpose.data.stills import (
     STANDSTILL,
     MotionConfig,
@@ -59,14 +59,14 @@ def clip_of(
     keypoints: Array,
     motion: MotionConfig,
     *,
-    crop: Crop | None = None,
+    crop: CropArea | None = None,
     codec: Codec = "udp",
     visible: Array | None = None,
     seed: int = 3,
     offsets: tuple[int, ...] = OFFSETS,
-    own: NDArray[np.float64] | None = None,
+    moves: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.uint8], Array]:
-    matrix = (crop or plain_box(BOX, SIZE)).matrix(SIZE, codec)
+    matrix = (crop or inference_area(BOX, SIZE)).matrix(SIZE, codec)
     return still_clip(
         image,
         keypoints,
@@ -77,21 +77,21 @@ def clip_of(
         joints=JOINTS,
         motion=motion,
         rng=np.random.default_rng(seed),
-        own=own,
+        moves=moves,
     )
 
 
 CROPS = {
-    "plain": plain_box(BOX, SIZE),
-    "flipped": Crop(np.float32([100, 120]), np.float32([160, 213]), flip=True),
-    "rotated": Crop(np.float32([100, 120]), np.float32([180, 240]), rotation=35),
-    "all": Crop(np.float32([110, 110]), np.float32([130, 173]), rotation=-45, flip=True),
+    "plain": inference_area(BOX, SIZE),
+    "flipped": CropArea(np.float32([100, 120]), np.float32([160, 213]), flip=True),
+    "rotated": CropArea(np.float32([100, 120]), np.float32([180, 240]), rotation=35),
+    "all": CropArea(np.float32([110, 110]), np.float32([130, 173]), rotation=-45, flip=True),
 }
 
 
 @pytest.mark.parametrize("codec", ["udp", "classic"])
 @pytest.mark.parametrize("crop", CROPS.values(), ids=CROPS)
-def test_the_joints_are_exact_in_the_current_frame(crop: Crop, codec: Codec) -> None:
+def test_the_joints_are_exact_in_the_current_frame(crop: CropArea, codec: Codec) -> None:
     keypoints = joints_inside()
     errors = []
     for at, joint in enumerate(keypoints):
@@ -160,7 +160,7 @@ def test_swinging_without_a_visible_joint_changes_nothing() -> None:
 
 def test_outside_the_image_is_black() -> None:
     image = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
-    corner = Crop(np.float32([0, 0]), np.float32([120, 160]))
+    corner = CropArea(np.float32([0, 0]), np.float32([120, 160]))
     for motion in (CAMERA, LIMBS):
         clip, _ = clip_of(image, joints_inside(), motion, crop=corner)
         assert not clip[:, :30, :20].any()
@@ -226,7 +226,7 @@ def test_composing_applies_the_matrix_first() -> None:
 def test_crops_of_their_own_move_joints_and_frames_alike() -> None:
     own = jitter_boxes(5, SIZE, 0.1, np.random.default_rng(0))
     smooth = np.asarray(cv2.GaussianBlur(noise_image(), (0, 0), 4))
-    clip, places = clip_of(smooth, joints_inside(), CAMERA, own=own)
+    clip, places = clip_of(smooth, joints_inside(), CAMERA, moves=own)
     plain, homes = clip_of(smooth, joints_inside(), CAMERA)
     assert np.allclose(places, transform_points(own, homes), atol=1e-3)
     for t in range(5):
@@ -243,7 +243,7 @@ def test_the_joints_are_exact_in_every_frame(offsets: tuple[int, ...], own: bool
     moves = jitter_boxes(5, SIZE, 0.05, np.random.default_rng(1)) if own else None
     for at, joint in enumerate(keypoints):
         image, crop = dot(joint), CROPS["plain"]
-        clip, places = clip_of(image, keypoints, LIVELY, crop=crop, offsets=offsets, own=moves)
+        clip, places = clip_of(image, keypoints, LIVELY, crop=crop, offsets=offsets, moves=moves)
         for t in range(len(OFFSETS)):
             inside = ((places[t, at] > 15) & (places[t, at] < np.array(SIZE[::-1]) - 16)).all()
             if inside:  # elsewhere the border cuts the dot

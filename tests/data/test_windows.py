@@ -6,12 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from tarvitpose.config import ModelConfig
+from tarvitpose.data.augment import NO_AUGMENTATION
+from tarvitpose.data.framing import FRAMING, ClipSettings, inference_framing
 from tarvitpose.data.records import Record
 from tarvitpose.data.windows import (
     check_span,
     is_symmetric,
     random_offsets,
-    shown_frames,
     window_clip,
 )
 from tarvitpose.errors import ConfigError
@@ -94,28 +96,44 @@ def test_a_span_must_hold_the_offsets_of_either_side() -> None:
         check_span(offsets, span)
 
 
+def shown(
+    record: Record, offsets: tuple[int, ...], *, seed: int = 0, **changes: float
+) -> tuple[int, ...]:
+    """Which frames a clip of the record shows."""
+    model = ModelConfig(width=32, depth=1, heads=2, input_size=SIZE, offsets=offsets)
+    settings = ClipSettings(model, NO_AUGMENTATION.model_copy(update=changes), [record])
+    framing = inference_framing(record, model)
+    for transform in FRAMING:
+        framing = transform.apply(
+            framing, settings, np.random.default_rng((seed, transform.stream))
+        )
+    return framing.offsets
+
+
 @pytest.mark.parametrize(
     ("offsets", "symmetric"),
     [((-1, 1), True), ((-2, -1, 1, 2), True), ((-1,), False), ((-2, 1), False), ((), True)],
 )
-def test_only_symmetric_windows_run_backwards(offsets: tuple[int, ...], symmetric: bool) -> None:
-    plain = shown_frames(offsets, span=0, reverse=0, rng=rng())
-    backwards = shown_frames(offsets, span=0, reverse=1, rng=rng())
+def test_only_symmetric_windows_run_backwards(
+    video: Record, offsets: tuple[int, ...], symmetric: bool
+) -> None:
+    plain, backwards = (shown(video, offsets, reverse=chance) for chance in (0, 1))
     assert is_symmetric(offsets) == symmetric
     assert list(plain) == sorted((*offsets, 0))
     assert backwards == (tuple(-offset for offset in plain) if symmetric else plain)
 
 
-def test_time_is_reversed_with_its_probability() -> None:
-    generator = rng()
-    shown = [shown_frames((-1, 1), span=0, reverse=0.3, rng=generator) for _ in range(400)]
-    assert set(shown) == {(-1, 0, 1), (1, 0, -1)}
-    assert 0.2 < np.mean([frames[0] == 1 for frames in shown]) < 0.4
+def test_time_is_reversed_with_its_probability(video: Record) -> None:
+    windows = [shown(video, (-1, 1), reverse=0.3, seed=seed) for seed in range(400)]
+    assert set(windows) == {(-1, 0, 1), (1, 0, -1)}
+    assert 0.2 < np.mean([window[0] == 1 for window in windows]) < 0.4
 
 
-def test_drawn_offsets_may_run_backwards_too() -> None:
+def test_drawn_offsets_may_run_backwards_too(video: Record) -> None:
     for seed in range(20):
-        plain = shown_frames((-2, -1, 1, 2), span=6, reverse=0, rng=rng(seed))
-        backwards = shown_frames((-2, -1, 1, 2), span=6, reverse=1, rng=rng(seed))
+        plain, backwards = (
+            shown(video, (-2, -1, 1, 2), offset_span=6, reverse=chance, seed=seed)
+            for chance in (0, 1)
+        )
         assert backwards == tuple(-offset for offset in plain)
         assert plain[2] == backwards[2] == 0

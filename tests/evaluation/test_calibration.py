@@ -13,7 +13,7 @@ from tarvitpose.evaluation.calibration import fit_curve, plot_reliability, relia
 from tarvitpose.evaluation.clips import found_joints
 from tarvitpose.heatmaps import calibrate
 from tarvitpose.inference.predictor import Predictor
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 
 
@@ -102,7 +102,7 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
     for single_frame, share in ((True, 0.5), (False, 1)):
         found = []
         for one in (model, plain):
-            predictor = Predictor(TorchRuntime(one.eval()), single_frame=single_frame)
+            predictor = Predictor(TorchEngine(one.eval()), single_frame=single_frame)
             found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
         np.testing.assert_allclose(found[0][1], found[1][1] * share, atol=1e-6)
 

@@ -31,8 +31,9 @@ from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.run import Evaluation, evaluate, load_predictors
 from tarvitpose.evaluation.scores import AP, DIFFERENCE, HEAD, OKS_AP, TORSO, Comparison
 from tarvitpose.formats.posetrack_files import read_predictions
-from tarvitpose.inference.predictor import Joints, Predictor
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.posetrack_ap import average_precision
 from tarvitpose.skeleton import BODY, JOINT_SETS, POSETRACK_15
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -42,12 +43,14 @@ MODEL = tiny_model()
 Points = dict[str, tuple[float, float]]
 
 
-class Oracle(Predictor):
-    """Knows where everybody is by the box, and can be made to err by some pixels."""
+class Oracle:
+    """Stands for a predictor: knows where everybody is by the box, and may err by some pixels."""
 
     def __init__(self, videos: list[LabelledVideo], shift: float = 0, **how: Any) -> None:
         model = how.pop("model", MODEL)
-        super().__init__(TorchRuntime(model, device="cpu", precision="fp32"), **how)
+        like = Predictor(TorchEngine(model, device="cpu", precision="fp32"), **how)
+        self.engine, self.config, self.offsets = like.engine, like.config, like.offsets
+        self.batch_size, self.flip_test = like.batch_size, like.flip_test
         self.shift = shift
         self.asked: list[tuple[int, int]] = []  # images in each window, people
         self.answers = {
@@ -57,15 +60,18 @@ class Oracle(Predictor):
             for box, pose in zip(frame.people.boxes.tolist(), frame.people.keypoints, strict=True)
         }
 
-    def joints(self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]) -> list[Joints]:
+    def joints(
+        self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]
+    ) -> list[PoseArrays]:
         self.asked += [(len(window), len(some)) for window, some in zip(frames, boxes, strict=True)]
         return [self._answer(some) for some in boxes]
 
-    def _answer(self, boxes: Float32) -> Joints:
+    def _answer(self, boxes: Float32) -> PoseArrays:
         count = len(self.config.joints)
         found = [self.answers[tuple(box)] for box in boxes.tolist()]
         points = np.array(found, np.float32).reshape(-1, *np.shape(found)[1:] or (count, 2))
-        return points[:, :count] + np.float32(self.shift), np.full((len(boxes), count), 0.5, "f4")
+        scores = np.full((len(boxes), count), 0.5, np.float32)
+        return PoseArrays(points[:, :count] + np.float32(self.shift), scores)
 
 
 def pose(left: float, top: float) -> Points:
@@ -101,7 +107,7 @@ def read(annotations: Path, layout: Any = "posetrack18", joints: str = "posetrac
     return read_labelled(layout, annotations, JOINT_SETS[joints])
 
 
-def both(videos: list[LabelledVideo], single: float = 2.5, **how: Any) -> dict[str, Predictor]:
+def both(videos: list[LabelledVideo], single: float = 2.5, **how: Any) -> dict[str, Any]:
     """Return a single-frame mode that errs, and a temporal one that does not."""
     return {
         SINGLE_FRAME: Oracle(videos, single, single_frame=True, **how),

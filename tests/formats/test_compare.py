@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_people import GREY, at, grey, joint, people
-from streaming_runs import CountingRuntime, crossing_people, streamed, tracked_video, windowed
+from streaming_runs import CountingEngine, crossing_people, streamed, tracked_video, windowed
 from tiny_graphs import BACKENDS, both
 from tiny_models import H, W, modest_model, tiny_model
 from video_files import decode_fully, make_video, packets
@@ -19,11 +19,13 @@ from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig, pa
 from tarvitpose.drawing import colour_of
 from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.formats.comparison import BACKGROUND, MAX_WIDTH, draw_comparison
-from tarvitpose.inference.predictor import Joints, Predictor
+from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.streaming import open_streamer
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.results import FramePoses, TrackedFrame
-from tarvitpose.runs.journal import Journal, JournaledPredictor
+from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.pipeline import load_estimator, process
 
 CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
@@ -36,13 +38,13 @@ RULES = {"anchored": AnchorRule(), "own": None}
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("mask", ["paper", "none"])
 def test_kept_crops_decode_to_single_frames(backend: Backend, mask: str) -> None:
-    for runtime in both(backend, (("mask_rule", mask),)):
-        decoded = runtime.decode(runtime.encode(CROPS))
+    for engine in both(backend, (("mask_rule", mask),)):
+        decoded = engine.decode(engine.encode(CROPS))
         assert decoded.dtype == np.float32
-        assert np.abs(decoded - runtime.single_frame(CROPS)).max() <= 1e-5
+        assert np.abs(decoded - engine.single_frame(CROPS)).max() <= 1e-5
 
 
-def find(frames: list[TrackedFrame], policy: CropPolicy, predictor: Predictor) -> list[Joints]:
+def find(frames: list[TrackedFrame], policy: CropPolicy, predictor: Predictor) -> list[PoseArrays]:
     """Return the joints of each frame."""
     if policy == "window":
         return windowed(frames, predictor)
@@ -52,33 +54,33 @@ def find(frames: list[TrackedFrame], policy: CropPolicy, predictor: Predictor) -
 @pytest.mark.parametrize("flip_test", [False, True])
 @pytest.mark.parametrize("policy", ["anchored", "own", "window"])
 def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test: bool) -> None:
-    runtime = CountingRuntime()
+    engine = CountingEngine()
     frames = tracked_video(9, crossing_people)
     if policy == "anchored":  # with boxes that stay put, its crops are the boxes' own
         frames = tracked_video(9, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
     options: dict[str, Any] = {"flip_test": flip_test, "batch_size": 8}
-    temporal = find(frames, policy, Predictor(runtime, **options))
-    cost = sum(runtime.encoded)
-    single = windowed(frames, Predictor(runtime, single_frame=True, **options))
-    runtime.encoded.clear()
-    compared = find(frames, policy, Predictor(runtime, compare=True, **options))
-    assert sum(runtime.encoded) == cost  # nothing is encoded a second time
+    temporal = find(frames, policy, Predictor(engine, **options))
+    cost = sum(engine.encoded)
+    single = windowed(frames, Predictor(engine, single_frame=True, **options))
+    engine.encoded.clear()
+    compared = find(frames, policy, Predictor(engine, compare=True, **options))
+    assert sum(engine.encoded) == cost  # nothing is encoded a second time
     moved = 0.0
-    for (points, scores, points_alone, scores_alone), one, other in zip(
-        compared, temporal, single, strict=True
-    ):
-        assert np.allclose(points, one[0], atol=1e-3)
-        assert np.allclose(scores, one[1], atol=1e-5)
-        assert np.allclose(points_alone, other[0], atol=2e-2)
-        assert np.allclose(scores_alone, other[1], atol=1e-5)
-        moved = max(moved, float(np.abs(points - points_alone).max(initial=0)))
+    for both_modes, one, other in zip(compared, temporal, single, strict=True):
+        assert both_modes.single_keypoints is not None
+        assert np.allclose(both_modes.keypoints, one.keypoints, atol=1e-3)
+        assert np.allclose(both_modes.scores, one.scores, atol=1e-5)
+        assert np.allclose(both_modes.single_keypoints, other.keypoints, atol=2e-2)
+        assert np.allclose(both_modes.single_scores, other.scores, atol=1e-5)
+        shift = np.abs(both_modes.keypoints - both_modes.single_keypoints)
+        moved = max(moved, float(shift.max(initial=0)))
     assert moved > 1  # else the comparison would mean nothing
 
 
 def test_frames_without_people_have_empty_answers() -> None:
-    predictor = Predictor(CountingRuntime(), compare=True)
+    predictor = Predictor(CountingEngine(), compare=True)
     found = find(tracked_video(4, lambda index: {}), "anchored", predictor)
-    assert [[array.shape for array in joints] for joints in found] == [
+    assert [[array.shape for array in vars(joints).values()] for joints in found] == [
         [(0, 15, 2), (0, 15), (0, 15, 2), (0, 15)]
     ] * 4
 
@@ -86,38 +88,39 @@ def test_frames_without_people_have_empty_answers() -> None:
 def test_each_answer_has_its_own_score_curve() -> None:
     halved: Any = {"single_score_curve": ((0.0, 0.0), (1.0, 0.5))}
     plain, curved = (
-        Predictor(TorchRuntime(modest_model(**more), device="cpu", precision="fp32"), compare=True)
+        Predictor(TorchEngine(modest_model(**more), device="cpu", precision="fp32"), compare=True)
         for more in ({}, halved)
     )
     frames = tracked_video(2, crossing_people)
     one, other = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
-    assert np.array_equal(one[1], other[1])
-    assert np.allclose(one[3].clip(0, 1) / 2, other[3], atol=1e-6)
+    assert np.array_equal(one.scores, other.scores)
+    assert one.single_scores is not None
+    assert np.allclose(one.single_scores.clip(0, 1) / 2, other.single_scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"offsets": ()}, {}])
 def test_without_a_temporal_part_there_is_nothing_to_compare(changes: dict[str, Any]) -> None:
-    runtime = TorchRuntime(tiny_model(**changes), device="cpu", precision="fp32")
+    engine = TorchEngine(tiny_model(**changes), device="cpu", precision="fp32")
     with pytest.raises(UserError, match="these weights have none; leave it out"):
-        Predictor(runtime, single_frame=bool(not changes), compare=True)
+        Predictor(engine, single_frame=bool(not changes), compare=True)
     with pytest.raises(ConfigError, match="compare shows single frames beside"):
         parse_config(PredictConfig, {"compare": True, "single_frame": True}, "predict")
 
 
 def test_a_journal_holds_both_answers(tmp_path: Path) -> None:
     predictor, frames = (
-        Predictor(CountingRuntime(), compare=True),
+        Predictor(CountingEngine(), compare=True),
         tracked_video(5, crossing_people),
     )
     tables = []
     for _ in range(2):
         journal = Journal(tmp_path / "journal")
-        tables.append(find(frames, "own", JournaledPredictor(predictor, journal)))
+        observer = JournalObserver(journal, len(predictor.config.joints), Observer())
+        tables.append(find(frames, "own", predictor.observed_by(observer)))
         assert journal.is_recalling == (len(tables) == 2)
         journal.close()
     for first, second in zip(*tables, strict=True):
-        for one, other in zip(first, second, strict=True):
-            assert np.array_equal(one, other)
+        assert np.array_equal(first.table(), second.table())
 
 
 # ----------------------------------------------------------------------------------- the picture

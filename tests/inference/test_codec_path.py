@@ -30,7 +30,7 @@ IN_CROP = np.array([[145, 193], [83, 301], [201, 95], [37, 41], [243, 351]], np.
 
 
 class Ideal:
-    """A runtime whose network makes no mistakes."""
+    """An engine whose network makes no mistakes."""
 
     def __init__(self, config: ModelConfig, trained: Codec) -> None:
         self.config, self.trained = config, trained
@@ -41,11 +41,11 @@ class Ideal:
     def encode(self, crops: np.ndarray) -> list[EncodedCrop]:
         return [EncodedCrop(crop, None) for crop in crops]
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> np.ndarray:
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> np.ndarray:
         return self.single_frame(np.stack([window[current].tokens for window in windows]))
 
-    def decode(self, kept: Sequence[EncodedCrop]) -> np.ndarray:
-        return self.single_frame(np.stack([one.tokens for one in kept]))
+    def decode(self, crops: Sequence[EncodedCrop]) -> np.ndarray:
+        return self.single_frame(np.stack([crop.tokens for crop in crops]))
 
     def single_frame(self, crops: np.ndarray) -> np.ndarray:
         maps = [heatmap(spot_in(crop), self.trained) for crop in crops]
@@ -102,7 +102,7 @@ def test_joints_come_back_where_an_ideal_network_saw_them(
     truth = in_frame(trained)
     predictor = Predictor(Ideal(config, trained), flip_test=flip_test)
     windows = [[frame_with_spot(place)] * 5 for place in truth]
-    found = [joints[0][0, 0] for joints in predictor.joints(windows, [BOX] * len(truth))]
+    found = [poses.keypoints[0, 0] for poses in predictor.joints(windows, [BOX] * len(truth))]
     np.testing.assert_allclose(found, truth, atol=0.1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,20 @@ from tarvitpose.config import CropPolicy, EstimatorConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.predictor import Joints, Predictor
-from tarvitpose.inference.torch_engine import TorchRuntime
-from tarvitpose.results import Frame, TrackedFrame
+from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.torch_engine import TorchEngine
+from tarvitpose.results import Frame
+from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
 
 
 def estimator(crop_policy: CropPolicy = "anchored", **changes: object) -> PoseEstimator:
-    runtime = TorchRuntime(modest_model(), device="cpu", precision="fp32")
-    predictor = Predictor(runtime, **changes)  # type: ignore[arg-type]
+    engine = TorchEngine(modest_model(), device="cpu", precision="fp32")
+    predictor = Predictor(engine, **changes)  # type: ignore[arg-type]
     config = EstimatorConfig(box_threshold=0, crop_policy=crop_policy)
     return PoseEstimator(predictor, Walker(absent=(3,)), config)
 
@@ -137,19 +141,23 @@ def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
 def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
     """No frame waits for others to fill a batch; what is dropped is counted."""
     video = make_video(tmp_path / "walk.mp4", 12)
-    own, together = estimator(batch_size=16), []
-    streamed = own._open_engine()
+    together: list[int] = []
 
-    def joints(batch: list[list[TrackedFrame]]) -> list[Joints]:
-        together.append(len(batch))
-        return streamed(batch)
+    class CountsPeople(Observer):
+        """Notes how many people are decoded at once; a frame has one at most."""
 
-    own._open_engine = lambda: joints  # type: ignore[method-assign]
+        def windows_decoded(self, boxes: Float32, decode: Callable[[], PoseArrays]) -> PoseArrays:
+            together.append(len(boxes))
+            return decode()
+
     with open_source(video, live=True) as source:
-        found = [poses for _, poses in own.run(source)]
+        frames = [poses for _, poses in estimator(batch_size=16).run(source, CountsPeople())]
     assert set(together) == {1}
-    assert len(found) + source.dropped == 12
-    assert [frame.time for frame in found] == pytest.approx([f.index / 25 for f in found])
+    assert len(frames) + source.dropped == 12
+    assert [poses.time for poses in frames] == pytest.approx([p.index / 25 for p in frames])
+    together.clear()
+    list(estimator(batch_size=16).run(_frames(video), CountsPeople()))
+    assert together == [11]  # a file's frames share a batch; in one there is nobody
 
 
 def test_a_detector_is_given_a_device_that_torch_knows(

@@ -20,8 +20,8 @@ from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.inference import export as module
 from tarvitpose.inference.export import Agreement, errors, export
 from tarvitpose.inference.graph_folder import Numbers, read_graphs
-from tarvitpose.inference.load import load_runtime
-from tarvitpose.inference.onnx_engine import OnnxRuntime
+from tarvitpose.inference.load import load_engine
+from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.torch_engine import has_cpu_bfloat16
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, FramePoses
@@ -86,7 +86,7 @@ def test_graphs_agree_with_pytorch_and_can_be_used(
     about = json.loads((output / "export.json").read_text())
     assert about["check"]["clip"] == str(clip)
     assert [one["backend"] for one in about["check"]["backends"]] == [one.backend for one in found]
-    assert load_runtime(output).config == small().config
+    assert load_engine(output).config == small().config
 
 
 @pytest.mark.skipif(not has_cpu_bfloat16(), reason="needs a processor with bfloat16")
@@ -135,9 +135,9 @@ def test_int8_is_calibrated_on_frames_that_the_check_does_not_see(
     export(weights, output, clip=clip, detector=watching, precision="int8", max_error=1e3)
     assert watching.frames == list(range(2 * FRAMES))
     assert calibrated[0].shape == (FRAMES, H, W, 3)
-    runtime = load_runtime(output)
-    assert isinstance(runtime, OnnxRuntime)
-    assert runtime.fingerprint().endswith("-int8")
+    engine = load_engine(output)
+    assert isinstance(engine, OnnxEngine)
+    assert engine.fingerprint().endswith("-int8")
     assert left(output) == ["config.json", "export.json", "frame.onnx", "step.onnx"]
     assert b"QuantizeLinear" in (output / "frame.onnx").read_bytes()
 
@@ -169,7 +169,7 @@ def test_what_is_there_is_replaced_only_if_asked(weights: Path, clip: Path) -> N
         tried(weights, output, clip)
     tried(weights, output, clip, overwrite=True)
     for other in (weights, clip):
-        with pytest.raises(OutputError, match="there already, and no folder of graphs"):
+        with pytest.raises(OutputError, match="there already, and holds no graphs"):
             tried(weights, other, clip, overwrite=True)
     with pytest.raises(WeightsError, match="holds exported graphs already"):
         tried(output, weights.parent / "again", clip)

@@ -20,7 +20,7 @@ from tarvitpose.geometry import (
     warp,
 )
 from tarvitpose.inference.predictor import Predictor, windows
-from tarvitpose.inference.torch_engine import TorchRuntime, choose_device, choose_precision
+from tarvitpose.inference.torch_engine import TorchEngine, choose_device, choose_precision
 from tarvitpose.model.tarvitpose import TARViTPose
 
 rng = np.random.default_rng(0)
@@ -28,8 +28,8 @@ IMAGES = [rng.integers(0, 256, (90, 160, 3), np.uint8) for _ in range(3)]
 BOXES = np.float32([[10, 5, 60, 80], [70, -20, 170, 60], [100, 40, 130, 85]])
 
 
-def cpu(model: TARViTPose, precision: str = "fp32") -> TorchRuntime:
-    return TorchRuntime(model, device="cpu", precision=precision)
+def cpu(model: TARViTPose, precision: str = "fp32") -> TorchEngine:
+    return TorchEngine(model, device="cpu", precision=precision)
 
 
 def predictor(**changes: object) -> Predictor:
@@ -63,69 +63,67 @@ def test_windows_reads_no_further_ahead_than_its_offsets() -> None:
 
 
 def test_joints_are_those_of_the_model_on_crops_by_the_current_box() -> None:
-    own = predictor()
-    [(keypoints, scores)] = own.joints([IMAGES], [BOXES])
+    [poses] = predictor().joints([IMAGES], [BOXES])
     for person, box in enumerate(BOXES):
         matrix = crop_matrices(*centre_and_size(box, (H, W)), (H, W), "udp")
         crops = np.stack([warp(image, matrix[0], (H, W)) for image in IMAGES])
         with torch.inference_mode():
             maps = modest_model()(torch.from_numpy(normalise(crops))[None]).numpy()
         points, expected = codec.decode(maps, (H, W), "udp")
-        assert np.allclose(scores[person], expected[0], atol=1e-5)
-        assert np.allclose(
-            keypoints[person], transform_points(invert(matrix), points)[0], atol=1e-2
-        )
+        assert np.allclose(poses.scores[person], expected[0], atol=1e-5)
+        in_frame = transform_points(invert(matrix), points)[0]
+        assert np.allclose(poses.keypoints[person], in_frame, atol=1e-2)
 
 
 def test_people_and_windows_do_not_influence_each_other() -> None:
-    own, other = predictor(), [IMAGES[1], IMAGES[0], IMAGES[2]]
-    together = own.joints([IMAGES, other, IMAGES], [BOXES, BOXES[:1], BOXES[:0]])
-    assert [len(keypoints) for keypoints, _ in together] == [3, 1, 0]
+    ours, other = predictor(), [IMAGES[1], IMAGES[0], IMAGES[2]]
+    together = ours.joints([IMAGES, other, IMAGES], [BOXES, BOXES[:1], BOXES[:0]])
+    assert [len(poses.keypoints) for poses in together] == [3, 1, 0]
     for index, box in enumerate(BOXES):
-        alone = own.joints([IMAGES], [box[None]])[0]
-        assert np.allclose(alone[0][0], together[0][0][index], atol=1e-2)
-        assert np.allclose(alone[1][0], together[0][1][index], atol=1e-5)
-    assert not np.allclose(together[1][1][0], together[0][1][0], atol=1e-5)
+        alone = ours.joints([IMAGES], [box[None]])[0]
+        assert np.allclose(alone.keypoints[0], together[0].keypoints[index], atol=1e-2)
+        assert np.allclose(alone.scores[0], together[0].scores[index], atol=1e-5)
+    assert not np.allclose(together[1].scores[0], together[0].scores[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 def test_the_batch_size_changes_nothing(batch_size: int) -> None:
     expected = predictor().joints([IMAGES], [BOXES])[0]
-    found = predictor(batch_size=batch_size).joints([IMAGES], [BOXES])[0]
-    assert np.allclose(expected[0], found[0], atol=1e-2)
-    assert np.allclose(expected[1], found[1], atol=1e-5)
+    poses = predictor(batch_size=batch_size).joints([IMAGES], [BOXES])[0]
+    assert np.allclose(expected.keypoints, poses.keypoints, atol=1e-2)
+    assert np.allclose(expected.scores, poses.scores, atol=1e-5)
 
 
 def test_nobody_gives_empty_arrays() -> None:
-    [(keypoints, scores)] = predictor().joints([IMAGES], [BOXES[:0]])
-    assert keypoints.shape == (0, 15, 2)
-    assert scores.shape == (0, 15)
-    assert keypoints.dtype == scores.dtype == np.float32
+    [poses] = predictor().joints([IMAGES], [BOXES[:0]])
+    assert poses.keypoints.shape == (0, 15, 2)
+    assert poses.scores.shape == (0, 15)
+    assert poses.keypoints.dtype == poses.scores.dtype == np.float32
 
 
 def test_single_frame_reads_one_image_and_ignores_the_temporal_part() -> None:
-    own = predictor(single_frame=True)
-    assert own.offsets == (0,)
-    scores = own.joints([[IMAGES[1]]], [BOXES])[0][1]
+    single = predictor(single_frame=True)
+    assert single.offsets == (0,)
+    scores = single.joints([[IMAGES[1]]], [BOXES])[0].scores
     alone, state = tiny_model(offsets=()), modest_model().state_dict()
     alone.load_state_dict({name: state[name] for name in alone.state_dict()})
     plain = Predictor(cpu(alone))
-    assert np.array_equal(scores, plain.joints([[IMAGES[1]]], [BOXES])[0][1])
+    assert np.array_equal(scores, plain.joints([[IMAGES[1]]], [BOXES])[0].scores)
 
 
 def test_offsets_of_the_user_replace_those_of_the_weights() -> None:
-    own = predictor(offsets=(-1,))
-    assert (own.offsets, own.current) == ((-1, 0), 1)
-    assert own.joints([IMAGES[:2]], [BOXES])[0][0].shape == (3, 15, 2)
+    causal = predictor(offsets=(-1,))
+    assert (causal.offsets, causal.current) == ((-1, 0), 1)
+    assert causal.joints([IMAGES[:2]], [BOXES])[0].keypoints.shape == (3, 15, 2)
 
 
 def test_flip_test_of_a_mirrored_image_is_the_mirrored_result() -> None:
-    own = predictor(flip_test=True)
+    flipping = predictor(flip_test=True)
     centred = np.float32([[30, 10, 129, 79]])  # symmetric about the middle, 79.5
-    scores = own.joints([IMAGES], [centred])[0][1]
+    scores = flipping.joints([IMAGES], [centred])[0].scores
     mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in IMAGES]
-    found_scores = own.joints([mirrored], [centred])[0][1]
-    order = list(own.config.joints.flip_order)
+    found_scores = flipping.joints([mirrored], [centred])[0].scores
+    order = list(flipping.config.joints.flip_order)
     sure = scores[0] > 0.05
     assert sure.any()
     assert np.allclose(found_scores[0][order], scores[0], atol=2e-2)
@@ -143,14 +141,14 @@ def test_unknown_devices_and_precisions_are_refused_in_one_line() -> None:
 def test_bfloat16_is_chosen_only_where_the_processor_has_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for there, expected in ((True, torch.bfloat16), (False, torch.float32)):
+    for has_it, expected in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(
-            "tarvitpose.inference.torch_engine.has_cpu_bfloat16", lambda there=there: there
+            "tarvitpose.inference.torch_engine.has_cpu_bfloat16", lambda has_it=has_it: has_it
         )
         assert choose_precision("auto", torch.device("cpu")) == expected
 
 
 def test_bfloat16_stays_close_to_float32() -> None:
-    expected = predictor().joints([IMAGES], [BOXES])[0][1]
+    expected = predictor().joints([IMAGES], [BOXES])[0].scores
     low = Predictor(cpu(modest_model(), "bf16"))
-    assert np.abs(low.joints([IMAGES], [BOXES])[0][1] - expected).max() < 0.05
+    assert np.abs(low.joints([IMAGES], [BOXES])[0].scores - expected).max() < 0.05

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from streaming_runs import (
     Boxes,
-    CountingRuntime,
+    CountingEngine,
     crossing_people,
     streamed,
     tracked_frame,
@@ -23,8 +23,9 @@ from tarvitpose.config import AnchorRule, EstimatorConfig, window_offsets
 from tarvitpose.detection import load_detector
 from tarvitpose.geometry import BOX_PADDING
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.predictor import Joints, Predictor, windows
-from tarvitpose.inference.streaming import Anchored, holds, open_streamer, own_boxes
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor, windows
+from tarvitpose.inference.streaming import Anchored, boxes_of_each_frame, holds, open_streamer
 from tarvitpose.results import TrackedFrame
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
@@ -33,14 +34,14 @@ RULE = AnchorRule(margin=0.05, scale=1.15)
 
 
 @pytest.fixture
-def runtime() -> CountingRuntime:
-    return CountingRuntime()
+def engine() -> CountingEngine:
+    return CountingEngine()
 
 
-def assert_same(found: Joints, expected: Joints) -> None:
-    assert np.abs(found[1] - expected[1]).max(initial=0) <= 1e-5
-    sharp = expected[1] > 0.05  # where the top of the heatmap is no accident
-    assert np.abs(found[0] - expected[0])[sharp].max(initial=0) <= 2e-2
+def assert_same(poses: PoseArrays, expected: PoseArrays) -> None:
+    assert np.abs(poses.scores - expected.scores).max(initial=0) <= 1e-5
+    sharp = expected.scores > 0.05  # where the top of the heatmap is no accident
+    assert np.abs(poses.keypoints - expected.keypoints)[sharp].max(initial=0) <= 2e-2
 
 
 def still(index: int) -> Boxes:
@@ -57,11 +58,11 @@ def still(index: int) -> Boxes:
 @pytest.mark.parametrize("at_once", [1, 3, 20])
 @pytest.mark.parametrize("offsets", [(-2, -1, 1, 2), (-1, 1), (-1,), (-2, -1), (1, 3)])
 def test_with_boxes_that_stay_put_streaming_equals_windowed_mode(
-    runtime: CountingRuntime, policy: str, at_once: int, offsets: tuple[int, ...]
+    engine: CountingEngine, policy: str, at_once: int, offsets: tuple[int, ...]
 ) -> None:
     everyone = still if policy == "anchored" else lambda index: {7: [10, 5, 60, 80]}
     frames = tracked_video(10, everyone)
-    predictor = Predictor(runtime, offsets=offsets, batch_size=4)
+    predictor = Predictor(engine, offsets=offsets, batch_size=4)
     streamer = open_streamer(predictor, RULE if policy == "anchored" else None)
     for (_, found), expected in zip(
         streamed(frames, streamer, at_once), windowed(frames, predictor), strict=True
@@ -69,20 +70,20 @@ def test_with_boxes_that_stay_put_streaming_equals_windowed_mode(
         assert_same(found, expected)
 
 
-def test_every_crop_is_encoded_once(runtime: CountingRuntime) -> None:
+def test_every_crop_is_encoded_once(engine: CountingEngine) -> None:
     frames = tracked_video(10, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
-    streamed(frames, open_streamer(Predictor(runtime), RULE))
-    assert sum(runtime.encoded) == 2 * 10
-    assert runtime.encoded == [6] + [2] * 7  # what the first frame looks ahead, then what is new
+    streamed(frames, open_streamer(Predictor(engine), RULE))
+    assert sum(engine.encoded) == 2 * 10
+    assert engine.encoded == [6] + [2] * 7  # what the first frame looks ahead, then what is new
 
 
 @pytest.mark.parametrize("at_once", [4, 10])
 def test_new_crops_of_several_frames_and_people_run_in_one_batch(
-    runtime: CountingRuntime, at_once: int
+    engine: CountingEngine, at_once: int
 ) -> None:
     frames = tracked_video(10, lambda index: {1: [10, 5, 60, 80], 2: [100, 40, 130, 85]})
-    streamed(frames, open_streamer(Predictor(runtime, batch_size=32), RULE), at_once)
-    assert runtime.encoded == {4: [12, 8], 10: [20]}[at_once]
+    streamed(frames, open_streamer(Predictor(engine, batch_size=32), RULE), at_once)
+    assert engine.encoded == {4: [12, 8], 10: [20]}[at_once]
 
 
 def reference_anchors(frames: list[TrackedFrame]) -> list[list[NDArray[np.float32]]]:
@@ -123,10 +124,10 @@ def reference_anchors(frames: list[TrackedFrame]) -> list[list[NDArray[np.float3
 
 @pytest.mark.parametrize("at_once", [1, 5])
 def test_with_moving_boxes_anchored_equals_windows_cut_by_the_anchor(
-    runtime: CountingRuntime, at_once: int
+    engine: CountingEngine, at_once: int
 ) -> None:
     frames = tracked_video(20, crossing_people)
-    predictor = Predictor(runtime)
+    predictor = Predictor(engine)
     anchors = reference_anchors(frames)
     expected = windowed(
         frames, predictor, lambda now: np.array(anchors[now.frame.index], np.float32)
@@ -162,30 +163,30 @@ def test_an_anchor_holds_a_box_well_inside_of_its_crop(box: Float32, stays: bool
     assert holds(BOX, box, AnchorRule(margin=0.05, scale=1.15), (H, W)) is stays
 
 
-def test_a_new_anchor_costs_one_window(runtime: CountingRuntime) -> None:
+def test_a_new_anchor_costs_one_window(engine: CountingEngine) -> None:
     far = [100, 10, 140, 80]
     frames = tracked_video(12, lambda index: {1: [10, 10, 50, 80] if index < 6 else far})
-    streamed(frames, open_streamer(Predictor(runtime), RULE))
-    assert runtime.encoded == [3, 1, 1, 1, 1, 1, 5, 1, 1, 1]
+    streamed(frames, open_streamer(Predictor(engine), RULE))
+    assert engine.encoded == [3, 1, 1, 1, 1, 1, 5, 1, 1, 1]
 
 
 def test_own_boxes_cut_each_frame_and_the_nearest_stands_in_for_a_missing_one(
-    runtime: CountingRuntime,
+    engine: CountingEngine,
 ) -> None:
     def people(index: int) -> Boxes:
         return {} if index in (3, 4) else {5: [10 + 3 * index, 10, 50 + 3 * index, 80]}
 
     frames = tracked_video(8, people)
-    predictor = Predictor(runtime)
+    predictor = Predictor(engine)
     found = streamed(frames, open_streamer(predictor, None))
-    assert [len(joints[0]) for _, joints in found] == [1, 1, 1, 0, 0, 1, 1, 1]
+    assert [len(joints.scores) for _, joints in found] == [1, 1, 1, 0, 0, 1, 1, 1]
     shown = {1: [0, 0, 1, 2, 2], 2: [0, 1, 2, 2, 2], 5: [5, 5, 5, 6, 7], 6: [5, 5, 6, 7, 7]}
     for current, places in shown.items():
         images = [frames[at].frame.image for at in places]
         boxes = np.concatenate([frames[at].boxes for at in places])
         encoded = predictor.encode(predictor.crops(images, boxes))
-        assert_same(found[current][1], predictor.answer([encoded], frames[current].boxes))
-    assert sum(runtime.encoded[:8]) >= 6
+        assert_same(found[current][1], predictor.decode_windows([encoded], frames[current].boxes))
+    assert sum(engine.encoded[:8]) >= 6
 
 
 def test_own_takes_the_earlier_of_two_frames_that_are_equally_near() -> None:
@@ -194,20 +195,20 @@ def test_own_takes_the_earlier_of_two_frames_that_are_equally_near() -> None:
         tracked_frame(1, {}),
         tracked_frame(2, {1: [2, 0, 11, 9]}),
     ]
-    [places] = own_boxes(frames, current=2)
-    assert [one.frame.index for one, _ in places] == [0, 0, 2]
-    assert [box[0] for _, box in places] == [0, 0, 2]
+    [plan] = boxes_of_each_frame(frames, current=2)
+    assert [boxed.frame.index for boxed in plan] == [0, 0, 2]
+    assert [boxed.box[0] for boxed in plan] == [0, 0, 2]
 
 
 def test_what_is_kept_depends_on_the_window_and_the_people_not_on_the_length(
-    runtime: CountingRuntime,
+    engine: CountingEngine,
 ) -> None:
-    predictor = Predictor(runtime)
+    predictor = Predictor(engine)
     streamer = open_streamer(predictor, RULE)
     held = []
     for window in windows(tracked_video(40, crossing_people), predictor.offsets):
         streamer.joints([window])
-        held.append(len(streamer._kept))
+        held.append(len(streamer._crops))
     people = 3
     assert max(held) <= 2 * len(predictor.offsets) * people  # twice where an anchor has just moved
 
@@ -220,35 +221,35 @@ def test_anchors_of_people_who_left_are_forgotten() -> None:
         assert len(anchored._anchors) <= 2
 
 
-def test_the_flip_test_streams_both_views(runtime: CountingRuntime) -> None:
+def test_the_flip_test_streams_both_views(engine: CountingEngine) -> None:
     frames = tracked_video(5, lambda index: {1: [10, 5, 60, 80]})
-    predictor = Predictor(runtime, flip_test=True)
+    predictor = Predictor(engine, flip_test=True)
     found = streamed(frames, open_streamer(predictor, RULE))
     for (_, one), other in zip(found, windowed(frames, predictor), strict=True):
         assert_same(one, other)
-    plain = streamed(frames, open_streamer(Predictor(runtime), RULE))
-    assert not np.allclose(plain[2][1][1], found[2][1][1], atol=1e-4)
+    plain = streamed(frames, open_streamer(Predictor(engine), RULE))
+    assert not np.allclose(plain[2][1].scores, found[2][1].scores, atol=1e-4)
 
 
-def test_frames_without_people_and_a_single_frame(runtime: CountingRuntime) -> None:
-    streamer = open_streamer(Predictor(runtime), RULE)
-    [(_, (keypoints, scores))] = streamed(tracked_video(1, lambda index: {}), streamer)
-    assert keypoints.shape == (0, 15, 2)
-    assert scores.shape == (0, 15)
-    alone = streamed(tracked_video(1, crossing_people), open_streamer(Predictor(runtime), RULE))
-    assert_same(alone[0][1], windowed(tracked_video(1, crossing_people), Predictor(runtime))[0])
+def test_frames_without_people_and_a_single_frame(engine: CountingEngine) -> None:
+    streamer = open_streamer(Predictor(engine), RULE)
+    [(_, nobody)] = streamed(tracked_video(1, lambda index: {}), streamer)
+    assert nobody.keypoints.shape == (0, 15, 2)
+    assert nobody.scores.shape == (0, 15)
+    alone = streamed(tracked_video(1, crossing_people), open_streamer(Predictor(engine), RULE))
+    assert_same(alone[0][1], windowed(tracked_video(1, crossing_people), Predictor(engine))[0])
     assert streamer.joints([]) == []
 
 
-def test_every_offset_reads_its_own_frame(runtime: CountingRuntime) -> None:
+def test_every_offset_reads_its_own_frame(engine: CountingEngine) -> None:
     assert window_offsets((-2, -1))[1] == 2  # the newest frame is answered at once
     frames = tracked_video(6, lambda index: {1: [10, 5, 60, 80]})
-    predictor = Predictor(runtime, offsets=(-2, -1))
+    predictor = Predictor(engine, offsets=(-2, -1))
     streamer = open_streamer(predictor, RULE)
     stream = windows(iter(frames), predictor.offsets)
     for done in range(1, 7):
         streamer.joints([next(stream)])
-        assert sum(runtime.encoded) == done
+        assert sum(engine.encoded) == done
 
 
 CLIP = DATA / "clips" / "street_above.mov"
@@ -257,32 +258,32 @@ CLIP = DATA / "clips" / "street_above.mov"
 @pytest.mark.slow
 @pytest.mark.skipif(not CLIP.exists(), reason="needs ../shared/data")
 def test_a_real_clip_streams_as_windows_cut_by_the_anchors(
-    runtime: CountingRuntime, people_of_the_street: list[TrackedFrame]
+    engine: CountingEngine, people_of_the_street: list[TrackedFrame]
 ) -> None:
     frames = people_of_the_street
     tracks = [frame.track_ids.tolist() for frame in frames]
     enter_or_leave = sum(a != b for a, b in itertools.pairwise(tracks))
     assert enter_or_leave >= 3
     assert max(map(len, tracks)) >= 6
-    predictor = Predictor(runtime)
+    predictor = Predictor(engine)
     anchors = reference_anchors(frames)
     expected = windowed(
         frames,
         predictor,
         lambda now: np.array(anchors[now.frame.index], np.float32).reshape(-1, 4),
     )
-    runtime.encoded.clear()
+    engine.encoded.clear()
     found = streamed(frames, open_streamer(predictor, RULE), at_once=8)
     for (_, one), other in zip(found, expected, strict=True):
         assert_same(one, other)
     # Far fewer crops than the five of each window, though these people walk fast.
-    assert sum(runtime.encoded) < 2.5 * sum(map(len, tracks))
+    assert sum(engine.encoded) < 2.5 * sum(map(len, tracks))
 
 
 @pytest.fixture(scope="module")
 def people_of_the_street() -> list[TrackedFrame]:
     """The first frames of a street seen from above, with detected and tracked people."""
-    predictor = Predictor(CountingRuntime())
+    predictor = Predictor(CountingEngine())
     estimator = PoseEstimator(predictor, load_detector(threshold=0.2), EstimatorConfig())
     with open_source(CLIP, end=1) as source:
-        return list(estimator.people_finder().find(source))
+        return list(estimator.person_tracker().find(source))

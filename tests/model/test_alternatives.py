@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tarvitpose import heatmaps as codec
 from tarvitpose.errors import ConfigError
-from tarvitpose.model.alternatives import JointRegression, ResidualFlow, drawn
+from tarvitpose.model.alternatives import JointRegression, ResidualFlow, render_gaussians
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 
@@ -141,7 +141,7 @@ def test_drawn_joints_are_read_where_they_were_put() -> None:
     place = torch.rand(B, J, 2, generator=random) * 0.7 - 0.35  # well inside: -0.5..0.5 is the crop
     sigma = torch.full((B, J, 2), 0.25)
     crop = (256, 192)  # a Gaussian of half a pixel, as in tiny crops, cannot be read so exactly
-    points, scores = codec.decode(drawn(place, sigma, (64, 48)).numpy(), crop, "udp")
+    points, scores = codec.decode(render_gaussians(place, sigma, (64, 48)).numpy(), crop, "udp")
     wanted = (place.numpy() + 0.5) * np.array([191, 255])
     assert np.abs(points - wanted).max() < 0.05
     assert scores.max() <= 0.75 + 1e-6
@@ -150,7 +150,7 @@ def test_drawn_joints_are_read_where_they_were_put() -> None:
 
 def test_the_less_certain_joint_has_the_lower_score() -> None:
     sigma = torch.tensor([0.1, 0.5, 0.9]).reshape(1, 3, 1).expand(1, 3, 2)
-    heights = drawn(torch.zeros(1, 3, 2), sigma, (17, 17)).amax((2, 3))[0]
+    heights = render_gaussians(torch.zeros(1, 3, 2), sigma, (17, 17)).amax((2, 3))[0]
     torch.testing.assert_close(heights, torch.tensor([0.9, 0.5, 0.1]))
 
 
@@ -158,7 +158,7 @@ def test_shares_and_places_are_each_others_inverse() -> None:
     regression = JointRegression(tiny_model(aggregation="regression").config)
     corners = torch.tensor([[0.0, 0.0], [W - 1.0, H - 1.0], [(W - 1) / 2, (H - 1) / 2]])
     expected = torch.tensor([[-0.5, -0.5], [0.5, 0.5], [0.0, 0.0]])
-    torch.testing.assert_close(regression.shares(corners), expected)
+    torch.testing.assert_close(regression.normalised(corners), expected)
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1])

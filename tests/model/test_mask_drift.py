@@ -114,10 +114,10 @@ def test_every_runtime_decodes_with_the_final_averages(backend: Backend) -> None
         alone = model.single_frame(clip[0]).numpy()
         plain = model.aggregate(*features_of(model, clip), decoder=model.decoder).numpy()
     assert np.abs(expected - plain).max() > 1e-2  # else it would not matter
-    for runtime in both(backend, (("norm_averages", "own"),)):
-        kept = runtime.encode(crops)
-        assert np.abs(runtime.answer([kept], 1) - expected).max() < 1e-4
-        assert np.abs(runtime.decode(kept) - alone).max() < 1e-4
+    for engine in both(backend, (("norm_averages", "own"),)):
+        kept = engine.encode(crops)
+        assert np.abs(engine.decode_window([kept], 1) - expected).max() < 1e-4
+        assert np.abs(engine.decode(kept) - alone).max() < 1e-4
 
 
 def features_of(model: TARViTPose, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

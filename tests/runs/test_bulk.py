@@ -15,7 +15,16 @@ from typer.testing import Result
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError, VideoError
 from tarvitpose.runs import pipeline
-from tarvitpose.runs.many import ATTEMPTS, DEATHS, Job, Report, Work, find_jobs, run_here, videos_in
+from tarvitpose.runs.many import (
+    ATTEMPTS,
+    DEATHS,
+    BatchQueue,
+    JobReport,
+    VideoJob,
+    find_jobs,
+    run_here,
+    videos_in,
+)
 from tarvitpose.runs.on_ray import Plan, plan_workers, run_on_ray
 from tarvitpose.runs.pipeline import Outcome, Progress
 
@@ -41,33 +50,33 @@ def test_a_folder_of_videos_is_searched_with_all_below_it(tmp_path: Path) -> Non
     touch(clips, ".hidden.mp4", ".trash/e.mp4", "results/a.mp4", "results/day 1/c.mp4")
     jobs = find_jobs([str(clips)], output)
     assert jobs == [
-        Job(str(clips / "a.MOV"), output, "a.MOV"),
-        Job(str(clips / "b.mp4"), output, "b.mp4"),
-        Job(str(clips / "day 1/c.mkv"), output / "day 1", "day 1/c.mkv"),
-        Job(str(clips / "day 1/x/d.webm"), output / "day 1/x", "day 1/x/d.webm"),
+        VideoJob(str(clips / "a.MOV"), output, "a.MOV"),
+        VideoJob(str(clips / "b.mp4"), output, "b.mp4"),
+        VideoJob(str(clips / "day 1/c.mkv"), output / "day 1", "day 1/c.mkv"),
+        VideoJob(str(clips / "day 1/x/d.webm"), output / "day 1/x", "day 1/x/d.webm"),
     ]
 
 
 def test_a_folder_of_frames_is_one_video(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg", "preview/clip.mp4")
     assert find_jobs([str(tmp_path), "0", "a.mp4"], tmp_path / "out") == [
-        Job(str(tmp_path), tmp_path / "out", tmp_path.name),
-        Job("0", tmp_path / "out", "0"),
-        Job("a.mp4", tmp_path / "out", "a.mp4"),
+        VideoJob(str(tmp_path), tmp_path / "out", tmp_path.name),
+        VideoJob("0", tmp_path / "out", "0"),
+        VideoJob("a.mp4", tmp_path / "out", "a.mp4"),
     ]
     touch(tmp_path, "clip.mp4")
     with pytest.raises(VideoError, match="holds images and videos; use a pattern for one of them"):
         videos_in(tmp_path, tmp_path / "out")
 
 
-def make_work(tmp_path: Path, *names: str, **options: Any) -> Work:
-    jobs = [Job(name, tmp_path / "out", name) for name in names]
-    return Work(jobs, PredictConfig(output=tmp_path / "out", **options))
+def make_queue(tmp_path: Path, *names: str, **options: Any) -> BatchQueue:
+    jobs = [VideoJob(name, tmp_path / "out", name) for name in names]
+    return BatchQueue(jobs, PredictConfig(output=tmp_path / "out", **options))
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """Replace the work by a note of source and `resume`; bad* fail, flaky* only at first."""
+    """Replace the processing by a note of source and `resume`; bad* fail, flaky* only at first."""
     noted: list[tuple[str, bool]] = []
 
     def process(
@@ -90,16 +99,16 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     return noted
 
 
-def all_reports(work: Work) -> list[Report]:
-    return list(run_here(work, None, ignore))  # type: ignore[arg-type]
+def all_reports(queue: BatchQueue) -> list[JobReport]:
+    return list(run_here(queue, None, ignore))  # type: ignore[arg-type]
 
 
 def test_what_fails_is_tried_once_more_at_the_end(
     tmp_path: Path, calls: list[tuple[str, bool]]
 ) -> None:
-    work = make_work(tmp_path, "flaky", "bad", "good", "bug")
-    assert work.check(lambda: None)
-    reports = all_reports(work)
+    queue = make_queue(tmp_path, "flaky", "bad", "good", "bug")
+    assert queue.check(lambda: None)
+    reports = all_reports(queue)
     first = [("flaky", False), ("bad", False), ("good", False), ("bug", False)]
     assert calls == [*first, ("flaky", True), ("bad", True), ("bug", True)]
     assert len(reports) == 7
@@ -110,16 +119,16 @@ def test_what_fails_is_tried_once_more_at_the_end(
         "good": ("done", 1),
         "bug": ("failed", ATTEMPTS),
     }
-    assert (work.count("done"), work.count("failed"), work.count("left")) == (2, 2, 0)
-    assert work.frames == 14
+    assert (queue.count("done"), queue.count("failed"), queue.count("left")) == (2, 2, 0)
+    assert queue.frames == 14
 
 
 def test_a_run_leaves_a_summary_and_a_list_of_what_failed(
     tmp_path: Path, calls: list[tuple[str, bool]]
 ) -> None:
-    work = make_work(tmp_path, "bad", "bug", "good", det_every=3)
-    all_reports(work)
-    work.write_summary()
+    queue = make_queue(tmp_path, "bad", "bug", "good", det_every=3)
+    all_reports(queue)
+    queue.write_summary()
     assert (tmp_path / "out/failed.txt").read_text() == "bad\nbug\n"
     content = json.loads((tmp_path / "out/run.json").read_text())
     assert content["options"]["det_every"] == 3
@@ -133,18 +142,18 @@ def test_a_run_leaves_a_summary_and_a_list_of_what_failed(
     assert bug["error"] == "ZeroDivisionError: division by zero"
     assert "in process" in bug["traceback"]
     assert (good["status"], good["frames"]) == ("done", 7)
-    work = make_work(tmp_path, "good")
-    all_reports(work)
-    work.write_summary()
+    queue = make_queue(tmp_path, "good")
+    all_reports(queue)
+    queue.write_summary()
     assert not (tmp_path / "out/failed.txt").exists()
 
 
 def test_a_run_that_is_stopped_says_what_is_left(
     tmp_path: Path, calls: list[tuple[str, bool]]
 ) -> None:
-    work = make_work(tmp_path, "a", "b", "c")
-    next(iter(run_here(work, None, ignore)))  # type: ignore[arg-type]
-    work.write_summary()
+    queue = make_queue(tmp_path, "a", "b", "c")
+    next(iter(run_here(queue, None, ignore)))  # type: ignore[arg-type]
+    queue.write_summary()
     content = json.loads((tmp_path / "out/run.json").read_text())
     assert [video["status"] for video in content["videos"]] == ["done", "left", "left"]
 
@@ -159,31 +168,31 @@ def test_unreadable_and_finished_videos_are_found_before_a_model_is_loaded(
 
     monkeypatch.setattr(pipeline, "check_source", check)
     checked: list[None] = []
-    work = make_work(tmp_path, "bad", "old", "new")
-    assert work.check(lambda: checked.append(None))
+    queue = make_queue(tmp_path, "bad", "old", "new")
+    assert queue.check(lambda: checked.append(None))
     assert len(checked) == 3
-    all_reports(work)
+    all_reports(queue)
     assert calls == [("new", False), ("bad", True)]
-    nothing_to_do = make_work(tmp_path, "bad", "old")
+    nothing_to_do = make_queue(tmp_path, "bad", "old")
     assert not nothing_to_do.check(lambda: None)
     assert (nothing_to_do.count("done"), nothing_to_do.count("failed")) == (1, 1)
 
 
 def test_a_video_whose_worker_died_is_next_and_goes_on(tmp_path: Path) -> None:
-    work = make_work(tmp_path, "a", "b", overwrite=True)
-    first = work.take()
+    queue = make_queue(tmp_path, "a", "b", overwrite=True)
+    first = queue.take()
     assert first is not None
-    assert not work.config_of(first).resume
+    assert not queue.config_of(first).resume
     for _ in range(DEATHS - 1):
-        assert work.lost(first).status == "left"
-        assert work.take() == first
-        assert work.config_of(first).resume
-    report = work.lost(first)
+        assert queue.lost(first).status == "left"
+        assert queue.take() == first
+        assert queue.config_of(first).resume
+    report = queue.lost(first)
     assert (report.status, report.error) == ("failed", "a: its worker died 3 times")
-    second = work.take()
+    second = queue.take()
     assert second is not None
     assert second.name == "b"
-    assert not work.is_waiting
+    assert not queue.is_waiting
 
 
 def test_parquet_tables_become_one_data_set(tmp_path: Path) -> None:
@@ -191,14 +200,14 @@ def test_parquet_tables_become_one_data_set(tmp_path: Path) -> None:
     dataset = pytest.importorskip("pyarrow.dataset")
     parquet = pytest.importorskip("pyarrow.parquet")
     names = ["001.mp4", "day 1/002.mp4"]
-    work = make_work(tmp_path, *names)
+    queue = make_queue(tmp_path, *names)
     for number, name in enumerate(names):
         table = tmp_path / f"{number}.parquet"
         parquet.write_table(pyarrow.table({"frame": [0, 1], "x": [1.0, number]}), table)
-        job = work.take()
+        job = queue.take()
         assert job is not None
-        work.done(job, outcome(name, tmp_path / "clip.csv", table))
-        work.done(job, outcome(name, table))  # a second time changes nothing
+        queue.done(job, outcome(name, tmp_path / "clip.csv", table))
+        queue.done(job, outcome(name, table))  # a second time changes nothing
     found = dataset.dataset(tmp_path / "out/dataset", partitioning="hive").to_table().to_pylist()
     assert found == [
         {"frame": frame, "x": x, "video": name}
@@ -241,7 +250,7 @@ def test_a_cluster_that_is_not_there_is_named_at_once() -> None:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(UserError, match=f"--ray-address {address}: nobody answers there"):
-        list(run_on_ray(make_work(Path(), "a"), workers=None, address=address))
+        list(run_on_ray(make_queue(Path(), "a"), workers=None, address=address))
 
 
 def predict(*arguments: str | Path) -> Result:

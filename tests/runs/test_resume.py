@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from tarvitpose.detection import BoxesFile, Detections
 from tarvitpose.errors import ConfigError, OutputError
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.results import Frame
-from tarvitpose.runs.journal import Journal, JournaledDetector
+from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.manifest import describe
 from tarvitpose.runs.pipeline import Outcome, Progress, check_source, process
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -112,27 +114,27 @@ class Sensitive:
         self.encoded += len(crops)
         mood = len(crops) + crops.mean(dtype=np.float32)  # another batch gives other numbers
         means = crops.mean((1, 2), np.float32) + mood  # (B, 3)
-        return [EncodedCrop(one, None) for one in means]
+        return [EncodedCrop(mean, None) for mean in means]
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        tokens = np.array([[kept.tokens for kept in window] for window in windows])  # (B, T, 3)
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+        tokens = np.array([[crop.tokens for crop in window] for window in windows])  # (B, T, 3)
         weights = 1 + np.arange(tokens.shape[1], dtype=np.float32)[:, None]
         pace = (tokens * weights).sum((1, 2))[:, None, None, None] / 300
         joints = 1 + np.arange(J, dtype=np.float32)[:, None, None]
         place = np.arange(4 * h * 4 * w, dtype=np.float32).reshape(4 * h, 4 * w)
         return np.asarray(np.sin(place * pace / joints) / 2 + 0.5, np.float32)
 
-    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
-        return self.answer([[one] for one in kept], 0)
+    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
+        return self.decode_window([[crop] for crop in crops], 0)
 
     def single_frame(self, crops: UInt8) -> Float32:
         return self.decode(self.encode(crops))
 
 
 def estimator_of(config: PredictConfig) -> tuple[PoseEstimator, Sensitive]:
-    runtime = Sensitive()
+    engine = Sensitive()
     predictor = Predictor(
-        runtime,
+        engine,
         offsets=config.offsets,
         single_frame=config.single_frame,
         flip_test=config.flip_test,
@@ -145,7 +147,7 @@ def estimator_of(config: PredictConfig) -> tuple[PoseEstimator, Sensitive]:
         BoxesFile(config.boxes),
         config,
     )
-    return estimator, runtime
+    return estimator, engine
 
 
 @pytest.mark.parametrize(
@@ -166,20 +168,20 @@ def test_each_mode_goes_on_to_the_same_bytes(
     video: Path, config: PredictConfig, options: dict[str, Any]
 ) -> None:
     config = changed(config, **options)
-    estimator, runtime = estimator_of(config)
+    estimator, engine = estimator_of(config)
     assert run(video, config, estimator=estimator)
-    whole, cost = contents(config.output), runtime.encoded
+    whole, cost = contents(config.output), engine.encoded
     for path in config.output.iterdir():
         path.unlink()
     for until in (9, 20):  # interrupted twice
-        runtime.encoded = 0
+        engine.encoded = 0
         run(video, changed(config, resume=until > 9), until=until, estimator=estimator)
-    runtime.encoded = 0
+    engine.encoded = 0
     outcome = run(video, changed(config, resume=True), estimator=estimator)
     assert outcome is not None
     assert contents(config.output) == whole
     assert 16 <= outcome.resumed <= 25
-    assert runtime.encoded < 0.75 * cost  # what was known was not computed again
+    assert engine.encoded < 0.75 * cost  # what was known was not computed again
 
 
 def test_a_journal_torn_at_any_byte_only_costs_its_last_record(
@@ -213,8 +215,6 @@ def test_a_journal_keeps_the_tracks_that_a_detector_knows(tmp_path: Path) -> Non
     class Known:
         """Asked once for each frame."""
 
-        warnings = ("a line",)
-
         def __init__(self) -> None:
             self.asked: list[int] = []
 
@@ -227,12 +227,14 @@ def test_a_journal_keeps_the_tracks_that_a_detector_knows(tmp_path: Path) -> Non
     frames = [Frame(index, 0.0, np.zeros((1, 1, 3), np.uint8)) for index in (0, 2)]
     for _ in range(2):
         journal = Journal(tmp_path / "journal")
-        detector = JournaledDetector(known, journal)
-        found = [detector.detect(frame).track_ids for frame in frames]
+        observer = JournalObserver(journal, J, Observer())
+        found = [
+            observer.frame_detected(frame, partial(known.detect, frame)).track_ids
+            for frame in frames
+        ]
         assert [None if ids is None else ids.tolist() for ids in found] == [[], [2**40, 2**40 + 1]]
         journal.close()
     assert known.asked == [0, 2]
-    assert detector.warnings == ("a line",)
 
 
 def test_the_overlay_has_the_same_frames_and_times(video: Path, config: PredictConfig) -> None:

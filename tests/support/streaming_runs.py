@@ -1,4 +1,4 @@
-"""Tracked people in small frames, and a runtime that counts what streaming computes for them."""
+"""Tracked people in small frames, and an engine that counts what streaming computes for them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from tiny_models import modest_model
 
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.predictor import Joints, Predictor, windows
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor, windows
 from tarvitpose.inference.streaming import Streamer
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -20,7 +21,7 @@ SIZE = (90, 160)  # height and width of a frame
 Boxes = dict[int, Sequence[float]]  # of a frame, by track
 
 
-class CountingRuntime(TorchRuntime):
+class CountingEngine(TorchEngine):
     """Counts the crops that it is given, call by call."""
 
     def __init__(self, model: TARViTPose | None = None) -> None:
@@ -42,10 +43,10 @@ class CountingRuntime(TorchRuntime):
         self.batches.add(len(crops))
         return super().encode(crops)
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        self.totals["answer"] += len(windows)
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+        self.totals["decode_window"] += len(windows)
         self.window_lengths |= {len(window) for window in windows}
-        return super().answer(windows, current)
+        return super().decode_window(windows, current)
 
     def single_frame(self, crops: UInt8) -> Float32:
         self.totals["single_frame"] += len(crops)
@@ -80,10 +81,10 @@ def crossing_people(index: int) -> Boxes:
 
 def streamed(
     frames: list[TrackedFrame], streamer: Streamer, at_once: int = 1
-) -> list[tuple[TrackedFrame, Joints]]:
+) -> list[tuple[TrackedFrame, PoseArrays]]:
     """Return the joints of each frame, `at_once` windows in each call."""
     whole = list(windows(frames, streamer.predictor.offsets))
-    joints: list[Joints] = []
+    joints: list[PoseArrays] = []
     for start in range(0, len(whole), at_once):
         joints += streamer.joints(whole[start : start + at_once])
     return list(zip(frames, joints, strict=True))
@@ -93,12 +94,12 @@ def windowed(
     frames: list[TrackedFrame],
     predictor: Predictor,
     boxes: Callable[[TrackedFrame], Float32] | None = None,
-) -> list[Joints]:
+) -> list[PoseArrays]:
     """Return the joints of each frame from its whole window, the reference for streaming.
 
     `boxes` gives other boxes than the tracked ones.
     """
-    joints: list[Joints] = []
+    joints: list[PoseArrays] = []
     for window in windows(frames, predictor.offsets):
         now = window[predictor.current]
         images = [tracked.frame.image for tracked in window]

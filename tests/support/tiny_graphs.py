@@ -11,12 +11,12 @@ import pytest
 from tiny_models import modest_model, tiny_model
 
 from tarvitpose.config import Backend
-from tarvitpose.inference.engine import Runtime
+from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.graph_folder import GraphFolder, describe, read_graphs
 from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.inference.load import open_graphs
 from tarvitpose.inference.openvino_engine import is_installed
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.weights.folder import fingerprint
 
@@ -30,11 +30,11 @@ _PLACE = tempfile.TemporaryDirectory()
 
 
 @cache
-def both(backend: Backend, changes: tuple[tuple[str, Any], ...] = ()) -> tuple[Runtime, Runtime]:
+def both(backend: Backend, changes: tuple[tuple[str, Any], ...] = ()) -> tuple[Engine, Engine]:
     """Return a network with changes of its config, in PyTorch and on a backend."""
     model = network(changes)
-    torch_runtime = TorchRuntime(model, device="cpu", precision="fp32")
-    return torch_runtime, open_graphs(graphs(changes), backend, precision="fp32")
+    torch_engine = TorchEngine(model, device="cpu", precision="fp32")
+    return torch_engine, open_graphs(graphs(changes), backend, precision="fp32")
 
 
 @cache

@@ -15,11 +15,10 @@ from label_files import (
     video18,
 )
 
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.sources import (
-    Format,
     dataset_files,
-    guess_format,
-    image_root,
+    open_annotations,
     read_records,
 )
 from tarvitpose.errors import DataError
@@ -36,7 +35,7 @@ MERGED = dcpose(
     [person18(0, 0), person18(1, 0)],
 )
 STILLS = dcpose([{"id": 1, "file_name": "one.jpg"}], [person18(1, 0)])
-LAYOUTS: list[tuple[Format, Any]] = [
+LAYOUTS: list[tuple[AnnotationFormat, Any]] = [
     ("posetrack17", {"annolist": [frame17(1, person17())]}),
     ("posetrack18", CLIP18),
     ("dcpose", MERGED),
@@ -45,11 +44,14 @@ LAYOUTS: list[tuple[Format, Any]] = [
 
 
 @pytest.mark.parametrize(("layout", "content"), LAYOUTS)
-def test_every_layout_is_recognised_and_read(layout: Format, content: Any, tmp_path: Path) -> None:
+def test_every_layout_is_recognised_and_read(
+    layout: AnnotationFormat, content: Any, tmp_path: Path
+) -> None:
     path = save(tmp_path / "a.json", content)
-    assert guess_format(path) == layout
-    records = read_records(layout, path, POSETRACK_15)
+    assert open_annotations(path).format == layout
+    records = read_records(None, path, POSETRACK_15)
     assert records
+    assert len(read_records(layout, path, POSETRACK_15)) == len(records)
     assert {type(one.box) for one in records} == {tuple}
 
 
@@ -59,21 +61,21 @@ def test_every_layout_is_recognised_and_read(layout: Format, content: Any, tmp_p
 )
 def test_what_is_no_annotation_file_is_refused(content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
-        guess_format(save(tmp_path / "a.json", content))
+        open_annotations(save(tmp_path / "a.json", content))
 
 
 @pytest.mark.parametrize("folder", ["annotations/val", "posetrack_data/val", "annotations", "."])
 def test_images_are_found_above_the_annotations(folder: str, tmp_path: Path) -> None:
     save_images(tmp_path, ["images/val/clip/000000.jpg"])
     path = save(tmp_path / folder / "clip.json", CLIP18)
-    assert image_root(path) == tmp_path
+    assert open_annotations(path).root == tmp_path
     (one,) = read_records("posetrack18", path.parent, POSETRACK_15)
     assert one.frames[0] == tmp_path / "images/val/clip/000000.jpg"
 
 
 def test_where_no_image_is_found_names_start_beside_the_annotations(tmp_path: Path) -> None:
     path = save(tmp_path / "a" / "b.json", CLIP18)
-    assert image_root(path) == tmp_path / "a"
+    assert open_annotations(path).root == tmp_path / "a"
     (one,) = read_records("posetrack18", path, POSETRACK_15, Path("/elsewhere"))
     assert one.frames[0] == Path("/elsewhere/images/val/clip/000000.jpg")
 

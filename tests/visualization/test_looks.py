@@ -39,7 +39,7 @@ from tarvitpose.visualization.attention_picture import (
 def test_values_weighted_by_the_shares_are_what_forward_finds(places: int) -> None:
     layer, visible = random_layer(), some_visible(places)
     for seen in (visible, None):
-        shares = layer.shares(queries(), context(places), seen)  # (B, heads, Q, K)
+        shares = layer.attention_weights(queries(), context(places), seen)  # (B, heads, Q, K)
         torch.testing.assert_close(shares.sum(-1), torch.ones(shares.shape[:3]))
         values = layer.to_key_value(context(places))[..., C:]  # (B, K, C)
         values = values.unflatten(-1, (layer.heads, -1)).transpose(1, 2)  # (B, heads, K, C / heads)
@@ -47,7 +47,7 @@ def test_values_weighted_by_the_shares_are_what_forward_finds(places: int) -> No
         expected = layer(queries(), context(places), seen)
         torch.testing.assert_close(layer.norm(queries() + found), expected)
     hidden = ~visible[:, None].expand(-1, layer.heads, -1, -1)
-    assert (layer.shares(queries(), context(places), visible)[hidden] == 0).all()
+    assert (layer.attention_weights(queries(), context(places), visible)[hidden] == 0).all()
 
 
 def test_every_layers_shares_are_those_of_the_forward_pass() -> None:
@@ -59,7 +59,9 @@ def test_every_layers_shares_are_those_of_the_forward_pass() -> None:
     visible = regions.transpose(1, 2).flatten(2)
     joints = (model.jta.query + model.jta.query_position).expand(B, -1, -1)
     with torch.no_grad():
-        for layer, shares in zip(model.jta.layers, model.jta.shares(tokens, visible), strict=True):
+        for layer, shares in zip(
+            model.jta.layers, model.jta.attention_weights(tokens, visible), strict=True
+        ):
             assert isinstance(layer, JTALayer)
             values = layer.look.to_key_value(tokens)[..., C:].unflatten(-1, (4, -1)).transpose(1, 2)
             found = layer.look.to_out((shares @ values).transpose(1, 2).flatten(2))
@@ -104,7 +106,7 @@ def test_what_has_no_joint_queries_at_places_is_refused(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
     model = tiny_model(**changes)
-    with pytest.raises(ValueError, match="only joint queries look"):
+    with pytest.raises(ValueError, match="attention maps need joint queries"):
         model.attention(torch.zeros(B, T, C, h, w), all_visible())
     model.save_pretrained(tmp_path / "weights")
     video = make_video(tmp_path / "x.mp4", 1)
@@ -206,7 +208,7 @@ def test_looks_are_of_the_largest_person_or_the_chosen_one(
 
 def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, place: Path) -> None:
     looks = looked(estimator, place, Moment(frame=3), layer=1)
-    kept = estimator.predictor.runtime.encode(looks.crops)
+    kept = estimator.predictor.engine.encode(looks.crops)
     visible = np.stack([one.visible.numpy() for one in kept], 1)  # (J, T, N)
     assert np.array_equal(looks.regions.reshape(visible.shape), visible)
     assert 0 < looks.regions.mean() < 1
@@ -217,7 +219,7 @@ def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, plac
     for joint in np.flatnonzero(seeing):
         assert region_share(looks.masked[joint], looks.regions[joint]) == pytest.approx(1)
         assert region_share(looks.free[joint], looks.regions[joint]) < 1
-    heatmaps = estimator.predictor.runtime.answer([kept], 1)
+    heatmaps = estimator.predictor.engine.decode_window([kept], 1)
     assert np.allclose(looks.scores, heatmaps[0].max((1, 2)).clip(0, 1), atol=0.1)
     assert (looks.layer, looks.layers, looks.has_mask) == (1, 2, True)
 

@@ -1,4 +1,4 @@
-"""What speeds are held against: Hugging Face's VitPose, and large matrix products."""
+"""What speeds are compared with: Hugging Face's VitPose, and large matrix products."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRANSFORMERS = "transformers"
 LARGE, SMALL = 2048, 512  # sides of matrices; the small ones where bfloat16 is emulated
 
 
-class VitPoseRuntime:
+class VitPoseEngine:
     """Hugging Face's VitPose of the same size: float32, eager attention, random weights."""
 
     def __init__(self, config: ModelConfig, *, device: str = "auto") -> None:
@@ -47,12 +47,12 @@ class VitPoseRuntime:
         """Raise ValueError: it has no temporal part."""
         raise ValueError("transformers' VitPose has single frames only")
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Raise ValueError: it has no temporal part."""
         raise ValueError("transformers' VitPose has single frames only")
 
-    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
-        """Raise ValueError: it keeps nothing."""
+    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
+        """Raise ValueError: it has no temporal part."""
         raise ValueError("transformers' VitPose has single frames only")
 
 

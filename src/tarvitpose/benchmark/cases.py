@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tarvitpose.config import AnchorRule
-from tarvitpose.inference.engine import Runtime
-from tarvitpose.inference.onnx_engine import OnnxRuntime
-from tarvitpose.inference.openvino_engine import OpenVinoRuntime
-from tarvitpose.inference.predictor import Joints, Predictor, windows
+from tarvitpose.inference.engine import Engine
+from tarvitpose.inference.onnx_engine import OnnxEngine
+from tarvitpose.inference.openvino_engine import OpenVinoEngine
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -26,58 +27,55 @@ Mode = Literal["single", "windowed", "streaming", "encoder"]
 MODES: tuple[Mode, ...] = ("single", "windowed", "streaming")
 
 
-class Key(NamedTuple):
-    """What is timed."""
+class CaseKey(NamedTuple):
+    """What is timed: a mode on a backend."""
 
     mode: Mode  # "encoder": single frames of a network that is little else
     backend: str
     batch: int  # crops
 
 
-class CropPredictor(Predictor):
-    """A predictor whose frames are crops already."""
-
-    def crops(self, images: Sequence[UInt8], boxes: Float32) -> UInt8:
-        """Return the N images as they are, in one array (N, h, w, 3)."""
-        return np.stack(images)
-
-
 def pose_case(
-    key: Key, runtime: Runtime, crops: UInt8, offsets: tuple[int, ...] | None = None
-) -> Case[Key]:
+    key: CaseKey, engine: Engine, crops: UInt8, offsets: tuple[int, ...] | None = None
+) -> Case[CaseKey]:
     """Return the case of a mode on crops (N, h, w, 3) of one person in frames in a row.
 
-    Its outputs are poses. Other `offsets` than the weights' own may be given.
+    Its outputs are poses. Other `offsets` than those of the weights may be given.
     """
     is_single = key.mode in ("single", "encoder")
-    predictor = CropPredictor(runtime, offsets=offsets, single_frame=is_single)
+    predictor = Predictor(engine, offsets=offsets, single_frame=is_single, cut_crops=_ready_crops)
     streams = key.mode == "streaming"
     read = 1 if streams else len(predictor.offsets)  # crops that each pose has encoded
     predictor.batch_size = max(key.batch, read)
     poses = predictor.batch_size // read
-    answer = open_streamer(predictor, AnchorRule()).joints if streams else predictor.windowed
-    shown = windows(_endless(crops), predictor.offsets)
+    decode = open_streamer(predictor, AnchorRule()).joints if streams else predictor.windowed
+    stream = windows(_endless(crops), predictor.offsets)
 
-    def work() -> list[Joints]:
-        return answer(list(islice(shown, poses)))
+    def work() -> list[PoseArrays]:
+        return decode(list(islice(stream, poses)))
 
     if streams:
         work()  # the first window has all of its crops encoded: that is not the steady state
     return Case(key, poses, work)
 
 
+def _ready_crops(crops: Sequence[UInt8], boxes: Float32) -> UInt8:
+    """Return frames that are crops already, in one array (N, h, w, 3)."""
+    return np.stack(crops)
+
+
 def _endless(crops: UInt8) -> Iterator[TrackedFrame]:
-    """Yield frames without end that are crops (N, h, w, 3), each all of one person's box."""
+    """Yield frames without end that are crops (N, h, w, 3), each filled by one person's box."""
     height, width = crops.shape[1:3]
     box = np.array([[0, 0, width, height]], np.float32)
-    turn = [*range(len(crops)), *range(len(crops) - 2, 0, -1)]
+    to_and_fro = [*range(len(crops)), *range(len(crops) - 2, 0, -1)]
     for index in count():
-        frame = Frame(index, index / 25, crops[turn[index % len(turn)]])
+        frame = Frame(index, index / 25, crops[to_and_fro[index % len(to_and_fro)]])
         yield TrackedFrame(frame, box, np.ones(1, np.float32), np.ones(1, np.int64))
 
 
-def backend_of(runtime: Runtime) -> str:
+def backend_of(engine: Engine) -> str:
     """Return what runs a network, which tells what "auto" took."""
-    if isinstance(runtime, OpenVinoRuntime):
+    if isinstance(engine, OpenVinoEngine):
         return "openvino"
-    return "onnxruntime" if isinstance(runtime, OnnxRuntime) else "torch"
+    return "onnxruntime" if isinstance(engine, OnnxEngine) else "torch"

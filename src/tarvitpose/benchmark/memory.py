@@ -1,4 +1,8 @@
-"""How much memory is used, in processes of their own: what ran before would degrade the number."""
+"""How much memory is used, measured in separate processes: what ran before would count as well.
+
+`resource.getrusage` would not do: Linux passes the parent's peak on to a child, even through
+`exec`, and there is no current value.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from tarvitpose.benchmark.cases import Key, pose_case
+from tarvitpose.benchmark.cases import CaseKey, pose_case
 from tarvitpose.errors import ConfigError
-from tarvitpose.inference.engine import Runtime
+from tarvitpose.inference.engine import Engine
 from tarvitpose.utils.arrays import UInt8
 
 STATUS = Path("/proc/self/status")
@@ -37,13 +41,13 @@ def in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def peak_of(
-    key: Key,
-    open_runtime: Callable[[], Runtime],
+    key: CaseKey,
+    load_engine_: Callable[[], Engine],
     crops: UInt8,
     offsets: tuple[int, ...] | None,
 ) -> float:
     """Return the most memory in megabytes that this process has used after some poses."""
-    case = pose_case(key, open_runtime(), crops, offsets)
+    case = pose_case(key, load_engine_(), crops, offsets)
     for _ in range(3):
         case.work()
     return megabytes("VmHWM")

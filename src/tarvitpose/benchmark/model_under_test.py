@@ -1,4 +1,4 @@
-"""The networks that are timed, and what they look at."""
+"""The networks that are timed, and the crops they read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tarvitpose.config import PATCH, SIZES, ModelConfig
 from tarvitpose.detection import load_detector
 from tarvitpose.errors import ConfigError, VideoError
 from tarvitpose.geometry import centre_and_size, crop_matrices, warp
-from tarvitpose.inference.graph_folder import cache_place
+from tarvitpose.inference.graph_folder import graph_cache
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import open_source
@@ -28,7 +28,7 @@ RANDOM = "random"
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """One network at one input size."""
 
     size: str  # "s", "b", "l", "h", or width x depth
@@ -51,17 +51,17 @@ class Subject:
         return self.size.upper() if self.size in SIZES else self.size
 
 
-def find_subjects(
+def find_models(
     sizes: Sequence[str], inputs: Sequence[tuple[int, int]], weights: str
-) -> list[Subject]:
+) -> list[ModelUnderTest]:
     """Return every size at every input, (height, width); without sizes the weights as they are.
 
     The weights are taken where they fit, elsewhere random ones: nearly as fast, but for the mask,
     which then hides nothing. Raises ConfigError for an unknown size or input, and WeightsError.
     """
-    own = load_config(weights)
+    config = load_config(weights)
     if not sizes:
-        return [Subject(_size_name(own), own, weights)]
+        return [ModelUnderTest(_size_name(config), config, weights)]
     for size in sizes:
         if size not in SIZES:
             raise ConfigError(f"size {size!r}: expected {', '.join(SIZES)}")
@@ -72,13 +72,13 @@ def find_subjects(
                 f"{PATCH} from {2 * PATCH} on, such as 256x192"
             )
     pairs = [(size, crop) for size in sizes for crop in inputs]
-    return [_subject(size, crop, own, weights) for size, crop in pairs]
+    return [_model(size, crop, config, weights) for size, crop in pairs]
 
 
-def _subject(size: str, crop: tuple[int, int], own: ModelConfig, weights: str) -> Subject:
-    if (_size_name(own), own.input_size) == (size, crop):
-        return Subject(size, own, weights)
-    return Subject(size, SIZES[size](input_size=crop), None)
+def _model(size: str, crop: tuple[int, int], config: ModelConfig, weights: str) -> ModelUnderTest:
+    if (_size_name(config), config.input_size) == (size, crop):
+        return ModelUnderTest(size, config, weights)
+    return ModelUnderTest(size, SIZES[size](input_size=crop), None)
 
 
 def _size_name(config: ModelConfig) -> str:
@@ -87,34 +87,34 @@ def _size_name(config: ModelConfig) -> str:
     return names.get(shape, f"{shape[0]}x{shape[1]}")
 
 
-def encoder_alone(subject: Subject) -> Subject:
+def encoder_alone(model: ModelUnderTest) -> ModelUnderTest:
     """Return the network that has the same encoder and next to nothing behind it.
 
     Its single frames time the encoder alike on every backend.
     """
-    config = subject.config.model_copy(update={"offsets": (), "decoder": "simple"})
-    return Subject(subject.size, config, None)
+    config = model.config.model_copy(update={"offsets": (), "decoder": "simple"})
+    return ModelUnderTest(model.size, config, None)
 
 
 @contextmanager
-def weights_of(subject: Subject) -> Iterator[str]:
-    """Yield what `load_runtime` takes; random weights lie in a folder until the end."""
-    if subject.weights is not None:
-        yield subject.weights
+def weights_of(model: ModelUnderTest) -> Iterator[str]:
+    """Yield what `load_engine` takes; random weights lie in a folder until the end."""
+    if model.weights is not None:
+        yield model.weights
         return
     with TemporaryDirectory(prefix="tarvitpose-") as folder:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            TARViTPose(subject.config).save_pretrained(folder)
-        graphs = cache_place((Path(folder, CONFIG_FILE), Path(folder, WEIGHTS_FILE)))
+            TARViTPose(model.config).save_pretrained(folder)
+        graphs = graph_cache((Path(folder, CONFIG_FILE), Path(folder, WEIGHTS_FILE)))
         try:
             yield folder
         finally:
-            shutil.rmtree(graphs, ignore_errors=True)  # nobody wants these again
+            shutil.rmtree(graphs, ignore_errors=True)  # these are of no further use
 
 
 def person_crops(video: str | Path, config: ModelConfig) -> UInt8:
-    """Return crops (N, h, w, 3) of frames in a row, all cut by the box of the surest person.
+    """Return crops (N, h, w, 3) of frames in a row, cut by the box of the highest-scoring person.
 
     Raises VideoError where nobody is seen.
     """
@@ -126,5 +126,5 @@ def person_crops(video: str | Path, config: ModelConfig) -> UInt8:
         if len(boxes):
             size = config.input_size
             matrix = crop_matrices(*centre_and_size(boxes, size), size, config.codec)[0]
-            return np.stack([warp(one.image, matrix, size) for one in frames[at:]])
+            return np.stack([warp(later.image, matrix, size) for later in frames[at:]])
     raise VideoError(f"{video}: nobody is seen in its first {len(frames)} frames; use another clip")

@@ -1,4 +1,4 @@
-"""What was asked to be measured, and what came out: speeds, ratios, shares and their JSON."""
+"""What is measured, and the results: speeds, ratios, shares and their JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 
 from tarvitpose.benchmark.baselines import TRANSFORMERS
-from tarvitpose.benchmark.cases import Key, Mode
-from tarvitpose.benchmark.model_under_test import RANDOM, Subject, encoder_alone
+from tarvitpose.benchmark.cases import CaseKey, Mode
+from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest, encoder_alone
 from tarvitpose.benchmark.stages import Pipeline, Stages
 from tarvitpose.config import Backend
 from tarvitpose.model.cost import Cost, count
@@ -20,21 +20,21 @@ WORK = {"single": "single_frame", "windowed": "total", "streaming": "streaming"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """What is measured, and how long."""
 
     video: str  # where crops come from, and what the stages run on
     modes: tuple[Mode, ...]
     backends: tuple[Backend, ...]
     batches: tuple[int, ...]  # crops that the network reads at once
-    offsets: tuple[int, ...] | None = None  # auxiliary frames; None: the network's own
+    offsets: tuple[int, ...] | None = None  # auxiliary frames; None: those of the network
     device: str = "auto"
     precision: str = "auto"
     rounds: int = 5
-    seconds: float = 0.7  # of a turn, at least
+    seconds: float = 0.7  # of one measurement, at least
     against_transformers: bool = False
     stages: bool = True  # of the whole pipeline on the video
-    det_every: int = 1  # frames from one detection to the next, in the stages
+    det_every: int = 1  # frames between detections, in the stages
     memory: bool = True  # the most that each case uses
 
     @property
@@ -44,39 +44,39 @@ class Plan:
         return tuple(sorted({*self.batches, *more}))
 
 
-class Comparison(NamedTuple):
+class SpeedRatio(NamedTuple):
     """How many times as fast one case is as another."""
 
-    first: Key
-    second: Key
+    first: CaseKey
+    second: CaseKey
     times: Spread  # over the rounds
     counted: float | None  # what the counted work alone would give
 
 
 @dataclass(frozen=True)
-class Result:
+class BenchmarkResult:
     """All that was measured of one network at one input size."""
 
-    subject: Subject
-    plan: Plan
+    model: ModelUnderTest
+    plan: BenchmarkPlan
     costs: dict[str, Cost]
-    rates: dict[Key, list[float]]  # poses per second, round by round
+    rates: dict[CaseKey, list[float]]  # poses per second, round by round
     products: dict[str, list[float]]  # GFLOP/s of large matrix products, by precision
     stages: dict[Pipeline, Stages] = field(default_factory=dict)
-    memory: dict[Key, float] = field(default_factory=dict)  # megabytes at most
+    memory: dict[CaseKey, float] = field(default_factory=dict)  # megabytes at most
 
     @property
     def offsets(self) -> tuple[int, ...]:
         """The auxiliary frames of windowed mode and streaming."""
-        return self.plan.offsets or self.subject.config.offsets
+        return self.plan.offsets or self.model.config.offsets
 
-    def gmacs(self, key: Key) -> float:
+    def gmacs(self, key: CaseKey) -> float:
         """Return the counted work of one pose."""
         if key.mode == "encoder":
-            return count(encoder_alone(self.subject).config)["total"].gmacs
+            return count(encoder_alone(self.model).config)["total"].gmacs
         return self.costs[WORK[key.mode]].gmacs
 
-    def peak_share(self, key: Key, precision: str) -> Spread:
+    def peak_share(self, key: CaseKey, precision: str) -> Spread:
         """Return the rate of counted operations as a share of a matrix product's."""
         rates = [2 * self.gmacs(key) * rate for rate in self.rates[key]]
         return ratios(rates, self.products[precision])
@@ -86,43 +86,45 @@ class Result:
         """The precision in which this machine multiplies large matrices fastest."""
         return max(self.products, key=lambda name: spread(self.products[name]).median)
 
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[SpeedRatio]:
         """Return streaming beside the other modes of its backend, and beside transformers.
 
         Beside transformers stands the backend with the best median at that batch.
         """
-        found = []
+        comparisons = []
         for key in self.rates:
             if key.mode == "streaming":
-                baselines = [key._replace(mode=mode) for mode in ("single", "windowed")]
-                found += [self._compare(key, one) for one in baselines if one in self.rates]
-        for rival in (key for key in self.rates if key.backend == TRANSFORMERS):
+                others = [key._replace(mode=mode) for mode in ("single", "windowed")]
+                comparisons += [
+                    self._compare(key, other) for other in others if other in self.rates
+                ]
+        for baseline in (key for key in self.rates if key.backend == TRANSFORMERS):
             mode: Mode
             for mode in ("single", "streaming"):
                 same = [
                     key
                     for key in self.rates
-                    if (key.mode, key.batch) == (mode, rival.batch) and key != rival
+                    if (key.mode, key.batch) == (mode, baseline.batch) and key != baseline
                 ]
                 if same:
                     best = max(same, key=lambda key: spread(self.rates[key]).median)
-                    found.append(self._compare(best, rival))
-        return found
+                    comparisons.append(self._compare(best, baseline))
+        return comparisons
 
-    def _compare(self, first: Key, second: Key) -> Comparison:
+    def _compare(self, first: CaseKey, second: CaseKey) -> SpeedRatio:
         counted = self.gmacs(second) / self.gmacs(first)
-        return Comparison(first, second, ratios(self.rates[first], self.rates[second]), counted)
+        return SpeedRatio(first, second, ratios(self.rates[first], self.rates[second]), counted)
 
     def facts(self) -> list[dict[str, Any]]:
         """Return one object for each case, as JSON takes it."""
         return [self._facts(key) for key in self.rates]
 
-    def _facts(self, key: Key) -> dict[str, Any]:
+    def _facts(self, key: CaseKey) -> dict[str, Any]:
         middle = spread(self.rates[key])
         stages = self.stages.get((key.mode, key.backend))
         return {
-            "size": self.subject.size,
-            "input": self.subject.input,
+            "size": self.model.size,
+            "input": self.model.input,
             **key._asdict(),
             "crops_per_second": middle.median,
             "quartiles": [middle.low, middle.high],
@@ -141,9 +143,9 @@ class Result:
                 name: spread(rates).median for name, rates in self.products.items()
             },
             "times": {
-                f"{one.second.mode} {one.second.backend}": one.times._asdict()
-                for one in self.comparisons()
-                if one.first == key
+                f"{other.second.mode} {other.second.backend}": other.times._asdict()
+                for other in self.comparisons()
+                if other.first == key
             },
             "peak_megabytes": self.memory.get(key),
             "stages": None
@@ -151,7 +153,7 @@ class Result:
             else {"frames_per_second": stages.frame_rate, "milliseconds": stages.milliseconds},
         }
 
-    def weights(self, key: Key) -> str:
+    def weights(self, key: CaseKey) -> str:
         """Return whose weights a case ran with."""
-        is_own = key.mode != "encoder" and key.backend != TRANSFORMERS
-        return (self.subject.weights if is_own else None) or RANDOM
+        are_given = key.mode != "encoder" and key.backend != TRANSFORMERS
+        return (self.model.weights if are_given else None) or RANDOM

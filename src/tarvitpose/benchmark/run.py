@@ -10,60 +10,66 @@ from typing import Any, cast
 
 import torch
 
-from tarvitpose.benchmark.baselines import TRANSFORMERS, VitPoseRuntime, product_cases
-from tarvitpose.benchmark.cases import Key, Mode, backend_of, pose_case
+from tarvitpose.benchmark.baselines import TRANSFORMERS, VitPoseEngine, product_cases
+from tarvitpose.benchmark.cases import CaseKey, Mode, backend_of, pose_case
 from tarvitpose.benchmark.memory import in_child, peak_of
-from tarvitpose.benchmark.model_under_test import Subject, encoder_alone, person_crops, weights_of
-from tarvitpose.benchmark.result import Plan, Result
+from tarvitpose.benchmark.model_under_test import (
+    ModelUnderTest,
+    encoder_alone,
+    person_crops,
+    weights_of,
+)
+from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
 from tarvitpose.benchmark.stages import (
     POLICIES,
     Pipeline,
     Stages,
-    TimedEstimator,
-    time_stages_in_turn,
+    time_stages_interleaved,
 )
 from tarvitpose.config import Backend, PredictConfig
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.inference.engine import Runtime
-from tarvitpose.inference.load import load_runtime
+from tarvitpose.inference.engine import Engine
+from tarvitpose.inference.load import load_engine
 from tarvitpose.model.cost import count
 from tarvitpose.runs.pipeline import load_estimator
-from tarvitpose.utils.interleaved import Case, take_turns
+from tarvitpose.utils.interleaved import Case, measure_interleaved
 
 
 def measure(
-    subject: Subject,
-    plan: Plan,
+    model: ModelUnderTest,
+    plan: BenchmarkPlan,
     *,
     warn: Callable[[str], None],
     on_round: Callable[[int], None] = lambda done: None,
-) -> Result:
-    """Return all that the plan asks of one network. Raises UserError.
+) -> BenchmarkResult:
+    """Return all measurements of a plan for one network. Raises UserError.
 
     A backend that is not installed is left out, and `warn` called with a line about it.
     """
-    offsets = plan.offsets or subject.config.offsets
-    costs = count(subject.config.model_copy(update={"offsets": offsets}))
-    crops = person_crops(plan.video, subject.config)
-    with weights_of(subject) as weights, weights_of(encoder_alone(subject)) as alone:
-        runtimes = _Runtimes(subject, plan, weights, alone)
-        keys = runtimes.keys(warn)
+    offsets = plan.offsets or model.config.offsets
+    costs = count(model.config.model_copy(update={"offsets": offsets}))
+    crops = person_crops(plan.video, model.config)
+    with weights_of(model) as weights, weights_of(encoder_alone(model)) as alone:
+        engines = EnginePool(model, plan, weights, alone)
+        keys = engines.keys(warn)
         products = product_cases(plan.device)
-        poses = [pose_case(key, runtimes[key], crops, plan.offsets) for key in keys]
-        cases: Sequence[Case[Key | str]] = [*products, *poses]
-        rates = take_turns(cases, rounds=plan.rounds, seconds=plan.seconds, on_round=on_round)
-        runtimes.close()
+        poses = [pose_case(key, engines[key], crops, plan.offsets) for key in keys]
+        cases: Sequence[Case[CaseKey | str]] = [*products, *poses]
+        rates = measure_interleaved(
+            cases, rounds=plan.rounds, seconds=plan.seconds, on_round=on_round
+        )
+        engines.close()
         memory, stages = {}, {}
         if plan.memory:
             memory = {
-                key: in_child(peak_of, key, runtimes.opener(key), crops, plan.offsets)
+                key: in_child(peak_of, key, engines.opener(key), crops, plan.offsets)
                 for key in keys
                 if key.mode != "encoder"
             }
         if plan.stages:
             stages = _stages(keys, plan, weights)
-    return Result(
-        subject,
+    return BenchmarkResult(
+        model,
         plan,
         costs,
         {key: rates[key] for key in keys},
@@ -92,61 +98,63 @@ def limited_threads(threads: int | None) -> Iterator[None]:
             os.sched_setaffinity(0, cores)
 
 
-class _Runtimes:
+class EnginePool:
     """The networks that are timed, each loaded once."""
 
-    def __init__(self, subject: Subject, plan: Plan, weights: str, alone: str) -> None:
-        """`weights` are the subject's, `alone` those of its encoder alone."""
-        self.subject, self.plan, self.weights, self.alone = subject, plan, weights, alone
-        self._loaded: dict[tuple[str, bool], Runtime] = {}
+    def __init__(
+        self, model: ModelUnderTest, plan: BenchmarkPlan, weights: str, alone: str
+    ) -> None:
+        """`weights` are the model's, `alone` those of its encoder alone."""
+        self.model, self.plan, self.weights, self.alone = model, plan, weights, alone
+        self._loaded: dict[tuple[str, bool], Engine] = {}
 
-    def __getitem__(self, key: Key) -> Runtime:
+    def __getitem__(self, key: CaseKey) -> Engine:
         """Return what runs a case, loaded by the first one that needs it. Raises UserError."""
         which = (key.backend, key.mode == "encoder")
         if which not in self._loaded:
             self._loaded[which] = self.opener(key)()
         return self._loaded[which]
 
-    def opener(self, key: Key) -> Callable[[], Runtime]:
+    def opener(self, key: CaseKey) -> Callable[[], Engine]:
         """Return what loads the network of a case; another process can call it as well."""
         if key.backend == TRANSFORMERS:
-            return partial(VitPoseRuntime, self.subject.config, device=self.plan.device)
+            return partial(VitPoseEngine, self.model.config, device=self.plan.device)
         return partial(
-            load_runtime,
+            load_engine,
             self.alone if key.mode == "encoder" else self.weights,
             backend=cast(Backend, key.backend),
             device=self.plan.device,
             precision=self.plan.precision,
         )
 
-    def keys(self, warn: Callable[[str], None]) -> list[Key]:
+    def keys(self, warn: Callable[[str], None]) -> list[CaseKey]:
         """Return the cases of all backends that are installed, or raise MissingDependencyError."""
         names: list[str] = []
         missing: list[MissingDependencyError] = []
         for backend in self.plan.backends:
             try:
-                names.append(backend_of(self[Key("single", backend, 1)]))
+                names.append(backend_of(self[CaseKey("single", backend, 1)]))
             except MissingDependencyError as error:
                 missing.append(error)
         if not names:
             raise missing[0]
-        for one in missing:
-            warn(f"left out: {one}")
-        temporal, batches = self.subject.config.temporal, self.plan.all_batches
+        for absent in missing:
+            warn(f"left out: {absent}")
+        temporal, batches = self.model.config.temporal, self.plan.all_batches
         modes = [mode for mode in self.plan.modes if temporal or mode == "single"]
         cases: list[tuple[str, Mode]] = [
             (name, mode) for name in dict.fromkeys(names) for mode in (*modes, "encoder")
         ]
         if self.plan.against_transformers:
             cases.append((TRANSFORMERS, "single"))
-        return [Key(mode, name, batch) for batch in batches for name, mode in cases]
+        return [CaseKey(mode, name, batch) for batch in batches for name, mode in cases]
 
     def close(self) -> None:
         """Forget the networks: they would count as memory of what comes next."""
         self._loaded.clear()
 
 
-def _stages(keys: list[Key], plan: Plan, weights: str) -> dict[Pipeline, Stages]:
+def _stages(keys: list[CaseKey], plan: BenchmarkPlan, weights: str) -> dict[Pipeline, Stages]:
     """Return where the time of `predict` goes, for each mode and backend."""
     pairs = {(key.mode, key.backend) for key in keys if key.mode in POLICIES}
     pipelines = {}
@@ -162,8 +170,5 @@ def _stages(keys: list[Key], plan: Plan, weights: str) -> dict[Pipeline, Stages]
             det_every=plan.det_every,
             max_people=1,
         )
-        pipelines[mode, backend] = (
-            cast(TimedEstimator, load_estimator(config, TimedEstimator)),
-            config,
-        )
-    return time_stages_in_turn(plan.video, pipelines)
+        pipelines[mode, backend] = (load_estimator(config), config)
+    return time_stages_interleaved(plan.video, pipelines)

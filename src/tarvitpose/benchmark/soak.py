@@ -12,7 +12,7 @@ import numpy as np
 
 from tarvitpose.benchmark.cases import backend_of
 from tarvitpose.benchmark.memory import megabytes
-from tarvitpose.benchmark.model_under_test import Subject, weights_of
+from tarvitpose.benchmark.model_under_test import ModelUnderTest, weights_of
 from tarvitpose.config import Backend, ModelConfig
 from tarvitpose.detection import Detections
 from tarvitpose.inference.estimator import PoseEstimator
@@ -22,7 +22,7 @@ from tarvitpose.utils.arrays import Float32
 TINY = "tiny"  # the name of a network that is quick enough for many frames
 SIZE = (180, 320)  # height, width of the generated frames
 CYCLE = 60  # frames until the people of a generated video are back
-WARM_UP = 0.05  # the share of the frames after which memory is first looked at
+WARM_UP = 0.05  # the share of the frames after which memory is first measured
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,24 @@ class Soak:
 def soak(frames: int, network: str, backend: Backend, device: str, precision: str) -> Soak:
     """Stream a generated video of two people through an estimator. Raises UserError.
 
-    `network` is "tiny", for random weights of width 48, or what `load_runtime` takes.
+    `network` is "tiny", for random weights of width 48, or what `load_engine` takes.
     """
     config = ModelConfig(width=48, depth=2, heads=3, input_size=(64, 48), position_grid=(4, 3))
     weights = None if network == TINY else network
-    with weights_of(Subject(network, config, weights)) as folder:
+    with weights_of(ModelUnderTest(network, config, weights)) as folder:
         estimator = PoseEstimator.from_pretrained(
             folder, backend=backend, device=device, precision=precision, detector=TwoPeople()
         )
         began, people = perf_counter(), 0
         memory: list[tuple[int, float]] = []
-        looks = {round(share * frames) for share in (WARM_UP, *np.arange(1, 11) / 10)}
+        checkpoints = {round(share * frames) for share in (WARM_UP, *np.arange(1, 11) / 10)}
         for done, (_, poses) in enumerate(estimator.run(moving_people(frames)), 1):
             people += len(poses)
-            if done in looks:
+            if done in checkpoints:
                 memory.append((done, megabytes("VmRSS")))
-    seconds, runtime = perf_counter() - began, estimator.predictor.runtime
-    crop = "{}x{}".format(*runtime.config.input_size)
-    return Soak(network, backend_of(runtime), crop, frames, people, seconds, tuple(memory))
+    seconds, engine = perf_counter() - began, estimator.predictor.engine
+    crop = "{}x{}".format(*engine.config.input_size)
+    return Soak(network, backend_of(engine), crop, frames, people, seconds, tuple(memory))
 
 
 class TwoPeople:

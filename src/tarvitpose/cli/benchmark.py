@@ -165,20 +165,20 @@ def measure_all(
     plot_file: Path | None,
 ) -> Any:
     """Time every network, print its tables, and return all numbers for JSON. Raises UserError."""
-    from tarvitpose.benchmark.model_under_test import find_subjects
+    from tarvitpose.benchmark.model_under_test import find_models
     from tarvitpose.benchmark.plot import plot
-    from tarvitpose.benchmark.result import Plan
+    from tarvitpose.benchmark.result import BenchmarkPlan
     from tarvitpose.benchmark.run import measure
     from tarvitpose.utils.optional import check_installed
 
     if plot_file is not None:
         check_installed("matplotlib", "--plot", "plot")
-    plan = Plan(**{**values, "video": values["video"] or str(demo_clip())})
+    plan = BenchmarkPlan(**{**values, "video": values["video"] or str(demo_clip())})
     results = []
-    for subject in find_subjects(sizes, inputs, weights):
-        on_round = partial(note, subject.title, plan.rounds)
-        results.append(measure(subject, plan, warn=console.warn, on_round=on_round))
-        console.say(subject.title, style="bold")
+    for model in find_models(sizes, inputs, weights):
+        on_round = partial(note, model.title, plan.rounds)
+        results.append(measure(model, plan, warn=console.warn, on_round=on_round))
+        console.say(model.title, style="bold")
         console.say(f"{tables.report(results[-1])}\n")
     paper = tables.paper_table(results)
     if paper:

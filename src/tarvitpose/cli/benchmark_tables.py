@@ -9,7 +9,7 @@ from tarvitpose.cli.tables import drawn, plain_table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tarvitpose.benchmark.result import Result
+    from tarvitpose.benchmark.result import BenchmarkResult
     from tarvitpose.benchmark.soak import Soak
     from tarvitpose.utils.interleaved import Spread
 
@@ -19,7 +19,7 @@ PAPER_TITLE = (
 )
 
 
-def report(result: Result) -> str:
+def report(result: BenchmarkResult) -> str:
     """Return all tables about one network."""
     parts = [costs(result), speeds(result)]
     parts += [times(result)] if result.comparisons() else []
@@ -27,7 +27,7 @@ def report(result: Result) -> str:
     return "\n\n".join(parts)
 
 
-def costs(result: Result) -> str:
+def costs(result: BenchmarkResult) -> str:
     """Return what was counted, and the speed of the machine, a line each."""
     cost, frames = result.costs, len(result.offsets) + 1
     single, encoder, decoder, streaming, windowed = (
@@ -47,7 +47,7 @@ def costs(result: Result) -> str:
     )
 
 
-def speeds(result: Result) -> str:
+def speeds(result: BenchmarkResult) -> str:
     """Return the table of crops per second."""
     peak = f"of {result.peak}"  # a rate as a share of the large matrix product's
     rows = plain_table(["", "backend", "batch", "crops/s", "quartiles", "GMAC", peak, "MB"], 2)
@@ -67,7 +67,7 @@ def speeds(result: Result) -> str:
     return drawn(rows)
 
 
-def times(result: Result) -> str:
+def times(result: BenchmarkResult) -> str:
     """Return how many times as fast streaming is as other modes, and as transformers."""
     rows = plain_table(["", "batch", "is as fast as", "times", "quartiles", "by count"], 1)
     for one in result.comparisons():
@@ -82,7 +82,7 @@ def times(result: Result) -> str:
     return drawn(rows)
 
 
-def stages(result: Result) -> str:
+def stages(result: BenchmarkResult) -> str:
     """Return where the time of the whole pipeline goes, in milliseconds for each frame."""
     names = list(next(iter(result.stages.values())).milliseconds)
     rows = plain_table(["ms per frame", *names, "frames/s"])
@@ -97,18 +97,18 @@ def stages(result: Result) -> str:
     )
 
 
-def paper_table(results: Iterable[Result]) -> str:
+def paper_table(results: Iterable[BenchmarkResult]) -> str:
     """Return the paper's speeds beside ours, where sizes match."""
     rows = plain_table(["", "paper M", "ours M", "paper frames/s", "crops/s here", "how"], 1)
     for result in results:
         streamed = {key: median(r) for key, r in result.rates.items() if key.mode == "streaming"}
-        if result.subject.size not in PAPER or not streamed:
+        if result.model.size not in PAPER or not streamed:
             continue
         most = max(key.batch for key in streamed)
         best = max((key for key in streamed if key.batch == most), key=lambda key: streamed[key])
-        millions, frames = PAPER[result.subject.size]
+        millions, frames = PAPER[result.model.size]
         rows.add_row(
-            f"{result.subject.name} {result.subject.input}",
+            f"{result.model.name} {result.model.input}",
             str(millions),
             f"{result.costs['total'].parameters / 1e6:.1f}",
             str(frames),

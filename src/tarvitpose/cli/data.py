@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tarvitpose.cli import console, data_generate, data_pack
-from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName, format_of
+from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName
 from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
     from tarvitpose.config import AnnotationFormat
-    from tarvitpose.data.check import Report
+    from tarvitpose.data.check import DataReport
+    from tarvitpose.data.videos import Video
 
 EXAMPLES = 3  # places of each kind of fault on the screen
 MOST_EXAMPLES = 100  # in the file
@@ -59,17 +60,16 @@ def run_check(
     for path in filter(None, (json_file, preview)):
         check_writable(path.parent)
     files = dataset_files(dataset)
-    chosen = format_of(files, layout)
     with progress_bar("images") as progress:
-        report = check_data(files, chosen, images, quick=quick, progress=progress)
+        report = check_data(files, layout, images, quick=quick, progress=progress)
     unreadable = report.by_kind().get("annotations", [])
     if len(unreadable) == len(files):
         raise DataError(unreadable[0])
     if json_file is not None:
-        write_json(json_file, dataset, chosen, report)
-    say_report(dataset, chosen, report)
+        write_json(json_file, dataset, report)
+    say_report(dataset, report)
     if preview is not None:
-        draw_preview(files, chosen, images, preview)
+        draw_preview(files, report.format, images, preview)
     if report.faults:
         raise typer.Exit(SOMETHING_WRONG)
 
@@ -100,15 +100,14 @@ def run_prepare(
     """
     check_writable(output)
     from tarvitpose.data.prepare import Plan, prepare
-    from tarvitpose.data.sources import dataset_files, image_root, read_videos
+    from tarvitpose.data.sources import dataset_files, open_all, read_videos
     from tarvitpose.errors import DataError
 
-    files = dataset_files(dataset, set_name)
-    chosen = format_of(files, layout)
-    if chosen == "coco":
-        raise DataError(f"{dataset}: stills need no preparing; train on them with format: coco")
-    root = images or image_root(files[0])
-    videos = [(root, video) for file in files for video in read_videos(chosen, file, root)]
+    videos: list[tuple[Path, Video]] = []
+    for file in open_all(dataset_files(dataset, set_name), layout, images):
+        if file.format == "coco":
+            raise DataError(f"{dataset}: stills need no preparing; train on them with format: coco")
+        videos += [(file.root, video) for video in read_videos(file)]
     with progress_bar("videos") as progress:
         done = prepare(videos, Plan(output, set_name, span, max_side), progress)
     if done.missing:
@@ -125,32 +124,31 @@ app.command("generate")(data_generate.run)
 
 
 def draw_preview(
-    files: list[Path], layout: AnnotationFormat, images: Path | None, path: Path
+    files: list[Path], layout: AnnotationFormat | None, images: Path | None, path: Path
 ) -> None:
     """Draw what augmentation does to the people of a data set."""
-    from tarvitpose.data.sources import records_of_files
+    from tarvitpose.data.sources import open_all, records_of_file
     from tarvitpose.skeleton import POSETRACK_15
     from tarvitpose.visualization.augmentation_preview import write_preview
 
-    records = [
-        one for file in files for one in records_of_files(layout, [file], POSETRACK_15, images)
-    ]
+    opened = open_all(files, layout, images)
+    records = [record for file in opened for record in records_of_file(file, POSETRACK_15)]
     write_preview(records, path)
     console.say(f"preview: {path}")
 
 
-def say_report(dataset: Path, layout: AnnotationFormat, report: Report) -> None:
+def say_report(dataset: Path, report: DataReport) -> None:
     """Print what was looked at, what is wrong with it, and what readers make of the rest."""
     from tarvitpose.data.check import KINDS
     from tarvitpose.data.check_notes import NOTES
 
     counts = [
-        console.counted(report.videos, "still" if layout == "coco" else "video"),
+        console.counted(report.videos, "still" if report.format == "coco" else "video"),
         console.counted(report.frames, "frame"),
         f"{report.labelled} labelled",
         console.counted(report.people, "person with joints", "people with joints"),
     ]
-    console.say(f"{dataset} ({layout}): {', '.join(counts)}", style="bold")
+    console.say(f"{dataset} ({report.format}): {', '.join(counts)}", style="bold")
     for line in table(report.by_kind(), KINDS):
         console.say(line)
     if not report.faults:
@@ -172,13 +170,13 @@ def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
     return lines
 
 
-def write_json(path: Path, dataset: Path, layout: AnnotationFormat, report: Report) -> None:
+def write_json(path: Path, dataset: Path, report: DataReport) -> None:
     """Write counts and the first places of each kind of fault and note. Raises OutputError."""
     from tarvitpose.utils.atomic import atomic_file
 
     content = {
         "dataset": str(dataset),
-        "format": layout,
+        "format": report.format,
         "videos": report.videos,
         "frames": report.frames,
         "labelled_frames": report.labelled,

@@ -27,22 +27,3 @@ Images = Annotated[
     ),
 ]
 SetName = Annotated[str, typer.Option("--set", metavar="NAME", help="Such as train or val.")]
-
-
-def format_of(files: list[Path], layout: AnnotationFormat | None) -> AnnotationFormat:
-    """Return the layout asked for, or that of the first file that can be read.
-
-    Raises DataError if none can be.
-    """
-    from tarvitpose.data.sources import guess_format
-    from tarvitpose.errors import DataError
-
-    if layout is not None:
-        return layout
-    errors = []
-    for file in files:
-        try:
-            return guess_format(file)
-        except DataError as error:
-            errors.append(error)
-    raise errors[0]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tarvitpose.cli import console
-from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName, format_of
+from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName
 
 
 def run(
@@ -27,13 +27,11 @@ def run(
     Stills as they are, and videos of PoseTrack18's layout, such as 'data prepare' writes.
     """
     from tarvitpose.data.pack import MEGABYTE, pack
-    from tarvitpose.data.sources import dataset_files, image_root
+    from tarvitpose.data.sources import dataset_files, open_all
 
-    files = dataset_files(dataset, set_name)
-    chosen = format_of(files, layout)
-    root = images or image_root(files[0])
+    files = list(open_all(dataset_files(dataset, set_name), layout, images))
     limit = round(max_mb * MEGABYTE)
-    done = pack(files, chosen, root, output, set_name=set_name, limit=limit)
+    done = pack(files, output, set_name=set_name, limit=limit)
     counts = [
         console.counted(len(done.shards), "shard"),
         console.counted(done.images, "image"),
@@ -42,4 +40,4 @@ def run(
     console.say(f"{output}: {', '.join(counts)}, at most {done.largest / MEGABYTE:.1f} MB each")
     console.say(f"unpack each into one folder: tar -xf {done.shards[0].name} -C FOLDER")
     labels = f"FOLDER/annotations/{set_name}"
-    console.say(f"train with format: {chosen}, annotations: {labels}, images: FOLDER")
+    console.say(f"train with format: {files[0].format}, annotations: {labels}, images: FOLDER")

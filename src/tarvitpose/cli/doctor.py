@@ -249,9 +249,9 @@ def folders() -> dict[str, Path]:
     """Return the folders that are written to, by what for."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    from tarvitpose.inference.graph_folder import cache_folder
+    from tarvitpose.inference.graph_folder import graph_cache_root
 
-    return {"results": Path.cwd(), "graphs": cache_folder(), "hub": Path(HF_HUB_CACHE)}
+    return {"results": Path.cwd(), "graphs": graph_cache_root(), "hub": Path(HF_HUB_CACHE)}
 
 
 def folder_line(name: str, folder: Path, advice: list[str]) -> str:

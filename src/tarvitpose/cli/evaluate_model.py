@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tarvitpose.config import AnnotationFormat
-    from tarvitpose.data.degrade import Kind
+    from tarvitpose.data.degrade import Degradation
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
     from tarvitpose.evaluation.video_jitter import Steadiness
@@ -39,7 +38,7 @@ def score_model(options: EvaluateConfig) -> None:
     assert options.weights is not None
     assert options.annotations is not None
     videos = read_labelled(
-        layout_of(options),
+        options.layout,
         options.annotations,
         load_config(options.weights).joints,
         images=options.images,
@@ -73,15 +72,6 @@ def score_model(options: EvaluateConfig) -> None:
     if options.json_file is not None:
         write_numbers(options.json_file, numbers(result, options))
     report(result, options)
-
-
-def layout_of(options: EvaluateConfig) -> AnnotationFormat:
-    """Return the layout of the annotations, as given or by the keys of the first file."""
-    from tarvitpose.data.posetrack import annotation_files
-    from tarvitpose.data.sources import guess_format
-
-    assert options.annotations is not None
-    return options.layout or guess_format(annotation_files(options.annotations)[0])
 
 
 def report(result: Evaluation, options: EvaluateConfig) -> None:
@@ -152,7 +142,7 @@ def score_clips(options: EvaluateConfig) -> None:
         parse_degradations(options.degradations or ""),
         load_config(options.weights).joints,
     )
-    records = read_records(layout_of(options), options.annotations, joints, options.images)
+    records = read_records(options.layout, options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
         check_installed("matplotlib", "--reliability", "plot")
@@ -194,16 +184,16 @@ def score_clips(options: EvaluateConfig) -> None:
         write_numbers(options.json_file, {**content, "pck": rows})
 
 
-def parse_degradations(text: str) -> tuple[Kind, ...]:
+def parse_degradations(text: str) -> tuple[Degradation, ...]:
     """Return the degradations of a list with commas; "all" is every one. Raises ConfigError.
 
     >>> parse_degradations("dark, clean")
     ('clean', 'dark')
     """
-    from tarvitpose.data.degrade import KINDS
+    from tarvitpose.data.degrade import DEGRADATIONS
 
-    names = parse_choices("--degradations", text, KINDS, allow_all=True)
-    return tuple(kind for kind in KINDS if kind in names)
+    names = parse_choices("--degradations", text, DEGRADATIONS, allow_all=True)
+    return tuple(kind for kind in DEGRADATIONS if kind in names)
 
 
 def say_clips(kind: str, scores: ClipScores) -> None:
@@ -271,13 +261,13 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     values |= {"device": options.device, "precision": options.precision, **how}
     values |= {"weights": options.weights, "box_threshold": options.box_threshold}
     temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
-    runtime = temporal.predictor.runtime
-    if not runtime.config.temporal:
+    engine = temporal.predictor.engine
+    if not engine.config.temporal:
         raise ConfigError(
             f"{options.weights}: has no temporal part, so there is nothing to compare"
         )
     single = PoseEstimator(
-        Predictor(runtime, single_frame=True, **how),
+        Predictor(engine, single_frame=True, **how),
         temporal.detector,
         EstimatorConfig(box_threshold=temporal.config.start_threshold),
     )

@@ -16,14 +16,14 @@ from tarvitpose.utils.source_names import shown
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
-    from tarvitpose.runs.many import Job, Report, Work
+    from tarvitpose.runs.many import BatchQueue, JobReport, VideoJob
     from tarvitpose.runs.pipeline import Progress
 
 LISTED = 20  # failed videos that are named on the screen; the file has all
 
 
 def process_many(
-    jobs: Sequence[Job],
+    jobs: Sequence[VideoJob],
     config: PredictConfig,
     *,
     on_ray: bool,
@@ -32,66 +32,65 @@ def process_many(
     quiet: bool,
 ) -> None:
     """Process all videos, those that fail twice; exits with 2 if some failed for good."""
-    from tarvitpose.runs.many import Work
+    from tarvitpose.runs.many import BatchQueue
 
-    work = Work(jobs, config)
+    queue = BatchQueue(jobs, config)
     try:
-        with Bars(work, quiet=quiet) as bars:
-            if work.check(bars.refresh):
-                for report in _attempts(work, bars, on_ray, workers, address):
+        with Bars(queue, quiet=quiet) as bars:
+            if queue.check(bars.refresh):
+                for report in _attempts(queue, bars, on_ray, workers, address):
                     bars.show(report)
     finally:
-        work.write_summary()
-    _say_the_end(work, quiet=quiet)
+        queue.write_summary()
+    _say_the_end(queue, quiet=quiet)
 
 
 def _attempts(
-    work: Work, bars: Bars, on_ray: bool, workers: int | None, address: str | None
-) -> Iterator[Report]:
-    """Yield what became of each attempt at a video."""
+    queue: BatchQueue, bars: Bars, on_ray: bool, workers: int | None, address: str | None
+) -> Iterator[JobReport]:
+    """Yield a report on each attempt at a video."""
     from tarvitpose.runs import pipeline
     from tarvitpose.runs.many import run_here
     from tarvitpose.runs.on_ray import run_on_ray
 
     if on_ray:
-        yield from run_on_ray(work, workers=workers, address=address)
+        yield from run_on_ray(queue, workers=workers, address=address)
         return
     with console.notes_shown(quiet=bars.quiet):
-        estimator = pipeline.load_estimator(work.config)
-    yield from run_here(work, estimator, bars.on_frame)
+        estimator = pipeline.load_estimator(queue.config)
+    yield from run_here(queue, estimator, bars.on_frame)
 
 
-def _say_the_end(work: Work, *, quiet: bool) -> None:
+def _say_the_end(queue: BatchQueue, *, quiet: bool) -> None:
     """Print which videos failed, and how many did not."""
     from tarvitpose.runs.many import FAILED
 
-    failed = [report for report in work.reports.values() if report.status == "failed"]
+    failed = [report for report in queue.reports.values() if report.status == "failed"]
     for report in failed[:LISTED]:
         console.fail(report.error, source=report.job.source)
-    counts = {"done": work.count("done"), "failed": len(failed)}
+    counts = {"done": queue.count("done"), "failed": len(failed)}
     if not quiet:
         parts = [f"{number} {name}" for name, number in counts.items() if number]
-        parts += [f"{work.old} of them before"] if work.old else []
-        line = (
-            f"{len(work.reports)} videos: {', '.join(parts)}; {_pace(work)}, {work.seconds:.1f} s"
-        )
-        console.result([line], videos=len(work.reports), frames=work.frames, **counts)
+        parts += [f"{queue.old} of them before"] if queue.old else []
+        speed = f"{_pace(queue)}, {queue.seconds:.1f} s"
+        line = f"{len(queue.reports)} videos: {', '.join(parts)}; {speed}"
+        console.result([line], videos=len(queue.reports), frames=queue.frames, **counts)
     if failed:
-        where = work.config.output / FAILED
-        console.fail(f"{len(failed)} of {len(work.reports)} videos failed, see {where}")
+        where = queue.config.output / FAILED
+        console.fail(f"{len(failed)} of {len(queue.reports)} videos failed, see {where}")
         raise typer.Exit(2)
 
 
-def _pace(work: Work) -> str:
-    frames = console.counted(work.frames, "frame")
-    return f"{frames} ({work.frames / max(work.seconds, 1e-9):.1f} frames/s)"
+def _pace(queue: BatchQueue) -> str:
+    frames = console.counted(queue.frames, "frame")
+    return f"{frames} ({queue.frames / max(queue.seconds, 1e-9):.1f} frames/s)"
 
 
 class Bars:
     """A bar of all videos, below it one of the current one's frames, if stderr is a terminal."""
 
-    def __init__(self, work: Work, *, quiet: bool) -> None:
-        self._work, self.quiet = work, quiet
+    def __init__(self, queue: BatchQueue, *, quiet: bool) -> None:
+        self._queue, self.quiet = queue, quiet
         self._bar: Any = None
         self._lines = console.ProgressLines()
 
@@ -99,7 +98,7 @@ class Bars:
         """Draw the first bar."""
         if not self.quiet and sys.stderr.isatty() and not console.is_json():
             self._bar = console.open_bars()
-            self._all = self._bar.add_task("videos", total=len(self._work.reports), note="")
+            self._all = self._bar.add_task("videos", total=len(self._queue.reports), note="")
             self._one = self._bar.add_task("", total=None, note="", visible=False)
             self._bar.start()
         return self
@@ -112,11 +111,11 @@ class Bars:
     def refresh(self) -> None:
         """Draw how far all videos are."""
         if self._bar is not None:
-            failed = self._work.count("failed")
+            failed = self._queue.count("failed")
             self._bar.update(
                 self._all,
-                completed=self._work.count("done") + failed,
-                note=f"{failed} failed, {_pace(self._work)},",
+                completed=self._queue.count("done") + failed,
+                note=f"{failed} failed, {_pace(self._queue)},",
             )
 
     def on_frame(self, source: str, progress: Progress) -> None:
@@ -136,7 +135,7 @@ class Bars:
                 visible=True,
             )
 
-    def show(self, report: Report) -> None:
+    def show(self, report: JobReport) -> None:
         """Print what became of one attempt, above the bars."""
         self.refresh()
         with self._out_of_the_way():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -127,13 +127,14 @@ def _load(
     check_source(source.given, config)
     from tarvitpose.benchmark.stages import timed_process
     from tarvitpose.visualization import report_data
-    from tarvitpose.visualization.timed_run import ReportedEstimator
+    from tarvitpose.visualization.timed_run import ReportObserver
 
     with console.notes_shown(quiet=quiet):
-        estimator = cast(ReportedEstimator, load_estimator(config, ReportedEstimator))
+        estimator = load_estimator(config)
+    observer = ReportObserver()
     try:
         with console.progress_bar(source.source, quiet=quiet) as on_progress:
-            outcome, stages = timed_process(source.given, estimator, config, on_progress)
+            outcome, stages = timed_process(source.given, estimator, config, observer, on_progress)
     except KeyboardInterrupt:
         console.stopped(
             "stopped; predict with the same options and --resume goes on from here, and then "
@@ -146,5 +147,5 @@ def _load(
         )
     offsets = estimator.predictor.offsets
     return report_data.load(
-        source, results, stages=stages, offsets=offsets, single_frames=estimator.single_frames
+        source, results, stages=stages, offsets=offsets, single_frames=observer.single_frames
     )

@@ -1,7 +1,6 @@
-"""Random crops of a person: half bodies, scale, rotation, mirror, colour.
+"""How training clips vary, and the geometry of a random crop.   Axes: T frames, J joints.
 
-One choice for all frames of a clip, but for `box_jitter`.
-Axes: T frames, J joints.
+The transforms that draw these variations are in `transforms`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pydantic import Field
 from tarvitpose.config import LARGEST_OFFSET, Codec, Config
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Box, Record
-from tarvitpose.data.stills import MotionConfig
+from tarvitpose.data.stills import STANDSTILL, MotionConfig
 from tarvitpose.geometry import BOX_PADDING, centre_and_size, crop_matrices
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -35,7 +34,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class AugmentConfig(Config):
-    """How training clips vary. A probability or an amount of 0 switches its part off."""
+    """How training clips vary. A probability or an amount of 0 switches its transform off."""
 
     half_body: float = Field(default=0.3, ge=0, le=1)  # probability, with >8 visible joints
     scale: float = Field(default=0.35, ge=0, lt=1)  # the crop's size varies by up to this share
@@ -59,17 +58,28 @@ class AugmentConfig(Config):
     degrade: DegradeConfig = DegradeConfig()
 
 
-class Shown(NamedTuple):
+NO_AUGMENTATION = AugmentConfig(
+    half_body=0,
+    scale=0,
+    rotate=0,
+    flip=0,
+    colour=0,
+    motion=STANDSTILL,
+    degrade=DegradeConfig(current=0, auxiliary=0),
+)
+
+
+class ShownPart(NamedTuple):
     """What a still's frame shows of a person."""
 
-    record: Record  # with the box of what is left, and only the joints that are left visible
-    gone: NDArray[np.bool_]  # (J,), which joints are cut off
-    area: Box | None  # xyxy of the image that is left, reaching outside it; None: all
+    record: Record  # with the box of the part, and only the joints in it visible
+    cut_joints: NDArray[np.bool_]  # (J,), labelled joints beyond the frame's edge
+    frame_area: Box | None  # xyxy of the image that is left, reaching outside it; None: all
 
 
 @dataclass(frozen=True)
-class Crop:
-    """The area that a crop shows, before it is turned into a matrix."""
+class CropArea:
+    """The area of a frame that a crop shows, before it is turned into a matrix."""
 
     centre: Float32  # (2,), x and y in pixels of the frame
     size: Float32  # (2,), width and height in pixels of the frame
@@ -86,47 +96,28 @@ class Crop:
         return np.asarray(matrix, np.float64)
 
 
-def plain_box(box: Box, input_size: tuple[int, int]) -> Crop:
+def inference_area(box: Box, input_size: tuple[int, int]) -> CropArea:
     """Return the area that inference shows of a box xyxy."""
     centre, size = centre_and_size(box, input_size)
-    return Crop(centre[0], size[0])
+    return CropArea(centre[0], size[0])
 
 
-def augment_box(
-    box: Box,
-    keypoints: ArrayLike,
-    visible: ArrayLike,
-    *,
-    joints: JointSet,
-    input_size: tuple[int, int],
-    config: AugmentConfig,
-    rng: Generator,
-) -> Crop:
-    """Return a random area around a box xyxy or around half of the visible joints, (J, 2)."""
-    half, flip, rotate = rng.uniform(size=3) < (config.half_body, config.flip, config.rotate)
-    crop = plain_box(box, input_size)
-    if half:
-        part = half_body(keypoints, visible, joints, input_size, rng) or crop
-        crop = Crop(part.centre, np.maximum(part.size, crop.size * np.float32(SMALLEST_HALF)))
-    size = crop.size * np.float32(1 + _clipped_normal(rng, config.scale, config.scale_sigma))
-    shift = config.shift * rng.uniform(-1, 1, 2).astype(np.float32) * crop.size
-    rotation = _clipped_normal(rng, config.rotation, config.rotation_sigma) * bool(rotate)
-    return Crop(np.asarray(crop.centre + shift, np.float32), size, rotation, bool(flip))
+def clipped_normal(rng: Generator, limit: float, sigma: float | None) -> float:
+    """Draw a number from a normal distribution that is clipped to -limit and limit.
 
-
-def _clipped_normal(rng: Generator, limit: float, sigma: float | None) -> float:
-    """A number between -limit and limit, normal but for its ends."""
+    Without a `sigma` it is half of the limit.
+    """
     number = rng.normal() * (limit / 2 if sigma is None else sigma)
     return float(np.clip(number, -limit, limit))
 
 
-def half_body(
+def half_body_area(
     keypoints: ArrayLike,
     visible: ArrayLike,
     joints: JointSet,
     input_size: tuple[int, int],
     rng: Generator,
-) -> Crop | None:
+) -> CropArea | None:
     """Return the area of the upper or the lower body, or None with too few visible joints."""
     seen = np.asarray(visible) > 0
     lower = np.array([name.partition("_")[2] in LOWER_BODY for name in joints.joints])
@@ -136,15 +127,15 @@ def half_body(
     points = np.asarray(keypoints)[choices[rng.integers(len(choices))]]  # (K, 2)
     box = np.concatenate([points.min(0), points.max(0)])
     centre, size = centre_and_size(box, input_size, HALF_BODY_PADDING)
-    return Crop(centre[0], size[0])
+    return CropArea(centre[0], size[0])
 
 
-def whole(record: Record) -> Shown:
+def whole_person(record: Record) -> ShownPart:
     """Return a person of whom nothing is cut off."""
-    return Shown(record, np.zeros(len(record.visible), bool), None)
+    return ShownPart(record, np.zeros(len(record.visible), bool), None)
 
 
-def cut_off(record: Record, rng: Generator) -> Shown:
+def cut_off(record: Record, rng: Generator) -> ShownPart:
     """Let the frame of a still end within the person, if that leaves enough joints."""
     side = CUT_SIDES[rng.integers(len(CUT_SIDES))]
     axis, share = side % 2, rng.uniform(*CUT_AT)
@@ -152,24 +143,24 @@ def cut_off(record: Record, rng: Generator) -> Shown:
     far = side >= 2  # the right or the bottom edge
     edge = low + share * (high - low) if far else high - share * (high - low)
     along = record.keypoints[:, axis]
-    gone = record.labelled & ((along > edge) if far else (along < edge))
-    visible = np.where(gone, 0, record.visible)
+    cut_joints = record.labelled & ((along > edge) if far else (along < edge))
+    visible = np.where(cut_joints, 0, record.visible)
     if (visible > 0).sum() < FEWEST_LEFT:
-        return whole(record)
+        return whole_person(record)
     x0, y0, x1, y1 = (edge if at == side else value for at, value in enumerate(record.box))
     area = [-np.inf, -np.inf, np.inf, np.inf]
     area[side] = edge
     left = replace(record, box=(x0, y0, x1, y1), visible=visible)
-    return Shown(left, gone, (area[0], area[1], area[2], area[3]))
+    return ShownPart(left, cut_joints, (area[0], area[1], area[2], area[3]))
 
 
-def blackened(image: UInt8, area: Box) -> UInt8:
+def black_outside(image: UInt8, area: Box) -> UInt8:
     """Return an image (h, w, 3) that is black outside an area xyxy, as if its frame ended there."""
     limits = np.array([*image.shape[1::-1], *image.shape[1::-1]])
     x0, y0, x1, y1 = np.rint(np.clip(area, 0, limits)).astype(int)
-    kept = np.zeros_like(image)
-    kept[y0:y1, x0:x1] = image[y0:y1, x0:x1]
-    return kept
+    blackened = np.zeros_like(image)
+    blackened[y0:y1, x0:x1] = image[y0:y1, x0:x1]
+    return blackened
 
 
 def shrink(clip: UInt8, rng: Generator) -> UInt8:
@@ -178,15 +169,15 @@ def shrink(clip: UInt8, rng: Generator) -> UInt8:
     factor = rng.uniform(*FAR_AWAY)
     size = (max(round(width / factor), 1), max(round(height / factor), 1))
     small = (cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip)
-    return np.stack([cv2.resize(one, (width, height)) for one in small])
+    return np.stack([cv2.resize(frame, (width, height)) for frame in small])
 
 
 def jitter_boxes(
     frames: int, input_size: tuple[int, int], amount: float, rng: Generator
 ) -> NDArray[np.float64]:
-    """Return what moves a clip's crop to each frame's own, (T, 2, 3).
+    """Return the transforms (T, 2, 3) from the clip's common crop to a random crop of each frame.
 
-    As if each frame's box were another one: moved and scaled by up to `amount` of its size.
+    It is as if each frame's box were moved and scaled by up to `amount` of its size.
     """
     scale = 1 / (1 + rng.uniform(-amount, amount, frames))  # (T,), a larger box shows less large
     size = np.array(input_size[::-1], np.float64)
@@ -209,5 +200,5 @@ def jitter_colour(clip: UInt8, rng: Generator, amount: float) -> UInt8:
 
 
 def swap_sides(values: Float32, joints: JointSet) -> Float32:
-    """Return per-joint values (J, ...) of a mirrored person: left and right change names."""
-    return values[list(joints.flip_order)]
+    """Return per-joint values (T, J, ...) of a mirrored person: left and right change names."""
+    return values[:, list(joints.flip_order)]

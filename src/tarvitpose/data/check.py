@@ -15,10 +15,9 @@ import numpy as np
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check_notes import NOTES, Note, notes_of
 from tarvitpose.data.records import Box, decode_image
-from tarvitpose.data.sources import image_root, read_videos
+from tarvitpose.data.sources import open_annotations, read_videos
 from tarvitpose.data.videos import Person, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
-from tarvitpose.utils.json_file import read_entry
 
 KINDS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
@@ -46,9 +45,10 @@ Fault = tuple[str, str]  # kind and place
 
 
 @dataclass(frozen=True)
-class Report:
+class DataReport:
     """What was looked at, and what is wrong with it."""
 
+    format: AnnotationFormat | None  # None: no file could be read
     videos: int
     frames: int
     labelled: int
@@ -65,43 +65,45 @@ class Report:
         return _grouped(self.notes, NOTES)
 
 
-def _grouped(found: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[str, list[str]]:
+def _grouped(pairs: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[str, list[str]]:
     places: dict[str, list[str]] = {kind: [] for kind in kinds}
-    for kind, place in found:
+    for kind, place in pairs:
         places[kind].append(place)
-    return {kind: some for kind, some in places.items() if some}
+    return {kind: listed for kind, listed in places.items() if listed}
 
 
 def check_data(
     files: Sequence[Path],
-    format: AnnotationFormat,
+    format: AnnotationFormat | None,
     images: Path | None,
     *,
     quick: bool,
     progress: Progress,
-) -> Report:
+) -> DataReport:
     """Look at all annotation files and all images that they name.
 
-    `images` is the folder that file names start from, found by each file itself where absent.
+    Without a `format`, that of the first file that can be read is the format of all. `images` is
+    the folder that file names start from; without it each file's is found.
     With `quick` an image is only looked for, and its first bytes read; else it is decoded.
     """
     faults: list[Fault] = []
     notes: list[Note] = []
     jobs: list[tuple[Path, Video, VideoFrame]] = []
-    videos = 0
-    for file in files:
+    count = 0  # of videos
+    for path in files:
         try:
-            root = images or image_root(file)
-            found = list(read_videos(format, file, root))
-            notes += notes_of(read_entry(file), format, found)
+            file = open_annotations(path, format, images)
+            format = file.format
+            videos = list(read_videos(file))
+            notes += notes_of(file, videos)
         except DataError as error:
             faults.append(("annotations", str(error)))
             continue
-        videos += len(found)
-        faults += _repeated_ids(file, found)
-        for video in found:
-            faults += _about_frames(video, root)
-            jobs += [(root, video, frame) for frame in video.frames]
+        count += len(videos)
+        faults += _repeated_ids(path, videos)
+        for video in videos:
+            faults += _about_frames(video, file.root)
+            jobs += [(file.root, video, frame) for frame in video.frames]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         each = map if quick else pool.map  # threads only help where images are decoded
         for done, new in enumerate(each(partial(_about_image, quick=quick), jobs), 1):
@@ -109,19 +111,21 @@ def check_data(
             progress(done, len(jobs))
     labelled = [frame for _, _, frame in jobs if frame.labelled]
     people = sum(len(_with_joints(frame)) for frame in labelled)
-    if videos and not people:
+    if count and not people:
         faults.append(("nobody", f"{files[0]}{f' and {len(files) - 1} more' * (len(files) > 1)}"))
-    return Report(videos, len(jobs), len(labelled), people, tuple(faults), tuple(notes))
+    return DataReport(format, count, len(jobs), len(labelled), people, tuple(faults), tuple(notes))
 
 
 def _repeated_ids(file: Path, videos: list[Video]) -> list[Fault]:
     frames = [(video, frame) for video in videos for frame in video.frames]
     ids = Counter(
-        one.number for _, frame in frames for one in frame.people if one.number is not None
+        person.number for _, frame in frames for person in frame.people if person.number is not None
     )
-    faults = [("duplicate id", f"{file.name}: {one}") for one, count in ids.items() if count > 1]
+    faults = [
+        ("duplicate id", f"{file.name}: {number}") for number, count in ids.items() if count > 1
+    ]
     for video, frame in frames:
-        tracks = Counter(one.track for one in frame.people if one.track is not None)
+        tracks = Counter(person.track for person in frame.people if person.track is not None)
         faults += [
             ("duplicate track id", _place(video, frame, str(track)))
             for track, count in tracks.items()
@@ -135,11 +139,11 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
     folder = (root / video.frames[0].name).parent if video.frames else root
     if video.frame_count is not None and folder.is_dir():
         suffix = PurePosixPath(video.frames[0].name).suffix
-        there = sum(path.suffix == suffix for path in folder.iterdir())
-        if there != video.frame_count:
+        on_disk = sum(path.suffix == suffix for path in folder.iterdir())
+        if on_disk != video.frame_count:
             yield (
                 "frame count",
-                f"{video.name}: nframes is {video.frame_count}, on disk {there},"
+                f"{video.name}: nframes is {video.frame_count}, on disk {on_disk},"
                 f" listed {len(video.frames)}",
             )
     renamed = [frame for frame in video.frames if frame.other_name is not None]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tarvitpose.config import AnnotationFormat
-from tarvitpose.data.sources import image_names
+from tarvitpose.data.sources import AnnotationFile, image_names
 from tarvitpose.data.videos import Video
 from tarvitpose.formats.posetrack_layout import (
     POINT_IDS,
@@ -40,8 +40,9 @@ NOTES = {  # in the order of the table: what it is called, and what the readers 
 Note = tuple[str, str]  # kind and place
 
 
-def notes_of(content: Entry, layout: AnnotationFormat, videos: Sequence[Video]) -> Iterator[Note]:
+def notes_of(file: AnnotationFile, videos: Sequence[Video]) -> Iterator[Note]:
     """Yield what readers fill in, change or leave out of a file, `videos` being what they read."""
+    content, layout = file.content, file.format
     yield from _of_annolist(content) if layout == "posetrack17" else _of_coco(content, layout)
     listed = set(image_names(content))
     for video in videos:

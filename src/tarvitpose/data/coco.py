@@ -32,12 +32,12 @@ def read_coco(path: Path, joints: JointSet, image_root: Path | None = None) -> l
     Crowds are left out. Raises DataError that names the file, the entry and the field.
     """
     root = image_root or path.parent
-    return [record for still in coco_stills(path) for record in records_of(still, root, joints)]
+    stills = coco_stills(path, read_entry(path))
+    return [record for still in stills for record in records_of(still, root, joints)]
 
 
-def coco_stills(path: Path) -> Iterator[Video]:
+def coco_stills(path: Path, content: Entry) -> Iterator[Video]:
     """Yield each image of a COCO keypoint file as a video of one frame. Raises DataError."""
-    content = read_entry(path)
     names = joint_names(content)
     for frame in image_frames(content, names):
         yield Video(_data_set(path.parent / frame.name), path, names, (frame,))
@@ -55,7 +55,9 @@ def image_frames(content: Entry, names: tuple[str, ...]) -> list[VideoFrame]:
         VideoFrame(
             name=file_name(image),
             labelled=is_labelled(image) is not False,
-            people=tuple(_person(one, len(names)) for one in people if is_person(one, category)),
+            people=tuple(
+                _person(person, len(names)) for person in people if is_person(person, category)
+            ),
             ignored=coco_regions(image),
             size=_size(image),
         )

@@ -9,15 +9,16 @@ from pathlib import Path, PurePosixPath
 from tarvitpose.data.posetrack import posetrack18_videos
 from tarvitpose.data.videos import Video, VideoFrame, in_time
 from tarvitpose.formats.posetrack_layout import is_counted_from_1
+from tarvitpose.utils.json_file import Entry
 
 
-def dcpose_videos(path: Path) -> Iterator[Video]:
+def dcpose_videos(path: Path, content: Entry) -> Iterator[Video]:
     """Yield each folder of images as a video. Raises DataError.
 
     `nframes` tells how many frames exist. Those that the file does not list are named by
     counting: eight digits from 1 for PoseTrack17, as many digits as the others from 0 for 18.
     """
-    for video in posetrack18_videos(path):
+    for video in posetrack18_videos(path, content):
         folder = PurePosixPath(video.frames[0].name).parent.name
         yield replace(video, name=folder, frames=_with_unlisted(video))
 

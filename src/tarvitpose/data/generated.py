@@ -1,6 +1,6 @@
 """A small data set from code alone: moving figures with exact joints, in PoseTrack18's layout.
 
-Axes: T frames, K places of a figure.
+Axes: T frames, J joints.
 """
 
 from __future__ import annotations
@@ -8,62 +8,46 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from tarvitpose.data.generated_drawing import (
-    Body,
-    Looks,
-    draw_figure,
-    figure_box,
-    random_background,
-    random_looks,
+from tarvitpose.data.generated_figure import (
+    Figure,
+    Generator,
+    bounds,
+    draw,
+    random_colours,
+    random_joints,
 )
-from tarvitpose.data.generated_figure import AT, Generator, random_movement
 from tarvitpose.errors import DataError
-from tarvitpose.geometry import warp, xyxy_to_xywh
+from tarvitpose.formats.posetrack_files import in_slots
+from tarvitpose.geometry import xyxy_to_xywh
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
-from tarvitpose.utils.arrays import Float64, UInt8
+from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import cannot_write
 
 FRAME_SIZE = (384, 320)  # height, width
 MARGIN = 8  # pixels between a figure and the edge of the frame, at least
-HEIGHT = (215.0, 285.0)  # of a standing person, in pixels
-SLACK = 40  # pixels of background beyond each edge, for the camera to drift in
-HELD_OUT = 4  # the second set has a person for so many of the first
+HEIGHT = (215.0, 285.0)  # of a figure, in pixels
+HELD_OUT = 4  # the second set has a person for each four of the first
 TWO_TOGETHER = 0.35  # probability that a video shows two people
 SETS = ("train", "val")
-JPEG_QUALITY = 92
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One person in one video."""
-
-    bodies: tuple[Body, ...]  # of every frame
-    looks: Looks
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One video."""
-
-    background: UInt8  # larger than a frame by SLACK on every side
-    shift: Float64  # (T, 2), of the camera in pixels
-    zoom: Float64  # (T,), about the middle of the frame
-    figures: tuple[Figure, ...]  # the farthest first
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
+CATEGORY = {
+    **{"supercategory": "person", "id": 1, "name": "person"},
+    "keypoints": list(POSETRACK_17.joints),
+}
 
 
 def write_generated(folder: Path, people: int, seed: int, frames: int = 9) -> Path:
-    """Write a data set with so many people to train on and a quarter as many to test on.
+    """Write a data set with `people` to train on and a quarter as many to test on.
 
     Each video shows one or two people in `frames` frames, all of them labelled. The sets "train"
     and "val" share nobody. The same arguments give the same files. Returns the folder; raises
-    DataError where it holds something already, OutputError where it cannot be written.
+    DataError where it is not empty, OutputError where it cannot be written.
     """
     if people < 1 or frames < 1:
         raise DataError(f"expected at least 1 person and 1 frame, got {people} and {frames}")
@@ -85,106 +69,82 @@ def write_generated(folder: Path, people: int, seed: int, frames: int = 9) -> Pa
 
 
 def _write_set(root: Path, name: str, people: int, frames: int, seed: tuple[int, int]) -> None:
-    """Write videos until they have shown so many people."""
+    """Write videos until they have shown all people."""
     (root / "annotations" / name).mkdir(parents=True)
     video = 0
     while people > 0:
         video += 1
         rng = np.random.default_rng((*seed, video))
         count = 1 + int(people > 1 and rng.uniform() < TWO_TOGETHER)
-        content = _write_video(root, f"images/{name}/{video:06d}", random_scene(count, frames, rng))
+        content = _write_video(root, f"images/{name}/{video:06d}", random_video(count, frames, rng))
         path = root / "annotations" / name / f"{video:06d}.json"
         path.write_text(json.dumps(content), encoding="utf-8")
         people -= count
 
 
-def _write_video(root: Path, folder: str, scene: Scene) -> dict[str, Any]:
-    """Write the frames of one video into a folder below the root, and return its annotations."""
-    video = Path(folder).name
-    images: list[dict[str, Any]] = []
-    people: list[dict[str, Any]] = []
+def _write_video(
+    root: Path, folder: str, video: tuple[list[UInt8], list[Figure]]
+) -> dict[str, Any]:
+    """Write the frames of a video into a folder below the root, and return its annotations."""
+    pictures, figures = video
+    images, people = [], []
     (root / folder).mkdir(parents=True)
-    for t in range(len(scene.zoom)):
-        name, image_id = f"{folder}/{t:06d}.jpg", 10**10 + int(video) * 10**4 + t
-        picture = cv2.cvtColor(scene_frame(scene, t), cv2.COLOR_RGB2BGR)
-        content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    number = Path(folder).name
+    for t, picture in enumerate(pictures):
+        name, image_id = f"{folder}/{t:06d}.jpg", 10**10 + int(number) * 10**4 + t
+        content = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), JPEG)[1]
         (root / name).write_bytes(content.tobytes())
-        images.append(
-            {
-                "file_name": name,
-                "id": image_id,
-                "frame_id": image_id,
-                "vid_id": video,
-                "nframes": len(scene.zoom),
-                "is_labeled": True,
-                "ignore_regions_x": [],
-                "ignore_regions_y": [],
-            }
-        )
-        people += [
-            {
-                "id": image_id * 100 + track,
-                "image_id": image_id,
-                "category_id": 1,
-                "track_id": track,
-                "person_id": track,
-                **_labels(figure.bodies[t]),
-            }
-            for track, figure in enumerate(scene.figures)
-        ]
-    category = {"supercategory": "person", "id": 1, "name": "person"}
-    category |= {"keypoints": list(POSETRACK_17.joints)}
-    return {"images": images, "annotations": people, "categories": [category]}
+        image = {"file_name": name, "id": image_id, "frame_id": image_id, "vid_id": number}
+        image |= {"nframes": len(pictures), "is_labeled": True}
+        images.append({**image, "ignore_regions_x": [], "ignore_regions_y": []})
+        for track, figure in enumerate(figures):
+            person = {"id": image_id * 100 + track, "image_id": image_id, "category_id": 1}
+            people.append({**person, "track_id": track, "person_id": track, **_labels(figure, t)})
+    return {"images": images, "annotations": people, "categories": [CATEGORY]}
 
 
-def _labels(body: Body) -> dict[str, list[float]]:
+def _labels(figure: Figure, t: int) -> dict[str, list[float]]:
     """The boxes, xywh, and the joints of one person in one frame; there are no ears."""
-    keypoints: list[float] = []
-    for joint in POSETRACK_17.joints:
-        known = joint in POSETRACK_15.joints
-        keypoints += [*body.points[AT[joint]].round(2).tolist(), 1] if known else [0, 0, 0]
-    person, head = (xyxy_to_xywh(box).astype(np.float64).round(2) for box in figure_box(body))
-    return {"bbox": person.tolist(), "bbox_head": head.tolist(), "keypoints": keypoints}
+    points = np.column_stack([figure.joints[t].round(2), np.ones(len(POSETRACK_15))])
+    boxes = (bounds(figure.shapes(t)), bounds(figure.head_shapes(t)[1:]))  # the head has no neck
+    person, head = (xyxy_to_xywh(box).astype(np.float64).round(2).tolist() for box in boxes)
+    keypoints = in_slots(points, POSETRACK_15.joints).ravel().tolist()
+    return {"bbox": person, "bbox_head": head, "keypoints": keypoints}
 
 
-def random_scene(people: int, frames: int, rng: Generator) -> Scene:
-    """Return a video of so many figures side by side, each inside the frame at all times."""
-    height, width = FRAME_SIZE
-    background = random_background(rng, (height + 2 * SLACK, width + 2 * SLACK))
-    pace, phase = rng.uniform(0.05, 0.3, 3), rng.uniform(0, 2 * np.pi, 3)
-    curves = np.sin(np.arange(frames)[:, None] * pace + phase)  # (T, 3)
-    shift, zoom = curves[:, :2] * rng.uniform(0, SLACK / 3, 2), 1 + 0.03 * curves[:, 2]
-    figures = [
-        _random_figure(shift, zoom, (at / people, (at + 1) / people), rng) for at in range(people)
-    ]
-    figures.sort(key=lambda figure: float(figure.bodies[0].height))
-    return Scene(background, shift, zoom, tuple(figures))
+def random_video(people: int, frames: int, rng: Generator) -> tuple[list[UInt8], list[Figure]]:
+    """Return the frames, RGB, of a video of figures side by side, and these figures."""
+    background = random_background(rng)
+    figures = [random_figure(frames, (at / people, (at + 1) / people), rng) for at in range(people)]
+    pictures = [background.copy() for _ in range(frames)]
+    for t, picture in enumerate(pictures):
+        for figure in figures:
+            draw(picture, figure.shapes(t))
+    return pictures, figures
 
 
-def _random_figure(
-    shift: Float64, zoom: Float64, where: tuple[float, float], rng: Generator
-) -> Figure:
-    """A figure that fits into the frame; `where` is its share of the room from left to right."""
-    movement = random_movement(len(zoom), rng)
-    height = rng.uniform(*HEIGHT) * zoom  # (T,)
-    points = movement.places[..., :2] * (1, -1) * height[:, None, None] + shift[:, None]
-    depth, head = movement.places[..., 2], movement.head
-    loose = map(Body, points, depth, head, height.tolist())
-    boxes = np.array([figure_box(body)[0] for body in loose])  # (T, 4)
+def random_figure(frames: int, columns: tuple[float, float], rng: Generator) -> Figure:
+    """Return a figure that is always in the frame, in some share of its width."""
+    height, colours = rng.uniform(*HEIGHT), random_colours(rng)
+    joints = random_joints(frames, rng)
+    free = Figure(joints * height, height, colours)
+    boxes = np.array([bounds(free.shapes(t)) for t in range(frames)])  # (T, 4)
     low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
     room = np.array(FRAME_SIZE[::-1]) - 1 - 2 * MARGIN
-    fit = min(1.0, float((room / (high - low)).min()))
-    share = np.array([rng.uniform(*where), rng.uniform(0.7, 1)])
-    placed = (points - low) * fit + MARGIN + (room - fit * (high - low)) * share
-    bodies = map(Body, placed, depth, head, (height * fit).tolist())
-    return Figure(tuple(bodies), random_looks(rng))
+    scale = min(1.0, float((room / (high - low)).min()))
+    share = np.array([rng.uniform(*columns), rng.uniform(0.7, 1)])
+    start = MARGIN + (room - scale * (high - low)) * share
+    return Figure((free.joints - low) * scale + start, height * scale, colours)
 
 
-def scene_frame(scene: Scene, t: int) -> UInt8:
-    """Return one frame of a video, RGB (h, w, 3)."""
-    zoom, middle = scene.zoom[t], np.array(FRAME_SIZE[::-1]) / 2
-    start = scene.shift[t] + middle - zoom * (middle + SLACK)
-    picture = warp(scene.background, np.column_stack([zoom * np.eye(2), start]), FRAME_SIZE)
-    for figure in scene.figures:
-        draw_figure(picture, figure.bodies[t], figure.looks)
-    return picture
+def random_background(rng: Generator) -> UInt8:
+    """Return a picture (h, w, 3) of soft blotches and a few boxes."""
+    height, width = FRAME_SIZE
+    picture = np.full((height, width, 3), rng.uniform(70, 170, 3), np.float32)
+    for cells, strength in ((3, 40), (10, 20), (48, 12)):
+        noise = rng.uniform(-strength, strength, (cells, cells, 3)).astype(np.float32)
+        picture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    for _ in range(int(rng.integers(6, 14))):
+        (x, y), (w, h) = rng.integers((width, height)), rng.integers(16, 140, 2)
+        picture[y : y + h, x : x + w] = rng.uniform(30, 225, 3)
+    return picture.clip(0, 255).astype(np.uint8)

@@ -11,11 +11,11 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from tarvitpose.config import AnnotationFormat
+from tarvitpose.data.sources import AnnotationFile
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.formats.posetrack_layout import coco_people, file_name
 from tarvitpose.utils.atomic import atomic_folder
-from tarvitpose.utils.json_file import Entry, read_entry
+from tarvitpose.utils.json_file import Entry
 
 MEGABYTE = 10**6
 END_OF_TAR = 10_240  # bytes of zeros, at most
@@ -27,6 +27,7 @@ class Piece(NamedTuple):
     """What one shard holds whole: a still with its people, or a video."""
 
     source: Path  # the annotation file
+    root: Path  # the folder that file names start from
     rest: dict[str, Any]  # the file's content but for images and annotations
     head: int  # bytes that the rest takes in a tar
     images: list[dict[str, Any]]
@@ -49,9 +50,7 @@ class Packed:
 
 
 def pack(
-    files: Sequence[Path],
-    layout: AnnotationFormat,
-    root: Path,
+    files: Sequence[AnnotationFile],
     output: Path,
     *,
     set_name: str,
@@ -60,22 +59,23 @@ def pack(
     """Write a new folder `output` of `NAME-000.tar` and so on, of at most `limit` bytes each.
 
     Unpacked into one folder they are a data set of the same layout: `annotations/NAME/*.json`, and
-    the images under the names that they have below `root`. Stills without people are left out.
+    the images under their names. Stills without people are left out.
     The same data give the same bytes. Raises DataError for an image that is not there or that
     alone is too large, OutputError where `output` exists.
     """
+    layout = files[0].format
     if layout not in ("coco", "posetrack18"):
-        raise DataError(f"{files[0]}: {OTHERS.format(layout)}")
+        raise DataError(f"{files[0].path}: {OTHERS.format(layout)}")
     if output.exists():
         raise OutputError(f"{output}: exists; choose a new folder")
-    shards = list(_shards(_pieces(files, layout), root, limit))
+    shards = list(_shards(_pieces(files), limit))
     if not shards:
-        raise DataError(f"{files[0]}: no image with people to pack")
+        raise DataError(f"{files[0].path}: no image with people to pack")
     paths = [output / f"{set_name}-{number:03d}.tar" for number in range(len(shards))]
     with atomic_folder(output) as folder:
         for number, (path, pieces) in enumerate(zip(paths, shards, strict=True)):
             mark = f"-{number:03d}" if layout == "coco" else ""  # a video's name is its file's
-            _write_shard(folder / path.name, pieces, root, f"annotations/{set_name}", mark)
+            _write_shard(folder / path.name, pieces, f"annotations/{set_name}", mark)
     whole = [piece for pieces in shards for piece in pieces]
     return Packed(
         shards=tuple(paths),
@@ -85,19 +85,19 @@ def pack(
     )
 
 
-def _pieces(files: Sequence[Path], layout: AnnotationFormat) -> Iterator[Piece]:
+def _pieces(files: Sequence[AnnotationFile]) -> Iterator[Piece]:
     for file in files:
-        content = read_entry(file)
-        images = coco_people(content)
-        rest = {k: v for k, v in content.value.items() if k not in ("images", "annotations")}
-        head = _stored(str(file), len(_json(rest)) + BLOCK)
+        images = coco_people(file.content)
+        content = file.content.value.items()
+        rest = {key: value for key, value in content if key not in ("images", "annotations")}
+        head = _stored(str(file.path), len(_json(rest)) + BLOCK)
         for image, _ in images:
             _check_name(image)
-        whole = [[one] for one in images if one[1]] if layout == "coco" else [images]
-        for some in whole:
-            people = [person.value for _, own in some for person in own]
-            records = [{**image.value, "file_name": file_name(image)} for image, _ in some]
-            yield Piece(file, rest, head, records, people)
+        stills = [[still] for still in images if still[1]]
+        for group in stills if file.format == "coco" else [images]:
+            people = [person.value for _, entries in group for person in entries]
+            records = [{**image.value, "file_name": file_name(image)} for image, _ in group]
+            yield Piece(file.path, file.root, rest, head, records, people)
 
 
 def _check_name(image: Entry) -> None:
@@ -110,20 +110,20 @@ def _check_name(image: Entry) -> None:
         )
 
 
-def _shards(pieces: Iterator[Piece], root: Path, limit: int) -> Iterator[list[Piece]]:
+def _shards(pieces: Iterator[Piece], limit: int) -> Iterator[list[Piece]]:
     """Fill one shard after the other, in order."""
     shard: list[Piece] = []
     filled = END_OF_TAR
     for piece in pieces:
-        own = len(_json([piece.images, piece.people])) + _images_size(piece, root)
-        alone = own + piece.head
+        size = len(_json([piece.images, piece.people])) + _images_size(piece)
+        alone = size + piece.head
         if alone + END_OF_TAR > limit:
             raise DataError(
                 f"{piece.source}: {piece.names[0]} and what belongs to it take "
                 f"{alone / MEGABYTE:.1f} MB, a shard has {limit / MEGABYTE:g}; make the "
                 "images smaller (data prepare --max-side) or the shards larger (--max-mb)"
             )
-        added = own if shard and shard[-1].source == piece.source else alone
+        added = size if shard and shard[-1].source == piece.source else alone
         if filled + added > limit:
             yield shard
             shard, filled, added = [], END_OF_TAR, alone
@@ -142,29 +142,30 @@ def _stored(name: str, size: int) -> int:
     return len(tarfile.TarInfo(name).tobuf()) + -(-size // BLOCK) * BLOCK
 
 
-def _images_size(piece: Piece, root: Path) -> int:
+def _images_size(piece: Piece) -> int:
     size = 0
     for name in piece.names:
         try:
-            size += _stored(name, (root / name).stat().st_size)
+            size += _stored(name, (piece.root / name).stat().st_size)
         except OSError as error:
             raise DataError(
-                f"{root / name}: cannot be read ({error.strerror}), {piece.source} names it; see "
-                "'tarvitpose data check'"
+                f"{piece.root / name}: cannot be read ({error.strerror}), {piece.source} names it; "
+                "see 'tarvitpose data check'"
             ) from None
     return size
 
 
-def _write_shard(path: Path, pieces: list[Piece], root: Path, folder: str, mark: str) -> None:
+def _write_shard(path: Path, pieces: list[Piece], folder: str, mark: str) -> None:
     with tarfile.open(path, "w") as tar:
-        for source, some in groupby(pieces, lambda piece: piece.source):
-            own = list(some)
-            images = [image for piece in own for image in piece.images]
-            people = [person for piece in own for person in piece.people]
-            content = {**own[0].rest, "images": images, "annotations": people}
+        for source, same in groupby(pieces, lambda piece: piece.source):
+            group = list(same)
+            images = [image for piece in group for image in piece.images]
+            people = [person for piece in group for person in piece.people]
+            content = {**group[0].rest, "images": images, "annotations": people}
             _add(tar, f"{folder}/{source.stem}{mark}.json", _json(content))
-        for name in dict.fromkeys(name for piece in pieces for name in piece.names):
-            _add(tar, name, (root / name).read_bytes())
+        paths = {name: piece.root / name for piece in pieces for name in piece.names}
+        for name, image in paths.items():
+            _add(tar, name, image.read_bytes())
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -25,7 +25,7 @@ def read_posetrack18(path: Path, image_root: Path, joints: JointSet) -> list[Rec
     return [
         record
         for file in annotation_files(path)
-        for video in posetrack18_videos(file)
+        for video in posetrack18_videos(file, read_entry(file))
         for record in records_of(video, image_root, joints)
     ]
 
@@ -40,9 +40,8 @@ def annotation_files(path: Path) -> list[Path]:
     return files
 
 
-def posetrack18_videos(path: Path) -> Iterator[Video]:
+def posetrack18_videos(path: Path, content: Entry) -> Iterator[Video]:
     """Yield the video of a file, of its name, or each of several, of their folders' names."""
-    content = read_entry(path)
     names = joint_names(content)
     counts = frame_counts(content)
     folders = by_folder(image_frames(content, names))

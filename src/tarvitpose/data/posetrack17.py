@@ -28,12 +28,12 @@ from tarvitpose.formats.posetrack_layout import (
     slashed,
 )
 from tarvitpose.utils.arrays import Float64
-from tarvitpose.utils.json_file import Entry, read_entry
+from tarvitpose.utils.json_file import Entry
 
 BOX_SCALE = 1.2  # times the joints' extent: no person has a box, and DCPose's lists make them so
 
 
-def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
+def posetrack17_videos(path: Path, content: Entry, root: Path) -> Iterator[Video]:
     """Yield the video of a file, of its name, or each of several, of their folders' names.
 
     PoseTrack2017 labels the middle of a video, and its annolist may hold nothing else: images
@@ -41,7 +41,7 @@ def posetrack17_videos(path: Path, root: Path) -> Iterator[Video]:
     unlabelled frames; unless the images are called otherwise (see `with_images`). Raises
     DataError that names the file, the entry and the field.
     """
-    frames = [_frame(entry) for entry in read_entry(path)["annolist"].items()]
+    frames = [_frame(entry) for entry in content["annolist"].items()]
     folders = by_folder(frames)
     for folder, listed in folders.items():
         name = path.stem if len(folders) == 1 else folder.name
@@ -90,9 +90,9 @@ def _person(person: Entry) -> Person:
 
 def _points(person: Entry) -> Float64:
     """The person's points with v, (K, 3)."""
-    places, _ = annolist_points(person)
-    there = np.isfinite(places).all(1, keepdims=True)
-    return np.concatenate([np.where(there, places, 0), there], 1)
+    points, _ = annolist_points(person)
+    has_label = np.isfinite(points).all(1, keepdims=True)
+    return np.concatenate([np.where(has_label, points, 0), has_label], 1)
 
 
 def _head(person: Entry) -> Box | None:

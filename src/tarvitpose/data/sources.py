@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from tarvitpose.config import AnnotationFormat
@@ -24,8 +24,44 @@ OF_VIDEOS = ("nframes", "vid_id", "frame_id", "is_labeled")  # keys that no stil
 FOLDERS_UP = 3  # how far above the annotations the images may lie: annotations/val/clip.json
 
 
+@dataclass(frozen=True)
+class AnnotationFile:
+    """One annotation file, which is read once, and how to understand it."""
+
+    path: Path
+    content: Entry
+    format: AnnotationFormat
+    root: Path  # the folder that file names start from
+
+
+def open_annotations(
+    path: Path, format: AnnotationFormat | None = None, images: Path | None = None
+) -> AnnotationFile:
+    """Read an annotation file. Raises DataError.
+
+    Its format is recognised by its keys where none is given, and the folder that its file names
+    start from is found where no `images` are given.
+    """
+    content = read_entry(path)
+    layout = format or guess_format(content)
+    return AnnotationFile(path, content, layout, images or image_root(path, content))
+
+
+def open_all(
+    paths: Iterable[Path], format: AnnotationFormat | None = None, images: Path | None = None
+) -> Iterator[AnnotationFile]:
+    """Read the annotation files of a data set, one at a time. Raises DataError.
+
+    Where no format is given, that of the first file is the format of all.
+    """
+    for path in paths:
+        file = open_annotations(path, format, images)
+        format = file.format
+        yield file
+
+
 def read_records(
-    format: AnnotationFormat,
+    format: AnnotationFormat | None,
     annotations: Path,
     joints: JointSet,
     images: Path | None = None,
@@ -34,14 +70,14 @@ def read_records(
 ) -> list[Record]:
     """Return a record for each labelled person with a visible joint.
 
-    `annotations` is a JSON file or a folder of them; `images` is the folder that the file names
-    in them start from, by default the nearest one above the annotations that has the first.
-    `box_scale` times the extent of its joints is the box of a person without one, by default 1.2
-    in PoseTrack17's layout and 1.3 in others. Raises DataError, also where there is no such person.
+    `annotations` is a JSON file or a folder of them, in a `format` that is recognised by default;
+    `images` is the folder that the file names in them start from, by default the nearest one above
+    the annotations that has the first. `box_scale` times the extent of its joints is the box of a
+    person without one, by default 1.2 in PoseTrack17's format and 1.3 in others. Raises DataError,
+    also where there is no such person.
     """
-    records = records_of_files(
-        format, annotation_files(annotations), joints, images, box_scale=box_scale
-    )
+    files = open_all(annotation_files(annotations), format, images)
+    records = [record for file in files for record in records_of_file(file, joints, box_scale)]
     if not records:
         raise DataError(
             f"{annotations}: no person with a labelled joint of {joints.name} in it; "
@@ -50,22 +86,15 @@ def read_records(
     return records
 
 
-def records_of_files(
-    format: AnnotationFormat,
-    files: Sequence[Path],
-    joints: JointSet,
-    images: Path | None = None,
-    *,
-    box_scale: float | None = None,
+def records_of_file(
+    file: AnnotationFile, joints: JointSet, box_scale: float | None = None
 ) -> list[Record]:
-    """Return the records of several files, which have one folder of images. Raises DataError."""
-    root = images or image_root(files[0])
-    videos = (video for file in files for video in read_videos(format, file, root))
+    """Return the records of one file. Raises DataError."""
     return [
         record
-        for video in videos
+        for video in read_videos(file)
         for record in records_of(
-            video if box_scale is None else replace(video, box_scale=box_scale), root, joints
+            video if box_scale is None else replace(video, box_scale=box_scale), file.root, joints
         )
     ]
 
@@ -86,50 +115,51 @@ def dataset_files(dataset: Path, set_name: str | None = None) -> list[Path]:
     if set_name is not None:
         return annotation_files(_one_set(folders[0], set_name))
     sets = sorted({path.parent for path in folders[0].glob("*/*.json")})
-    return [file for one in sets or folders for file in annotation_files(one)]
+    return [file for folder in sets or folders for file in annotation_files(folder)]
 
 
 def _one_set(folder: Path, set_name: str) -> Path:
-    found = [path for path in (folder / set_name, folder / f"{set_name}.json") if path.exists()]
-    if not found:
-        raise DataError(f"{folder}: has neither the folder {set_name} nor {set_name}.json")
-    return found[0]
+    for path in (folder / set_name, folder / f"{set_name}.json"):
+        if path.exists():
+            return path
+    raise DataError(f"{folder}: has neither the folder {set_name} nor {set_name}.json")
 
 
-def read_videos(format: AnnotationFormat, file: Path, root: Path) -> Iterator[Video]:
+def read_videos(file: AnnotationFile) -> Iterator[Video]:
     """Yield the videos of one annotation file, in its order. Raises DataError."""
-    if format == "coco":
-        return coco_stills(file)
-    if format == "posetrack17":
-        return posetrack17_videos(file, root)
-    videos = posetrack18_videos(file) if format == "posetrack18" else dcpose_videos(file)
-    return (with_images(video, root) for video in videos)
+    if file.format == "coco":
+        return coco_stills(file.path, file.content)
+    if file.format == "posetrack17":
+        return posetrack17_videos(file.path, file.content, file.root)
+    read = posetrack18_videos if file.format == "posetrack18" else dcpose_videos
+    return (with_images(video, file.root) for video in read(file.path, file.content))
 
 
-def image_root(file: Path) -> Path:
+def image_root(path: Path, content: Entry) -> Path:
     """Return the folder that the file names of an annotation file start from.
 
     It is the nearest folder above the file, or folder of images beside these, that holds the
-    beginning of the first name, or the file's own folder if none does. Raises DataError if the
-    file cannot be read.
+    beginning of the first name, or the file's own folder if none does. Raises DataError.
     """
-    names = image_names(read_entry(file))
-    above = list(file.absolute().parents)[:FOLDERS_UP]
-    folders = [one for folder in above for one in (folder, folder / IMAGES)]
+    names = image_names(content)
+    above = list(path.absolute().parents)[:FOLDERS_UP]
+    folders = [folder for parent in above for folder in (parent, parent / IMAGES)]
     start = PurePosixPath(names[0]).parts[0] if names else ""
-    return next((folder for folder in folders if (folder / start).exists()), file.parent)
+    return next((folder for folder in folders if (folder / start).exists()), path.parent)
 
 
-def guess_format(file: Path) -> AnnotationFormat:
-    """Return the layout of an annotation file, by its keys. Raises DataError."""
-    content = read_entry(file)
+def guess_format(content: Entry) -> AnnotationFormat:
+    """Return the format of an annotation file, by its keys. Raises DataError."""
     if not isinstance(content.value, dict):
-        raise DataError(f"{file}: expected annotations, found a list; is this a file of boxes?")
+        raise DataError(
+            f"{content.where}: expected annotations, found a list; is this a file of boxes?"
+        )
     if content.get("annolist"):
         return "posetrack17"
     if not (content.get("images") and content.get("annotations")):
         raise DataError(
-            f"{file}: has neither annolist (PoseTrack17) nor images and annotations (the others)"
+            f"{content.where}: has neither annolist (PoseTrack17) nor images and annotations"
+            " (the others)"
         )
     images = content["images"].items()
     if not any(image.get(key) for image in images for key in OF_VIDEOS):

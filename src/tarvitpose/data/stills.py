@@ -52,32 +52,32 @@ def still_clip(
     joints: JointSet,
     motion: MotionConfig,
     rng: Generator,
-    own: ArrayLike | None = None,
+    moves: ArrayLike | None = None,
 ) -> tuple[UInt8, Float32]:
     """Return a clip (T, h, w, 3) of a still and the joints (T, J, 2) in the crop's pixels.
 
     `matrix` (2, 3) takes pixels of the image to those of the crop of the current frame, whose
     offset is 0; there the joints are where it takes `keypoints` (J, 2), in the other frames where
     camera and limbs have moved them. What is outside the image is black. Every frame is resampled
-    only once. `own` (T, 2, 3) then moves each frame, the current one too, to a crop of its own.
+    only once. `moves` (T, 2, 3) then takes each frame, the current one too, to its own crop.
     """
     points = transform_points(np.asarray(matrix)[None], np.asarray(keypoints)[None])[0]
     path = camera_path(offsets, input_size, rng, motion)  # (T, 2, 3)
-    moves = path if own is None else compose(own, path)
-    matrices = compose(moves, np.asarray(matrix, np.float64))  # (T, 2, 3)
+    paths = path if moves is None else compose(moves, path)
+    matrices = compose(paths, np.asarray(matrix, np.float64))  # (T, 2, 3)
     swings = limb_path(offsets, input_size, rng, motion, joints)  # (T, J, 2)
     seen = np.asarray(visible) > 0
-    homes = transform_points(moves, np.broadcast_to(points, (len(moves), *points.shape)))
-    frames, places = [], []
+    homes = transform_points(paths, np.broadcast_to(points, (len(paths), *points.shape)))
+    frames, landed = [], []
     for home, swing, matrix_t in zip(homes, swings, matrices, strict=True):
         if swing.any():
             field = _blend(home[seen] + swing[seen], swing[seen], input_size)  # (2, h, w)
             frames.append(_swung(image, matrix_t, field))
-            places.append(_landed(home, field))
+            landed.append(_landed(home, field))
         else:
             frames.append(warp(image, matrix_t, input_size))
-            places.append(home)
-    return np.stack(frames), np.stack(places)
+            landed.append(home)
+    return np.stack(frames), np.stack(landed)
 
 
 def compose(moves: ArrayLike, matrix: ArrayLike) -> NDArray[np.float64]:
@@ -154,19 +154,19 @@ def _swung(image: UInt8, matrix: ArrayLike, field: Float32) -> UInt8:
 
 
 def _landed(homes: Float32, field: Float32) -> Float32:
-    """Where what was at `homes` (J, 2) is seen after pixels have moved by `field`, (J, 2).
+    """Return where points `homes` (J, 2) are after pixels have moved by `field`, (J, 2).
 
-    The field is given where things arrive, so the place solves place - field(place) = home.
+    The field is given where pixels arrive, so a point p solves p - field(p) = home.
     """
-    places = homes
+    points = homes
     for _ in range(LANDING_STEPS):
-        x, y = np.ascontiguousarray(places.T, np.float32)  # (J,) each
+        x, y = np.ascontiguousarray(points.T, np.float32)  # (J,) each
         moved = [
             cv2.remap(part, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).ravel()
             for part in field
         ]
-        places = homes + np.stack(moved, -1)
-    return places
+        points = homes + np.stack(moved, -1)
+    return points
 
 
 def _blend(centres: Float32, values: Float32, size: tuple[int, int]) -> Float32:

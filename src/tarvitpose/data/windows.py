@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tarvitpose.config import window_offsets
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.errors import ConfigError
 from tarvitpose.geometry import warp
@@ -26,11 +25,11 @@ def window_clip(
     on that side is repeated.
     """
     last = len(record.frames) - 1
-    places = [min(max(record.current + offset, 0), last) for offset in offsets]
-    images = {at: read_image(record.frames[at], record.name) for at in sorted(set(places))}
+    indices = [min(max(record.current + offset, 0), last) for offset in offsets]
+    images = {at: read_image(record.frames[at], record.name) for at in sorted(set(indices))}
     each = np.broadcast_to(matrices, (len(offsets), 2, 3))
     return np.stack(
-        [warp(images[at], one, input_size) for at, one in zip(places, each, strict=True)]
+        [warp(images[at], matrix, input_size) for at, matrix in zip(indices, each, strict=True)]
     )
 
 
@@ -63,18 +62,3 @@ def is_symmetric(offsets: tuple[int, ...]) -> bool:
     (True, False)
     """
     return sorted(offsets) == sorted(-offset for offset in offsets)
-
-
-def shown_frames(
-    offsets: tuple[int, ...], *, span: int, reverse: float, rng: Generator
-) -> tuple[int, ...]:
-    """Return what each place of a clip shows, (T,) in frames from the current one.
-
-    With a `span` the auxiliary offsets are drawn anew. With the probability `reverse` time runs
-    backwards, if the configured offsets are symmetric: t + k is shown in the place of t - k.
-    """
-    drawn = random_offsets(offsets, span, rng) if span else offsets
-    frames, _ = window_offsets(drawn)
-    if reverse and rng.uniform() < reverse and is_symmetric(offsets):
-        return tuple(-offset for offset in frames)
-    return frames

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.posetrack import annotation_files
-from tarvitpose.data.sources import image_root, read_videos
+from tarvitpose.data.sources import AnnotationFile, open_all, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
-from tarvitpose.formats.posetrack_files import read_truth
+from tarvitpose.formats.posetrack_files import true_frames
 from tarvitpose.formats.posetrack_layout import file_name, image_id
 from tarvitpose.metrics.posetrack_ap import TrueFrame
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.json_file import Entry, read_entry
+from tarvitpose.utils.json_file import Entry
 
 NO_HEAD = (np.nan,) * 4
 
@@ -82,6 +82,7 @@ class LabelledVideo:
     listed: Mapping[str, int | None] = field(default_factory=dict)
     """The name and id of every frame in the annotations, labelled or not, in their order."""
     images: tuple[Path, ...] = ()  # of all frames, listed or not, in time
+    content: Entry | None = None  # of stills: the annotations, for COCO's evaluator
 
     @property
     def are_stills(self) -> bool:
@@ -90,7 +91,7 @@ class LabelledVideo:
 
 
 def read_labelled(
-    layout: AnnotationFormat,
+    layout: AnnotationFormat | None,
     annotations: Path,
     joints: JointSet,
     *,
@@ -104,14 +105,13 @@ def read_labelled(
     where nothing is labelled.
     """
     videos: list[LabelledVideo] = []
-    for file in annotation_files(annotations):
+    for file in open_all(annotation_files(annotations), layout, images):
         left = None if limit is None else limit - len(videos)
-        root = images or image_root(file)
-        found = islice(read_videos(layout, file, root), left)
-        if layout == "coco":
-            videos += _stills(file, found, root, joints)
+        listed = islice(read_videos(file), left)
+        if file.format == "coco":
+            videos += _stills(file, listed, joints)
         else:
-            videos += _posetrack(file, found, root)
+            videos += _posetrack(file, listed)
     videos = [video for video in videos if video.frames]
     if not videos:
         raise DataError(f"{annotations}: no labelled frame in it, so there is nothing to evaluate")
@@ -119,17 +119,17 @@ def read_labelled(
 
 
 def _stills(
-    file: Path, found: Iterable[Video], root: Path, joints: JointSet
+    file: AnnotationFile, stills: Iterable[Video], joints: JointSet
 ) -> Iterator[LabelledVideo]:
-    ids = image_ids(file)
-    frames = [_frame(still, still.frames, 0, root, joints) for still in found]
+    ids = image_ids(file.content)
+    frames = [_frame(still, still.frames, 0, file.root, joints) for still in stills]
     frames = [replace(frame, number=ids[frame.name]) for frame in frames]
-    yield LabelledVideo(file.stem, file, _with_ids(frames, ids))
+    yield LabelledVideo(file.path.stem, file.path, _with_ids(frames, ids), content=file.content)
 
 
-def _posetrack(file: Path, found: Iterable[Video], root: Path) -> Iterator[LabelledVideo]:
-    truth, ids = read_truth(file), image_ids(file)
-    for video in found:
+def _posetrack(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[LabelledVideo]:
+    truth, ids, root = true_frames(file.content), image_ids(file.content), file.root
+    for video in videos:
         own = {frame.name for frame in video.frames}
         frames = [
             replace(_frame(video, run, at, root, POSETRACK_15), truth=truth[frame.name])
@@ -139,7 +139,7 @@ def _posetrack(file: Path, found: Iterable[Video], root: Path) -> Iterator[Label
         ]
         yield LabelledVideo(
             name=video.name,
-            source=file,
+            source=file.path,
             frames=_with_ids(frames, ids),
             listed={name: ids.get(name) for name in truth if name in own},
             images=tuple(root / frame.image for frame in video.frames),
@@ -186,9 +186,8 @@ def _people(frame: VideoFrame, video: Video, joints: JointSet) -> LabelledPeople
     )
 
 
-def image_ids(path: Path) -> dict[str, int]:
+def image_ids(content: Entry) -> dict[str, int]:
     """Return the ids of a file's images by their names; none in the layout of PoseTrack17."""
-    content = read_entry(path)
     if content.get("images") is None:
         return {}
     return {file_name(image): _whole_id(image) for image in content["images"].items()}

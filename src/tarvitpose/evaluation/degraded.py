@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import validation_clips
-from tarvitpose.data.degrade import Kind
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import THRESHOLD, encode_crops, encoding_facts, found_joints
@@ -62,7 +62,7 @@ Window = tuple[Tensor, Tensor | None]
 class Benchmark:
     """Encoded clips of n people; `current` has one version of the current frame for each kind."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[Degradation, ...]
     offsets: tuple[int, ...]  # of the frames around the current one
     around: NDArray[np.float16]  # (n, T - 1, C, h, w)
     current: NDArray[np.float16]  # (n, K, C, h, w)
@@ -72,7 +72,7 @@ class Benchmark:
     current_scores: NDArray[np.float16] | None = None  # (n, K, J, h, w)
     facts: Facts = field(default_factory=dict)  # what all that depends on
 
-    def batches(self, kind: Kind, offsets: tuple[int, ...]) -> Iterator[Window]:
+    def batches(self, kind: Degradation, offsets: tuple[int, ...]) -> Iterator[Window]:
         """Yield the windows of a model with these offsets: features (B, T, C, h, w), and the
         scores of their tokens (B, T, J, h, w) where they are stored.
 
@@ -101,7 +101,7 @@ def encode_benchmark(
     folder: Path,
     model: TARViTPose,
     records: Sequence[Record],
-    kinds: tuple[Kind, ...],
+    kinds: tuple[Degradation, ...],
     report: Callable[[str], None],
     *,
     scores: bool = False,
@@ -168,7 +168,7 @@ def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:
 def _encoded(
     model: TARViTPose,
     records: Sequence[Record],
-    kinds: tuple[Kind, ...],
+    kinds: tuple[Degradation, ...],
     report: Callable[[str], None],
 ) -> dict[str, NDArray[Any]]:
     """Encode each frame around the current one once, and the current one once for each kind."""

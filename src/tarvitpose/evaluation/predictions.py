@@ -23,12 +23,11 @@ from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.formats.file_reader import NO_TRACK
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
 from tarvitpose.formats.posetrack_layout import category_joints, keypoint_category
-from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.predictor import WindowPredictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.json_file import read_entry
 from tarvitpose.utils.provenance import (
     Facts,
     digest,
@@ -52,7 +51,7 @@ FramesDone = Callable[[int], None]  # called with how many frames were just fini
 class Task:
     """What is predicted, by what, with whose boxes, into which folder."""
 
-    predictors: Mapping[str, Predictor]  # by mode
+    predictors: Mapping[str, WindowPredictor]  # by mode
     boxes: Boxes
     output: Path
 
@@ -136,7 +135,7 @@ def _seen(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[Detec
 
 
 def _batches(
-    seen: Iterator[DetectedFrame], predictors: Mapping[str, Predictor]
+    seen: Iterator[DetectedFrame], predictors: Mapping[str, WindowPredictor]
 ) -> Iterator[list[DetectedFrame]]:
     """Gather frames until the crops of their people fill a batch of one of the predictors."""
     per_person = max((len(one.offsets) / one.batch_size for one in predictors.values()), default=1)
@@ -151,7 +150,9 @@ def _batches(
         yield batch
 
 
-def _poses(batch: list[DetectedFrame], predictor: Predictor, images: _Images) -> list[FramePoses]:
+def _poses(
+    batch: list[DetectedFrame], predictor: WindowPredictor, images: _Images
+) -> list[FramePoses]:
     windows = []
     for frame, _, people in batch:
         paths = frame.window(predictor.offsets, images.is_there)[0] if len(people) else []
@@ -162,14 +163,14 @@ def _poses(batch: list[DetectedFrame], predictor: Predictor, images: _Images) ->
             index=frame.number,
             time=0.0,
             image_size=size,
-            keypoints=keypoints,
-            scores=scores,
+            keypoints=poses.keypoints,
+            scores=poses.scores,
             boxes=people.boxes,
             box_scores=people.scores,
             track_ids=_known_tracks(people),
             joint_names=predictor.config.joints.joints,
         )
-        for (frame, size, people), (keypoints, scores) in zip(batch, joints, strict=True)
+        for (frame, size, people), poses in zip(batch, joints, strict=True)
     ]
 
 
@@ -227,8 +228,8 @@ def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str
 
     A person's score is the one of the box times the mean of the joints'.
     """
-    content = read_entry(video.source)
-    category = keypoint_category(content)
+    assert video.content is not None
+    category = keypoint_category(video.content)
     names = category_joints(category)
     results = []
     for labelled, found in zip(video.frames, poses, strict=True):

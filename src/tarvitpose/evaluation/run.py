@@ -21,7 +21,7 @@ from tarvitpose.evaluation.predictions import (
 )
 from tarvitpose.evaluation.scores import Comparison, compare
 from tarvitpose.inference.predictor import Predictor
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.provenance import Facts
@@ -55,10 +55,10 @@ def load_predictors(
     `how` is what Predictor takes. Raises UserError.
     """
     model = TARViTPose.from_pretrained(weights)
-    runtime = TorchRuntime(model, device=device, precision=precision)
-    predictors = {SINGLE_FRAME: Predictor(runtime, single_frame=True, **how)}
+    engine = TorchEngine(model, device=device, precision=precision)
+    predictors = {SINGLE_FRAME: Predictor(engine, single_frame=True, **how)}
     if model.config.temporal and not single_frame:
-        predictors[TEMPORAL] = Predictor(runtime, **how)
+        predictors[TEMPORAL] = Predictor(engine, **how)
     return predictors
 
 
@@ -79,7 +79,7 @@ def evaluate(
     is not predicted again. A later run goes on with them if model, boxes, data and the `settings`
     are the same; else it raises OutputError. Raises DataError.
     """
-    runtime = predictors[SINGLE_FRAME].runtime
+    engine = predictors[SINGLE_FRAME].engine
     done, total = 0, sum(len(video.frames) for video in videos)
 
     def count(frames: int) -> None:
@@ -91,8 +91,8 @@ def evaluate(
     with _folder(output) as folder:
         facts = {
             **prediction_facts(boxes, videos),
-            "weights": runtime.fingerprint(),
-            "model": runtime.config.model_dump(mode="json"),
+            "weights": engine.fingerprint(),
+            "model": engine.config.model_dump(mode="json"),
             "flip_test": predictors[SINGLE_FRAME].flip_test,
             **(settings or {}),
         }
@@ -100,7 +100,7 @@ def evaluate(
         task = Task(predictors, boxes, folder)
         for video in videos:
             task.finish(video, count)
-        comparisons = compare(task, videos, runtime.config.joints, samples)
+        comparisons = compare(task, videos, engine.config.joints, samples)
     return Evaluation(
         boxes=boxes.label,
         are_stills=videos[0].are_stills,

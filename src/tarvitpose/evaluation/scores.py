@@ -29,7 +29,7 @@ from tarvitpose.metrics.posetrack_ap import (
 )
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Bools, Float32
-from tarvitpose.utils.json_file import read_entry, read_json
+from tarvitpose.utils.json_file import read_json
 
 Values = dict[str, float]  # by column, 0..100
 Intervals = dict[str, tuple[float, float]]  # by column
@@ -107,7 +107,8 @@ def _posetrack_file(task: Task, mode: str, video: LabelledVideo) -> list[Predict
 
 def coco_comparison(task: Task, video: LabelledVideo, joints: JointSet) -> Comparison:
     """Return COCO's AP of each mode over the stills of one file. Raises MissingDependencyError."""
-    content = dict(read_json(video.source))
+    assert video.content is not None
+    content = dict(video.content.value)
     ids = {frame.image_id for frame in video.frames}
     content["images"] = [one for one in content["images"] if one["id"] in ids]
     content["annotations"] = [one for one in content["annotations"] if one["image_id"] in ids]
@@ -232,7 +233,8 @@ def _found_joints(
             parts += [frame.keypoints for frame in _posetrack_file(task, mode, video)]
         else:
             results = read_json(task.file(mode, video))
-            names = joint_names(read_entry(video.source))
+            assert video.content is not None
+            names = joint_names(video.content)
             points = np.array([one["keypoints"] for one in results]).reshape(-1, len(names), 3)
             order = [names.index(name) if name in names else -1 for name in joints.joints]
             parts.append(points[:, order, :2])

@@ -42,13 +42,18 @@ NO_HEAD = np.full(4, np.nan)
 
 
 def read_truth(path: Path) -> dict[str, TrueFrame]:
+    """Return the labelled people of a file, as `true_frames` does. Raises DataError."""
+    return true_frames(read_entry(path))
+
+
+def true_frames(content: Entry) -> dict[str, TrueFrame]:
     """Return the labelled people of every frame by its file name, in the file's order.
 
     A frame that is marked as not labelled has none, whoever stands on it: PoseTrack21 has people
     with a box and no joints there. Raises DataError.
     """
-    source, frames = _opened(path), {}
-    for name, frame, listed in _frames(source, path):
+    source, frames = _layout(content), {}
+    for name, frame, listed in _frames(source, content):
         people = [] if is_labelled(frame) is False else listed
         joints = [source.joints(person)[0] for person in people]
         heads = [
@@ -64,10 +69,11 @@ def read_predictions(path: Path) -> dict[str, PredictedFrame]:
 
     A joint without a score gets NO_SCORE, as in poseval.
     """
-    source, frames = _opened(path), {}
-    for name, _, people in _frames(source, path):
+    content, frames = read_entry(path), {}
+    source = _layout(content)
+    for name, _, people in _frames(source, content):
         joints = [source.joints(person) for person in people]
-        keypoints, scores = [one[0] for one in joints], [one[1] for one in joints]
+        keypoints, scores = [points for points, _ in joints], [values for _, values in joints]
         frames[name] = PredictedFrame(np.array(keypoints), np.array(scores), _track_ids(people))
     return frames
 
@@ -179,22 +185,23 @@ class _PoseTrack18:
         return coco_regions(frame)
 
 
-def _opened(path: Path) -> _Source:
-    """Read a file and recognise its layout by its keys."""
-    content = read_entry(path)
+def _layout(content: Entry) -> _Source:
+    """Recognise a file's layout by its keys."""
     if content.get("annolist"):
         return _PoseTrack17(content)
     if content.get("images"):
         return _PoseTrack18(content)
-    raise DataError(f"{path}: has neither annolist (PoseTrack17) nor images (PoseTrack18 and 21)")
+    raise DataError(
+        f"{content.where}: has neither annolist (PoseTrack17) nor images (PoseTrack18 and 21)"
+    )
 
 
-def _frames(source: _Source, path: Path) -> Iterator[tuple[str, Entry, list[Entry]]]:
+def _frames(source: _Source, content: Entry) -> Iterator[tuple[str, Entry, list[Entry]]]:
     """Yield a file's frames. Raises DataError where two have the same name."""
     seen: set[str] = set()
     for name, frame, people in source.frames():
         if name in seen:
-            raise DataError(f"{path}: two frames are called {name}")
+            raise DataError(f"{content.where}: two frames are called {name}")
         seen.add(name)
         yield name, frame, people
 

@@ -1,1 +1,1 @@
-"""The network at work: engines, windows of crops, streaming, and the estimator that users have."""
+"""From frames to poses: engines that run the network, windows of crops, and the estimator."""

@@ -1,25 +1,33 @@
-"""What every runtime does.   Axes: B batch, J joints, N tokens of one crop, H W its pixels."""
+"""The boundary to the network: crops become encoded crops, and windows of those become heatmaps.
+
+Whatever runs the network is an `Engine`, and an engine may hold another one: `FlipTestEngine` does.
+Axes: B batch, J joints, N tokens of one crop, H W its pixels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
+
+from tarvitpose import heatmaps as codec
 from tarvitpose.config import ModelConfig
 from tarvitpose.utils.arrays import Float32, UInt8
 
 
 @dataclass(frozen=True)
 class EncodedCrop:
-    """What is kept of one crop, as arrays of the runtime that made it."""
+    """What later windows need of one crop, as arrays of the engine that encoded it."""
 
     tokens: Any  # (N, C)
-    visible: Any  # (J, N) bool, where each joint may look
+    visible: Any  # (J, N) bool, the tokens that each joint may attend to
     heatmaps: Any = None  # (J, H / 4, W / 4) without temporal part, where they cost nothing
+    mirrored: EncodedCrop | None = None  # the mirror image, with the flip test
 
 
-class Runtime(Protocol):
+class Engine(Protocol):
     """A network that is ready to run."""
 
     config: ModelConfig
@@ -32,14 +40,60 @@ class Runtime(Protocol):
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         ...
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         ...
 
-    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
+    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
         ...
 
     def single_frame(self, crops: UInt8) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
         ...
+
+
+class FlipTestEngine:
+    """Runs another engine on crops and on their mirror images, and averages the heatmaps."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.config = engine, engine.config
+
+    def fingerprint(self) -> str:
+        """Return the name of the engine's weights."""
+        return self.engine.fingerprint()
+
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
+        """Encode RGB crops (B, H, W, 3) and their mirror images."""
+        views = zip(self.engine.encode(crops), self.engine.encode(_mirrored(crops)), strict=True)
+        return [replace(crop, mirrored=mirrored) for crop, mirrored in views]
+
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+        """Return the mean heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
+        mirrored = [_mirror_images(window) for window in windows]
+        return self._mean(
+            self.engine.decode_window(windows, current),
+            self.engine.decode_window(mirrored, current),
+        )
+
+    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
+        """Return what `single_frame` would of encoded crops, without encoding them again."""
+        return self._mean(self.engine.decode(crops), self.engine.decode(_mirror_images(crops)))
+
+    def single_frame(self, crops: UInt8) -> Float32:
+        """Return the mean heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3)."""
+        return self._mean(
+            self.engine.single_frame(crops), self.engine.single_frame(_mirrored(crops))
+        )
+
+    def _mean(self, heatmaps: Float32, mirrored: Float32) -> Float32:
+        flipped = codec.flip_back(mirrored, self.config.joints.flip_order, self.config.codec)
+        return np.asarray((heatmaps + flipped) / 2, np.float32)
+
+
+def _mirrored(crops: UInt8) -> UInt8:
+    return np.ascontiguousarray(crops[:, :, ::-1])
+
+
+def _mirror_images(crops: Sequence[EncodedCrop]) -> list[EncodedCrop]:
+    return [crop.mirrored for crop in crops if crop.mirrored is not None]

@@ -1,9 +1,10 @@
-"""PoseEstimator: what users hold on to in Python.   Axes: N people, J joints."""
+"""PoseEstimator: poses of videos and windows, in Python.   Axes: N people, J joints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,16 +15,19 @@ from tarvitpose.config import EstimatorConfig, SmoothConfig, SmoothMethod, parse
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.graph_folder import local_config
+from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.person_tracker import PersonTracker
-from tarvitpose.inference.predictor import Joints, Predictor, check_compare, windows
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.predictor import Predictor, check_compare, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
 from tarvitpose.tracking import open_tracker
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.sources import open_source, prefetched
 
+DecodeBatch = Callable[[list[list[TrackedFrame]]], list[PoseArrays]]
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
 EVERY_BOX = EstimatorConfig(box_threshold=0)
 
@@ -82,11 +86,11 @@ class PoseEstimator:
         network = local_config(config.weights)
         if config.compare and network is not None:
             check_compare(network, single_frame=config.single_frame)
-        from tarvitpose.inference.load import load_runtime  # noqa: PLC0415
+        from tarvitpose.inference.load import load_engine  # noqa: PLC0415
         from tarvitpose.inference.torch_engine import choose_device  # noqa: PLC0415
 
         predictor = Predictor(
-            load_runtime(
+            load_engine(
                 config.weights,
                 backend=config.backend,
                 device=config.device,
@@ -127,26 +131,37 @@ class PoseEstimator:
             for _, poses in smoothed(self.run(frames), how):
                 yield poses
 
-    def run(self, source: FrameSource | Iterable[Frame]) -> Generator[tuple[Frame, FramePoses]]:
+    def run(
+        self, source: FrameSource | Iterable[Frame], observer: Observer | None = None
+    ) -> Generator[tuple[Frame, FramePoses]]:
         """Yield every frame with its poses, in order, each once, also where nobody is seen.
 
-        Those of `person` who were never seen are named in the source's warnings.
+        The `observer` sees every step, and may know results already. Those of `person` who were
+        never seen are named in the source's warnings.
         """
+        observer = observer or Observer()
         is_live = isinstance(source, FrameSource) and source.is_live
-        finder, joints = self.people_finder(is_live=is_live), self._open_engine()
-        with closing(prefetched(source)) as frames, _warned(source, finder):
-            shown = windows(finder.find(frames), self.predictor.offsets)
-            for batch in self._batches(shown, at_once=1 if is_live else self.predictor.batch_size):
-                for window, found in zip(batch, joints(batch), strict=True):
-                    item = window[self.predictor.current]
-                    yield item.frame, self._poses(item, *found)
+        tracker = self.person_tracker(is_live=is_live, observer=observer)
+        decode = self._open_decoder(observer)
+        at_once = 1 if is_live else self.predictor.batch_size
+        reading = partial(observer.stage, "decode")
+        with closing(prefetched(source, reading=reading)) as frames, _warned(source, tracker):
+            tracked = windows(tracker.find(frames), self.predictor.offsets)
+            for batch in self._batches(tracked, at_once):
+                for window, joints in zip(batch, decode(batch), strict=True):
+                    current = window[self.predictor.current]
+                    poses = self._poses(current, joints)
+                    observer.frame_finished(current.frame, poses)
+                    with observer.stage("write"):  # what the caller does with the frame
+                        yield current.frame, poses
 
-    def _open_engine(self) -> Callable[[list[list[TrackedFrame]]], list[Joints]]:
+    def _open_decoder(self, observer: Observer) -> DecodeBatch:
         """Return what turns windows that follow each other into joints."""
-        if self.predictor.single_frame or self.config.crop_policy == "window":
-            return self.predictor.windowed
+        predictor = self.predictor.observed_by(observer)
+        if predictor.single_frame or self.config.crop_policy == "window":
+            return predictor.windowed
         rule = self.config.anchor if self.config.crop_policy == "anchored" else None
-        return open_streamer(self.predictor, rule).joints
+        return open_streamer(predictor, rule).joints
 
     def predict(self, frames: Sequence[UInt8] | UInt8, boxes: ArrayLike) -> FramePoses:
         """Return the poses of the current frame of one window.
@@ -163,16 +178,16 @@ class PoseEstimator:
             raise UserError(f"boxes: expected (N, 4) finite numbers, xyxy, got {boxes.shape}")
         if (boxes[:, 2:] <= boxes[:, :2]).any():
             raise UserError("boxes: expected xyxy with right > left and bottom > top")
-        found = self.predictor.joints([images], [boxes])[0]
+        joints = self.predictor.joints([images], [boxes])[0]
         frame = Frame(0, 0.0, images[self.predictor.current])
-        ones, ids = np.ones(len(boxes), np.float32), np.arange(1, len(boxes) + 1)
-        return self._poses(TrackedFrame(frame, boxes, ones, ids), *found)
+        scores, ids = np.ones(len(boxes), np.float32), np.arange(1, len(boxes) + 1)
+        return self._poses(TrackedFrame(frame, boxes, scores, ids), joints)
 
     def _check_images(self, images: list[UInt8]) -> None:
-        wanted = len(self.predictor.offsets)
-        if len(images) != wanted:
+        expected = len(self.predictor.offsets)
+        if len(images) != expected:
             raise UserError(
-                f"frames: expected {wanted} images at the offsets {self.predictor.offsets}, "
+                f"frames: expected {expected} images at the offsets {self.predictor.offsets}, "
                 f"got {len(images)}"
             )
         for image in images:
@@ -182,8 +197,10 @@ class PoseEstimator:
                     f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
                 )
 
-    def people_finder(self, *, is_live: bool = False) -> PersonTracker:
-        """Return what finds and tracks the people of one source from its beginning."""
+    def person_tracker(
+        self, *, is_live: bool = False, observer: Observer | None = None
+    ) -> PersonTracker:
+        """Return what detects and tracks the people of one source from its beginning."""
         return PersonTracker(
             self.detector,
             start_threshold=self.config.start_threshold,
@@ -192,16 +209,17 @@ class PoseEstimator:
             is_live=is_live,
             tracker=self.config.tracker,
             chosen=self.config.person,
+            observer=observer,
         )
 
     def _batches(
-        self, found: Iterator[list[TrackedFrame]], at_once: int
+        self, tracked: Iterator[list[TrackedFrame]], at_once: int
     ) -> Iterator[list[list[TrackedFrame]]]:
         """Gather windows until they have `at_once` new crops, and no more windows than that."""
         streams = self.config.crop_policy != "window"
         batch: list[list[TrackedFrame]] = []
         crops = 0
-        for window in found:
+        for window in tracked:
             batch.append(window)
             new = 1 if streams else len(window)
             crops += new * len(window[self.predictor.current].boxes)
@@ -211,31 +229,29 @@ class PoseEstimator:
         if batch:
             yield batch
 
-    def _poses(
-        self, item: TrackedFrame, keypoints: Float32, scores: Float32, *alone: Float32
-    ) -> FramePoses:
-        frame = item.frame
+    def _poses(self, tracked: TrackedFrame, joints: PoseArrays) -> FramePoses:
+        frame = tracked.frame
         height, width = frame.image.shape[:2]
         return FramePoses(
             index=frame.index,
             time=frame.time,
             image_size=(height, width),
-            keypoints=keypoints,
-            scores=scores,
-            boxes=item.boxes,
-            box_scores=item.scores,
-            track_ids=item.track_ids,
+            boxes=tracked.boxes,
+            box_scores=tracked.scores,
+            track_ids=tracked.track_ids,
             joint_names=self.joint_names,
-            single_keypoints=alone[0] if alone else None,
-            single_scores=alone[1] if alone else None,
+            keypoints=joints.keypoints,
+            scores=joints.scores,
+            single_keypoints=joints.single_keypoints,
+            single_scores=joints.single_scores,
         )
 
 
 @contextmanager
-def _warned(source: object, finder: PersonTracker) -> Iterator[None]:
-    """Add to a source's warnings in the end what finding its people left to say."""
+def _warned(source: object, tracker: PersonTracker) -> Iterator[None]:
+    """In the end add the warnings of detector and tracker to those of the source."""
     try:
         yield
     finally:
         if isinstance(source, FrameSource):
-            source.warnings += finder.warnings()
+            source.warnings += tracker.warnings()

@@ -1,4 +1,4 @@
-"""The decoder as a graph computes it: `model.decoder.frozen` in operations that runtimes do fast.
+"""The decoder as a graph computes it: `WinogradDecoder` in operations that other engines do fast.
 
 No tensor has more than six axes: OpenVINO 2026.4 permutes eight wrongly.
 Axes: B batch, C channels in, O channels out, J joints, h w the token grid.
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tarvitpose.model.decoder import Enlargement, FrozenDecoder, frozen
+from tarvitpose.inference.fast import Enlargement, WinogradDecoder, fast_decoder
 
 
 class GraphDecoder(nn.Module):
@@ -20,18 +20,18 @@ class GraphDecoder(nn.Module):
 
     def __init__(self, decoder: nn.Module, grid: tuple[int, int]) -> None:
         super().__init__()
-        self.frozen, (height, width) = frozen(decoder), grid
-        if isinstance(self.frozen, FrozenDecoder):
-            self.enlarge1 = GraphEnlargement(self.frozen.enlarge1, height, width)
-            self.enlarge2 = GraphEnlargement(self.frozen.enlarge2, 2 * height, 2 * width)
+        self.decoder, (height, width) = fast_decoder(decoder), grid
+        if isinstance(self.decoder, WinogradDecoder):
+            self.enlarge1 = GraphEnlargement(self.decoder.enlarge1, height, width)
+            self.enlarge2 = GraphEnlargement(self.decoder.enlarge2, 2 * height, 2 * width)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) for features (B, C, h, w)."""
-        if not isinstance(self.frozen, FrozenDecoder):
-            heatmaps: Tensor = self.frozen(features)
+        if not isinstance(self.decoder, WinogradDecoder):
+            heatmaps: Tensor = self.decoder(features)
             return heatmaps
         large = self.enlarge2(self.enlarge1(features.permute(0, 2, 3, 1)))  # (B, 4h, 4w, O)
-        return F.linear(large, self.frozen.weight, self.frozen.bias).permute(0, 3, 1, 2)
+        return F.linear(large, self.decoder.weight, self.decoder.bias).permute(0, 3, 1, 2)
 
 
 class GraphEnlargement(nn.Module):
@@ -58,7 +58,7 @@ class GraphEnlargement(nn.Module):
 
 
 def _to_points(x: Tensor, axis: int, count: int) -> Tensor:
-    """Return what is multiplied, (8, ..., count, ...): parity by parity four points of an axis."""
+    """Return the factors, (8, ..., count, ...): parity by parity four points of an axis."""
     a, b, c, d, e = (x[(slice(None),) * axis + (slice(k, k + 3 * count - 2, 3),)] for k in range(5))
     return torch.stack((a - c, b + c, c - b, d - b, b - d, c + d, d - c, e - c))
 

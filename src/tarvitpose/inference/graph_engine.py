@@ -1,4 +1,4 @@
-"""What the runtimes of exported graphs share: from kept crops to the inputs of the step, in numpy.
+"""What the engines of exported graphs share: from encoded crops to the step's inputs, in numpy.
 
 Axes: B batch, T frames, J joints, N tokens of one crop, K tokens that are read, C channels.
 """
@@ -6,7 +6,7 @@ Axes: B batch, T frames, J joints, N tokens of one crop, K tokens that are read,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from tarvitpose.model.layout import Layout
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
 
 Graph = Callable[[dict[str, NDArray[Any]]], Sequence[NDArray[Any]]]  # inputs by name to outputs
-STRIDE = 64  # K is a multiple of it: a runtime prepares itself anew for every shape
+STRIDE = 64  # K is a multiple of it: an engine prepares itself anew for every shape
 
 
-class GraphRuntime:
+class GraphEngine:
     """Exported graphs, run by whatever calls them."""
 
     def __init__(self, folder: GraphFolder, open_graph: Callable[[str], Graph]) -> None:
@@ -40,58 +40,66 @@ class GraphRuntime:
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
         arrays = self._frame({"crops": crops})  # tokens, visible, heatmaps
-        # Copies: a crop that is kept must not hold on to the whole batch.
+        # Copies: a crop must not hold on to the whole batch.
         return [EncodedCrop(*(array[i].copy() for array in arrays)) for i in range(len(crops))]
 
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
-        read = [visible_tokens(window, self.config.layout) for window in windows]
-        tokens, visible = padded(read, sum(len(kept.tokens) for kept in windows[0]))
+        picked = [visible_tokens(window, self.config.layout) for window in windows]
+        inputs = padded(picked, sum(len(crop.tokens) for crop in windows[0]))
         now = np.stack([window[current].tokens for window in windows])  # (B, N, C)
-        (heatmaps,) = self._step({"current": now, "tokens": tokens, "visible": visible})
+        step = {"current": now, "tokens": inputs.tokens, "visible": inputs.visible}
+        (heatmaps,) = self._step(step)
         return np.asarray(heatmaps, np.float32)
 
-    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
+    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
-        return np.stack([np.asarray(one.heatmaps, np.float32) for one in kept])
+        return np.stack([np.asarray(crop.heatmaps, np.float32) for crop in crops])
 
     def single_frame(self, crops: UInt8) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
         return np.asarray(self._frame({"crops": crops})[-1], np.float32)
 
 
-def visible_tokens(window: Sequence[EncodedCrop], layout: Layout) -> tuple[Float32, Bools]:
-    """Return the tokens (K, C) of a window that some joint may see, and who sees them (J, K).
+class VisibleTokens(NamedTuple):
+    """Tokens that some joint may attend to, and which joints; of one window or, with B, several."""
 
-    A joint that may look nowhere looks everywhere: then all tokens are needed.
+    tokens: Float32  # (K, C) or (B, K, C)
+    visible: Bools  # (J, K) or (B, J, K)
+
+
+def visible_tokens(window: Sequence[EncodedCrop], layout: Layout) -> VisibleTokens:
+    """Return the tokens of a window that some joint may attend to.
+
+    A joint that may attend to none attends to all: then all tokens are needed.
     """
-    visible = np.stack([kept.visible for kept in window])  # (T, J, N)
+    visible = np.stack([crop.visible for crop in window])  # (T, J, N)
     if layout == "released":  # reads the memory of (T, J) as (J, T): `released_regions`
         visible = visible.reshape(visible.shape[1], len(window), -1)  # (J, T, N)
     else:
         visible = visible.transpose(1, 0, 2)  # (J, T, N)
-    is_blind = not visible.any((1, 2)).all()
-    seen = np.logical_or(np.any(visible, axis=0), is_blind)  # (T, N)
-    tokens = [kept.tokens[some] for kept, some in zip(window, seen, strict=True)]
-    return np.concatenate(tokens), visible[:, seen]
+    needs_all = not visible.any((1, 2)).all()
+    is_needed = np.logical_or(np.any(visible, axis=0), needs_all)  # (T, N)
+    tokens = [crop.tokens[rows] for crop, rows in zip(window, is_needed, strict=True)]
+    return VisibleTokens(np.concatenate(tokens), visible[:, is_needed])
 
 
-def padded(read: Sequence[tuple[Float32, Bools]], most: int) -> tuple[Float32, Bools]:
-    """Return tokens (B, K, C) and visible (B, J, K) of several windows as one, K at most `most`.
+def padded(picked: Sequence[VisibleTokens], most: int) -> VisibleTokens:
+    """Return the tokens of several windows as one array, K at most `most`.
 
-    No joint sees what is added. Only a window of `most` tokens may have a joint that sees nothing,
-    and nothing is added to it.
+    No joint attends to what is added. Only a window of `most` tokens may have a joint that
+    attends to none, and nothing is added to it.
     """
-    longest = max(len(tokens) for tokens, _ in read)
+    longest = max(len(window.tokens) for window in picked)
     length = min(-(-longest // STRIDE) * STRIDE, most)
-    tokens = np.zeros((len(read), length, read[0][0].shape[1]), np.float32)
-    visible = np.zeros((len(read), len(read[0][1]), length), np.bool_)
-    for place, (own, seen) in enumerate(read):
-        tokens[place, : len(own)] = own
-        visible[place, :, : len(own)] = seen
-    return tokens, visible
+    tokens = np.zeros((len(picked), length, picked[0].tokens.shape[1]), np.float32)
+    visible = np.zeros((len(picked), len(picked[0].visible), length), np.bool_)
+    for row, window in enumerate(picked):
+        tokens[row, : len(window.tokens)] = window.tokens
+        visible[row, :, : len(window.tokens)] = window.visible
+    return VisibleTokens(tokens, visible)
 
 
 def refuse_precision(backend: str, precision: str, able: str) -> UserError:

@@ -1,6 +1,6 @@
 """Folders of exported graphs: `frame.onnx`, `step.onnx`, `config.json`, `export.json` about them.
 
-Whoever uses OpenVINO or ONNX Runtime need not know of them: made on first use, they are kept.
+For OpenVINO and ONNX Runtime they are made on first use, in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be us
 
 @dataclass(frozen=True)
 class GraphFolder:
-    """Exported graphs that are all there."""
+    """A folder whose graphs are complete."""
 
     path: Path
     config: ModelConfig
@@ -54,10 +54,10 @@ def read_graphs(folder: Path) -> GraphFolder:
             "run 'tarvitpose export' again"
         )
     for file, size in sizes.items():
-        there = (folder / file).stat().st_size if (folder / file).is_file() else None
-        if there != size:
-            found = "is missing" if there is None else f"has {there} bytes instead of {size}"
-            raise WeightsError(f"{folder / file}: {found}; run 'tarvitpose export' again")
+        actual = (folder / file).stat().st_size if (folder / file).is_file() else None
+        if actual != size:
+            problem = "is missing" if actual is None else f"has {actual} bytes instead of {size}"
+            raise WeightsError(f"{folder / file}: {problem}; run 'tarvitpose export' again")
     config = parse_config(
         ModelConfig, read_json(folder / CONFIG, WeightsError), str(folder / CONFIG)
     )
@@ -67,7 +67,7 @@ def read_graphs(folder: Path) -> GraphFolder:
 def local_config(weights: str | Path) -> ModelConfig | None:
     """Return the config of "default" or a folder, of weights or of graphs; None for a hub id.
 
-    It loads nothing that takes time. Raises WeightsError where there is no such folder, or where
+    It loads no large package. Raises WeightsError where there is no such folder, or where
     it lacks a file.
     """
     if is_hub_id(str(weights)) and not Path(weights).exists():
@@ -91,34 +91,36 @@ def describe(
         "precision": precision,
         "fingerprint": fingerprint,
         "files": {
-            one.name: one.stat().st_size for one in sorted(folder.iterdir()) if one.name != ABOUT
+            path.name: path.stat().st_size
+            for path in sorted(folder.iterdir())
+            if path.name != ABOUT
         },
         "check": check,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
-def cache_folder() -> Path:
-    """Return where this system keeps what can be made again."""
+def graph_cache_root() -> Path:
+    """Return the folder of this package's graphs in the system's cache."""
     if sys.platform == "win32":
-        place = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        place = Path.home() / "Library" / "Caches"
+        caches = Path.home() / "Library" / "Caches"
     else:
-        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return place / "tarvitpose" / "graphs"
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "tarvitpose" / "graphs"
 
 
-def cache_place(files: tuple[Path, ...]) -> Path:
-    """Return the folder in which the graphs of some weights' files are kept: by their content.
+def graph_cache(files: tuple[Path, ...]) -> Path:
+    """Return the folder in which the graphs of some weights' files are cached, by content.
 
     Raises WeightsError if one cannot be read.
     """
-    return cache_folder() / digest_of(files, WeightsError)[:20]
+    return graph_cache_root() / digest_of(files, WeightsError)[:20]
 
 
 def is_current(folder: Path) -> bool:
-    """Tell whether graphs that were kept are whole, and written by this version."""
+    """Tell whether cached graphs are complete, and written by this version."""
     try:
         return read_graphs(folder).version == __version__
     except UserError:
@@ -126,10 +128,10 @@ def is_current(folder: Path) -> bool:
 
 
 def refuse_existing(folder: Path, *, overwrite: bool) -> None:
-    """Raise OutputError if something other than graphs, or graphs to be kept, stand there."""
+    """Raise OutputError if a folder holds something else, or graphs and not `overwrite`."""
     if not folder.exists():
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not is_exported(folder)):
-        raise OutputError(f"{folder}: there already, and no folder of graphs; choose another")
+        raise OutputError(f"{folder}: there already, and holds no graphs; choose another folder")
     if any(folder.iterdir()) and not overwrite:
-        raise OutputError(f"{folder}: there already; pass --overwrite or choose another")
+        raise OutputError(f"{folder}: there already; pass --overwrite or choose another folder")

@@ -1,6 +1,6 @@
-"""The network as two ONNX graphs, for the runtimes that are not PyTorch.
+"""The network as two ONNX graphs, for the engines other than PyTorch.
 
-`frame.onnx` turns crops into what is kept of them, `step.onnx` a window of that into heatmaps;
+`frame.onnx` encodes crops, `step.onnx` turns a window of encoded crops into heatmaps;
 batch and number of tokens are dynamic.
 Axes: B batch, J joints, N = h w tokens of one crop, K tokens of a window, C channels, H W pixels.
 """
@@ -31,7 +31,7 @@ BATCH, KEYS = "B", "K"  # the dynamic axes' names
 
 
 class FrameGraph(nn.Module):
-    """From a crop to what is kept of it, and to ViTPose's own answer."""
+    """From crops to encoded crops, and to the heatmaps of plain ViTPose."""
 
     def __init__(self, model: TARViTPose) -> None:
         super().__init__()
@@ -103,12 +103,12 @@ def can_write_graphs(config: ModelConfig) -> bool:
     return is_installed("onnx") and (not config.temporal or config.aggregation == "joints")
 
 
-def refuse_unsupported(config: ModelConfig, wish: str) -> None:
-    """Raise UserError where a wish needs graphs that cannot be written."""
-    check_installed("onnx", wish, "export")
+def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
+    """Raise UserError where a purpose needs graphs that cannot be written."""
+    check_installed("onnx", purpose, "export")
     if not can_write_graphs(config):
         raise UserError(
-            f"{wish} is there for aggregation joints only, these weights have "
+            f"{purpose} works with aggregation joints only, these weights have "
             f"{config.aggregation}; use --backend torch"
         )
 
@@ -124,10 +124,11 @@ def write_graphs(model: TARViTPose, folder: Path) -> None:
         return
     tokens = math.prod(token_grid(config))
     window = tokens * (len(config.offsets) + 1)
-    current, seen = torch.zeros(1, tokens, config.width), torch.zeros(1, window, config.width)
+    current = torch.zeros(1, tokens, config.width)
+    all_tokens = torch.zeros(1, window, config.width)
     visible = torch.ones(1, len(config.joints), window, dtype=torch.bool)
     axes = {"current": batch, "tokens": {**batch, 1: KEYS}, "visible": {**batch, 2: KEYS}}
-    _write(StepGraph(model), (current, seen, visible), folder / STEP, axes, ("heatmaps",))
+    _write(StepGraph(model), (current, all_tokens, visible), folder / STEP, axes, ("heatmaps",))
 
 
 @torch.no_grad()

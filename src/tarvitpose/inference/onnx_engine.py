@@ -10,19 +10,19 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from tarvitpose.errors import WeightsError
-from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
+from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 
 SILENT = 3  # errors only
 
 
-class OnnxRuntime(GraphRuntime):
+class OnnxEngine(GraphEngine):
     """Exported graphs on ONNX Runtime; int8 where they were exported so, else float32."""
 
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
         """Use all cores that this process may use unless `threads` says how many.
 
-        Raises UserError for a precision that there is not, and for files that cannot be read.
+        Raises UserError for a precision that it lacks, and for files that cannot be read.
         """
         if precision not in ("auto", "fp32"):
             raise refuse_precision("onnxruntime", precision, "fp32")

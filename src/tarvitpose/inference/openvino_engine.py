@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import WeightsError
-from tarvitpose.inference.graph_engine import Graph, GraphRuntime, refuse_precision
+from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 from tarvitpose.inference.onnx_engine import usable_cores
 from tarvitpose.inference.torch_engine import has_cpu_bfloat16
@@ -25,8 +25,8 @@ def is_installed() -> bool:
     return module_is_installed("openvino")
 
 
-def own_precision() -> str:
-    """Return what OpenVINO computes in here unless it is told otherwise."""
+def default_precision() -> str:
+    """Return what OpenVINO computes in on this machine by default."""
     return "bf16" if has_cpu_bfloat16() else "fp32"
 
 
@@ -47,27 +47,27 @@ def _core() -> Any:
     return openvino.Core()
 
 
-class OpenVinoRuntime(GraphRuntime):
+class OpenVinoEngine(GraphEngine):
     """Exported graphs on OpenVINO, both of them in one precision."""
 
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
         """Use all cores that this process may use unless `threads` says how many.
 
-        Raises MissingDependencyError, and UserError for a precision that this processor has not.
+        Raises MissingDependencyError, and UserError for a precision that this processor lacks.
         """
         check_installed("openvino", "backend openvino", "openvino")
         if precision == "auto":
-            precision = own_precision()
+            precision = default_precision()
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
         self._folder, self._threads = folder, threads or usable_cores()
         super().__init__(folder, lambda name: self._open(name, precision))
 
     def _open(self, name: str, precision: str) -> Graph:
-        wanted = PRECISIONS[precision]
+        hint = PRECISIONS[precision]
         settings = {
-            # Without it bfloat16 is used where the processor has it, whatever was asked for.
-            "INFERENCE_PRECISION_HINT": wanted,
+            # Without it bfloat16 is used where the processor has it, against the options.
+            "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": self._threads,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # decoder and detector use the same cores
@@ -79,12 +79,12 @@ class OpenVinoRuntime(GraphRuntime):
             reason = str(error).strip().splitlines()[-1]
             raise WeightsError(f"{path}: not a readable graph ({reason})") from None
         chosen = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if chosen != wanted:
+        if chosen != hint:
             raise refuse_precision("openvino", precision, "fp32")
         request = compiled.create_infer_request()
 
         def run(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
             request.infer(inputs, share_inputs=True)
-            return [np.array(one.data) for one in request.output_tensors]
+            return [np.array(tensor.data) for tensor in request.output_tensors]
 
         return run

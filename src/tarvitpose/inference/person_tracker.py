@@ -7,13 +7,16 @@ second one, and carries the boxes on at their pace.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from tarvitpose.config import TrackerName
-from tarvitpose.detection import Detector, keep_best
+from tarvitpose.detection import Detections, Detector, keep_best
+from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.tracking import KnownTracks, Tracker, open_tracker
+from tarvitpose.utils.arrays import Bools
 
 LONGEST_LIST = 20  # numbers in a warning
 
@@ -31,13 +34,15 @@ class PersonTracker:
         is_live: bool,
         tracker: TrackerName = "iou",
         chosen: Collection[int] = (),
+        observer: Observer | None = None,
     ) -> None:
-        """A detection in every `every`th frame of the source, also where frames are dropped.
+        """People are detected in every `every`th frame of the source, dropped frames included.
 
-        A detector that knows who is who says so in all frames, and is believed.
-        Of all people who are tracked only those with a `chosen` number are given, all if there is
+        The track ids of a detector that gives some, in all frames, are taken as they are. Of all
+        people who are tracked only those with a `chosen` number are yielded, or all if there is
         none. Raises UserError for a tracker that is not installed.
         """
+        self.observer = observer or Observer()
         self.detector, self.max_people = detector, max_people
         self.every, self.is_live = every, is_live
         self.tracker = open_tracker(tracker, start_threshold=start_threshold)
@@ -48,31 +53,30 @@ class PersonTracker:
 
     def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Yield every frame with its people, in order; holds `every` frames at most."""
-        for seen in self._everybody(frames):
-            self.met.update(seen.track_ids.tolist())
-            yield self._only_chosen(seen) if self.chosen else seen
+        for tracked in self._everybody(frames):
+            self.met.update(tracked.track_ids.tolist())
+            yield self._only_chosen(tracked) if self.chosen else tracked
 
     def warnings(self) -> Iterator[str]:
-        """Yield what the detector has to say, and who was chosen and never met, a line each."""
+        """Yield the detector's warnings, and a line about chosen people who never appeared."""
         yield from getattr(self.detector, "warnings", ())
         missing = sorted(self.chosen - self.met)
         if missing:
             met = listed(sorted(self.met)) or "nobody"
             yield f"--person {listed(missing)}: never seen; the tracks of this video are: {met}"
 
-    def _only_chosen(self, seen: TrackedFrame) -> TrackedFrame:
-        kept = np.isin(seen.track_ids, list(self.chosen))
-        return TrackedFrame(seen.frame, seen.boxes[kept], seen.scores[kept], seen.track_ids[kept])
+    def _only_chosen(self, tracked: TrackedFrame) -> TrackedFrame:
+        return _people_at(tracked, np.isin(tracked.track_ids, list(self.chosen)))
 
     def _everybody(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
-        before: TrackedFrame | None = None  # the last frame that was looked at
+        before: TrackedFrame | None = None  # the last frame in which people were detected
         since: list[Frame] = []
         for frame in frames:
             if before is None or frame.index >= before.frame.index + self.every:
-                carried = [self._carried(one) for one in since]
+                carried = [self._carried(passed) for passed in since]
                 now = self._detected(frame)
                 if before is not None:
-                    yield from (interpolated(seen, before, now) for seen in carried)
+                    yield from (interpolated(tracked, before, now) for tracked in carried)
                 yield now
                 before, since = now, []
             elif self.is_live:
@@ -82,33 +86,46 @@ class PersonTracker:
         yield from map(self._carried, since)
 
     def _detected(self, frame: Frame) -> TrackedFrame:
-        people = keep_best(self.detector.detect(frame), self.max_people)
+        detections = self.observer.frame_detected(frame, partial(self._detect, frame))
+        people = keep_best(detections, self.max_people)
         if people.track_ids is not None:
             self._following = self._known
             self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
             return TrackedFrame(frame, people.boxes, people.scores, people.track_ids)
         ids = self.tracker.update(people.boxes, people.scores, frame.index)
-        known = ids > 0
-        return TrackedFrame(frame, people.boxes[known], people.scores[known], ids[known])
+        return _people_at(TrackedFrame(frame, people.boxes, people.scores, ids), ids > 0)
+
+    def _detect(self, frame: Frame) -> Detections:
+        with self.observer.stage("detect"):
+            return self.detector.detect(frame)
 
     def _carried(self, frame: Frame) -> TrackedFrame:
-        """Return who was detected last, where they should be by now; not who has left the frame."""
+        """Return the people detected last, at their predicted boxes, without those who left."""
         boxes, scores, ids = self._following.carry(frame.index)
         height, width = frame.image.shape[:2]
         inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
-        return TrackedFrame(frame, boxes[inside], scores[inside], ids[inside])
+        return _people_at(TrackedFrame(frame, boxes, scores, ids), np.asarray(inside))
 
 
-def interpolated(seen: TrackedFrame, before: TrackedFrame, after: TrackedFrame) -> TrackedFrame:
-    """Return `seen` with the boxes that two detections around it give, where both have one."""
-    share = (seen.frame.index - before.frame.index) / (after.frame.index - before.frame.index)
-    boxes = seen.boxes.copy()
-    for place, track in enumerate(seen.track_ids.tolist()):
+def _people_at(tracked: TrackedFrame, which: Bools) -> TrackedFrame:
+    """Return a frame with some of its people, `which` (N,)."""
+    boxes, scores, ids = tracked.boxes[which], tracked.scores[which], tracked.track_ids[which]
+    return TrackedFrame(tracked.frame, boxes, scores, ids)
+
+
+def interpolated(tracked: TrackedFrame, before: TrackedFrame, after: TrackedFrame) -> TrackedFrame:
+    """Return a frame with boxes between those of the detections before and after it.
+
+    Only where both have the person; other boxes stay.
+    """
+    share = (tracked.frame.index - before.frame.index) / (after.frame.index - before.frame.index)
+    boxes = tracked.boxes.copy()
+    for row, track in enumerate(tracked.track_ids.tolist()):
         if track in after.track_ids:
             first = before.boxes[before.track_ids == track][0]
             last = after.boxes[after.track_ids == track][0]
-            boxes[place] = first + np.float32(share) * (last - first)
-    return TrackedFrame(seen.frame, boxes, seen.scores, seen.track_ids)
+            boxes[row] = first + np.float32(share) * (last - first)
+    return TrackedFrame(tracked.frame, boxes, tracked.scores, tracked.track_ids)
 
 
 def listed(numbers: Sequence[int]) -> str:
@@ -117,6 +134,6 @@ def listed(numbers: Sequence[int]) -> str:
     >>> listed([1, 2, 4]), listed(range(1, 25))[-19:]
     ('1, 2, 4', '19, 20 and 4 others')
     """
-    some = ", ".join(map(str, numbers[:LONGEST_LIST]))
+    first = ", ".join(map(str, numbers[:LONGEST_LIST]))
     rest = len(numbers) - LONGEST_LIST
-    return f"{some} and {rest} others" if rest > 0 else some
+    return f"{first} and {rest} others" if rest > 0 else first

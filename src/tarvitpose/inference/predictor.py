@@ -1,4 +1,4 @@
-"""Frames and boxes to joints, numpy in and out: windowed mode, the exact oracle.
+"""Frames and boxes to joints, numpy in and out: windowed mode, which follows the paper exactly.
 
 Every frame of a window is cropped with the current frame's box (paper, section 3), and encoded for
 that window alone.   Axes: N people, T frames, J joints, h w the size of a crop.
@@ -6,9 +6,12 @@ that window alone.   Axes: N people, T frames, J joints, h w the size of a crop.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -16,14 +19,15 @@ from tarvitpose import heatmaps as codec
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
-from tarvitpose.inference.engine import EncodedCrop, Runtime
+from tarvitpose.inference.engine import EncodedCrop, Engine, FlipTestEngine
+from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.results import TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
 
 Item = TypeVar("Item")
-# Keypoints (N, J, 2) in frame pixels and scores (N, J); comparing, both again for single frames.
-Joints = tuple[Float32, ...]
-Views = tuple[EncodedCrop, ...]  # a crop, and with the flip test its mirror image
+# From N images (height, width, 3) and N boxes (N, 4) xyxy to crops (N, h, w, 3).
+CutCrops = Callable[[Sequence[UInt8], Float32], UInt8]
 
 
 def windows(items: Iterable[Item], offsets: Sequence[int]) -> Iterator[list[Item]]:
@@ -38,7 +42,7 @@ def windows(items: Iterable[Item], offsets: Sequence[int]) -> Iterator[list[Item
     held: deque[Item] = deque(maxlen=back + ahead + 1)
     newest = -1
 
-    def around(current: int) -> list[Item]:
+    def window_of(current: int) -> list[Item]:
         first = newest - len(held) + 1
         return [held[min(max(current + offset, 0), newest) - first] for offset in offsets]
 
@@ -46,39 +50,111 @@ def windows(items: Iterable[Item], offsets: Sequence[int]) -> Iterator[list[Item
         held.append(item)
         newest += 1
         if newest >= ahead:
-            yield around(newest - ahead)
+            yield window_of(newest - ahead)
     for current in range(max(newest - ahead + 1, 0), newest + 1):
-        yield around(current)
+        yield window_of(current)
+
+
+class CropBatch:
+    """Crops (N, h, w, 3) that are encoded together, when the first of them is needed.
+
+    The same batch gives the same numbers to the last bit, another one might not: so a run that was
+    interrupted must put the same crops together as one in one piece.
+    """
+
+    def __init__(self, crops: UInt8, engine: Engine, observer: Observer) -> None:
+        self._crops: UInt8 | None = crops
+        self._engine, self._observer = engine, observer
+        self._encoded: dict[int, EncodedCrop] = {}
+
+    def take(self, index: int) -> EncodedCrop:
+        """Return an encoded crop, once: what others still hold of the batch does not keep it."""
+        if self._crops is not None:
+            with self._observer.stage("encode"):
+                self._encoded = dict(enumerate(self._engine.encode(self._crops)))
+            self._crops = None
+        return self._encoded.pop(index)
+
+
+class BatchedCrop:
+    """One crop of a batch, encoded when it is needed."""
+
+    def __init__(self, batch: CropBatch, index: int) -> None:
+        self._batch, self._index = batch, index
+
+    @cached_property
+    def encoded(self) -> EncodedCrop:
+        """The encoded crop."""
+        return self._batch.take(self._index)
+
+
+class WindowPredictor(Protocol):
+    """What gives the joints of people in single windows: a `Predictor`, or what replaces it."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's config, which names the joints."""
+        ...
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where a window's T frames are, from the current one."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many crops are read at once."""
+        ...
+
+    def joints(
+        self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]
+    ) -> list[PoseArrays]:
+        """Return the joints of every person of several windows."""
+        ...
 
 
 class Predictor:
-    """A runtime, with the way its crops are cut and its heatmaps are read."""
+    """An engine, with the way its crops are cut and its heatmaps are read."""
 
     def __init__(
         self,
-        runtime: Runtime,
+        engine: Engine,
         *,
         offsets: tuple[int, ...] | None = None,
         single_frame: bool = False,
         flip_test: bool = False,
         batch_size: int = 16,
         compare: bool = False,
+        cut_crops: CutCrops | None = None,
     ) -> None:
-        """Other `offsets` than the weights' own may be given; `batch_size` is in crops.
+        """Other `offsets` than those of the weights may be given; `batch_size` is in crops.
 
-        With `compare` the same crops are also answered without the temporal part. Raises UserError
-        where there is none.
+        With `compare` the same crops are also decoded without the temporal part. `cut_crops`
+        replaces the way crops are cut out of frames. Raises UserError where there is no temporal
+        part to compare with.
         """
-        self.runtime, self.config = runtime, runtime.config
+        self.engine, self.config = engine, engine.config
         self.single_frame = single_frame or not self.config.temporal
         self.compare = compare
         if compare:
             check_compare(self.config, single_frame=single_frame)
         self.flip_test, self.batch_size = flip_test, batch_size
-        wanted = () if self.single_frame else offsets or self.config.offsets
-        self.offsets, self.current = window_offsets(wanted)
+        self.offsets, self.current = window_offsets(
+            () if self.single_frame else offsets or self.config.offsets
+        )
+        self.observer = Observer()
+        self._views = FlipTestEngine(engine) if flip_test else engine
+        self._cut_crops = cut_crops
 
-    def joints(self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]) -> list[Joints]:
+    def observed_by(self, observer: Observer) -> Self:
+        """Return the same predictor with an observer of its steps."""
+        other = copy.copy(self)
+        other.observer = observer
+        return other
+
+    def joints(
+        self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]
+    ) -> list[PoseArrays]:
         """Return the joints of every person of several windows.
 
         `frames` holds for each window its T images (height, width, 3), `boxes` its people's boxes
@@ -86,75 +162,95 @@ class Predictor:
         """
         people = [len(window_boxes) for window_boxes in boxes]
         stacked = np.concatenate([np.zeros((0, 4), np.float32), *boxes])
-        images = [window for window, some in zip(frames, boxes, strict=True) for _ in some]
-        some = max(self.batch_size // len(self.offsets), 1)
-        parts = [self._window_joints(images[at], stacked[at]) for at in slices(len(images), some)]
-        return split(self.joined(parts), people)
+        images = [
+            window for window, count in zip(frames, people, strict=True) for _ in range(count)
+        ]
+        at_once = max(self.batch_size // len(self.offsets), 1)
+        parts = [
+            self.observer.windows_decoded(
+                stacked[part], partial(self._decode_images, images[part], stacked[part])
+            )
+            for part in slices(len(images), at_once)
+        ]
+        return self.joined(parts).split(people)
 
-    def windowed(self, shown: Sequence[Sequence[TrackedFrame]]) -> list[Joints]:
+    def windowed(self, batch: Sequence[Sequence[TrackedFrame]]) -> list[PoseArrays]:
         """Return the joints of the people in the current frame of windows of T frames."""
-        images = [[seen.frame.image for seen in window] for window in shown]
-        return self.joints(images, [window[self.current].boxes for window in shown])
+        images = [[tracked.frame.image for tracked in window] for window in batch]
+        return self.joints(images, [window[self.current].boxes for window in batch])
 
-    def _window_joints(self, images: list[Sequence[UInt8]], boxes: Float32) -> Joints:
-        """Return the joints of some people, from a window and a box of each."""
+    def _decode_images(self, images: list[Sequence[UInt8]], boxes: Float32) -> PoseArrays:
+        """Return the joints of N people, from a window of T images and a box of each."""
         frames = len(self.offsets)
-        crops = self.crops([one for window in images for one in window], boxes.repeat(frames, 0))
+        crops = self.crops(
+            [image for window in images for image in window], boxes.repeat(frames, 0)
+        )
         if self.single_frame:
-            return self._read(boxes, [self.runtime.single_frame(one) for one in self.views(crops)])
-        kept = self.encode(crops)
-        return self.answer([kept[at] for at in slices(len(kept), frames)], boxes)
+            with self.observer.stage("encode"):
+                heatmaps = self._views.single_frame(crops)
+            return self._read(boxes, heatmaps, single_frame=True)
+        encoded = self.encode(crops)
+        return self._decode_windows([encoded[part] for part in slices(len(encoded), frames)], boxes)
 
     def crops(self, images: Sequence[UInt8], boxes: Float32) -> UInt8:
         """Cut one crop (N, h, w, 3) out of each of N images, by N boxes xyxy."""
+        with self.observer.stage("warp"):
+            return (self._cut_crops or self._warp)(images, boxes)
+
+    def encode(self, crops: UInt8) -> list[BatchedCrop]:
+        """Put crops (N, h, w, 3) into batches of `batch_size` to encode them when needed."""
+        batched = []
+        for part in slices(len(crops), self.batch_size):
+            batch = CropBatch(crops[part], self._views, self.observer)
+            batched += [BatchedCrop(batch, index) for index in range(len(crops[part]))]
+        return batched
+
+    def decode_windows(
+        self, crop_windows: Sequence[Sequence[BatchedCrop]], boxes: Float32
+    ) -> PoseArrays:
+        """Return the joints of N people, from windows of crops and the current crops' boxes."""
+        return self.observer.windows_decoded(
+            boxes, partial(self._decode_windows, crop_windows, boxes)
+        )
+
+    def _decode_windows(
+        self, crop_windows: Sequence[Sequence[BatchedCrop]], boxes: Float32
+    ) -> PoseArrays:
+        encoded = [[crop.encoded for crop in window] for window in crop_windows]
+        with self.observer.stage("temporal"):
+            heatmaps = self._views.decode_window(encoded, self.current)
+        poses = self._read(boxes, heatmaps)
+        if not self.compare:
+            return poses
+        with self.observer.stage("temporal"):
+            heatmaps = self._views.decode([window[self.current] for window in encoded])
+        alone = self._read(boxes, heatmaps, single_frame=True)
+        return replace(poses, single_keypoints=alone.keypoints, single_scores=alone.scores)
+
+    def _read(self, boxes: Float32, heatmaps: Float32, *, single_frame: bool = False) -> PoseArrays:
+        """Return joints in frame pixels from heatmaps (N, J, h / 4, w / 4)."""
+        with self.observer.stage("heatmaps"):
+            points, scores = codec.decode(heatmaps, self.config.input_size, self.config.codec)
+            scores = codec.calibrate(scores, self.config.curve(single_frame))
+            return PoseArrays(self.to_frame(points, boxes), scores)
+
+    def to_frame(self, points: Float32, boxes: Float32) -> Float32:
+        """Return points (N, J, 2) in frame pixels, given in pixels of crops cut by `boxes`."""
+        return transform_points(invert(self._matrices(boxes)), points)
+
+    def _warp(self, images: Sequence[UInt8], boxes: Float32) -> UInt8:
         size = self.config.input_size
         pairs = zip(images, self._matrices(boxes), strict=True)
         return np.stack([warp(image, matrix, size) for image, matrix in pairs])
-
-    def encode(self, crops: UInt8) -> list[Views]:
-        """Encode crops (N, h, w, 3), `batch_size` at a time."""
-        parts = [crops[at] for at in slices(len(crops), self.batch_size)]
-        return [
-            views
-            for part in parts
-            for views in zip(*map(self.runtime.encode, self.views(part)), strict=True)
-        ]
-
-    def answer(self, windows: Sequence[Sequence[Views]], boxes: Float32) -> Joints:
-        """Return the joints of N people, from encoded windows and the current crops' boxes."""
-        of_views = [
-            [[views[view] for views in window] for window in windows]
-            for view in range(len(windows[0][0]))
-        ]
-        found = self._read(boxes, [self.runtime.answer(one, self.current) for one in of_views])
-        if not self.compare:
-            return found
-        now = [[window[self.current] for window in one] for one in of_views]
-        return *found, *self._read(boxes, [*map(self.runtime.decode, now)], single_frame=True)
-
-    def views(self, crops: UInt8) -> list[UInt8]:
-        """Return the crops, and with the flip test their mirror images."""
-        return [crops, np.ascontiguousarray(crops[:, :, ::-1])] if self.flip_test else [crops]
-
-    def _read(self, boxes: Float32, maps: list[Float32], *, single_frame: bool = False) -> Joints:
-        """Return joints in frame pixels from the heatmaps (N, J, h / 4, w / 4) of each view."""
-        kind, order = self.config.codec, self.config.joints.flip_order
-        found = maps[0]
-        if self.flip_test:
-            found = np.asarray((found + codec.flip_back(maps[1], order, kind)) / 2, np.float32)
-        points, scores = codec.decode(found, self.config.input_size, kind)
-        scores = codec.calibrate(scores, self.config.curve(single_frame or self.single_frame))
-        return transform_points(invert(self._matrices(boxes)), points), scores
 
     def _matrices(self, boxes: Float32) -> Float32:
         size = self.config.input_size
         return crop_matrices(*centre_and_size(boxes, size), size, self.config.codec)
 
-    def joined(self, parts: Sequence[Joints]) -> Joints:
+    def joined(self, parts: Sequence[PoseArrays]) -> PoseArrays:
         """Return the joints of several groups of people as one; of nobody where there is none."""
-        joints = len(self.config.joints)
-        nobody = (np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32))
-        return tuple(map(np.concatenate, zip(nobody * (1 + self.compare), *parts, strict=True)))
+        nobody = PoseArrays.of_nobody(len(self.config.joints), compare=self.compare)
+        return PoseArrays.joined([nobody, *parts])
 
 
 def check_compare(config: ModelConfig, *, single_frame: bool) -> None:
@@ -164,12 +260,6 @@ def check_compare(config: ModelConfig, *, single_frame: bool) -> None:
             "--compare sets single frames beside the temporal part, and these weights have "
             "none; leave it out, or give other --weights"
         )
-
-
-def split(found: Joints, people: Sequence[int]) -> list[Joints]:
-    """Return the joints of each window, where `people` says how many it has."""
-    ends = np.cumsum(people, dtype=np.int64)
-    return list(zip(*(np.split(array, ends)[:-1] for array in found), strict=True))
 
 
 def slices(length: int, size: int) -> Iterator[slice]:

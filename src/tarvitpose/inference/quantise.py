@@ -28,23 +28,23 @@ def reduce_numbers(folder: Path, precision: GraphPrecision, crops: UInt8) -> Non
     beyond 2 GB.
     """
     # A graph beyond 2 GB has its weights in files beside it.
-    beside = [one for one in folder.iterdir() if one.name not in (FRAME, STEP)]
+    weight_files = [path for path in folder.iterdir() if path.name not in (FRAME, STEP)]
     if precision == "fp16":
         for name in (FRAME, STEP):
             if (folder / name).is_file():
                 halve_weights(folder / name)
-        for one in beside:
-            one.unlink()
+        for path in weight_files:
+            path.unlink()
     elif precision == "int8":
-        if beside:
-            raise UserError("int8 is there for graphs up to 2 GB, size L; use --precision fp16")
+        if weight_files:
+            raise UserError("int8 works for graphs up to 2 GB, size L; use --precision fp16")
         quantise_encoder(folder / FRAME, crops)
 
 
 def halve_weights(path: Path) -> None:
     """Store the weights of a graph in float16; what is computed stays float32.
 
-    Runtimes widen them once, when they open the file.
+    Engines widen them once, when they open the file.
     """
     model = onnx.load(path)
     widened = []
@@ -97,7 +97,7 @@ class _Crops:
 def _products(path: Path) -> list[str]:
     """Return the names of the encoder's products with weights."""
     graph = onnx.load(path).graph
-    weights = {one.name for one in graph.initializer}
+    weights = {tensor.name for tensor in graph.initializer}
     return [
         node.name
         for node in graph.node

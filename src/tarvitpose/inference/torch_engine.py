@@ -17,7 +17,7 @@ from tarvitpose.config import PATCH, check_device
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.model.decoder import frozen
+from tarvitpose.inference.fast import PickingJTA, fast_decoder, with_modules
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.weights.folder import fingerprint
@@ -26,29 +26,34 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
-class TorchRuntime:
+class TorchEngine:
     """A model on a device, in evaluation mode."""
 
     def __init__(self, model: TARViTPose, *, device: str = "auto", precision: str = "auto") -> None:
-        """Raises UserError for a device that is not there or an unknown precision."""
+        """Raises UserError for a device that this machine lacks, or an unknown precision."""
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
         self.model = model.eval().to(self.device)
         self.config = model.config
-        self._final: nn.Module | None = None  # a faster form of the model's final decoder
-        if self.dtype != torch.float32:
-            self._running = lowered(self.model, self.dtype)
-            if self._is_cpu:  # 5.6 ms a crop instead of 6.7 (docs/performance.md)
-                self._running.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        else:
-            self._running = copy.copy(self.model)
-            decoder = frozen(model.decoder) if self._is_cpu else model.decoder
-            self._running._modules = {**self.model._modules, "decoder": decoder}
-            if self._is_cpu:
-                own = self.config.own_averages
-                self._final = frozen(model.final_decoder) if own else decoder
+        self._running = model if self.dtype == torch.float32 else lowered(model, self.dtype)
+        self._final_decoder: nn.Module | None = None  # a faster form, if there is one
+        if self._is_cpu:
+            self._speed_up()
         self._scale = torch.from_numpy(1 / (255 * IMAGE_STD)).to(self.device)
         self._shift = torch.from_numpy(IMAGE_MEAN / IMAGE_STD).to(self.device)
+
+    def _speed_up(self) -> None:
+        """Replace what a processor can compute with less work."""
+        if hasattr(self._running, "jta"):
+            self._running = with_modules(self._running, jta=PickingJTA(self._running.jta))
+        if self.dtype != torch.float32:  # 5.6 ms a crop instead of 6.7 (docs/performance.md)
+            self._running.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            return
+        decoder = fast_decoder(self.model.decoder)
+        self._running = with_modules(self._running, decoder=decoder)
+        if self.config.temporal and self.config.aggregation != "regression":
+            is_same = not self.config.own_averages
+            self._final_decoder = decoder if is_same else fast_decoder(self.model.final_decoder)
 
     def fingerprint(self) -> str:
         """Return a name of the weights that no others have."""
@@ -62,25 +67,30 @@ class TorchRuntime:
             regions = self._running.regions(features[:, None])[:, 0]  # (B, J, h, w)
         tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
         visible = regions.flatten(2)  # (B, J, N)
-        # Copies: a crop that is kept must not hold on to the whole batch.
+        # Copies: a crop must not hold on to the whole batch.
         return [EncodedCrop(tokens[i].clone(), visible[i].clone()) for i in range(len(crops))]
 
     @torch.inference_mode()
-    def answer(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         grid, shape = self._grid, (len(windows), len(windows[0]))
-        tokens = torch.stack([kept.tokens for window in windows for kept in window])  # (B T, N, C)
-        visible = torch.stack([kept.visible for window in windows for kept in window])
+        tokens = torch.stack([crop.tokens for window in windows for crop in window])  # (B T, N, C)
+        visible = torch.stack([crop.visible for window in windows for crop in window])
         features = tokens.transpose(1, 2).reshape(*shape, -1, *grid)  # (B, T, C, h, w)
         regions = visible.reshape(*shape, -1, *grid)  # (B, T, J, h, w)
         with self._low_precision():
-            heatmaps = self._running.aggregate(features, regions, current, decoder=self._final)
-        return _to_numpy(heatmaps)
+            return _to_numpy(self._aggregate(features, regions, current))
+
+    def _aggregate(self, features: Tensor, regions: Tensor, current: int) -> Tensor:
+        if self._final_decoder is None:
+            return self._running.aggregate(features, regions, current)
+        heatmaps: Tensor = self._final_decoder(self._running.restore(features, regions, current))
+        return heatmaps
 
     @torch.inference_mode()
-    def decode(self, kept: Sequence[EncodedCrop]) -> Float32:
+    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
-        tokens = torch.stack([one.tokens for one in kept])  # (B, N, C)
+        tokens = torch.stack([crop.tokens for crop in crops])  # (B, N, C)
         features = torch.unflatten(tokens.transpose(1, 2), 2, self._grid)  # (B, C, h, w)
         with self._low_precision():
             return _to_numpy(self._running.decoder(features))
@@ -110,19 +120,19 @@ class TorchRuntime:
         return self.device.type == "cpu"
 
     def _low_precision(self) -> torch.autocast:
-        wanted = self.dtype != torch.float32
-        return torch.autocast(self.device.type, self.dtype if wanted else None, enabled=wanted)
+        is_low = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if is_low else None, enabled=is_low)
 
 
 def lowered(module: AnyModule, dtype: torch.dtype) -> AnyModule:
     """Return a copy whose products have weights in `dtype`: autocast would cast them at each call.
 
-    Normalisation and what is added up stay in float32, as with autocast alone.
+    Normalisation and sums stay in float32, as with autocast alone.
     """
     copied = copy.deepcopy(module)
-    for part in copied.modules():
-        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            part.to(dtype)
+    for layer in copied.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            layer.to(dtype)
     return copied
 
 
@@ -141,12 +151,12 @@ def choose_device(name: str) -> torch.device:
     except ValueError as error:
         raise UserError(str(error)) from None
     kind, _, number = name.partition(":")
-    there = {
+    count = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
     }
-    if int(number or 0) >= there[kind]:
+    if int(number or 0) >= count[kind]:
         raise UserError(f"device {name!r} is not on this machine; use cpu or auto")
     return torch.device(name)
 

@@ -1,7 +1,7 @@
 """What the paper compares JTA and GRA with: Table 4 (a) to (c) and Table 5 (a).
 
-All are built from the layers of JTA. The paper does not print how deep its own are, so the depth
-is a key, `jta_layers`: Table 4's configuration has 1 and 6, and `ablate --costs` counts both.
+All are built from the layers of JTA. The paper does not print their depth, so it is a config key,
+`jta_layers`: Table 4's configuration has 1 and 6, and `ablate --costs` counts both.
 Axes: B batch, T frames, N = h w tokens of one frame, J joints, C channels.
 """
 
@@ -17,11 +17,11 @@ from tarvitpose.model.attention import CrossAttention
 from tarvitpose.model.jta import FeedForward
 
 COUPLINGS, FLOW_WIDTH = 6, 64
-SIGMA = 2.0  # of drawn Gaussians, at 64 x 48
+SIGMA = 2.0  # of rendered Gaussians, at 64 x 48
 
 
 class TokenLayer(nn.Module):
-    """Tokens look at other tokens, then each passes through a perceptron."""
+    """Tokens attend to other tokens, then each passes through a perceptron."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class TokenLayer(nn.Module):
         self.feed_forward = FeedForward(config.width)
 
     def forward(self, tokens: Tensor, context: Tensor) -> Tensor:
-        """Return the updated tokens (B, Q, C) after a look at the context (B, K, C)."""
+        """Return the updated tokens (B, Q, C), which attended to the context (B, K, C)."""
         updated: Tensor = self.feed_forward(self.look(tokens, context))
         return updated
 
@@ -92,24 +92,24 @@ class JointRegression(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, joints: Tensor) -> tuple[Tensor, Tensor]:
-        """Return x, y (B, J, 2) and sigma (B, J, 2) for joint queries (B, J, C).
+        """Return the mean x, y (B, J, 2) and sigma (B, J, 2) for joint queries (B, J, C).
 
-        In shares of the crop's width and height: 0, 0 is its middle, one half its border.
+        In units of the crop's width and height: 0, 0 is its middle, one half its border.
         """
-        place, spread = self.head(joints).chunk(2, dim=-1)
-        return place, spread.sigmoid()
+        mean, spread = self.head(joints).chunk(2, dim=-1)
+        return mean, spread.sigmoid()
 
-    def shares(self, keypoints: Tensor) -> Tensor:
-        """Return places (B, J, 2), as `forward` gives them, of crop pixels (B, J, 2)."""
+    def normalised(self, keypoints: Tensor) -> Tensor:
+        """Return crop pixels (B, J, 2) in the units of `forward`."""
         return keypoints / keypoints.new_tensor(self.extent) - 0.5
 
     def loss(self, joints: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         """Return the residual log-likelihood loss (Li et al., 2021).
 
-        `joints` is (B, J, C), `truth` (B, J, 2) as `forward` gives places, `weights` (B, J).
+        `joints` is (B, J, C), `truth` (B, J, 2) in the units of `forward`, `weights` (B, J).
         """
-        place, sigma = self(joints)
-        error = (place - truth) / sigma  # (B, J, 2)
+        mean, sigma = self(joints)
+        error = (mean - truth) / sigma  # (B, J, 2)
         laplace = (2 * sigma).log() + error.abs()
         residual = sigma.log().sum(-1) - self.flow.log_likelihood(error)
         likely: Tensor = ((laplace.sum(-1) + residual) * weights).mean()
@@ -128,9 +128,9 @@ class ResidualFlow(nn.Module):
         """Return the log-likelihood (...) of errors (..., 2)."""
         base, stretched = errors, torch.zeros_like(errors[..., 0])
         for number, (scale, shift) in enumerate(zip(self.scales, self.shifts, strict=True)):
-            kept = torch.eye(2, dtype=errors.dtype, device=errors.device)[number % 2]
-            by = scale(base * kept) * (1 - kept)
-            base = base * kept + (1 - kept) * (base - shift(base * kept)) * torch.exp(-by)
+            fixed = torch.eye(2, dtype=errors.dtype, device=errors.device)[number % 2]
+            by = scale(base * fixed) * (1 - fixed)
+            base = base * fixed + (1 - fixed) * (base - shift(base * fixed)) * torch.exp(-by)
             stretched = stretched - by.sum(-1)
         normal = -0.5 * (base.square() + math.log(2 * math.pi)).sum(-1)
         likelihood: Tensor = normal + stretched
@@ -149,21 +149,21 @@ def perceptron(end: nn.Module) -> nn.Sequential:
     )
 
 
-def drawn(place: Tensor, sigma: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return heatmaps (B, J, h, w) of `size` with a Gaussian at each place (B, J, 2).
+def render_gaussians(mean: Tensor, sigma: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return heatmaps (B, J, h, w) of `size` with a Gaussian at each mean (B, J, 2).
 
-    Their height is how sure the regression is, 1 - sigma (B, J, 2) on average. A heatmap codec
-    reads the same place back, so that whatever takes heatmaps takes regressed joints as well.
+    Their height is the regression's confidence, 1 - sigma (B, J, 2) on average. A heatmap codec
+    reads the same coordinates back, so that whatever takes heatmaps takes regressed joints too.
     """
     height, width = size
-    x = torch.arange(width, dtype=torch.float32, device=place.device)
-    y = torch.arange(height, dtype=torch.float32, device=place.device)
-    centre = (place.float() + 0.5) * place.new_tensor([width - 1, height - 1])
+    x = torch.arange(width, dtype=torch.float32, device=mean.device)
+    y = torch.arange(height, dtype=torch.float32, device=mean.device)
+    centre = (mean.float() + 0.5) * mean.new_tensor([width - 1, height - 1])
     spread = SIGMA * height / 64
     column = torch.exp(-((x - centre[..., :1]) ** 2) / (2 * spread**2))  # (B, J, w)
     row = torch.exp(-((y - centre[..., 1:]) ** 2) / (2 * spread**2))  # (B, J, h)
-    sure = 1 - sigma.float().mean(-1)  # (B, J)
-    return sure[..., None, None] * row[..., None] * column[..., None, :]
+    confidence = 1 - sigma.float().mean(-1)  # (B, J)
+    return confidence[..., None, None] * row[..., None] * column[..., None, :]
 
 
 TOKEN_MODELS: dict[str, type[AllTokens] | type[CurrentToAuxiliary]] = {

@@ -36,7 +36,7 @@ def count(config: ModelConfig) -> dict[str, Cost]:
         regions = torch.ones(1, frames, len(config.joints), *features.shape[3:], dtype=torch.bool)
     encoder = Cost(parameters(model.encoder), _gmacs(model.encoder, clip[:, 0]))
     decoder = Cost(parameters(model.decoder), _gmacs(model.decoder, features[:, 0]))
-    own = parameters(model) - encoder.parameters - decoder.parameters
+    temporal = parameters(model) - encoder.parameters - decoder.parameters
     single = Cost(encoder.parameters + decoder.parameters, encoder.gmacs + decoder.gmacs)
     parts = {"encoder": encoder, "decoder": decoder, "single_frame": single}
     if not config.temporal:
@@ -48,7 +48,7 @@ def count(config: ModelConfig) -> dict[str, Cost]:
         parts |= _halves(model, features, regions)
     return {
         **parts,
-        "temporal": Cost(own, after - decoded),
+        "temporal": Cost(temporal, after - decoded),
         "total": Cost(parameters(model), frames * frame + after),
         "streaming": Cost(parameters(model), frame + after),
     }

@@ -1,7 +1,4 @@
-"""The light decoders of ViTPose.   Axes: B batch, C channels, J joints, h w the token grid.
-
-`frozen` makes the classic one half as much work on a processor.
-"""
+"""The light decoders of ViTPose.   Axes: B batch, C channels, J joints, h w the token grid."""
 
 from __future__ import annotations
 
@@ -12,8 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tarvitpose.config import ModelConfig
-
-TOKENS_AT_ONCE = 384  # what a frozen decoder works on at a time; more would not stay in the cache
 
 
 class ClassicDecoder(nn.Module):
@@ -47,17 +42,17 @@ class Averages(nn.Module):
     def follow(self, decoder: nn.Module) -> None:
         """Take over the averages that a ClassicDecoder has."""
         for name, norm in self.named_children():
-            own = decoder.get_submodule(name).state_dict()
-            norm.load_state_dict({key: own[key] for key in norm.state_dict()})
+            state = decoder.get_submodule(name).state_dict()
+            norm.load_state_dict({key: state[key] for key in norm.state_dict()})
 
 
 def with_averages(decoder: nn.Module, averages: Averages) -> nn.Module:
     """Return a ClassicDecoder with the same weights and other averages; it moves those alone."""
     other = copy.copy(decoder)
     other._modules = dict(decoder._modules)
-    for name, own in averages.named_children():
+    for name, averaged in averages.named_children():
         norm = copy.copy(decoder.get_submodule(name))
-        norm._buffers = own._buffers
+        norm._buffers = averaged._buffers
         other._modules[name] = norm
     return other
 
@@ -93,99 +88,6 @@ def shifted_enlargement(length: int) -> Tensor:
     large = F.interpolate(eye, scale_factor=4, mode="linear", align_corners=False)[0]
     padded = F.pad(large, (1, 1))  # (length, 4 length + 2)
     return torch.cat([padded[:, tap : tap + 4 * length] for tap in range(3)])
-
-
-class Enlargement(nn.Module):
-    """A transposed convolution (4 taps, stride 2), its normalisation and ReLU, for inference.
-
-    It is four convolutions of 2 x 2 taps, one for each parity of the output's row and column.
-    Winograd's F(3, 2) makes three neighbours of two taps from 4 products instead of 6: in both
-    directions 16 instead of 36. Exact up to rounding; the factors are 1 and 1/2.
-    """
-
-    def __init__(self, deconv: nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
-        super().__init__()
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # (O,)
-        of_parity = torch.tensor([[3, 1], [2, 0]])  # each has two of the four taps
-        taps = (deconv.weight * scale[:, None, None])[:, :, of_parity][..., of_parity]
-        points = taps.new_tensor([[1, 0], [0.5, 0.5], [0.5, -0.5], [0, 1]])
-        weight = torch.einsum("copiqj,yi,xj->pyqxco", taps, points, points)
-        self.weight = nn.Buffer(weight.flatten(0, 3).contiguous())  # (2 4 2 4, C, O)
-        self.bias = nn.Buffer(norm.bias - norm.running_mean * scale)  # (O,)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, 2h, 2w, O) for (B, h, w, C), both rounded up to whole threes of h and w."""
-        batch, height, width, channels = x.shape
-        tall, wide = -(-height // 3), -(-width // 3)
-        x = F.pad(x, (0, 0, 1, 3 * wide - width + 1, 1, 3 * tall - height + 1))
-        rows = x.new_empty(2, 4, tall, batch, 3 * wide + 2, channels)
-        _to_points(x.transpose(0, 1), rows)
-        points = x.new_empty(2, 4, 2, 4, tall, batch, wide, channels)
-        _to_points(rows.movedim(4, 0), points.permute(2, 3, 6, 0, 1, 4, 5, 7))
-        products = points.flatten(4, 6).flatten(0, 3) @ self.weight  # (2 4 2 4, tall B wide, O)
-        products = products.view(2, 4, 2, 4, tall, batch, wide, -1)
-        products[:, 1, :, 1] += self.bias  # this point is once in each of the nine sums
-        columns = x.new_empty(2, 4, tall, batch, wide, 3, 2, products.shape[-1])
-        _from_points(products.movedim(3, 0), columns.permute(5, 0, 1, 6, 2, 3, 4, 7))
-        large = x.new_empty(batch, tall, 3, 2, 6 * wide, products.shape[-1])
-        _from_points(columns.flatten(4, 6).movedim(1, 0), large.permute(2, 3, 1, 0, 4, 5))
-        return large.flatten(1, 3).relu_()
-
-
-def _to_points(x: Tensor, out: Tensor) -> None:
-    """Write what is multiplied, (2, 4, n, ...): parities and points, for padded (3 n + 2, ...)."""
-    for parity in (0, 1):
-        a, b, c, d = (x[parity + k :][: 3 * out.shape[2] - 2 : 3] for k in range(4))
-        torch.sub(a, c, out=out[parity, 0])
-        torch.add(b, c, out=out[parity, 1])
-        torch.sub(c, b, out=out[parity, 2])
-        torch.sub(d, b, out=out[parity, 3])
-
-
-def _from_points(products: Tensor, out: Tensor) -> None:
-    """Write the three neighbours (3, ...) that four products (4, ...) add up to."""
-    a, b, c, d = products
-    both = b + c
-    torch.add(a, both, out=out[0])
-    torch.sub(b, c, out=out[1])
-    torch.add(both, d, out=out[2])
-
-
-class FrozenDecoder(nn.Module):
-    """What a ClassicDecoder gives in evaluation, in float32; its weights are a copy."""
-
-    def __init__(self, decoder: ClassicDecoder) -> None:
-        super().__init__()
-        with torch.no_grad():
-            self.enlarge1 = Enlargement(decoder.deconv1, decoder.norm1)
-            self.enlarge2 = Enlargement(decoder.deconv2, decoder.norm2)
-            self.weight = nn.Buffer(decoder.final.weight.flatten(1).clone())  # (J, hidden)
-            assert decoder.final.bias is not None
-            self.bias = nn.Buffer(decoder.final.bias.clone())
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return heatmaps (B, J, 4h, 4w) for features (B, C, h, w), without gradient."""
-        some = max(TOKENS_AT_ONCE // (features.shape[2] * features.shape[3]), 1)
-        starts = range(0, len(features), some)
-        with torch.no_grad():
-            return torch.cat([self._decode(features[at : at + some]) for at in starts])
-
-    def _decode(self, features: Tensor) -> Tensor:
-        height, width = features.shape[2:]
-        x = self.enlarge1(features.permute(0, 2, 3, 1))[:, : 2 * height, : 2 * width]
-        heatmaps = F.linear(self.enlarge2(x), self.weight, self.bias)
-        return heatmaps.permute(0, 3, 1, 2)[..., : 4 * height, : 4 * width]  # (B, J, 4h, 4w)
-
-
-def frozen(decoder: nn.Module) -> nn.Module:
-    """Return a copy that decodes with fewer multiplications on a processor, for inference alone.
-
-    What trains or replaces the decoder's weights does not reach the copy. The simple decoder has
-    no such form and comes back as it is.
-    """
-    return FrozenDecoder(decoder) if isinstance(decoder, ClassicDecoder) else decoder
 
 
 def build_decoder(config: ModelConfig) -> ClassicDecoder | SimpleDecoder:

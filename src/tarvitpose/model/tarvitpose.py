@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import ModelConfig, window_offsets
-from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, drawn
+from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, render_gaussians
 from tarvitpose.model.decoder import Averages, build_decoder, with_averages
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
@@ -56,7 +56,7 @@ class TARViTPose(nn.Module):
         return heatmaps
 
     def regions(self, features: Tensor) -> Tensor:
-        """Return where each joint may look, (B, T, J, h, w) bool, for features (B, T, C, h, w)."""
+        """Return where joints may attend, (B, T, J, h, w) bool, for features (B, T, C, h, w)."""
         rule, threshold = self.config.mask_rule, self.config.mask_threshold
         if not self.config.masked:
             shape = (*features.shape[:2], len(self.config.joints), *features.shape[3:])
@@ -87,26 +87,17 @@ class TARViTPose(nn.Module):
             return self.decoder
         return with_averages(self.decoder, self.final_averages)
 
-    def aggregate(
-        self,
-        features: Tensor,
-        regions: Tensor,
-        current: int | None = None,
-        *,
-        decoder: nn.Module | None = None,
-    ) -> Tensor:
+    def aggregate(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
         """Return heatmaps (B, J, 4h, 4w) from the features and regions of a window's frames.
 
         `features` is (B, T, C, h, w), `regions` (B, T, J, h, w); T may differ from the config's
-        where `current` is given. `decoder` is a faster form of `final_decoder`, if there is one.
-        Raises ValueError if the model has no temporal part.
+        where `current` is given. Raises ValueError if the model has no temporal part.
         """
         if self.config.temporal and self.config.aggregation == "regression":
             height, width = features.shape[-2:]
-            place, sigma = self.regression(self.queries(features, regions))
-            return drawn(place, sigma, (4 * height, 4 * width))
-        decode = self.final_decoder if decoder is None else decoder
-        heatmaps: Tensor = decode(self.restore(features, regions, current))
+            mean, sigma = self.regression(self.queries(features, regions))
+            return render_gaussians(mean, sigma, (4 * height, 4 * width))
+        heatmaps: Tensor = self.final_decoder(self.restore(features, regions, current))
         return heatmaps
 
     def restore(self, features: Tensor, regions: Tensor, current: int | None = None) -> Tensor:
@@ -131,17 +122,19 @@ class TARViTPose(nn.Module):
         return gathered
 
     def attention(self, features: Tensor, regions: Tensor, layer: int = -1) -> Tensor:
-        """Return where each joint's query looks, (B, J, T, h, w), as a mean over JTA's heads.
+        """Return the attention map of each joint's query, (B, J, T, h, w), a mean over JTA's heads.
 
-        Takes what `queries` does; each joint's attention is 1 in all. Raises ValueError where
-        nothing looks, or at what has no place in the picture (layout "released").
+        Takes what `queries` does; each joint's attention is 1 in all. Raises ValueError for
+        weights without joint queries, or whose tokens are no parts of the image ("released").
         """
         if not hasattr(self, "jta") or self.config.layout == "released":
-            raise ValueError("only joint queries look, and in the released layout not at places")
+            raise ValueError(
+                "attention maps need joint queries over parts of the image: not for this network"
+            )
         tokens = to_tokens(features, self.config.layout).flatten(1, 2)  # (B, T N, C)
         visible = regions.transpose(1, 2).flatten(2)  # (B, J, T N)
-        shares = self.jta.shares(tokens, visible)[layer].mean(1)  # (B, J, T N)
-        return torch.unflatten(shares, 2, (features.shape[1], *features.shape[3:]))
+        weights = self.jta.attention_weights(tokens, visible)[layer].mean(1)  # (B, J, T N)
+        return torch.unflatten(weights, 2, (features.shape[1], *features.shape[3:]))
 
     def _current(self, frames: int) -> int:
         offsets, current = window_offsets(self.config.offsets)

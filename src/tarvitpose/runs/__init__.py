@@ -1,1 +1,1 @@
-"""One video or many to results on disk: every file whole or not there, also after a crash."""
+"""From one video or many to results on disk, also after a crash."""

@@ -1,10 +1,10 @@
-"""What was computed of a video so far, on disk, so that an interrupted run goes on from there.
+"""What was computed of a video so far, on disk, so that an interrupted run can go on from there.
 
-The two slow parts are the detector and the network. A journal is the log of their answers, in the
-order in which they were asked. The same run over the same frames asks the same in the same order:
-it is answered from the log until that ends, and from there on what is computed is appended.
-Everything between the two parts (who is who, which crop, what is kept for a window) is done again,
-so nothing of it has to be stored.   Axes: N people, J joints.
+The two slow parts are the detector and the network. A journal is the log of their results, in the
+order in which they were needed. The same run over the same frames needs the same in the same order:
+it is read from the log until that ends, and from there on what is computed is appended.
+Everything between the two parts (tracks, crops, encoded windows) is done again, so nothing of it
+has to be stored.   Axes: N people, J joints.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tarvitpose.detection import Detections, Detector
+from tarvitpose.detection import Detections
 from tarvitpose.errors import OutputError
-from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.predictor import Joints, Predictor, Views, split
-from tarvitpose.results import Frame
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.inference.observer import Observer, Stage
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.results import Frame, FramePoses
+from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import cannot_write
 
 PEOPLE, JOINTS = b"P", b"J"  # kinds of records: of the detector, of the network
@@ -34,12 +33,12 @@ SYNC_SECONDS = 5.0  # what a power cut may cost; a killed process loses no whole
 
 
 class Journal:
-    """A log of float32 tables; a record that was torn by a kill ends it and is cut off."""
+    """A log of float32 tables; a record that was not written whole ends it and is cut off."""
 
     def __init__(self, path: Path) -> None:
         """Open the log, or a new one. Raises OutputError where it cannot be written."""
         self.path = path
-        self.is_recalling = True  # until the log ends, or does not fit what is asked
+        self.is_recalling = True  # until the log ends, or its next record is another one
         try:
             self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
         except OSError as error:
@@ -52,20 +51,20 @@ class Journal:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all was noted."""
+        """Whether the log has no records."""
         return os.fstat(self._file.fileno()).st_size == 0
 
-    def answer(self, kind: bytes, key: int, compute: Callable[[], Float32]) -> Float32:
+    def recall(self, kind: bytes, key: int, compute: Callable[[], Float32]) -> Float32:
         """Return the next record (rows, columns) if it is this one, else compute and append it.
 
         Raises OutputError where it cannot be written.
         """
         if self.is_recalling:
-            place = self._file.tell()
-            known = self._read(kind, key)
-            if known is not None:
-                return known
-            self._file.truncate(self._file.seek(place))
+            start = self._file.tell()
+            record = self._read(kind, key)
+            if record is not None:
+                return record
+            self._file.truncate(self._file.seek(start))
             self.is_recalling = False
         values = np.ascontiguousarray(compute(), "<f4")
         self._append(kind, key, values)
@@ -76,9 +75,9 @@ class Journal:
         head = self._file.read(HEAD.size)
         if len(head) < HEAD.size:
             return None
-        found, its_key, rows, columns, checksum = HEAD.unpack(head)
+        its_kind, its_key, rows, columns, checksum = HEAD.unpack(head)
         size = rows * columns * 4
-        if (found, its_key) != (kind, key) or size > os.fstat(self._file.fileno()).st_size:
+        if (its_kind, its_key) != (kind, key) or size > os.fstat(self._file.fileno()).st_size:
             return None
         body = self._file.read(size)
         if len(body) < size or _checksum(head[:-4], body) != checksum:
@@ -99,107 +98,44 @@ class Journal:
             raise cannot_write(self.path, error) from error
 
 
-class JournaledDetector:
-    """A detector whose answers are in a journal."""
+class JournalObserver(Observer):
+    """Takes from a journal what an interrupted run has computed, and adds what is new."""
 
-    def __init__(self, detector: Detector, journal: Journal) -> None:
-        self._detector, self._journal = detector, journal
-        self.warnings: Sequence[str] = getattr(detector, "warnings", ())
+    def __init__(self, journal: Journal, joints: int, inner: Observer) -> None:
+        """`joints` is how many a person has; `inner` observes what is left to compute."""
+        self._journal, self._joints, self._inner = journal, joints, inner
 
-    def detect(self, frame: Frame) -> Detections:
+    def stage(self, name: Stage) -> AbstractContextManager[None]:
+        """Return the inner observer's context."""
+        return self._inner.stage(name)
+
+    def frame_detected(self, frame: Frame, detect: Callable[[], Detections]) -> Detections:
         """Return the people of one frame, known or new."""
 
         def compute() -> Float32:
-            people = self._detector.detect(frame)
+            people = self._inner.frame_detected(frame, detect)
             table = np.concatenate([people.boxes, people.scores[:, None]], 1)  # (N, 5)
             if people.track_ids is None:
                 return table
             ids = np.asarray(people.track_ids, "<i8")[:, None].view("<f4")  # (N, 2), bit by bit
             return np.concatenate([table, ids], 1)
 
-        table = self._journal.answer(PEOPLE, frame.index, compute)
+        table = self._journal.recall(PEOPLE, frame.index, compute)
         ids = table[:, 5:].copy().view("<i8")[:, 0] if table.shape[1] > 5 else None
         return Detections(table[:, :4].copy(), table[:, 4].copy(), ids)
 
+    def windows_decoded(self, boxes: Float32, decode: Callable[[], PoseArrays]) -> PoseArrays:
+        """Return the joints of N people with these boxes (N, 4), known or new."""
 
-@dataclass
-class _Together:
-    """Crops (N, h, w, 3) that were encoded in one go, and are so again if one of them is needed.
+        def compute() -> Float32:
+            return self._inner.windows_decoded(boxes, decode).table()
 
-    The same batch gives the same numbers to the last bit, another one might not.
-    """
+        key = zlib.crc32(np.ascontiguousarray(boxes, "<f4").tobytes())  # tells a record apart
+        return PoseArrays.from_table(self._journal.recall(JOINTS, key, compute), self._joints)
 
-    crops: UInt8
-    encode: Callable[[UInt8], list[Views]]
-    encoded: list[Views] | None = None
-
-    def views(self, place: int) -> Views:
-        if self.encoded is None:
-            self.encoded = self.encode(self.crops)
-        return self.encoded[place]
-
-
-@dataclass(frozen=True)
-class _Later(EncodedCrop):
-    """One of the crops that are encoded together later, if at all."""
-
-    tokens: _Together
-    visible: Any  # its place there
-
-
-class JournaledPredictor(Predictor):
-    """A predictor whose answers are in a journal; what only leads to known ones is left out."""
-
-    def __init__(self, predictor: Predictor, journal: Journal) -> None:
-        vars(self).update(vars(predictor))
-        self._predictor, self._journal = predictor, journal
-
-    def joints(self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]) -> list[Joints]:
-        """Return the joints of every person of several windows, known or new."""
-
-        def compute() -> Joints:
-            return self.joined(self._predictor.joints(frames, boxes))
-
-        together = np.concatenate([np.zeros((0, 4), np.float32), *boxes])
-        return split(self._known(together, compute), [len(some) for some in boxes])
-
-    def crops(self, images: Sequence[UInt8], boxes: Float32) -> UInt8:
-        """Cut one crop (N, h, w, 3) out of each of N images, by N boxes xyxy."""
-        return self._predictor.crops(images, boxes)
-
-    def encode(self, crops: UInt8) -> list[Views]:
-        """Encode crops (N, h, w, 3), later where it may turn out that nobody needs them."""
-        if not self._journal.is_recalling:
-            return self._predictor.encode(crops)
-        together = _Together(crops, self._predictor.encode)
-        return [(_Later(together, place),) for place in range(len(crops))]
-
-    def answer(self, windows: Sequence[Sequence[Views]], boxes: Float32) -> Joints:
-        """Return the joints of N people, known or new."""
-
-        def compute() -> Joints:
-            return self._predictor.answer([[*map(_encoded, window)] for window in windows], boxes)
-
-        return self._known(boxes, compute)
-
-    def _known(self, boxes: Float32, compute: Callable[[], Joints]) -> Joints:
-        """Return the joints of N people with these boxes (N, 4), which tell a record apart."""
-        joints, ways = len(self.config.joints), 1 + self.compare  # with and without temporal part
-
-        def table() -> Float32:
-            columns = [*map(np.atleast_3d, compute())]  # (N, J, 2) and (N, J, 1)
-            return np.concatenate(columns, 2).reshape(len(boxes), joints * ways * 3)
-
-        key = zlib.crc32(np.ascontiguousarray(boxes, "<f4").tobytes())
-        found = self._journal.answer(JOINTS, key, table).reshape(-1, joints, ways, 3).copy()
-        return tuple(
-            part for way in range(ways) for part in (found[:, :, way, :2], found[:, :, way, 2])
-        )
-
-
-def _encoded(views: Views) -> Views:
-    first = views[0]
-    return first.tokens.views(first.visible) if isinstance(first, _Later) else views
+    def frame_finished(self, frame: Frame, poses: FramePoses) -> None:
+        """Pass the poses on to the inner observer."""
+        self._inner.frame_finished(frame, poses)
 
 
 def _checksum(head: bytes, body: bytes) -> int:

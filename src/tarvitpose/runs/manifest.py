@@ -1,4 +1,4 @@
-"""What the results of a run were made of, and what they are."""
+"""The manifest of a run: what its results depend on, and checksums of the results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SourceFacts(FileFacts):
     modified: int  # nanoseconds since 1970, of the newest file
 
 
-class Result(Config):
+class RunResult(Config):
     """What came out of a finished run."""
 
     frames: int
@@ -44,13 +44,13 @@ class Result(Config):
 
 
 class Manifest(Config):
-    """All that the results of one video depend on, and once they are there what they are."""
+    """All that the results of one video depend on, and in the end what came out."""
 
     tarvitpose: str
-    source: SourceFacts | None  # None: a webcam or a stream, which nobody can read again
+    source: SourceFacts | None  # None: a webcam or a stream, which cannot be read again
     weights: dict[str, str]  # SHA-256 by file
     options: dict[str, Any]
-    result: Result | None = None
+    result: RunResult | None = None
 
     @property
     def facts(self) -> Facts:
@@ -79,7 +79,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 def describe(
     frames: FrameSource, config: PredictConfig, known: SourceFacts | None = None
 ) -> Manifest:
-    """Return what a run depends on. Raises UserError for weights or boxes that are not there.
+    """Return what a run depends on. Raises UserError for weights or boxes that are missing.
 
     The content of a source of the same size and date as a `known` one is not read again.
     """
@@ -123,4 +123,4 @@ def source_facts(frames: FrameSource, known: SourceFacts | None = None) -> Sourc
 def file_facts(path: Path) -> FileFacts:
     """Return size and SHA-256 of a file, or of all files in a folder. Raises OutputError."""
     files = files_in(path)
-    return FileFacts(bytes=sum(one.stat().st_size for one in files), sha256=digest_of(files))
+    return FileFacts(bytes=sum(file.stat().st_size for file in files), sha256=digest_of(files))

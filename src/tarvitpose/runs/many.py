@@ -1,4 +1,4 @@
-"""Many videos: which they are, where their results go, and what became of each."""
+"""Many videos: which they are, where their results go, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob"),
 )
-ATTEMPTS = 2  # at a video that fails: what a network drive did once may not happen again
+ATTEMPTS = 2  # at a video that fails: a network drive may work the second time
 DEATHS = 3  # of workers, at one video
 SUMMARY, FAILED, DATA_SET = "run.json", "failed.txt", "dataset"
 Status = Literal["left", "done", "failed"]
 
 
 @dataclass(frozen=True)
-class Job:
+class VideoJob:
     """One video of many."""
 
     source: str
     output: Path  # the folder of its results
     name: str  # of the video among all others, with folders where it comes from a tree of them
-    stem: str | None = None  # of its results' files; None: the source's own name
+    stem: str | None = None  # of its results' files; None: that of the source
 
 
 @dataclass
-class Report:
-    """What became of a job so far."""
+class JobReport:
+    """The outcome of a job so far."""
 
-    job: Job
+    job: VideoJob
     status: Status = "left"
     attempts: int = 0
     outcome: Outcome | None = None
@@ -58,7 +58,7 @@ class Report:
     trace: str | None = None  # of an error that should not happen
 
 
-def find_jobs(sources: Iterable[str], output: Path) -> list[Job]:
+def find_jobs(sources: Iterable[str], output: Path) -> list[VideoJob]:
     """Return a job for each source, for a folder of videos one for each of them.
 
     A folder is searched with all folders below it, which the results get as well; what is hidden
@@ -68,33 +68,33 @@ def find_jobs(sources: Iterable[str], output: Path) -> list[Job]:
     jobs = []
     for source in sources:
         folder = Path(source)
-        found = videos_in(folder, output) if folder.is_dir() else []
-        for path in found:
+        videos = videos_in(folder, output) if folder.is_dir() else []
+        for path in videos:
             name = path.relative_to(folder)
-            jobs.append(Job(str(path), output / name.parent, name.as_posix()))
-        if not found:
-            jobs.append(Job(source, output, folder.name or source))
+            jobs.append(VideoJob(str(path), output / name.parent, name.as_posix()))
+        if not videos:
+            jobs.append(VideoJob(source, output, folder.name or source))
     return jobs
 
 
-def with_different_names(jobs: Iterable[Job]) -> list[Job]:
+def with_different_names(jobs: Iterable[VideoJob]) -> list[VideoJob]:
     """Return the jobs with names of results that differ within a folder.
 
     Files that differ in nothing but their suffix keep it: IMG_1.MOV and IMG_1.mp4. Raises
     OutputError where that is not enough.
     """
     jobs = list(jobs)
-    count = Counter(_place(job, name_of(job.source)) for job in jobs)
+    count = Counter(_collision_key(job, name_of(job.source)) for job in jobs)
     named = [
         replace(job, stem=full_name_of(job.source))
-        if count[_place(job, name_of(job.source))] > 1
+        if count[_collision_key(job, name_of(job.source))] > 1
         else job
         for job in jobs
     ]
-    first: dict[tuple[Path, str], Job] = {}
+    first: dict[tuple[Path, str], VideoJob] = {}
     for job in named:
         name = job.stem or name_of(job.source)
-        other = first.setdefault(_place(job, name), job)
+        other = first.setdefault(_collision_key(job, name), job)
         if other is not job:
             raise OutputError(
                 f"{shown(other.source)} and {shown(job.source)}: the results of both would be "
@@ -103,7 +103,7 @@ def with_different_names(jobs: Iterable[Job]) -> list[Job]:
     return named
 
 
-def _place(job: Job, name: str) -> tuple[Path, str]:
+def _collision_key(job: VideoJob, name: str) -> tuple[Path, str]:
     """Return what is the same for results that would overwrite each other on any system."""
     return job.output, name.casefold()
 
@@ -124,30 +124,30 @@ def videos_in(folder: Path, output: Path) -> list[Path]:
                 f"such as '{folder}/*.mp4'"
             )
         return []
-    found = []
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
-        folders[:] = [one for one in folders if one[0] != "." and not _same(here / one, output)]
+    paths = []
+    for parent, folders, names in os.walk(folder):
+        here = Path(parent)
+        folders[:] = [name for name in folders if name[0] != "." and not _same(here / name, output)]
         videos = (name for name in names if Path(name).suffix.lower() in VIDEO_SUFFIXES)
-        found += [here / name for name in videos if name[0] != "."]
-    return sorted(found)
+        paths += [here / name for name in videos if name[0] != "."]
+    return sorted(paths)
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
+def _same(path: Path, other: Path) -> bool:
+    return other.exists() and path.samefile(other)
 
 
-class Work:
-    """The jobs of a run: each is given out until it is done, or has failed for good."""
+class BatchQueue:
+    """The jobs of a run: each is handed out until it is done, or has failed for good."""
 
-    def __init__(self, jobs: Iterable[Job], config: PredictConfig) -> None:
+    def __init__(self, jobs: Iterable[VideoJob], config: PredictConfig) -> None:
         self.config = config
-        self.reports = {job: Report(job) for job in jobs}
+        self.reports = {job: JobReport(job) for job in jobs}
         self.frames = 0  # that this run has done
         self.old = 0  # videos that an earlier run had done
         self._counts = Counter[Status](left=len(self.reports))
         self._waiting = deque(self.reports)
-        self._deaths = Counter[Job]()
+        self._deaths = Counter[VideoJob]()
         self._began = datetime.now(UTC)
         self._clock = time.monotonic()
 
@@ -166,12 +166,12 @@ class Work:
         return time.monotonic() - self._clock
 
     def check(self, on_checked: Callable[[], None]) -> bool:
-        """Look at every video before the model is loaded; tell whether there is anything to do.
+        """Check every video before the model is loaded; tell whether there is anything to do.
 
-        What `config.resume` finds done is done, what cannot be read waits for its second attempt.
+        Videos that an earlier run finished are done; unreadable ones wait for a second attempt.
         """
-        usable = deque[Job]()
-        unusable = deque[Job]()
+        usable = deque[VideoJob]()
+        unusable = deque[VideoJob]()
         for job in self._waiting:
             report = self.reports[job]
             try:
@@ -192,25 +192,25 @@ class Work:
         self._waiting = usable + unusable
         return bool(usable)
 
-    def take(self) -> Job | None:
+    def take(self) -> VideoJob | None:
         """Return the next video to process, None if none waits."""
         return self._waiting.popleft() if self._waiting else None
 
-    def config_of(self, job: Job) -> PredictConfig:
+    def config_of(self, job: VideoJob) -> PredictConfig:
         """Return the configuration of one video; a second attempt goes on after the first."""
         changes: dict[str, Any] = {"output": job.output}
         if self.reports[job].attempts or self._deaths[job]:
             changes["resume"] = True
         return self.config.model_copy(update=changes)
 
-    def done(self, job: Job, outcome: Outcome) -> Report:
+    def done(self, job: VideoJob, outcome: Outcome) -> JobReport:
         """Note the results of a video."""
         report = self.reports[job]
         report.attempts += 1
         self._settle(report, "done", outcome)
         return report
 
-    def failed(self, job: Job, error: str, trace: str | None = None) -> Report:
+    def failed(self, job: VideoJob, error: str, trace: str | None = None) -> JobReport:
         """Note why a video failed; the first time it waits at the end for another attempt."""
         report = self.reports[job]
         report.error, report.trace = error, trace
@@ -221,7 +221,7 @@ class Work:
             self._settle(report, "failed")
         return report
 
-    def lost(self, job: Job) -> Report:
+    def lost(self, job: VideoJob) -> JobReport:
         """Note that a worker died; its video is next, unless it does so again and again."""
         self._deaths[job] += 1
         report = self.reports[job]
@@ -255,8 +255,8 @@ class Work:
         with atomic_file(config.output / FAILED) as path:
             path.write_text("".join(f"{source}\n" for source in failed), "utf-8", "surrogateescape")
 
-    def _settle(self, report: Report, status: Status, outcome: Outcome | None = None) -> None:
-        """Note what became of a video for good."""
+    def _settle(self, report: JobReport, status: Status, outcome: Outcome | None = None) -> None:
+        """Note the final status of a video."""
         self._counts.subtract([report.status])
         self._counts.update([status])
         report.status, report.outcome = status, outcome
@@ -265,12 +265,12 @@ class Work:
             self.old += outcome.is_old
             self._link(report, outcome)
 
-    def _link(self, report: Report, outcome: Outcome) -> None:
+    def _link(self, report: JobReport, outcome: Outcome) -> None:
         """Make the Parquet table of a video a part of the data set of all."""
         for table in outcome.files:
             if table.suffix == ".parquet":
-                place = self.config.output / DATA_SET / f"video={quote(report.job.name, safe='')}"
-                with atomic_file(place / "poses.parquet") as path:
+                name = f"video={quote(report.job.name, safe='')}"
+                with atomic_file(self.config.output / DATA_SET / name / "poses.parquet") as path:
                     path.unlink()
                     try:
                         path.hardlink_to(table)
@@ -279,18 +279,18 @@ class Work:
 
 
 def run_here(
-    work: Work, estimator: PoseEstimator, on_frame: Callable[[str, Progress], None]
-) -> Iterator[Report]:
-    """Process all videos in this process, and yield what became of each attempt."""
-    while (job := work.take()) is not None:
+    queue: BatchQueue, estimator: PoseEstimator, on_frame: Callable[[str, Progress], None]
+) -> Iterator[JobReport]:
+    """Process all videos in this process, and yield a report on each attempt."""
+    while (job := queue.take()) is not None:
         try:
             outcome = pipeline.process(
-                job.source, estimator, work.config_of(job), partial(on_frame, job.source), job.stem
+                job.source, estimator, queue.config_of(job), partial(on_frame, job.source), job.stem
             )
         except Exception as error:  # one bad video must not end the run of thousands
-            yield work.failed(job, *explained(error))
+            yield queue.failed(job, *explained(error))
         else:
-            yield work.done(job, outcome)
+            yield queue.done(job, outcome)
 
 
 def explained(error: Exception) -> tuple[str, str | None]:
@@ -300,16 +300,16 @@ def explained(error: Exception) -> tuple[str, str | None]:
     return f"{type(error).__name__}: {error}", traceback.format_exc()
 
 
-def _entry(report: Report) -> dict[str, Any]:
-    found = report.outcome
+def _entry(report: JobReport) -> dict[str, Any]:
+    outcome = report.outcome
     values: dict[str, Any] = {
         "source": shown(report.job.source),
         "status": report.status,
         "attempts": report.attempts,
     }
-    if found is not None:
-        values |= {"frames": found.frames, "seconds": round(found.seconds, 3)}
-        values["files"] = [str(path) for path in found.files]
+    if outcome is not None:
+        values |= {"frames": outcome.frames, "seconds": round(outcome.seconds, 3)}
+        values["files"] = [str(path) for path in outcome.files]
     if report.error is not None:  # also of a first attempt, when the second one did better
         values["error"] = report.error
     if report.trace is not None:

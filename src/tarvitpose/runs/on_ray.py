@@ -14,15 +14,31 @@ from typing import Any
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.runs.many import DEATHS, Report, Work, explained
+from tarvitpose.runs.many import DEATHS, BatchQueue, JobReport, VideoJob, explained
 from tarvitpose.runs.pipeline import Outcome, load_estimator, process
 from tarvitpose.utils.optional import require
 
-Answer = tuple[Outcome | None, tuple[str, str | None] | None]  # what came out, or what went wrong
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker returns: nothing once it is loaded, an outcome, or an error."""
+
+    outcome: Outcome | None = None
+    error: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True)
-class Plan:
+class Assignment:
+    """What a worker is busy with."""
+
+    rank: int
+    worker: Any
+    job: VideoJob | None  # None: it loads the model
+
+
+@dataclass(frozen=True)
+class WorkerPlan:
     """How many workers there are, and what each of them takes of a machine."""
 
     workers: int
@@ -35,7 +51,7 @@ class Plan:
         return max(int(self.cpus), 1)
 
 
-def plan_workers(nodes: list[dict[str, float]], device: str, workers: int | None) -> Plan:
+def plan_workers(nodes: list[dict[str, float]], device: str, workers: int | None) -> WorkerPlan:
     """Share machines among workers: one for each GPU, without any one for each machine.
 
     `nodes` are Ray's resources of each machine, "CPU" and "GPU". More workers than that share them.
@@ -54,7 +70,7 @@ def plan_workers(nodes: list[dict[str, float]], device: str, workers: int | None
     cores = [node["CPU"] for node in used]
     share = min(sum(cores) / count, *cores)
     cpus = float(int(share)) if share >= 1 else round(share - 0.005, 2)
-    return Plan(count, cpus, min(gpus / count, 1.0))
+    return WorkerPlan(count, cpus, min(gpus / count, 1.0))
 
 
 class Worker:
@@ -73,19 +89,19 @@ class Worker:
             use_cores(self._rank, self._threads)
             self._estimator = load_estimator(self._config)
         except FileNotFoundError:
-            where = "Ray's machines must share the folder that tarvitpose is started in"
-            return None, (f"{self._folder}: not on all machines; {where}", None)
+            advice = "Ray's machines must share the folder that tarvitpose is started in"
+            return Answer(error=f"{self._folder}: not on all machines; {advice}")
         except UserError as error:
-            return None, explained(error)
-        return None, None
+            return Answer(error=str(error))
+        return Answer()
 
     def work(self, source: str, config: PredictConfig, stem: str | None) -> Answer:
         """Process one video."""
         assert self._estimator is not None
         try:
-            return process(source, self._estimator, config, lambda progress: None, stem), None
-        except Exception as error:  # goes to who gave the work, whatever it is
-            return None, explained(error)
+            return Answer(process(source, self._estimator, config, lambda progress: None, stem))
+        except Exception as error:  # is reported by the pool, whatever it is
+            return Answer(None, *explained(error))
 
 
 def use_cores(rank: int, threads: int) -> None:
@@ -93,29 +109,31 @@ def use_cores(rank: int, threads: int) -> None:
     import torch  # noqa: PLC0415 - slow, and needed here only
 
     torch.set_num_threads(threads)
-    if hasattr(os, "sched_setaffinity"):  # what the other runtimes go by
-        there = sorted(os.sched_getaffinity(0))
+    if hasattr(os, "sched_setaffinity"):  # what the other engines go by
+        cores = sorted(os.sched_getaffinity(0))
         first = rank * threads
-        os.sched_setaffinity(0, {there[(first + i) % len(there)] for i in range(threads)})
+        os.sched_setaffinity(0, {cores[(first + i) % len(cores)] for i in range(threads)})
 
 
-def run_on_ray(work: Work, *, workers: int | None, address: str | None) -> Iterator[Report]:
-    """Process all videos on a Ray cluster, and yield what became of each attempt.
+def run_on_ray(
+    queue: BatchQueue, *, workers: int | None, address: str | None
+) -> Iterator[JobReport]:
+    """Process all videos on a Ray cluster, and yield a report on each attempt.
 
     Without an `address` the cluster is this machine alone, for as long as it takes. A video whose
     worker dies is given to another one, which goes on from its journal. Raises UserError.
     """
     with _cluster(address) as ray:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        crew = _Crew(ray, work, plan_workers(nodes, work.config.device, workers))
-        yield from crew.run()
+        pool = WorkerPool(ray, queue, plan_workers(nodes, queue.config.device, workers))
+        yield from pool.run()
 
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns about it
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # what it says between our results
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # or it prints between our results
     ray = require("ray", "--engine ray", "ray")
     _refuse_silent(address)
     options: dict[str, Any] = {} if address else {"include_dashboard": False}
@@ -123,7 +141,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
         ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).strip().splitlines()[0]
-        token = "; is RAY_AUTH_TOKEN set as there?" if address else ""
+        token = "; is RAY_AUTH_TOKEN that of the cluster?" if address else ""
         raise UserError(f"Ray on {address or 'this machine'}: {reason}{token}") from None
     try:
         yield ray
@@ -132,64 +150,73 @@ def _cluster(address: str | None) -> Iterator[Any]:
 
 
 def _refuse_silent(address: str | None) -> None:
-    """Raise UserError where nobody listens at HOST:PORT; Ray itself waits for minutes."""
+    """Raise UserError where nothing listens at HOST:PORT; Ray itself waits for minutes."""
     host, _, port = (address or "").rpartition(":")
     if "://" in host or not port.isdecimal():
         return
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
-        raise UserError(f"--ray-address {address}: nobody answers there ({error})") from None
+        raise UserError(f"--ray-address {address}: no answer from this address ({error})") from None
 
 
-class _Crew:
-    """The workers, each with a video or on its way to one."""
+class WorkerPool:
+    """Workers on the cluster, each busy with a video or loading the model.
 
-    def __init__(self, ray: Any, work: Work, plan: Plan) -> None:
-        self._ray, self._work, self._plan = ray, work, plan
-        kind = ray.remote(Worker)
-        self._kind = kind.options(num_cpus=plan.cpus, num_gpus=plan.gpus, max_restarts=0)
-        self._busy: dict[Any, tuple[int, Any, Any]] = {}  # by answer: rank, worker, job or None
+    `ray.util.ActorPool` would not do: it does not say which job a worker had that died, and that
+    job is tried again.
+    """
+
+    def __init__(self, ray: Any, queue: BatchQueue, plan: WorkerPlan) -> None:
+        self._ray, self._queue, self._plan = ray, queue, plan
+        actor = ray.remote(Worker)
+        self._actor = actor.options(num_cpus=plan.cpus, num_gpus=plan.gpus, max_restarts=0)
+        self._busy: dict[Any, Assignment] = {}  # by Ray's reference to the answer
         self._died_loading = 0
 
-    def run(self) -> Iterator[Report]:
-        """Give out all the work."""
-        for rank in range(min(self._plan.workers, self._work.count("left"))):
+    def run(self) -> Iterator[JobReport]:
+        """Hand out all jobs."""
+        for rank in range(min(self._plan.workers, self._queue.count("left"))):
             self._start(rank)
-        while self._work.count("left"):
+        while self._queue.count("left"):
             ready, _ = self._ray.wait(list(self._busy), timeout=1.0)
-            for answer in ready:
-                rank, worker, job = self._busy.pop(answer)
-                try:
-                    outcome, error = self._ray.get(answer)
-                except self._ray.exceptions.RayActorError:
-                    self._count_death(job)
-                    if job is not None:
-                        yield self._work.lost(job)
-                    if self._work.is_waiting:
-                        self._start(rank)
-                    continue
-                if job is not None and outcome is not None:
-                    yield self._work.done(job, outcome)
-                elif job is not None:
-                    yield self._work.failed(job, *error)
-                elif error is not None:
-                    raise UserError(error[0])
-                self._give(rank, worker)
+            for reference in ready:
+                yield from self._finish(reference)
+
+    def _finish(self, reference: Any) -> Iterator[JobReport]:
+        """Take an answer, and give the worker, or a new one in its place, the next video."""
+        done = self._busy.pop(reference)
+        try:
+            answer = self._ray.get(reference)
+        except self._ray.exceptions.RayActorError:
+            if done.job is None:
+                self._count_death()
+            else:
+                yield self._queue.lost(done.job)
+            if self._queue.is_waiting:
+                self._start(done.rank)
+            return
+        if done.job is not None and answer.outcome is not None:
+            yield self._queue.done(done.job, answer.outcome)
+        elif done.job is not None:
+            yield self._queue.failed(done.job, answer.error, answer.trace)
+        elif answer.error is not None:
+            raise UserError(answer.error)
+        self._give(done.rank, done.worker)
 
     def _start(self, rank: int) -> None:
-        worker = self._kind.remote(self._work.config, Path.cwd(), rank, self._plan.threads)
-        self._busy[worker.load.remote()] = rank, worker, None
+        worker = self._actor.remote(self._queue.config, Path.cwd(), rank, self._plan.threads)
+        self._busy[worker.load.remote()] = Assignment(rank, worker, None)
 
     def _give(self, rank: int, worker: Any) -> None:
         """Give a worker the next video; without one it ends, and frees what it took."""
-        job = self._work.take()
+        job = self._queue.take()
         if job is not None:
-            answer = worker.work.remote(job.source, self._work.config_of(job), job.stem)
-            self._busy[answer] = rank, worker, job
+            reference = worker.work.remote(job.source, self._queue.config_of(job), job.stem)
+            self._busy[reference] = Assignment(rank, worker, job)
 
-    def _count_death(self, job: object) -> None:
-        self._died_loading += job is None
+    def _count_death(self) -> None:
+        self._died_loading += 1
         if self._died_loading >= DEATHS:
             raise UserError(
                 f"{DEATHS} workers died while they loaded the model; is the memory too small for "

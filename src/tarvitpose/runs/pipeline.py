@@ -1,4 +1,4 @@
-"""A video to results on disk: every file whole or not there."""
+"""From a video to results on disk; each file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.formats.writing import PoseWriter, open_writer, output_paths
 from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
-from tarvitpose.runs.manifest import Result, file_facts
+from tarvitpose.runs.manifest import RunResult, file_facts
 from tarvitpose.runs.resume import look_back, open_run
 from tarvitpose.smoothing import smoothed
 from tarvitpose.video.frame_source import FrameSource
@@ -34,7 +35,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind."""
+    """The files that a run wrote, and what they hold."""
 
     source: str
     files: tuple[Path, ...]
@@ -44,22 +45,20 @@ class Outcome:
     seconds: float
     warnings: tuple[str, ...]
     resumed: int = 0  # frames that were known from an interrupted run
-    is_old: bool = False  # all of it was there already
+    is_old: bool = False  # an earlier run had done all of it
 
 
-def load_estimator(
-    config: PredictConfig, kind: type[PoseEstimator] = PoseEstimator
-) -> PoseEstimator:
+def load_estimator(config: PredictConfig) -> PoseEstimator:
     """Load the model and the detector that a run asks for. Raises UserError."""
-    return kind.from_config(config)
+    return PoseEstimator.from_config(config)
 
 
 def check_source(source: str, config: PredictConfig, name: str | None = None) -> Outcome | None:
     """Refuse what cannot be read or would replace results, before a model is loaded.
 
-    `name` is for the files of results, in place of the source's own.
-    Return what is there if `config.resume` finds nothing left to do. Raises VideoError or
-    OutputError. Webcams and streams are not opened twice: they pass.
+    `name` is for the files of results, in place of the source's name. Returns the outcome of an
+    earlier run if `config.resume` finds nothing left to do. Raises VideoError or OutputError.
+    Webcams and streams, which cannot be opened twice, are not checked.
     """
     if source.isdigit() or "://" in source:
         return None
@@ -75,13 +74,15 @@ def process(
     config: PredictConfig,
     on_progress: Callable[[Progress], None],
     name: str | None = None,
+    *,
+    observer: Observer | None = None,
 ) -> Outcome:
-    """Write the results of one source into `config.output`, under its own name or `name`.
+    """Write the results of one source into `config.output`, under its name or `name`.
 
-    Ctrl-C ends a live source: what was seen until then is written. Another run that breaks off
-    leaves a journal, with which `config.resume` goes on, to the same files as in one piece. Raises
-    VideoError, or OutputError where results are there already, cannot be written or are being
-    written by another process.
+    Ctrl-C ends a live source, and what came until then is written. Another run that is interrupted
+    leaves a journal, with which `config.resume` goes on, to the same files as in one piece. The
+    `observer` sees every step of the estimator. Raises VideoError, or OutputError where results
+    are there already, cannot be written or are being written by another process.
     """
     began = time.monotonic()
     with (
@@ -92,17 +93,18 @@ def process(
         if run.manifest.result is not None:
             return _outcome(frames.source, files, run.manifest.result, is_old=True)
         renamed = _match_boxes(estimator.detector, frames)
-        found = smoothed(run.poses(estimator, frames), config)
-        seen = _write(found, files, frames, config, on_progress)
-        warnings = [*frames.warnings, *renamed, *seen.warnings]
-        if config.boxes is not None and not seen.people:
+        poses = smoothed(run.poses(estimator, frames, observer), config)
+        stats = _write(poses, files, frames, config, on_progress)
+        warnings = [*frames.warnings, *renamed, *stats.warnings]
+        if config.boxes is not None and not stats.people:
             warnings.append(
-                f"{config.boxes}: no box matched any of the {seen.frames} frames of {frames.source}"
+                f"{config.boxes}: no box matched any of the {stats.frames} frames "
+                f"of {frames.source}"
             )
-        result = Result(
-            frames=seen.frames,
-            people=seen.people,
-            tracks=len(seen.tracks),
+        result = RunResult(
+            frames=stats.frames,
+            people=stats.people,
+            tracks=len(stats.tracks),
             seconds=time.monotonic() - began,
             warnings=tuple(warnings),
             files={path.name: file_facts(path) for path in files.values()},
@@ -123,7 +125,7 @@ def _opened(source: str, config: PredictConfig, name: str | None) -> FrameSource
 
 
 def _match_boxes(detector: Detector, frames: FrameSource) -> list[str]:
-    """Let a file of boxes know all frames of a folder, and return a line if it has renamed them."""
+    """Match a file of boxes to the frames of a folder; return a line if only their order fits."""
     if not isinstance(detector, BoxesFile) or not isinstance(frames, ImagesSource):
         return []
     names = [f"{path.parent.name}/{path.name}" for path in frames.images]
@@ -143,41 +145,46 @@ class RunStats:
 
 
 def _write(
-    found: Generator[tuple[Frame, FramePoses]],
+    results: Generator[tuple[Frame, FramePoses]],
     files: dict[str, Path],
     frames: FrameSource,
     config: PredictConfig,
     on_progress: Callable[[Progress], None],
 ) -> RunStats:
-    """Write what is found in every frame of a source to every file, and return what was seen."""
-    seen, people = RunStats(), 0
-    known: int | None = 0  # frames in all, as far as one knows
+    """Write the poses of every frame of a source to every file, and return counts."""
+    stats, people = RunStats(), 0
+    last_total: int | None = 0  # frames in all, as shown last
     with ExitStack() as stack:
         writers: list[PoseWriter] = [
             stack.enter_context(open_writer(kind, path, frames, config))
             for kind, path in files.items()
         ]
         is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
-        for frame, poses in stack.enter_context(closing(found)):
+        for frame, poses in stack.enter_context(closing(results)):
             for writer in writers:
                 writer.write(poses, frame.image)
-            seen.frames, seen.people = seen.frames + 1, max(seen.people, len(poses))
-            seen.tracks.update(poses.track_ids.tolist())
+            stats.frames, stats.people = stats.frames + 1, max(stats.people, len(poses))
+            stats.tracks.update(poses.track_ids.tolist())
             total, people = frames.frame_count, len(poses)
-            is_known = total is not None and seen.frames <= total  # a joined file states too little
-            known = total if is_known else None
-            on_progress(Progress(seen.frames, known, people))
+            is_known = total is not None and stats.frames <= total  # a joined file states too few
+            last_total = total if is_known else None
+            on_progress(Progress(stats.frames, last_total, people))
             if is_stopped():
                 break
         else:
-            if seen.frames != known:  # now it is known how many there are
-                on_progress(Progress(seen.frames, seen.frames, people))
-    seen.warnings = [warning for writer in writers for warning in writer.warnings]
-    return seen
+            if stats.frames != last_total:  # now the number of frames is known
+                on_progress(Progress(stats.frames, stats.frames, people))
+    stats.warnings = [warning for writer in writers for warning in writer.warnings]
+    return stats
 
 
 def _outcome(
-    source: str, files: dict[str, Path], result: Result, *, resumed: int = 0, is_old: bool = False
+    source: str,
+    files: dict[str, Path],
+    result: RunResult,
+    *,
+    resumed: int = 0,
+    is_old: bool = False,
 ) -> Outcome:
     return Outcome(
         source=source,

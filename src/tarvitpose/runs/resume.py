@@ -6,7 +6,6 @@ manifest alone, as NAME.run.json.
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import shutil
@@ -21,11 +20,12 @@ from filelock import FileLock, Timeout
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import OutputError
 from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
-from tarvitpose.runs.journal import Journal, JournaledDetector, JournaledPredictor
+from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.manifest import (
     Manifest,
-    Result,
+    RunResult,
     describe,
     read_manifest,
     source_files,
@@ -44,49 +44,49 @@ Files = dict[str, Path]  # what a run writes, by kind
 class Earlier:
     """What an earlier run of the same video with the same options left."""
 
-    result: Result | None = None  # of a finished run whose files are all there
-    is_ours: bool = False  # result files that are there are its own, and may be replaced
+    result: RunResult | None = None  # of a finished run whose files all exist
+    is_ours: bool = False  # existing result files are its, and may be replaced
 
 
-class Run:
-    """One video being processed, or found to be done."""
+class VideoRun:
+    """One video that is being processed, or was finished before."""
 
-    def __init__(self, manifest: Manifest, place: Path, journal: Journal | None = None) -> None:
-        self.manifest, self._place, self._journal = manifest, place, journal
+    def __init__(self, manifest: Manifest, path: Path, journal: Journal | None = None) -> None:
+        self.manifest, self._path, self._journal = manifest, path, journal
         self.is_finished = False
         self.resumed = 0  # frames that were known from before
 
     def poses(
-        self, estimator: PoseEstimator, frames: FrameSource
+        self, estimator: PoseEstimator, frames: FrameSource, observer: Observer | None = None
     ) -> Generator[tuple[Frame, FramePoses]]:
-        """Yield every frame with its poses; the slow parts ask the journal first."""
-        journal = self._journal
+        """Yield every frame with its poses; what the journal knows is not computed again."""
+        journal, observer = self._journal, observer or Observer()
         if journal is not None:
-            estimator = copy.copy(estimator)
-            estimator.detector = JournaledDetector(estimator.detector, journal)
-            estimator.predictor = JournaledPredictor(estimator.predictor, journal)
-        with closing(estimator.run(frames)) as found:
-            for item in found:
+            observer = JournalObserver(journal, len(estimator.joint_names), observer)
+        with closing(estimator.run(frames, observer)) as results:
+            for frame, poses in results:
                 self.resumed += journal is not None and journal.is_recalling
-                yield item
+                yield frame, poses
 
-    def finish(self, result: Result) -> None:
-        """Leave the manifest, now that all files are there. Raises OutputError."""
-        write_manifest(self._place, self.manifest.model_copy(update={"result": result}))
+    def finish(self, result: RunResult) -> None:
+        """Write the final manifest, now that all files are complete. Raises OutputError."""
+        write_manifest(self._path, self.manifest.model_copy(update={"result": result}))
         self.is_finished = True
 
 
 def look_back(frames: FrameSource, files: Files, config: PredictConfig) -> Earlier:
     """Return what `config.resume` can build on.
 
-    Raises OutputError where the earlier run differs from this one, naming what does, and where
-    there are results that may not be replaced.
+    Raises OutputError where the earlier run differs from this one, naming the differences, and
+    where results exist that may not be replaced.
     """
     earlier = _earlier(frames, files, config) if config.resume else Earlier()
-    there = [path for path in files.values() if path.exists()]
-    if there and not (config.overwrite or earlier.is_ours):
+    existing = [path for path in files.values() if path.exists()]
+    if existing and not (config.overwrite or earlier.is_ours):
         why = f" without {frames.name}{ENDING}, which --resume needs" if config.resume else ""
-        raise OutputError(f"{there[0]}: there already{why}; pass --overwrite or another --output")
+        raise OutputError(
+            f"{existing[0]}: there already{why}; pass --overwrite or another --output"
+        )
     return earlier
 
 
@@ -116,25 +116,25 @@ def _same_run(path: Path, frames: FrameSource, config: PredictConfig) -> Manifes
 
 
 @contextmanager
-def open_run(frames: FrameSource, files: Files, config: PredictConfig) -> Iterator[Run]:
-    """Yield a run that only this process may write; what was known before is in its journal.
+def open_run(frames: FrameSource, files: Files, config: PredictConfig) -> Iterator[VideoRun]:
+    """Yield a run that only this process may write; its journal has what was computed before.
 
-    A run that is finished leaves its manifest, one that breaks off its journal. Raises OutputError
+    A run that is finished leaves its manifest, an interrupted one its journal. Raises OutputError
     where another process writes the same results, and as `look_back`.
     """
-    place, folder = manifest_path(frames, config), _run_folder(frames, config)
+    path, folder = manifest_path(frames, config), _run_folder(frames, config)
     if not _can_be_read_again(frames):
         look_back(frames, files, config)
-        yield Run(describe(frames, config), place)
+        yield VideoRun(describe(frames, config), path)
         return
     with _locked(folder):
         if look_back(frames, files, config).result is not None:
-            yield Run(read_manifest(place), place)
+            yield VideoRun(read_manifest(path), path)
             return
         with closing(_begin(folder, frames, config)) as journal:
             _remove_leftovers(files)
-            place.unlink(missing_ok=True)  # from now on it is not true any more
-            run = Run(read_manifest(folder / MANIFEST), place, journal)
+            path.unlink(missing_ok=True)  # from now on it is not true any more
+            run = VideoRun(read_manifest(folder / MANIFEST), path, journal)
             try:
                 yield run
             finally:
@@ -143,7 +143,7 @@ def open_run(frames: FrameSource, files: Files, config: PredictConfig) -> Iterat
 
 
 def _begin(folder: Path, frames: FrameSource, config: PredictConfig) -> Journal:
-    """Return the journal to go on with, a new one unless `config.resume` finds one that fits."""
+    """Return the journal to go on with, or a new one where there is nothing to resume."""
     if not (config.resume and (folder / MANIFEST).exists()):
         (folder / JOURNAL).unlink(missing_ok=True)
         write_manifest(folder / MANIFEST, describe(frames, config))
@@ -172,7 +172,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def manifest_path(frames: FrameSource, config: PredictConfig) -> Path:
-    """Return where a finished run says what it was."""
+    """Return where a finished run writes its manifest."""
     return config.output / f"{frames.name}{ENDING}"
 
 

@@ -18,7 +18,7 @@ from tarvitpose.config import (
     read_yaml,
 )
 from tarvitpose.data.augment import AugmentConfig
-from tarvitpose.data.degrade import Kind
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.weights.folder import load_config
 
@@ -47,7 +47,7 @@ class DataConfig(Config):
 
     train: tuple[SourceConfig, ...] = Field(min_length=1)
     validation: tuple[SourceConfig, ...] = ()  # never trained on
-    validation_kinds: tuple[Kind, ...] = ("clean", "motion_blur", "occluded")
+    validation_kinds: tuple[Degradation, ...] = ("clean", "motion_blur", "occluded")
     validation_share: float = Field(default=1.0, gt=0, le=1)  # of its people, always the same ones
     validation_workers: int | None = Field(default=None, ge=0)  # of its own; None: as `workers`
     augment: AugmentConfig = AugmentConfig()

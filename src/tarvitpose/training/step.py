@@ -66,7 +66,7 @@ class TrainingStep(nn.Module):
             return loss
         if self.model.config.aggregation == "regression":
             joints = self.model.queries(features, regions)
-            truth = self.model.regression.shares(_tensor(batch, "keypoints"))
+            truth = self.model.regression.normalised(_tensor(batch, "keypoints"))
             return loss + self.model.regression.loss(joints, truth, weights)
         heatmaps = self.model.aggregate(features, regions)
         if self.clean_loss_weight:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tarvitpose.data.dataset import validation_clips
-from tarvitpose.data.degrade import Kind
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.evaluation.clips import ClipScores, Encoded, encoded_batches, score_clips
 from tarvitpose.training.step import TrainingStep
@@ -24,7 +24,7 @@ class ValidationSets:
     def __init__(
         self,
         records: list[Record],
-        kinds: tuple[Kind, ...],
+        kinds: tuple[Degradation, ...],
         step: TrainingStep,
         fabric: Any,
         *,
@@ -33,7 +33,7 @@ class ValidationSets:
         """`workers` are the processes that prepare clips, of this data set alone."""
         self.records, self.kinds, self.step, self.fabric = records, kinds, step, fabric
         self.workers = workers
-        self.kept: dict[Kind, list[Encoded]] = {}
+        self.kept: dict[Degradation, list[Encoded]] = {}
 
     @property
     def names(self) -> list[str]:
@@ -57,13 +57,13 @@ class ValidationSets:
             found[f"val/{kind}/mask"] = result.mask_coverage
         return {name: found[name] for name in self.names}
 
-    def score(self, kind: Kind) -> ClipScores:
+    def score(self, kind: Degradation) -> ClipScores:
         """Return the scores on clips whose current frame is degraded in one way."""
         self.step.eval()
         with self.fabric.autocast():
             return score_clips(self.step.model, self._encoded(kind))
 
-    def _encoded(self, kind: Kind) -> Iterator[Encoded]:
+    def _encoded(self, kind: Degradation) -> Iterator[Encoded]:
         model = self.step.model
         if kind not in self.kept:
             clips = validation_clips(self.records, model.config, kind)

@@ -51,7 +51,7 @@ def ratios(first: Sequence[float], second: Sequence[float]) -> Spread:
     return spread([one / other for one, other in zip(first, second, strict=True)])
 
 
-def take_turns(
+def measure_interleaved(
     cases: Sequence[Case[Key_co]],
     *,
     rounds: int,

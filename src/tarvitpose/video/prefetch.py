@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from threading import Condition, Thread
 from time import monotonic
 
@@ -14,9 +14,14 @@ from tarvitpose.video.frame_source import FrameSource
 LIVE_CAPACITY = 2  # waiting frames of a live source; one slow step of the model drops no frame
 
 
-def prefetched(frames: Iterable[Frame], ahead: int = 4) -> Generator[Frame]:
+def prefetched(
+    frames: Iterable[Frame],
+    ahead: int = 4,
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Generator[Frame]:
     """Yield frames while a thread already reads the next ones, at most `ahead` of them.
 
+    Each frame is read inside the context that `reading` gives, which may measure the time.
     A live source does not wait for the model: the thread keeps reading, the newest two frames
     wait, and older ones are dropped. `dropped` of the source counts them, and at the end one of its
     `warnings` says so. Close the generator before the source, which stops the thread. Errors of
@@ -24,7 +29,7 @@ def prefetched(frames: Iterable[Frame], ahead: int = 4) -> Generator[Frame]:
     """
     source = frames if isinstance(frames, FrameSource) and frames.is_live else None
     queue = _FrameQueue(ahead if source is None else LIVE_CAPACITY, drops=source is not None)
-    thread = Thread(target=_read, args=(frames, queue), daemon=True)
+    thread = Thread(target=_read, args=(frames, queue, reading), daemon=True)
     thread.start()
     try:
         while (frame := queue.take()) is not None:
@@ -104,7 +109,11 @@ class _FrameQueue:
         ]
 
 
-def _read(frames: Iterable[Frame], queue: _FrameQueue) -> None:
+def _read(
+    frames: Iterable[Frame],
+    queue: _FrameQueue,
+    reading: Callable[[], AbstractContextManager[None]],
+) -> None:
     """Put every frame into the queue; paced sources wait until the time of each frame."""
     is_paced = isinstance(frames, FrameSource) and frames.is_paced
     began: float | None = None  # when time 0 was
@@ -113,7 +122,7 @@ def _read(frames: Iterable[Frame], queue: _FrameQueue) -> None:
             iterator = iter(frames)
             if isinstance(iterator, Generator):
                 stack.callback(iterator.close)
-            for frame in iterator:
+            while (frame := _next(iterator, reading)) is not None:
                 began = monotonic() - frame.time if began is None else began
                 if is_paced:
                     queue.wait_until(began + frame.time)
@@ -123,3 +132,10 @@ def _read(frames: Iterable[Frame], queue: _FrameQueue) -> None:
         queue.finish(error)
     else:
         queue.finish()
+
+
+def _next(
+    frames: Iterator[Frame], reading: Callable[[], AbstractContextManager[None]]
+) -> Frame | None:
+    with reading():
+        return next(frames, None)

@@ -18,7 +18,7 @@ from tarvitpose.errors import UserError, VideoError
 from tarvitpose.geometry import normalise
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.predictor import windows
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -96,7 +96,7 @@ def find_window(
     Raises VideoError where the source has no such moment.
     """
     current, found, after = estimator.predictor.current, None, None
-    everybody = estimator.people_finder().find(source)
+    everybody = estimator.person_tracker().find(source)
     for window in windows(_told(everybody, on_frame), estimator.predictor.offsets):
         if not moment.has_begun(window[current].frame):
             after = window[current].frame
@@ -141,10 +141,10 @@ def _person(now: TrackedFrame, track_id: int | None, source: str) -> int:
 
 
 def _model(estimator: PoseEstimator) -> TARViTPose:
-    runtime = estimator.predictor.runtime
-    if not isinstance(runtime, TorchRuntime):
+    engine = estimator.predictor.engine
+    if not isinstance(engine, TorchEngine):
         raise UserError("attention needs PyTorch; use --backend torch")
-    return runtime.model
+    return engine.model
 
 
 class _Found(NamedTuple):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +12,11 @@ from pathlib import Path
 import cv2
 
 from tarvitpose.config import PredictConfig
+from tarvitpose.detection import Detections
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.formats.writing import ENDINGS
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.inference.person_tracker import PersonTracker
-from tarvitpose.results import Frame, FramePoses, TrackedFrame
+from tarvitpose.results import Frame, FramePoses
 from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
@@ -87,8 +86,9 @@ def look(results: Results, seconds: float, joint: int, track: int | None) -> Pat
     config = results.config.model_copy(
         update={"backend": "torch", "precision": "fp32", "compare": False}
     )
-    estimator = copy.copy(_knowing_estimator(_without_files(config)))
-    estimator.known = {frame.index: frame for frame in results.poses}
+    estimator = PoseEstimator(
+        _estimator(_without_files(config)).predictor, KnownPeople(results.poses)
+    )
     place = results.frame_at(seconds)
     offsets = estimator.predictor.offsets
     start = results.poses[max(place + offsets[0], 0)].time
@@ -101,39 +101,21 @@ def look(results: Results, seconds: float, joint: int, track: int | None) -> Pat
     return path
 
 
-class KnowingEstimator(PoseEstimator):
-    """A PoseEstimator that was told who is in each frame, and detects nobody."""
+class KnownPeople:
+    """A detector that looks up who is in each frame of a video, and as which track."""
 
-    known: dict[int, FramePoses]  # by the frame's index
+    def __init__(self, poses: Sequence[FramePoses]) -> None:
+        self._poses = {frame.index: frame for frame in poses}
 
-    def people_finder(self, *, is_live: bool = False) -> PersonTracker:
-        """Return what finds the known people."""
-        finder = _KnowingTracker(
-            self.detector, start_threshold=0, max_people=None, every=1, is_live=is_live
-        )
-        finder.known = self.known
-        return finder
+    def detect(self, frame: Frame) -> Detections:
+        """Return the people of one frame."""
+        poses = self._poses[frame.index]
+        return Detections(poses.boxes, poses.box_scores, poses.track_ids)
 
 
-class _KnowingTracker(PersonTracker):
-    known: dict[int, FramePoses]
-
-    def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
-        for frame in frames:
-            poses = self.known[frame.index]
-            yield TrackedFrame(frame, poses.boxes, poses.box_scores, poses.track_ids)
-
-
-@lru_cache(maxsize=2)  # with and without `compare`
+@lru_cache(maxsize=3)  # with and without `compare`, and for the attention
 def _estimator(config: PredictConfig) -> PoseEstimator:
     return load_estimator(config)
-
-
-@lru_cache(maxsize=1)
-def _knowing_estimator(config: PredictConfig) -> KnowingEstimator:
-    estimator = load_estimator(config, KnowingEstimator)
-    assert isinstance(estimator, KnowingEstimator)
-    return estimator
 
 
 def _without_files(config: PredictConfig) -> PredictConfig:

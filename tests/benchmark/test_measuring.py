@@ -9,23 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from streaming_runs import CountingRuntime
+from streaming_runs import CountingEngine
 from tiny_models import H, J, W, tiny_config, tiny_model
 from video_files import make_video
 
 from tarvitpose.benchmark import baselines, plot, run
-from tarvitpose.benchmark.cases import MODES, Key, Mode, pose_case
-from tarvitpose.benchmark.model_under_test import Subject
-from tarvitpose.benchmark.result import Plan, Result
+from tarvitpose.benchmark.cases import MODES, CaseKey, Mode, pose_case
+from tarvitpose.benchmark.model_under_test import ModelUnderTest
+from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
 from tarvitpose.benchmark.soak import TwoPeople
-from tarvitpose.benchmark.stages import STAGES, Stopwatch, TimedEstimator, time_stages
+from tarvitpose.benchmark.stages import Stopwatch, time_stages
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
+from tarvitpose.inference.observer import STAGES
 from tarvitpose.model.cost import count
 from tarvitpose.results import Frame
 from tarvitpose.runs.pipeline import load_estimator
-from tarvitpose.utils.interleaved import Case, ratios, spread, take_turns
+from tarvitpose.utils.interleaved import Case, measure_interleaved, ratios, spread
 
 FRAMES = 3  # of a window of the tiny model
 CROPS = np.random.default_rng(0).integers(0, 256, (5, H, W, 3), np.uint8)
@@ -55,7 +56,7 @@ def test_rates_are_outputs_over_time() -> None:
         Case("quick", 4, clock.work("quick", lambda: 0.25)),
         Case("slow", 6, clock.work("slow", lambda: 3.0)),
     ]
-    rates = take_turns(cases, rounds=2, seconds=1.0, clock=clock)
+    rates = measure_interleaved(cases, rounds=2, seconds=1.0, clock=clock)
     assert rates == {"quick": [16, 16], "slow": [2, 2]}
     per_round = Counter({"quick": 4, "slow": 1})  # a second at least, one call at least
     assert Counter(clock.turns) == Counter({"quick": 2, "slow": 2}) + per_round + per_round
@@ -65,7 +66,7 @@ def test_every_round_has_each_case_once_in_an_order_of_its_own() -> None:
     clock = Clock()
     names = "abcdef"
     cases = [Case(name, 1, clock.work(name, lambda: 1.0)) for name in names]
-    take_turns(cases, rounds=20, seconds=0.0, clock=clock, seed=3)
+    measure_interleaved(cases, rounds=20, seconds=0.0, clock=clock, seed=3)
     turns = clock.turns[2 * len(names) :]  # without the warm-up
     rounds = ["".join(turns[at : at + 6]) for at in range(0, len(turns), 6)]
     assert all(sorted(one) == sorted(names) for one in rounds)
@@ -83,7 +84,7 @@ def test_a_machine_that_slows_down_leaves_ratios_as_they_are() -> None:
         Case("a", 1, clock.work("a", lambda: 0.1 * load["of"])),
         Case("b", 1, clock.work("b", lambda: 0.2 * load["of"])),
     ]
-    rates = take_turns(cases, rounds=5, seconds=0.0, clock=clock, on_round=slower)
+    rates = measure_interleaved(cases, rounds=5, seconds=0.0, clock=clock, on_round=slower)
     assert spread(rates["a"]).high > 1.5 * spread(rates["a"]).low
     assert ratios(rates["a"], rates["b"]) == pytest.approx((2.0, 2.0, 2.0))
 
@@ -93,35 +94,35 @@ def test_a_machine_that_slows_down_leaves_ratios_as_they_are() -> None:
     [
         ("single", 4, 4, {"single_frame": 1}, 4),
         ("encoder", 4, 4, {"single_frame": 1}, 4),
-        ("windowed", 1, 1, {"encode": FRAMES, "answer": 1}, FRAMES),
-        ("windowed", 7, 2, {"encode": FRAMES, "answer": 1}, 6),
-        ("streaming", 1, 1, {"encode": 1, "answer": 1}, 1),
-        ("streaming", 7, 7, {"encode": 1, "answer": 1}, 7),
+        ("windowed", 1, 1, {"encode": FRAMES, "decode_window": 1}, FRAMES),
+        ("windowed", 7, 2, {"encode": FRAMES, "decode_window": 1}, 6),
+        ("streaming", 1, 1, {"encode": 1, "decode_window": 1}, 1),
+        ("streaming", 7, 7, {"encode": 1, "decode_window": 1}, 7),
     ],
 )
 def test_each_mode_computes_what_it_claims(
     mode: Mode, batch: int, poses: int, per_pose: dict[str, int], at_once: int
 ) -> None:
-    runtime = CountingRuntime(tiny_model())
-    case = pose_case(Key(mode, "torch", batch), runtime, CROPS)
-    runtime.clear()
+    engine = CountingEngine(tiny_model())
+    case = pose_case(CaseKey(mode, "torch", batch), engine, CROPS)
+    engine.clear()
     for _ in range(3):
         found: Any = case.work()
         assert len(found) == poses == case.outputs
-        assert all(points.shape == (1, J, 2) for points, _ in found)
-    assert runtime.totals == {name: 3 * poses * each for name, each in per_pose.items()}
-    assert runtime.batches == {at_once}
-    assert runtime.window_lengths == ({FRAMES} if "answer" in per_pose else set())
+        assert all(joints.keypoints.shape == (1, J, 2) for joints in found)
+    assert engine.totals == {name: 3 * poses * each for name, each in per_pose.items()}
+    assert engine.batches == {at_once}
+    assert engine.window_lengths == ({FRAMES} if "decode_window" in per_pose else set())
 
 
-def test_windowed_and_streaming_answer_alike() -> None:
-    runtime = CountingRuntime(tiny_model())
+def test_windowed_and_streaming_give_the_same() -> None:
+    engine = CountingEngine(tiny_model())
     found = {}
     for mode in ("windowed", "streaming"):
-        case = pose_case(Key(mode, "torch", 1), runtime, CROPS)
+        case = pose_case(CaseKey(mode, "torch", 1), engine, CROPS)
         poses: list[Any] = [case.work() for _ in range(5)]
-        found[mode] = np.stack([one[0][0][0] for one in poses])  # keypoints (5, J, 2)
-    # Streaming has given its first answer before, as the first is no steady state.
+        found[mode] = np.stack([joints.keypoints[0] for [joints] in poses])  # (5, J, 2)
+    # Streaming has decoded its first window before, as the first is no steady state.
     assert np.allclose(found["windowed"][1:], found["streaming"][:-1], atol=1e-2)
 
 
@@ -160,7 +161,7 @@ def test_detection_every_few_frames_takes_less_time(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", lambda *_, **__: Noting())
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, det_every=4)
-    assert time_stages(video, load_estimator(config, TimedEstimator), config).frames == 6
+    assert time_stages(video, load_estimator(config), config).frames == 6
     assert seen == [0, 4]
 
 
@@ -191,7 +192,7 @@ def test_stages_cover_the_whole_pipeline(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", load)
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, **changes)
-    stages = time_stages(video, load_estimator(config, TimedEstimator), config)
+    stages = time_stages(video, load_estimator(config), config)
     assert stages.frames == 6
     assert set(stages.milliseconds) == {*STAGES, "rest"}
     assert {name for name, value in stages.milliseconds.items() if value == 0} == without
@@ -200,7 +201,7 @@ def test_stages_cover_the_whole_pipeline(
     assert not list(tmp_path.glob("results*"))
 
 
-def plan(**changes: Any) -> Plan:
+def plan(**changes: Any) -> BenchmarkPlan:
     values: dict[str, Any] = {
         "video": "clip.mp4",
         "modes": MODES,
@@ -213,7 +214,7 @@ def plan(**changes: Any) -> Plan:
         "stages": False,
         "memory": False,
     }
-    return Plan(**{**values, **changes})
+    return BenchmarkPlan(**{**values, **changes})
 
 
 @pytest.fixture
@@ -226,16 +227,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_backend_is_left_out_with_a_line(
     quick: None, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = run.load_runtime
+    load = run.load_engine
 
     def without(source: str, *, backend: str, **how: Any) -> Any:
         if backend == "openvino":
             raise MissingDependencyError("openvino", "--backend openvino", "openvino")
         return load(source, backend=backend, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(run, "load_runtime", without)
+    monkeypatch.setattr(run, "load_engine", without)
     warnings: list[str] = []
-    one = Subject("tiny", tiny_config(), weights)
+    one = ModelUnderTest("tiny", tiny_config(), weights)
     result = run.measure(one, plan(backends=("openvino", "torch")), warn=warnings.append)
     assert {key.backend for key in result.rates} == {"torch"}
     assert len(warnings) == 1
@@ -246,24 +247,26 @@ def test_a_missing_backend_is_left_out_with_a_line(
 
 def test_weights_without_temporal_part_have_single_frames_only(quick: None, tmp_path: Path) -> None:
     tiny_model(offsets=()).save_pretrained(tmp_path)
-    one = Subject("tiny", tiny_config(offsets=()), str(tmp_path))
+    one = ModelUnderTest("tiny", tiny_config(offsets=()), str(tmp_path))
     result = run.measure(one, plan(), warn=pytest.fail)
     assert [key.mode for key in result.rates] == ["single", "encoder"]
     assert result.comparisons() == []
 
 
-def made_up() -> Result:
+def made_up() -> BenchmarkResult:
     """Return a result of made-up rates: openvino is twice as fast as torch."""
     config = tiny_config()
     speeds: dict[str, float] = {"single": 10, "windowed": 2, "streaming": 8}
     rates = {
-        Key(mode, backend, 8): [speeds[mode] * quick * load for load in (1, 0.5, 0.25)]
+        CaseKey(mode, backend, 8): [speeds[mode] * quick * load for load in (1, 0.5, 0.25)]
         for mode in MODES
         for backend, quick in (("torch", 1), ("openvino", 2))
     }
-    rates[Key("single", "transformers", 8)] = [4, 2, 1]
+    rates[CaseKey("single", "transformers", 8)] = [4, 2, 1]
     products = {"fp32": [1.0, 0.5, 0.25], "bf16 emulated": [0.1, 0.1, 0.1]}
-    return Result(Subject("tiny", config, None), plan(batches=(8,)), count(config), rates, products)
+    return BenchmarkResult(
+        ModelUnderTest("tiny", config, None), plan(batches=(8,)), count(config), rates, products
+    )
 
 
 def test_comparisons_are_within_rounds_and_beside_the_best_backend() -> None:

@@ -1,4 +1,4 @@
-"""Every runtime gives what PyTorch gives."""
+"""Every engine gives what PyTorch gives."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tiny_models import H, J, N, W, h, modest_model, w
 
 from tarvitpose.config import Backend
 from tarvitpose.errors import UserError
-from tarvitpose.inference.engine import EncodedCrop, Runtime
+from tarvitpose.inference.engine import EncodedCrop, Engine
 from tarvitpose.inference.graph_decoder import GraphDecoder
-from tarvitpose.inference.graph_engine import STRIDE, padded, visible_tokens
+from tarvitpose.inference.graph_engine import STRIDE, VisibleTokens, padded, visible_tokens
 from tarvitpose.inference.load import open_graphs
 from tarvitpose.inference.onnx_engine import usable_cores
 from tarvitpose.inference.predictor import Predictor
@@ -37,52 +37,52 @@ MODELS: dict[str, tuple[tuple[str, Any], ...]] = {
 }
 
 
-def answers(runtime: Runtime, windows: Sequence[Sequence[int]], current: int) -> Float32:
+def heatmaps_of(engine: Engine, windows: Sequence[Sequence[int]], current: int) -> Float32:
     """Return the heatmaps of windows of crops, named by their numbers."""
-    kept = runtime.encode(CROPS)
-    return runtime.answer([[kept[one] for one in window] for window in windows], current)
+    crops = engine.encode(CROPS)
+    return engine.decode_window([[crops[i] for i in window] for window in windows], current)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("model", MODELS)
 def test_heatmaps_are_those_of_pytorch(backend: Backend, model: str) -> None:
-    torch_runtime, runtime = both(backend, MODELS[model])
+    torch_engine, engine = both(backend, MODELS[model])
     for windows, current in (
         ([[0, 1, 2]], 1),
         ([[0, 1, 2], [2, 2, 4]], 2),
         ([[0, 4], [1, 1], [2, 0], [3, 1], [4, 2]], 0),
         ([[0, 1, 2, 3, 4]], 2),
     ):
-        expected = answers(torch_runtime, windows, current)
-        found = answers(runtime, windows, current)
-        assert found.dtype == np.float32
-        assert np.abs(found - expected).max() <= 1e-4
+        expected = heatmaps_of(torch_engine, windows, current)
+        heatmaps = heatmaps_of(engine, windows, current)
+        assert heatmaps.dtype == np.float32
+        assert np.abs(heatmaps - expected).max() <= 1e-4
         assert np.ptp(expected) > 0.1  # else the comparison would mean nothing
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_single_frames_and_kept_crops_are_those_of_pytorch(backend: Backend, count: int) -> None:
-    torch_runtime, runtime = both(backend)
-    expected = torch_runtime.single_frame(CROPS[:count])
-    assert np.abs(runtime.single_frame(CROPS[:count]) - expected).max() <= 1e-4
-    for own, other in zip(
-        runtime.encode(CROPS[:count]), torch_runtime.encode(CROPS[:count]), strict=True
+def test_single_frames_and_encoded_crops_are_those_of_pytorch(backend: Backend, count: int) -> None:
+    torch_engine, engine = both(backend)
+    expected = torch_engine.single_frame(CROPS[:count])
+    assert np.abs(engine.single_frame(CROPS[:count]) - expected).max() <= 1e-4
+    for crop, other in zip(
+        engine.encode(CROPS[:count]), torch_engine.encode(CROPS[:count]), strict=True
     ):
-        assert np.abs(own.tokens - other.tokens.numpy()).max() <= 1e-4
-        assert np.array_equal(own.visible, other.visible.numpy())
-        assert own.tokens.base is None  # one crop does not keep its batch
+        assert np.abs(crop.tokens - other.tokens.numpy()).max() <= 1e-4
+        assert np.array_equal(crop.visible, other.visible.numpy())
+        assert crop.tokens.base is None  # one crop does not keep its batch
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_without_temporal_part_there_are_single_frames_alone(backend: Backend) -> None:
-    torch_runtime, runtime = both(backend, (("offsets", ()),))
-    expected = torch_runtime.single_frame(CROPS)
-    assert np.abs(runtime.single_frame(CROPS) - expected).max() <= 1e-4
+    torch_engine, engine = both(backend, (("offsets", ()),))
+    expected = torch_engine.single_frame(CROPS)
+    assert np.abs(engine.single_frame(CROPS) - expected).max() <= 1e-4
     with pytest.raises(ValueError, match="use single_frame"):
-        runtime.encode(CROPS)
+        engine.encode(CROPS)
     with pytest.raises(ValueError, match="use single_frame"):
-        runtime.answer([], 0)
+        engine.decode_window([], 0)
 
 
 def masked(frames: int, blind: Sequence[int], seed: int) -> list[tuple[Float32, Any]]:
@@ -102,43 +102,44 @@ def masked(frames: int, blind: Sequence[int], seed: int) -> list[tuple[Float32, 
 def test_joints_that_see_nothing_look_everywhere(
     backend: Backend, blind: list[Sequence[int]]
 ) -> None:
-    torch_runtime, runtime = both(backend)
-    windows = [masked(3, one, seed) for seed, one in enumerate(blind)]
-    found = runtime.answer([[EncodedCrop(*frame) for frame in window] for window in windows], 1)
+    torch_engine, engine = both(backend)
+    windows = [masked(3, joints, seed) for seed, joints in enumerate(blind)]
+    arrays = [[EncodedCrop(*frame) for frame in window] for window in windows]
+    heatmaps = engine.decode_window(arrays, 1)
     tensors = [
         [EncodedCrop(torch.from_numpy(tokens), torch.from_numpy(seen)) for tokens, seen in window]
         for window in windows
     ]
-    assert np.abs(found - torch_runtime.answer(tensors, 1)).max() <= 1e-4
+    assert np.abs(heatmaps - torch_engine.decode_window(tensors, 1)).max() <= 1e-4
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_hidden_tokens_change_nothing(backend: Backend) -> None:
-    _, runtime = both(backend)
+    _, engine = both(backend)
     window = masked(3, (), seed=0)
-    expected = runtime.answer([[EncodedCrop(*frame) for frame in window]], 1)
-    for place in (0, 2):  # the current frame's own tokens are what is restored
-        tokens, visible = window[place]
+    expected = engine.decode_window([[EncodedCrop(*frame) for frame in window]], 1)
+    for index in (0, 2):  # the current frame's tokens are what is restored
+        tokens, visible = window[index]
         tokens[~visible.any(0)] = 1e6
-    found = runtime.answer([[EncodedCrop(*frame) for frame in window]], 1)
-    assert np.abs(found - expected).max() <= 1e-5
+    heatmaps = engine.decode_window([[EncodedCrop(*frame) for frame in window]], 1)
+    assert np.abs(heatmaps - expected).max() <= 1e-5
 
 
 def test_only_what_some_joint_sees_is_read() -> None:
     visible = np.array([[[False, True], [False, True]], [[False, False], [False, True]]])
     window = [EncodedCrop(np.float32([[2 * t], [2 * t + 1]]), visible[t]) for t in (0, 1)]
-    kept, seen = visible_tokens(window, "paper")
-    assert kept.tolist() == [[1], [3]]
+    tokens, seen = visible_tokens(window, "paper")
+    assert tokens.tolist() == [[1], [3]]
     assert seen.tolist() == [[True, False], [True, True]]
     visible[0, 0] = False  # this joint looks everywhere
-    kept, seen = visible_tokens(window, "paper")
-    assert kept.ravel().tolist() == [0, 1, 2, 3]
+    tokens, seen = visible_tokens(window, "paper")
+    assert tokens.ravel().tolist() == [0, 1, 2, 3]
     assert seen.tolist() == [[False] * 4, [False, True, False, True]]
 
 
 def test_windows_are_filled_up_with_what_nobody_sees() -> None:
     short, long = np.ones((2, 3), np.float32), np.ones((STRIDE + 1, 3), np.float32)
-    windows = [(one, np.ones((4, len(one)), np.bool_)) for one in (short, long)]
+    windows = [VisibleTokens(x, np.ones((4, len(x)), np.bool_)) for x in (short, long)]
     for most, length in ((1000, 2 * STRIDE), (STRIDE + 5, STRIDE + 5)):
         tokens, visible = padded(windows, most)
         assert tokens.shape == (2, length, 3)
@@ -161,19 +162,20 @@ def test_the_graph_decoder_is_the_decoder(grid: tuple[int, int]) -> None:
 def test_streaming_gives_the_joints_of_pytorch(backend: Backend) -> None:
     frames = tracked_video(12, crossing_people)
     expected, found = (
-        streamed(frames, open_streamer(Predictor(runtime, flip_test=True), None), at_once=5)
-        for runtime in both(backend)
+        streamed(frames, open_streamer(Predictor(engine, flip_test=True), None), at_once=5)
+        for engine in both(backend)
     )
-    for (_, (points, scores)), (_, (other, others)) in zip(expected, found, strict=True):
-        assert np.abs(scores - others).max(initial=0) <= 1e-4
-        assert np.abs(points - other)[scores > 0.05].max(initial=0) <= 0.05
+    for (_, poses), (_, others) in zip(expected, found, strict=True):
+        assert np.abs(poses.scores - others.scores).max(initial=0) <= 1e-4
+        sharp = poses.scores > 0.05
+        assert np.abs(poses.keypoints - others.keypoints)[sharp].max(initial=0) <= 0.05
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_graphs_are_named_like_their_weights(backend: Backend) -> None:
-    torch_runtime, runtime = both(backend)
-    assert runtime.fingerprint() == torch_runtime.fingerprint()
-    assert runtime.config == torch_runtime.config
+    torch_engine, engine = both(backend)
+    assert engine.fingerprint() == torch_engine.fingerprint()
+    assert engine.config == torch_engine.config
 
 
 def has_precision(backend: Backend, precision: str) -> bool:

@@ -11,21 +11,20 @@ import torch
 from tiny_models import H, J, N, W, h, tiny_config, tiny_model, w
 from video_files import make_video
 
-from tarvitpose.benchmark import baselines, memory, run
-from tarvitpose.benchmark import model_under_test as subject
-from tarvitpose.benchmark.cases import Key
-from tarvitpose.benchmark.model_under_test import Subject, find_subjects
+from tarvitpose.benchmark import baselines, memory, model_under_test, run
+from tarvitpose.benchmark.cases import CaseKey
+from tarvitpose.benchmark.model_under_test import ModelUnderTest, find_models
 from tarvitpose.benchmark.soak import Soak, TwoPeople, moving_people, soak, two_boxes
 from tarvitpose.errors import ConfigError, VideoError
-from tarvitpose.inference.load import load_runtime
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.load import load_engine
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.cost import count
 
 CROPS = np.random.default_rng(0).integers(0, 256, (5, H, W, 3), np.uint8)
 
 
-def test_subjects_take_the_weights_where_they_fit(tmp_path: Path) -> None:
-    own = find_subjects(["s", "b"], [(256, 192), (384, 288)], "default")
+def test_models_take_the_weights_where_they_fit(tmp_path: Path) -> None:
+    own = find_models(["s", "b"], [(256, 192), (384, 288)], "default")
     assert [(one.size, one.input, one.weights) for one in own] == [
         ("s", "256x192", "default"),
         ("s", "384x288", None),
@@ -36,7 +35,7 @@ def test_subjects_take_the_weights_where_they_fit(tmp_path: Path) -> None:
     assert own[3].title == "B 384x288, random weights"
     config = tiny_config()
     tiny_model().save_pretrained(tmp_path)
-    (alone,) = find_subjects([], [], str(tmp_path))
+    (alone,) = find_models([], [], str(tmp_path))
     assert (alone.size, alone.config) == ("24x2", config)
 
 
@@ -47,28 +46,28 @@ def test_subjects_take_the_weights_where_they_fit(tmp_path: Path) -> None:
         (["s"], [(250, 192)], "input 250x192: expected a height and width that are multiples"),
     ],
 )
-def test_other_subjects_are_refused(
+def test_other_sizes_and_inputs_are_refused(
     sizes: list[str], inputs: list[tuple[int, int]], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        find_subjects(sizes, inputs, "default")
+        find_models(sizes, inputs, "default")
 
 
 def test_random_weights_lie_in_a_folder_until_the_end() -> None:
-    one = Subject("tiny", tiny_config(), None)
+    one = ModelUnderTest("tiny", tiny_config(), None)
     before = torch.random.get_rng_state()
-    with subject.weights_of(one) as first, subject.weights_of(one) as second:
-        runtimes = [load_runtime(folder, backend="torch") for folder in (first, second)]
-        assert runtimes[0].fingerprint() == runtimes[1].fingerprint()
-        kept = runtimes[0].encode(CROPS)
+    with model_under_test.weights_of(one) as first, model_under_test.weights_of(one) as second:
+        engines = [load_engine(folder, backend="torch") for folder in (first, second)]
+        assert engines[0].fingerprint() == engines[1].fingerprint()
+        kept = engines[0].encode(CROPS)
     assert not any(bool(crop.visible.any()) for crop in kept)  # as the help says: no mask
     assert not Path(first).exists()
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_the_encoder_alone_is_little_else() -> None:
-    one = Subject("s", find_subjects(["s"], [(256, 192)], "default")[0].config, None)
-    costs = count(subject.encoder_alone(one).config)
+    one = ModelUnderTest("s", find_models(["s"], [(256, 192)], "default")[0].config, None)
+    costs = count(model_under_test.encoder_alone(one).config)
     assert costs["encoder"].gmacs == count(one.config)["encoder"].gmacs
     assert costs["total"].gmacs < 1.03 * costs["encoder"].gmacs
 
@@ -76,22 +75,22 @@ def test_the_encoder_alone_is_little_else() -> None:
 def test_crops_show_one_person_in_frames_in_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subject, "load_detector", lambda name: TwoPeople())
+    monkeypatch.setattr(model_under_test, "load_detector", lambda name: TwoPeople())
     video = make_video(tmp_path / "clip.mp4", 4, size=(180, 320))
-    crops = subject.person_crops(video, tiny_config())
+    crops = model_under_test.person_crops(video, tiny_config())
     assert crops.shape == (4, H, W, 3)
     assert len(np.unique(crops.mean((1, 2, 3)))) == 4
 
 
 def test_a_clip_without_people_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="nobody is seen in its first 4 frames"):
-        subject.person_crops(make_video(tmp_path / "clip.mp4", 4), tiny_config())
+        model_under_test.person_crops(make_video(tmp_path / "clip.mp4", 4), tiny_config())
 
 
 def test_transformers_network_has_the_same_size() -> None:
     pytest.importorskip("transformers")
     config = tiny_config()
-    theirs = baselines.VitPoseRuntime(config, device="cpu")
+    theirs = baselines.VitPoseEngine(config, device="cpu")
     assert theirs.model.config.backbone_config._attn_implementation == "eager"
     assert theirs.single_frame(CROPS).shape == (len(CROPS), J, 4 * h, 4 * w)
     backbone = sum(value.numel() for value in theirs.model.backbone.parameters())
@@ -158,14 +157,14 @@ def test_threads_are_given_back() -> None:
     assert (torch.get_num_threads(), os.sched_getaffinity(0)) == before
 
 
-@pytest.mark.parametrize("key", [Key("single", "torch", 2), Key("streaming", "torch", 2)])
-def test_the_peak_is_found(key: Key) -> None:
-    def load() -> TorchRuntime:
-        return TorchRuntime(tiny_model(), device="cpu", precision="fp32")
+@pytest.mark.parametrize("key", [CaseKey("single", "torch", 2), CaseKey("streaming", "torch", 2)])
+def test_the_peak_is_found(key: CaseKey) -> None:
+    def load() -> TorchEngine:
+        return TorchEngine(tiny_model(), device="cpu", precision="fp32")
 
     assert memory.peak_of(key, load, CROPS, None) > 20
 
 
 def test_child_processes_raise_what_went_wrong(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="size 'm'"):
-        memory.in_child(find_subjects, ["m"], [], "default")
+        memory.in_child(find_models, ["m"], [], "default")

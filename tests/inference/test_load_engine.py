@@ -18,11 +18,11 @@ from tiny_models import H, W, modest_model, tiny_model
 from tarvitpose.config import Backend, ModelConfig
 from tarvitpose.errors import MissingDependencyError, OutputError, UserError, WeightsError
 from tarvitpose.inference import load
-from tarvitpose.inference.graph_folder import FRAME, STEP, cache_folder
-from tarvitpose.inference.load import kept_graphs, load_runtime, openvino_fits
-from tarvitpose.inference.onnx_engine import OnnxRuntime
-from tarvitpose.inference.openvino_engine import OpenVinoRuntime
-from tarvitpose.inference.torch_engine import TorchRuntime
+from tarvitpose.inference.graph_folder import FRAME, STEP, graph_cache_root
+from tarvitpose.inference.load import cached_graphs, load_engine, openvino_fits
+from tarvitpose.inference.onnx_engine import OnnxEngine
+from tarvitpose.inference.openvino_engine import OpenVinoEngine
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.utils.atomic import atomic_folder
 
 CROPS = np.random.default_rng(0).integers(0, 256, (1, H, W, 3), np.uint8)
@@ -33,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep graphs in a folder of this test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("sys.platform", "linux")
-    return cache_folder()
+    return graph_cache_root()
 
 
 @pytest.fixture
@@ -57,21 +57,21 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_graphs_are_written_once_and_found_again(weights: Path, written: list[Path]) -> None:
-    first = load_runtime(weights, backend="onnxruntime")
-    again = load_runtime(weights, backend="onnxruntime")
+    first = load_engine(weights, backend="onnxruntime")
+    again = load_engine(weights, backend="onnxruntime")
     assert len(written) == 1
     assert np.array_equal(first.single_frame(CROPS), again.single_frame(CROPS))
 
 
 def test_other_weights_have_other_graphs(weights: Path, written: list[Path]) -> None:
-    first = kept_graphs(weights)
+    first = cached_graphs(weights)
     modest_model(seed=1).save_pretrained(weights)
-    second = kept_graphs(weights)
+    second = cached_graphs(weights)
     assert first.path != second.path
     assert first.fingerprint != second.fingerprint
     config = weights / "config.json"
     config.write_text(config.read_text().replace('"mask_threshold": 0.2', '"mask_threshold": 0.3'))
-    assert kept_graphs(weights).config.mask_threshold == 0.3
+    assert cached_graphs(weights).config.mask_threshold == 0.3
     assert len(written) == 3
 
 
@@ -94,12 +94,12 @@ def muddle(file: Path) -> None:
 def test_spoilt_graphs_are_written_anew(
     weights: Path, written: list[Path], degrade: Callable[[Path], None], name: str
 ) -> None:
-    place = kept_graphs(weights).path
+    place = cached_graphs(weights).path
     if name:
         degrade(place / name)
     else:
         place.rename(place.with_name("elsewhere"))
-    assert load_runtime(weights, backend="onnxruntime").single_frame(CROPS).shape[0] == 1
+    assert load_engine(weights, backend="onnxruntime").single_frame(CROPS).shape[0] == 1
     assert len(written) == 2
     assert not list(place.parent.glob(".*"))  # nothing temporary is left
 
@@ -107,7 +107,7 @@ def test_spoilt_graphs_are_written_anew(
 def test_what_another_process_wrote_meanwhile_is_kept(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = kept_graphs(weights)
+    first = cached_graphs(weights)
     elsewhere = first.path.rename(first.path.with_name("elsewhere"))
 
     def write_graphs(model: Any, folder: Path) -> None:
@@ -115,17 +115,17 @@ def test_what_another_process_wrote_meanwhile_is_kept(
         (folder / FRAME).write_bytes(b"ours")
 
     monkeypatch.setattr(load, "write_graphs", write_graphs)
-    assert kept_graphs(weights) == first
+    assert cached_graphs(weights) == first
     assert (first.path / FRAME).read_bytes() != b"ours"
 
 
 def test_a_new_version_writes_graphs_anew(
     weights: Path, written: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = kept_graphs(weights).path
+    place = cached_graphs(weights).path
     monkeypatch.setattr("tarvitpose.inference.graph_folder.__version__", "99.0")
-    assert kept_graphs(weights).path == place
-    kept_graphs(weights)
+    assert cached_graphs(weights).path == place
+    cached_graphs(weights)
     assert len(written) == 2
 
 
@@ -154,19 +154,19 @@ def test_a_folder_that_fails_half_way_leaves_all_as_it_was(tmp_path: Path) -> No
 def test_a_cache_that_cannot_be_written(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").touch()  # a file where a folder should be
     with pytest.raises(OutputError, match="cannot be written"):
-        load_runtime(weights, backend="onnxruntime")
-    assert isinstance(load_runtime(weights, device="cpu"), TorchRuntime)
+        load_engine(weights, backend="onnxruntime")
+    assert isinstance(load_engine(weights, device="cpu"), TorchEngine)
 
 
-@pytest.mark.parametrize(("there", "kind"), [(True, OpenVinoRuntime), (False, TorchRuntime)])
+@pytest.mark.parametrize(("there", "kind"), [(True, OpenVinoEngine), (False, TorchEngine)])
 def test_auto_takes_openvino_where_it_is_installed(
     weights: Path, monkeypatch: pytest.MonkeyPatch, there: bool, kind: type
 ) -> None:
     if there:
         pytest.importorskip("openvino")
     monkeypatch.setattr(load, "openvino_is_installed", lambda: there)
-    assert type(load_runtime(weights, device="cpu")) is kind
-    assert type(load_runtime(weights, device="cpu", backend="torch")) is TorchRuntime
+    assert type(load_engine(weights, device="cpu")) is kind
+    assert type(load_engine(weights, device="cpu", backend="torch")) is TorchEngine
 
 
 def test_auto_leaves_to_pytorch_what_openvino_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,21 +191,21 @@ def test_what_a_backend_cannot_do_is_said_in_one_line(
     tmp_path: Path, weights: Path, backend: Backend
 ) -> None:
     with pytest.raises(UserError, match=r"on the processor only, not on cuda:0; use --backend"):
-        load_runtime(weights, backend=backend, device="cuda:0")
+        load_engine(weights, backend=backend, device="cuda:0")
     tiny_model(aggregation="all_tokens").save_pretrained(tmp_path / "other")
     with pytest.raises(UserError, match="aggregation joints only, these weights have all_tokens"):
-        load_runtime(tmp_path / "other", backend=backend)
+        load_engine(tmp_path / "other", backend=backend)
 
 
 def test_missing_packages_are_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = kept_graphs(weights)
+    kept = cached_graphs(weights)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert kept_graphs(weights) == kept  # what is there needs no package
+    assert cached_graphs(weights) == kept  # what is there needs no package
     with pytest.raises(MissingDependencyError, match=r"pip install 'tarvitpose\[openvino\]'"):
-        load_runtime(weights, backend="openvino")
+        load_engine(weights, backend="openvino")
     (kept.path / FRAME).unlink()
     with pytest.raises(MissingDependencyError, match=r"package onnx.*tarvitpose\[export\]"):
-        load_runtime(weights, backend="onnxruntime")
+        load_engine(weights, backend="onnxruntime")
 
 
 @pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
@@ -216,12 +216,12 @@ def test_a_folder_of_graphs_needs_no_weights(
     model = modest_model()
     write(model, tmp_path / "graphs")
     monkeypatch.setattr(load, "openvino_is_installed", lambda: False)
-    found = load_runtime(tmp_path / "graphs", backend=backend)
-    assert isinstance(found, OnnxRuntime)
-    expected = TorchRuntime(model, device="cpu", precision="fp32").single_frame(CROPS)
+    found = load_engine(tmp_path / "graphs", backend=backend)
+    assert isinstance(found, OnnxEngine)
+    expected = TorchEngine(model, device="cpu", precision="fp32").single_frame(CROPS)
     assert np.abs(found.single_frame(CROPS) - expected).max() <= 1e-4
     with pytest.raises(WeightsError, match=r"exported graphs, backend torch needs model\.safe"):
-        load_runtime(tmp_path / "graphs", backend="torch")
+        load_engine(tmp_path / "graphs", backend="torch")
 
 
 def test_a_spoilt_folder_of_the_user_is_refused_not_repaired(tmp_path: Path) -> None:
@@ -231,19 +231,19 @@ def test_a_spoilt_folder_of_the_user_is_refused_not_repaired(tmp_path: Path) -> 
     size = (folder / STEP).stat().st_size
     cut(folder / STEP)
     with pytest.raises(WeightsError, match=rf"step\.onnx: has 100 bytes instead of {size}; run"):
-        load_runtime(folder)
+        load_engine(folder)
     lose(folder / STEP)
     with pytest.raises(
         WeightsError, match=r"step\.onnx: is missing; run 'tarvitpose export' again"
     ):
-        load_runtime(folder)
+        load_engine(folder)
     about = folder / "export.json"
     about.write_text(about.read_text().replace('"graphs": 1', '"graphs": 0'))
     with pytest.raises(WeightsError, match="graphs of version 0"):
-        load_runtime(folder)
+        load_engine(folder)
     muddle(about)
     with pytest.raises(WeightsError, match="not written by 'tarvitpose export'"):
-        load_runtime(folder)
+        load_engine(folder)
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -255,7 +255,7 @@ def test_a_graph_that_cannot_be_read_is_named(tmp_path: Path, backend: Backend) 
     size = (folder / FRAME).stat().st_size
     (folder / FRAME).write_bytes(b"?" * size)
     with pytest.raises(WeightsError, match=r"frame\.onnx: not a readable graph \(.+\)$"):
-        load_runtime(folder, backend=backend)
+        load_engine(folder, backend=backend)
 
 
 @pytest.mark.parametrize(
@@ -271,14 +271,14 @@ def test_the_cache_is_where_the_system_keeps_caches(
 ) -> None:
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert cache_folder() == Path(place.format(tmp_path))
+    assert graph_cache_root() == Path(place.format(tmp_path))
 
 
 def test_who_waits_for_graphs_is_told_once(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "tarvitpose")
-    place = kept_graphs(weights).path
+    place = cached_graphs(weights).path
     assert [str(place) in record.message for record in caplog.records] == [True]
-    kept_graphs(weights)
+    cached_graphs(weights)
     assert len(caplog.records) == 1
 
 
@@ -300,6 +300,6 @@ os.kill(os.getpid(), signal.SIGUSR1)
 
 def test_signals_arrive_after_openvino_was_closed(weights: Path) -> None:
     pytest.importorskip("openvino")
-    call = [sys.executable, "-c", CLOSED, str(kept_graphs(weights).path)]
+    call = [sys.executable, "-c", CLOSED, str(cached_graphs(weights).path)]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

@@ -1,0 +1,153 @@
+"""Cheaper ways to the numbers of `tarvitpose.model`, for inference on a processor.
+
+The decoder's transposed convolutions become Winograd products, and JTA reads only the tokens that
+some joint may attend to. Axes: B batch, T frames, J joints, K tokens of a window, C channels in,
+O channels out, h w the token grid.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tarvitpose.model.attention import unmask_empty_rows
+from tarvitpose.model.decoder import ClassicDecoder
+from tarvitpose.model.jta import JTA
+from tarvitpose.model.tarvitpose import TARViTPose
+
+TOKENS_AT_ONCE = 384  # what the decoder works on at a time; more would not stay in the cache
+WORTH_PICKING = 0.75  # visible tokens are picked out where they are at most this share of all
+
+
+class PickingJTA(nn.Module):
+    """What a JTA gives, from the visible tokens alone; not for training or tracing."""
+
+    def __init__(self, jta: JTA) -> None:
+        super().__init__()
+        self.jta = jta
+
+    def forward(self, tokens: Tensor, visible: Tensor) -> Tensor:
+        """Return joint queries (B, J, C) for tokens (B, K, C) and a mask (B, J, K)."""
+        joints: Tensor = self.jta(*visible_tokens(tokens, unmask_empty_rows(visible)))
+        return joints
+
+
+def visible_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the tokens (B, K', C) that some joint may attend to, and which joints (B, J, K').
+
+    `tokens` is (B, K, C), `visible` (B, J, K) with something for each joint (`unmask_empty_rows`).
+    K' is the largest number of a sample; the others are filled up with tokens that are hidden from
+    all of their joints. Both are returned unchanged where picking would hardly save anything.
+    """
+    is_visible = visible.any(1)  # (B, K)
+    most = int(is_visible.sum(1).max())
+    if most > WORTH_PICKING * is_visible.shape[1]:
+        return tokens, visible
+    visible_first = is_visible.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+    order = visible_first[:, :most]  # (B, K')
+    sample = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)  # (B, 1)
+    of_each_joint = order.unsqueeze(1).expand(-1, visible.shape[1], -1)  # (B, J, K')
+    return tokens[sample, order], visible.gather(2, of_each_joint)
+
+
+def with_modules(model: TARViTPose, **modules: nn.Module) -> TARViTPose:
+    """Return a model that shares all parts with another, but for the `modules`, by name."""
+    other = copy.copy(model)
+    other._modules = {**model._modules, **modules}
+    return other
+
+
+class Enlargement(nn.Module):
+    """A transposed convolution (4 taps, stride 2), its normalisation and ReLU, for inference.
+
+    It is four convolutions of 2 x 2 taps, one for each parity of the output's row and column.
+    Winograd's F(3, 2) makes three neighbours of two taps from 4 products instead of 6: in both
+    directions 16 instead of 36. Exact up to rounding; the factors are 1 and 1/2.
+    """
+
+    def __init__(self, deconv: nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # (O,)
+        of_parity = torch.tensor([[3, 1], [2, 0]])  # each has two of the four taps
+        taps = (deconv.weight * scale[:, None, None])[:, :, of_parity][..., of_parity]
+        points = taps.new_tensor([[1, 0], [0.5, 0.5], [0.5, -0.5], [0, 1]])
+        weight = torch.einsum("copiqj,yi,xj->pyqxco", taps, points, points)
+        self.weight = nn.Buffer(weight.flatten(0, 3).contiguous())  # (2 4 2 4, C, O)
+        self.bias = nn.Buffer(norm.bias - norm.running_mean * scale)  # (O,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, 2h, 2w, O) for (B, h, w, C), both rounded up to whole threes of h and w."""
+        batch, height, width, channels = x.shape
+        tall, wide = -(-height // 3), -(-width // 3)
+        x = F.pad(x, (0, 0, 1, 3 * wide - width + 1, 1, 3 * tall - height + 1))
+        rows = x.new_empty(2, 4, tall, batch, 3 * wide + 2, channels)
+        _to_points(x.transpose(0, 1), rows)
+        points = x.new_empty(2, 4, 2, 4, tall, batch, wide, channels)
+        _to_points(rows.movedim(4, 0), points.permute(2, 3, 6, 0, 1, 4, 5, 7))
+        products = points.flatten(4, 6).flatten(0, 3) @ self.weight  # (2 4 2 4, tall B wide, O)
+        products = products.view(2, 4, 2, 4, tall, batch, wide, -1)
+        products[:, 1, :, 1] += self.bias  # this point is once in each of the nine sums
+        columns = x.new_empty(2, 4, tall, batch, wide, 3, 2, products.shape[-1])
+        _from_points(products.movedim(3, 0), columns.permute(5, 0, 1, 6, 2, 3, 4, 7))
+        large = x.new_empty(batch, tall, 3, 2, 6 * wide, products.shape[-1])
+        _from_points(columns.flatten(4, 6).movedim(1, 0), large.permute(2, 3, 1, 0, 4, 5))
+        return large.flatten(1, 3).relu_()
+
+
+def _to_points(x: Tensor, out: Tensor) -> None:
+    """Write the factors, (2, 4, n, ...): parities and points, for padded (3 n + 2, ...)."""
+    for parity in (0, 1):
+        a, b, c, d = (x[parity + k :][: 3 * out.shape[2] - 2 : 3] for k in range(4))
+        torch.sub(a, c, out=out[parity, 0])
+        torch.add(b, c, out=out[parity, 1])
+        torch.sub(c, b, out=out[parity, 2])
+        torch.sub(d, b, out=out[parity, 3])
+
+
+def _from_points(products: Tensor, out: Tensor) -> None:
+    """Write the three neighbours (3, ...) that four products (4, ...) add up to."""
+    a, b, c, d = products
+    both = b + c
+    torch.add(a, both, out=out[0])
+    torch.sub(b, c, out=out[1])
+    torch.add(both, d, out=out[2])
+
+
+class WinogradDecoder(nn.Module):
+    """What a ClassicDecoder gives in evaluation, in float32; its weights are a copy."""
+
+    def __init__(self, decoder: ClassicDecoder) -> None:
+        super().__init__()
+        with torch.no_grad():
+            self.enlarge1 = Enlargement(decoder.deconv1, decoder.norm1)
+            self.enlarge2 = Enlargement(decoder.deconv2, decoder.norm2)
+            self.weight = nn.Buffer(decoder.final.weight.flatten(1).clone())  # (J, hidden)
+            assert decoder.final.bias is not None
+            self.bias = nn.Buffer(decoder.final.bias.clone())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return heatmaps (B, J, 4h, 4w) for features (B, C, h, w), without gradient."""
+        at_once = max(TOKENS_AT_ONCE // (features.shape[2] * features.shape[3]), 1)
+        starts = range(0, len(features), at_once)
+        with torch.no_grad():
+            return torch.cat([self._decode(features[at : at + at_once]) for at in starts])
+
+    def _decode(self, features: Tensor) -> Tensor:
+        height, width = features.shape[2:]
+        x = self.enlarge1(features.permute(0, 2, 3, 1))[:, : 2 * height, : 2 * width]
+        heatmaps = F.linear(self.enlarge2(x), self.weight, self.bias)
+        return heatmaps.permute(0, 3, 1, 2)[..., : 4 * height, : 4 * width]  # (B, J, 4h, 4w)
+
+
+def fast_decoder(decoder: nn.Module) -> nn.Module:
+    """Return a copy that decodes with fewer multiplications on a processor, for inference alone.
+
+    What trains or replaces the decoder's weights does not reach the copy. The simple decoder has
+    no such form and comes back as it is.
+    """
+    return WinogradDecoder(decoder) if isinstance(decoder, ClassicDecoder) else decoder

@@ -1,0 +1,71 @@
+"""The three forms of cross-attention, which cost different amounts of work and give the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_models import B, C, randomise
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
+
+
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("places", [1, 3, 17, 90])
+@pytest.mark.parametrize("asking", [1, 15, 70])
+def test_all_forms_of_attention_agree(heads: int, places: int, asking: int) -> None:
+    layer = CrossAttention(C, heads)
+    randomise(layer)
+    query, context = numbers(B, asking, C), numbers(B, places, C, seed=1)
+    visible = unmask_empty_rows(numbers(B, asking, places, seed=2) > 0.3)
+    for mask in (None, visible):
+        expected = layer._plain(query, context, mask)
+        for form in (layer._few_queries, layer._few_keys):
+            torch.testing.assert_close(form(query, context, mask), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("asking", "places", "form"),
+    [
+        (15, 960, "_few_queries"),  # JTA looks at the tokens of five frames
+        (15, 15, "_plain"),  # the joints exchange what they found
+        (192, 15, "_few_keys"),  # GRA
+        (192, 768, "_plain"),  # tokens look at other frames' tokens (Table 4 b)
+    ],
+)
+def test_the_form_that_is_taken_is_the_least_work(asking: int, places: int, form: str) -> None:
+    with torch.device("meta"):
+        layer = CrossAttention(384, 4)
+        query, context = torch.empty(1, asking, 384), torch.empty(1, places, 384)
+    ways = {name: getattr(layer, name) for name in ("_plain", "_few_queries", "_few_keys")}
+    work = {name: flops(way, query, context, None) for name, way in ways.items()}
+    assert min(work, key=work.__getitem__) == form
+    assert flops(layer, query, context) == work[form]
+
+
+def flops(run: object, *arguments: Tensor | None) -> int:
+    assert callable(run)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        run(*arguments)
+    return counter.get_total_flops()
+
+
+def test_all_forms_have_the_same_gradients() -> None:
+    layer, visible = CrossAttention(C, 4), unmask_empty_rows(numbers(B, 9, 7, seed=2) > 0.3)
+    randomise(layer)
+    found = []
+    for form in (layer._plain, layer._few_queries, layer._few_keys):
+        query, context = numbers(B, 9, C).requires_grad_(), numbers(B, 7, C, seed=1)
+        form(query, context, visible).square().sum().backward()
+        assert query.grad is not None
+        parameters = [layer.to_query, layer.to_out, layer.to_key_value]
+        found.append([query.grad, *(part.weight.grad.clone() for part in parameters)])
+        layer.zero_grad()
+    for other in found[1:]:
+        for one, expected in zip(other, found[0], strict=True):
+            torch.testing.assert_close(one, expected, atol=1e-4, rtol=1e-4)
