@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from saved_figures import record_figures
 from tiny_models import tiny_config
 
 from tarvitpose.config import ModelConfig
@@ -104,11 +106,17 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
         for one in (model, plain):
             predictor = Predictor(TorchEngine(one.eval()), single_frame=single_frame)
             found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
-        np.testing.assert_allclose(found[0][1], found[1][1] * share, atol=1e-6)
+        np.testing.assert_allclose(found[0].scores, found[1].scores * share, atol=1e-6)
 
 
-def test_the_plot_is_a_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    path = tmp_path / "reliability.png"
-    plot_reliability({"single-frame": reliability(*raw_scores())}, path)
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_the_plot_shows_the_reliability_beside_the_diagonal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures, path = record_figures(monkeypatch), tmp_path / "reliability.png"
+    shown = reliability(*raw_scores())
+    plot_reliability({"single-frame": shown}, path)
+    diagonal, curve = figures[0].axes[0].lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    np.testing.assert_array_equal(curve.get_xydata(), np.stack([shown.scores, shown.right], 1))
+    assert curve.get_label() == f"single-frame, error {100 * shown.error:.1f}%"
+    assert cv2.imread(str(path)) is not None
