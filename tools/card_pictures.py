@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
@@ -31,6 +30,7 @@ from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.images import write_image
 from tarvitpose.video.sources import open_source
 
 WORST, COLUMNS, WIDTH = 20, 5, 1100
@@ -139,9 +139,8 @@ def some_frames(estimator: PoseEstimator, path: Path) -> list[tuple[UInt8, Frame
 
 def write(path: Path, image: UInt8) -> None:
     """Write a JPEG."""
-    content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     with atomic_file(path) as temporary:
-        temporary.write_bytes(content.tobytes())
+        write_image(temporary, image, QUALITY)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.json_file import write_json
 
 JPEG_QUALITY = 95
 FEWEST_VISIBLE = 6  # joints of a labelled person
@@ -117,9 +118,8 @@ def main() -> None:
             raise SystemExit(f"{clip['file']}: {count} frames, {len(people)} of them labelled")
         every = given.every if clip["split"] == "train" else 1
         path = given.output / "annotations" / clip["split"] / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = posetrack18(name, people, labels["joints"], every)
-        path.write_text(json.dumps(content), encoding="utf-8")
+        write_json(path, content, indent=None)
     print(f"{len(labels['clips'])} clips in {given.output}")
 
 

@@ -14,6 +14,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tarvitpose.utils.json_file import write_json
+
 
 def part(content: dict[str, Any], images: set[int]) -> dict[str, Any]:
     """Return the annotations of some images."""
@@ -42,7 +44,7 @@ def main() -> None:
     for name, images in (("train", everything - held_out), ("val", held_out)):
         path = given.output / f"photographs_{name}.json"
         chosen = part(content, images)
-        path.write_text(json.dumps(chosen), encoding="utf-8")
+        write_json(path, chosen, indent=None)
         print(f"{path}: {len(images)} photographs, {len(chosen['annotations'])} people")
 
 

@@ -31,6 +31,7 @@ from tarvitpose.detection.nanodet import NanoDet
 from tarvitpose.results import Frame
 from tarvitpose.tracking import IouTracker
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.json_file import write_json
 from tools.label_rules import (
     Label,
     TrackedBox,
@@ -110,8 +111,7 @@ class Labeller:
         ignored = left_out(everyone, used, labels, scale)
         content = posetrack18(clip.stem, number, len(used), labels, ignored)
         path = self._output / "annotations" / split / f"{clip.stem}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content), encoding="utf-8")
+        write_json(path, content, indent=None)
         return {
             "split": split,
             "first_frame": used.start,
@@ -207,7 +207,7 @@ def main() -> None:
         (path,) = given.clips.glob(f"{name}.*")
         summary[name] = labeller.label(path, split, number)
         print(name, json.dumps(summary[name]), flush=True)
-    (given.output / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    write_json(given.output / "summary.json", summary, indent=1)
 
 
 if __name__ == "__main__":

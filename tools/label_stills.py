@@ -24,6 +24,7 @@ from tarvitpose.data.sources import read_records
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.json_file import write_json
 from tools.label_rules import Consensus, consensus
 from tools.teachers import KNOWN, MoveNet, TeacherPose, TinyPose
 
@@ -117,8 +118,7 @@ def main() -> None:
         )
         labels.append((keypoints, trust))
         dropped += int(wrong.sum())
-    with atomic_file(given.output) as path:
-        path.write_text(json.dumps(with_labels(content, labels)), encoding="utf-8")
+    write_json(given.output, with_labels(content, labels), indent=None)
     before = sum(int((record.visible > 0).sum()) for record in records)
     after = sum(int((keypoints[:, 2] > 0).sum()) for keypoints, _ in labels)
     print(f"{len(records)} people: {before} labels before, {dropped} dropped, {after} after")

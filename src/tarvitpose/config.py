@@ -20,7 +20,8 @@ BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 OPTIONS = "the command line"  # the source of values that are options
 
 # Every choice of the configurations and of the command line stands here, once.
-Size = Literal["tiny", "s", "b", "l", "h"]
+ViTPoseSize = Literal["s", "b", "l", "h"]
+Size = Literal["tiny", ViTPoseSize]
 JointSetName = Literal["posetrack15", "posetrack17", "coco17"]
 NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack
 Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other

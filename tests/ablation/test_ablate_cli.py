@@ -100,7 +100,7 @@ def test_ctrl_c_is_no_error(table: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("tarvitpose.ablation.rows.train", stop)
     done = ablate(table, "--base", BASE, *overrides(tmp_path))
     assert done.exit_code == 130
-    assert "goes on from the last saved state" in done.stderr
+    assert "continues from the last saved state" in done.stderr
 
 
 def test_a_line_has_cost_scores_gains_and_the_papers_number() -> None:

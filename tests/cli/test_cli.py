@@ -423,7 +423,7 @@ def test_an_interrupted_training_says_how_to_go_on(
     monkeypatch.setattr(loop, "train", train)
     result = run("train", write_experiment(tmp_path / "train.yaml"))
     assert result.exit_code == 130
-    assert result.output == "stopped; the same command goes on from the last saved state\n"
+    assert result.output == "stopped; the same command continues from the last saved state\n"
 
 
 def test_convert_passes_on_options_and_prints_notes(

@@ -35,7 +35,7 @@ def test_a_clean_data_set_exits_with_0(dataset: Path) -> None:
     counts = "1 video, 4 frames, 2 labelled, 1 person with joints"
     assert done.stdout.splitlines() == [
         f"{dataset} (posetrack18): {counts}",
-        "nothing wrong was found",
+        "no fault was found",
     ]
 
 
@@ -99,7 +99,7 @@ def test_prepare_then_check(tmp_path: Path) -> None:
     assert sorted(path.name for path in (output / "images/val/clip").iterdir()) == [
         f"{at:06d}.jpg" for at in (3, 4, 5)
     ]
-    assert "1 there before" in data(*arguments).stdout
+    assert "1 existed before" in data(*arguments).stdout
     assert data("check", output).exit_code == 0
     assert data(*arguments, "--max-side", 20).exit_code == 2
 

@@ -118,7 +118,7 @@ def test_two_packages_of_opencv_are_a_clash(monkeypatch: pytest.MonkeyPatch) -> 
     assert doctor.clashes() == []
     installed(monkeypatch, opencv_python_headless="4.10", opencv_python="4.9")
     assert doctor.clashes() == [
-        "opencv-python and opencv-python-headless write the same files: pip uninstall -y "
+        "opencv-python and opencv-python-headless overwrite each other's files: pip uninstall -y "
         "opencv-python opencv-python-headless, then pip install opencv-python-headless"
     ]
 

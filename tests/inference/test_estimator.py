@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,3 +174,40 @@ def test_a_detector_is_given_a_device_that_torch_knows(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", load)
     PoseEstimator.from_pretrained(tmp_path, detector="torchvision")
     assert [str(torch.device(name)) for name in given] == given  # "auto" is none
+
+
+def test_options_of_from_pretrained_are_fields_of_the_configuration(tmp_path: Path) -> None:
+    modest_model().save_pretrained(tmp_path)
+    options: dict[str, Any] = {"det_every": 5, "offsets": (-1,), "batch_size": 3, "device": "cpu"}
+    estimator = PoseEstimator.from_pretrained(tmp_path, detector=Walker(), **options)
+    config = EstimatorConfig(weights=str(tmp_path), **options)
+    assert estimator.config == config
+    assert (estimator.predictor.offsets, estimator.predictor.batch_size) == ((-1, 0), 3)
+    assert PoseEstimator.from_config(config, Walker()).config == config
+    assert config.start_threshold == 0.4
+
+
+def test_boxes_of_a_file_all_count(tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text('[{"image_id": 0, "bbox": [4, 4, 20, 40], "score": 0.1, "category_id": 1}]')
+    modest_model().save_pretrained(tmp_path)
+    video = make_video(tmp_path / "walk.mp4", 2)
+    options: dict[str, Any] = {"boxes": boxes, "device": "cpu"}
+    estimator = PoseEstimator.from_pretrained(tmp_path, **options)
+    assert [len(poses) for poses in estimator.stream(video)] == [1, 0]
+    estimator = PoseEstimator.from_pretrained(tmp_path, **options, box_threshold=0.2)
+    assert [len(poses) for poses in estimator.stream(video)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"det_evry": 5}, "unknown key det_evry; did you mean det_every?"),
+        ({"det_every": 0}, "det_every: must be 1 or more, got 0"),
+        ({"compare": True, "single_frame": True}, "compare shows single frames beside"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_a_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        PoseEstimator.from_pretrained("nowhere", **options)
+    assert str(caught.value).startswith(f"PoseEstimator.from_pretrained: {message}")

@@ -15,11 +15,12 @@ from video_files import make_video
 from walkers import Walker
 
 from tarvitpose.cli import checks
+from tarvitpose.config import GraphPrecision
 from tarvitpose.detection import Detections
 from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.inference import export as module
 from tarvitpose.inference.export import Agreement, errors, export
-from tarvitpose.inference.graph_folder import Numbers, read_graphs
+from tarvitpose.inference.graph_folder import read_graphs
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.torch_engine import has_cpu_bfloat16
@@ -125,7 +126,7 @@ def test_int8_is_calibrated_on_frames_that_the_check_does_not_see(
 ) -> None:
     calibrated: list[Any] = []
 
-    def reduce_numbers(folder: Path, precision: Numbers, crops: Any) -> None:
+    def reduce_numbers(folder: Path, precision: GraphPrecision, crops: Any) -> None:
         calibrated.append(crops)
         reduce(folder, precision, crops)
 

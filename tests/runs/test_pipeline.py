@@ -17,7 +17,8 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, ConfigError, OutputError, VideoError, WeightsError
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
-from tarvitpose.video.image_source import read_image, write_image
+from tarvitpose.utils.images import write_image
+from tarvitpose.video.image_source import read_image
 
 FRAMES = 6
 

@@ -16,9 +16,8 @@ from typer.testing import Result
 from video_files import make_video
 
 from tarvitpose import FramePoses, load_poses, smooth
-from tarvitpose.cli.predict import parse_person
 from tarvitpose.config import PredictConfig, SmoothMethod
-from tarvitpose.errors import ConfigError, UserError
+from tarvitpose.errors import UserError
 from tarvitpose.runs.pipeline import Progress, load_estimator, process
 from tarvitpose.smoothing import runs
 
@@ -177,15 +176,6 @@ def test_a_missing_tracker_is_said_before_anything_runs(
         load_estimator(PredictConfig.model_validate({**base, "tracker": "ocsort"}))
 
 
-def test_numbers_of_people_have_commas() -> None:
-    assert parse_person("2") == (2,)
-    assert parse_person("5, 2,5") == (2, 5)
-    assert parse_person("0") == (0,)  # ids of a file of boxes may start there
-    for wrong in ("", "-1", "a", "1,,2", "1.5"):
-        with pytest.raises(ConfigError, match="expected track numbers"):
-            parse_person(wrong)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -195,7 +185,7 @@ def test_numbers_of_people_have_commas() -> None:
             ("--smooth", "one-euro", "--smooth-min-cutoff", "0"),
             "--smooth-min-cutoff must be above 0",
         ),
-        (("--person", "one"), "--person one: expected track numbers"),
+        (("--person", "one"), "--person=one: expected whole numbers from 0 on"),
     ],
 )
 def test_wrong_options_are_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:

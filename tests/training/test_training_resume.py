@@ -156,7 +156,7 @@ def test_a_state_of_an_earlier_version_gets_one_line(done: Path, tmp_path: Path)
     assert result.exit_code == 2
     error = [line for line in result.output.splitlines() if line.startswith("error")]
     assert error == [
-        f"error: {path}: an earlier version made it and did not note of what; pass --fresh to "
+        f"error: {path}: an earlier version made it without noting from what; pass --fresh to "
         "start anew, or set another output"
     ]
     assert run("train", config, "--fresh").exit_code == 0

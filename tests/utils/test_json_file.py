@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tarvitpose.errors import BoxesError, DataError, UserError
-from tarvitpose.utils.json_file import Entry, read_entry, read_json
+from tarvitpose.utils.json_file import Entry, read_entry, read_json, write_json
 
 
 @pytest.mark.parametrize("error", [DataError, BoxesError])
@@ -57,3 +57,23 @@ def test_whole_numbers_may_stand_in_a_list() -> None:
     for wrong in (True, 1.5, "3", [], None):
         with pytest.raises(DataError, match="a: expected a whole number"):
             Entry("a", wrong).integer()
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    content = {"name": "ä", "path": tmp_path, "scores": (1.5, float("nan")), "top": float("inf")}
+    for indent in (None, 2):
+        write_json(tmp_path / "new" / "a.json", content, indent=indent)
+        assert read_json(tmp_path / "new" / "a.json") == {
+            "name": "ä",
+            "path": str(tmp_path),
+            "scores": [1.5, None],
+            "top": None,
+        }
+
+
+def test_what_is_no_json_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", [1])
+    with pytest.raises(TypeError, match="set cannot be written as JSON"):
+        write_json(tmp_path / "a.json", {"value": {1, 2}})
+    assert read_json(tmp_path / "a.json") == [1]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

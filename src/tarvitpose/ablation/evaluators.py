@@ -41,7 +41,8 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.provenance import Facts, digest, read_facts, require_same
+from tarvitpose.utils.hashing import file_digest
+from tarvitpose.utils.provenance import Facts, read_facts, require_same
 from tarvitpose.weights.folder import WEIGHTS_FILE
 
 CLEAN, DEGRADED = "clean", "degraded"
@@ -52,7 +53,7 @@ REMEDY = "remove that to score the row again"
 def _require_same_row(kept: Path, before: Facts | None, facts: Facts, row: Path) -> None:
     """Raise ConfigError where a row's results are of other data, or of weights that changed."""
     weights = row / WEIGHTS / WEIGHTS_FILE  # who keeps the results alone has none any more
-    own = digest(weights) if weights.exists() else (before or {}).get(WEIGHTS)
+    own = file_digest(weights) if weights.exists() else (before or {}).get(WEIGHTS)
     require_same(kept, before, {**facts, WEIGHTS: own}, REMEDY, ConfigError)
 
 
@@ -89,7 +90,7 @@ class EncodedTrial:
         """Find the joints with a row's weights and keep them. Raises ConfigError or OutputError."""
         model = TARViTPose.from_pretrained(folder / WEIGHTS)
         benchmark = for_model(self.benchmark, model)
-        facts = {**benchmark.facts, WEIGHTS: digest(folder / WEIGHTS / WEIGHTS_FILE)}
+        facts = {**benchmark.facts, WEIGHTS: file_digest(folder / WEIGHTS / WEIGHTS_FILE)}
         found: dict[str, Any] = {"facts": json.dumps(facts)}
         for kind in benchmark.kinds:
             poses = find(model, benchmark.batches(kind, model.config.offsets))
@@ -149,7 +150,7 @@ class DatasetTrial:
         predictors = load_predictors(str(folder / WEIGHTS))
         mode = TEMPORAL if TEMPORAL in predictors else SINGLE_FRAME
         task = Task({mode: predictors[mode]}, self.boxes, folder / "predictions")
-        weights = digest(folder / WEIGHTS / WEIGHTS_FILE)
+        weights = file_digest(folder / WEIGHTS / WEIGHTS_FILE)
         claim(task.output, {**self._facts, WEIGHTS: weights}, REMEDY)
         for video in self.videos:
             task.finish(video, lambda frames: None)

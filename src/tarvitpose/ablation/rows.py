@@ -35,7 +35,8 @@ from tarvitpose.training.facts import experiment_facts
 from tarvitpose.training.loop import build_model, train
 from tarvitpose.utils.arrays import Bools
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_facts
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
 Report = Callable[[str], None]
 CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside what it came to
@@ -211,7 +212,7 @@ def require_same_row(config: TrainConfig) -> None:
 def claim(config: TrainConfig) -> None:
     """Keep a row's configuration beside its results. Raises ConfigError if another one is there."""
     require_same_row(config)
-    write_facts(config.output / ROW_FILE, row_facts(config))
+    write_json(config.output / ROW_FILE, row_facts(config))
     with atomic_file(config.output / CONFIG_FILE) as temporary:
         own = config.model_dump(mode="json")
         temporary.write_text(yaml.safe_dump(own, sort_keys=False), encoding="utf-8")

@@ -54,8 +54,8 @@ app.command("models")(models.run)
 app.command("doctor")(doctor.run)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         console.say(f"tarvitpose {__version__}")
         raise typer.Exit
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tarvitpose.cli import console
-from tarvitpose.cli.tables import drawn, plain_table, shown, write_numbers
+from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.cli.train import check_experiment
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.lists import parse_whole_numbers
@@ -32,41 +32,48 @@ def run(
     changes: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE", help="Changes to all rows, run.epochs=2.", show_default=False
+            metavar="KEY=VALUE",
+            help="Changes to all rows, such as run.epochs=2.",
+            show_default=False,
         ),
     ] = None,
     base: Annotated[
         Path,
-        typer.Option("--base", metavar="CONFIG", help="What all rows share: data, size, recipe."),
+        typer.Option("--base", metavar="CONFIG", help="Configuration that all rows share."),
     ] = Path("configs/ablation/stills.yaml"),
     seeds: Annotated[
-        str, typer.Option(metavar="N,N", help="Train every row once with each of these.")
+        str, typer.Option(metavar="N,N", help="Train every row once with each of these seeds.")
     ] = "0",
     only: Annotated[
         list[str] | None,
-        typer.Option("--row", metavar="TEXT", help="Only rows whose name has this in it."),
+        typer.Option(
+            "--row", metavar="TEXT", help="Only rows whose name contains this; repeatable."
+        ),
     ] = None,
     boxes: Annotated[
         str,
         typer.Option(
-            metavar="WHOSE",
-            help="gt, detector or a file; other than gt needs an encoder that is trained.",
+            metavar="gt|detector|FILE",
+            help="Boxes of people; only gt works with a frozen encoder.",
         ),
     ] = "gt",
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write all scores here.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write all scores to this file."),
     ] = None,
     show: Annotated[
-        bool, typer.Option("--show", help="Train nothing; show the rows that are there.")
+        bool, typer.Option("--show", help="Train nothing; show the rows that have been trained.")
     ] = False,
     costs: Annotated[
         bool,
-        typer.Option("--costs", help="Train nothing; count what each part of each row costs."),
+        typer.Option(
+            "--costs", help="Train nothing; count parameters and multiply-adds of each row."
+        ),
     ] = False,
 ) -> None:
-    """Train and score the rows of a table, ours beside the paper's.
+    """Train and score the rows of a table, beside the paper's numbers.
 
-    Ctrl-C is safe: the same command goes on where it stopped. Rows that several tables share are
+    Ctrl-C is safe: the same command continues where it stopped. Rows that several tables share are
     trained once.
     """
     numbers = parse_whole_numbers("--seeds", seeds, "0,1,2")
@@ -89,13 +96,13 @@ def run(
             for row in chosen:
                 ablation.train(row, seed)
     except KeyboardInterrupt:
-        console.stopped("stopped; the same command goes on from the last saved state")
+        console.stopped("stopped; the same command continues from the last saved state")
         raise typer.Exit(130) from None
     report(ablation, rows, ablation.scores(rows, numbers), json_file)
 
 
 def check_files(base: Path | None, changes: tuple[str, ...], json_file: Path | None) -> None:
-    """Refuse files that are not there or cannot be written, before PyTorch is loaded."""
+    """Refuse files that are missing or cannot be written, before PyTorch is loaded."""
     from tarvitpose.training.config import load_train_config
 
     if base is not None:
@@ -105,16 +112,18 @@ def check_files(base: Path | None, changes: tuple[str, ...], json_file: Path | N
 
 
 def report(
-    ablation: Ablation, table: AblationTable, found: list[RowScores], json_file: Path | None
+    ablation: Ablation, table: AblationTable, scores: list[RowScores], json_file: Path | None
 ) -> None:
     """Print the rows that have been trained, and write them to a file if one is asked for."""
-    if not found:
+    if not scores:
         console.say(f"{table.title}: no row has been trained yet in {ablation.config.output}")
         return
     if json_file is not None:
-        write_numbers(json_file, {"table": table.title, "rows": [one.facts() for one in found]})
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(json_file, {"table": table.title, "rows": [row.facts() for row in scores]})
     console.say(f"{table.title}: {ablation.base}, {ablation.trial.label}", style="bold")
-    console.say(drawn(comparison(found), width=140))
+    console.say(drawn(comparison(scores), width=140))
     console.say(
         "Mean AP. Gains are over the first row, 95% intervals over people or videos; "
         f"n is how many seeds were trained.\nThe paper's numbers: {table.paper}."
@@ -123,17 +132,19 @@ def report(
 
 def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | None) -> None:
     """Print parameters and multiply-adds of every row by part, and write them to a file."""
-    found = ablation.costs(table)
+    costs = ablation.costs(table)
     if json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         facts = [
-            {"row": row.model_dump(), "costs": {name: asdict(one) for name, one in parts.items()}}
-            for row, parts in found
+            {"row": row.model_dump(), "costs": {name: asdict(cost) for name, cost in parts.items()}}
+            for row, parts in costs
         ]
-        write_numbers(json_file, {"table": table.title, "rows": facts})
+        write_json(json_file, {"table": table.title, "rows": facts})
     names = ("encoder", "decoder", "jta", "gra", "temporal", "total")
-    printed = any(row.paper_gflops is not None for row, _ in found)
+    printed = any(row.paper_gflops is not None for row, _ in costs)
     rows = plain_table(["M / GMAC", *names, *["paper, GFLOP"] * printed])
-    for row, parts in found:
+    for row, parts in costs:
         cells = [
             f"{parts[name].parameters / 1e6:.2f} / {parts[name].gmacs:.3g}"
             if name in parts
@@ -151,19 +162,19 @@ def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | Non
     )
 
 
-def comparison(found: list[RowScores]) -> Table:
+def comparison(scores: list[RowScores]) -> Table:
     """Return a line for each row: its cost, our scores and the paper's."""
     headings = ["", "M", "GMAC", "degraded", "gain (95%)", "clean", "gain (95%)", "n", "paper"]
     rows = plain_table(headings)
-    for one in found:
+    for row in scores:
         cells = []
         for name in ("degraded/ap", "clean/ap"):
-            score, gain = one.scores.get(name), one.gains.get(name)
+            score, gain = row.scores.get(name), row.gains.get(name)
             cells.append("-" if score is None else shown(score.value))
-            cells.append("" if gain is None or one is found[0] else interval_cell(gain))
-        paper = "-" if one.row.paper is None else shown(one.row.paper)
-        size, work = f"{one.parameters / 1e6:.1f}", f"{one.gmacs:.1f}"
-        rows.add_row(one.row.name, size, work, *cells, str(one.seeds), paper)
+            cells.append("" if gain is None or row is scores[0] else interval_cell(gain))
+        paper = "-" if row.row.paper is None else shown(row.row.paper)
+        size, work = f"{row.parameters / 1e6:.1f}", f"{row.gmacs:.1f}"
+        rows.add_row(row.row.name, size, work, *cells, str(row.seeds), paper)
     return rows
 
 

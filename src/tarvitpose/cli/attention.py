@@ -26,25 +26,26 @@ JOINTS = "right_shoulder,right_elbow,right_wrist"  # the paper's Figure 4
 
 
 Time = Annotated[
-    float | None, typer.Option(min=0, metavar="SECONDS", help="Which moment to look at.")
+    float | None, typer.Option(min=0, metavar="SECONDS", help="Moment of the video to show.")
 ]
 FrameNumber = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="Which frame instead, from 0.")
+    int | None,
+    typer.Option(min=0, metavar="N", help="Number of the frame to show instead, from 0."),
 ]
 Track = Annotated[
     int | None,
-    typer.Option(metavar="ID", help="Whose joints; the largest person's if not given."),
+    typer.Option(metavar="ID", help="Person to show; the largest one by default."),
 ]
-Joints = Annotated[str, typer.Option(metavar="NAME,NAME,...", help="Which joints, or all.")]
+Joints = Annotated[str, typer.Option(metavar="NAME,NAME,...", help="Joints to show, or all.")]
 Layer = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Of JTA; the last if not given.")
+    int | None, typer.Option(min=1, metavar="N", help="Layer of JTA; the last one by default.")
 ]
 Picture = Annotated[
     Path,
     typer.Option(
         "--output",
         "-o",
-        help="Folder of NAME.attention.png, or another name that ends in .png or .jpg.",
+        help="Folder of NAME.attention.png, or a file name that ends in .png or .jpg.",
     ),
 ]
 
@@ -120,7 +121,7 @@ def _find(
 
 def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
     from tarvitpose.utils.atomic import atomic_file
-    from tarvitpose.video.image_source import write_image
+    from tarvitpose.utils.images import write_image
     from tarvitpose.visualization.attention_picture import draw_looks
 
     with atomic_file(path) as temporary:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -14,7 +13,6 @@ from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import with_options
-from tarvitpose.cli.tables import write_numbers
 from tarvitpose.config import Backend, PredictConfig, Size
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.atomic import check_writable
@@ -29,7 +27,7 @@ Sizes = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE,...",
-        help="Of tiny, s, b, l, h; the weights' own if not given.",
+        help="Any of tiny, s, b, l, h; that of the weights by default.",
         show_default=False,
     ),
 ]
@@ -37,34 +35,34 @@ Inputs = Annotated[
     str | None,
     typer.Option(
         metavar="HxW,...",
-        help="Crops for each of --sizes, 256x192 if not given.",
+        help="Crop sizes for each of --sizes; 256x192 by default.",
         show_default=False,
     ),
 ]
-Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Of {', '.join(MODES)}.")]
-Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Of {', '.join(BACKENDS)}.")]
-Batches = Annotated[str, typer.Option(metavar="N,...", help="Crops that run at once.")]
+Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Any of {', '.join(MODES)}.")]
+Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Any of {', '.join(BACKENDS)}.")]
+Batches = Annotated[
+    str, typer.Option(metavar="N,...", help="Crops that the network reads at once.")
+]
 Against = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="transformers: also its VitPose of the same size, and all at batch 8.",
+        help="transformers: also time its VitPose of the same size, and every case at batch 8.",
         show_default=False,
     ),
 ]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Processor cores to use, all if not given.")
-]
-Rounds = Annotated[int, typer.Option(min=1, help="Turns of each case.")]
-Seconds = Annotated[float, typer.Option(min=0, help="Least length of a turn.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often each case is timed.")]
+Seconds = Annotated[float, typer.Option(min=0, help="How long each case is timed at least.")]
 Video = Annotated[
-    str | None, typer.Option(help="Clip to take crops from, the demo's if not given.")
+    str | None, typer.Option(help="Clip to take crops from; the demo clip by default.")
 ]
 WithStages = Annotated[
-    bool, typer.Option("--stages/--no-stages", help="Time the parts of predict on the clip.")
+    bool, typer.Option("--stages/--no-stages", help="Also time the stages of predict on the clip.")
 ]
 WithMemory = Annotated[
-    bool, typer.Option("--memory/--no-memory", help="Find the most memory of each case.")
+    bool, typer.Option("--memory/--no-memory", help="Also measure the peak memory of each case.")
 ]
 SoakFrames = Annotated[
     int | None,
@@ -72,7 +70,7 @@ SoakFrames = Annotated[
         "--soak",
         min=100,
         metavar="FRAMES",
-        help="Only watch the memory over a generated video of two people.",
+        help="Only measure how memory grows over a generated video of two people.",
         show_default=False,
     ),
 ]
@@ -80,10 +78,10 @@ SoakNetwork = Annotated[
     str, typer.Option(metavar="WEIGHTS", help="For --soak: tiny, default, a folder or a hub id.")
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers here.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers to this file.")
 ]
 PlotFile = Annotated[
-    Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds, as PNG.")
+    Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds (PNG).")
 ]
 
 
@@ -110,11 +108,11 @@ def run(
 ) -> None:
     """Time the network and the whole pipeline on this machine.
 
-    Crops per second are people's poses, from RGB crops to joints. All cases take turns in a
-    random order, round after round, so that a busy machine slows all of them alike, and ratios
-    are taken within a round. Shown are medians and quartiles.
+    One crop is one person's pose, from the RGB crop to the joints. In every round each case is
+    timed once, in a random order, so that a busy machine slows all of them alike; ratios are taken
+    within a round. The tables show medians and quartiles.
 
-    Sizes that the weights do not have run on random weights. They are the slowest case: the mask
+    Sizes other than that of the weights run on random weights, which is the slowest case: the mask
     then hides nothing.
     """
     values = {
@@ -143,7 +141,9 @@ def run(
         else:
             facts = measure_all(names, crops, config.weights, values, plot_file)
     if json_file is not None:
-        write_numbers(json_file, facts)
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(json_file, facts)
 
 
 def check_files(video: str | None, weights: str, results: Sequence[Path | None]) -> None:
@@ -176,8 +176,9 @@ def measure_all(
     plan = BenchmarkPlan(**{**values, "video": values["video"] or str(demo_clip())})
     results = []
     for model in find_models(sizes, inputs, weights):
-        on_round = partial(note, model.title, plan.rounds)
-        results.append(measure(model, plan, warn=console.warn, on_round=on_round))
+        with console.count_bar(f"{model.title}, rounds") as show:
+            count = partial(_show_round, show, plan.rounds)
+            results.append(measure(model, plan, warn=console.warn, on_round=count))
         console.say(model.title, style="bold")
         console.say(f"{tables.report(results[-1])}\n")
     paper = tables.paper_table(results)
@@ -188,10 +189,8 @@ def measure_all(
     return [fact for result in results for fact in result.facts()]
 
 
-def note(title: str, rounds: int, done: int) -> None:
-    """Say on a terminal how far a measurement has come."""
-    if sys.stderr.isatty():
-        typer.echo(f"{title}: round {done} of {rounds}", err=True)
+def _show_round(show: Callable[[int, int], None], rounds: int, done: int) -> None:
+    show(done, rounds)
 
 
 def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:

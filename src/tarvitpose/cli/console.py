@@ -42,9 +42,9 @@ def print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def log_json(wanted: bool) -> None:
+def log_json(enabled: bool) -> None:
     """Say whether what follows is for programs instead of people."""
-    _Mode.is_json = wanted
+    _Mode.is_json = enabled
 
 
 def is_json() -> bool:
@@ -66,7 +66,7 @@ def say(text: str, style: str | None = None) -> None:
 
 
 def result(lines: Iterable[str], **fields: Any) -> None:
-    """Print what came out: lines for people, or these fields for programs."""
+    """Print results: lines for people, or these fields for programs."""
     if _Mode.is_json:
         event("result", **fields)
         return
@@ -83,7 +83,7 @@ def document(content: object) -> None:
 
 
 def warn(text: str) -> None:
-    """Print one line about something that went on all the same."""
+    """Print one line about a problem that did not stop the command."""
     if _Mode.is_json:
         event("warning", message=_one_line(text))
     else:
@@ -91,7 +91,7 @@ def warn(text: str) -> None:
 
 
 def fail(error: object, **fields: Any) -> None:
-    """Print one line about something that did not work; `fields` are for programs."""
+    """Print one line about an error; `fields` are for programs."""
     if _Mode.is_json:
         kind = {"kind": type(error).__name__} if isinstance(error, Exception) else {}
         message = _one_line(str(error))
@@ -101,7 +101,7 @@ def fail(error: object, **fields: Any) -> None:
 
 
 def bug(error: Exception) -> None:
-    """Tell programs of a mistake of ours; people see its traceback."""
+    """Report a defect of this package to programs; people see its traceback."""
     if _Mode.is_json:
         event("error", kind=type(error).__name__, message=_one_line(str(error)), exit_code=1)
 
@@ -132,13 +132,13 @@ def facts(title: str, pairs: Iterable[tuple[str, str]]) -> None:
         say(f"  {name:<{width}}  {value}")
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
+def counted(number: int, singular: str, plural: str | None = None) -> str:
     """Return a number with its noun.
 
     >>> counted(1, "frame"), counted(2, "person", "people")
     ('1 frame', '2 people')
     """
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
 @contextmanager
@@ -160,6 +160,17 @@ def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], N
             bar.update(task, completed=progress.frame, total=progress.total, note=note)
 
         yield show
+
+
+@contextmanager
+def count_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what to call with how many are done, of how many; it draws a bar in a terminal."""
+    if _Mode.is_json or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with open_bars() as bar:
+        task = bar.add_task(title, total=None, note="")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class ProgressLines:

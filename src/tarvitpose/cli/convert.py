@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.config import Codec, JointSetName, ModelConfig, Size
+from tarvitpose.config import Codec, JointSetName, ModelConfig, ViTPoseSize
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.lists import parse_sizes
@@ -25,7 +25,7 @@ def run(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Weights folder to write.")],
     *,
     size: Annotated[
-        Size | None, typer.Option(help="Size to expect; only checks what came.")
+        ViTPoseSize | None, typer.Option(help="Refuse a checkpoint of another size.")
     ] = None,
     joint_set: Annotated[
         JointSetName | None,
@@ -33,26 +33,30 @@ def run(
     ] = None,
     heads: Annotated[
         int | None,
-        typer.Option(min=1, help="Attention heads of the encoder, where no size tells them."),
+        typer.Option(
+            min=1,
+            help="Attention heads of an encoder of unknown size.",
+        ),
     ] = None,
     dataset_index: Annotated[
-        int | None, typer.Option(min=0, help="Expert of a ViTPose+ to keep; 0, COCO, if not given.")
+        int | None,
+        typer.Option(min=0, help="Expert of a ViTPose+ to use; by default 0 (COCO)."),
     ] = None,
     input_size: Annotated[
         str | None,
-        typer.Option(metavar="HxW", help="Crop size that it was trained with, such as 256x192."),
+        typer.Option(metavar="HxW", help="Crop size of its training, such as 256x192."),
     ] = None,
     codec: Annotated[
         Codec | None,
         typer.Option(
-            help="How it was trained to write joints into heatmaps; classic for a released "
-            "TAR-ViTPose and udp for others if not given."
+            help="Heatmap encoding of its training; by default classic for a released "
+            "TAR-ViTPose, otherwise udp."
         ),
     ] = None,
 ) -> None:
     """Turn a checkpoint of another project into a weights folder.
 
-    Known by their keys: Hugging Face VitPose, ViTAE's and MMPose's ViTPose, released TAR-ViTPose.
+    Recognised are Hugging Face's VitPose, ViTAE's and MMPose's ViTPose, and released TAR-ViTPose.
     """
     sides = None if input_size is None else parse_input_size(input_size)
     check_checkpoint(source)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
     from tarvitpose.data.check import DataReport
     from tarvitpose.data.videos import Video
 
-EXAMPLES = 3  # places of each kind of fault on the screen
+EXAMPLES = 3  # of each kind of fault on the screen
 MOST_EXAMPLES = 100  # in the file
 SOMETHING_WRONG = 1
 
@@ -39,19 +35,20 @@ def run_check(
     layout: FormatOption = None,
     images: Images = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Only look for the images, and decode none.")
+        bool, typer.Option("--quick", help="Only check that the images exist, and decode none.")
     ] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the findings to this file."),
     ] = None,
     preview: Annotated[
         Path | None,
-        typer.Option("--preview", metavar="FILE", help="Draw what augmentation does, as PNG."),
+        typer.Option("--preview", metavar="FILE", help="Draw the effect of augmentation (PNG)."),
     ] = None,
 ) -> None:
-    """Find what breaks trainings, and what readers fill in or leave out.
+    """Find faults in a data set, and what its readers fill in or leave out.
 
-    The exit code is 1 if something is wrong, and 2 if no file can be read.
+    The exit code is 1 if there are faults, and 2 if no file can be read.
     """
     from tarvitpose.data.check import check_data
     from tarvitpose.data.sources import dataset_files
@@ -60,13 +57,13 @@ def run_check(
     for path in filter(None, (json_file, preview)):
         check_writable(path.parent)
     files = dataset_files(dataset)
-    with progress_bar("images") as progress:
+    with console.count_bar("images") as progress:
         report = check_data(files, layout, images, quick=quick, progress=progress)
     unreadable = report.by_kind().get("annotations", [])
     if len(unreadable) == len(files):
         raise DataError(unreadable[0])
     if json_file is not None:
-        write_json(json_file, dataset, report)
+        write_findings(json_file, dataset, report)
     say_report(dataset, report)
     if preview is not None:
         draw_preview(files, report.format, images, preview)
@@ -85,21 +82,24 @@ def run_prepare(
     images: Images = None,
     set_name: SetName = "train",
     span: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Frames kept on each side of a labelled one.")
+        int,
+        typer.Option(min=0, metavar="N", help="Frames to keep on each side of a labelled frame."),
     ] = 2,
     max_side: Annotated[
         int,
         typer.Option(
-            min=0, metavar="PIXELS", help="Scale larger images down to this; 0 links all as is."
+            min=0,
+            metavar="PIXELS",
+            help="Scale larger images down to this; 0 links the images unchanged.",
         ),
     ] = 0,
 ) -> None:
-    """Write the layout that training reads (PoseTrack18), with the frames that windows reach.
+    """Write a smaller copy in PoseTrack18's format, with only the frames that training reads.
 
-    The same command goes on where it was stopped.
+    The same command continues where it was stopped.
     """
     check_writable(output)
-    from tarvitpose.data.prepare import Plan, prepare
+    from tarvitpose.data.prepare import PrepareOptions, prepare
     from tarvitpose.data.sources import dataset_files, open_all, read_videos
     from tarvitpose.errors import DataError
 
@@ -108,13 +108,13 @@ def run_prepare(
         if file.format == "coco":
             raise DataError(f"{dataset}: stills need no preparing; train on them with format: coco")
         videos += [(file.root, video) for video in read_videos(file)]
-    with progress_bar("videos") as progress:
-        done = prepare(videos, Plan(output, set_name, span, max_side), progress)
+    with console.count_bar("videos") as progress:
+        done = prepare(videos, PrepareOptions(output, set_name, span, max_side), progress)
     if done.missing:
         lost = console.counted(done.missing, "unlabelled frame")
         console.warn(f"{lost} not on disk, left out: windows there repeat the nearest frame")
     written = f"{console.counted(done.written, 'video')}, {console.counted(done.frames, 'frame')}"
-    before = f"; {done.done_before} there before" if done.done_before else ""
+    before = f"; {done.done_before} existed before" if done.done_before else ""
     console.say(f"written: {written}{before}")
     console.say(f"train with format: posetrack18, annotations: {output / 'annotations' / set_name}")
 
@@ -139,7 +139,7 @@ def draw_preview(
 
 def say_report(dataset: Path, report: DataReport) -> None:
     """Print what was looked at, what is wrong with it, and what readers make of the rest."""
-    from tarvitpose.data.check import KINDS
+    from tarvitpose.data.check import FAULTS
     from tarvitpose.data.check_notes import NOTES
 
     counts = [
@@ -149,30 +149,30 @@ def say_report(dataset: Path, report: DataReport) -> None:
         console.counted(report.people, "person with joints", "people with joints"),
     ]
     console.say(f"{dataset} ({report.format}): {', '.join(counts)}", style="bold")
-    for line in table(report.by_kind(), KINDS):
+    for line in table(report.by_kind(), FAULTS):
         console.say(line)
     if not report.faults:
-        console.say("nothing wrong was found")
+        console.say("no fault was found")
     if report.notes:
         console.say("not wrong, but filled in, changed or left out by the readers:")
     for line in table(report.notes_by_kind(), NOTES):
         console.say(line)
 
 
-def table(found: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
-    """Return a line for each kind with its count, and lines with the first places."""
+def table(findings: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
+    """Return a line for each kind with its count, and lines with the first examples."""
     lines = []
-    for kind, places in found.items():
-        lines.append(f"{len(places):>8}  {kind}: {meanings[kind]}")
-        lines += [f"{'':>10}{place}" for place in places[:EXAMPLES]]
-        more = len(places) - EXAMPLES
+    for kind, examples in findings.items():
+        lines.append(f"{len(examples):>8}  {kind}: {meanings[kind]}")
+        lines += [f"{'':>10}{example}" for example in examples[:EXAMPLES]]
+        more = len(examples) - EXAMPLES
         lines += [f"{'':>10}and {more} more"] if more > 0 else []
     return lines
 
 
-def write_json(path: Path, dataset: Path, report: DataReport) -> None:
+def write_findings(path: Path, dataset: Path, report: DataReport) -> None:
     """Write counts and the first places of each kind of fault and note. Raises OutputError."""
-    from tarvitpose.utils.atomic import atomic_file
+    from tarvitpose.utils.json_file import write_json
 
     content = {
         "dataset": str(dataset),
@@ -184,27 +184,11 @@ def write_json(path: Path, dataset: Path, report: DataReport) -> None:
         "faults": _counted(report.by_kind()),
         "notes": _counted(report.notes_by_kind()),
     }
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(path, content)
 
 
-def _counted(found: dict[str, list[str]]) -> dict[str, Any]:
+def _counted(findings: dict[str, list[str]]) -> dict[str, Any]:
     return {
-        kind: {"count": len(places), "places": places[:MOST_EXAMPLES]}
-        for kind, places in found.items()
+        kind: {"count": len(examples), "places": examples[:MOST_EXAMPLES]}
+        for kind, examples in findings.items()
     }
-
-
-@contextmanager
-def progress_bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield what to call with how many are done, of how many; draws if stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(bar_width=30), MofNCompleteColumn(), unit, TimeRemainingColumn(), "left")
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(unit, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

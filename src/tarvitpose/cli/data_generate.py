@@ -14,14 +14,14 @@ def run(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="New folder to write.")],
     *,
     people: Annotated[
-        int, typer.Option(min=1, help="People to train on; a quarter as many are held out.")
+        int, typer.Option(min=1, help="People for training; a quarter as many are held out.")
     ] = 40,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 9,
-    seed: Annotated[int, typer.Option(min=0, help="Another number makes other people.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
 ) -> None:
-    """Draw moving figures with exact joints, in PoseTrack18's layout.
+    """Draw moving figures with exact joints, in PoseTrack18's format.
 
-    No person is real: it is for trying out training and evaluation without a download.
+    The people are not real: this is for trying out training and evaluation without a download.
     """
     from tarvitpose.data.generated import SETS, write_generated
 

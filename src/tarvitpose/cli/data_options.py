@@ -13,7 +13,7 @@ Dataset = Annotated[
     Path,
     typer.Argument(
         metavar="DATASET",
-        help="Annotation file, folder of them, or the folder above annotations/.",
+        help="Annotation file, a folder of them, or the folder above annotations/.",
     ),
 ]
 FormatOption = Annotated[
@@ -26,4 +26,6 @@ Images = Annotated[
         "--images", metavar="DIR", help="Folder that file names start from; found by default."
     ),
 ]
-SetName = Annotated[str, typer.Option("--set", metavar="NAME", help="Such as train or val.")]
+SetName = Annotated[
+    str, typer.Option("--set", metavar="NAME", help="Part of the data set, such as train or val.")
+]

@@ -22,9 +22,9 @@ def run(
         float, typer.Option(min=0.1, metavar="MB", help="Largest size of one shard.")
     ] = 60,
 ) -> None:
-    """Write tar files of bounded size, each with its images and labels, to train elsewhere.
+    """Write tar files of bounded size, each with its images and labels.
 
-    Stills as they are, and videos of PoseTrack18's layout, such as 'data prepare' writes.
+    Packs stills of any format, and videos in PoseTrack18's format, which 'data prepare' writes.
     """
     from tarvitpose.data.pack import MEGABYTE, pack
     from tarvitpose.data.sources import dataset_files, open_all

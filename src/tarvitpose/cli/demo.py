@@ -20,14 +20,14 @@ CLIP = "demo.mp4"
 def run(
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of results, which are replaced.")
+        Path, typer.Option("--output", "-o", help="Folder of results; existing ones are replaced.")
     ] = Path("results/demo"),
     config: PredictConfig,
     quiet: Quiet = False,
 ) -> None:
     """Find the poses in a short clip that comes with the package.
 
-    Writes the clip with the poses drawn on it, COCO JSON, a CSV table and a contact sheet.
+    Writes the clip with poses, COCO JSON, a CSV table and a contact sheet.
     """
     changes = {
         "output": output,

@@ -42,7 +42,7 @@ OPENCV = tuple(
 SPEED_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16")
 CPU_INFO = Path("/proc/cpuinfo")
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
-LITTLE = 2e9  # bytes of free disk below which a word is in place
+LITTLE_SPACE = 2e9  # bytes of free disk below which there is a warning
 Section = dict[str, str]
 
 
@@ -57,11 +57,11 @@ class Findings:
     def check(self, section: str, name: str, what: Callable[[], str]) -> None:
         """Note what a check returns; what a broken installation raises is a problem."""
         try:
-            found = what()
+            result = what()
         except Exception as error:
             self.problems.append(f"{name}: {error}")
-            found = "does not work, see below"
-        self.sections.setdefault(section, {})[name] = found
+            result = "does not work, see below"
+        self.sections.setdefault(section, {})[name] = result
 
 
 def run(
@@ -202,15 +202,15 @@ def gpu_line() -> str:
     """Return the GPUs that torch can use, with memory and precisions, or why there are none."""
     import torch
 
-    found = []
-    for place in range(torch.cuda.device_count()):
-        facts = torch.cuda.get_device_properties(place)
+    gpus = []
+    for index in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(index)
         low = "bf16" if facts.major >= 8 else "fp16"
-        found.append(f"cuda:{place} ({facts.name}, {facts.total_memory / 1e9:.0f} GB, {low})")
-    found += ["mps (Apple)"] if torch.backends.mps.is_available() else []
-    if torch.version.cuda is None and not found:
+        gpus.append(f"cuda:{index} ({facts.name}, {facts.total_memory / 1e9:.0f} GB, {low})")
+    gpus += ["mps (Apple)"] if torch.backends.mps.is_available() else []
+    if torch.version.cuda is None and not gpus:
         return "none: this torch is built without CUDA"
-    return ", ".join(found) or "none that torch can use"
+    return ", ".join(gpus) or "none that torch can use"
 
 
 def encoder_line(advice: list[str]) -> str:
@@ -255,25 +255,25 @@ def folders() -> dict[str, Path]:
 
 
 def folder_line(name: str, folder: Path, advice: list[str]) -> str:
-    """Return a folder with its free space; it need not be there yet."""
-    there = next(one for one in (folder, *folder.parents) if one.exists())
-    free = shutil.disk_usage(there).free
-    if not os.access(there, os.W_OK):
-        how = {"results": "--output", "graphs": "XDG_CACHE_HOME", "hub": "HF_HOME"}[name]
-        advice.append(f"{folder} cannot be written: choose another with {how}")
-    elif free < LITTLE:
+    """Return a folder with its free space; it need not exist yet."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if not os.access(existing, os.W_OK):
+        option = {"results": "--output", "graphs": "XDG_CACHE_HOME", "hub": "HF_HOME"}[name]
+        advice.append(f"{folder} cannot be written: choose another with {option}")
+    elif free < LITTLE_SPACE:
         advice.append(f"{folder} has only {free / 1e9:.1f} GB left")
     return f"{folder}, {free / 1e9:.1f} GB free"
 
 
 def clashes() -> list[str]:
     """Return advice on packages that do not go together."""
-    found = [name for name in OPENCV if version(name)]
-    if len(found) < 2:
+    packages = [name for name in OPENCV if version(name)]
+    if len(packages) < 2:
         return []
     return [
-        f"{' and '.join(found)} write the same files: pip uninstall -y {' '.join(found)}, then "
-        "pip install opencv-python-headless"
+        f"{' and '.join(packages)} overwrite each other's files: pip uninstall -y "
+        f"{' '.join(packages)}, then pip install opencv-python-headless"
     ]
 
 
@@ -289,12 +289,12 @@ def version(package: str) -> str | None:
 def extra_facts(extra: str) -> dict[str, Any]:
     """Return what an extra is for, which of its packages are here, and how to get them."""
     purpose, packages = OPTIONAL[extra]
-    found = {package: version(package) for package in packages}
+    versions = {package: version(package) for package in packages}
     return {
         "extra": extra,
         "purpose": purpose,
-        "installed": all(found.values()),
-        "packages": found,
+        "installed": all(versions.values()),
+        "packages": versions,
         "install": f"pip install 'tarvitpose[{extra}]'",
     }
 
@@ -303,6 +303,8 @@ def extra_line(facts: dict[str, Any]) -> str:
     """Return an extra's facts as people read them."""
     packages = facts["packages"]
     if facts["installed"]:
-        return f"{facts['purpose']} ({', '.join(' '.join(one) for one in packages.items())})"
-    absent = ", ".join(name for name, found in packages.items() if not found)
+        return (
+            f"{facts['purpose']} ({', '.join(' '.join(package) for package in packages.items())})"
+        )
+    absent = ", ".join(name for name, version in packages.items() if not version)
     return f"{facts['purpose']}: without {absent}; {facts['install']}"

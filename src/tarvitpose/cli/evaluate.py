@@ -1,4 +1,4 @@
-"""`tarvitpose evaluate`: how good poses are, a model's own or those that stand in files."""
+"""`tarvitpose evaluate`: scores of a model's poses, or of poses in files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
-from tarvitpose.cli.tables import ap_table, drawn, write_numbers
+from tarvitpose.cli.tables import ap_table, drawn
 
 if TYPE_CHECKING:
     from tarvitpose.cli.tables import Intervals
@@ -42,17 +42,19 @@ def score_files(options: EvaluateConfig) -> None:
     assert options.annotations is not None
     videos = read_judged(options.predictions, options.annotations)
     result = pooled(videos)
-    found = intervals(videos, options.samples or 0)
+    ranges = intervals(videos, options.samples or 0)
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         names = (*result.joints, "mean")
         content: dict[str, Any] = {"ap": {name: result.columns[name] for name in names}}
-        if found:
-            content["interval95"] = {name: found[name] for name in names}
-        write_numbers(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
+        if ranges:
+            content["interval95"] = {name: ranges[name] for name in names}
+        write_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
     counted = console.counted(len(videos), "video")
     title = f"PoseTrack AP of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
     console.say(title, style="bold")
-    console.say(drawn(ap_table(result, found)))
+    console.say(drawn(ap_table(result, ranges)))
 
 
 def read_judged(predictions: Path, annotations: Path) -> list[Judged]:
@@ -86,7 +88,7 @@ def count_unscored(pairs: list[FramePair]) -> int:
     from tarvitpose.metrics.posetrack_ap import present
 
     frames = [predicted for _, predicted in pairs]
-    return sum(int((one.scores[present(one.keypoints)] == NO_SCORE).sum()) for one in frames)
+    return sum(int((frame.scores[present(frame.keypoints)] == NO_SCORE).sum()) for frame in frames)
 
 
 def intervals(videos: list[Judged], samples: int) -> Intervals:
@@ -94,11 +96,11 @@ def intervals(videos: list[Judged], samples: int) -> Intervals:
     from tarvitpose.metrics.posetrack_ap import bootstrap, interval
 
     if samples and len(videos) == 1:
-        console.warn("--bootstrap draws whole videos and there is only one: no interval")
+        console.warn("--bootstrap draws whole videos, but only one is given: no interval")
     if not samples or len(videos) == 1:
         return {}
     draws = [result.columns for result in bootstrap(videos, samples)]
-    return {name: interval(one[name] for one in draws) for name in draws[0]}
+    return {name: interval(draw[name] for draw in draws) for name in draws[0]}
 
 
 SCORERS = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
-from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table, write_numbers
+from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.lists import parse_choices
 
@@ -70,7 +70,9 @@ def score_model(options: EvaluateConfig) -> None:
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
     if options.json_file is not None:
-        write_numbers(options.json_file, numbers(result, options))
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(options.json_file, numbers(result, options))
     report(result, options)
 
 
@@ -88,19 +90,21 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
         counts = [videos, console.counted(result.frames, "labelled frame"), people]
     title = f"{options.weights} on {options.annotations}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
-    in_groups = [one for one in result.comparisons if one.metric != OKS_AP]
-    for one in result.comparisons:
-        if one.metric == OKS_AP:
-            console.say(drawn(comparison_table([one], list(next(iter(one.values.values()))))))
+    in_groups = [comparison for comparison in result.comparisons if comparison.metric != OKS_AP]
+    for comparison in result.comparisons:
+        if comparison.metric == OKS_AP:
+            console.say(
+                drawn(comparison_table([comparison], list(next(iter(comparison.values.values())))))
+            )
     if in_groups:
         console.say(drawn(comparison_table(in_groups, [*GROUPS, "mean"])))
-    for one in result.comparisons:
-        if one.note:
-            console.say(f"{one.metric}: {one.note}")
-    for one in result.comparisons:
-        if one.metric == AP:
+    for comparison in result.comparisons:
+        if comparison.note:
+            console.say(f"{comparison.metric}: {comparison.note}")
+    for comparison in result.comparisons:
+        if comparison.metric == AP:
             console.say(f"\n{AP} of each joint")
-            console.say(drawn(joints_table(one)))
+            console.say(drawn(joints_table(comparison)))
 
 
 def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
@@ -109,9 +113,9 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
     from tarvitpose.metrics.posetrack_ap import JOINTS
 
     content: dict[str, Any] = {}
-    for one in result.comparisons:
-        if one.metric == AP:
-            whole = list(one.values.values())[-1]
+    for comparison in result.comparisons:
+        if comparison.metric == AP:
+            whole = list(comparison.values.values())[-1]
             content["ap"] = {name: whole[name] for name in (*JOINTS, "mean")}
     return {
         **content,
@@ -123,8 +127,12 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
         "frames": result.frames,
         "people": result.people,
         "metrics": {
-            one.metric: {"values": one.rows, "interval95": one.intervals, "note": one.note}
-            for one in result.comparisons
+            comparison.metric: {
+                "values": comparison.rows,
+                "interval95": comparison.intervals,
+                "note": comparison.note,
+            }
+            for comparison in result.comparisons
         },
         "warnings": result.warnings,
     }
@@ -164,24 +172,26 @@ def score_clips(options: EvaluateConfig) -> None:
         "PCK@0.2 of the torso, 95% interval of the gain over people, and the expected calibration "
         "error of the scores (0 to 100, single-frame and temporal)"
     )
-    found: dict[str, ClipScores] = {}
+    scores: dict[str, ClipScores] = {}
     for kind in kinds:
         clips = validation_clips(records, model.config, kind)
-        found[kind] = score(model, encoded_batches(model, clips, device))
-        say_clips(kind, found[kind])
-    degraded = [one for kind, one in found.items() if kind != "clean"]
+        scores[kind] = score(model, encoded_batches(model, clips, device))
+        say_clips(kind, scores[kind])
+    degraded = [clips for kind, clips in scores.items() if kind != "clean"]
     if degraded:
-        found[ALL_DEGRADED] = side_by_side(degraded)
-        say_clips(ALL_DEGRADED, found[ALL_DEGRADED])
+        scores[ALL_DEGRADED] = side_by_side(degraded)
+        say_clips(ALL_DEGRADED, scores[ALL_DEGRADED])
     if options.reliability is not None:
-        whole = side_by_side([found[kind] for kind in kinds])
+        whole = side_by_side([scores[kind] for kind in kinds])
         single, temporal = whole.single_reliability, whole.temporal_reliability
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
         console.say(f"reliability of all kinds together: {options.reliability}")
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-        rows = {kind: clip_numbers(one) for kind, one in found.items()}
-        write_numbers(options.json_file, {**content, "pck": rows})
+        rows = {kind: clip_numbers(clips) for kind, clips in scores.items()}
+        write_json(options.json_file, {**content, "pck": rows})
 
 
 def parse_degradations(text: str) -> tuple[Degradation, ...]:
@@ -229,37 +239,39 @@ def score_videos(options: EvaluateConfig) -> None:
     from tarvitpose.evaluation.video_jitter import SURE, steadiness
 
     single, temporal = estimators(options)
-    found: dict[str, Steadiness] = {}
+    results: dict[str, Steadiness] = {}
     for video in options.videos:
         with console.progress_bar(Path(video).name, quiet=False) as show:
-            runs = (one.stream(video, end=options.end) for one in (single, temporal))
-            found[video] = steadiness(*(watched(run, show) for run in runs))
+            runs = (estimator.stream(video, end=options.end) for estimator in (single, temporal))
+            results[video] = steadiness(*(watched(run, show) for run in runs))
     label = options.boxes or "nanodet"
-    counted = console.counted(len(found), "video")
+    counted = console.counted(len(results), "video")
     console.say(f"{options.weights} on {counted}, boxes: {label}", style="bold")
     console.say("Jitter: mean second difference of joints, in pixels and % of the box's height.")
     console.say(f"Apart: mean distance of the two. Only joints of score {SURE:g} in both count.")
-    console.say(drawn(steadiness_table(found)))
+    console.say(drawn(steadiness_table(results)))
     if options.json_file is not None:
+        from tarvitpose.utils.json_file import write_json
+
         content = {"boxes": label, "weights": options.weights}
-        rows = {video: asdict(one) for video, one in found.items()}
-        write_numbers(options.json_file, {**content, "videos": rows})
+        rows = {video: asdict(result) for video, result in results.items()}
+        write_json(options.json_file, {**content, "videos": rows})
 
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
-    from tarvitpose.config import OPTIONS, EstimatorConfig, parse_config
+    from tarvitpose.config import OPTIONS, EstimatorConfig, NetworkConfig, parse_config
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.inference.predictor import Predictor
 
-    choice = options.boxes or OWN_DETECTOR
-    values: dict[str, Any] = {"boxes": choice} if is_file_of_boxes(choice) else {}
-    if not values and choice != OWN_DETECTOR:
-        values = {"detector": choice}
-    how: dict[str, Any] = {"flip_test": options.flip_test, "batch_size": options.batch_size}
-    values |= {"device": options.device, "precision": options.precision, **how}
-    values |= {"weights": options.weights, "box_threshold": options.box_threshold}
+    network = options.model_dump(include=set(NetworkConfig.model_fields))
+    values = {**network, "weights": options.weights, "box_threshold": options.box_threshold}
+    boxes = options.boxes or OWN_DETECTOR
+    if is_file_of_boxes(boxes):
+        values["boxes"] = boxes
+    elif boxes != OWN_DETECTOR:
+        values["detector"] = boxes
     temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
     engine = temporal.predictor.engine
     if not engine.config.temporal:
@@ -267,7 +279,12 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
             f"{options.weights}: has no temporal part, so there is nothing to compare"
         )
     single = PoseEstimator(
-        Predictor(engine, single_frame=True, **how),
+        Predictor(
+            engine,
+            single_frame=True,
+            flip_test=options.flip_test,
+            batch_size=options.batch_size,
+        ),
         temporal.detector,
         EstimatorConfig(box_threshold=temporal.config.start_threshold),
     )
@@ -283,13 +300,13 @@ def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iter
         show(Progress(poses.index + 1, None, len(poses)))
 
 
-def steadiness_table(found: dict[str, Steadiness]) -> Table:
+def steadiness_table(results: dict[str, Steadiness]) -> Table:
     """Return a row for each video."""
     headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "apart", "late")
     rows = plain_table(headings)
-    for video, one in found.items():
-        pairs = (one.jitter_single, one.jitter_temporal, one.apart)
+    for video, result in results.items():
+        pairs = (result.jitter_single, result.jitter_temporal, result.apart)
         cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
-        late = "-" if one.lag is None else console.counted(one.lag, "frame")
-        rows.add_row(Path(video).name, str(one.frames), str(one.tracks), *cells, late)
+        late = "-" if result.lag is None else console.counted(result.lag, "frame")
+        rows.add_row(Path(video).name, str(result.frames), str(result.tracks), *cells, late)
     return rows

@@ -28,19 +28,17 @@ def run(
         str | None,
         typer.Option(
             metavar="CLIP",
-            help="Video with people like yours to check on; the demo clip if not given.",
+            help="Video for the comparison; the demo clip by default.",
         ),
     ] = None,
     precision: Annotated[
         GraphPrecision,
-        typer.Option(
-            help="fp16 halves the files; int8 makes the encoder's products smaller and less exact."
-        ),
+        typer.Option(help="fp16 halves the files; int8 makes the encoder smaller and less exact."),
     ] = "fp32",
     max_error: Annotated[
         float,
         typer.Option(
-            min=0, help="Pixels of the clip by which 99% of the joints may differ from PyTorch's."
+            min=0, help="Pixels by which 99% of the joints may differ from PyTorch's at most."
         ),
     ] = 0.5,
     overwrite: Overwrite = False,
@@ -49,8 +47,8 @@ def run(
 
     The graphs run on a clip and are compared with PyTorch, joint by joint where PyTorch's score is
     0.3 or more. Where they differ by more than --max-error, nothing is written. On processors with
-    bfloat16 a line says what that does to the joints, as OpenVINO takes it unless --precision fp32
-    is said. Nobody needs this to use those backends: predict makes and keeps graphs by itself.
+    bfloat16, which OpenVINO then uses unless predict is given --precision fp32, one more line
+    shows its errors. The backends also work without this: predict writes its own graphs.
     """
     clip = check or str(demo_clip())
     checks.existing_source(clip)

@@ -79,10 +79,10 @@ def in_words(error: Any) -> str:
     message = str(error.format_message()).replace("Value error, ", "").rstrip(".")
     if not isinstance(error, typer.BadParameter) or error.param is None:
         return message
-    said, cause = error.message, cast(Any, error.__cause__)
+    reason, cause = error.message, cast(Any, error.__cause__)
     if hasattr(cause, "errors"):  # of pydantic, which Typer checks values with
-        said = config_words.in_words(cause.errors()[0])
-    return f"{error.param.opts[-1]} {said}" if said.startswith("must be ") else message
+        reason = config_words.in_words(cause.errors()[0])
+    return f"{error.param.opts[-1]} {reason}" if reason.startswith("must be ") else message
 
 
 def _renamed(argument: str) -> str:
@@ -103,7 +103,12 @@ def _common(
         ),
     ] = False,
     offline: Annotated[
-        bool, typer.Option(OFFLINE, expose_value=False, help="Download and report nothing.")
+        bool,
+        typer.Option(
+            OFFLINE,
+            expose_value=False,
+            help="Use no network: download nothing, and send no usage statistics.",
+        ),
     ] = False,
 ) -> None:
     """Hold the options of every verb; `Verbs.parse_args` reads them."""

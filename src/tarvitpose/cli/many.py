@@ -99,7 +99,7 @@ class Bars:
         if not self.quiet and sys.stderr.isatty() and not console.is_json():
             self._bar = console.open_bars()
             self._all = self._bar.add_task("videos", total=len(self._queue.reports), note="")
-            self._one = self._bar.add_task("", total=None, note="", visible=False)
+            self._current = self._bar.add_task("", total=None, note="", visible=False)
             self._bar.start()
         return self
 
@@ -124,10 +124,10 @@ class Bars:
             self._lines.show(source, progress)
         if self._bar is not None:
             if progress.frame == 1:
-                self._bar.reset(self._one)  # the time that is left is this video's own
+                self._bar.reset(self._current)  # the time left is that of this video
             people = console.counted(progress.people, "person", "people")
             self._bar.update(
-                self._one,
+                self._current,
                 description=Path(shown(source)).name,
                 completed=progress.frame,
                 total=progress.total,
@@ -138,14 +138,14 @@ class Bars:
     def show(self, report: JobReport) -> None:
         """Print what became of one attempt, above the bars."""
         self.refresh()
-        with self._out_of_the_way():
+        with self._hidden():
             if report.status == "done" and report.outcome is not None:
                 print_outcome(report.outcome, quiet=self.quiet)
             elif report.status == "left":
                 console.warn(f"{report.error} (it is tried again)")
 
     @contextmanager
-    def _out_of_the_way(self) -> Iterator[None]:
+    def _hidden(self) -> Iterator[None]:
         if self._bar is not None:
             self._bar.stop()
         yield

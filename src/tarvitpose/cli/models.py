@@ -33,13 +33,13 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="WEIGHTS",
-            help="Weights folders or hub ids to look at, instead of what ships with the package.",
+            help="Weights folders or hub ids to list, instead of the models in the package.",
             show_default=False,
         ),
     ] = None,
     *,
     download: Annotated[
-        bool, typer.Option("--download", help="Get the hub ids that are not here yet.")
+        bool, typer.Option("--download", help="Download hub ids that are not on this machine yet.")
     ] = False,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the hub ids.")
@@ -48,18 +48,18 @@ def run(
 ) -> None:
     """List models: size, joints, input, licence, checksum and path.
 
-    Without WEIGHTS, those that ship with the package. The exit code is 2 if one is not here.
+    Without WEIGHTS, the models that come with the package. The exit code is 2 if one is missing.
     """
     if download and not weights:
         raise UserError("--download: name the hub ids to get, such as owner/name")
-    found = [given(name, revision, download=download) for name in weights or ()] or shipped()
+    models = [given(name, revision, download=download) for name in weights or ()] or shipped()
     if as_json:
-        console.document(found)
-    for place, facts in enumerate([] if as_json else found):
-        if place:
+        console.document(models)
+    for index, facts in enumerate([] if as_json else models):
+        if index:
             console.say("")
         console.facts(f"{facts['name']}: {facts['for']} ({facts['option']})", lines(facts))
-    if not all(facts["here"] for facts in found):
+    if not all(facts["here"] for facts in models):
         raise typer.Exit(console.BAD_INPUT)
 
 
@@ -103,10 +103,10 @@ def is_whole(folder: Path) -> bool:
 
 def missing(name: str, purpose: str, path: Path | None, how: str) -> Facts:
     """Return the facts of a model that is not here, and how to get it."""
-    place = None if path is None else str(path)
+    location = None if path is None else str(path)
     option = {"poses": f"--weights {name}", "people": f"--detector {name}"}[purpose]
     facts = {"name": name, "for": purpose, "option": option, "here": False}
-    return facts | {"path": place, "how": how}
+    return facts | {"path": location, "how": how}
 
 
 def weights_facts(name: str, folder: Path) -> Facts:
@@ -115,8 +115,8 @@ def weights_facts(name: str, folder: Path) -> Facts:
         again = "install the package again" if name == WEIGHTS else f"a folder with {FILES}"
         return missing(name, "poses", folder, again)
     from tarvitpose.config import ModelConfig, parse_config
+    from tarvitpose.utils.hashing import file_digest
     from tarvitpose.utils.json_file import read_json
-    from tarvitpose.utils.provenance import digest
 
     path, file = folder / "config.json", folder / "model.safetensors"
     config = parse_config(ModelConfig, read_json(path, WeightsError), str(path))
@@ -137,7 +137,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "heatmaps": config.codec,
         "offsets": list(config.offsets),
         "licence": licence(folder / "README.md"),
-        "sha256": digest(file, WeightsError),
+        "sha256": file_digest(file, WeightsError),
         "path": str(folder),
     }
 
@@ -147,15 +147,15 @@ def licence(card: Path) -> str:
     if not card.is_file():
         return NOT_STATED
     _, dashes, rest = card.read_text(encoding="utf-8", errors="replace").partition("---\n")
-    said = [line for line in rest.partition("\n---")[0].splitlines() if line[:8] == "license:"]
-    return said[0][8:].strip(" '\"") if dashes and said else NOT_STATED
+    fields = [line for line in rest.partition("\n---")[0].splitlines() if line[:8] == "license:"]
+    return fields[0][8:].strip(" '\"") if dashes and fields else NOT_STATED
 
 
 def detector_facts(file: Path) -> Facts:
     """Return what the detector in the package is."""
     if not file.is_file():
         return missing("nanodet", "people", file, "install the package again")
-    from tarvitpose.utils.provenance import digest
+    from tarvitpose.utils.hashing import file_digest
 
     return {
         "name": "nanodet",
@@ -166,7 +166,7 @@ def detector_facts(file: Path) -> Facts:
         "bytes": file.stat().st_size,
         "input": [416, 416],
         "licence": "Apache-2.0",
-        "sha256": digest(file, WeightsError),
+        "sha256": file_digest(file, WeightsError),
         "path": str(file),
     }
 
@@ -175,17 +175,17 @@ def lines(facts: Facts) -> list[tuple[str, str]]:
     """Return the facts of a model as people read them."""
     if not facts["here"]:
         return [("missing", facts["how"]), ("path", facts["path"] or "nowhere")]
-    found = {"size": facts["size"], "file": f"{facts['bytes'] / 1e6:.1f} MB"}
+    shown = {"size": facts["size"], "file": f"{facts['bytes'] / 1e6:.1f} MB"}
     if "parameters" in facts:
         offsets = ",".join(map(str, facts["offsets"]))
-        found["file"] += f", {facts['parameters'] / 1e6:.1f} M parameters, {facts['numbers']}"
-        found["joints"] = (
+        shown["file"] += f", {facts['parameters'] / 1e6:.1f} M parameters, {facts['numbers']}"
+        shown["joints"] = (
             f"{facts['joint_set']} ({len(facts['joints'])}), {facts['heatmaps']} heatmaps"
         )
-        found["frames"] = f"offsets {offsets}" if offsets else "the current one only"
-    found["input"] = "x".join(map(str, facts["input"]))
+        shown["frames"] = f"offsets {offsets}" if offsets else "the current one only"
+    shown["input"] = "x".join(map(str, facts["input"]))
     rest = {name: facts[name] for name in ("licence", "sha256", "path")}
-    return list((found | rest).items())
+    return list((shown | rest).items())
 
 
 def size_name(width: int, depth: int) -> str:

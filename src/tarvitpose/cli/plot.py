@@ -27,19 +27,19 @@ def run(
     ],
     *,
     joints: Annotated[
-        str, typer.Option(metavar="JOINT,...", help="A column for each; or all.")
+        str, typer.Option(metavar="JOINT,...", help="Joints to draw, a column each, or all.")
     ] = "left_wrist,right_wrist",
     track: Annotated[
         list[int] | None,
-        typer.Option(help="Person to show, may be repeated; all if not given.", show_default=False),
+        typer.Option(help="Person to show; repeatable, all by default.", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="Folder of NAME.plot.png, the result's own if not given; or another name that "
-            "ends in .png, .svg or .pdf.",
+            help="Folder of NAME.plot.png, by default that of the result; or a file name that ends "
+            "in .png, .svg or .pdf.",
             show_default=False,
         ),
     ] = None,
@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Draw x, y and score of joints over time.
 
-    What was smoothed has its raw values behind it; several results are drawn together.
+    Smoothed values are drawn over the raw ones; several results are drawn together.
     """
     for result in results:
         checks.existing(result)
@@ -62,7 +62,7 @@ def run(
         files[result.name if result.name not in files else str(result)] = load_poses(result)
     known = [poses[0].joint_names for poses in files.values() if poses]
     chosen = [checks.joint_indices(joints, names) for names in known]
-    names = [known[0][place] for place in chosen[0]] if known else []
+    names = [known[0][index] for index in chosen[0]] if known else []
     plot_joints(files, path, joints=names, tracks=track or ())
     console.result([str(path)], files=[str(path)])
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from rich.table import Table
 
@@ -40,27 +38,6 @@ def drawn(rows: Table, width: int = WIDTH) -> str:
     with page.capture() as captured:
         page.print(rows)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
-
-
-def write_numbers(path: Path, content: dict[str, Any]) -> None:
-    """Write results as JSON, whole or not at all. Raises OutputError."""
-    from tarvitpose.utils.atomic import atomic_file
-
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(known(content), indent=2) + "\n", encoding="utf-8")
-
-
-def known(value: Any) -> Any:
-    """Return a value as JSON can say it: NaN is null, also inside of objects and lists.
-
-    >>> known({"nose": 1.5, "ends": (float("nan"), 2)})
-    {'nose': 1.5, 'ends': [None, 2]}
-    """
-    if isinstance(value, dict):
-        return {name: known(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [known(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def shown(value: float, sign: str = "") -> str:
@@ -97,14 +74,14 @@ def comparison_table(comparisons: Iterable[Comparison], columns: Sequence[str]) 
     from tarvitpose.evaluation.scores import DIFFERENCE
 
     rows = plain_table(["", "", *(name.replace("mean", "Mean") for name in columns)], left=2)
-    for one in comparisons:
-        for at, (mode, values) in enumerate(one.rows.items()):
+    for comparison in comparisons:
+        for index, (mode, values) in enumerate(comparison.rows.items()):
             sign = "+" if mode == DIFFERENCE else ""
             cells = [shown(values[name], sign) for name in columns]
-            rows.add_row("" if at else one.metric, mode, *cells)
-        last = list(one.rows)[-1]
-        for end, label in enumerate(("95% from", "to") if one.intervals else ()):
-            ends = [one.intervals[last][name][end] for name in columns]
+            rows.add_row("" if index else comparison.metric, mode, *cells)
+        last = list(comparison.rows)[-1]
+        for end, label in enumerate(("95% from", "to") if comparison.intervals else ()):
+            ends = [comparison.intervals[last][name][end] for name in columns]
             rows.add_row("", label, *(shown(value, sign) for value in ends))
         rows.add_section()
     return rows

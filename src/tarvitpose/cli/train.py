@@ -23,18 +23,19 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE",
-            help="Changes to it, such as run.epochs=2 optim.lr=1e-4.",
+            help="Changes to the configuration, such as run.epochs=2 optim.lr=1e-4.",
             show_default=False,
         ),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start anew instead of where the last run stopped.")
+        bool,
+        typer.Option("--fresh", help="Start from the beginning instead of the last saved state."),
     ] = False,
 ) -> None:
-    """Train a model, or go on where the last run stopped.
+    """Train a model, or continue where the last run stopped.
 
-    Ctrl-C is safe: the same command goes on from the last saved state. With run.devices=2 it
-    starts a process for each device.
+    Ctrl-C is safe: the same command continues from the last saved state. run.devices=2
+    trains on two devices.
     """
     from tarvitpose.training.config import load_train_config
 
@@ -46,14 +47,14 @@ def run(
     try:
         weights = train(experiment, console.say, resume=not fresh)
     except KeyboardInterrupt:
-        console.stopped("stopped; the same command goes on from the last saved state")
+        console.stopped("stopped; the same command continues from the last saved state")
         raise typer.Exit(130) from None
     if is_first_process():
         console.say(f"weights: {weights}")
 
 
 def check_experiment(experiment: TrainConfig) -> None:
-    """Refuse data and weights that are not there before PyTorch is loaded. Raises UserError."""
+    """Refuse missing data and weights before PyTorch is loaded. Raises UserError."""
     from tarvitpose.training.config import model_config
 
     check_writable(experiment.output)

@@ -20,22 +20,22 @@ def run(
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     config: PredictConfig,
     max_mb: Annotated[
-        float, typer.Option("--max-mb", min=1, metavar="MB", help="The largest video taken.")
+        float, typer.Option("--max-mb", min=1, metavar="MB", help="Largest video that is accepted.")
     ] = 500,
     max_seconds: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="The longest video taken.")
+        float, typer.Option(min=1, metavar="SECONDS", help="Longest video that is accepted.")
     ] = 300,
     keep_minutes: Annotated[
         float,
-        typer.Option(min=1, metavar="MINUTES", help="How long unused files are kept."),
+        typer.Option(min=1, metavar="MINUTES", help="When unused files are removed."),
     ] = 60,
 ) -> None:
-    """Serve a page on which videos are uploaded and come back with poses.
+    """Serve a page that draws poses on uploaded videos.
 
-    Only this machine can reach it unless --host says otherwise, and nothing leaves the machine.
+    Only this machine can reach the page unless --host allows others; nothing leaves the machine.
     One video is processed at a time. Ctrl-C ends it and removes all files.
     """
     from tarvitpose.web.limits import Limits

@@ -5,7 +5,6 @@ Axes: T frames, J joints.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -28,6 +27,8 @@ from tarvitpose.geometry import xyxy_to_xywh
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import cannot_write
+from tarvitpose.utils.images import write_image
+from tarvitpose.utils.json_file import write_json
 
 FRAME_SIZE = (384, 320)  # height, width
 MARGIN = 8  # pixels between a figure and the edge of the frame, at least
@@ -35,7 +36,7 @@ HEIGHT = (215.0, 285.0)  # of a figure, in pixels
 HELD_OUT = 4  # the second set has a person for each four of the first
 TWO_TOGETHER = 0.35  # probability that a video shows two people
 SETS = ("train", "val")
-JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
+JPEG_QUALITY = 92
 CATEGORY = {
     **{"supercategory": "person", "id": 1, "name": "person"},
     "keypoints": list(POSETRACK_17.joints),
@@ -78,7 +79,7 @@ def _write_set(root: Path, name: str, people: int, frames: int, seed: tuple[int,
         count = 1 + int(people > 1 and rng.uniform() < TWO_TOGETHER)
         content = _write_video(root, f"images/{name}/{video:06d}", random_video(count, frames, rng))
         path = root / "annotations" / name / f"{video:06d}.json"
-        path.write_text(json.dumps(content), encoding="utf-8")
+        write_json(path, content, indent=None)
         people -= count
 
 
@@ -92,8 +93,7 @@ def _write_video(
     number = Path(folder).name
     for t, picture in enumerate(pictures):
         name, image_id = f"{folder}/{t:06d}.jpg", 10**10 + int(number) * 10**4 + t
-        content = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), JPEG)[1]
-        (root / name).write_bytes(content.tobytes())
+        write_image(root / name, picture, JPEG_QUALITY)
         image = {"file_name": name, "id": image_id, "frame_id": image_id, "vid_id": number}
         image |= {"nframes": len(pictures), "is_labeled": True}
         images.append({**image, "ignore_regions_x": [], "ignore_regions_y": []})

@@ -13,7 +13,7 @@ from tarvitpose.errors import BoxesError
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.provenance import digest, digest_of, files_in
+from tarvitpose.utils.hashing import file_digest, files_digest, files_in
 
 TRUE, OWN_DETECTOR = "gt", "detector"  # what --boxes takes besides a file or a detector's name
 BOX_THRESHOLD = 0.2  # the lowest score that counts, as in the lists of the DCPose supplement
@@ -61,10 +61,10 @@ def open_boxes(
         file = BoxesFile(choice, threshold=lowest)
         by_id = len(videos) > 1 and not file.has_names
         warnings = (*file.warnings, *_fitted(file, videos, by_id))
-        return Boxes(choice + scored, file, digest(Path(choice)) + scored, warnings, by_id)
+        return Boxes(choice + scored, file, file_digest(Path(choice)) + scored, warnings, by_id)
     name = "nanodet" if choice == OWN_DETECTOR else choice
     detector = load_detector(name, threshold=lowest, device=device)
-    content = digest_of(files_in(Path(name))) if Path(name).is_dir() else name
+    content = files_digest(files_in(Path(name))) if Path(name).is_dir() else name
     return Boxes(name + scored, detector, content + scored)
 
 

@@ -6,7 +6,6 @@ Axes: n people, K kinds, T frames, J joints, C channels, h w the token grid.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,14 +39,9 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.provenance import (
-    Facts,
-    as_json,
-    read_facts,
-    require_same,
-    sample_digest,
-    write_facts,
-)
+from tarvitpose.utils.hashing import content_digest, sample_digest
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, as_json, read_facts, require_same
 
 FRAMES = ("around", "current")
 ARRAYS = (*FRAMES, "keypoints", "visible")
@@ -130,7 +124,7 @@ def encode_benchmark(
         for name, values in arrays.items():
             with atomic_file(folder / f"{name}.npy") as path:
                 np.save(path, values)
-        write_facts(folder / ABOUT, facts)
+        write_json(folder / ABOUT, facts)
     names = [*ARRAYS, *((f"{name}_scores" for name in FRAMES) if scores else ())]
     loaded = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     return Benchmark(kinds, model.config.offsets, **loaded, facts=facts)
@@ -138,11 +132,12 @@ def encode_benchmark(
 
 def _digest_of_people(records: Sequence[Record]) -> str:
     """Return the SHA-256 of who is encoded: names, boxes and labels."""
-    content = hashlib.sha256()
-    for record in records:
-        content.update(repr((record.name, record.box)).encode())
-        content.update(record.keypoints.tobytes() + record.visible.tobytes())
-    return content.hexdigest()
+    return content_digest(
+        repr((record.name, record.box)).encode()
+        + record.keypoints.tobytes()
+        + record.visible.tobytes()
+        for record in records
+    )
 
 
 def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:

@@ -5,7 +5,6 @@ Axes: N people, J joints of the model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -27,15 +26,9 @@ from tarvitpose.inference.predictor import WindowPredictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
-from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.provenance import (
-    Facts,
-    digest,
-    read_facts,
-    require_same,
-    sample_digest,
-    write_facts,
-)
+from tarvitpose.utils.hashing import file_digest, sample_digest
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
 TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
 LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17
@@ -90,7 +83,7 @@ def prediction_facts(boxes: Boxes, videos: Iterable[LabelledVideo]) -> Facts:
 
 def _video_facts(video: LabelledVideo) -> Facts:
     images = sample_digest([frame.frames[frame.current] for frame in video.frames])
-    facts: Facts = {"annotations": digest(video.source), "images": images}
+    facts: Facts = {"annotations": file_digest(video.source), "images": images}
     return facts | ({"stills": len(video.frames)} if video.are_stills else {})
 
 
@@ -112,7 +105,7 @@ def claim(output: Path, facts: Facts, remedy: str, *, overwrite: bool = False) -
         require_same(output, before, facts, remedy)
     for file in there if overwrite else ():
         file.unlink()
-    write_facts(path, facts)
+    write_json(path, facts)
 
 
 class _Images:
@@ -188,8 +181,7 @@ def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses])
     Raises OutputError.
     """
     if video.are_stills:
-        with atomic_file(path) as temporary:
-            temporary.write_text(json.dumps(coco_results(video, poses)), encoding="utf-8")
+        write_json(path, coco_results(video, poses), indent=None)
         return
     predicted = posetrack_frames(video, poses)
     frames = {name: predicted.get(name, NOBODY) for name in video.listed}

@@ -13,7 +13,7 @@ from tarvitpose.formats.file_writer import FileWriter, required_image
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.video.image_source import write_image
+from tarvitpose.utils.images import write_image
 
 TILES, COLUMNS, WIDTH = 12, 4, 1280
 SAMPLES_PER_TILE = 6  # so that gaps between tiles differ by a third at most

@@ -11,8 +11,8 @@ from tarvitpose.formats.file_writer import FileWriter, required_image
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.images import write_image
 from tarvitpose.video.frame_source import FrameSource
-from tarvitpose.video.image_source import write_image
 from tarvitpose.video.writer import VideoWriter
 
 

@@ -5,7 +5,6 @@ For OpenVINO and ONNX Runtime they are made on first use, in the user's cache fo
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any
 from tarvitpose import __version__
 from tarvitpose.config import GraphPrecision, ModelConfig, parse_config
 from tarvitpose.errors import OutputError, UserError, WeightsError
-from tarvitpose.utils.json_file import read_json
-from tarvitpose.utils.provenance import digest_of
+from tarvitpose.utils.hashing import files_digest
+from tarvitpose.utils.json_file import read_json, write_json
 from tarvitpose.weights.folder import find_folder, load_config
 from tarvitpose.weights.hub import is_hub_id
 
@@ -97,7 +96,7 @@ def describe(
         },
         "check": check,
     }
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / ABOUT, about)
 
 
 def graph_cache_root() -> Path:
@@ -116,7 +115,7 @@ def graph_cache(files: tuple[Path, ...]) -> Path:
 
     Raises WeightsError if one cannot be read.
     """
-    return graph_cache_root() / digest_of(files, WeightsError)[:20]
+    return graph_cache_root() / files_digest(files, WeightsError)[:20]
 
 
 def is_current(folder: Path) -> bool:

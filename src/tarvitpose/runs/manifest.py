@@ -9,7 +9,9 @@ from tarvitpose import __version__
 from tarvitpose.config import Config, PredictConfig, parse_config
 from tarvitpose.errors import OutputError
 from tarvitpose.utils.config_messages import option_name
-from tarvitpose.utils.provenance import Facts, digest, digest_of, files_in, read_facts, write_facts
+from tarvitpose.utils.hashing import file_digest, files_digest, files_in
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, read_facts
 from tarvitpose.utils.source_names import printable
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
@@ -73,7 +75,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest, whole or not at all. Raises OutputError."""
-    write_facts(path, manifest.model_dump(mode="json"))
+    write_json(path, manifest.model_dump(mode="json"))
 
 
 def describe(
@@ -85,9 +87,9 @@ def describe(
     """
     options = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     if config.boxes is not None:  # wherever it lies
-        options["boxes"] = f"SHA-256 {digest(config.boxes)}"
+        options["boxes"] = f"SHA-256 {file_digest(config.boxes)}"
     elif Path(config.detector).is_dir():
-        options["detector"] = f"SHA-256 {digest_of(files_in(Path(config.detector)))}"
+        options["detector"] = f"SHA-256 {files_digest(files_in(Path(config.detector)))}"
     return Manifest(
         tarvitpose=__version__,
         source=source_facts(frames, known),
@@ -116,11 +118,11 @@ def source_facts(frames: FrameSource, known: SourceFacts | None = None) -> Sourc
         path=printable(str(path)),
         bytes=size,
         modified=modified,
-        sha256=known.sha256 if known is not None and is_known else digest_of(files),
+        sha256=known.sha256 if known is not None and is_known else files_digest(files),
     )
 
 
 def file_facts(path: Path) -> FileFacts:
     """Return size and SHA-256 of a file, or of all files in a folder. Raises OutputError."""
     files = files_in(path)
-    return FileFacts(bytes=sum(file.stat().st_size for file in files), sha256=digest_of(files))
+    return FileFacts(bytes=sum(file.stat().st_size for file in files), sha256=files_digest(files))

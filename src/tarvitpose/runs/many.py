@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -23,6 +22,7 @@ from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.source_names import full_name_of, name_of, shown, without_secrets
 from tarvitpose.video.image_source import IMAGE_SUFFIXES
 
@@ -243,8 +243,7 @@ class BatchQueue:
             "options": config.model_dump(mode="json"),
             "videos": [_entry(report) for report in self.reports.values()],
         }
-        with atomic_file(config.output / SUMMARY) as path:
-            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(config.output / SUMMARY, content, indent=1)
         # A file's name is written byte by byte, so that it can be read back.
         failed = [
             without_secrets(r.job.source) for r in self.reports.values() if r.status == "failed"

@@ -12,7 +12,8 @@ from tarvitpose.data.records import Record
 from tarvitpose.evaluation.clips import encoding_facts
 from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
 from tarvitpose.training.step import TrainingStep
-from tarvitpose.utils.provenance import Facts, digest_of, sample_digest
+from tarvitpose.utils.hashing import files_digest, sample_digest
+from tarvitpose.utils.provenance import Facts
 from tarvitpose.weights.folder import WEIGHTS_FILE, weights_digests
 
 ANEW = "pass --fresh to start anew, or set another output"
@@ -53,7 +54,7 @@ def experiment_facts(config: TrainConfig) -> Facts:
 def source_facts(source: SourceConfig) -> Facts:
     """Return what the records of a source depend on, but for their images. Raises DataError."""
     facts = source.model_dump(mode="json", exclude={"annotations", "images"})
-    return {**facts, "annotations": digest_of(annotation_files(source.annotations))}
+    return {**facts, "annotations": files_digest(annotation_files(source.annotations))}
 
 
 def image_sample(records: Iterable[Record]) -> str:

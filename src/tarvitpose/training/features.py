@@ -21,7 +21,8 @@ from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.training.step import Batch, TrainingStep
-from tarvitpose.utils.provenance import Facts, read_facts, require_same, write_facts
+from tarvitpose.utils.json_file import write_json
+from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
 LABELS = ("frame_keypoints", "frame_visible")
 ARRAYS = ("features", *LABELS)
@@ -147,7 +148,7 @@ def encode_clips(
             encoded = {key: values[new] for key, values in _encoded(step, batch).items()}
             _store(folder, arrays, encoded, len(names), length)
             names += list(batch["name"])[new]
-            write_facts(folder / ABOUT, {"facts": facts, "names": names})
+            write_json(folder / ABOUT, {"facts": facts, "names": names})
         start = end
         yield start
 

@@ -59,8 +59,8 @@ def atomic_folder(path: Path, keep: Callable[[Path], bool] | None = None) -> Ite
 
 def check_writable(folder: Path) -> None:
     """Raise OutputError where no file could be written into a folder, which need not exist yet."""
-    places = (folder, *folder.absolute().parents)
-    nearest = next(place for place in places if os.path.lexists(place))
+    candidates = (folder, *folder.absolute().parents)
+    nearest = next(path for path in candidates if os.path.lexists(path))
     if not nearest.is_dir():
         raise cannot_write(folder, OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
     if not os.access(nearest, os.W_OK | os.X_OK):

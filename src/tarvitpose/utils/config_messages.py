@@ -65,4 +65,4 @@ def of_options(fields: Iterable[str], key: str, message: str) -> str:
     """
     if key:
         return f"{option_name(key.partition('.')[0])} {message}"
-    return re.sub(rf"\b({'|'.join(fields)})\b", lambda found: option_name(found[0]), message)
+    return re.sub(rf"\b({'|'.join(fields)})\b", lambda match: option_name(match[0]), message)

@@ -48,7 +48,7 @@ def ratios(first: Sequence[float], second: Sequence[float]) -> Spread:
     >>> ratios([2, 20, 3], [1, 10, 1])
     Spread(median=2.0, low=2.0, high=2.5)
     """
-    return spread([one / other for one, other in zip(first, second, strict=True)])
+    return spread([a / b for a, b in zip(first, second, strict=True)])
 
 
 def measure_interleaved(

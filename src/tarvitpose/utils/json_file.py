@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.atomic import atomic_file
 
 
 def read_json(path: Path, error: type[UserError] = DataError) -> Any:
@@ -25,6 +27,16 @@ def read_json(path: Path, error: type[UserError] = DataError) -> Any:
         raise error(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as cause:
         raise error(f"{path}: not readable JSON ({str(cause).splitlines()[0]})") from None
+
+
+def write_json(path: Path, content: object, *, indent: int | None = 2) -> None:
+    """Write a JSON file, whole or not at all. Raises OutputError.
+
+    Paths become text; NaN and infinity, which JSON does not have, become null.
+    """
+    text = json.dumps(_finite(content), indent=indent, allow_nan=False, default=_path_text)
+    with atomic_file(path) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def whole_number(value: object) -> int | None:
@@ -59,10 +71,10 @@ class Entry:
 
     def __getitem__(self, key: str) -> Entry:
         """Return a field. Raises DataError where it is missing or null, as all below do."""
-        found = self.get(key)
-        if found is None:
+        field = self.get(key)
+        if field is None:
             raise DataError(f"{self.where}: {key} is missing")
-        return found
+        return field
 
     def get(self, key: str) -> Entry | None:
         """Return a field, or None if there is none."""
@@ -75,8 +87,8 @@ class Entry:
 
     def non_empty(self, key: str) -> Entry | None:
         """Return a field, or None if there is none or it holds nothing."""
-        found = self.get(key)
-        return found if found and found.value else None
+        field = self.get(key)
+        return field if field and field.value else None
 
     def items(self) -> list[Entry]:
         """Return the entries of a list."""
@@ -118,15 +130,30 @@ class Entry:
     def column(self, key: str, default: float | None = None) -> Float64:
         """Return one number of each object of a list, (P,)."""
         try:
-            found = [
+            values = [
                 point[key] if default is None else point.get(key, default) for point in self.value
             ]
         except (KeyError, TypeError, AttributeError):
             for point in self.items():
                 _ = point[key]
             raise
-        values = [value[0] if _is_wrapped(value) else value for value in found]
+        values = [value[0] if _is_wrapped(value) else value for value in values]
         return Entry(f"{self.where}: {key}", values).numbers()
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None in place of numbers that are not finite, at any depth."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _path_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _constant(name: str) -> float | None:

@@ -24,9 +24,9 @@ def is_offline() -> bool:
 @contextmanager
 def offline() -> Iterator[None]:
     """Be offline for a while, together with the packages that are imported meanwhile."""
-    wanted = dict.fromkeys(VARIABLES, "1") | OTHERS
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    variables = dict.fromkeys(VARIABLES, "1") | OTHERS
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

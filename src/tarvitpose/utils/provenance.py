@@ -1,22 +1,20 @@
-"""What a kept result depends on: noted beside it, and compared before it is used again.
+"""What a stored result depends on: written beside it, and compared before it is used again.
 
-Everything that keeps something for later (a training's state, encoded clips, predictions, the rows
-of an ablation, an interrupted `predict`, prepared data) notes its facts and asks `require_same`
-before it goes on. Of files the content counts, never the path: data may move.
+Everything that is stored for later (the state of a training, encoded clips, predictions, the rows
+of an ablation, an interrupted `predict`, prepared data) has its facts beside it, and is checked by
+`require_same` before it is used. Files are compared by content, never by path, because data may
+move.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tarvitpose.errors import OutputError, UserError
-from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import read_json
 
 Facts = dict[str, Any]  # by name, nested or not, as JSON can hold them
@@ -26,24 +24,25 @@ LONGEST = 60  # characters of a value that a message shows
 
 
 def require_same(
-    kept: object,
+    result: object,
     before: Facts | None,
     now: Facts,
     remedy: str,
     error: type[UserError] = OutputError,
 ) -> None:
-    """Raise `error` unless what is kept was made of the facts of now.
+    """Raise `error` unless a stored result was made from the facts of now.
 
-    `kept` is named first, usually a path; `before` is what it was made of, None if it does not
-    say. `remedy` tells what to do. The message names each fact that differs: key, old, new.
+    The message begins with `result`, usually a path, and names the facts that differ: key, old,
+    new. `before` are the facts it was made from, None if it does not state them. `remedy` tells the
+    user what to do.
     """
     if before is None:
-        raise error(f"{kept}: an earlier version made it and did not note of what; {remedy}")
+        raise error(f"{result}: an earlier version made it without noting from what; {remedy}")
     changed = differences(before, now)
     if changed:
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         named = "; ".join(changed[:NAMED])
-        raise error(f"{kept}: made with other settings or data ({named}{more}); {remedy}")
+        raise error(f"{result}: made with other settings or data ({named}{more}); {remedy}")
 
 
 def differences(before: Facts, now: Facts) -> list[str]:
@@ -67,60 +66,13 @@ def as_json(facts: Facts) -> Facts:
 
 
 def read_facts(path: Path) -> Facts | None:
-    """Return the facts that a JSON file notes, None without the file. Raises OutputError."""
+    """Return the facts in a JSON file, None without the file. Raises OutputError."""
     if not path.exists():
         return None
     values = read_json(path, OutputError)
     if not isinstance(values, dict):
         raise OutputError(f"{path}: expected an object, found {type(values).__name__}")
     return values
-
-
-def write_facts(path: Path, facts: Facts) -> None:
-    """Note facts in a JSON file, whole or not at all. Raises OutputError."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(facts, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-def digest(path: Path, error: type[UserError] = OutputError) -> str:
-    """Return the SHA-256 of a file, as `sha256sum` prints it; read once while it stays as it is.
-
-    Raises `error` if it cannot be read.
-    """
-    try:
-        state = path.stat()
-        return _digest(path.absolute(), state.st_size, state.st_mtime_ns)
-    except OSError as problem:
-        raise error(f"{path}: cannot be read ({problem.strerror})") from None
-
-
-def digest_of(files: Iterable[Path], error: type[UserError] = OutputError) -> str:
-    """Return the SHA-256 of one file, or of a list of the names and SHA-256 of several."""
-    files = list(files)
-    if len(files) == 1:
-        return digest(files[0], error)
-    lines = "".join(f"{digest(path, error)}  {path.name}\n" for path in files)
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def files_in(path: Path) -> list[Path]:
-    """Return the file itself, or all files in a folder and below it."""
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
-def sample_digest(files: Sequence[Path]) -> str:
-    """Return the SHA-256 of the first, the middle and the last file: they stand for thousands.
-
-    Those that are not there are left out; whoever reads them says so.
-    """
-    some = dict.fromkeys(files[at] for at in (0, len(files) // 2, -1)) if files else {}
-    return digest_of(path for path in some if path.is_file())
-
-
-@lru_cache(maxsize=4096)
-def _digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

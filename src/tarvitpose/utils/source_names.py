@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import re
 from pathlib import Path
+
+from tarvitpose.utils.hashing import content_digest
 
 LONGEST = 180  # bytes of a name; most file systems take 255, and results add their endings
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+?(?=[:,;.)'\"]*(?:\s|$))")
@@ -91,15 +92,15 @@ def _address_without_secrets(address: str) -> str:
 
 
 def _name_of_address(address: str) -> str:
-    scheme, place = without_secrets(address).rstrip("/").split("://", 1)
+    scheme, location = without_secrets(address).rstrip("/").split("://", 1)
     if scheme.lower() == "file":
-        return printable(Path(place).stem)
-    name = re.sub(r"[^A-Za-z0-9.-]+", "_", place).strip("._-") or "stream"
-    return name if name.replace("_", "/") == place else f"{name}-{_digest(place)}"
+        return printable(Path(location).stem)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "_", location).strip("._-") or "stream"
+    return name if name.replace("_", "/") == location else f"{name}-{_digest(location)}"
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return content_digest([text.encode()])[:8]
 
 
 def _exists(path: Path) -> bool:

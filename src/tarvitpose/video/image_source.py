@@ -113,11 +113,6 @@ def _webp_chunks(file: IO[bytes]) -> Iterator[bytes]:
         file.seek(length + length % 2, os.SEEK_CUR)
 
 
-def write_image(path: Path, image: UInt8) -> None:
-    """Write RGB (height, width, 3) as .png or .jpg, by the suffix of the file."""
-    path.write_bytes(cv2.imencode(path.suffix, image[:, :, ::-1])[1].tobytes())
-
-
 def sorted_images(paths: Iterable[Path]) -> list[Path]:
     """Return the image files in natural order: frame2 before frame10."""
     images = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."]

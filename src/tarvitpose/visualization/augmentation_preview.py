@@ -22,6 +22,7 @@ from tarvitpose.formats.contact_sheet import contact_sheet
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.images import write_image
 
 MOVING = MotionConfig(still=0, fast=1, limbs=0)  # shows the order of frames where a still is shown
 SPAN = 6  # of drawn offsets
@@ -87,7 +88,7 @@ def write_preview(records: list[Record], path: Path, joints: JointSet = POSETRAC
         raise DataError("a preview needs at least one record, found none")
     with atomic_file(path) as temporary:
         sheet = preview_sheet(records, joints)
-        temporary.write_bytes(cv2.imencode(".png", sheet[:, :, ::-1])[1].tobytes())
+        write_image(temporary, sheet)
 
 
 def preview_sheet(records: list[Record], joints: JointSet) -> UInt8:

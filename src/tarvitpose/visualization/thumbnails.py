@@ -15,6 +15,7 @@ from tarvitpose.drawing import DARK, LIGHT, draw_poses, fit_width
 from tarvitpose.errors import DataError
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.images import encode_image
 from tarvitpose.video.frame_source import FrameSource
 
 LONGER_SIDE = 480  # pixels of a picture
@@ -67,8 +68,7 @@ def thumbnails(
 
 def _encoded(picture: UInt8, alt: str) -> Thumbnail:
     """Encode an RGB picture (height, width, 3)."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    data = cv2.imencode(".jpg", picture[:, :, ::-1], quality)[1].tobytes()
+    data = encode_image(picture, ".jpg", JPEG_QUALITY)
     height, width = picture.shape[:2]
     address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
     return Thumbnail(address, alt, width, height)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
-
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.formats.reading import load_poses
@@ -18,6 +16,7 @@ from tarvitpose.formats.writing import ENDINGS
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
+from tarvitpose.utils.images import write_image
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
 from tarvitpose.visualization.attention_maps import joint_looks
@@ -97,7 +96,7 @@ def look(results: Results, seconds: float, joint: int, track: int | None) -> Pat
         looks = joint_looks(estimator, frames, moment, track_id=track)
     picture = draw_looks(looks, [joint], results.source.name)
     path = config.output / f"attention-{place}-{looks.track_id}-{joint}.png"
-    path.write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
+    write_image(path, picture)
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -13,8 +12,8 @@ from safetensors import SafetensorError
 from tarvitpose.config import ModelConfig, parse_config
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.hashing import content_digest, file_digest
 from tarvitpose.utils.json_file import read_json
-from tarvitpose.utils.provenance import digest
 from tarvitpose.weights.hub import HubOptions, download, is_hub_id
 
 if TYPE_CHECKING:  # a folder is checked before torch is loaded
@@ -87,7 +86,7 @@ def weights_digests(source: str | Path) -> dict[str, str]:
     folder = find_folder(source)
     has_weights = (folder / WEIGHTS_FILE).is_file()
     parts = [folder / CONFIG_FILE, folder / WEIGHTS_FILE] if has_weights else folder.iterdir()
-    return {path.name: digest(path, WeightsError) for path in sorted(parts) if path.is_file()}
+    return {path.name: file_digest(path, WeightsError) for path in sorted(parts) if path.is_file()}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -156,7 +155,7 @@ def save_checkpoint(
 
 def fingerprint(module: nn.Module) -> str:
     """Return the SHA-256 of a module's weights, in hexadecimal digits."""
-    sha256 = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        sha256.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return sha256.hexdigest()
+    return content_digest(
+        name.encode() + value.detach().cpu().contiguous().numpy().tobytes()
+        for name, value in sorted(module.state_dict().items())
+    )

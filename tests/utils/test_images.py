@@ -1,0 +1,28 @@
+"""Images that are written: the pixels come back, as RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tarvitpose.utils.images import encode_image, write_image
+
+RED = (200, 30, 10)
+
+
+@pytest.mark.parametrize(("suffix", "tolerance"), [(".png", 0), (".jpg", 6), (".JPEG", 6)])
+def test_an_image_is_written_as_rgb(tmp_path: Path, suffix: str, tolerance: int) -> None:
+    image = np.full((8, 12, 3), RED, np.uint8)
+    write_image(tmp_path / f"a{suffix}", image)
+    stored = cv2.cvtColor(cv2.imread(str(tmp_path / f"a{suffix}")), cv2.COLOR_BGR2RGB)
+    assert stored.shape == image.shape
+    assert np.abs(stored.astype(int) - image).max() <= tolerance
+
+
+def test_lower_quality_gives_smaller_jpegs() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    assert len(encode_image(image, ".jpg", 20)) < len(encode_image(image, ".jpg", 90))
+    assert encode_image(image, ".png", 20) == encode_image(image, ".png", 90)
