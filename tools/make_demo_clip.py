@@ -1,6 +1,6 @@
 """Make the demo clip that ships: every second frame of a BSD-3 clip, at half its size.
 
-python -m tools.make_demo_clip ../shared/data/clips/two_people_cam04.mp4
+python -m tools.make_demo_clip data/clips/two_people_cam04.mp4
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ SAMPLES = 1000  # draws of images or clips
 def predicted_joints(teacher: MoveNet | TinyPose, videos: Sequence[LabelledVideo]) -> Float32:
     """Return a teacher's joints (N, 15, 2) of all labelled people."""
     people = [
-        teacher.look(read_image(frame.frames[frame.current], frame.name), box).points
+        teacher.predict(read_image(frame.frames[frame.current], frame.name), box).points
         for video in videos
         for frame in video.frames
         for box in frame.people.boxes
@@ -50,8 +50,8 @@ def main() -> None:
     if given.every > 1:
         videos = every_nth(videos, given.every)
     teachers: dict[str, MoveNet | TinyPose] = {
-        "PP-TinyPose": TinyPose(given.teachers / "tinypose_256x192.onnx", looks=1),
-        "MoveNet Thunder": MoveNet(given.teachers / "movenet_thunder_256.onnx", looks=1),
+        "PP-TinyPose": TinyPose(given.teachers / "tinypose_256x192.onnx", views=1),
+        "MoveNet Thunder": MoveNet(given.teachers / "movenet_thunder_256.onnx", views=1),
     }
     predicted = {name: predicted_joints(teacher, videos) for name, teacher in teachers.items()}
     truth = labelled_joints(videos, POSETRACK_15, COCO_17.joints)

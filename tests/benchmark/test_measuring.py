@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from saved_figures import record_figures
 from streaming_runs import CountingEngine
 from tiny_models import H, J, W, tiny_config, tiny_model
 from video_files import make_video
@@ -318,10 +320,17 @@ def test_streaming_is_counted_as_one_new_frame() -> None:
     assert costs["total"].gmacs - costs["streaming"].gmacs == pytest.approx((FRAMES - 1) * frame)
 
 
-def test_the_plot_is_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
+def test_the_plot_has_a_bar_for_each_case_as_high_as_its_median(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = record_figures(monkeypatch)
     plot.plot(tmp_path / "speed.png", [made_up(), made_up()])
-    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+    for panel in figures[0].axes:
+        heights = sorted(bar.get_height() for bar in panel.patches)
+        assert heights == sorted(
+            spread(rates).median for key, rates in made_up().rates.items() if key.mode in MODES
+        )
+    assert cv2.imread(str(tmp_path / "speed.png")) is not None
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(MissingDependencyError, match=r"tarvitpose\[plot\]"):
         plot.plot(tmp_path / "other.png", [made_up()])

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from saved_figures import record_figures
 from tiny_models import tiny_config
 
 from tarvitpose.config import ModelConfig
@@ -100,15 +102,29 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     boxes = np.array([[10, 5, 60, 85]], np.float32)
     for single_frame, share in ((True, 0.5), (False, 1)):
+<<<<<<< HEAD
         predicted = []
         for network in (model, plain):
             predictor = Predictor(TorchEngine(network.eval()), single_frame=single_frame)
             predicted += predictor.joints([[image] * len(predictor.offsets)], [boxes])
         np.testing.assert_allclose(predicted[0].scores, predicted[1].scores * share, atol=1e-6)
+=======
+        found = []
+        for one in (model, plain):
+            predictor = Predictor(TorchEngine(one.eval()), single_frame=single_frame)
+            found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
+        np.testing.assert_allclose(found[0].scores, found[1].scores * share, atol=1e-6)
+>>>>>>> h-tests
 
 
-def test_the_plot_is_a_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    path = tmp_path / "reliability.png"
-    plot_reliability({"single-frame": reliability(*raw_scores())}, path)
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_the_plot_shows_the_reliability_beside_the_diagonal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures, path = record_figures(monkeypatch), tmp_path / "reliability.png"
+    shown = reliability(*raw_scores())
+    plot_reliability({"single-frame": shown}, path)
+    diagonal, curve = figures[0].axes[0].lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    np.testing.assert_array_equal(curve.get_xydata(), np.stack([shown.scores, shown.right], 1))
+    assert curve.get_label() == f"single-frame, error {100 * shown.error:.1f}%"
+    assert cv2.imread(str(path)) is not None

@@ -1,4 +1,4 @@
-"""Ablations as small as can be: the shipped base, a tiny network, generated stills, few steps."""
+"""Tiny ablations: the configured base with a tiny network, generated stills and few steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OFFSETS = (-2, -1, 1, 2)
 
 
 def tiny_baseline(folder: Path) -> Path:
-    """Write the weights of a single-frame network as rows start from."""
+    """Write the single-frame weights from which rows start."""
     config = tiny_config(
         width=16, depth=1, heads=2, offsets=(), decoder="simple", input_size=(H, W)
     )
@@ -28,7 +28,7 @@ def tiny_baseline(folder: Path) -> Path:
 
 
 def overrides(folder: Path, **changes: Any) -> tuple[str, ...]:
-    """Return the changes that make the shipped base tiny, writing all it needs to a folder."""
+    """Return the changes that make the configured base tiny, and write its files to a folder."""
     stills = str(write_stills(folder))
     source = {"format": "coco", "annotations": stills}
     values = {
