@@ -22,7 +22,8 @@ CSS = """
 .status { margin: .2rem 0; overflow-wrap: anywhere; }
 .status.problem { color: #b42318; font-weight: 600; }
 .dark .status.problem { color: #ff8a7a; }
-#status { min-height: 5.5rem; }
+#status { min-height: 6.5rem; }
+#status [class*='meta-text'] { position: static; transform: none; align-self: flex-end; }
 #status .pending { visibility: hidden; } /* Gradio shows its progress in the same place */
 #status .wrap:has(.error) { display: none; } /* the line of status says it already */
 """
