@@ -20,7 +20,7 @@ from label_files import (
 )
 
 from tarvitpose.config import AnnotationFormat
-from tarvitpose.data.check import KINDS, DataReport, check_data
+from tarvitpose.data.check import FAULTS, DataReport, check_data
 
 CLIP = [f"images/val/clip/{at:06d}.jpg" for at in range(4)]
 
@@ -237,7 +237,7 @@ def test_kinds_keep_their_order() -> None:
     faults = [("duplicate id", "a"), ("annotations", "b"), ("duplicate id", "c")]
     report = DataReport("coco", 0, 0, 0, 0, tuple(faults))
     assert list(report.by_kind().items()) == [("annotations", ["b"]), ("duplicate id", ["a", "c"])]
-    assert {kind for kind, _ in faults} <= KINDS.keys()
+    assert {kind for kind, _ in faults} <= FAULTS.keys()
 
 
 def test_grey_images_are_images(images: Path) -> None:

@@ -24,7 +24,7 @@ from tarvitpose.config import AnnotationFormat
 from tarvitpose.data import prepare as module
 from tarvitpose.data.check import check_data
 from tarvitpose.data.posetrack import read_posetrack18
-from tarvitpose.data.prepare import Plan, Summary, near_labels, prepare
+from tarvitpose.data.prepare import PrepareOptions, Summary, near_labels, prepare
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import dataset_files, open_all, read_records, read_videos
 from tarvitpose.data.videos import VideoFrame
@@ -60,14 +60,14 @@ def source_dcpose(root: Path) -> Path:
     return root
 
 
-def run(root: Path, layout: AnnotationFormat, plan: Plan) -> Summary:
+def run(root: Path, layout: AnnotationFormat, plan: PrepareOptions) -> Summary:
     files = dataset_files(root, plan.set_name)
     opened = open_all(files, layout, root)
     return prepare(((root, video) for file in opened for video in read_videos(file)), plan)
 
 
-def plan(output: Path, **changes: Any) -> Plan:
-    return Plan(output, "val", **changes)
+def plan(output: Path, **changes: Any) -> PrepareOptions:
+    return PrepareOptions(output, "val", **changes)
 
 
 def read_back(output: Path) -> list[Record]:

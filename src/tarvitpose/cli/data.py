@@ -99,7 +99,7 @@ def run_prepare(
     The same command continues where it was stopped.
     """
     check_writable(output)
-    from tarvitpose.data.prepare import Plan, prepare
+    from tarvitpose.data.prepare import PrepareOptions, prepare
     from tarvitpose.data.sources import dataset_files, open_all, read_videos
     from tarvitpose.errors import DataError
 
@@ -109,7 +109,7 @@ def run_prepare(
             raise DataError(f"{dataset}: stills need no preparing; train on them with format: coco")
         videos += [(file.root, video) for video in read_videos(file)]
     with console.count_bar("videos") as progress:
-        done = prepare(videos, Plan(output, set_name, span, max_side), progress)
+        done = prepare(videos, PrepareOptions(output, set_name, span, max_side), progress)
     if done.missing:
         lost = console.counted(done.missing, "unlabelled frame")
         console.warn(f"{lost} not on disk, left out: windows there repeat the nearest frame")
@@ -139,7 +139,7 @@ def draw_preview(
 
 def say_report(dataset: Path, report: DataReport) -> None:
     """Print what was looked at, what is wrong with it, and what readers make of the rest."""
-    from tarvitpose.data.check import KINDS
+    from tarvitpose.data.check import FAULTS
     from tarvitpose.data.check_notes import NOTES
 
     counts = [
@@ -149,7 +149,7 @@ def say_report(dataset: Path, report: DataReport) -> None:
         console.counted(report.people, "person with joints", "people with joints"),
     ]
     console.say(f"{dataset} ({report.format}): {', '.join(counts)}", style="bold")
-    for line in table(report.by_kind(), KINDS):
+    for line in table(report.by_kind(), FAULTS):
         console.say(line)
     if not report.faults:
         console.say("no fault was found")

@@ -119,11 +119,11 @@ def half_body_area(
     rng: Generator,
 ) -> CropArea | None:
     """Return the area of the upper or the lower body, or None with too few visible joints."""
-    seen = np.asarray(visible) > 0
+    is_visible = np.asarray(visible) > 0
     lower = np.array([name.partition("_")[2] in LOWER_BODY for name in joints.joints])
-    if seen.sum() <= HALF_BODY_JOINTS:
+    if is_visible.sum() <= HALF_BODY_JOINTS:
         return None
-    choices = [part for part in (seen & ~lower, seen & lower) if part.sum() > 2]
+    choices = [part for part in (is_visible & ~lower, is_visible & lower) if part.sum() > 2]
     points = np.asarray(keypoints)[choices[rng.integers(len(choices))]]  # (K, 2)
     box = np.concatenate([points.min(0), points.max(0)])
     centre, size = centre_and_size(box, input_size, HALF_BODY_PADDING)

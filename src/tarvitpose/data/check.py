@@ -16,10 +16,10 @@ from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check_notes import NOTES, Note, notes_of
 from tarvitpose.data.records import Box, decode_image
 from tarvitpose.data.sources import open_annotations, read_videos
-from tarvitpose.data.videos import Person, Video, VideoFrame, has_area
+from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
 
-KINDS = {  # in the order of the table: what it is called, and what it means
+FAULTS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
     "nobody": "no labelled frame has a person with a labelled joint",
     "missing image": "a labelled frame that is not on disk",
@@ -41,7 +41,7 @@ ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}  # beginning and end 
 HEADERS = (*ENDS, b"BM", b"RIFF", b"II*\0", b"MM\0*", b"GIF8")
 
 Progress = Callable[[int, int], None]  # receives how many frames are done, of how many
-Fault = tuple[str, str]  # kind and place
+Fault = tuple[str, str]  # kind and location
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class DataReport:
     notes: tuple[Note, ...] = ()  # what readers fill in, change or leave out
 
     def by_kind(self) -> dict[str, list[str]]:
-        """Return the places of each kind of fault that occurs, in the order of `KINDS`."""
-        return _grouped(self.faults, KINDS)
+        """Return the locations of each kind of fault that occurs, in the order of `FAULTS`."""
+        return _grouped(self.faults, FAULTS)
 
     def notes_by_kind(self) -> dict[str, list[str]]:
-        """Return the places of each kind of note that occurs, in the order of `NOTES`."""
+        """Return the locations of each kind of note that occurs, in the order of `NOTES`."""
         return _grouped(self.notes, NOTES)
 
 
 def _grouped(pairs: Iterable[tuple[str, str]], kinds: Iterable[str]) -> dict[str, list[str]]:
-    places: dict[str, list[str]] = {kind: [] for kind in kinds}
-    for kind, place in pairs:
-        places[kind].append(place)
-    return {kind: listed for kind, listed in places.items() if listed}
+    locations: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for kind, location in pairs:
+        locations[kind].append(location)
+    return {kind: listed for kind, listed in locations.items() if listed}
 
 
 def check_data(
@@ -127,7 +127,7 @@ def _repeated_ids(file: Path, videos: list[Video]) -> list[Fault]:
     for video, frame in frames:
         tracks = Counter(person.track for person in frame.people if person.track is not None)
         faults += [
-            ("duplicate track id", _place(video, frame, str(track)))
+            ("duplicate track id", _location(video, frame, str(track)))
             for track, count in tracks.items()
             if count > 1
         ]
@@ -155,7 +155,7 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
     for frame in video.frames:
         beside = {frame.number - 1, frame.number + 1} & set(range(numbers[0], numbers[-1] + 1))
         if frame.labelled and _with_joints(frame) and not beside <= known:
-            yield "gap beside a label", _place(video, frame)
+            yield "gap beside a label", _location(video, frame)
 
 
 def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fault]:
@@ -170,7 +170,7 @@ def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fa
         return [("broken image", f"{frame.name}: {error}")]
     people = _with_joints(frame) if frame.labelled else []
     return [
-        (kind, _place(video, frame, person.label))
+        (kind, _location(video, frame, person.label))
         for person in people
         for kind in _about_box(person, size)
     ]
@@ -197,7 +197,7 @@ def _decoded_size(path: Path) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def _about_box(person: Person, size: tuple[int, int] | None) -> Iterator[str]:
+def _about_box(person: LabelledPerson, size: tuple[int, int] | None) -> Iterator[str]:
     if person.box is None:
         return
     if not has_area(person.box):
@@ -210,17 +210,17 @@ def _about_box(person: Person, size: tuple[int, int] | None) -> Iterator[str]:
         yield "joint far from box"
 
 
-def _is_far(person: Person, box: Box) -> bool:
+def _is_far(person: LabelledPerson, box: Box) -> bool:
     corners = np.array(box).reshape(2, 2)
     margin = FAR * (corners[1] - corners[0])
-    seen = person.points[person.points[:, 2] > 0, :2]
-    return bool(((seen < corners[0] - margin) | (seen > corners[1] + margin)).any())
+    points = person.points[person.points[:, 2] > 0, :2]
+    return bool(((points < corners[0] - margin) | (points > corners[1] + margin)).any())
 
 
-def _with_joints(frame: VideoFrame) -> list[Person]:
+def _with_joints(frame: VideoFrame) -> list[LabelledPerson]:
     return [person for person in frame.people if (person.points[:, 2] > 0).any()]
 
 
-def _place(video: Video, frame: VideoFrame, label: str | None = None) -> str:
-    place = f"{video.name}/{PurePosixPath(frame.name).stem}"
-    return place if label is None else f"{place}#{label}"
+def _location(video: Video, frame: VideoFrame, label: str | None = None) -> str:
+    location = f"{video.name}/{PurePosixPath(frame.name).stem}"
+    return location if label is None else f"{location}#{label}"

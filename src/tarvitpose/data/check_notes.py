@@ -1,4 +1,4 @@
-"""Find what the readers of annotations fill in, change or leave out: no faults, but to be known."""
+"""Find what the readers of annotations fill in, change or leave out, which is no fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tarvitpose.formats.posetrack_layout import (
 from tarvitpose.skeleton import KNOWN_JOINTS
 from tarvitpose.utils.json_file import Entry
 
-NOTES = {  # in the order of the table: what it is called, and what the readers make of it
+NOTES = {  # in the order of the table: what it is called, and what the readers do with it
     "crowd": "iscrowd: left out",
     "other category": "not of the people's category: left out",
     "no category": "without category_id: taken as a person",
@@ -37,7 +37,7 @@ NOTES = {  # in the order of the table: what it is called, and what the readers 
     "backslash": "a path with backslashes: read as slashes",
     "unlisted frame": "a frame that the file does not list: taken as a neighbour",
 }
-Note = tuple[str, str]  # kind and place
+Note = tuple[str, str]  # kind and location
 
 
 def notes_of(file: AnnotationFile, videos: Sequence[Video]) -> Iterator[Note]:
@@ -59,10 +59,10 @@ def _of_coco(content: Entry, layout: AnnotationFormat) -> Iterator[Note]:
         yield from _of_name(image["file_name"])
         for person in people:
             number = person.get("id")
-            place = f"{_in_file(person)}{f' (id {number.value})' if number else ''}, {name}"
+            location = f"{_in_file(person)}{f' (id {number.value})' if number else ''}, {name}"
             is_used = is_labelled(image) is not False
             for kind in _of_person(person, category, layout, is_used=is_used):
-                yield kind, place
+                yield kind, location
 
 
 def _of_joints(category: Entry) -> Iterator[Note]:
@@ -110,12 +110,12 @@ def _of_annolist(content: Entry) -> Iterator[Note]:
         labelled, people = frame.get("is_labeled"), frame.non_empty("annorect")
         is_used = labelled is None or bool(labelled.unwrap().value)
         for person in people.items() if people else ():
-            place = f"{_in_file(person)}, {slashed(str(name.value))}"
+            location = f"{_in_file(person)}, {slashed(str(name.value))}"
             if not is_used:
-                yield "unlabelled frame", place
+                yield "unlabelled frame", location
                 continue
             for kind in _of_points(person):
-                yield kind, place
+                yield kind, location
 
 
 def _of_points(person: Entry) -> Iterator[str]:
@@ -134,5 +134,5 @@ def _of_points(person: Entry) -> Iterator[str]:
 
 def _in_file(entry: Entry) -> str:
     """Where an entry stands, the folders of its file left out."""
-    path, _, place = entry.where.rpartition(": ")
-    return f"{path.rpartition('/')[2]}: {place}"
+    path, _, location = entry.where.rpartition(": ")
+    return f"{path.rpartition('/')[2]}: {location}"

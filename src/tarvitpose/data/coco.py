@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tarvitpose.data.records import Box, Record
-from tarvitpose.data.videos import Person, Video, VideoFrame, in_order, records_of
+from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, in_order, records_of
 from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_layout import (
     category_joints,
@@ -76,10 +76,10 @@ def _size(image: Entry) -> tuple[int, int] | None:
     return image["height"].integer(), image["width"].integer()
 
 
-def _person(person: Entry, joints: int) -> Person:
+def _person(person: Entry, joints: int) -> LabelledPerson:
     track, number = person.get("track_id"), person.get("id")
     label = track or number
-    return Person(
+    return LabelledPerson(
         where=person.where,
         label=str(label.value) if label else person.position,
         points=labelled_points(person, joints),

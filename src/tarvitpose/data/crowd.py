@@ -1,7 +1,7 @@
-"""A second person beside the first, who must not be taken for it.   Axes: T frames, J joints.
+"""A second person beside the first, whom the model has to ignore.   Axes: T frames, J joints.
 
-Nobody has cut people out of the images, so a person's outline is drawn from its joints: thick
-limbs, a filled trunk and a head.
+Images come without masks of people, so a person's outline is drawn from the joints: thick limbs,
+a filled trunk and a head.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def can_be_cut_out(record: Record) -> bool:
 
 def add_person(
     clip: UInt8,
-    places: Float32,
+    keypoints: Float32,
     visible: ArrayLike,
     *,
     current: int,
@@ -45,7 +45,7 @@ def add_person(
 ) -> UInt8:
     """Put the person `other` of an RGB image into all frames of a clip (T, h, w, 3).
 
-    `places` (T, J, 2) and `visible` (J,) are the joints of the clip's own person, in pixels of the
+    `keypoints` (T, J, 2) and `visible` (J,) are the joints of the clip's person, in pixels of the
     crops. The newcomer stands half beside it, behind it as often as in front, and moves steadily.
     """
     height, width = clip.shape[1:3]
@@ -53,7 +53,7 @@ def add_person(
     if not known.any():
         return clip
     scale = rng.uniform(*HEIGHTS) * height / BOX_PADDING / max(1.0, other.box[3] - other.box[1])
-    start = _standpoint(places[current, known], (height, width), rng)
+    start = _standpoint(keypoints[current, known], (height, width), rng)
     speed = rng.uniform(-SPEED, SPEED, 2) * height
     mirrored, behind = rng.uniform(size=2) < 0.5
     turn = np.diag([-scale if mirrored else scale, scale])
@@ -70,8 +70,8 @@ def add_person(
         share = cv2.GaussianBlur(share, (0, 0), FEATHER * height)
         if behind:
             person_height = height / BOX_PADDING
-            own = outline((height, width), places[t], known, person_height, joints)
-            share *= 1 - cv2.GaussianBlur(own.astype(np.float32), (0, 0), FEATHER * height)
+            person_mask = outline((height, width), keypoints[t], known, person_height, joints)
+            share *= 1 - cv2.GaussianBlur(person_mask.astype(np.float32), (0, 0), FEATHER * height)
         mixed = frame + share[..., None] * (person.astype(np.float32) - frame)
         joined[t] = np.rint(mixed).astype(np.uint8)
     return joined
@@ -95,15 +95,15 @@ def outline(
     """
     mask = np.zeros(size, np.uint8)
     points = np.rint(np.asarray(keypoints)).astype(int).clip(-(2**14), 2**14)
-    seen = np.asarray(visible) > 0
+    is_visible = np.asarray(visible) > 0
     for a, b in joints.limb_indices:
-        if seen[a] and seen[b]:
+        if is_visible[a] and is_visible[b]:
             cv2.line(mask, points[a].tolist(), points[b].tolist(), 1, max(1, round(LIMB * height)))
     trunk = [joints.joints.index(name) for name in TRUNK]
-    if seen[trunk].all():
+    if is_visible[trunk].all():
         cv2.fillConvexPoly(mask, cv2.convexHull(points[trunk].astype(np.int32)), 1)
     head = [at for at, name in enumerate(joints.joints) if "_" not in name or "head" in name]
     for at in head:
-        if seen[at]:
+        if is_visible[at]:
             cv2.circle(mask, points[at].tolist(), max(1, round(HEAD * height / 2)), 1, -1)
     return mask

@@ -57,7 +57,7 @@ def _random_outline(rng: Generator, size: tuple[int, int]) -> tuple[NDArray[np.f
 
 
 def _random_texture(rng: Generator, image: UInt8 | None, size: tuple[int, int]) -> UInt8:
-    """What an occluder looks like, (h, w, 3): a piece of another image, blotches or one colour."""
+    """Return the picture of an occluder, (h, w, 3)."""
     choice = rng.uniform()
     if image is not None and choice < 0.7:
         side = [max(1, int(length * rng.uniform(0.4, 1))) for length in image.shape[:2]]

@@ -11,7 +11,7 @@ import numpy as np
 from tarvitpose.data.posetrack import by_folder
 from tarvitpose.data.records import Box
 from tarvitpose.data.videos import (
-    Person,
+    LabelledPerson,
     Video,
     VideoFrame,
     in_order,
@@ -76,10 +76,10 @@ def _frame(entry: Entry) -> VideoFrame:
     )
 
 
-def _person(person: Entry) -> Person:
+def _person(person: Entry) -> LabelledPerson:
     track = person.get("track_id")
     number = track.integer() if track else None
-    return Person(
+    return LabelledPerson(
         where=person.where,
         label=person.position if number is None else str(number),
         points=_points(person),

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from tarvitpose.data.records import Box, read_image
-from tarvitpose.data.videos import Person, Video, VideoFrame
+from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.atomic import atomic_file
@@ -30,18 +30,18 @@ Scale = tuple[float, float]  # across and down; 1, 1 for an image as it is
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where a data set goes, and how much of it."""
+class PrepareOptions:
+    """Where a prepared data set is written, and how much of it."""
 
     output: Path
     set_name: str  # "train": the folder below annotations/ and images/
-    span: int = 2  # frames kept on each side of a labelled one
+    span: int = 2  # frames on each side of a labelled one
     max_side: int = 0  # pixels of the longer side of an image; 0: as it is
 
     def facts(self, video: Video) -> Facts:
-        """Return what a prepared video depends on; stands in its file."""
-        kept = {"span": self.span, "max_side": self.max_side}
-        return {**kept, "annotations": file_digest(video.source)}
+        """Return what a prepared video depends on; noted in its file."""
+        options = {"span": self.span, "max_side": self.max_side}
+        return {**options, "annotations": file_digest(video.source)}
 
     def annotations(self, video: Video) -> Path:
         """Return the file that a video's annotations go to."""
@@ -59,7 +59,9 @@ class Summary:
 
 
 def prepare(
-    videos: Iterable[tuple[Path, Video]], plan: Plan, progress: Progress = lambda _, __: None
+    videos: Iterable[tuple[Path, Video]],
+    options: PrepareOptions,
+    progress: Progress = lambda _, __: None,
 ) -> Summary:
     """Write every video that is not there yet; `videos` come with the root of their images.
 
@@ -72,12 +74,12 @@ def prepare(
         if video.name in names:
             raise DataError(f"{video.source}: a second video is called {video.name}")
         names.add(video.name)
-        if root.resolve() == plan.output.resolve():
-            raise OutputError(f"{plan.output}: is the data set itself; choose another folder")
+        if root.resolve() == options.output.resolve():
+            raise OutputError(f"{options.output}: is the data set itself; choose another folder")
         progress(done, len(jobs))
-        if not _is_done(video, plan):
-            kept, lost = _write_video(video, root, plan)
-            written, frames, missing = written + 1, frames + kept, missing + lost
+        if not _is_done(video, options):
+            present, absent = _write_video(video, root, options)
+            written, frames, missing = written + 1, frames + present, missing + absent
     progress(len(jobs), len(jobs))
     return Summary(written, len(jobs) - written, frames, missing)
 
@@ -86,28 +88,28 @@ def near_labels(frames: Iterable[VideoFrame], span: int) -> list[VideoFrame]:
     """Return the frames that are at most `span` away from a labelled one."""
     frames = list(frames)
     labelled = [frame.number for frame in frames if frame.labelled]
-    wanted = {number + step for number in labelled for step in range(-span, span + 1)}
-    return [frame for frame in frames if frame.number in wanted]
+    near = {number + step for number in labelled for step in range(-span, span + 1)}
+    return [frame for frame in frames if frame.number in near]
 
 
-def _is_done(video: Video, plan: Plan) -> bool:
-    path = plan.annotations(video)
+def _is_done(video: Video, options: PrepareOptions) -> bool:
+    path = options.annotations(video)
     if not path.exists():
         return False
-    made = read_entry(path).get("prepared")
+    facts = read_entry(path).get("prepared")
     remedy = "choose another folder, or remove this file and its images"
-    require_same(path, None if made is None else made.value, plan.facts(video), remedy)
+    require_same(path, None if facts is None else facts.value, options.facts(video), remedy)
     return True
 
 
-def _write_video(video: Video, root: Path, plan: Plan) -> tuple[int, int]:
-    """Write images, then annotations; returns how many frames, and how many are not there."""
-    folder = PurePosixPath("images", plan.set_name, video.name)
-    for place in (plan.output / folder, plan.annotations(video).parent):
-        for leftover in place.glob(LEFTOVERS):
+def _write_video(video: Video, root: Path, options: PrepareOptions) -> tuple[int, int]:
+    """Write images, then annotations; return how many frames were present, and how many absent."""
+    folder = PurePosixPath("images", options.set_name, video.name)
+    for target in (options.output / folder, options.annotations(video).parent):
+        for leftover in target.glob(LEFTOVERS):
             leftover.unlink()
-    wanted = near_labels(video.frames, plan.span)
-    frames = [one for one in wanted if one.labelled or (root / one.image).is_file()]
+    near = near_labels(video.frames, options.span)
+    frames = [frame for frame in near if frame.labelled or (root / frame.image).is_file()]
     before_0 = min([0, *(frame.number for frame in frames)])
     images: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
@@ -115,22 +117,24 @@ def _write_video(video: Video, root: Path, plan: Plan) -> tuple[int, int]:
         number = frame.number - before_0
         suffix = PurePosixPath(frame.image).suffix.lower()
         name = str(folder / f"{number:06d}{suffix}")
-        scale = _write_image(root / frame.image, plan.output / name, plan.max_side)
-        own = {"file_name": name, "id": number, "frame_id": number, "vid_id": video.name}
+        scale = _write_image(root / frame.image, options.output / name, options.max_side)
+        names = {"file_name": name, "id": number, "frame_id": number, "vid_id": video.name}
         counts = {"nframes": len(frames), "is_labeled": frame.labelled}
-        images.append({**own, **counts, **_regions(frame.ignored, scale)})
+        images.append({**names, **counts, **_regions(frame.ignored, scale)})
         for person in frame.people:
             people.append({"id": len(people), "image_id": number, **_person(person, scale)})
-    _refuse_others(plan.output / folder, {PurePosixPath(one["file_name"]).name for one in images})
+    _refuse_others(
+        options.output / folder, {PurePosixPath(image["file_name"]).name for image in images}
+    )
     category = {"id": 1, "name": "person", "supercategory": "person"}
     content = {
         "images": images,
         "annotations": people,
         "categories": [{**category, "keypoints": list(video.joints)}],
-        "prepared": plan.facts(video),
+        "prepared": options.facts(video),
     }
-    write_json(plan.annotations(video), content, indent=None)
-    return len(frames), len(wanted) - len(frames)
+    write_json(options.annotations(video), content, indent=None)
+    return len(frames), len(near) - len(frames)
 
 
 def _refuse_others(folder: Path, names: set[str]) -> None:
@@ -158,15 +162,15 @@ def _write_image(source: Path, target: Path, max_side: int) -> Scale:
         temporary.unlink()
         try:
             os.link(source.resolve(), temporary)
-        except OSError:  # another disk, or one that knows no links
+        except OSError:  # another disk, or one without hard links
             shutil.copyfile(source, temporary)
     return 1.0, 1.0
 
 
-def _person(person: Person, scale: Scale) -> dict[str, Any]:
+def _person(person: LabelledPerson, scale: Scale) -> dict[str, Any]:
     points = person.points.copy()
-    there = points.any(1)  # a joint that is not there stays 0, 0, 0
-    points[there, :2] = _scaled(points[there, :2], scale)
+    has_label = points.any(1)  # others stay 0, 0, 0
+    points[has_label, :2] = _scaled(points[has_label, :2], scale)
     fields: dict[str, Any] = {"category_id": 1, "keypoints": _listed(points)}
     if person.number is not None:
         fields["id"] = person.number
@@ -186,7 +190,7 @@ def _box(box: Box, scale: Scale) -> list[float]:
 def _regions(polygons: tuple[Float64, ...], scale: Scale) -> dict[str, list[list[float]]]:
     scaled = [_scaled(polygon, scale) for polygon in polygons]
     return {
-        f"ignore_regions_{name}": [_listed(one[:, i]) for one in scaled]
+        f"ignore_regions_{name}": [_listed(polygon[:, i]) for polygon in scaled]
         for i, name in enumerate("xy")
     }
 

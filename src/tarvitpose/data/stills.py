@@ -66,12 +66,14 @@ def still_clip(
     paths = path if moves is None else compose(moves, path)
     matrices = compose(paths, np.asarray(matrix, np.float64))  # (T, 2, 3)
     swings = limb_path(offsets, input_size, rng, motion, joints)  # (T, J, 2)
-    seen = np.asarray(visible) > 0
+    is_visible = np.asarray(visible) > 0
     homes = transform_points(paths, np.broadcast_to(points, (len(paths), *points.shape)))
     frames, landed = [], []
     for home, swing, matrix_t in zip(homes, swings, matrices, strict=True):
         if swing.any():
-            field = _blend(home[seen] + swing[seen], swing[seen], input_size)  # (2, h, w)
+            field = _blend(
+                home[is_visible] + swing[is_visible], swing[is_visible], input_size
+            )  # (2, h, w)
             frames.append(_swung(image, matrix_t, field))
             landed.append(_landed(home, field))
         else:
@@ -94,7 +96,7 @@ def compose(moves: ArrayLike, matrix: ArrayLike) -> NDArray[np.float64]:
 def smooth_path(offsets: tuple[int, ...], rng: Generator, shape: tuple[int, ...]) -> Float32:
     """Return random smooth curves over time (T, *shape): 0 at offset 0, steps of at most 1.
 
-    Each is a slow sine wave: over a window it looks straight, bent or swinging.
+    Each is a slow sine wave: over a window it is nearly straight, bent or swinging.
     """
     time = np.array(offsets, np.float64).reshape(-1, *[1] * len(shape))
     speed = rng.uniform(0, 1, shape)

@@ -1,4 +1,4 @@
-"""What every layout is read into first.   Axes: K joints of the file, J of the model.
+"""People in videos, as every format is read first.   Axes: K joints of the file, J of the model.
 
 Records for training, the check and the preparation all start from here.
 """
@@ -23,10 +23,10 @@ SMALLEST_SIDE = 32.0  # pixels, of a box that is made from joints
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class LabelledPerson:
     """One person in one frame, as the file has it."""
 
-    where: str  # the place in the file
+    where: str  # position in the file, for messages
     label: str  # what tells the person apart in its frame: the track id, else the annotation id
     points: Float64  # (K, 3): x and y in pixels of the frame, and v, 0 where not labelled
     box: Box | None = None  # xyxy; may have no area, or be wrong
@@ -41,9 +41,9 @@ class VideoFrame:
     """One frame, labelled or not."""
 
     name: str  # the image's file name in the annotations, from the image root
-    number: int = 0  # place in time: frames whose numbers follow each other are neighbours
+    number: int = 0  # position in time: frames whose numbers follow each other are neighbours
     labelled: bool = False
-    people: tuple[Person, ...] = ()
+    people: tuple[LabelledPerson, ...] = ()
     ignored: tuple[Float64, ...] = ()  # polygons, (corners, 2) each
     size: tuple[int, int] | None = None  # (height, width), where the file tells
     other_name: str | None = None  # the image's on disk, where it is another
@@ -72,8 +72,8 @@ def in_time(frames: Iterable[VideoFrame]) -> tuple[VideoFrame, ...]:
     Where a name has none, or two have the same, all are numbered in the order of their names.
     """
     frames = sorted(frames, key=lambda frame: frame.name)
-    found = [frame_number(PurePosixPath(frame.name).stem) for frame in frames]
-    numbers = [number for number in found if number is not None]
+    named = [frame_number(PurePosixPath(frame.name).stem) for frame in frames]
+    numbers = [number for number in named if number is not None]
     if len(set(numbers)) < len(frames):
         numbers = list(range(len(frames)))
     numbered = [
@@ -123,7 +123,7 @@ def runs(frames: Sequence[VideoFrame]) -> list[tuple[VideoFrame, ...]]:
 def records_of(video: Video, root: Path, joints: JointSet) -> list[Record]:
     """Return a record for each person with a visible joint in each labelled frame.
 
-    A record's frames are those around it without a gap; a window that reaches farther repeats
+    A record's frames are those about it without a gap; a window that reaches farther repeats
     the last of them, as it does at the end of a video.
     """
     records = []
@@ -145,13 +145,13 @@ def by_name(points: Float64, names: tuple[str, ...], joints: JointSet) -> tuple[
     A joint that the file does not know, or marks with v = 0, is 0, 0 and not visible.
     """
     nowhere = np.zeros((1, 3))
-    found = np.concatenate([points, nowhere])[_order(names, joints)].astype(np.float32)
-    visible = (found[:, 2] > 0).astype(np.float32)
-    return found[:, :2] * visible[:, None], visible
+    mapped = np.concatenate([points, nowhere])[_order(names, joints)].astype(np.float32)
+    visible = (mapped[:, 2] > 0).astype(np.float32)
+    return mapped[:, :2] * visible[:, None], visible
 
 
 def trusted_joints(
-    person: Person, names: tuple[str, ...], joints: JointSet
+    person: LabelledPerson, names: tuple[str, ...], joints: JointSet
 ) -> tuple[Float32, Float32]:
     """Return a person's keypoints (J, 2) and visible (J,), less than 1 where trusted less.
 

@@ -29,7 +29,7 @@ class BoxesImage(NamedTuple):
 
     folder: str  # name of the folder; "012834_" where only the start is known; "" if unknown
     stem: str  # file name without its ending; "" if unknown
-    number: int | None  # place in the video, from 0
+    number: int | None  # position in the video, from 0
 
     def lies_in(self, folder: str) -> bool:
         """Tell whether the folder can be this one; an unknown one can be any."""
@@ -72,10 +72,11 @@ class BoxesContent:
     def check_categories(self) -> None:
         """Raise BoxesError where the category left nothing."""
         if self.others and not (self.people or self.flat):
-            wanted = " or ".join(map(str, self.categories))
+            expected = " or ".join(map(str, self.categories))
             raise BoxesError(
                 f"{self.path}: nobody in it: all {self.others.total()} boxes have category_id "
-                f"{', '.join(sorted(self.others))}, people have {wanted}; change it or leave it out"
+                f"{', '.join(sorted(self.others))}, people have {expected}; change it or leave it "
+                "out"
             )
 
     def track_loss(self) -> str | None:
@@ -149,8 +150,8 @@ def _person_categories(path: Path, content: dict[str, Any]) -> list[int | str]:
         names[_id(where, fields, "id")] = str(fields.get("name", ""))
     people = [key for key, name in names.items() if name.lower() in PERSON_NAMES]
     if not people:
-        found = ", ".join(names.values()) or "nothing"
-        raise BoxesError(f"{path}: expected a category called person, found {found}")
+        known = ", ".join(names.values()) or "nothing"
+        raise BoxesError(f"{path}: expected a category called person, found {known}")
     return people
 
 
@@ -173,8 +174,8 @@ def _image_of(where: str, fields: dict[str, Any]) -> BoxesImage:
         raise BoxesError(f"{where} has no usable image ({key!r}); expected {expected}")
     if number not in POSETRACK_IDS:
         return BoxesImage("", "", number)
-    video, place = divmod(number, 10_000)
-    return BoxesImage(f"{video % 10**6:06d}_", f"{place:06d}", place)
+    video, frame = divmod(number, 10_000)
+    return BoxesImage(f"{video % 10**6:06d}_", f"{frame:06d}", frame)
 
 
 def image_stem(path: PurePosixPath) -> str:

@@ -1,4 +1,4 @@
-"""Boxes out of a JSON file instead of a detector."""
+"""People's boxes from a JSON file instead of a detector."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ class BoxesFile:
         images = [image for image in self._people if image.stem and image.lies_in(folder)]
         if all(image.stem in stems for image in images):
             return False
-        places = {image.number: image for image in images if is_counted_from_1(image.stem)}
-        if len(places) < len(images) or not places.keys() <= set(range(len(names))):
+        by_number = {image.number: image for image in images if is_counted_from_1(image.stem)}
+        if len(by_number) < len(images) or not by_number.keys() <= set(range(len(names))):
             return False
-        self._renamed |= {(folder, stem): places.get(at) for at, stem in enumerate(stems)}
+        self._renamed |= {(folder, stem): by_number.get(at) for at, stem in enumerate(stems)}
         return True
 
     def example(self, folder: str) -> str | None:
@@ -102,13 +102,15 @@ class BoxesFile:
         return next((str(image) for image in self._people if image.lies_in(folder)), None)
 
     def _losses(self, flat: int, loss: str | None) -> Iterator[str]:
-        """Yield what a user should know of the file, a line each."""
+        """Yield a line for each thing that was left out of the file."""
         if flat:
             boxes = "1 box" if flat == 1 else f"{flat} boxes"
             yield f"{self.path}: {boxes} without area left out (width or height 0)"
         if loss is not None:
             yield f"{self.path}: {loss}, so people are tracked anew"
-        best = max((one.score for people in self._people.values() for one in people), default=1.0)
+        best = max(
+            (person.score for people in self._people.values() for person in people), default=1.0
+        )
         if best < self.threshold:
             yield f"{self.path}: no box reaches the score {self.threshold:g}, the best has {best:g}"
 

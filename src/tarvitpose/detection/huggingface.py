@@ -43,12 +43,12 @@ class HuggingFaceDetector:
         )
         with torch.inference_mode():
             outputs = self._model(**inputs.to(self.device))
-        found = self._processor.post_process_object_detection(
+        result = self._processor.post_process_object_detection(
             outputs, threshold=self.threshold, target_sizes=[size]
         )[0]
-        people = torch.isin(found["labels"].cpu(), torch.tensor(self._people))
-        boxes = found["boxes"].float().cpu()[people].numpy()
-        scores = found["scores"].float().cpu()[people].numpy()
+        people = torch.isin(result["labels"].cpu(), torch.tensor(self._people))
+        boxes = result["boxes"].float().cpu()[people].numpy()
+        scores = result["scores"].float().cpu()[people].numpy()
         return ranked(clip_to_frame(boxes, size), scores, self.threshold)
 
 

@@ -75,10 +75,10 @@ class NanoDet:
         height, width = frame.image.shape[:2]
         letterbox = Letterbox.of(height, width)
         boxes, scores = self._session.run(None, {"image": _network_input(frame, letterbox)})
-        found = suppress(boxes, scores, self.threshold)
-        upright = clip_to_frame(letterbox.to_frame(found.boxes), (height, width))
-        seen = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
-        return Detections(upright[seen], found.scores[seen])
+        detections = suppress(boxes, scores, self.threshold)
+        upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
+        is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
+        return Detections(upright[is_inside], detections.scores[is_inside])
 
 
 def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detections:
@@ -86,8 +86,8 @@ def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detection
     likely = ranked(boxes, scores, threshold)
     corners = likely.boxes.astype(np.float64)
     xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-    kept = cv2.dnn.NMSBoxes(xywh.tolist(), likely.scores.tolist(), 0.0, NMS_IOU)
-    order = np.sort(np.asarray(kept, np.int64).reshape(-1))
+    chosen = cv2.dnn.NMSBoxes(xywh.tolist(), likely.scores.tolist(), 0.0, NMS_IOU)
+    order = np.sort(np.asarray(chosen, np.int64).reshape(-1))
     return Detections(likely.boxes[order], likely.scores[order])
 
 

@@ -41,8 +41,8 @@ def ranked(
     """Return boxes (N, 4), scores and tracks (N,) that reach the threshold, the best first."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     scores = np.asarray(scores, np.float32).reshape(-1)
-    kept = np.flatnonzero(scores >= np.float32(threshold))
-    order = kept[np.argsort(-scores[kept], kind="stable")]
+    reaching = np.flatnonzero(scores >= np.float32(threshold))
+    order = reaching[np.argsort(-scores[reaching], kind="stable")]
     return Detections(boxes[order], scores[order], None if track_ids is None else track_ids[order])
 
 

@@ -40,10 +40,10 @@ class FasterRCNN:
 
         image = torch.tensor(frame.image, device=self.device)  # (H, W, 3)
         with torch.inference_mode():
-            found = self._model([image.permute(2, 0, 1) / 255])[0]  # (3, H, W)
-        people = found["labels"] == self._person
-        boxes = clip_to_frame(found["boxes"][people].cpu().numpy(), frame.image.shape[:2])
-        return ranked(boxes, found["scores"][people].cpu().numpy(), self.threshold)
+            output = self._model([image.permute(2, 0, 1) / 255])[0]  # (3, H, W)
+        people = output["labels"] == self._person
+        boxes = clip_to_frame(output["boxes"][people].cpu().numpy(), frame.image.shape[:2])
+        return ranked(boxes, output["scores"][people].cpu().numpy(), self.threshold)
 
 
 def _refuse_download(url: str) -> None:

@@ -166,7 +166,7 @@ class _PoseTrack18:
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
         points = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)[self._order]
-        # As in poseval: not there is 0, 0, 0; a hidden joint that has a place is there.
+        # As in poseval: 0, 0, 0 is absent; a hidden joint with a position is present.
         keypoints = np.where((points == 0).all(1)[:, None], np.nan, points[:, :2])
         scores = person.get("scores")
         if scores is None or not scores.value:
@@ -196,36 +196,36 @@ def _layout(content: Entry) -> _Source:
 
 def _frames(source: _Source, content: Entry) -> Iterator[tuple[str, Entry, list[Entry]]]:
     """Yield a file's frames. Raises DataError where two have the same name."""
-    seen: set[str] = set()
+    names: set[str] = set()
     for name, frame, people in source.frames():
-        if name in seen:
+        if name in names:
             raise DataError(f"{content.where}: two frames are called {name}")
-        seen.add(name)
+        names.add(name)
         yield name, frame, people
 
 
 def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
     """Return the track ids of people, (M,), if all have one."""
     ids = [person.get("track_id") for person in people]
-    known = [one.unwrap().value for one in ids if one is not None]
+    known = [track.unwrap().value for track in ids if track is not None]
     return np.array(known, np.int64) if len(known) == len(people) else None
 
 
 def _people18(frame: PredictedFrame) -> Iterator[dict[str, Any]]:
     for track_id, keypoints, scores in _poses(frame):
-        there = present(keypoints)
-        points = np.where(there[:, None], np.c_[keypoints, np.ones(len(JOINTS))], 0)
+        is_present = present(keypoints)
+        points = np.where(is_present[:, None], np.c_[keypoints, np.ones(len(JOINTS))], 0)
         yield {
             "track_id": track_id,
             "keypoints": in_slots(points, JOINTS).ravel().tolist(),
-            "scores": in_slots(np.where(there, scores, 0), JOINTS).tolist(),
+            "scores": in_slots(np.where(is_present, scores, 0), JOINTS).tolist(),
         }
 
 
 def in_slots(values: ArrayLike, joint_names: Sequence[str]) -> Float64:
-    """Return values of joints in the 17 places of PoseTrack18, 0 where there is none.
+    """Return values of joints in the order of PoseTrack18's 17, 0 where there is none.
 
-    Joints that PoseTrack18 has no place for are left out.
+    Joints that PoseTrack18 does not have are left out.
 
     >>> in_slots([7.0, 8.0, 9.0], ["head_top", "left_eye", "nose"])[:4].tolist()
     [9.0, 0.0, 7.0, 0.0]
@@ -252,7 +252,7 @@ def _people17(frame: PredictedFrame) -> list[dict[str, Any]]:
 
 
 def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
-    """Yield track id, keypoints (J, 2) and scores (J,) of each person; evaluators want ids."""
+    """Yield track id, keypoints (J, 2) and scores (J,) of each person; evaluators need ids."""
     ids = range(len(frame.scores)) if frame.track_ids is None else frame.track_ids.tolist()
     yield from zip(ids, frame.keypoints, frame.scores, strict=True)
 

@@ -1,4 +1,4 @@
-"""What training and evaluation both know of PoseTrack's JSON.   Axes: K = 15 joints, P points."""
+"""Fields of PoseTrack's and COCO's JSON, for all their readers.   Axes: K = 15 joints, P points."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_SCORE = -9999.0  # what poseval takes where a prediction has none
 
 
 def frame_number(stem: str) -> int | None:
-    """Return the place in the video, from 0, that a file name without its ending tells.
+    """Return the number of a frame in its video, from 0, from its file name without ending.
 
     Names of eight digits (PoseTrack17) start at 1, all others at 0.
 
@@ -45,16 +45,16 @@ def is_counted_from_1(stem: str) -> bool:
 
 def annolist_points(person: Entry) -> tuple[Float64, Float64]:
     """Return PoseTrack17's points by id, (K, 2), NaN where there is none, and scores, (K,)."""
-    places, scores = np.full((len(POINT_IDS), 2), np.nan), np.full(len(POINT_IDS), NO_SCORE)
+    positions, scores = np.full((len(POINT_IDS), 2), np.nan), np.full(len(POINT_IDS), NO_SCORE)
     pose = person.non_empty("annopoints")
     points = pose.unwrap().non_empty("point") if pose else None
     if points:
         ids = points.column("id")
         known = np.flatnonzero((ids >= 0) & (ids < len(POINT_IDS)))[::-1]  # the first wins
         at = ids[known].astype(int)
-        places[at] = np.stack([points.column("x"), points.column("y")], 1)[known]
+        positions[at] = np.stack([points.column("x"), points.column("y")], 1)[known]
         scores[at] = points.column("score", NO_SCORE)[known]
-    return places, scores
+    return positions, scores
 
 
 def annolist_head(person: Entry) -> Float64:
@@ -73,7 +73,7 @@ def annolist_regions(frame: Entry) -> tuple[Float64, ...]:
         return ()
     each = [regions] if isinstance(regions.value, dict) else regions.items()
     points = [region["point"] for region in each]
-    return tuple(np.stack([one.column("x"), one.column("y")], 1) for one in points)
+    return tuple(np.stack([part.column("x"), part.column("y")], 1) for part in points)
 
 
 def coco_regions(image: Entry) -> tuple[Float64, ...]:
@@ -120,15 +120,15 @@ def coco_people(content: Entry) -> list[tuple[Entry, list[Entry]]]:
     """Return each image of COCO's layout with the annotations that refer to it."""
     people: dict[int | str, tuple[Entry, list[Entry]]] = {}
     for image in content["images"].items():
-        own = image_id(image)
-        if own in people:
-            raise DataError(f"{image.where}: an image before it has the same id {own}")
-        people[own] = (image, [])
+        number = image_id(image)
+        if number in people:
+            raise DataError(f"{image.where}: an image before it has the same id {number}")
+        people[number] = (image, [])
     for person in content["annotations"].items():
-        of = person["image_id"].identity()
-        if of not in people:
-            raise DataError(f"{person.where}: image_id {of} is not among the images")
-        people[of][1].append(person)
+        number = person["image_id"].identity()
+        if number not in people:
+            raise DataError(f"{person.where}: image_id {number} is not among the images")
+        people[number][1].append(person)
     return list(people.values())
 
 
@@ -158,7 +158,7 @@ def keypoint_category(content: Entry) -> Entry:
     DataError where no category has keypoints.
     """
     categories = content["categories"]
-    named = [one for one in categories.items() if one.non_empty("keypoints")]
+    named = [category for category in categories.items() if category.non_empty("keypoints")]
     if not named:
         raise DataError(
             f"{categories.where}: none has keypoints, the joints' names; joints are mapped by name"
@@ -167,7 +167,7 @@ def keypoint_category(content: Entry) -> Entry:
 
 
 def _likeness(category: Entry) -> tuple[bool, int]:
-    """How much a category looks like the one of people."""
+    """Rank a category by how likely it is that of people."""
     name = category.get("name")
     is_person = name is not None and str(name.value).lower() in PERSON_NAMES
     return is_person, len(KNOWN_JOINTS.intersection(_spelled(category)))
@@ -192,6 +192,6 @@ def _spelled(category: Entry) -> tuple[str, ...]:
 
 
 def is_of_category(person: Entry, category: Entry) -> bool:
-    """Tell whether an annotation is of a category; one that names none is, as all others are."""
-    own, wanted = person.get("category_id"), category.get("id")
-    return own is None or wanted is None or own.identity() == wanted.identity()
+    """Tell whether an annotation is of a category; where either has no id, it is."""
+    number, expected = person.get("category_id"), category.get("id")
+    return number is None or expected is None or number.identity() == expected.identity()

@@ -32,30 +32,30 @@ def smooth(
     """
     values = {"smooth": method, **{f"smooth_{name}": value for name, value in options.items()}}
     config = parse_config(SmoothConfig, values, "smooth")
-    return (one for _, one in smoothed(((None, one) for one in poses), config))
+    return (smooth for _, smooth in smoothed(((None, frame) for frame in poses), config))
 
 
-def smoothed(found: Paired[Item], config: SmoothConfig) -> Paired[Item]:
-    """Return `found` with its poses smoothed, each still beside its item, such as its frame."""
+def smoothed(pairs: Paired[Item], config: SmoothConfig) -> Paired[Item]:
+    """Yield the pairs of an item, such as a frame, and its poses, with the poses smoothed."""
     if config.smooth == "one-euro":
-        return _followed(found, OneEuro(config.smooth_min_cutoff, config.smooth_beta))
+        return _followed(pairs, OneEuro(config.smooth_min_cutoff, config.smooth_beta))
     if config.smooth == "savgol":
-        return _fitted(found, SavitzkyGolay(config.smooth_window))
-    return found
+        return _fitted(pairs, SavitzkyGolay(config.smooth_window))
+    return pairs
 
 
-def _followed(found: Paired[Item], one_euro: OneEuro) -> Paired[Item]:
-    with closing(found):
-        for item, poses in found:
+def _followed(pairs: Paired[Item], one_euro: OneEuro) -> Paired[Item]:
+    with closing(pairs):
+        for item, poses in pairs:
             yield item, one_euro.follow(poses)
 
 
-def _fitted(found: Paired[Item], savgol: SavitzkyGolay) -> Paired[Item]:
+def _fitted(pairs: Paired[Item], savgol: SavitzkyGolay) -> Paired[Item]:
     waiting: deque[Item] = deque()
-    with closing(found):
-        for item, poses in found:
+    with closing(pairs):
+        for item, poses in pairs:
             waiting.append(item)
-            for one in savgol.take(poses):
-                yield waiting.popleft(), one
-        for one in savgol.rest():
-            yield waiting.popleft(), one
+            for smooth in savgol.take(poses):
+                yield waiting.popleft(), smooth
+        for smooth in savgol.rest():
+            yield waiting.popleft(), smooth

@@ -24,7 +24,7 @@ SPEED_CUTOFF = 1.0  # Hz, as in the paper
 
 @dataclass(frozen=True)
 class _State:
-    """What is known of one track."""
+    """The state of the filter of one track."""
 
     position: Float64  # (J, 2), smoothed
     velocity: Float64  # (J, 2), smoothed, pixels per second
@@ -54,11 +54,11 @@ class OneEuro:
         before = self._tracks if step <= LONGEST_STEP else {}
         self._time, self._tracks = time, {}
         raw, sure = raw_keypoints(poses), is_sure(poses)
-        for place, track in enumerate(poses.track_ids.tolist()):
-            points = raw[place].astype(np.float64)
-            state = _State(points, np.zeros_like(points), sure[place])
+        for position, track in enumerate(poses.track_ids.tolist()):
+            points = raw[position].astype(np.float64)
+            state = _State(points, np.zeros_like(points), sure[position])
             if track in before:
-                length = _length(poses.boxes[place])
+                length = _length(poses.boxes[position])
                 state = self._after(before[track], state, step, length)
             self._tracks[track] = state
         return with_keypoints(poses, [state.position for state in self._tracks.values()])

@@ -27,12 +27,12 @@ def raw_keypoints(poses: FramePoses) -> Float32:
 
 def is_sure(poses: FramePoses) -> Bools:
     """Return which joints may be in a run, (N, J)."""
-    is_there = np.isfinite(raw_keypoints(poses)).all(-1)
-    return is_there & (poses.scores >= np.float32(LEAST_SCORE))
+    is_known = np.isfinite(raw_keypoints(poses)).all(-1)
+    return is_known & (poses.scores >= np.float32(LEAST_SCORE))
 
 
 def check(poses: FramePoses) -> None:
-    """Raise DataError where a frame lacks what smoothing goes by; files may lack it."""
+    """Raise DataError where a frame, as files may, lacks something that smoothing needs."""
     if not np.isfinite(poses.time):
         lack = "its time"
     elif len(set(poses.track_ids.tolist()) - {-1}) < len(poses):
@@ -41,11 +41,11 @@ def check(poses: FramePoses) -> None:
         lack = "boxes"
     else:
         return
-    raise DataError(f"frame {poses.index}: smoothing needs {lack}, which its file does not tell")
+    raise DataError(f"frame {poses.index}: smoothing needs {lack}, which its file does not have")
 
 
 def later(time: float, before: float | None) -> float:
-    """Return the time of a frame in seconds, put right if it is not after that of the one before.
+    """Return the time of a frame in seconds, moved if it is not after that of the frame before.
 
     >>> later(0.5, None), later(0.5, 0.4), later(0.5, 0.5)
     (0.5, 0.5, 0.501)

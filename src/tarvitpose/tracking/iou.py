@@ -11,7 +11,7 @@ from tarvitpose.geometry import box_iou
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
 from tarvitpose.utils.arrays import Float32
 
-MARGIN = 0.1  # of width and height, for each frame that was skipped: how far people stray by then
+MARGIN = 0.1  # of width and height, for each skipped frame: how far people may have moved
 LARGEST_MARGIN = 0.5
 
 
@@ -20,15 +20,14 @@ class IouTracker:
 
     A track expects its person where the last box and a smoothed velocity put them: without the
     velocity, people who cross swap numbers. The boxes of a frame are paired with the tracks so
-    that the overlaps have the largest sum; a pair whose IoU is below `iou_threshold` is no pair,
-    and its box starts a new track if its score reaches `start_threshold`. A box below that can
-    only go on with a track that no surer box has taken: someone half hidden is still followed.
-    Where frames were skipped since the last update, what found no partner gets a second chance
-    with boxes grown on all sides by MARGIN for each of those frames.
+    that the sum of overlaps is largest. Pairs whose IoU is below `iou_threshold` are dropped, and
+    their boxes start new tracks if their scores reach `start_threshold`. A box below that can only
+    continue a track that no box above it continues, so someone half hidden is still followed.
+    Where frames were skipped since the last update, boxes and tracks without a partner get a second
+    chance, grown on all sides by MARGIN for each skipped frame.
 
-    A gap is a run of frames in which a track finds no box. A track outlasts gaps of up to
-    `max_gap` frames, moving on for the first 15, and resumes its number when a box turns up
-    where it expects one; then it ends. Numbers start at 1 and are never given twice.
+    A track without a box moves on for 15 frames and waits up to `max_gap` frames for a box where it
+    expects one; then it ends. Numbers start at 1 and are never given twice.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class IouTracker:
 
         A box that belongs to no track and may not start one has the number 0. Frames may be
         skipped, never repeated: raises ValueError when `index` does not grow. The order of boxes
-        does not matter; of two new people the surer one is numbered first.
+        does not matter; of two new people the one with the higher score is numbered first.
         """
         check_order(index, self._index)
         reach = self._reach(index)

@@ -9,7 +9,7 @@ from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carrie
 
 
 class KnownTracks:
-    """Notes where people with given numbers are, to say where they should be in between."""
+    """Remembers where people with known numbers are, to predict where they are in between."""
 
     def __init__(self) -> None:
         self._tracks: dict[int, Track] = {}
@@ -25,12 +25,13 @@ class KnownTracks:
         check_order(index, self._index)
         self._index = index
         self._tracks = alive(self._tracks, index, LONGEST_GAP)
-        places = np.array(boxes, np.float32).reshape(-1, 4)  # a copy, tracks keep it
+        copies = np.array(boxes, np.float32).reshape(-1, 4)  # tracks keep them
         values = np.asarray(scores, np.float32).tolist()
-        for track_id, box, score in zip(track_ids.tolist(), places, values, strict=True):
-            known = self._tracks.get(track_id)
-            now = (box, score, index)
-            self._tracks[track_id] = known.follow(*now) if known else Track.begin(*now)
+        for track_id, box, score in zip(track_ids.tolist(), copies, values, strict=True):
+            track = self._tracks.get(track_id)
+            self._tracks[track_id] = (
+                track.follow(box, score, index) if track else Track.begin(box, score, index)
+            )
 
     def carry(self, index: int) -> Carried:
         """Return where the people noted last are expected in frame `index`."""

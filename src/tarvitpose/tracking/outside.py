@@ -18,13 +18,13 @@ PACKAGE_RATE = 30.0  # frames per second, in which the package counts gaps
 class OutsideTracker:
     """A tracker of the package `trackers`, which counts frames as if they came 30 a second.
 
-    Its times are frame indices, so that skipped frames count as such. It gives a number to those
-    whom it has seen twice; in the first frame they have the number 0. OC-SORT never follows boxes
-    below `start_threshold`.
+    Its times are frame indices, so skipped frames count. People get a number when they are detected
+    for the second time; until then their number is 0. OC-SORT never follows boxes below
+    `start_threshold`.
     """
 
     def __init__(self, name: Literal["bytetrack", "ocsort"], *, start_threshold: float) -> None:
-        """Raises UserError where the package is not there."""
+        """Load the package; raises UserError where it is not installed."""
         if not is_installed("trackers"):
             raise UserError(
                 f"--tracker {name} needs the package trackers: pip install "
@@ -43,7 +43,7 @@ class OutsideTracker:
                 track_activation_threshold=start_threshold, **shared
             )
         else:
-            # With the package's own 3, who was missed once is nobody in the next two frames too.
+            # The package's default of 3 gives nobody a number for two frames after each gap.
             self._tracker = trackers.OCSORTTracker(minimum_consecutive_frames=1, **shared)
         self._tracks: dict[int, Track] = {}
         self._index: int | None = None
@@ -56,12 +56,14 @@ class OutsideTracker:
         self._index = index
         boxes = np.array(boxes, np.float32).reshape(-1, 4)
         scores = np.array(scores, np.float32).reshape(-1)
-        places = np.arange(len(boxes))
-        given = sv.Detections(xyxy=boxes, confidence=scores, data={"place": places})
-        found = self._tracker.update(given, timestamp=index / PACKAGE_RATE)
+        positions = np.arange(len(boxes))
+        detections = sv.Detections(xyxy=boxes, confidence=scores, data={"position": positions})
+        tracked = self._tracker.update(detections, timestamp=index / PACKAGE_RATE)
         ids = np.zeros(len(boxes), np.int64)
-        if len(found):
-            ids[found.data["place"]] = found.tracker_id + 1  # its first number is 0, nobody's -1
+        if len(tracked):
+            ids[tracked.data["position"]] = (
+                tracked.tracker_id + 1
+            )  # the package counts from 0; -1 is no track
         self._tracks = alive(self._tracks, index, LONGEST_GAP)
         for track_id, box, score in zip(ids.tolist(), boxes, scores.tolist(), strict=True):
             if track_id:
@@ -73,8 +75,8 @@ class OutsideTracker:
         return carried(self._tracks, self._index, index)
 
     def _note(self, track_id: int, box: Float32, score: float) -> None:
-        """Remember where a person is: the package moves nobody on without changing its state."""
+        """Remember where a person is: the package cannot predict without changing its state."""
         assert self._index is not None
-        known = self._tracks.get(track_id)
-        now = (box, score, self._index)
-        self._tracks[track_id] = known.follow(*now) if known else Track.begin(*now)
+        track = self._tracks.get(track_id)
+        observation = (box, score, self._index)
+        self._tracks[track_id] = track.follow(*observation) if track else Track.begin(*observation)

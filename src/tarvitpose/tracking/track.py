@@ -1,4 +1,4 @@
-"""What every tracker does, and where a person is between two looks.   Axes: N people."""
+"""What all trackers share, and where a person is between two detections.   Axes: N people."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.utils.arrays import Float32
 
-SMOOTHING = 0.3  # what the newest step counts in a velocity; one odd box then moves it little
+SMOOTHING = 0.3  # weight of the newest step in a velocity, low so that an odd box changes little
 LONGEST_DRIFT = 15  # frames; an old velocity says nothing about where a person is
 LONGEST_GAP = 30  # frames without a box that a track outlasts
 
 
 class Carried(NamedTuple):
-    """Where N people are expected in a frame in which nobody was looked for."""
+    """Where N people are expected in a frame that the detector skipped."""
 
     boxes: Float32  # (N, 4), xyxy, which may reach out of the frame
     scores: Float32  # (N,), of the last detection
-    track_ids: NDArray[np.int64]  # (N,), rising
+    track_ids: NDArray[np.int64]  # (N,), in ascending order
 
 
 class Tracker(Protocol):
@@ -50,7 +50,7 @@ class Track:
 
     box: Float32  # (4,), xyxy, where the person was last seen
     score: float  # of that box
-    seen: int  # index of that frame
+    last_index: int  # index of that frame
     velocity: Float32  # (2,), x and y in pixels per frame
 
     @classmethod
@@ -60,18 +60,18 @@ class Track:
 
     def expected(self, index: int) -> Float32:
         """Return where the box should be in frame `index`, (4,)."""
-        frames = min(index - self.seen, LONGEST_DRIFT)
+        frames = min(index - self.last_index, LONGEST_DRIFT)
         return np.asarray(self.box + np.tile(self.velocity * frames, 2), np.float32)
 
     def follow(self, box: Float32, score: float, index: int) -> Track:
         """Return the track after the person was seen again."""
-        step = (_centre(box) - _centre(self.box)) / (index - self.seen)
+        step = (_centre(box) - _centre(self.box)) / (index - self.last_index)
         velocity = self.velocity + SMOOTHING * (step - self.velocity)
         return Track(box, score, index, np.asarray(velocity, np.float32))
 
 
 def check_order(index: int, last: int | None, *, may_repeat: bool = False) -> None:
-    """Raise ValueError for a frame that is not later than the last one, or with `may_repeat` it."""
+    """Raise ValueError for a frame before the last one, or without `may_repeat` for the same."""
     if last is not None and index < last + (not may_repeat):
         raise ValueError(f"frame {index} came after frame {last}")
 
@@ -81,18 +81,20 @@ def alive(tracks: Mapping[int, Track], index: int, longest_gap: int) -> dict[int
     return {
         track_id: track
         for track_id, track in tracks.items()
-        if index - track.seen - 1 <= longest_gap
+        if index - track.last_index - 1 <= longest_gap
     }
 
 
 def carried(tracks: Mapping[int, Track], last: int | None, index: int) -> Carried:
     """Return the tracks that had a box in frame `last`, moved on to frame `index`."""
     check_order(index, last, may_repeat=True)
-    seen = [(track_id, track) for track_id, track in sorted(tracks.items()) if track.seen == last]
+    current = [
+        (number, track) for number, track in sorted(tracks.items()) if track.last_index == last
+    ]
     return Carried(
-        np.array([track.expected(index) for _, track in seen], np.float32).reshape(-1, 4),
-        np.array([track.score for _, track in seen], np.float32),
-        np.array([track_id for track_id, _ in seen], np.int64),
+        np.array([track.expected(index) for _, track in current], np.float32).reshape(-1, 4),
+        np.array([track.score for _, track in current], np.float32),
+        np.array([number for number, _ in current], np.int64),
     )
 
 
