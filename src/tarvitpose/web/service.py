@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tarvitpose.config import PredictConfig, parse_config
+from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
 from tarvitpose.runs.pipeline import Progress
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.web.jobs import Results, find_poses, look
 from tarvitpose.web.limits import Limits, Upload, nameless
 from tarvitpose.web.queue import Job, Line
