@@ -21,7 +21,7 @@ from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import read_records
 from tarvitpose.drawing import draw_poses
-from tarvitpose.evaluation.clips import THRESHOLD, encode_clip, found_joints
+from tarvitpose.evaluation.clips import THRESHOLD, decoded_joints, encode_clip
 from tarvitpose.formats.contact_sheet import contact_sheet
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.metrics.pck import hits, torso_size
@@ -64,7 +64,7 @@ def found_in(model: TARViTPose, clips: ClipDataset) -> tuple[Float32, Float32]:
     with torch.inference_mode():
         for index in range(len(clips)):
             maps = model.aggregate(*encode_clip(model, clips[index]["clip"][None]))
-            rows.append(found_joints(model.config, maps))
+            rows.append(decoded_joints(model.config, maps))
     points, scores = (np.concatenate(column) for column in zip(*rows, strict=True))
     return points, scores
 

@@ -28,8 +28,9 @@ from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import dataset_files, open_annotations, read_records
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
+from tarvitpose.evaluation.comparison import SINGLE_FRAME
 from tarvitpose.evaluation.datasets import read_labelled
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, Task
+from tarvitpose.evaluation.predictions import PredictionTask
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import compare
 from tarvitpose.inference.pose_arrays import PoseArrays
@@ -61,7 +62,7 @@ def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
 class TeacherPredictor:
     """MoveNet in place of a predictor, on the same crops; its joints are COCO's 17."""
 
-    offsets = (0,)
+    offsets: tuple[int, ...] = (0,)
 
     def __init__(self, teacher: MoveNet, like: Predictor) -> None:
         self.teacher, self.like, self.batch_size = teacher, like, like.batch_size
@@ -109,7 +110,7 @@ def compare_videos(given: argparse.Namespace, layout: AnnotationFormat, teacher:
     videos = read_labelled(layout, given.annotations, POSETRACK_15, images=given.images)
     people = sum(len(frame.people.boxes) for video in videos for frame in video.frames)
     with TemporaryDirectory() as folder:
-        task = Task(predictors, open_boxes("gt", None, "cpu"), Path(folder))
+        task = PredictionTask(predictors, open_boxes("gt", None, "cpu"), Path(folder))
         for video in videos:
             task.finish(video, lambda _: None)
         for one in compare(task, videos, COCO_17, samples=0):

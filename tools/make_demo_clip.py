@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cv2
 
-from tarvitpose.video.sources import VideoWriter, open_source
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 OUTPUT = Path(__file__).parents[1] / "src" / "tarvitpose" / "assets" / "demo.mp4"
 

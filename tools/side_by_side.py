@@ -15,7 +15,7 @@ import numpy as np
 
 from tarvitpose import load_poses
 from tarvitpose.errors import DataError, UserError
-from tarvitpose.formats.writing import ComparisonWriter
+from tarvitpose.formats.comparison import ComparisonWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.video.sources import open_source
 

@@ -249,9 +249,7 @@ def test_boxes_of_a_file_are_named(weights: Path, videos: Path) -> None:
     )
     assert f"boxes: {path}, score 0.7 or more" in result.stdout
     assert "PCK" not in result.stdout
-    assert result.stderr == (
-        f"warning: {path}: no box for 2 of 4 labelled frames; nobody is there\n"
-    )
+    assert result.stderr == (f"warning: {path}: has no box for 2 of 4 labelled frames\n")
 
 
 def test_a_video_whose_labelled_frames_have_no_box_stops(weights: Path, videos: Path) -> None:

@@ -36,7 +36,7 @@ def overrides(folder: Path, **changes: Any) -> tuple[str, ...]:
         "init": str(tiny_baseline(folder / "baseline")),
         "data.train": [{**source, "cached_clips": 2}],
         "data.validation": [source],
-        "data.validation_kinds": ["clean", "dark"],
+        "data.validation_degradations": ["clean", "dark"],
         "data.features": str(folder / "features"),
         "data.workers": 0,
         "run.epochs": 0.2,  # of ten clips: one step

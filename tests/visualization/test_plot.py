@@ -12,7 +12,7 @@ from invoke import run
 from some_poses import clip, some_poses
 
 from tarvitpose.errors import UserError
-from tarvitpose.formats.writing import MmposeWriter
+from tarvitpose.formats.mmpose import MmposeWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.visualization.joint_plot import follow, plot_joints
 

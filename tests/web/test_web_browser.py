@@ -44,7 +44,7 @@ class Server:
     """`tarvitpose web` in a process, with its files in a folder of its own."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.files, self.said = folder / "tmp", folder / "said.txt"
+        self.files, self.log = folder / "tmp", folder / "log.txt"
         self.files.mkdir()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -52,16 +52,16 @@ class Server:
         port = self.address.partition(":")[2]
         command = [sys.executable, "-m", "tarvitpose", "web", "--port", port, *options]
         variables = {**os.environ, "TMPDIR": str(self.files)}
-        with self.said.open("w") as said:
-            self.process = subprocess.Popen(command, stdout=said, stderr=said, env=variables)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=variables)
         deadline = time.monotonic() + PATIENCE / 1000
-        while "The page is at" not in self.said.read_text():
-            assert self.process.poll() is None, self.said.read_text()
-            assert time.monotonic() < deadline, self.said.read_text()
+        while "The page is at" not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.2)
 
-    def visitors(self) -> list[Path]:
-        """Return the folders of those who have the page open."""
+    def sessions(self) -> list[Path]:
+        """Return the folders of open pages."""
         return [*self.files.glob("tarvitpose-web-*/files/visitor-*")]
 
     def end(self) -> int:
@@ -89,25 +89,33 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+def open_page(browser: Any, server: Server) -> Any:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"http://{server.address}/")
+    page.get_by_role("heading", name="Poses from video").wait_for()
+    return page
+
+
 @pytest.fixture
 def page(browser: Any, server: Server) -> Iterator[Any]:
     """Open the page, and fail if the browser asked anybody else for anything or met an error."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    asked, errors = [], []
-    page.on("request", lambda request: asked.append(urlsplit(request.url)))
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append(urlsplit(request.url)))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"http://{server.address}/")
     page.get_by_role("heading", name="Poses from video").wait_for()
     yield page
     context.close()
-    assert {url.netloc for url in asked if url.scheme.startswith("http")} == {server.address}
+    assert {url.netloc for url in requests if url.scheme.startswith("http")} == {server.address}
     assert errors == []
 
 
-def look_at(page: Any, name: str) -> None:
-    """Keep a picture of the page where somebody asked for pictures."""
+def save_picture(page: Any, name: str) -> None:
+    """Save a picture of the page where TARVITPOSE_SCREENSHOTS names a folder."""
     folder = os.environ.get("TARVITPOSE_SCREENSHOTS")
     if folder:
         page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
@@ -123,9 +131,9 @@ def status(page: Any, words: str) -> str:
     return str(page.locator("#status").inner_text())
 
 
-def wait_until(true: Any) -> None:
+def wait_until(is_true: Any) -> None:
     deadline = time.monotonic() + 30
-    while not true():
+    while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
@@ -133,7 +141,7 @@ def wait_until(true: Any) -> None:
 def test_a_clip_comes_back_as_videos_data_and_a_look_at_the_attention(
     page: Any, server: Server, tmp_path: Path
 ) -> None:
-    look_at(page, "1-open")
+    save_picture(page, "1-open")
     assert page.locator("#run").is_disabled()
     shutil.copy(demo_clip(), tmp_path / "dance.mp4")
     upload(page, tmp_path / "dance.mp4")
@@ -144,13 +152,13 @@ def test_a_clip_comes_back_as_videos_data_and_a_look_at_the_attention(
         page.get_by_label(kind, exact=True).check()
     page.get_by_label("csv", exact=True).uncheck()
     page.locator("#run button, button#run").first.click()
-    status(page, "Frame ")
-    look_at(page, "2-working")
+    status(page, "frames/s")
+    save_picture(page, "2-working")
     assert "in all" in status(page, "Done: ")
 
     overlay = "document.querySelector('#overlay video')"
     page.wait_for_function(f"{overlay} && {overlay}.readyState >= 2 && {overlay}.videoWidth > 0")
-    look_at(page, "3-done")
+    save_picture(page, "3-done")
 
     files = page.locator("#downloads a[download]")
     names = [files.nth(place).get_attribute("download") for place in range(files.count())]
@@ -166,12 +174,12 @@ def test_a_clip_comes_back_as_videos_data_and_a_look_at_the_attention(
     page.get_by_role("tab", name="Side by side").click()
     side = "document.querySelector('#comparison video')"
     page.wait_for_function(f"{side} && {side}.videoWidth > {overlay}.videoWidth")
-    look_at(page, "4-side-by-side")
+    save_picture(page, "4-side-by-side")
     page.get_by_role("tab", name="Where a joint looks").click()
-    picture = "document.querySelector('#looks img')"
+    picture = "document.querySelector('#attention img')"
     page.wait_for_function(f"{picture} && {picture}.naturalWidth > 300")
-    look_at(page, "5-attention")
-    assert len(server.visitors()) >= 1
+    save_picture(page, "5-attention")
+    assert len(server.sessions()) >= 1
 
 
 def test_what_is_not_taken_is_said_in_one_line(page: Any, tmp_path: Path) -> None:
@@ -180,7 +188,7 @@ def test_what_is_not_taken_is_said_in_one_line(page: Any, tmp_path: Path) -> Non
     assert status(page, "notes.mp4").count("\n") == 0
     assert "/" not in status(page, "notes.mp4")
     assert page.locator("#run").is_disabled()
-    look_at(page, "6-refused")
+    save_picture(page, "6-refused")
     page.reload()
     upload(page, make_video(tmp_path / "long.mp4", [i * 0.5 for i in range(50)]))
     assert "at most 20 s are taken" in status(page, "long.mp4")
@@ -190,23 +198,50 @@ def test_a_job_can_be_stopped_and_another_begun(page: Any) -> None:
     page.locator("#example").click()
     status(page, "demo.mp4")
     page.locator("#run").click()
-    status(page, "Frame ")
+    status(page, "frames/s")
     page.locator("#cancel").click()
+    page.locator("#run:enabled").wait_for()
     status(page, "Stopped")
     page.locator("#run").click()
     status(page, "Done: ")
 
 
+def test_who_waits_sees_the_place_in_the_queue_and_can_leave_it(
+    browser: Any, server: Server
+) -> None:
+    first, second = (open_page(browser, server) for _ in range(2))
+    for page in (first, second):
+        page.locator("#example").click()
+        status(page, "demo.mp4")
+        page.locator("#run").click()
+    assert "1/1" in status(second, "queue")
+    second.locator("#cancel").click()
+    assert status(second, "Stopped").count("\n") == 0
+    status(first, "frames/s")
+    for page in (first, second):
+        page.context.close()
+
+
+def test_a_server_that_does_not_answer_leaves_no_frozen_page(page: Any) -> None:
+    page.locator("#example").click()
+    status(page, "demo.mp4")
+    page.route("**/queue/join*", lambda route: route.fulfill(status=503, json={"detail": "full"}))
+    page.locator("#run").click()
+    status(page, "too many jobs are waiting")
+    page.locator("#run:enabled").wait_for()
+    assert page.locator("#cancel").is_disabled()
+
+
 def test_files_go_with_the_visitor_and_with_the_server(browser: Any, server: Server) -> None:
-    wait_until(lambda: server.visitors() == [])
+    wait_until(lambda: server.sessions() == [])
     other = browser.new_page()
     other.goto(f"http://{server.address}/")
     other.locator("#example").click()
     other.locator("#status").get_by_text("demo.mp4").first.wait_for()
-    assert len(server.visitors()) == 1
+    assert len(server.sessions()) == 1
     other.close()
-    wait_until(lambda: server.visitors() == [])
+    wait_until(lambda: server.sessions() == [])
     assert server.end() == 0
     assert [*server.files.glob("tarvitpose-web-*")] == []
-    assert "its files are removed" in server.said.read_text()
-    assert "Traceback" not in server.said.read_text()
+    assert "its files are removed" in server.log.read_text()
+    assert "Traceback" not in server.log.read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,17 @@ from tiny_models import tiny_model
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import VideoError
 from tarvitpose.results import FramePoses
-from tarvitpose.runs.pipeline import Outcome
+from tarvitpose.runs.pipeline import Outcome, Progress
 
 gr = pytest.importorskip("gradio")
 
-from tarvitpose.web.jobs import Results  # noqa: E402
-from tarvitpose.web.limits import Limits  # noqa: E402
+from tarvitpose.web import messages, service  # noqa: E402
+from tarvitpose.web.jobs import JobResults  # noqa: E402
+from tarvitpose.web.limits import Limits, Upload  # noqa: E402
 from tarvitpose.web.messages import BROKEN  # noqa: E402
-from tarvitpose.web.page import Offer, Page  # noqa: E402
-from tarvitpose.web.queue import Job  # noqa: E402
-from tarvitpose.web.service import Desk  # noqa: E402
-from tarvitpose.web.sessions import Visitors  # noqa: E402
+from tarvitpose.web.page import MAX_WAITING, Features, Page, Updates, show_progress  # noqa: E402
+from tarvitpose.web.service import Service  # noqa: E402
+from tarvitpose.web.sessions import Sessions  # noqa: E402
 
 pytestmark = [  # of Gradio, which leaves event loops open
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -40,52 +40,54 @@ pytestmark = [  # of Gradio, which leaves event loops open
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    desk = Desk(PredictConfig(), Limits(500, 300), Visitors(60))
+    backend = Service(PredictConfig(), Limits(500, 300), Sessions(60))
     config = tiny_model().config
-    yield Page(desk, Offer(config, ("coco", "csv"), tmp_path / "demo.mp4", 60))
-    desk.close()
+    yield Page(backend, Features(config, ("coco", "csv"), tmp_path / "demo.mp4"))
+    backend.close()
     gc.collect()  # what Gradio leaves must not trouble other tests
 
 
-def results_of(folder: Path, poses: list[FramePoses]) -> Results:
+def results_of(folder: Path, poses: list[FramePoses]) -> JobResults:
     """Return results whose files exist, as a job leaves them."""
     for name in ("one.mp4", "one.coco.json"):
         (folder / name).write_text(json.dumps({}))
     config = PredictConfig(output=folder)
     outcome = Outcome("one.mp4", (), len(poses), 1, 1, 1.0, ())
     downloads = (folder / "one.mp4", folder / "one.coco.json")
-    return Results(folder / "one.mp4", config, outcome, tuple(poses), downloads)
+    return JobResults(folder / "one.mp4", config, outcome, tuple(poses), downloads)
 
 
-def finish(job: Job[Any]) -> Job[Any]:
-    job.run()
-    return job
+def click(page: Page, work: Callable[[], JobResults], monkeypatch: pytest.MonkeyPatch) -> Updates:
+    """Click on the button, with other work than a video's; return what is shown at the end."""
+    monkeypatch.setattr(service, "find_poses", lambda *_: work())
+    monkeypatch.setattr(Limits, "check", lambda *_: Upload("one.mp4", 1.0, (8, 8)))
+    video = page.service.sessions.files / "abc" / "one.mp4"
+    video.parent.mkdir()
+    video.write_text("video")
+    values = dict.fromkeys((page.compare, page.max_people))
+    values |= {page.smooth: "none", page.det_every: 1, page.compare: False}
+    values |= {page.video: str(video), page.formats: ["coco"]}
+    return finished(page.find_poses(values, gr.Request(session_hash="a")))
 
 
-def click(page: Page, job: Job[Any]) -> list[dict[Any, Any]]:
-    """Click on the button, with a job that `begin` returns; return all that is shown then."""
-    page.desk.begin = lambda *_: job  # type: ignore[method-assign]
-    given = dict.fromkeys((page.compare, page.smooth, page.det_every, page.max_people))
-    given |= {page.video: "one.mp4", page.formats: ["coco"]}
-
-    async def all_of_it() -> list[dict[Any, Any]]:
-        return [shown async for shown in page.ran(given, gr.Request(session_hash="a"))]
-
-    return finished(all_of_it())
-
-
-def shown_by_gradio(page: Page, updates: dict[Any, Any]) -> list[Any]:
+def shown_by_gradio(page: Page, updates: Updates) -> list[Any]:
     """Return what Gradio makes of updates after a click on the button: it can fail as well."""
-    [ran] = [one for one in page.blocks.fns.values() if getattr(one.fn, "__name__", "") == "ran"]
-    return finished(page.blocks.postprocess_data(ran, updates, None))
+    return finished(page.blocks.postprocess_data(event_of(page, "find_poses"), updates, None))
+
+
+def event_of(page: Page, name: str) -> Any:
+    """Return the event that calls a function of the page."""
+    events = [*page.blocks.fns.values()]
+    [event] = [event for event in events if getattr(event.fn, "__name__", "") == name]
+    return event
 
 
 @pytest.mark.parametrize("times", [(0.0,), (0.0, 0.004), (0.0, 0.0), (0.0, 0.04)], ids=str)
-def test_a_clip_of_no_length_is_shown(page: Page, tmp_path: Path, times: tuple[float, ...]) -> None:
+def test_a_clip_of_no_length_is_shown(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: tuple[float, ...]
+) -> None:
     poses = [replace(some_poses(n, 1, time)) for n, time in enumerate(times)]
-    job = finish(Job(lambda _: results_of(tmp_path, poses)))
-    first, last = click(page, job)
-    assert first[page.run]["interactive"] is False
+    last = click(page, lambda: results_of(tmp_path, poses), monkeypatch)
     assert last[page.run]["interactive"] is True
     assert "Done" in last[page.status]
     slider = last[page.time]
@@ -111,34 +113,64 @@ def test_gradio_refuses_a_slider_without_length(page: Page) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_a_job_that_fails_ends_with_a_sentence(
-    page: Page, error: BaseException, sentence: str
+    page: Page, monkeypatch: pytest.MonkeyPatch, error: BaseException, sentence: str
 ) -> None:
-    def fail(_: object) -> Results:
+    def fail() -> JobResults:
         raise error
 
-    first, last = click(page, finish(Job(fail)))
-    assert first[page.run]["interactive"] is False
+    last = click(page, fail, monkeypatch)
     assert sentence in last[page.status]
     assert last[page.run]["interactive"] is True
     assert last[page.cancel]["interactive"] is False
 
 
-def test_results_that_cannot_be_shown_end_with_a_sentence(page: Page, tmp_path: Path) -> None:
-    _, last = click(page, finish(Job(lambda _: results_of(tmp_path, []))))
+def test_results_that_cannot_be_shown_end_with_a_sentence(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = click(page, lambda: results_of(tmp_path, []), monkeypatch)
     assert BROKEN in last[page.status]
     assert last[page.run]["interactive"] is True
 
 
-@pytest.mark.parametrize("name", ["received", "lent", "ran", "stopped", "looked"])
+@pytest.mark.parametrize("name", ["receive", "lend", "find_poses", "draw_attention"])
 def test_what_fails_in_gradio_itself_is_followed_by_a_sentence(page: Page, name: str) -> None:
-    [event] = [one for one in page.blocks.fns.values() if getattr(one.fn, "__name__", "") == name]
+    event = event_of(page, name)
     [after] = [
-        one
-        for one in page.blocks.fns.values()
-        if one.trigger_only_on_failure and one.trigger_after == event._id
+        other
+        for other in page.blocks.fns.values()
+        if other.trigger_only_on_failure and other.trigger_after == event._id
     ]
-    updates = after.fn()
-    status = page.look_status if name == "looked" else page.status
-    assert BROKEN in updates[status]
-    assert name == "looked" or updates[page.run]["interactive"] is True
-    assert {part._id for part in updates} == {part._id for part in after.outputs}
+    assert after.fn is None  # the browser does it: it works when the server does not answer
+    status = page.attention_status if name == "draw_attention" else page.status
+    outputs = {part._id for part in after.outputs}
+    assert status._id in outputs
+    assert name == "draw_attention" or {page.run._id, page.cancel._id} <= outputs
+    assert json.dumps(messages.NO_ANSWER_LINE) in after.js
+
+
+def test_jobs_wait_in_one_queue_of_limited_length(page: Page) -> None:
+    jobs = [event_of(page, name) for name in ("find_poses", "draw_attention")]
+    assert {(job.concurrency_id, job.concurrency_limit) for job in jobs} == {("jobs", 1)}
+    assert page.blocks._queue.max_size == MAX_WAITING
+    others = [event_of(page, name) for name in ("receive", "lend")]
+    assert all(event.concurrency_limit is None for event in others)
+
+
+def test_cancel_reaches_jobs_that_wait(page: Page) -> None:
+    job = event_of(page, "find_poses")
+    [cancel] = [event for event in page.blocks.fns.values() if event.cancels]
+    assert cancel.cancels == [job._id]
+    assert (page.cancel._id, "click") in cancel.targets
+
+
+def test_progress_tells_frames_pace_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 12.0])
+    monkeypatch.setattr("tarvitpose.web.page.time.monotonic", lambda: next(now))
+    shown: list[Any] = []
+    show = show_progress(lambda frames, **words: shown.append((frames, words["desc"])))
+    show(Progress(1, 9, 1))
+    show(Progress(5, 9, 2))
+    assert shown == [
+        ((1, 9), "1 person"),
+        ((5, 9), "2 people, 2.0 frames/s, about 2 s left"),
+    ]

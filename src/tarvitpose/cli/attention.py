@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tarvitpose.results import TrackedFrame
     from tarvitpose.video.frame_source import FrameSource
-    from tarvitpose.visualization.attention_maps import Looks
+    from tarvitpose.visualization.attention_maps import AttentionMaps
     from tarvitpose.visualization.attention_options import Moment
 
 KINDS = (".png", ".jpg")
@@ -87,11 +87,11 @@ def run(
     with open_source(video, start=config.start, live=False) as source:
         path = checks.picture_path(output, f"{source.name}.attention.png")
         checks.new_file(path, overwrite=config.overwrite, kinds=KINDS)
-        looks = _find(config, source, Moment(time, frame), track, layer, quiet=quiet)
+        maps = _find(config, source, Moment(time, frame), track, layer, quiet=quiet)
         name = video if source.path is None else source.path.name
-    _write(path, looks, chosen, name)
+    _write(path, maps, chosen, name)
     if not quiet:
-        _report(looks, chosen, name)
+        _report(maps, chosen, name)
         console.say(f"  {path}")
 
 
@@ -103,10 +103,10 @@ def _find(
     layer: int,
     *,
     quiet: bool,
-) -> Looks:
+) -> AttentionMaps:
     """Load the model, and look at one moment of a source, with a progress bar up to it."""
     from tarvitpose.runs.pipeline import Progress, load_estimator
-    from tarvitpose.visualization.attention_maps import joint_looks
+    from tarvitpose.visualization.attention_maps import attention_maps
 
     with console.notes_shown(quiet=quiet):
         estimator = load_estimator(config)
@@ -116,32 +116,32 @@ def _find(
         def show(seen: TrackedFrame) -> None:
             on_progress(Progress(next(done), None, len(seen.boxes)))
 
-        return joint_looks(estimator, source, moment, track_id=track, layer=layer, on_frame=show)
+        return attention_maps(estimator, source, moment, track_id=track, layer=layer, on_frame=show)
 
 
-def _write(path: Path, looks: Looks, joints: Sequence[int], name: str) -> None:
+def _write(path: Path, maps: AttentionMaps, joints: Sequence[int], name: str) -> None:
     from tarvitpose.utils.atomic import atomic_file
     from tarvitpose.utils.images import write_image
-    from tarvitpose.visualization.attention_picture import draw_looks
+    from tarvitpose.visualization.attention_picture import draw_attention_maps
 
     with atomic_file(path) as temporary:
-        write_image(temporary, draw_looks(looks, joints, name))
+        write_image(temporary, draw_attention_maps(maps, joints, name))
 
 
-def _report(looks: Looks, joints: Sequence[int], name: str) -> None:
+def _report(maps: AttentionMaps, joints: Sequence[int], name: str) -> None:
     """Print each joint's attention by frame, and how much of it lies where the mask lets it."""
     from tarvitpose.cli.tables import drawn, plain_table
     from tarvitpose.visualization.attention_picture import region_share, title_of, ways
 
-    names = [f"{frame}" for frame in looks.frames]
-    names[looks.current] = f"{names[looks.current]} (now)"
+    names = [f"{frame}" for frame in maps.frames]
+    names[maps.current] = f"{names[maps.current]} (now)"
     rows = plain_table(["share of attention", "", *names, "inside mask"], left=2)
     for joint in joints:
-        for masked in ways(looks):
-            shares = (looks.masked if masked else looks.free)[joint]
+        for masked in ways(maps):
+            shares = (maps.masked if masked else maps.free)[joint]
             of_frames = [f"{share:.0%}" for share in shares.sum((1, 2))]
-            inside = f"{region_share(shares, looks.regions[joint]):.0%}"
+            inside = f"{region_share(shares, maps.regions[joint]):.0%}"
             way = "with mask" if masked else "without"
-            rows.add_row(looks.joint_names[joint], way, *of_frames, inside)
-    console.say(title_of(looks, name), style="bold")
+            rows.add_row(maps.joint_names[joint], way, *of_frames, inside)
+    console.say(title_of(maps, name), style="bold")
     console.say(drawn(rows))

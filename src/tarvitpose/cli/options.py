@@ -62,6 +62,7 @@ DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
     "images": {"metavar": "DIR"},
     "degradations": {"metavar": "NAME,..."},
     "videos": {"metavar": "VIDEO"},
+    "every": {"metavar": "N"},
     "limit": {"metavar": "N"},
     "samples": {"metavar": "N"},
     "reliability": {"metavar": "FILE"},

@@ -26,7 +26,8 @@ from tarvitpose.tracking import open_tracker
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.video.frame_source import FrameSource
-from tarvitpose.video.sources import open_source, prefetched
+from tarvitpose.video.prefetch import prefetched
+from tarvitpose.video.sources import open_source
 
 DecodeBatch = Callable[[list[list[TrackedFrame]]], list[PoseArrays]]
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold

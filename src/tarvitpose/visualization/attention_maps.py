@@ -1,4 +1,4 @@
-"""Where the joint queries look: one person's window, with and without the mask.
+"""Attention maps of the joint queries in one person's window, with and without the mask.
 
 Axes: J joints, T frames, h w the token grid, H W a crop's pixels.
 """
@@ -27,8 +27,8 @@ from tarvitpose.visualization.attention_options import Moment, chosen_layer, req
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Where each joint's query looked in one person's window, by the shares of its attention."""
+class AttentionMaps:
+    """The attention of each joint's query in one person's window."""
 
     track_id: int
     frames: tuple[int, ...]  # (T,) their numbers
@@ -36,17 +36,17 @@ class Looks:
     current: int  # position of the current frame
     layer: int  # of JTA, from 1
     layers: int
-    has_mask: bool  # else these weights look everywhere, and `masked` is `free`
+    has_mask: bool  # else these weights attend everywhere, and `masked` is `free`
     crops: UInt8  # (T, H, W, 3) RGB
     regions: NDArray[np.bool_]  # (J, T, h, w) where the mask lets a joint look
-    masked: Float32  # (J, T, h, w), 1 in all for each joint
+    masked: Float32  # (J, T, h, w) attention weights, which sum to 1 for each joint
     free: Float32  # the same without the mask
-    points: Float32  # (J, 2) the joints found, in pixels of the current crop
+    points: Float32  # (J, 2) the decoded joints, in pixels of the current crop
     scores: Float32  # (J,)
     joint_names: tuple[str, ...]
 
 
-def joint_looks(
+def attention_maps(
     estimator: PoseEstimator,
     source: FrameSource,
     moment: Moment,
@@ -54,13 +54,13 @@ def joint_looks(
     track_id: int | None = None,
     layer: int | None = None,
     on_frame: Callable[[TrackedFrame], None] = lambda _: None,
-) -> Looks:
-    """Return where a person's joints look around a moment of a source.
+) -> AttentionMaps:
+    """Return the attention maps of a person's joints at a moment of a source.
 
     All frames are cut by the current frame's box, as in the paper. Track ids are those of
     `predict` over the same source; by default the person with the largest box is taken. `layer`
     counts JTA's from 1, by default it is the last. The estimator must run on PyTorch. Raises
-    UserError in one line for a moment, a track or a layer that is not there.
+    UserError in one line for a moment, a track or a layer that does not exist.
     """
     config = estimator.predictor.config
     require_attention(config, "these weights")
@@ -69,19 +69,19 @@ def joint_looks(
     now = window[estimator.predictor.current]
     person = _person(now, track_id, source.source)
     boxes = now.boxes[person, None].repeat(len(window), 0)
-    crops = estimator.predictor.crops([seen.frame.image for seen in window], boxes)
-    found = _attention(_model(estimator), crops, estimator.predictor.current, layer)
-    return Looks(
+    crops = estimator.predictor.crops([tracked.frame.image for tracked in window], boxes)
+    attention = _attention(_model(estimator), crops, estimator.predictor.current, layer)
+    return AttentionMaps(
         track_id=int(now.track_ids[person]),
-        frames=tuple(seen.frame.index for seen in window),
-        times=tuple(seen.frame.time for seen in window),
+        frames=tuple(tracked.frame.index for tracked in window),
+        times=tuple(tracked.frame.time for tracked in window),
         current=estimator.predictor.current,
         layer=layer,
         layers=config.jta_layers,
         has_mask=config.masked,
         crops=crops,
         joint_names=config.joints.joints,
-        **found._asdict(),
+        **attention._asdict(),
     )
 
 
@@ -93,31 +93,33 @@ def find_window(
 ) -> list[TrackedFrame]:
     """Return the frames of the window at a moment, with their people; reads up to its end.
 
-    Raises VideoError where the source has no such moment.
+    Raises VideoError where the source has no frame at that moment.
     """
-    current, found, after = estimator.predictor.current, None, None
-    everybody = estimator.person_tracker().find(source)
-    for window in windows(_told(everybody, on_frame), estimator.predictor.offsets):
+    current = estimator.predictor.current
+    chosen: list[TrackedFrame] | None = None  # the last window that begins before the moment
+    after: Frame | None = None
+    frames = _with_callback(estimator.person_tracker().find(source), on_frame)
+    for window in windows(frames, estimator.predictor.offsets):
         if not moment.has_begun(window[current].frame):
             after = window[current].frame
             break
-        found = window
-    if found is None:
+        chosen = window
+    if chosen is None:
         assert after is not None  # a source without frames is an error of its own
         raise VideoError(f"{source.source}: no frame {moment}; the first is {_named(after)}")
-    last = found[current].frame
+    last = chosen[current].frame
     if moment.is_over(last, None if after else 1 / source.frame_rate):
-        place = "before it" if after else "the last"
-        raise VideoError(f"{source.source}: no frame {moment}; {place} is {_named(last)}")
-    return found
+        neighbour = "before it" if after else "the last"
+        raise VideoError(f"{source.source}: no frame {moment}; {neighbour} is {_named(last)}")
+    return chosen
 
 
-def _told(
-    seen: Iterable[TrackedFrame], on_frame: Callable[[TrackedFrame], None]
+def _with_callback(
+    frames: Iterable[TrackedFrame], on_frame: Callable[[TrackedFrame], None]
 ) -> Iterator[TrackedFrame]:
-    for one in seen:
-        on_frame(one)
-        yield one
+    for frame in frames:
+        on_frame(frame)
+        yield frame
 
 
 def _named(frame: Frame) -> str:
@@ -125,7 +127,7 @@ def _named(frame: Frame) -> str:
 
 
 def _person(now: TrackedFrame, track_id: int | None, source: str) -> int:
-    """Return which person of a frame is meant. Raises VideoError."""
+    """Return the position of a track, or of the largest person. Raises VideoError."""
     ids = now.track_ids.tolist()
     if not ids:
         raise VideoError(f"{source}: nobody is seen in {_named(now.frame)}; choose another moment")
@@ -133,9 +135,9 @@ def _person(now: TrackedFrame, track_id: int | None, source: str) -> int:
         sides = now.boxes[:, 2:] - now.boxes[:, :2]
         return int(sides.prod(1).argmax())
     if track_id not in ids:
-        there = ", ".join(map(str, sorted(ids)))
+        present = ", ".join(map(str, sorted(ids)))
         raise VideoError(
-            f"{source}: no track {track_id} in {_named(now.frame)}; there are: {there}"
+            f"{source}: no track {track_id} in {_named(now.frame)}; the tracks are: {present}"
         )
     return int(ids.index(track_id))
 
@@ -147,8 +149,8 @@ def _model(estimator: PoseEstimator) -> TARViTPose:
     return engine.model
 
 
-class _Found(NamedTuple):
-    """What the network adds to `Looks`, by the names of its fields."""
+class _ModelAttention(NamedTuple):
+    """What the network adds to `AttentionMaps`, by the names of its fields."""
 
     regions: NDArray[np.bool_]
     masked: Float32
@@ -158,15 +160,15 @@ class _Found(NamedTuple):
 
 
 @torch.inference_mode()
-def _attention(model: TARViTPose, crops: UInt8, current: int, layer: int) -> _Found:
-    """Let the joints look at a window of crops (T, H, W, 3)."""
+def _attention(model: TARViTPose, crops: UInt8, current: int, layer: int) -> _ModelAttention:
+    """Run the model on a window of crops (T, H, W, 3)."""
     device = next(model.parameters()).device
     features = model.encoder(torch.from_numpy(normalise(crops)).to(device))[None]  # (1, T, C, h, w)
     regions = model.regions(features)  # (1, T, J, h, w)
     everywhere = torch.ones_like(regions)
     heatmaps = model.aggregate(features, regions, current).cpu().numpy()
     points, scores = codec.decode(heatmaps, model.config.input_size, model.config.codec)
-    return _Found(
+    return _ModelAttention(
         regions=regions[0].transpose(0, 1).cpu().numpy(),
         masked=model.attention(features, regions, layer - 1)[0].cpu().numpy(),
         free=model.attention(features, everywhere, layer - 1)[0].cpu().numpy(),

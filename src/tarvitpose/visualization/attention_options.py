@@ -1,4 +1,4 @@
-"""What of attention maps can be asked for, known before PyTorch is loaded."""
+"""Options of attention maps, checked before PyTorch is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SLACK = 1e-3  # seconds; times are often rounded
 
 @dataclass(frozen=True)
 class Moment:
-    """Which frame of a source is meant: by its time in seconds, or by its number from 0."""
+    """A frame of a source: by its time in seconds, or by its number from 0."""
 
     time: float | None = None
     frame: int | None = None
@@ -28,7 +28,10 @@ class Moment:
         return self.time is not None and frame.time <= self.time + SLACK
 
     def is_over(self, frame: Frame, seconds: float | None) -> bool:
-        """Tell whether the moment is not of this frame, which is shown so long, None: until it."""
+        """Tell whether a frame has ended before this moment.
+
+        `seconds` is how long the frame is shown, None for one that lasts until the moment.
+        """
         if self.frame is not None:
             return frame.index != self.frame
         shown = seconds is None or self.time is None or self.time <= frame.time + seconds + SLACK
@@ -36,10 +39,10 @@ class Moment:
 
 
 def require_attention(config: ModelConfig, weights: str) -> None:
-    """Raise WeightsError for weights without joint queries that look at places."""
+    """Raise WeightsError for weights without joint queries that attend to image tokens."""
     if not config.temporal:
         raise WeightsError(
-            f"{weights}: no temporal part, so that no joint looks at other frames; "
+            f"{weights}: no temporal part, so that no joint attends to other frames; "
             "give --weights that have one"
         )
     if config.aggregation not in ("joints", "regression"):
@@ -49,8 +52,8 @@ def require_attention(config: ModelConfig, weights: str) -> None:
         )
     if config.layout == "released":
         raise WeightsError(
-            f"{weights}: in the layout of the released code a query looks at groups of channels, "
-            "not at places, and there is nothing to show; give --weights with layout paper"
+            f"{weights}: in the layout of the released code a query attends to groups of channels, "
+            "not to image tokens, so there is no map to draw; give --weights with layout paper"
         )
 
 

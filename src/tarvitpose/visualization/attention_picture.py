@@ -1,4 +1,4 @@
-"""`Looks` as a picture: frames side by side, for each joint a row with and one without the mask."""
+"""Attention maps as a picture: frames side by side, with and without the mask."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tarvitpose.drawing import Colour, draw_text, shown_time, text_width
 from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.visualization.attention_maps import Looks
+from tarvitpose.visualization.attention_maps import AttentionMaps
 
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
 REGION, CURRENT = (255, 255, 255), (0, 110, 230)
@@ -32,29 +32,29 @@ WITHOUT = (
 NO_MASK = "These weights have no mask: every joint looks everywhere."
 
 
-def draw_looks(looks: Looks, joints: Sequence[int], name: str) -> UInt8:
-    """Return an RGB picture (height, width, 3) of where some joints looked, in two rows each.
+def draw_attention_maps(maps: AttentionMaps, joints: Sequence[int], name: str) -> UInt8:
+    """Return an RGB picture (height, width, 3) of some joints' attention, in two rows each.
 
     `joints` are their positions in `joint_names`, `name` is the video's.
     """
-    width = NAMES + max(len(looks.frames), 4) * (TILE + GAP) + GAP
-    rows = [_heading(looks, title_of(looks, name), width)]
+    width = NAMES + max(len(maps.frames), 4) * (TILE + GAP) + GAP
+    rows = [_heading(maps, title_of(maps, name), width)]
     for joint in joints:
-        rows += [_row(looks, joint, width, masked=way) for way in ways(looks)]
-    notes = (HOW_TO_READ, WITHOUT if looks.has_mask else NO_MASK)
+        rows += [_row(maps, joint, width, masked=way) for way in ways(maps)]
+    notes = (HOW_TO_READ, WITHOUT if maps.has_mask else NO_MASK)
     return np.concatenate([*rows, _scale(width), *_paragraphs(notes, width)])
 
 
-def ways(looks: Looks) -> tuple[bool, ...]:
-    """Return how the joints looked: with the mask and without, or only without if there is none."""
-    return (True, False) if looks.has_mask else (False,)
+def ways(maps: AttentionMaps) -> tuple[bool, ...]:
+    """Return whether each row is with the mask: one with and one without it, if there is one."""
+    return (True, False) if maps.has_mask else (False,)
 
 
-def title_of(looks: Looks, name: str) -> str:
-    """Return whose attention in which video it is, in words."""
-    now = looks.current
-    when = f"{shown_time(looks.times[now])} (frame {looks.frames[now]})"
-    return f"Where the joints look: {name}, person {looks.track_id}, {when}"
+def title_of(maps: AttentionMaps, name: str) -> str:
+    """Return whose attention at which moment of which video the picture shows."""
+    now = maps.current
+    when = f"{shown_time(maps.times[now])} (frame {maps.frames[now]})"
+    return f"Where the joints look: {name}, person {maps.track_id}, {when}"
 
 
 def region_share(shares: Float32, regions: NDArray[np.bool_]) -> float:
@@ -62,47 +62,47 @@ def region_share(shares: Float32, regions: NDArray[np.bool_]) -> float:
     return float(shares[regions].sum())
 
 
-def _heading(looks: Looks, title: str, width: int) -> UInt8:
+def _heading(maps: AttentionMaps, title: str, width: int) -> UInt8:
     """Return the title, and above each column which frame it is."""
     canvas = _blank(round(3 * TITLE) + 2 * LINE + GAP, width)
     draw_text(canvas, title, (GAP, round(2 * TITLE)), TITLE, INK)
-    about = f"layer {looks.layer} of {looks.layers},"
+    about = f"layer {maps.layer} of {maps.layers},"
     for line, text in enumerate((about, "mean over its heads")):
         draw_text(canvas, text, (GAP, round(3 * TITLE) + (line + 1) * LINE - 4), TEXT, FAINT)
-    for place, (frame, time) in enumerate(zip(looks.frames, looks.times, strict=True)):
-        is_current = place == looks.current
+    for column, (frame, time) in enumerate(zip(maps.frames, maps.times, strict=True)):
+        is_current = column == maps.current
         name = f"current: {frame}" if is_current else f"frame {frame}"
         for line, text in enumerate((name, shown_time(time))):
-            origin = _left(place), round(3 * TITLE) + (line + 1) * LINE - 4
+            origin = _left(column), round(3 * TITLE) + (line + 1) * LINE - 4
             draw_text(canvas, text, origin, TEXT, CURRENT if is_current else INK)
     return canvas
 
 
-def _row(looks: Looks, joint: int, width: int, *, masked: bool) -> UInt8:
+def _row(maps: AttentionMaps, joint: int, width: int, *, masked: bool) -> UInt8:
     """Return one joint's pictures, with the name on the left."""
-    shares = (looks.masked if masked else looks.free)[joint]  # (T, h, w)
-    regions = looks.regions[joint]
-    tall = round(TILE * looks.crops.shape[1] / looks.crops.shape[2])
+    shares = (maps.masked if masked else maps.free)[joint]  # (T, h, w)
+    regions = maps.regions[joint]
+    tall = round(TILE * maps.crops.shape[1] / maps.crops.shape[2])
     canvas = _blank(tall + LINE + 2 * GAP, width)
-    name = looks.joint_names[joint].replace("_", " ")
+    name = maps.joint_names[joint].replace("_", " ")
     notes = [f"brightest: {shares.max():.1%}"]
-    if masked or not looks.has_mask:
-        notes.append(f"joint's score: {looks.scores[joint]:.2f}")
+    if masked or not maps.has_mask:
+        notes.append(f"joint's score: {maps.scores[joint]:.2f}")
     if not regions.any():
         notes += ["the mask hides all:", "it looks everywhere"]
-    elif not masked and looks.has_mask:
+    elif not masked and maps.has_mask:
         notes.append(f"inside the line: {region_share(shares, regions):.0%}")
     draw_text(canvas, name, (GAP, LINE), 1.2 * TEXT, INK)
     for line, text in enumerate(["with the mask" if masked else "without the mask", *notes]):
         draw_text(canvas, text, (GAP, (line + 2) * LINE), TEXT, FAINT if line else INK)
-    for place, crop in enumerate(looks.crops):
-        left, is_current = _left(place), place == looks.current
-        tile = _tile(crop, shares[place] / shares.max(), regions[place], tall)
+    for column, crop in enumerate(maps.crops):
+        left, is_current = _left(column), column == maps.current
+        tile = _tile(crop, shares[column] / shares.max(), regions[column], tall)
         if is_current:
-            _ring(tile, looks.points[joint] * np.float32(TILE / crop.shape[1]))
+            _ring(tile, maps.points[joint] * np.float32(TILE / crop.shape[1]))
             canvas[: tall + GAP, left - 4 : left + TILE + 4] = CURRENT
         canvas[4 : tall + 4, left : left + TILE] = tile
-        share = f"{shares[place].sum():.0%}"
+        share = f"{shares[column].sum():.0%}"
         middle = left + (TILE - text_width(share, TEXT)) // 2
         origin = middle, tall + GAP + LINE - 4
         draw_text(canvas, share, origin, TEXT, CURRENT if is_current else INK)
@@ -162,8 +162,8 @@ def _paragraphs(texts: Sequence[str], width: int) -> list[UInt8]:
     for text in texts:
         lines = wrapped(text, width - 2 * GAP)
         canvas = _blank((len(lines) + 1) * LINE, width)
-        for place, line in enumerate(lines):
-            draw_text(canvas, line, (GAP, (place + 1) * LINE - 4), TEXT, INK)
+        for number, line in enumerate(lines):
+            draw_text(canvas, line, (GAP, (number + 1) * LINE - 4), TEXT, INK)
         pieces.append(canvas)
     return pieces
 
@@ -180,8 +180,8 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _left(place: int) -> int:
-    return NAMES + place * (TILE + GAP)
+def _left(column: int) -> int:
+    return NAMES + column * (TILE + GAP)
 
 
 def _blank(height: int, width: int, colour: Colour = PAPER) -> UInt8:

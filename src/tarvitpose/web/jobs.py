@@ -1,13 +1,18 @@
-"""What a job does: poses by the code of `predict`, and where one joint of a result looked."""
+"""The jobs of visitors: poses of a video, by the code of `predict`, and a joint's attention map."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Event
+from typing import Generic, TypeVar
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
@@ -19,16 +24,68 @@ from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
 from tarvitpose.utils.images import write_image
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
-from tarvitpose.visualization.attention_maps import joint_looks
+from tarvitpose.visualization.attention_maps import attention_maps
 from tarvitpose.visualization.attention_options import Moment
-from tarvitpose.visualization.attention_picture import draw_looks
+from tarvitpose.visualization.attention_picture import draw_attention_maps
 
-KEPT = "npz"  # the format that is read again for the attention
-FOLDERS = ("openpose",)  # formats that are downloaded as one zip
+STORED = "npz"  # the format that is read again for the attention
+Answer = TypeVar("Answer")
+
+
+class StoppedError(Exception):
+    """The job was stopped before it was done."""
+
+
+class Job(Generic[Answer]):
+    """Work on another thread, which can be stopped between two frames."""
+
+    def __init__(self, worker: Executor, work: Callable[[Callable[[], None]], Answer]) -> None:
+        """`work` is given a function to call now and then, which raises StoppedError."""
+        self._stopped = Event()
+        context = copy_context()  # by which Gradio knows whose progress it is
+        self.future: Future[Answer] = worker.submit(context.run, self._run, work)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the work has ended, in whatever way."""
+        return self.future.done()
+
+    def stop(self) -> None:
+        """Leave the work undone; what has begun ends after its present frame."""
+        self._stopped.set()
+        self.future.cancel()
+
+    async def result(self) -> Answer:
+        """Return what the work returns or raise what it raises, StoppedError after `stop`.
+
+        A caller that is cancelled stops the work, and is held until it has ended.
+        """
+        future = asyncio.wrap_future(self.future)
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.gather(future, return_exceptions=True)
+            raise
+        if future.cancelled():
+            raise StoppedError
+        return future.result()
+
+    def _run(self, work: Callable[[Callable[[], None]], Answer]) -> Answer:
+        try:
+            return work(self._check)
+        except Exception:
+            raise
+        except BaseException as error:  # a job that wants to exit must not take the server with it
+            raise RuntimeError(f"the job ended with {error!r}") from error
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise StoppedError
 
 
 @dataclass(frozen=True)
-class Results:
+class JobResults:
     """What a job left in the folder `config.output`."""
 
     source: Path
@@ -39,15 +96,15 @@ class Results:
 
     @property
     def tracks(self) -> list[int]:
-        """The numbers of all people."""
+        """The ids of all people."""
         return sorted({track for frame in self.poses for track in frame.track_ids.tolist()})
 
     def file(self, kind: str) -> Path:
-        """Return where a kind of result is: a format, "overlay" or "compare"."""
+        """Return the path of a result: a format, "overlay" or "compare"."""
         return _file(self.source, self.config, kind)
 
-    def frame_at(self, seconds: float) -> int:
-        """Return the place of the frame that is shown at a time."""
+    def position_at(self, seconds: float) -> int:
+        """Return the position of the frame that is shown at a time."""
         return max(bisect_right([frame.time for frame in self.poses], seconds + 1e-3) - 1, 0)
 
 
@@ -56,18 +113,18 @@ def find_poses(
     config: PredictConfig,
     formats: Sequence[str],
     on_progress: Callable[[Progress], None],
-) -> Results:
-    """Process a video, and return what came out, with `formats` to download. Raises UserError."""
-    kinds = (*dict.fromkeys((*formats, KEPT)),)
-    config = config.model_copy(update={"formats": kinds})
-    outcome = process(str(source), _estimator(_without_files(config)), config, on_progress)
+) -> JobResults:
+    """Process a video, and return the results, with `formats` to download. Raises UserError."""
+    written = (*dict.fromkeys((*formats, STORED)),)
+    config = config.model_copy(update={"formats": written})
+    outcome = process(str(source), _estimator(_loading_options(config)), config, on_progress)
     videos = ["overlay", "compare"] if config.compare else ["overlay"]
     files = [_file(source, config, kind) for kind in (*videos, *formats)]
-    return Results(
+    return JobResults(
         source=source,
         config=config,
         outcome=outcome,
-        poses=tuple(load_poses(_file(source, config, KEPT))),
+        poses=tuple(load_poses(_file(source, config, STORED))),
         downloads=tuple(zipped(path) if path.is_dir() else path for path in files),
     )
 
@@ -77,8 +134,8 @@ def zipped(folder: Path) -> Path:
     return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
 
 
-def look(results: Results, seconds: float, joint: int, track: int | None) -> Path:
-    """Draw where a joint looked, in the frame at a time, and return the picture.
+def draw_attention(results: JobResults, seconds: float, joint: int, track: int | None) -> Path:
+    """Draw where a joint looks in the frame at a time, and return the picture.
 
     Raises VideoError where that person, or everybody, is absent.
     """
@@ -86,16 +143,16 @@ def look(results: Results, seconds: float, joint: int, track: int | None) -> Pat
         update={"backend": "torch", "precision": "fp32", "compare": False}
     )
     estimator = PoseEstimator(
-        _estimator(_without_files(config)).predictor, KnownPeople(results.poses)
+        _estimator(_loading_options(config)).predictor, KnownPeople(results.poses)
     )
-    place = results.frame_at(seconds)
+    position = results.position_at(seconds)
     offsets = estimator.predictor.offsets
-    start = results.poses[max(place + offsets[0], 0)].time
+    start = results.poses[max(position + offsets[0], 0)].time
     with open_source(results.source, start=start, end=config.end) as frames:
-        moment = Moment(frame=results.poses[place].index)
-        looks = joint_looks(estimator, frames, moment, track_id=track)
-    picture = draw_looks(looks, [joint], results.source.name)
-    path = config.output / f"attention-{place}-{looks.track_id}-{joint}.png"
+        moment = Moment(frame=results.poses[position].index)
+        maps = attention_maps(estimator, frames, moment, track_id=track)
+    picture = draw_attention_maps(maps, [joint], results.source.name)
+    path = config.output / f"attention-{position}-{maps.track_id}-{joint}.png"
     write_image(path, picture)
     return path
 
@@ -117,10 +174,10 @@ def _estimator(config: PredictConfig) -> PoseEstimator:
     return load_estimator(config)
 
 
-def _without_files(config: PredictConfig) -> PredictConfig:
-    """Return the part of a configuration that the estimator depends on."""
-    same = {"output": Path(), "formats": (), "end": None, "smooth": "none"}
-    return config.model_copy(update=same)
+def _loading_options(config: PredictConfig) -> PredictConfig:
+    """Return a configuration that is equal where the same estimator serves."""
+    unused = {"output": Path(), "formats": (), "end": None, "smooth": "none"}
+    return config.model_copy(update=unused)
 
 
 def _file(source: Path, config: PredictConfig, kind: str) -> Path:

@@ -1,4 +1,4 @@
-"""How Gradio is started: its looks, and everything that it offers beside the page switched off."""
+"""How Gradio is started: its theme, and everything that it offers beside the page switched off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from tarvitpose.web.page import Page
-from tarvitpose.web.request_filter import LOCAL, Guard
+from tarvitpose.web.request_filter import LOCAL, RequestFilter
 
 CSS = """
 .gradio-container .fillable { max-width: 1180px !important; }
@@ -22,14 +22,16 @@ CSS = """
 .status { margin: .2rem 0; overflow-wrap: anywhere; }
 .status.problem { color: #b42318; font-weight: 600; }
 .dark .status.problem { color: #ff8a7a; }
-#status progress { width: 100%; height: .7rem; accent-color: #0d9488; }
+#status { min-height: 5.5rem; }
+#status .pending { visibility: hidden; } /* Gradio shows its progress in the same place */
+#status .wrap:has(.error) { display: none; } /* the line of status says it already */
 """
 
 
 def launch(page: Page, host: str, port: int) -> None:
-    """Start to serve in a thread."""
-    middleware = [Middleware(Guard, files=page.desk.visitors.files)]
-    if host in LOCAL:  # other names for this machine are tricks of other pages
+    """Start the server in a thread."""
+    middleware = [Middleware(RequestFilter, files=page.service.sessions.files)]
+    if host in LOCAL:  # other pages reach this machine by other names
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL]))
     page.blocks.launch(
         server_name=host,
@@ -44,7 +46,7 @@ def launch(page: Page, host: str, port: int) -> None:
         ssr_mode=False,
         mcp_server=False,
         pwa=False,
-        max_file_size=round(page.desk.limits.megabytes * 2**20),
+        max_file_size=round(page.service.limits.megabytes * 2**20),
         theme=theme(),
         css=CSS,
         app_kwargs={"middleware": middleware},

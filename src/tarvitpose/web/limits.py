@@ -1,4 +1,4 @@
-"""Which videos the page takes."""
+"""The limits of what the page takes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tarvitpose.video.sources import open_source
 
 @dataclass(frozen=True)
 class Upload:
-    """A video that was looked at."""
+    """What is known of a visitor's video."""
 
     name: str
-    seconds: float | None  # None: recorded by a browser that does not tell
+    seconds: float | None  # None: recorded by a browser that does not write it
     image_size: tuple[int, int]  # (height, width)
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class Limits:
     seconds: float
 
     def check(self, path: Path) -> Upload:
-        """Look at a video. Raises UserError in one line that names the file, not where it lies."""
+        """Examine a video. Raises UserError in one line that names the file without its folder."""
         size = path.stat().st_size / 2**20 if path.exists() else 0.0
         if size > self.megabytes:
             raise VideoError(
@@ -40,7 +40,7 @@ class Limits:
                 "make it smaller or cut it"
             )
         try:
-            upload = _look_at(path)
+            upload = _examine(path)
         except UserError as error:
             raise VideoError(nameless(error, path)) from None
         if upload.seconds is not None and upload.seconds > self.seconds:
@@ -51,7 +51,7 @@ class Limits:
         return upload
 
 
-def _look_at(path: Path) -> Upload:
+def _examine(path: Path) -> Upload:
     with open_source(path) as frames:
         if isinstance(frames, ImagesSource):
             raise VideoError(f"{path}: a picture, expected a video")
@@ -61,7 +61,7 @@ def _look_at(path: Path) -> Upload:
 
 
 def nameless(error: Exception, path: Path) -> str:
-    """Return an error in words that do not tell where on the server a file lies.
+    """Return the text of an error without the folder on the server where a file lies.
 
     >>> nameless(VideoError("/tmp/a/dance.mp4: the file is empty"), Path("/tmp/a/dance.mp4"))
     'dance.mp4: the file is empty'

@@ -1,10 +1,11 @@
-"""What the page shows, and what happens when something on it is used."""
+"""The page: its parts, and what happens when a visitor uses them."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,31 +13,31 @@ import gradio as gr
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError, WeightsError
+from tarvitpose.runs.pipeline import Progress
 from tarvitpose.visualization.attention_options import require_attention
-from tarvitpose.web import messages as texts
-from tarvitpose.web.jobs import Results
-from tarvitpose.web.queue import Job, StoppedError
-from tarvitpose.web.service import Desk
+from tarvitpose.web import messages
+from tarvitpose.web.jobs import JobResults, StoppedError
+from tarvitpose.web.service import Service
+from tarvitpose.web.sessions import SWEEP_INTERVAL
 
-PAUSE = 0.25  # seconds between two looks at a job
-FIRST = ("coco", "csv")  # formats, unless the visitor chooses others
-FIRST_JOINT = "right_wrist"
-STEP = 0.01  # seconds, of the slider
+MAX_WAITING = 20  # jobs in the queue
+DEFAULT_FORMATS = ("coco", "csv")
+DEFAULT_JOINT = "right_wrist"
+TIME_STEP = 0.01  # seconds, of the slider
 Updates = dict[Any, Any]
 log = logging.getLogger(__name__)
 
 
-class Offer(NamedTuple):
-    """What this server can do."""
+class Features(NamedTuple):
+    """What this server offers."""
 
     network: ModelConfig
     formats: tuple[str, ...]
     example: Path
-    minutes: float  # that files are kept
 
     @property
     def shows_attention(self) -> bool:
-        """Whether the network has joints that look at places."""
+        """Whether the network has joint queries whose attention can be drawn."""
         try:
             require_attention(self.network, "these weights")
         except WeightsError:
@@ -45,18 +46,24 @@ class Offer(NamedTuple):
 
 
 class Page:
-    """The page's parts by name, and what they do for a desk."""
+    """The parts of the page by name, and the functions behind them."""
 
-    def __init__(self, desk: Desk, offer: Offer) -> None:
-        self.desk, self.offer = desk, offer
-        with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as self.blocks:
-            gr.HTML(texts.heading(desk.limits, offer.minutes), elem_id="heading")
+    def __init__(self, service: Service, features: Features) -> None:
+        self.service, self.features = service, features
+        max_age = service.sessions.max_age
+        with gr.Blocks(
+            title=messages.TITLE,
+            analytics_enabled=False,
+            delete_cache=(round(SWEEP_INTERVAL), round(max_age)),
+        ) as self.blocks:
+            gr.HTML(messages.heading(service.limits, max_age / 60), elem_id="heading")
             with gr.Row():
                 with gr.Column(scale=2, min_width=320):
                     self._lay_out_input()
                 with gr.Column(scale=3, min_width=320):
                     self._lay_out_results()
             self._connect()
+        self.blocks.queue(max_size=MAX_WAITING)
 
     def _lay_out_input(self) -> None:
         self.video = gr.Video(label="Your video", sources=["upload", "webcam"], elem_id="video")
@@ -64,8 +71,8 @@ class Page:
         with gr.Accordion("Options", open=False, elem_id="options"):
             self.compare = gr.Checkbox(
                 label="Single frames beside it",
-                info="A second video: the same network without its look at other frames (ViTPose).",
-                visible=self.offer.network.temporal,
+                info="A second video: the same network without the other frames (ViTPose).",
+                visible=self.features.network.temporal,
             )
             self.smooth = gr.Radio(
                 ["none", "one-euro", "savgol"],
@@ -80,12 +87,12 @@ class Page:
                 0, 20, value=0, step=1, label="At most so many people", info="0: everybody."
             )
             self.formats = gr.CheckboxGroup(
-                [*self.offer.formats], value=[*FIRST], label="Formats to download"
+                [*self.features.formats], value=[*DEFAULT_FORMATS], label="Formats to download"
             )
         with gr.Row():
             self.run = self._button("Find poses", "run", variant="primary")
             self.cancel = self._button("Cancel", "cancel")
-        self.status = gr.HTML(texts.note(texts.WAITING), elem_id="status")
+        self.status = gr.HTML(messages.note(messages.CHOOSE), elem_id="status")
 
     def _lay_out_results(self) -> None:
         with gr.Tabs() as self.tabs:
@@ -93,8 +100,8 @@ class Page:
                 self.overlay = self._shown_video("The video with poses", "overlay")
             with gr.Tab("Side by side", id="compare", visible=False) as self.side_by_side:
                 self.comparison = self._shown_video("Single frames, and with others", "comparison")
-            with gr.Tab("Where a joint looks", id="looks", visible=False) as self.looks:
-                self._lay_out_looks()
+            with gr.Tab("Where a joint looks", id="attention", visible=False) as self.attention:
+                self._lay_out_attention()
         self.downloads = gr.File(
             label="Downloads",
             file_count="multiple",
@@ -109,165 +116,199 @@ class Page:
     def _button(self, label: str, name: str, **settings: Any) -> Any:
         return gr.Button(label, interactive=False, min_width=100, elem_id=name, **settings)
 
-    def _lay_out_looks(self) -> None:
-        names = [name.replace("_", " ") for name in self.offer.network.joints.joints]
-        choices = [(name, place) for place, name in enumerate(names)]
-        first = self.offer.network.joints.joints.index(FIRST_JOINT)
+    def _lay_out_attention(self) -> None:
+        names = [name.replace("_", " ") for name in self.features.network.joints.joints]
+        choices = [(name, number) for number, name in enumerate(names)]
+        first = self.features.network.joints.joints.index(DEFAULT_JOINT)
         with gr.Row():
             self.joint = gr.Dropdown(choices, value=first, label="Joint", min_width=120)
             self.track = gr.Dropdown([], label="Person", min_width=120)
-        self.time = gr.Slider(0, 1, value=0, step=STEP, label="Time in seconds", elem_id="time")
-        self.look_status = gr.HTML()
+        self.time = gr.Slider(
+            0, 1, value=0, step=TIME_STEP, label="Time in seconds", elem_id="time"
+        )
+        self.attention_status = gr.HTML()
         self.picture = gr.Image(
             show_label=False,
             interactive=False,
             format="png",
             buttons=["fullscreen", "download"],
-            elem_id="looks",
+            elem_id="attention",
         )
 
     def _connect(self) -> None:
-        """Say which function follows which click."""
-        every = {"api_visibility": "private", "show_progress": "hidden", "queue": True}
-        free = {**every, "concurrency_limit": None}  # the desk has a line of its own
-        received = self.video.change(self.received, self.video, [self.status, self.run], **free)
-        lent = self.example.click(self.lent, None, self.video, **free)
-        given = {self.video, self.compare, self.smooth, self.det_every, self.max_people}
+        """Connect events with functions. Those of one `concurrency_id` wait for each other."""
+        every = {"api_visibility": "private", "show_progress": "hidden"}
+        at_once = {**every, "concurrency_limit": None}
+        queued = {"api_visibility": "private", "concurrency_id": "jobs", "concurrency_limit": 1}
+        received = self.video.change(self.receive, self.video, [self.status, self.run], **at_once)
+        lent = self.example.click(self.lend, None, self.video, **at_once)
+        options = {self.video, self.compare, self.smooth, self.det_every, self.max_people}
         shown = [self.status, self.run, self.cancel, self.overlay, self.comparison]
-        shown += [self.side_by_side, self.looks, self.downloads, self.track, self.time]
-        shown += [self.picture, self.look_status, self.tabs]
-        ran = self.run.click(self.ran, given | {self.formats}, shown, **free)
-        stopped = self.cancel.click(self.stopped, None, self.cancel, **free)
-        looked = gr.on(
-            [self.looks.select, self.joint.input, self.track.input, self.time.release],
-            self.looked,
-            [self.time, self.joint, self.track],
-            [self.look_status, self.picture],
-            trigger_mode="always_last",
-            **free,
+        shown += [self.side_by_side, self.attention, self.downloads, self.track, self.time]
+        self._update_at_once(self.run.click, self._emptied())
+        found = self.run.click(
+            self.find_poses,
+            options | {self.formats},
+            shown,
+            show_progress="full",
+            show_progress_on=self.status,
+            **queued,
         )
-        # What goes wrong in Gradio itself, once it has an answer, no function here can catch.
-        for event in (received, lent, ran, stopped):
-            event.failure(self.broke, None, [self.status, self.run, self.cancel], **free)
-        looked.failure(self.look_broke, None, [self.look_status, self.picture], **free)
-        self.blocks.unload(self.left)
+        stopped = {self.status: messages.STOPPED_LINE, **self._idle()}
+        self._update_at_once(self.cancel.click, stopped, cancels=[found])
+        drawn = gr.on(
+            [self.attention.select, self.joint.input, self.track.input, self.time.release],
+            self.draw_attention,
+            [self.time, self.joint, self.track],
+            [self.attention_status, self.picture],
+            trigger_mode="always_last",
+            show_progress="full",
+            show_progress_on=self.picture,
+            **queued,
+        )
+        # What no function here can catch: a full queue, or an error of Gradio's own.
+        for event in (received, lent, found):
+            self._on_failure(event, self.status, self._idle())
+        self._on_failure(drawn, self.attention_status, {self.picture: None})
+        self.blocks.unload(self.leave)
 
-    def lent(self, request: gr.Request) -> str:
+    def _update_at_once(self, event: Any, updates: Updates, **settings: Any) -> None:
+        """Let the browser update the page without the server, which may be busy."""
+        script = f"() => {json.dumps([*updates.values()])}"
+        event(None, None, [*updates], js=script, api_visibility="private", **settings)
+
+    def _on_failure(self, event: Any, status: Any, updates: Updates) -> None:
+        """Let the browser say that there was no answer; for Gradio, "Stopped" is a failure too."""
+        failed, stopped = map(json.dumps, (messages.NO_ANSWER_LINE, messages.STOPPED_LINE))
+        script = (
+            f"(status) => [status === {stopped} ? status : {failed}, "
+            f"...{json.dumps([*updates.values()])}]"
+        )
+        event.failure(None, status, [status, *updates], js=script, api_visibility="private")
+
+    def lend(self, request: gr.Request) -> str:
         """Return the example video."""
-        return str(self.desk.lend(str(request.session_hash), self.offer.example))
+        return str(self.service.lend(str(request.session_hash), self.features.example))
 
-    def received(self, video: str | None, request: gr.Request) -> Updates:
-        """Say what a video is, or why it is not taken."""
+    def receive(self, video: str | None, request: gr.Request) -> Updates:
+        """Describe a video, or say why it is not taken."""
         if video is None:
-            return {self.status: texts.note(texts.WAITING), self.run: gr.update(interactive=False)}
+            return self._refused(messages.note(messages.CHOOSE))
         try:
-            upload = self.desk.receive(str(request.session_hash), Path(video))
+            upload = self.service.receive(str(request.session_hash), Path(video))
         except UserError as error:
-            return {self.status: texts.problem(str(error)), self.run: gr.update(interactive=False)}
-        return {self.status: texts.note(f"{upload}."), self.run: gr.update(interactive=True)}
+            return self._refused(messages.problem(str(error)))
+        return {self.status: messages.note(f"{upload}."), self.run: gr.update(interactive=True)}
 
-    async def ran(self, given: Mapping[Any, Any], request: gr.Request) -> AsyncIterator[Updates]:
-        """Process a video, and tell how far it is until the results are there."""
-        session, video = str(request.session_hash), given[self.video]
+    def _refused(self, status: str) -> Updates:
+        return {self.status: status, self.run: gr.update(interactive=False)}
+
+    async def find_poses(
+        self,
+        values: Mapping[Any, Any],
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+    ) -> Updates:
+        """Process a video, and return the page with its results."""
+        video = values[self.video]
         if video is None:
-            yield {self.status: texts.problem(texts.WAITING)}
-            return
-        choices = {
-            "compare": given[self.compare],
-            "smooth": given[self.smooth],
-            "det_every": given[self.det_every],
-            "max_people": given[self.max_people] or None,
+            return self._idle() | {self.status: messages.problem(messages.CHOOSE)}
+        options = {
+            "compare": values[self.compare],
+            "smooth": values[self.smooth],
+            "det_every": values[self.det_every],
+            "max_people": values[self.max_people] or None,
         }
-        over = self._over()
+        progress(0, desc=messages.LOADING)
         try:
-            job = self.desk.begin(session, Path(video), given[self.formats], choices)
-            yield self._emptied()
-            while not job.is_over:
-                yield {self.status: self._state(job)}
-                await asyncio.sleep(PAUSE)
-            yield over | self._filled(job.result())
+            results = await self.service.find_poses(
+                str(request.session_hash),
+                Path(video),
+                values[self.formats],
+                options,
+                show_progress(progress),
+            )
+            return self._idle() | self._filled(results)
         except StoppedError:
-            yield over | {self.status: texts.note(texts.STOPPED)}
+            return self._idle() | {self.status: messages.STOPPED_LINE}
         except UserError as error:
-            yield over | {self.status: texts.problem(str(error))}
+            return self._idle() | {self.status: messages.problem(str(error))}
         except Exception:
             log.exception("a job failed")
-            yield self.broke()
-
-    def _state(self, job: Job[Results]) -> str:
-        before = self.desk.line.before(job)
-        return texts.waiting(before) if before else texts.working(job.progress, job.pace)
+            return self._idle() | {self.status: messages.problem(messages.BROKEN)}
 
     def _emptied(self) -> Updates:
-        """Return the page while a job goes on."""
+        """Return the page while a job waits or goes on."""
         hidden = gr.update(visible=False)
         return {
+            self.status: "",  # Gradio shows the place in the queue, and then the progress
             self.run: gr.update(interactive=False),
             self.cancel: gr.update(interactive=True),
             self.overlay: None,
             self.comparison: None,
             self.downloads: gr.update(value=None, visible=False),
             self.picture: None,
-            self.look_status: "",
+            self.attention_status: "",
             self.side_by_side: hidden,
-            self.looks: hidden,
+            self.attention: hidden,
             self.tabs: gr.update(selected="poses"),
         }
 
-    def _filled(self, results: Results) -> Updates:
+    def _filled(self, results: JobResults) -> Updates:
         """Return the page with results."""
         compares, tracks = results.config.compare, results.tracks
         last = round(results.poses[-1].time, 2)  # 0 where there is one frame
         return {
-            self.status: texts.done(results.outcome),
+            self.status: messages.done(results.outcome),
             self.overlay: str(results.file("overlay")),
             self.comparison: str(results.file("compare")) if compares else None,
             self.downloads: gr.update(value=[*map(str, results.downloads)], visible=True),
             self.side_by_side: gr.update(visible=compares),
-            self.looks: gr.update(visible=self.offer.shows_attention and bool(tracks)),
+            self.attention: gr.update(visible=self.features.shows_attention and bool(tracks)),
             self.track: gr.update(choices=tracks, value=tracks[0] if tracks else None),
             self.time: gr.update(
-                maximum=max(last, STEP), value=round(last / 2, 2), interactive=last > 0
+                maximum=max(last, TIME_STEP), value=round(last / 2, 2), interactive=last > 0
             ),
         }
 
-    def stopped(self, request: gr.Request) -> Updates:
-        """Stop what goes on; `ran` tells when it has ended."""
-        self.desk.stop(str(request.session_hash))
-        return {self.cancel: gr.update(interactive=False)}
-
-    async def looked(
-        self, seconds: float, joint: int, track: int | None, request: gr.Request
-    ) -> AsyncIterator[Updates]:
-        """Draw where a joint looks."""
-        try:
-            job = self.desk.look(str(request.session_hash), seconds, joint, track)
-            while not job.is_over:
-                before = self.desk.line.before(job)
-                text = texts.waiting(before) if before else texts.note("Looking ...")
-                yield {self.look_status: text}
-                await asyncio.sleep(PAUSE)
-            yield {self.look_status: "", self.picture: str(job.result())}
-        except StoppedError:
-            yield {self.look_status: ""}
-        except UserError as error:
-            yield {self.look_status: texts.problem(str(error)), self.picture: None}
-        except Exception:
-            log.exception("drawing the attention failed")
-            yield self.look_broke()
-
-    def broke(self) -> Updates:
-        """Say that something failed, and give the button back."""
-        return {self.status: texts.problem(texts.BROKEN), **self._over()}
-
-    def look_broke(self) -> Updates:
-        """Say that the attention could not be shown."""
-        return {self.look_status: texts.problem(texts.BROKEN), self.picture: None}
-
-    def _over(self) -> Updates:
-        """Return the buttons when no job goes on."""
+    def _idle(self) -> Updates:
+        """Return the buttons while no job goes on."""
         return {self.run: gr.update(interactive=True), self.cancel: gr.update(interactive=False)}
 
-    def left(self, request: gr.Request) -> None:
-        """Remove what a visitor had who has closed the page."""
-        self.desk.visitors.leave(str(request.session_hash))
+    async def draw_attention(
+        self, seconds: float, joint: int, track: int | None, request: gr.Request
+    ) -> Updates:
+        """Return a picture of where a joint looks."""
+        try:
+            picture = await self.service.draw_attention(
+                str(request.session_hash), seconds, joint, track
+            )
+            return {self.attention_status: "", self.picture: str(picture)}
+        except StoppedError:
+            return {self.attention_status: ""}
+        except UserError as error:
+            return {self.attention_status: messages.problem(str(error)), self.picture: None}
+        except Exception:
+            log.exception("drawing the attention failed")
+            text = messages.problem(messages.BROKEN)
+            return {self.attention_status: text, self.picture: None}
+
+    def leave(self, request: gr.Request) -> None:
+        """Remove the files of a visitor who has closed the page."""
+        self.service.sessions.leave(str(request.session_hash))
+
+
+def show_progress(tracker: Callable[..., Any]) -> Callable[[Progress], None]:
+    """Return a function that shows how far a job is, with its pace since the first frame."""
+    first: tuple[float, int] | None = None  # when it was done, and its number
+
+    def show(progress: Progress) -> None:
+        nonlocal first
+        now = time.monotonic()
+        first = first or (now, progress.frame)
+        seconds, frames = now - first[0], progress.frame - first[1]
+        pace = frames / seconds if frames and seconds else None
+        text = messages.working(progress, pace)
+        tracker((progress.frame, progress.total), desc=text, unit="frames")
+
+    return show

@@ -1,7 +1,7 @@
-"""What the server answers: the requests that the page itself makes, and nothing else.
+"""A filter before Gradio's server: it lets pass the requests of the page, and nothing else.
 
-Gradio's server also describes its functions, plays streams, and fetches addresses for whoever
-asks; none of that is needed here, and a page for the own machine should not reach others.
+Gradio's server also describes its functions, plays streams, and fetches web addresses on request;
+the page needs none of that, and a server on a private machine should not reach others.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 LOCAL = ("127.0.0.1", "localhost")  # names under which only this machine can be reached
 API = "/gradio_api"
 FILE, JOIN, UPLOAD = f"{API}/file=", f"{API}/queue/join", f"{API}/upload"
-READ = {"/", "/config", "/theme.css", "/favicon.ico", "/robots.txt"}
-READ |= {f"{API}/{name}" for name in ("queue/data", "startup-events", "upload_progress", "app_id")}
-READ_BELOW = ("/assets/", "/static/", f"{API}/heartbeat/")
-WRITTEN = {JOIN, UPLOAD, f"{API}/cancel", f"{API}/reset"}
-LARGEST = 1_000_000  # bytes of what a click says; uploads go elsewhere
+READABLE = {"/", "/config", "/theme.css", "/favicon.ico", "/robots.txt"}
+READABLE |= {
+    f"{API}/{name}" for name in ("queue/data", "startup-events", "upload_progress", "app_id")
+}
+READABLE_BELOW = ("/assets/", "/static/", f"{API}/heartbeat/")
+WRITABLE = {JOIN, UPLOAD, f"{API}/cancel", f"{API}/reset"}
+MAX_BODY = 1_000_000  # bytes of the JSON of an event; uploads have a path of their own
 HEADERS = {
-    # The browser itself refuses to load anything from elsewhere. Gradio needs what is unsafe.
+    # The browser refuses to load anything from elsewhere. Gradio needs what is unsafe.
     "content-security-policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; "
     "form-action 'self'; frame-ancestors 'self'; object-src 'none'",
     "referrer-policy": "no-referrer",
@@ -38,7 +40,7 @@ HEADERS = {
 log = logging.getLogger(__name__)
 
 
-class Guard:
+class RequestFilter:
     """ASGI middleware that answers 404 to everything but the page's own requests."""
 
     def __init__(self, app: App, files: Path) -> None:
@@ -53,33 +55,33 @@ class Guard:
                 await _refuse(scope, send)
                 return
             if scope["method"] == "POST" and not is_same_origin(scope["headers"]):
-                await _answer(send, 403, b"asked for by another page")
+                await _answer(send, 403, b"request of another page")
                 return
             if scope["path"].rstrip("/") == UPLOAD:
                 await self._upload(scope, receive, send)
                 return
             if scope["path"].rstrip("/") == JOIN:
                 body = await _read(receive)
-                if not self.names_only_own(body):
+                if not self.names_only_visitors_files(body):
                     await _refuse(scope, send)
                     return
-                receive = _again(body, receive)
+                receive = _replayed(body, receive)
         await self._app(scope, receive, send)
 
     async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass an upload on; what cannot be read of it is the browser's mistake, not the server's.
+        """Pass an upload on, and answer 400 where it is malformed.
 
-        What is left on the disk of one that breaks off goes with the next sweep.
+        The sweep of sessions removes the file of one that breaks off.
         """
         has_begun = False
 
-        async def noting(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal has_begun
             has_begun = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_note)
         except Exception:
             if has_begun:
                 raise
@@ -87,16 +89,16 @@ class Guard:
             await _answer(send, 400, b"the upload could not be read")
 
     def is_open(self, method: str, path: str) -> bool:
-        """Tell whether the page makes such a request."""
+        """Tell whether the page makes requests of this method and path."""
         if method == "POST":
-            return path.rstrip("/") in WRITTEN
+            return path.rstrip("/") in WRITABLE
         if method not in ("GET", "HEAD"):
             return False
         if path.startswith(FILE):
-            return self.is_own(path.removeprefix(FILE))
-        return path in READ or path.startswith(READ_BELOW)
+            return self.is_visitors_file(path.removeprefix(FILE))
+        return path in READABLE or path.startswith(READABLE_BELOW)
 
-    def is_own(self, path: str) -> bool:
+    def is_visitors_file(self, path: str) -> bool:
         """Tell whether a path is one of the visitors' files, wherever its links lead."""
         try:
             with suppress(FileNotFoundError):
@@ -105,10 +107,10 @@ class Guard:
         except (OSError, ValueError):  # a name that is too long, or with a NUL in it
             return False
 
-    def names_only_own(self, body: bytes) -> bool:
-        """Tell whether all files that a click names, in JSON, are the visitors'."""
+    def names_only_visitors_files(self, body: bytes) -> bool:
+        """Tell whether all files that the JSON of an event names are the visitors'."""
         try:
-            return all(map(self.is_own, _paths(json.loads(body))))
+            return all(map(self.is_visitors_file, _paths(json.loads(body))))
         except (ValueError, RecursionError):
             return False
 
@@ -127,14 +129,14 @@ def is_same_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def _paths(value: Any) -> Iterator[str]:
-    """Yield what Gradio takes for paths: it would fetch an address from elsewhere."""
+    """Yield what Gradio takes for paths; it would fetch those that are web addresses."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str):
             yield value["path"]
         value = list(value.values())
     if isinstance(value, list):
-        for one in value:
-            yield from _paths(one)
+        for item in value:
+            yield from _paths(item)
 
 
 async def _read(receive: Receive) -> bytes:
@@ -144,26 +146,26 @@ async def _read(receive: Receive) -> bytes:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if message["type"] != "http.request" or len(body) > LARGEST:
+        if message["type"] != "http.request" or len(body) > MAX_BODY:
             return b""
     return body
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Return what gives a body that was read already, and then goes on."""
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives a body once more, and then goes on."""
     parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def once_more() -> Message:
+    async def receive_again() -> Message:
         return parts.pop() if parts else await receive()
 
-    return once_more
+    return receive_again
 
 
 def _with_headers(send: Send) -> Send:
     async def add(message: Message) -> None:
         if message["type"] == "http.response.start":
-            own = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", []), *own]}
+            added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+            message = {**message, "headers": [*message.get("headers", []), *added]}
         await send(message)
 
     return add

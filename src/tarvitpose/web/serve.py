@@ -26,33 +26,33 @@ def serve(
     example: Path,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serve the page until it is interrupted; `on_ready` is told its address.
+    """Serve the page until it is interrupted; `on_ready` is called with its address.
 
-    Files are kept for so many minutes after they were last used. Raises UserError for weights that
-    are not there, a port that is taken, and without Gradio.
+    Files are removed so many minutes after they were last used. Raises UserError for missing
+    weights, a port that is taken, and without Gradio.
     """
     check_installed("gradio", "tarvitpose web", "web")
     network = load_config(config.weights)
     refuse_taken(host, port)
-    from tarvitpose.web.service import Desk  # noqa: PLC0415 - loads PyTorch
-    from tarvitpose.web.sessions import Visitors  # noqa: PLC0415
+    from tarvitpose.web.service import Service  # noqa: PLC0415 - loads PyTorch
+    from tarvitpose.web.sessions import Sessions  # noqa: PLC0415
 
-    desk = Desk(config, limits, Visitors(60 * minutes))
-    _set_up_gradio(desk.visitors.files)
+    service = Service(config, limits, Sessions(60 * minutes))
+    _set_up_gradio(service.sessions.files)
     # What follows imports Gradio, which reads the variables just set.
     from tarvitpose.web.launch import launch  # noqa: PLC0415
-    from tarvitpose.web.page import Offer, Page  # noqa: PLC0415
+    from tarvitpose.web.page import Features, Page  # noqa: PLC0415
 
-    page = Page(desk, Offer(network, offered_formats(), example, minutes))
+    page = Page(service, Features(network, offered_formats(), example))
     try:
         launch(page, host, port)
-        desk.visitors.sweep_now_and_then()
+        service.sessions.start_sweeping()
         on_ready(f"http://{host}:{port}")
         while True:
             time.sleep(1)
     finally:
         page.blocks.close(verbose=False)
-        desk.close()
+        service.close()
 
 
 def offered_formats() -> tuple[str, ...]:
@@ -68,19 +68,19 @@ def refuse_taken(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise ConfigError(
-                f"{host}:{port}: cannot listen there ({error}); choose another --host or --port"
+                f"{host}:{port}: cannot listen on it ({error}); choose another --host or --port"
             ) from None
 
 
 def _set_up_gradio(files: Path) -> None:
     """Set the variables that Gradio reads: all its files in one folder, nothing sent anywhere."""
-    own = {
+    variables = {
         "GRADIO_TEMP_DIR": str(files),
         "GRADIO_EXAMPLES_CACHE": str(files),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_ALLOWED_PATHS": "",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
-    os.environ.update(own)
-    for name in ("NO_PROXY", "no_proxy"):  # it asks itself whether it has started
+    os.environ.update(variables)
+    for name in ("NO_PROXY", "no_proxy"):  # Gradio sends itself a request when it starts
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), *LOCAL]))

@@ -1,9 +1,10 @@
-"""Where visitors are served: their videos, jobs and results, whatever the page looks like."""
+"""The service behind the page: visitors' videos, jobs and results. It knows nothing of Gradio."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,81 +12,89 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
 from tarvitpose.runs.pipeline import Progress
 from tarvitpose.utils.config_files import parse_config
-from tarvitpose.web.jobs import Results, find_poses, look
+from tarvitpose.web.jobs import Job, JobResults, draw_attention, find_poses
 from tarvitpose.web.limits import Limits, Upload, nameless
-from tarvitpose.web.queue import Job, Line
-from tarvitpose.web.sessions import Visitors
+from tarvitpose.web.sessions import Sessions
 
 
-class Desk:
-    """Takes videos from visitors and gives them to one line of jobs."""
+class Service:
+    """Takes videos from visitors and processes them on one thread."""
 
-    def __init__(self, config: PredictConfig, limits: Limits, visitors: Visitors) -> None:
-        """`config` is what all jobs have in common."""
-        self.config, self.limits, self.visitors = config, limits, visitors
-        self.line = Line()
+    def __init__(self, config: PredictConfig, limits: Limits, sessions: Sessions) -> None:
+        """`config` holds the options that all jobs have in common."""
+        self.config, self.limits, self.sessions = config, limits, sessions
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="tarvitpose-web")
 
-    def lend(self, session: str, example: Path) -> Path:
+    def lend(self, session_id: str, example: Path) -> Path:
         """Return a copy of a video that the visitor may read."""
-        copy = self.visitors.of(session).folder / "example" / example.name
+        copy = self.sessions.get(session_id).folder / "example" / example.name
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(example, copy)
         return copy
 
-    def receive(self, session: str, video: Path) -> Upload:
-        """Look at an upload. Raises UserError for what is not taken."""
-        self.visitors.take(session, video)
+    def receive(self, session_id: str, video: Path) -> Upload:
+        """Examine an upload. Raises UserError for a video that is not taken."""
+        self.sessions.take(session_id, video)
         return self.limits.check(video)
 
-    def begin(
-        self, session: str, video: Path, formats: list[str], choices: dict[str, Any]
-    ) -> Job[Results]:
-        """Return the job of a video; `choices` are fields of PredictConfig.
+    async def find_poses(
+        self,
+        session_id: str,
+        video: Path,
+        formats: list[str],
+        options: dict[str, Any],
+        on_progress: Callable[[Progress], None],
+    ) -> JobResults:
+        """Process a video; `options` are fields of PredictConfig.
 
-        Raises UserError where the video is not taken, or the visitor has a job already.
+        Raises UserError where the video is not taken, and StoppedError where the visitor leaves.
         """
-        visitor = self.visitors.of(session)
-        if visitor.is_busy:
-            raise UserError("your last video is not done yet: wait for it, or cancel it")
-        upload = self.limits.check(video)
-        own, folder = self.visitors.begin(session, video)
-        values = {**self.config.model_dump(), **choices, "output": folder}
-        if upload.seconds is None:  # nobody knew how long it is
-            values["end"] = self.limits.seconds
-        config = parse_config(PredictConfig, values, "options")
+        session = self.sessions.get(session_id)
 
-        def work(on_progress: Callable[[Progress], None]) -> Results:
+        def work(check: Callable[[], None]) -> JobResults:
+            def on_frame(progress: Progress) -> None:
+                check()
+                on_progress(progress)
+
+            upload = self.limits.check(video)
+            source, folder = self.sessions.begin(session, video)
+            config = self._job_config(upload, options, folder)
             try:
-                results = find_poses(own, config, formats, on_progress)
+                return find_poses(source, config, formats, on_frame)
             except UserError as error:
-                raise type(error)(nameless(error, own)) from None
-            self.visitors.finish(visitor, results)
-            return results
+                raise type(error)(nameless(error, source)) from None
 
-        visitor.job = self.line.add(work)
-        return visitor.job
+        session.job = job = Job(self._worker, work)
+        results = await job.result()
+        self.sessions.finish(session, results)
+        return results
 
-    def stop(self, session: str) -> None:
-        """Stop the visitor's job, if there is one."""
-        job = self.visitors.of(session).job
-        if job is not None:
-            job.stop()
+    def _job_config(self, upload: Upload, options: dict[str, Any], folder: Path) -> PredictConfig:
+        values = {**self.config.model_dump(), **options, "output": folder}
+        if upload.seconds is None:  # a recording of unknown length
+            values["end"] = self.limits.seconds
+        return parse_config(PredictConfig, values, "options")
 
-    def look(self, session: str, seconds: float, joint: int, track: int | None) -> Job[Path]:
-        """Return the job that draws where a joint looked. Raises UserError without results."""
-        results = self.visitors.of(session).results
+    async def draw_attention(
+        self, session_id: str, seconds: float, joint: int, track: int | None
+    ) -> Path:
+        """Return a picture of where a joint looks. Raises UserError without results."""
+        session = self.sessions.get(session_id)
+        results = session.results
         if results is None:
             raise UserError("the results have been removed: start again")
 
-        def work(_: Callable[[Progress], None]) -> Path:
+        def work(_: Callable[[], None]) -> Path:
             try:
-                return look(results, seconds, joint, track)
+                return draw_attention(results, seconds, joint, track)
             except UserError as error:
                 raise UserError(nameless(error, results.source)) from None
 
-        return self.line.add(work)
+        session.job = job = Job(self._worker, work)
+        return await job.result()
 
     def close(self) -> None:
         """Stop all jobs and remove all files."""
-        self.line.close()
-        self.visitors.close()
+        self.sessions.stop_jobs()
+        self._worker.shutdown()
+        self.sessions.close()

@@ -1,7 +1,8 @@
-"""What the page keeps on the disk: a folder for each visitor, gone when the visitor is.
+"""What the page holds on the disk: a folder for each session, which is removed with it.
 
-ROOT/lock says that a server is there, ROOT/files holds all that visitors may read: uploads, which
-Gradio puts into folders named by content, and the folders of visitors, which nobody can guess.
+ROOT/lock is held while the server runs. ROOT/files holds all that visitors may read: uploads, which
+Gradio puts into folders named by content, and the folders of sessions, which nobody can guess.
+Gradio itself removes uploads that are too old.
 """
 
 from __future__ import annotations
@@ -13,169 +14,164 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, RLock, Thread
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from tarvitpose.errors import VideoError
-from tarvitpose.web.jobs import Results
-from tarvitpose.web.queue import Job
+from tarvitpose.web.jobs import Job, JobResults
 
-PREFIX, RUN = "tarvitpose-web-", "run-"
-BROKEN_OFF = 60.0  # seconds without a byte more; an upload lies in a file until it is whole
-SWEEP = 30.0  # seconds between two looks at what is old
+ROOT_PREFIX, SESSION_PREFIX, RUN_PREFIX = "tarvitpose-web-", "visitor-", "run-"
+BROKEN_OFF = 60.0  # seconds without new bytes; an upload is a plain file until it is complete
+SWEEP_INTERVAL = 30.0  # seconds
 
 
-class Visitor:
+class Session:
     """One open page."""
 
     def __init__(self, folder: Path, now: float) -> None:
         self.folder, self.used = folder, now
         self.upload: Path | None = None  # the folder of Gradio's that holds it
-        self.job: Job[Results] | None = None
-        self.results: Results | None = None
+        self.job: Job[Any] | None = None
+        self.results: JobResults | None = None
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether a job waits or goes on."""
+        """Tell whether a job goes on."""
         return self.job is not None and not self.job.is_over
 
 
-class Visitors:
+class Sessions:
     """All open pages and their files; safe to be used by several threads."""
 
     def __init__(
         self,
-        keep: float,
+        max_age: float,
         *,
         parent: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Files are kept for `keep` seconds after they were last used."""
-        self._keep, self._clock = keep, clock
-        self._visitors: dict[str, Visitor] = {}
+        """Files are removed `max_age` seconds after they were last used."""
+        self.max_age, self._clock = max_age, clock
+        self._sessions: dict[str, Session] = {}
         self._lock, self._closed = RLock(), Event()
         remove_leftovers(parent or Path(tempfile.gettempdir()))
-        self.root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).resolve()
-        self._alive = FileLock(self.root / "lock")
-        self._alive.acquire()
+        self.root = Path(tempfile.mkdtemp(prefix=ROOT_PREFIX, dir=parent)).resolve()
+        self._root_lock = FileLock(self.root / "lock")
+        self._root_lock.acquire()
         self.files = self.root / "files"
         self.files.mkdir()
 
-    def of(self, session: str) -> Visitor:
-        """Return the visitor of a session, who is new or still there."""
+    def get(self, session_id: str) -> Session:
+        """Return a session, a new one where it is not known, and note that it is in use."""
         with self._lock:
-            if session not in self._visitors:
-                folder = Path(tempfile.mkdtemp(prefix="visitor-", dir=self.files))
-                self._visitors[session] = Visitor(folder, self._clock())
-            visitor = self._visitors[session]
-            visitor.used = self._clock()
-            return visitor
+            if session_id not in self._sessions:
+                folder = Path(tempfile.mkdtemp(prefix=SESSION_PREFIX, dir=self.files))
+                self._sessions[session_id] = Session(folder, self._clock())
+            session = self._sessions[session_id]
+            session.used = self._clock()
+            return session
 
-    def take(self, session: str, upload: Path) -> None:
+    def take(self, session_id: str, upload: Path) -> None:
         """Note whose upload a file is; the one before is removed unless somebody else has it."""
-        visitor = self.of(session)
+        session = self.get(session_id)
         with self._lock:
-            if self.files in upload.parents and visitor.folder not in upload.parents:
-                before, visitor.upload = visitor.upload, upload.parent
-                self._drop(before)
+            if self.files in upload.parents and session.folder not in upload.parents:
+                previous, session.upload = session.upload, upload.parent
+                self._remove_upload(previous)
 
-    def begin(self, session: str, video: Path) -> tuple[Path, Path]:
-        """Return a video of the visitor's own and an empty folder for what comes of it.
+    def begin(self, session: Session, video: Path) -> tuple[Path, Path]:
+        """Return a link to a video inside the session's folder, and a folder for its results.
 
-        What the visitor had before is removed. Raises VideoError where the video has gone.
+        The files of the session's last job are removed. Raises VideoError where the video has gone.
         """
-        visitor = self.of(session)
         with self._lock:
-            visitor.results = None
-            for old in visitor.folder.glob(f"{RUN}*"):
+            session.results = None
+            for old in session.folder.glob(f"{RUN_PREFIX}*"):
                 shutil.rmtree(old, ignore_errors=True)
-            folder = Path(tempfile.mkdtemp(prefix=RUN, dir=visitor.folder))
+            folder = Path(tempfile.mkdtemp(prefix=RUN_PREFIX, dir=session.folder))
             # Gradio serves nothing whose name begins with a dot.
-            own = folder / "source" / (video.name.lstrip(".") or "video")
-            own.parent.mkdir()
+            source = folder / "source" / (video.name.lstrip(".") or "video")
+            source.parent.mkdir()
             try:
-                own.hardlink_to(video)  # stays when another visitor with the same video leaves
+                source.hardlink_to(video)  # outlives another visitor with the same video
             except FileNotFoundError:
                 raise VideoError(f"{video.name}: removed meanwhile; upload it again") from None
-            return own, folder / "results"
+            return source, folder / "results"
 
-    def finish(self, visitor: Visitor, results: Results) -> None:
-        """Note what a job found."""
+    def finish(self, session: Session, results: JobResults) -> None:
+        """Note the results of a session's job."""
         with self._lock:
-            visitor.results, visitor.used = results, self._clock()
+            session.results, session.used = results, self._clock()
 
-    def leave(self, session: str) -> None:
-        """Stop a visitor's job, and remove all files as soon as nobody writes them."""
+    def leave(self, session_id: str) -> None:
+        """Stop a session's job, and remove all files as soon as the job has ended."""
         with self._lock:
-            visitor = self._visitors.pop(session, None)
-            if visitor is None:
-                return
-            job = visitor.job
-        if job is not None:
-            job.stop()
-            job.when_over(lambda: self._forget(visitor))
+            session = self._sessions.pop(session_id, None)
+        if session is None:
+            return
+        if session.job is None:
+            self._remove(session)
         else:
-            self._forget(visitor)
+            session.job.stop()
+            session.job.future.add_done_callback(lambda _: self._remove(session))
 
     def sweep(self) -> None:
-        """Remove what nobody has used for long: visitors without a job, uploads of nobody."""
-        oldest = self._clock() - self._keep
+        """Remove sessions that nobody has used for long, and uploads that broke off."""
+        now = self._clock()
         with self._lock:
-            idle = [
-                session
-                for session, visitor in self._visitors.items()
-                if visitor.used < oldest and not visitor.is_busy
-            ]
-            for session in idle:
-                self.leave(session)
-            owned = {path for one in self._visitors.values() for path in (one.folder, one.upload)}
+            for session_id, session in [*self._sessions.items()]:
+                if session.used < now - self.max_age and not session.is_busy:
+                    self.leave(session_id)
             for path in self.files.iterdir():
-                limit = self._clock() - BROKEN_OFF if path.is_file() else oldest
-                with suppress(OSError):  # gone meanwhile
-                    if path not in owned and path.stat().st_mtime < limit:
-                        _remove(path)
+                with suppress(OSError):  # removed by Gradio meanwhile, or complete and a folder
+                    if path.is_file() and path.stat().st_mtime < now - BROKEN_OFF:
+                        path.unlink()
+                    elif not path.name.startswith(SESSION_PREFIX):
+                        path.rmdir()  # does so if Gradio has removed the upload in it
 
-    def sweep_now_and_then(self) -> None:
-        """Go on sweeping in a thread until `close`."""
+    def start_sweeping(self) -> None:
+        """Sweep now and then in a thread until `close`."""
 
         def work() -> None:
-            while not self._closed.wait(SWEEP):
+            while not self._closed.wait(SWEEP_INTERVAL):
                 self.sweep()
 
         Thread(target=work, daemon=True, name="tarvitpose-web-sweep").start()
+
+    def stop_jobs(self) -> None:
+        """Stop the jobs of all sessions."""
+        with self._lock:
+            for session in self._sessions.values():
+                if session.job is not None:
+                    session.job.stop()
 
     def close(self) -> None:
         """Remove everything; no job may be going on."""
         self._closed.set()
         with self._lock:
-            self._alive.release()
+            self._root_lock.release()
             shutil.rmtree(self.root, ignore_errors=True)
 
-    def _forget(self, visitor: Visitor) -> None:
+    def _remove(self, session: Session) -> None:
         with self._lock:
-            shutil.rmtree(visitor.folder, ignore_errors=True)
-            upload, visitor.upload = visitor.upload, None
-            self._drop(upload)
+            shutil.rmtree(session.folder, ignore_errors=True)
+            upload, session.upload = session.upload, None
+            self._remove_upload(upload)
 
-    def _drop(self, upload: Path | None) -> None:
-        """Remove an upload that no visitor has."""
-        if upload is not None and all(one.upload != upload for one in self._visitors.values()):
+    def _remove_upload(self, upload: Path | None) -> None:
+        """Remove an upload that no session has."""
+        in_use = [session.upload for session in self._sessions.values()]
+        if upload is not None and upload not in in_use:
             shutil.rmtree(upload, ignore_errors=True)
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Remove the folders of servers that were killed; the lock of a living one is held."""
-    for root in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError, Timeout):  # another user's, or alive
+    """Remove the folders of servers that were killed: those whose lock is free."""
+    for root in parent.glob(f"{ROOT_PREFIX}*"):
+        with suppress(OSError, Timeout):  # another user's, or still running
             lock = FileLock(root / "lock")
             if not (root / "lock").exists():
                 continue
             with lock.acquire(timeout=0):
                 shutil.rmtree(root, ignore_errors=True)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where joints look: the model's own attention, the right moment and person, and the picture."""
+"""Attention maps: equal to the model's attention, of the right moment and person, and drawn."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ from tarvitpose.model.jta import JTALayer
 from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.video.sources import open_source
-from tarvitpose.visualization.attention_maps import Looks, Moment, find_window, joint_looks
+from tarvitpose.visualization.attention_maps import (
+    AttentionMaps,
+    Moment,
+    attention_maps,
+    find_window,
+)
 from tarvitpose.visualization.attention_picture import (
     NAMES,
     TILE,
-    draw_looks,
+    draw_attention_maps,
     region_share,
     wrapped,
 )
@@ -124,7 +129,7 @@ TIMES = (0.0, 0.04, 0.08, 0.16, 0.2, 0.24)
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a video, weights, and boxes of two people, the second in frames 2-4."""
-    folder = tmp_path_factory.mktemp("looks")
+    folder = tmp_path_factory.mktemp("walk")
     make_video(folder / "walk.mp4", TIMES)
     modest_model(mask_threshold=0.45).save_pretrained(folder / "weights")
     boxes = [(i, [4, 4, 14, 24]) for i in range(5)] + [(i, [30, 2, 30, 44]) for i in (2, 3, 4)]
@@ -146,9 +151,9 @@ def estimator(place: Path) -> PoseEstimator:
     )
 
 
-def looked(estimator: PoseEstimator, place: Path, moment: Moment, **options: Any) -> Looks:
+def maps_of(estimator: PoseEstimator, place: Path, moment: Moment, **options: Any) -> AttentionMaps:
     with open_source(place / "walk.mp4") as source:
-        return joint_looks(estimator, source, moment, **options)
+        return attention_maps(estimator, source, moment, **options)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,7 @@ def test_reading_ends_with_the_window(estimator: PoseEstimator, place: Path) -> 
         (Moment(time=9.0), {}, r"no frame at 9\.00 s; the last is frame 5 at 0\.24 s"),
         (Moment(frame=9), {}, r"no frame with the number 9; the last is frame 5"),
         (Moment(frame=5), {}, r"nobody is seen in frame 5 at 0\.24 s"),
-        (Moment(frame=3), {"track_id": 8}, r"no track 8 in frame 3 at 0\.16 s; there are: 1, 2"),
+        (Moment(frame=3), {"track_id": 8}, r"no track 8 in frame 3 at 0\.16 s; .* are: 1, 2"),
         (Moment(frame=3), {"layer": 3}, r"--layer 3: these weights have the layers 1 to 2"),
     ],
 )
@@ -191,37 +196,37 @@ def test_what_is_not_there_is_named(
     estimator: PoseEstimator, place: Path, moment: Moment, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        looked(estimator, place, moment, **options)
+        maps_of(estimator, place, moment, **options)
 
 
 def test_looks_are_of_the_largest_person_or_the_chosen_one(
     estimator: PoseEstimator, place: Path
 ) -> None:
-    largest = looked(estimator, place, Moment(frame=3))
-    chosen = looked(estimator, place, Moment(frame=3), track_id=1)
+    largest = maps_of(estimator, place, Moment(frame=3))
+    chosen = maps_of(estimator, place, Moment(frame=3), track_id=1)
     assert (largest.track_id, chosen.track_id) == (2, 1)
-    assert looked(estimator, place, Moment(frame=1)).track_id == 1
+    assert maps_of(estimator, place, Moment(frame=1)).track_id == 1
     assert largest.crops.shape == (3, 64, 112, 3)
     assert not np.array_equal(largest.crops, chosen.crops)
     assert largest.times == pytest.approx((0.08, 0.16, 0.2))
 
 
 def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, place: Path) -> None:
-    looks = looked(estimator, place, Moment(frame=3), layer=1)
-    kept = estimator.predictor.engine.encode(looks.crops)
+    maps = maps_of(estimator, place, Moment(frame=3), layer=1)
+    kept = estimator.predictor.engine.encode(maps.crops)
     visible = np.stack([one.visible.numpy() for one in kept], 1)  # (J, T, N)
-    assert np.array_equal(looks.regions.reshape(visible.shape), visible)
-    assert 0 < looks.regions.mean() < 1
-    for shares in (looks.masked, looks.free):
+    assert np.array_equal(maps.regions.reshape(visible.shape), visible)
+    assert 0 < maps.regions.mean() < 1
+    for shares in (maps.masked, maps.free):
         assert shares.shape == (J, T, h, w)
         assert np.allclose(shares.sum((1, 2, 3)), 1, atol=1e-5)
-    seeing = looks.regions.any((1, 2, 3))
+    seeing = maps.regions.any((1, 2, 3))
     for joint in np.flatnonzero(seeing):
-        assert region_share(looks.masked[joint], looks.regions[joint]) == pytest.approx(1)
-        assert region_share(looks.free[joint], looks.regions[joint]) < 1
+        assert region_share(maps.masked[joint], maps.regions[joint]) == pytest.approx(1)
+        assert region_share(maps.free[joint], maps.regions[joint]) < 1
     heatmaps = estimator.predictor.engine.decode_window([kept], 1)
-    assert np.allclose(looks.scores, heatmaps[0].max((1, 2)).clip(0, 1), atol=0.1)
-    assert (looks.layer, looks.layers, looks.has_mask) == (1, 2, True)
+    assert np.allclose(maps.scores, heatmaps[0].max((1, 2)).clip(0, 1), atol=0.1)
+    assert (maps.layer, maps.layers, maps.has_mask) == (1, 2, True)
 
 
 # ----------------------------------------------------------------------------------- the picture
@@ -230,24 +235,24 @@ def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, plac
 def test_the_picture_has_two_rows_for_a_joint_and_a_column_for_a_frame(
     estimator: PoseEstimator, place: Path
 ) -> None:
-    looks = looked(estimator, place, Moment(frame=3))
-    one, three = (draw_looks(looks, joints, "walk.mp4") for joints in ([4], [4, 6, 8]))
+    maps = maps_of(estimator, place, Moment(frame=3))
+    one, three = (draw_attention_maps(maps, joints, "walk.mp4") for joints in ([4], [4, 6, 8]))
     assert one.shape[1] == three.shape[1] > NAMES + 3 * TILE
     row = (len(three) - len(one)) / 4
     assert row == pytest.approx(TILE * 64 / 112 + 37, abs=6)
 
 
-def test_heat_is_brightest_where_the_joint_looks_most(
+def test_heat_is_brightest_where_the_attention_maps_most(
     estimator: PoseEstimator, place: Path
 ) -> None:
-    looks = looked(estimator, place, Moment(frame=3))
-    looks.free[:] = 0
-    looks.free[4, 0, 1, 5] = 1
-    looks.regions[4] = False
-    without = draw_looks(looks, [4], "walk.mp4").astype(int)
-    looks.free[:] = 0
-    looks.free[4, 2, 3, 0] = 1
-    changed = np.abs(draw_looks(looks, [4], "walk.mp4").astype(int) - without).sum(-1) > 60
+    maps = maps_of(estimator, place, Moment(frame=3))
+    maps.free[:] = 0
+    maps.free[4, 0, 1, 5] = 1
+    maps.regions[4] = False
+    without = draw_attention_maps(maps, [4], "walk.mp4").astype(int)
+    maps.free[:] = 0
+    maps.free[4, 2, 3, 0] = 1
+    changed = np.abs(draw_attention_maps(maps, [4], "walk.mp4").astype(int) - without).sum(-1) > 60
     columns = np.flatnonzero(changed[250:355].any(0)) - NAMES  # in the row without the mask
     tile = TILE + 8
     first, last = columns[columns < TILE], columns[columns >= 2 * tile] - 2 * tile
