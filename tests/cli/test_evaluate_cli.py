@@ -119,7 +119,7 @@ def test_a_single_video_has_no_interval(folder: Path) -> None:
         (folder / name / "b.json").unlink()
     result = evaluate(folder, "--bootstrap", "20", "--json", folder / "ap.json")
     assert result.exit_code == 0
-    assert "there is only one: no interval" in result.stderr
+    assert "only one is given: no interval" in result.stderr
     assert "interval95" not in json.loads((folder / "ap.json").read_text(encoding="utf-8"))
 
 

@@ -15,7 +15,7 @@ from tiny_graphs import BACKENDS, both
 from tiny_models import H, W, modest_model, tiny_model
 from video_files import decode_fully, make_video, packets
 
-from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig, parse_config
+from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig
 from tarvitpose.drawing import colour_of
 from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.formats.comparison import BACKGROUND, MAX_WIDTH, draw_comparison
@@ -27,6 +27,7 @@ from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.results import FramePoses, TrackedFrame
 from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.pipeline import load_estimator, process
+from tarvitpose.utils.config_files import parse_config
 
 CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
 RULES = {"anchored": AnchorRule(), "own": None}

@@ -217,7 +217,8 @@ def test_what_does_not_go_together_is_refused() -> None:
         "layout": {"aggregation": "all_tokens", "layout": "released"},
         "codec": {"aggregation": "regression", "codec": "classic"},
     }
-    from tarvitpose.config import ModelConfig, parse_config
+    from tarvitpose.config import ModelConfig
+    from tarvitpose.utils.config_files import parse_config
 
     for word, change in changes.items():
         values = {"width": C, "depth": 1, "heads": 3, **change}

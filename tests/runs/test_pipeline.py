@@ -240,7 +240,7 @@ def test_a_part_of_a_video_keeps_its_times_and_numbers(video: Path, config: Pred
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:
-    from tarvitpose.config import parse_config
+    from tarvitpose.utils.config_files import parse_config
 
     with pytest.raises(ConfigError, match=r"end 1 must come after start 2"):
         parse_config(PredictConfig, {"start": 2, "end": 1}, "predict")

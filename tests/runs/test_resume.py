@@ -22,7 +22,7 @@ from tiny_models import J, h, modest_model, tiny_config, w
 from video_files import decode_fully, make_folder, make_video
 
 from tarvitpose import __version__
-from tarvitpose.config import PredictConfig, parse_config
+from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detections
 from tarvitpose.errors import ConfigError, OutputError
 from tarvitpose.inference.engine import EncodedCrop
@@ -34,6 +34,7 @@ from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.manifest import describe
 from tarvitpose.runs.pipeline import Outcome, Progress, check_source, process
 from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.provenance import differences
 from tarvitpose.video.sources import open_source
 

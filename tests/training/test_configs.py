@@ -14,7 +14,7 @@ from tiny_datasets import tiny_changes, write_data_sets
 from tiny_training import quiet
 
 from tarvitpose.ablation.table import load_table
-from tarvitpose.config import SIZES, ModelConfig, read_yaml
+from tarvitpose.config import SIZES, ModelConfig
 from tarvitpose.model.cost import parameters
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.config import (
@@ -26,6 +26,7 @@ from tarvitpose.training.config import (
     model_config,
 )
 from tarvitpose.training.facts import renamed_facts
+from tarvitpose.utils.config_files import read_yaml
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop

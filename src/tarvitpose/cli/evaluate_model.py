@@ -273,10 +273,11 @@ def score_videos(options: EvaluateConfig) -> None:
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
-    from tarvitpose.config import OPTIONS, EstimatorConfig, NetworkConfig, parse_config
+    from tarvitpose.config import EstimatorConfig, NetworkConfig
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.inference.predictor import Predictor
+    from tarvitpose.utils.config_files import OPTIONS, parse_config
 
     network = options.model_dump(include=set(NetworkConfig.model_fields))
     values = {**network, "weights": options.weights, "box_threshold": options.box_threshold}

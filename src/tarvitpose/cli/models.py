@@ -129,7 +129,8 @@ def weights_facts(name: str, folder: Path) -> Facts:
     if not is_whole(folder):
         again = "install the package again" if name == WEIGHTS else f"a folder with {FILES}"
         return missing(name, "poses", folder, again)
-    from tarvitpose.config import ModelConfig, parse_config
+    from tarvitpose.config import ModelConfig
+    from tarvitpose.utils.config_files import parse_config
     from tarvitpose.utils.hashing import file_digest
     from tarvitpose.utils.json_file import read_json
 

@@ -8,18 +8,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tarvitpose.config import (
-    SIZES,
-    AnnotationFormat,
-    Config,
-    ModelConfig,
-    NewJoints,
-    parse_config,
-    read_yaml,
-)
+from tarvitpose.config import SIZES, AnnotationFormat, Config, ModelConfig, NewJoints
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
+from tarvitpose.utils.config_files import parse_config, read_yaml
 from tarvitpose.weights.folder import load_config
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
