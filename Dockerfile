@@ -25,7 +25,7 @@ RUN pip install uv==0.13.9 \
  && pip uninstall --yes uv
 
 FROM python:${PYTHON}-slim AS run
-LABEL org.opencontainers.image.title="tarvitpose" org.opencontainers.image.licenses="Apache-2.0"
+LABEL org.opencontainers.image.title="tarvitpose" org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause"
 RUN useradd --create-home --uid 1000 tarvitpose \
  && mkdir -m 1777 /cache /work
 ENV PATH=/opt/tarvitpose/bin:${PATH} PYTHONUNBUFFERED=1 \

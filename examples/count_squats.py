@@ -1,7 +1,7 @@
 """Count squats: tarvitpose predict squats.mp4, then python count_squats.py results/squats.coco.json
 
-Counted is how high the hips are above the knees, in lengths of the shin: about 1 standing, 0 deep
-down, from any side. A squat goes from the top fifth of one's range to about its middle and back.
+Measures the height of the hips above the knees in shin lengths: about 1 when standing, 0 in a deep
+squat, from any side. A squat goes from the top fifth of this range to about its middle and back.
 """
 
 import sys
@@ -13,7 +13,7 @@ from scipy.ndimage import median_filter
 from tarvitpose import load_poses
 
 PARTS = ("hip", "knee", "ankle")
-heights = defaultdict(list)  # of each person, over time
+heights = defaultdict(list)  # of each track, over time
 for frame in load_poses(sys.argv[1]):
     for track, points, scores in zip(frame.track_ids, frame.keypoints, frame.scores, strict=True):
         parts = [f"{side}_{part}" for part in PARTS for side in ("left", "right")]
@@ -23,7 +23,7 @@ for frame in load_poses(sys.argv[1]):
             heights[track].append((knee[1] - hip[1]) / np.linalg.norm(ankle - knee))
 for track, values in heights.items():
     smooth = median_filter(values, 5, mode="nearest")
-    share = (smooth - smooth.min()) / max(np.ptp(smooth), 0.5)  # a small range is no squat
+    share = (smooth - smooth.min()) / max(np.ptp(smooth), 0.5)  # standing still has a small range
     stands = share[(share < 0.55) | (share > 0.8)] > 0.7
     squats = np.diff(stands[stands.argmax() :].astype(int)) == 1
     print(f"person {track}: {squats.sum()} squats")

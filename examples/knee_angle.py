@@ -17,7 +17,7 @@ for frame in PoseEstimator.from_pretrained("default").stream(video):
             leg = [frame.joint_names.index(f"{side}_{part}") for part in ("hip", "knee", "ankle")]
             hip, knee, ankle = points[leg]
             turn = np.degrees(np.arctan2(*(hip - knee)) - np.arctan2(*(ankle - knee)))
-            angles[track, side].append((frame.time, 180 - abs(abs(turn) - 180)))  # 180 is straight
+            angles[track, side].append((frame.time, 180 - abs(abs(turn) - 180)))  # 180: straight
 with video.with_suffix(".knees.csv").open("w", newline="") as file:
     table = csv.writer(file)
     table.writerow(["track_id", "side", "time_s", "degrees"])

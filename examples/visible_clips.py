@@ -7,17 +7,19 @@ from tarvitpose import PoseEstimator
 from tarvitpose.video.sources import open_source
 from tarvitpose.video.writer import VideoWriter
 
-GAP, AROUND = 1.0, 0.25  # seconds: shorter absences are kept, and so much before and after
+GAP, MARGIN = 1.0, 0.25  # seconds: shorter gaps are bridged; added before and after a clip
 
 video = Path(sys.argv[1])
 clips: list[list[float]] = []
 for frame in PoseEstimator.from_pretrained("default", det_every=5).stream(video):
-    if len(frame) and frame.scores.mean(1).max() > 0.3:  # not only a box, but a body
+    if (
+        len(frame) and frame.scores.mean(1).max() > 0.3
+    ):  # a box without a visible body does not count
         if not clips or frame.time - clips[-1][1] > GAP:
             clips.append([frame.time, frame.time])
         clips[-1][1] = frame.time
 for number, (first, last) in enumerate(clips, 1):
-    start, end = max(first - AROUND, 0), last + AROUND
+    start, end = max(first - MARGIN, 0), last + MARGIN
     path = video.with_suffix(f".{number}.mp4")
     with open_source(video, start=start, end=end) as frames:
         size, rate = frames.image_size, frames.frame_rate

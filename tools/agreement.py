@@ -1,13 +1,13 @@
-"""How far a model agrees with MoveNet Thunder on people of real clips whom nobody chose.
+"""How often a model agrees with MoveNet Thunder on people of held-out real clips.
 
-    python -m tools.agreement --clips ../shared/data/clips \\
-        --teacher ../shared/weights/movenet_thunder_256.onnx
+    python -m tools.agreement --clips data/clips \\
+        --teacher weights/movenet_thunder_256.onnx
 
-The clips are those that no training read. NanoDet finds people in some of the frames; MoveNet looks
-at each three times, and where it is sure of a joint and its looks agree, that counts as the truth.
-The student has no say, as it has in `label_clips.py`. It is a teacher's view, with its mistakes.
-A joint agrees within 0.06 of the box's height, about 0.2 torsos. Intervals are 95% of draws of
-people, whose frames are not independent.
+No training read these clips. NanoDet detects people in some of the frames, and MoveNet predicts
+each in three views. Joints of high score on which the views agree count as the truth, with
+MoveNet's mistakes; the model has no influence on the choice. A joint agrees within 0.06 of the
+box's height, about 0.2 torsos. Intervals are 95%, a bootstrap over people (whose frames are not
+independent).
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from tools.label_rules import BOX_HEIGHT, TOLERANCE
 from tools.teachers import MoveNet
 
 CLIPS = (*SPLITS["val"], "crowd_above")
-LONGEST, EVERY = 600, 20  # frames of a clip, from its start, and which of them are looked at
+LONGEST, EVERY = 600, 20  # frames of a clip, from its start; every 20th is evaluated
 MOST_PEOPLE = 12  # of a frame
-TEACHER_SCORE = 0.3  # at least, of a joint that MoveNet chose
+TEACHER_SCORE = 0.3  # lowest score of a joint that counts
 FEWEST_JOINTS = 4
 SHARE = 0.06  # of the box's height
 
@@ -51,7 +51,7 @@ class Scene(NamedTuple):
 
 
 def scenes(clip: Path, offsets: tuple[int, ...], teacher: MoveNet) -> Iterator[Scene]:
-    """Yield the frames of a clip in which somebody is seen well enough."""
+    """Yield the frames of a clip in which MoveNet is sure of somebody."""
     detector = NanoDet(threshold=DETECTION_SCORE)
     with open_source(str(clip)) as frames:
         for window in islice(windows(islice(frames, LONGEST), offsets), 0, None, EVERY):
@@ -61,17 +61,17 @@ def scenes(clip: Path, offsets: tuple[int, ...], teacher: MoveNet) -> Iterator[S
                 height = box[3] - box[1]
                 if height < BOX_HEIGHT:
                     continue
-                found = teacher.look(current.image, box)
-                known = (found.scores > TEACHER_SCORE) & (found.spread < TOLERANCE * height)
+                pose = teacher.predict(current.image, box)
+                known = (pose.scores > TEACHER_SCORE) & (pose.spread < TOLERANCE * height)
                 if known.sum() >= FEWEST_JOINTS:
-                    people.append((box, found.points, known))
+                    people.append((box, pose.points, known))
             if people:
                 boxes, points, sure = map(np.stack, zip(*people, strict=True))
                 yield Scene([frame.image for frame in window], boxes, points, sure)
 
 
 def main() -> None:
-    """Print a row for each clip, and one for all."""
+    """Print a row for each clip, and a row for all."""
     parser = argparse.ArgumentParser(description="Agreement with MoveNet on held-out clips.")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--clips", type=Path, required=True)

@@ -1,6 +1,6 @@
 """Fit the score curves of weights, so that a score is the share of joints that are right.
 
-    python -m tools.calibrate .work/runs/stage2/weights ../shared/data/lspet/train.json
+    python -m tools.calibrate data/default/runs/stage2/weights data/lspet/train.json
 
 Clips are made of people of the training part, as `evaluate --degradations` makes them of others.
 Each person's clip has one degradation (of lost frames there is nothing to tell). The curves, one

@@ -1,12 +1,12 @@
-"""The pictures and the counts of failures in docs/model-card.md.
+"""Make the pictures and count the wrong joints of docs/model-card.md.
 
-    python -m tools.card_pictures --annotations ../shared/data/lspet/val.json \\
-        --clips ../shared/data/clips --output docs/pictures
+    python -m tools.card_pictures --annotations data/lspet/val.json \\
+        --clips data/clips --output docs/pictures
 
-`worst.jpg` has the twenty people of the annotations where most joints are wrong: the label on the
-left, what the model says on the right; without `--photographs` on plain ground, because nobody has
-licensed those to be shown. `clips.jpg` has three frames of every clip whose licence is known.
-Printed is what the wrong joints are: on their twin of the other side, near, or lost.
+`worst.jpg` has the twenty people with most wrong joints: the label on the left, the prediction on
+the right, on plain ground unless `--photographs` is given (LSPET has no licence to show them).
+`clips.jpg` has three frames of every clip whose licence is known. Prints how many wrong joints are
+on the same joint of the other side, near the label, or elsewhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import read_records
 from tarvitpose.drawing import draw_poses
-from tarvitpose.evaluation.clips import THRESHOLD, encode_clip, found_joints
+from tarvitpose.evaluation.clips import THRESHOLD, decoded_joints, encode_clip
 from tarvitpose.formats.contact_sheet import contact_sheet
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.metrics.pck import hits, torso_size
@@ -34,10 +34,10 @@ from tarvitpose.utils.images import write_image
 from tarvitpose.video.sources import open_source
 
 WORST, COLUMNS, WIDTH = 20, 5, 1100
-NEAR = 0.5  # torsos: further off, a joint is lost
-SHOTS, RUN_UP = (0.2, 0.5, 0.8), 0.3  # shares of a clip, and seconds before each
+NEAR = 0.5  # torsos
+MOMENTS, LEAD_IN = (0.2, 0.5, 0.8), 0.3  # shares of a clip, and seconds predicted before each
 QUALITY = 80
-GROUND = 60  # grey level
+BACKGROUND = 60  # grey level
 UNLICENSED = ("crowd_above",)  # clips of unknown origin
 
 
@@ -58,82 +58,82 @@ def poses_of(
     )
 
 
-def found_in(model: TARViTPose, clips: ClipDataset) -> tuple[Float32, Float32]:
+def predictions(model: TARViTPose, clips: ClipDataset) -> tuple[Float32, Float32]:
     """Return keypoints (N, J, 2) in crop pixels and scores (N, J)."""
     rows = []
     with torch.inference_mode():
         for index in range(len(clips)):
             maps = model.aggregate(*encode_clip(model, clips[index]["clip"][None]))
-            rows.append(found_joints(model.config, maps))
+            rows.append(decoded_joints(model.config, maps))
     points, scores = (np.concatenate(column) for column in zip(*rows, strict=True))
     return points, scores
 
 
-def say_failures(found: Float32, truth: Float32, seen: Bools, joints: JointSet) -> Bools:
-    """Print what the wrong joints of N people are, and return which are wrong, (N, J)."""
+def count_failures(predicted: Float32, truth: Float32, seen: Bools, joints: JointSet) -> Bools:
+    """Print the kinds of wrong joints of N people, and return which are wrong, (N, J)."""
     torso = torso_size(truth, seen, joints)
     seen = seen & np.isfinite(torso)[:, None]
-    wrong = seen & ~hits(found, truth, torso, THRESHOLD)
+    wrong = seen & ~hits(predicted, truth, torso, THRESHOLD)
     order = list(joints.flip_order)
     paired = np.array(order) != np.arange(len(order))
-    on_twin = wrong & paired & seen[:, order] & hits(found, truth[:, order], torso, THRESHOLD)
-    near = wrong & ~on_twin & hits(found, truth, torso, NEAR)
-    lost = wrong & ~on_twin & ~near
-    for name, part in (("on the other side's", on_twin), ("near", near), ("lost", lost)):
+    on_twin = wrong & paired & seen[:, order] & hits(predicted, truth[:, order], torso, THRESHOLD)
+    near = wrong & ~on_twin & hits(predicted, truth, torso, NEAR)
+    elsewhere = wrong & ~on_twin & ~near
+    for name, part in (("on the other side", on_twin), ("near", near), ("elsewhere", elsewhere)):
         print(f"{name}: {part.sum()} of {wrong.sum()} wrong joints, {seen.sum()} labelled")
     for at, name in enumerate(joints.joints):
         if seen[:, at].any():
             share = 100 * wrong[:, at].sum() / seen[:, at].sum()
-            print(f"  {name}: {share:.0f}% wrong, {on_twin[:, at].sum()} on the other side's")
+            print(f"  {name}: {share:.0f}% wrong, {on_twin[:, at].sum()} on the other side")
     return wrong
 
 
 def worst_people(model: TARViTPose, annotations: Path, *, photographs: bool) -> UInt8:
-    """Return the sheet of the people where most joints are wrong."""
+    """Return a contact sheet of the people with most wrong joints."""
     config = model.config
     clips = validation_clips(read_records("coco", annotations, config.joints), config)
     items = [clips[index] for index in range(len(clips))]
     truth = np.stack([item["keypoints"].numpy() for item in items])
     seen = np.stack([item["visible"].numpy() for item in items]) > 0
-    found, scores = found_in(model, clips)
-    wrong = say_failures(found, truth, seen, config.joints)
+    predicted, scores = predictions(model, clips)
+    wrong = count_failures(predicted, truth, seen, config.joints)
     size, current = config.input_size, window_offsets(config.offsets)[1]
     tiles, captions = [], []
     for person in np.argsort(-wrong.sum(1), kind="stable")[:WORST].tolist():
         crop = items[person]["clip"][current].numpy()
         if not photographs:
-            crop = np.full_like(crop, GROUND)
-        given = poses_of(truth[person], seen[person].astype(np.float32), size, config.joints)
-        said = poses_of(found[person], scores[person], size, config.joints)
-        both = [draw_poses(crop, one, legend=False) for one in (given, said)]
+            crop = np.full_like(crop, BACKGROUND)
+        label = poses_of(truth[person], seen[person].astype(np.float32), size, config.joints)
+        prediction = poses_of(predicted[person], scores[person], size, config.joints)
+        both = [draw_poses(crop, poses, legend=False) for poses in (label, prediction)]
         tiles.append(np.concatenate(both, 1))
         captions.append(f"{wrong[person].sum()} of {seen[person].sum()} wrong")
     return contact_sheet(tiles, captions, COLUMNS, WIDTH)
 
 
-def shots_of(clips: Path) -> UInt8:
-    """Return a sheet with a row of frames for each clip."""
+def clip_sheet(clips: Path) -> UInt8:
+    """Return a contact sheet with a few frames of each clip."""
     estimator = PoseEstimator.from_pretrained("default", crop_policy="anchored")
     tiles, captions = [], []
-    for path in sorted(one for one in clips.glob("*.m*") if one.stem not in UNLICENSED):
+    for path in sorted(path for path in clips.glob("*.m*") if path.stem not in UNLICENSED):
         for at, (image, poses) in enumerate(some_frames(estimator, path)):
             tiles.append(draw_poses(image, poses, legend=False))
             captions.append(path.stem if at == 0 else f"{poses.time:.1f} s")
-    return contact_sheet(tiles, captions, 2 * len(SHOTS), WIDTH)
+    return contact_sheet(tiles, captions, 2 * len(MOMENTS), WIDTH)
 
 
 def some_frames(estimator: PoseEstimator, path: Path) -> list[tuple[UInt8, FramePoses]]:
-    """Return a few frames of a clip with their poses, each after a short run towards it."""
+    """Return a few frames of a clip with their poses, each predicted after a short lead-in."""
     with open_source(path) as source:
         times = [frame.time for frame in source]
-    moments = [times[round(share * (len(times) - 1))] for share in SHOTS]
+    moments = [times[round(share * (len(times) - 1))] for share in MOMENTS]
     shown = [
-        list(estimator.stream(path, start=max(moment - RUN_UP, 0), end=moment + 0.01))[-1]
+        list(estimator.stream(path, start=max(moment - LEAD_IN, 0), end=moment + 0.01))[-1]
         for moment in moments
     ]
-    wanted = {poses.index for poses in shown}
+    indices = {poses.index for poses in shown}
     with open_source(path) as source:
-        images = {frame.index: frame.image for frame in source if frame.index in wanted}
+        images = {frame.index: frame.image for frame in source if frame.index in indices}
     return [(images[poses.index], poses) for poses in shown]
 
 
@@ -158,7 +158,7 @@ def main() -> None:
         given.output / "worst.jpg",
         worst_people(model, given.annotations, photographs=given.photographs),
     )
-    write(given.output / "clips.jpg", shots_of(given.clips))
+    write(given.output / "clips.jpg", clip_sheet(given.clips))
 
 
 if __name__ == "__main__":

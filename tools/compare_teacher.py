@@ -1,14 +1,14 @@
-"""The model beside its teacher, MoveNet Thunder, on the same crops.
+"""Compare a model with its teacher, MoveNet Thunder, on the same crops.
 
-    python -m tools.compare_teacher --annotations ../shared/data/lspet/val.json \\
-        --teacher ../shared/weights/movenet_thunder_256.onnx --degradations clean,motion_blur
-    python -m tools.compare_teacher --teacher ../shared/weights/movenet_thunder_256.onnx \\
-        --annotations ../shared/data/posetrack18_sample/annotations/val
+    python -m tools.compare_teacher --annotations data/lspet/val.json \\
+        --teacher weights/movenet_thunder_256.onnx --degradations clean,motion_blur
+    python -m tools.compare_teacher --teacher weights/movenet_thunder_256.onnx \\
+        --annotations data/posetrack18_sample/annotations/val
 
-Over the joints that both know. MoveNet reads the current frame's crop, padded to a square; the
-model reads it alone, and with the frames around it. Stills are made into clips, and PCK@0.2 of the
-torso has 95% intervals of differences over draws of people; videos have PoseTrack's AP, PCK and
-PCKh in labelled boxes.
+Only joints that both predict count. MoveNet reads the current frame's crop, padded to a square; the
+model reads it alone, and with its neighbouring frames. Stills are made into clips and scored by
+PCK@0.2 of the torso, with 95% intervals of differences (bootstrap over people); videos are scored
+by PoseTrack's AP, PCK and PCKh in labelled boxes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import dataset_files, open_annotations, read_records
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
+from tarvitpose.evaluation.comparison import SINGLE_FRAME
 from tarvitpose.evaluation.datasets import read_labelled
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, Task
+from tarvitpose.evaluation.predictions import PredictionTask
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import compare
 from tarvitpose.inference.pose_arrays import PoseArrays
@@ -38,14 +39,13 @@ from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 from tarvitpose.utils.arrays import Float32, UInt8
-from tools.label_rules import FROM_COCO, SHARED
-from tools.teachers import MoveNet
+from tools.teachers import FROM_COCO, KNOWN, MoveNet
 
-SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, SHARED, strict=True) if known]
+SHARED_NAMES = [name for name, known in zip(POSETRACK_15.joints, KNOWN, strict=True) if known]
 
 
 def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
-    """Return which joints (N, J) MoveNet finds in the clips' current frames."""
+    """Return which joints (N, J) of the clips' current frames MoveNet has right."""
     current = window_offsets(clips.settings.model.offsets)[1]
     found, truth, seen = [], [], []
     for index in range(len(clips)):
@@ -61,7 +61,7 @@ def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
 class TeacherPredictor:
     """MoveNet in place of a predictor, on the same crops; its joints are COCO's 17."""
 
-    offsets = (0,)
+    offsets: tuple[int, ...] = (0,)
 
     def __init__(self, teacher: MoveNet, like: Predictor) -> None:
         self.teacher, self.like, self.batch_size = teacher, like, like.batch_size
@@ -80,8 +80,8 @@ class TeacherPredictor:
             crop = self.like.crops(window, box)[0]
             found, sure = self.teacher.joints_of_crop(crop)
             found = self.like.to_frame(found[None], box)[0]
-            points[at, FROM_COCO[SHARED]] = found[SHARED]
-            scores[at, FROM_COCO[SHARED]] = sure[SHARED]
+            points[at, FROM_COCO[KNOWN]] = found[KNOWN]
+            scores[at, FROM_COCO[KNOWN]] = sure[KNOWN]
         return PoseArrays(points, scores)
 
 
@@ -92,7 +92,7 @@ def compare_stills(given: argparse.Namespace, teacher: MoveNet) -> None:
     for kind in parse_degradations(given.degradations):
         clips = validation_clips(records, model.config, kind)
         ours = score_clips(model, encoded_batches(model, clips, torch.device("cpu")))
-        right, seen = teachers_hits(clips, teacher), ours.visible & SHARED
+        right, seen = teachers_hits(clips, teacher), ours.visible & KNOWN
         row = f"{kind:12} {seen.sum()} joints of {len(records)}  teacher {pck(right, seen):5.1f}"
         for name, mode in (("single-frame", ours.single), ("temporal", ours.temporal)):
             low, high = bootstrap_interval(mode, seen, right)
@@ -109,7 +109,7 @@ def compare_videos(given: argparse.Namespace, layout: AnnotationFormat, teacher:
     videos = read_labelled(layout, given.annotations, POSETRACK_15, images=given.images)
     people = sum(len(frame.people.boxes) for video in videos for frame in video.frames)
     with TemporaryDirectory() as folder:
-        task = Task(predictors, open_boxes("gt", None, "cpu"), Path(folder))
+        task = PredictionTask(predictors, open_boxes("gt", None, "cpu"), Path(folder))
         for video in videos:
             task.finish(video, lambda _: None)
         for one in compare(task, videos, COCO_17, samples=0):
@@ -120,7 +120,7 @@ def compare_videos(given: argparse.Namespace, layout: AnnotationFormat, teacher:
 
 
 def main() -> None:
-    """Print how the model does beside its teacher."""
+    """Print the scores of the model and its teacher."""
     parser = argparse.ArgumentParser(description="The model beside MoveNet on the same crops.")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--annotations", type=Path, required=True)

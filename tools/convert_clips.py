@@ -1,10 +1,10 @@
 """Turn labelled clips (JHMDB, rendered people) into PoseTrack18's layout, which training reads.
 
-    python -m tools.convert_clips jhmdb ../shared/data/jhmdb .work/data/jhmdb
-    python -m tools.convert_clips rendered ../shared/data/rendered .work/data/rendered
+    python -m tools.convert_clips jhmdb data/jhmdb data/default/jhmdb
+    python -m tools.convert_clips rendered data/rendered data/default/rendered
 
-`INPUT/labels.json` names the clips with their joints on every frame; docs/model-card.md says which
-public data sets they are made from. `OUTPUT/images/<clip>/%06d.jpg` are all frames, and
+`INPUT/labels.json` lists the clips with their joints on every frame; docs/model-card.md names the
+public data sets that they are made from. `OUTPUT/images/<clip>/%06d.jpg` are all frames, and
 `OUTPUT/annotations/{train,val}/<clip>.json` their labels. Every `--every`th frame is labelled.
 """
 
@@ -26,13 +26,13 @@ from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.json_file import write_json
 
 JPEG_QUALITY = 95
-FEWEST_SEEN = 6  # joints that are seen, of a person who is labelled
+FEWEST_VISIBLE = 6  # joints of a labelled person
 
-Person = tuple[Float32, list[float]]  # keypoints (K, 3) of x, y, v; box xywh
+LabelledPerson = tuple[Float32, list[float]]  # keypoints (K, 3) of x, y, v; box xywh
 
 
-def jhmdb_people(clip: dict[str, Any], size: tuple[int, int]) -> Iterator[list[Person]]:
-    """Yield the labelled person of each frame; joints outside the frame (width, height) are not."""
+def jhmdb_people(clip: dict[str, Any], size: tuple[int, int]) -> Iterator[list[LabelledPerson]]:
+    """Yield the person of each frame, without labels outside of the frame (width, height)."""
     for points, box in zip(clip["xy"], clip["boxes"], strict=True):
         xy = np.asarray(points, np.float32)
         inside = ((xy >= 0) & (xy <= np.array(size) - 1)).all(-1)
@@ -41,11 +41,11 @@ def jhmdb_people(clip: dict[str, Any], size: tuple[int, int]) -> Iterator[list[P
         yield [(keypoints, [left, top, right - left, bottom - top])]
 
 
-def rendered_people(clip: dict[str, Any], size: tuple[int, int]) -> Iterator[list[Person]]:
-    """Yield the people of each frame of whom enough joints are seen."""
+def rendered_people(clip: dict[str, Any], size: tuple[int, int]) -> Iterator[list[LabelledPerson]]:
+    """Yield the people of each frame who have enough visible joints."""
     for people in clip["people"]:
-        labelled = [(np.asarray(one["keypoints"], np.float32), one["bbox"]) for one in people]
-        yield [(k, box) for k, box in labelled if (k[:, 2] == 2).sum() >= FEWEST_SEEN]
+        labelled = [(np.asarray(p["keypoints"], np.float32), p["bbox"]) for p in people]
+        yield [(k, box) for k, box in labelled if (k[:, 2] == 2).sum() >= FEWEST_VISIBLE]
 
 
 PEOPLE = {"jhmdb": jhmdb_people, "rendered": rendered_people}
@@ -66,7 +66,7 @@ def write_images(video: Path, folder: Path) -> tuple[int, tuple[int, int]]:
 
 
 def posetrack18(
-    name: str, frames: list[list[Person]], joints: list[str], every: int
+    name: str, frames: list[list[LabelledPerson]], joints: list[str], every: int
 ) -> dict[str, Any]:
     """Return the annotations of one video."""
     images: list[dict[str, Any]] = []
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("kind", choices=list(PEOPLE))
     parser.add_argument("input", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="label one frame of so many")
+    parser.add_argument("--every", type=int, default=1, help="label every Nth frame")
     given = parser.parse_args()
     labels = json.loads((given.input / "labels.json").read_text(encoding="utf-8"))
     unknown = set(labels["joints"]) - set(POSETRACK_15.joints)

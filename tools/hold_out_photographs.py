@@ -1,9 +1,9 @@
-"""Split COCO annotations of photographs into those to train on and those to choose by.
+"""Split COCO annotations of photographs into a training and a validation part.
 
-    python -m tools.hold_out_photographs ../shared/data/coco_kpt/annotations.json \\
-        configs/default/held_out_photographs.txt .work/data
+    python -m tools.hold_out_photographs data/coco_kpt/annotations.json \\
+        configs/default/held_out_photographs.txt data/default
 
-The text file has the ids of the images that no training may read, one a line. Writes
+The text file has the ids of the images for validation, one per line. Writes
 `OUTPUT/photographs_train.json` and `OUTPUT/photographs_val.json`.
 """
 
@@ -22,7 +22,9 @@ def part(content: dict[str, Any], images: set[int]) -> dict[str, Any]:
     return {
         **content,
         "images": [image for image in content["images"] if image["id"] in images],
-        "annotations": [one for one in content["annotations"] if one["image_id"] in images],
+        "annotations": [
+            person for person in content["annotations"] if person["image_id"] in images
+        ],
     }
 
 

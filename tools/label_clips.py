@@ -1,16 +1,16 @@
 """Label real clips by two teachers: how the clips that trained the default weights were made.
 
-    python -m tools.label_clips --clips ../shared/data/clips --output .work/data/clips
+    python -m tools.label_clips --clips data/clips --output data/default/clips
 
-NanoDet finds people in every frame and IouTracker follows them. In every third frame or so
-PP-TinyPose (three looks at each person) and MoveNet Thunder (one) place the joints. Where they
-agree a joint is fully trusted, where only PP-TinyPose is sure a little less, and else it has no
-label (`keypoint_weights`). Neither knows head_bottom and head_top.
-`label_rules.py` holds the rules.
+NanoDet detects people in every frame and IouTracker tracks them. In about every third frame
+PP-TinyPose (three views of each person) and MoveNet Thunder (one) predict the joints. A joint on
+which both agree is fully trusted; one of which only PP-TinyPose is sure is trusted less; others
+have no label (`keypoint_weights`). Neither teacher predicts head_bottom and head_top. The rules are
+in `tools.label_rules`.
 
-`OUTPUT/images/<video>/%06d.jpg` are all frames of the range that was used, smaller where people
-are large. `OUTPUT/annotations/{train,val}/<video>.json` are PoseTrack18's layout; people who were
-seen but not labelled are ignore regions. `OUTPUT/summary.json` counts what was kept.
+`OUTPUT/images/<video>/%06d.jpg` are all frames of the chosen range, scaled down where people are
+large. `OUTPUT/annotations/{train,val}/<video>.json` has PoseTrack18's layout; people who were
+detected but not labelled are ignore regions. `OUTPUT/summary.json` counts frames, people, joints.
 """
 
 from __future__ import annotations
@@ -33,19 +33,18 @@ from tarvitpose.tracking import IouTracker
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.json_file import write_json
 from tools.label_rules import (
-    JOINTS,
     Label,
-    TrackedFrame,
+    TrackedBox,
     best_range,
+    consensus,
     drop_still,
     good_tracks,
+    joint_trust,
     keep_distinct,
-    liveliness,
-    opinion,
+    motion,
     posetrack18,
-    trusted,
 )
-from tools.teachers import MoveNet, TinyPose
+from tools.teachers import JOINTS, MoveNet, TinyPose
 
 SPLITS = {  # crowd_above is for tests only
     "train": (
@@ -58,10 +57,10 @@ SPLITS = {  # crowd_above is for tests only
 DETECTION_SCORE = 0.5
 TALLEST = 480  # pixels, of a person in the images that are written
 JPEG_QUALITY = 92
-LONGEST_READ = 500  # frames of a clip, from its start, in which people are looked for
-MOST_LABELLED = 120  # frames of one clip, about
+LONGEST_READ = 500  # frames of a clip, from its start, in which people are detected
+MOST_LABELLED = 120  # frames of one clip, approximately
 FEWEST_JOINTS = 5
-STILL_EVERY = 5  # labelled frames: one who stands still is labelled in one of so many
+STILL_EVERY = 5  # a person who stands still is labelled in every fifth labelled frame
 
 Image = NDArray[np.uint8]
 
@@ -74,28 +73,29 @@ def frames_of(path: Path) -> Iterator[Frame]:
             yield Frame(index, float(frame.time or 0), np.ascontiguousarray(turned))
 
 
-def follow(path: Path, detector: NanoDet) -> list[list[TrackedFrame]]:
-    """Return who is seen in each frame of a clip, its first LONGEST_READ frames."""
+def follow(path: Path, detector: NanoDet) -> list[list[TrackedBox]]:
+    """Return the tracked people of each of the first LONGEST_READ frames of a clip."""
     tracker, people = IouTracker(), []
     for frame in islice(frames_of(path), LONGEST_READ):
-        found = detector.detect(frame)
-        ids = tracker.update(found.boxes, found.scores, frame.index)
-        people.append([TrackedFrame(int(i), box) for i, box in zip(ids, found.boxes, strict=True)])
+        detected = detector.detect(frame)
+        ids = tracker.update(detected.boxes, detected.scores, frame.index)
+        boxes = zip(ids, detected.boxes, strict=True)
+        people.append([TrackedBox(int(track), box) for track, box in boxes])
     return people
 
 
 def by_joint(counts: NDArray[np.int64]) -> dict[str, int]:
-    """Name the counts (J,)."""
+    """Return counts (J,) by the names of joints."""
     return dict(zip(JOINTS, counts.tolist(), strict=True))
 
 
 class Labeller:
-    """Everything that one clip passes through."""
+    """Labels clips: detection, tracking, teachers, rules, files."""
 
     def __init__(self, teachers: Path, output: Path, every: int, longest: int) -> None:
         self._detector = NanoDet(threshold=DETECTION_SCORE)
         self._tinypose = TinyPose(teachers / "tinypose_256x192.onnx")
-        self._movenet = MoveNet(teachers / "movenet_thunder_256.onnx", looks=1)
+        self._movenet = MoveNet(teachers / "movenet_thunder_256.onnx", views=1)
         self._output, self._every, self._longest = output, every, longest
 
     def label(self, clip: Path, split: str, number: int) -> dict[str, Any]:
@@ -104,8 +104,8 @@ class Labeller:
         people = good_tracks(everyone)
         if not any(people):
             return {"split": split, "frames": 0, "people": 0}
-        used = best_range(liveliness(people), self._longest)
-        heights = [seen.height for i in used for seen in people[i]]
+        used = best_range(motion(people), self._longest)
+        heights = [person.height for i in used for person in people[i]]
         scale = min(1.0, TALLEST / max(heights))
         labels = self._images(clip, used, people, scale)
         ignored = left_out(everyone, used, labels, scale)
@@ -119,14 +119,14 @@ class Labeller:
             "scale": round(scale, 3),
             "labelled_frames": len({label.frame for label in labels}),
             "people": len(labels),
-            "tracks": len({label.seen.track for label in labels}),
+            "tracks": len({label.person.track for label in labels}),
             "joints": by_joint(
-                np.array([label.kept for label in labels]).reshape(-1, len(JOINTS)).sum(0)
+                np.array([label.labelled for label in labels]).reshape(-1, len(JOINTS)).sum(0)
             ),
         }
 
     def _images(
-        self, clip: Path, used: range, people: list[list[TrackedFrame]], scale: float
+        self, clip: Path, used: range, people: list[list[TrackedBox]], scale: float
     ) -> list[Label]:
         """Write the images of a range, and label every few of them."""
         folder = self._output / "images" / clip.stem
@@ -142,32 +142,34 @@ class Labeller:
             at = frame.index - used.start
             write_image(folder / f"{at:06d}.jpg", frame.image, scale)
             if at % every == 0 and people[frame.index]:
-                seen = self._people(frame.image, people[frame.index], at)
-                labels += drop_still(seen, last, STILL_EVERY * every)
+                frame_labels = self._people(frame.image, people[frame.index], at)
+                labels += drop_still(frame_labels, last, STILL_EVERY * every)
         return [label.scaled(scale) for label in labels]
 
-    def _people(self, image: Image, people: list[TrackedFrame], at: int) -> list[Label]:
+    def _people(self, image: Image, people: list[TrackedBox], at: int) -> list[Label]:
         """Label the people of one frame."""
         labels = []
-        for seen in people:
-            both = self._tinypose.look(image, seen.box), self._movenet.look(image, seen.box)
-            view = opinion(*both, seen.height)
-            label = Label(at, seen, view.points, trusted(view, image.shape[:2], seen.height))
-            if label.kept.sum() >= FEWEST_JOINTS:
+        for person in people:
+            tinypose = self._tinypose.predict(image, person.box)
+            movenet = self._movenet.predict(image, person.box)
+            pose = consensus(tinypose, movenet, person.height)
+            trust = joint_trust(pose, image.shape[:2], person.height)
+            label = Label(at, person, pose.points, trust)
+            if label.labelled.sum() >= FEWEST_JOINTS:
                 labels.append(label)
         return keep_distinct(labels)
 
 
 def left_out(
-    everyone: list[list[TrackedFrame]], used: range, labels: list[Label], scale: float
+    everyone: list[list[TrackedBox]], used: range, labels: list[Label], scale: float
 ) -> dict[int, list[Float32]]:
-    """Return, for each labelled frame, the boxes of those who were seen but not labelled."""
-    known = {(label.frame, label.seen.track) for label in labels}
+    """Return, for each labelled frame, the boxes of people who were detected but not labelled."""
+    known = {(label.frame, label.person.track) for label in labels}
     return {
         at: [
-            np.float32(scale) * seen.box
-            for seen in everyone[used.start + at]
-            if (at, seen.track) not in known
+            np.float32(scale) * person.box
+            for person in everyone[used.start + at]
+            if (at, person.track) not in known
         ]
         for at in {label.frame for label in labels}
     }
@@ -188,10 +190,12 @@ def main() -> None:
     """Label the clips of both splits."""
     parser = argparse.ArgumentParser(description="Label real clips by two teachers.")
     parser.add_argument("--clips", type=Path, required=True, help="folder of the clips")
-    parser.add_argument("--teachers", type=Path, default=Path("../shared/weights"), help="folder")
+    parser.add_argument("--teachers", type=Path, default=Path("weights"), help="folder")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--every", type=int, default=3, help="label one frame of so many")
-    parser.add_argument("--longest", type=int, default=250, help="frames used of one clip")
+    parser.add_argument("--every", type=int, default=3, help="label every Nth frame")
+    parser.add_argument(
+        "--longest", type=int, default=250, help="largest number of frames of a clip"
+    )
     parser.add_argument("--only", nargs="*", default=[], help="only these clips")
     given = parser.parse_args()
     labeller = Labeller(given.teachers, given.output, given.every, given.longest)

@@ -1,8 +1,6 @@
 """Which joints of a pseudo-labelled person can be trusted, and how they are stored.
 
-The pure part of `label_clips.py`: no networks, no files.
-
-Axes: R looks at one person, J joints in the order of POSETRACK_15.
+Only rules: no networks, no files. Axes: J joints in the order of POSETRACK_15.
 """
 
 from __future__ import annotations
@@ -13,23 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tarvitpose.skeleton import COCO_17, POSETRACK_15, POSETRACK_17
+from tarvitpose.skeleton import POSETRACK_17
 from tarvitpose.utils.arrays import Bools, Float32
+from tools.teachers import JOINTS, KNOWN, TeacherPose
 
-TRACK_FRAMES, BOX_HEIGHT = 20, 80  # shorter tracks and lower boxes (pixels) are left out
-TOLERANCE = 0.05  # of the box's height: closer, two people are the same
-AGREE = 0.06  # of the box's longer side: at most so far apart, both teachers name one place
-STEADY = 0.05  # of the box's longer side: how far a look may be from the mean of all looks
-TINYPOSE_SEES, MOVENET_SEES = 0.3, 0.2  # least scores where both agree
-TINYPOSE_SURE = 0.6  # least score where MoveNet does not agree
-ALONE = 0.7  # the trust in a joint that PP-TinyPose alone has placed
-TWIN_DISTANCE = 0.05  # of the box's height: closer, a left and a right joint may be one joint
-STILL = 0.01  # of the box's height, the mean move of joints below which a person stands still
-QUICK = 0.05  # of the box's height, a move between two frames that counts in full
-HEAD_SIDE = 0.13  # of the box's height, the side of the head box that PCKh measures with
-TEACHER_SIDE = 256
+TRACK_FRAMES, BOX_HEIGHT = 20, 80  # shorter tracks and smaller boxes (pixels) are left out
+TOLERANCE = 0.05  # of the box's height: people with closer joints are the same person
+AGREEMENT = 0.06  # of the box's longer side: teachers agree up to this distance
+MAX_SPREAD = 0.05  # of the box's longer side: largest distance of a view from the mean
+TINYPOSE_SCORE, MOVENET_SCORE = 0.3, 0.2  # lowest scores where teachers agree
+TINYPOSE_ALONE = 0.6  # lowest score of PP-TinyPose where MoveNet disagrees
+TRUST_ALONE = 0.7  # factor of the trust in such a joint
+TWIN_DISTANCE = 0.05  # of the box's height: closer left and right joints may be one joint
+STILL = 0.01  # of the box's height: a person whose joints move less on average stands still
+FULL_MOTION = 0.05  # of the box's height: motion between two frames that counts as 1
+HEAD_SIDE = 0.13  # of the box's height: the side of the head box for PCKh
 
-JOINTS = POSETRACK_15.joints
 HEAD = np.array([JOINTS.index("head_bottom"), JOINTS.index("head_top")])
 TWINS = np.array(
     [
@@ -37,14 +34,10 @@ TWINS = np.array(
         for joint in ("elbow", "wrist", "knee", "ankle")
     ]
 )
-SHARED = np.array([name in COCO_17.joints for name in JOINTS])  # what the teacher knows
-FROM_COCO = np.array(
-    [COCO_17.joints.index(name) if name in COCO_17.joints else 0 for name in JOINTS]
-)
 
 
-class TrackedFrame(NamedTuple):
-    """One detected person of one frame."""
+class TrackedBox(NamedTuple):
+    """The box of a tracked person in one frame."""
 
     track: int
     box: Float32  # (4,), xyxy
@@ -54,75 +47,47 @@ class TrackedFrame(NamedTuple):
         return float(self.box[3] - self.box[1])
 
 
-class Guess(NamedTuple):
-    """What one network says about one person, over all its looks."""
-
-    points: Float32  # (J, 2), the mean, pixels of the frame
-    scores: Float32  # (J,), the mean, 0..1
-    spread: Float32  # (J,), how far the worst look is from the mean, pixels
-
-
 @dataclass(frozen=True)
 class Label:
     """One labelled person of one frame."""
 
-    frame: int  # from 0, in the images that are written
-    seen: TrackedFrame
+    frame: int  # index from 0 in the written images
+    person: TrackedBox
     points: Float32  # (J, 2)
-    trust: Float32  # (J,), 0 where nothing is labelled
+    trust: Float32  # (J,), 0 where there is no label
 
     @property
-    def kept(self) -> Bools:
+    def labelled(self) -> Bools:
         """Which joints are labelled, (J,)."""
         return self.trust > 0
 
     def scaled(self, scale: float) -> Label:
-        """Return the label in an image resized by `scale`; points lie on centres of pixels."""
-        seen = self.seen._replace(box=np.float32(scale) * self.seen.box)
+        """Return the label in an image resized by `scale`; (0, 0) is the centre of a pixel."""
+        person = self.person._replace(box=np.float32(scale) * self.person.box)
         points = ((self.points + 0.5) * scale - 0.5).astype(np.float32)
-        return replace(self, seen=seen, points=points)
+        return replace(self, person=person, points=points)
 
 
-def average_looks(points: Float32, scores: Float32) -> Guess:
-    """Join the looks of one network, points (R, J, 2) and scores (R, J)."""
-    mean = points.mean(0)
-    spread = np.linalg.norm(points - mean, axis=-1).max(0)
-    return Guess(mean, scores.mean(0), spread)
-
-
-def read_movenet(output: Float32, mirrored: bool) -> tuple[Float32, Float32]:
-    """Turn MoveNet's rows (17, 3) of y, x, score into crop pixels (J, 2) and scores (J,).
-
-    Joints that MoveNet does not know have score 0. Of a mirrored crop the points are mirrored
-    back, and left and right change names.
-    """
-    rows = output[list(COCO_17.flip_order)] if mirrored else output
-    points = rows[FROM_COCO, 1::-1] * TEACHER_SIDE
-    if mirrored:
-        points[:, 0] = TEACHER_SIDE - points[:, 0]
-    return points.astype(np.float32), (rows[FROM_COCO, 2] * SHARED).astype(np.float32)
-
-
-class Opinion(NamedTuple):
-    """What the teachers together say about one person."""
+class Consensus(NamedTuple):
+    """The joints of one person by both teachers together."""
 
     points: Float32  # (J, 2), pixels of the image
-    trust: Float32  # (J,), 0 where neither is to be believed
-    agreed: Bools  # (J,), both name one place
+    trust: Float32  # (J,), 0..1; 0 means no label
+    agreed: Bools  # (J,), both teachers have the joint at one position
 
 
-def opinion(tinypose: Guess, movenet: Guess, side: float) -> Opinion:
-    """Return what to believe; `side` is the longer side of the person's box in pixels.
+def consensus(tinypose: TeacherPose, movenet: TeacherPose, side: float) -> Consensus:
+    """Combine the teachers' poses; `side` is the longer side of the person's box in pixels.
 
-    PP-TinyPose decides: on labelled people it is right far more often.
+    Points are PP-TinyPose's, which was right far more often on labelled people.
     """
-    apart = np.linalg.norm(tinypose.points - movenet.points, axis=-1)
-    steady = SHARED & (tinypose.spread <= STEADY * side)
-    agreed = steady & (apart <= AGREE * side)
-    agreed &= (tinypose.scores >= TINYPOSE_SEES) & (movenet.scores >= MOVENET_SEES)
-    alone = steady & ~agreed & (tinypose.scores >= TINYPOSE_SURE)
-    trust = np.where(agreed, 1.0, alone * ALONE * tinypose.scores.clip(0, 1))
-    return Opinion(tinypose.points, trust.astype(np.float32), agreed)
+    distance = np.linalg.norm(tinypose.points - movenet.points, axis=-1)
+    steady = KNOWN & (tinypose.spread <= MAX_SPREAD * side)
+    agreed = steady & (distance <= AGREEMENT * side)
+    agreed &= (tinypose.scores >= TINYPOSE_SCORE) & (movenet.scores >= MOVENET_SCORE)
+    alone = steady & ~agreed & (tinypose.scores >= TINYPOSE_ALONE)
+    trust = np.where(agreed, 1.0, alone * TRUST_ALONE * tinypose.scores.clip(0, 1))
+    return Consensus(tinypose.points, trust.astype(np.float32), agreed)
 
 
 def inside(points: Float32, size: tuple[int, int]) -> Bools:
@@ -130,75 +95,78 @@ def inside(points: Float32, size: tuple[int, int]) -> Bools:
     return np.asarray(((points >= 0) & (points <= np.array(size[::-1]) - 1)).all(-1))
 
 
-def trusted(seen: Opinion, size: tuple[int, int], height: float) -> Float32:
-    """Return the trust (J,) in the joints of a person of a frame of `size` (height, width).
+def joint_trust(pose: Consensus, size: tuple[int, int], height: float) -> Float32:
+    """Return the trust (J,) in a person's joints; the frame has `size` (height, width).
 
-    None where a joint lies outside, or where its twin of the other side lies and only one teacher
-    was asked: often one leg is taken for both.
+    It is 0 outside of the frame, and where a left and a right joint coincide without agreement of
+    the teachers: one leg is often taken for both.
     """
-    trust = seen.trust * inside(seen.points, size)
-    doubled = TWINS[are_one(seen.points, height)]
-    trust[doubled] *= seen.agreed[doubled]
+    trust = pose.trust * inside(pose.points, size)
+    doubled = TWINS[coincide(pose.points, height)]
+    trust[doubled] *= pose.agreed[doubled]
     return np.asarray(trust, np.float32)
 
 
-def are_one(points: Float32, height: float) -> Bools:
-    """Return which of the four pairs of TWINS lie at one place, kept or not."""
-    apart = np.linalg.norm(points[TWINS[:, 0]] - points[TWINS[:, 1]], axis=-1)
-    return np.asarray(apart < TWIN_DISTANCE * height)
+def coincide(points: Float32, height: float) -> Bools:
+    """Return which of the four pairs of TWINS are at one position."""
+    distance = np.linalg.norm(points[TWINS[:, 0]] - points[TWINS[:, 1]], axis=-1)
+    return np.asarray(distance < TWIN_DISTANCE * height)
 
 
 def keep_distinct(labels: list[Label]) -> list[Label]:
-    """Drop people of one frame whose joints are another's: both boxes found the same person."""
+    """Drop people of one frame who have the joints of another: both boxes are of one person."""
 
     def same(a: Label, b: Label) -> bool:
-        both = a.kept & b.kept
-        apart = np.linalg.norm(a.points - b.points, axis=-1)[both]
-        return a is not b and len(apart) > 0 and np.median(apart) < TOLERANCE * a.seen.height
+        both = a.labelled & b.labelled
+        distance = np.linalg.norm(a.points - b.points, axis=-1)[both]
+        limit = TOLERANCE * a.person.height
+        return a is not b and len(distance) > 0 and float(np.median(distance)) < limit
 
     return [a for a in labels if not any(same(a, b) for b in labels)]
 
 
 def drop_still(labels: list[Label], last: dict[int, Label], gap: int) -> list[Label]:
-    """Drop those who have hardly moved since their last label, if that is under `gap` frames ago.
+    """Drop people who have hardly moved since their last label, less than `gap` frames ago.
 
-    Else bystanders would be most of the labels. `last` has the last label of each track and is
-    brought up to date.
+    Otherwise most labels would be of bystanders. `last` has the last label of each track and is
+    updated.
     """
     moved = []
     for label in labels:
-        before = last.get(label.seen.track)
+        before = last.get(label.person.track)
         if before is None or label.frame - before.frame >= gap or not _is_still(before, label):
             moved.append(label)
-    last.update({label.seen.track: label for label in moved})
+    last.update({label.person.track: label for label in moved})
     return moved
 
 
 def _is_still(before: Label, now: Label) -> bool:
-    both = before.kept & now.kept
+    both = before.labelled & now.labelled
     moves = np.linalg.norm(before.points - now.points, axis=-1)[both]
-    return len(moves) > 0 and float(moves.mean()) < STILL * now.seen.height
+    return len(moves) > 0 and float(moves.mean()) < STILL * now.person.height
 
 
-def good_tracks(people: list[list[TrackedFrame]]) -> list[list[TrackedFrame]]:
-    """Return of each frame those who are large enough and belong to a long enough track."""
-    large = [[seen for seen in frame if seen.height >= BOX_HEIGHT] for frame in people]
-    lengths = Counter(seen.track for frame in large for seen in frame)
-    return [[seen for seen in frame if lengths[seen.track] >= TRACK_FRAMES] for frame in large]
+def good_tracks(people: list[list[TrackedBox]]) -> list[list[TrackedBox]]:
+    """Return, for each frame, the people who are large enough and on a long enough track."""
+    large = [[person for person in frame if person.height >= BOX_HEIGHT] for frame in people]
+    lengths = Counter(person.track for frame in large for person in frame)
+    return [
+        [person for person in frame if lengths[person.track] >= TRACK_FRAMES] for frame in large
+    ]
 
 
-def liveliness(people: list[list[TrackedFrame]]) -> list[float]:
-    """Return for each frame how many people move in it; one who stands still is a tenth."""
+def motion(people: list[list[TrackedBox]]) -> list[float]:
+    """Return, for each frame, how many people move in it; a still person counts a tenth."""
     values: list[float] = []
     before: dict[int, Float32] = {}
     for frame in people:
         moves = [
-            np.abs(seen.box - before[seen.track]).max() / (QUICK * seen.height)
-            for seen in frame
-            if seen.track in before
+            np.abs(person.box - before[person.track]).max() / (FULL_MOTION * person.height)
+            for person in frame
+            if person.track in before
         ]
         values.append(0.1 * len(frame) + float(sum(min(1.0, move) for move in moves)))
-        before = {seen.track: seen.box for seen in frame}
+        before = {person.track: person.box for person in frame}
     return values
 
 
@@ -218,19 +186,19 @@ def best_range(values: list[float], length: int) -> range:
 
 
 def flat_keypoints(label: Label) -> list[float]:
-    """Return x, y, 1 for each of PoseTrack18's 17 slots; 0, 0, 0 where nothing was kept."""
+    """Return x, y, 1 for each of PoseTrack18's 17 joints; 0, 0, 0 without a label."""
     values: list[float] = []
     for name in POSETRACK_17.joints:
         at = JOINTS.index(name) if name in JOINTS else None
-        if at is None or not label.kept[at]:
+        if at is None or not label.labelled[at]:
             values += [0, 0, 0]
         else:
             values += [*(round(float(v), 2) for v in label.points[at]), 1]
     return values
 
 
-def slots(trust: Float32) -> list[float]:
-    """Return the trust (J,) for each of PoseTrack18's 17 slots."""
+def keypoint_weights(trust: Float32) -> list[float]:
+    """Return the trust (J,) for each of PoseTrack18's 17 joints."""
     by_name = dict(zip(JOINTS, trust.tolist(), strict=True))
     return [round(by_name.get(name, 0.0), 3) for name in POSETRACK_17.joints]
 
@@ -238,11 +206,11 @@ def slots(trust: Float32) -> list[float]:
 def head_box(label: Label) -> list[float]:
     """Return a square xywh around the labelled part of the head, sized by the person's height.
 
-    Without a label there, it lies at the top of the person's box.
+    Without such a label, it is at the top of the person's box.
     """
-    head = [i for i in (*HEAD, JOINTS.index("nose")) if label.kept[i]]
-    left, top, right, _ = label.seen.box
-    side = HEAD_SIDE * label.seen.height
+    head = [i for i in (*HEAD, JOINTS.index("nose")) if label.labelled[i]]
+    left, top, right, _ = label.person.box
+    side = HEAD_SIDE * label.person.height
     middle = label.points[head].mean(0) if head else ((left + right) / 2, top + side / 2)
     return [round(float(v), 2) for v in (middle[0] - side / 2, middle[1] - side / 2, side, side)]
 
@@ -275,16 +243,16 @@ def posetrack18(
 
 
 def _annotation(label: Label, first: int, position: int) -> dict[str, Any]:
-    left, top, right, bottom = (float(v) for v in label.seen.box)
+    left, top, right, bottom = (float(v) for v in label.person.box)
     return {
         "id": first * 100 + position,
         "image_id": first + label.frame,
         "category_id": 1,
-        "track_id": label.seen.track,
-        "person_id": label.seen.track,
+        "track_id": label.person.track,
+        "person_id": label.person.track,
         "bbox": [round(v, 2) for v in (left, top, right - left, bottom - top)],
         "bbox_head": head_box(label),
         "keypoints": flat_keypoints(label),
-        "num_keypoints": int(label.kept.sum()),
-        "keypoint_weights": slots(label.trust),
+        "num_keypoints": int(label.labelled.sum()),
+        "keypoint_weights": keypoint_weights(label.trust),
     }

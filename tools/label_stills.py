@@ -1,13 +1,13 @@
 """Label people of stills by two teachers, or clean and complete the labels that they have.
 
-    python -m tools.label_stills ../shared/data/people/train.json .work/data/people.json
-    python -m tools.label_stills ../shared/data/lspet/train.json .work/data/lspet.json --keep-labels
+    python -m tools.label_stills data/people/train.json data/default/people.json
+    python -m tools.label_stills data/lspet/train.json data/default/lspet.json --keep-labels
 
-Without `--keep-labels` every joint is the teachers'. With it labels stay, but those that both
-teachers see at another place, far away, and joints without a label get one where a teacher is
-sure. `keypoint_weights` of the output says how far each joint is trusted. Joints that the teachers
-do not know (both ends of the head) are left as they were.
-What the teachers say is kept beside the output (`.npz`), so other limits need no second look.
+Without `--keep-labels` all joints are replaced by the teachers'. With it, only labels far from
+where both teachers agree are dropped, and joints without a label get one where a teacher is sure.
+`keypoint_weights` of the output is the trust in each joint. Both ends of the head, which teachers
+do not predict, are unchanged. The teachers' poses are stored beside the output (`.npz`), so that
+another run with other limits does not predict again.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import write_json
-from tools.label_rules import SHARED, Guess, Opinion, opinion
-from tools.teachers import MoveNet, TinyPose
+from tools.label_rules import Consensus, consensus
+from tools.teachers import KNOWN, MoveNet, TeacherPose, TinyPose
 
-FAR = 0.15  # of the box's longer side: a label so far from both teachers is dropped
+FAR = 0.15  # of the box's longer side: a label further from both teachers is dropped
 PRINT_EVERY = 400
 
 
-def gross_errors(labels: Float32, visible: Float32, seen: Opinion, side: float) -> Bools:
-    """Return which labels (J,) are far from where both teachers see the joint."""
-    apart = np.linalg.norm(labels - seen.points, axis=-1)
-    return np.asarray((visible > 0) & seen.agreed & (apart > FAR * side))
+def gross_errors(labels: Float32, visible: Float32, teachers: Consensus, side: float) -> Bools:
+    """Return which labels (J,) are far from where both teachers have the joint."""
+    distance = np.linalg.norm(labels - teachers.points, axis=-1)
+    return np.asarray((visible > 0) & teachers.agreed & (distance > FAR * side))
 
 
 def relabelled(
-    record: Record, seen: Opinion, side: float, *, keep: bool
+    record: Record, teachers: Consensus, side: float, *, keep: bool
 ) -> tuple[Float32, Float32, Bools]:
     """Return joints (J, 3) of x, y, v, the trust in them (J,), and which labels were dropped."""
-    labels, visible = record.keypoints, record.visible * (keep | ~SHARED)
-    wrong = gross_errors(labels, visible, seen, side)
+    labels, visible = record.keypoints, record.visible * (keep | ~KNOWN)
+    wrong = gross_errors(labels, visible, teachers, side)
     human = (visible > 0) & ~wrong
-    added = ~human & ~wrong & (seen.trust > 0)
-    points = np.where(human[:, None], labels, seen.points * added[:, None])
-    trust = np.where(human, 1.0, seen.trust * added).astype(np.float32)
+    added = ~human & ~wrong & (teachers.trust > 0)
+    points = np.where(human[:, None], labels, teachers.points * added[:, None])
+    trust = np.where(human, 1.0, teachers.trust * added).astype(np.float32)
     return np.column_stack([points, human | added]).astype(np.float32), trust, wrong
 
 
-def look(records: list[Record], folder: Path) -> dict[str, Float32]:
-    """Return what both teachers see: points (n, 2, J, 2), scores and spreads (n, 2, J)."""
+def predict(records: list[Record], folder: Path) -> dict[str, Float32]:
+    """Return the poses of both teachers: points (N, 2, J, 2), scores and spreads (N, 2, J)."""
     teachers = (
         TinyPose(folder / "tinypose_256x192.onnx"),
-        MoveNet(folder / "movenet_thunder_256.onnx", looks=1),
+        MoveNet(folder / "movenet_thunder_256.onnx", views=1),
     )
     points, scores, spread = [], [], []
     for at, record in enumerate(records):
         image = read_image(record.frames[0], record.name)
-        guesses = [teacher.look(image, np.array(record.box, np.float32)) for teacher in teachers]
-        points.append([guess.points for guess in guesses])
-        scores.append([guess.scores for guess in guesses])
-        spread.append([guess.spread for guess in guesses])
+        poses = [teacher.predict(image, np.array(record.box, np.float32)) for teacher in teachers]
+        points.append([pose.points for pose in poses])
+        scores.append([pose.scores for pose in poses])
+        spread.append([pose.spread for pose in poses])
         if at % PRINT_EVERY == 0:
             print(f"{at} of {len(records)} people", flush=True)
     return {"points": np.array(points), "scores": np.array(scores), "spread": np.array(spread)}
@@ -76,7 +76,7 @@ def longer_side(record: Record) -> float:
 
 
 def with_labels(content: dict[str, Any], labels: list[tuple[Float32, Float32]]) -> dict[str, Any]:
-    """Return COCO annotations with new joints (J, 3) and trust (J,), a person in turn."""
+    """Return COCO annotations with new joints (J, 3) and trust (J,) of each person."""
     people = []
     for person, (keypoints, trust) in zip(content["annotations"], labels, strict=True):
         new = {
@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Label people of stills by two teachers.")
     parser.add_argument("annotations", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--teachers", type=Path, default=Path("../shared/weights"), help="folder")
+    parser.add_argument("--teachers", type=Path, default=Path("weights"), help="folder")
     parser.add_argument("--keep-labels", action="store_true")
     given = parser.parse_args()
     content = json.loads(given.annotations.read_text(encoding="utf-8"))
@@ -101,20 +101,20 @@ def main() -> None:
     if len(records) != len(content["annotations"]):
         raise SystemExit(f"{given.annotations}: a person without joints")
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    kept = given.output.with_suffix(".npz")
-    if not kept.exists():
-        seen = look(records, given.teachers)
-        with atomic_file(kept) as path:
-            np.savez(path, **seen)  # type: ignore[arg-type]
-    stored = np.load(kept)
+    cache = given.output.with_suffix(".npz")
+    if not cache.exists():
+        predicted = predict(records, given.teachers)
+        with atomic_file(cache) as path:
+            np.savez(path, **predicted)  # type: ignore[arg-type]
+    stored = np.load(cache)
     labels, dropped = [], 0
     for record, *both in zip(
         records, *(stored[k] for k in ("points", "scores", "spread")), strict=True
     ):
-        tinypose, movenet = (Guess(*parts) for parts in zip(*both, strict=True))
+        tinypose, movenet = (TeacherPose(*parts) for parts in zip(*both, strict=True))
         side = longer_side(record)
         keypoints, trust, wrong = relabelled(
-            record, opinion(tinypose, movenet, side), side, keep=given.keep_labels
+            record, consensus(tinypose, movenet, side), side, keep=given.keep_labels
         )
         labels.append((keypoints, trust))
         dropped += int(wrong.sum())

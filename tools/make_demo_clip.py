@@ -1,6 +1,6 @@
 """Make the demo clip that ships: every second frame of a BSD-3 clip, at half its size.
 
-python -m tools.make_demo_clip ../shared/data/clips/two_people_cam04.mp4
+python -m tools.make_demo_clip data/clips/two_people_cam04.mp4
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cv2
 
-from tarvitpose.video.sources import VideoWriter, open_source
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 OUTPUT = Path(__file__).parents[1] / "src" / "tarvitpose" / "assets" / "demo.mp4"
 

@@ -1,10 +1,10 @@
-"""What smoothing does to results of `predict`: how steady, how late, how far from the raw joints.
+"""Measure what smoothing does to results of `predict`: jitter, lag, distance to the raw joints.
 
     python -m tools.measure_smoothing results/dance.npz results/walk.npz
 
-Jitter and distance are in percent of the height of the person's box. Delay is how much later slow
-motion comes (what a window of 0.4 seconds leaves of it); with the shaking in it, which is on time
-in whatever is left of it, the delay of motion would not be seen.   Axes: F frames, J joints.
+Jitter and distance are in percent of the height of the person's box. Lag is that of slow motion,
+the part that a window of 0.4 seconds leaves: jitter, which has no lag, would hide it.
+Axes: F frames, J joints.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ from tarvitpose.smoothing.runs import LEAST_SCORE
 from tarvitpose.utils.arrays import Float64
 
 SLOW = 0.4  # seconds
-GRID = 0.002  # seconds, in which the delay is found
-LONGEST = 75  # of these
+GRID = 0.002  # seconds, the resolution of the lag
+LONGEST = 75  # steps of the grid
 METHODS: tuple[SmoothMethod, ...] = ("none", "one-euro", "savgol")
 
 
 def tracks_of(frames: Sequence[FramePoses]) -> dict[int, tuple[Float64, float]]:
-    """Return each person's joints, (F, J, 2), NaN where unsure or away, and mean box height."""
+    """Return each track's joints, (F, J, 2), NaN where absent or unsure, and mean box height."""
     shape = (len(frames), len(frames[0].joint_names), 2)
     points: dict[int, Float64] = defaultdict(lambda: np.full(shape, np.nan))
     heights = defaultdict[int, list[float]](list)
-    for place, poses in enumerate(frames):
+    for index, poses in enumerate(frames):
         for person, track in enumerate(poses.track_ids.tolist()):
             sure = poses.scores[person] >= LEAST_SCORE
-            points[track][place, sure] = poses.keypoints[person, sure]
+            points[track][index, sure] = poses.keypoints[person, sure]
             heights[track].append(float(poses.boxes[person, 3] - poses.boxes[person, 1]))
     return {track: (points[track], float(np.mean(heights[track]))) for track in points}
 
 
 def slow_motion(frames: Sequence[FramePoses]) -> dict[int, Float64]:
-    """Return each person's slow motion on a fine grid of time, of the joints that are always sure.
+    """Return each track's slow motion on a fine grid of time, of joints that are always sure.
 
-    Who is away for a while between two frames is left out.
+    Tracks with a gap are left out.
     """
-    slow = tracks_of(list(smooth((as_raw(one) for one in frames), "savgol", window=SLOW)))
+    slow = tracks_of(list(smooth((as_raw(poses) for poses in frames), "savgol", window=SLOW)))
     times = np.array([poses.time for poses in frames])
-    found = {}
+    motion = {}
     for track, (points, _) in slow.items():
-        here = np.flatnonzero(~np.isnan(points).all((1, 2)))
-        span = slice(here[0], here[-1] + 1)
+        present = np.flatnonzero(~np.isnan(points).all((1, 2)))
+        span = slice(present[0], present[-1] + 1)
         known = points[span][:, ~np.isnan(points[span]).any((0, 2))]  # (F, J, 2)
         if known.size and len(known) > 1:
-            grid = np.arange(times[here[0]], times[here[-1]], GRID)
-            found[track] = CubicSpline(times[span], known)(grid)
-    return found
+            grid = np.arange(times[present[0]], times[present[-1]], GRID)
+            motion[track] = CubicSpline(times[span], known)(grid)
+    return motion
 
 
 def as_raw(poses: FramePoses) -> FramePoses:
@@ -71,25 +71,27 @@ def row(raw: Sequence[FramePoses], method: SmoothMethod) -> str:
     done = list(smooth(raw, method))
     before, after = tracks_of(raw), tracks_of(done)
     jitter = [100 * acceleration(points) / height for points, height in after.values()]
-    apart = [100 * distance(after[track][0], before[track][0]) / after[track][1] for track in after]
+    distances = [
+        100 * distance(after[track][0], before[track][0]) / after[track][1] for track in after
+    ]
     slow = slow_motion(done)
-    late = lag([(one, slow[track]) for track, one in slow_motion(raw).items()], LONGEST)
-    delay = "-" if late is None else f"{1000 * GRID * late:.0f} ms"
-    usual = np.nanmedian(np.concatenate([one.ravel() for one in jitter]))
+    steps = lag([(motion, slow[track]) for track, motion in slow_motion(raw).items()], LONGEST)
+    seconds = "-" if steps is None else f"{1000 * GRID * steps:.0f} ms"
+    median = np.nanmedian(np.concatenate([values.ravel() for values in jitter]))
     return (
-        f"{method} | {mean_of_known(jitter):.2f} | {usual:.2f} | {delay} | "
-        f"{mean_of_known(apart):.2f}"
+        f"{method} | {mean_of_known(jitter):.2f} | {median:.2f} | {seconds} | "
+        f"{mean_of_known(distances):.2f}"
     )
 
 
 def main() -> None:
     """Print a table with a row for each method and file."""
-    parser = argparse.ArgumentParser(description="What smoothing does to results of predict.")
+    parser = argparse.ArgumentParser(description="Jitter, lag and distance of smoothed poses.")
     parser.add_argument("results", nargs="+", type=Path, help="files that load_poses reads")
-    print("| clip | method | jitter, mean | jitter, median | delay | from raw |")
+    print("| clip | method | jitter, mean | jitter, median | lag | distance |")
     print("|--|--|--|--|--|--|")
     for path in parser.parse_args().results:
-        raw = [as_raw(one) for one in load_poses(path)]
+        raw = [as_raw(poses) for poses in load_poses(path)]
         for method in METHODS:
             print(f"| {path.stem} | {row(raw, method)} |")
 

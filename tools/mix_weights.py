@@ -1,10 +1,10 @@
 """Average two trainings of one network, weight by weight.
 
-    python -m tools.mix_weights .work/version1 .work/runs/stage1/weights .work/runs/stage1/mixed
+    python -m tools.mix_weights data/default/version1 data/default/runs/stage1/weights data/mixed
 
-A short training on hard crops forgets some of what the weights that it began with knew of easy
-ones; the mean of both keeps most of each (Wortsman et al., Robust fine-tuning, 2022). The result
-is a network like the second one: of the first, parts that the second lacks are left out.
+A short training on hard crops forgets some of the accuracy on easy ones; the mean of the weights
+before and after keeps most of both (Wortsman et al., Robust fine-tuning, 2022). The result has the
+architecture of the second network; parts that only the first has are left out.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Iterable
 from tarvitpose.errors import WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 
-PARTS = ("encoder", "decoder", "final_averages", "jta", "gra", "temporal", "regression")  # of any
+PARTS = ("encoder", "decoder", "final_averages", "jta", "gra", "temporal", "regression")
 
 
 def mix(
     first: TARViTPose, second: TARViTPose, share: float, parts: Iterable[str] = PARTS
 ) -> TARViTPose:
-    """Return `second` with its `share` (0..1) in every weight of its parts, the rest from `first`.
+    """Return `second` with weights of `parts` mixed: `share` (0..1) of it, the rest of `first`.
 
-    Other parts stay the second's. Raises WeightsError where the first lacks one of the weights.
+    Other parts are unchanged. Raises WeightsError if the first network lacks one of the weights.
     """
     chosen = tuple(f"{part}." for part in parts)
     ours, theirs = first.state_dict(), second.state_dict()

@@ -1,9 +1,9 @@
-"""Start a narrower network from a wider one of the same depth: every other channel and head.
+"""Initialise a narrower network from a wider one of the same depth: every other channel and head.
 
-    python -m tools.narrow_weights .work/runs/stage1/weights .work/tiny_start
+    python -m tools.narrow_weights data/default/runs/stage1/weights data/default/tiny_start
 
-Better than random numbers (Xu et al., Initializing Models with Larger Ones, 2024): the chosen
-channels of the residual stream are the same in all layers, heads are kept or dropped whole.
+This is better than random weights (Xu et al., Initializing Models with Larger Ones, 2024). The same
+channels of the residual stream are kept in all layers, and heads are kept or dropped as a whole.
 The temporal part is left out.
 """
 
@@ -56,7 +56,7 @@ class Selection(NamedTuple):
                 index = self.heads
             elif value.shape[axis] == self.width:
                 index = self.stream
-            else:  # hidden channels, of no order
+            else:  # hidden channels, in any order
                 index = evenly(value.shape[axis], length)
             value = value.index_select(axis, index)
         return value
@@ -65,16 +65,18 @@ class Selection(NamedTuple):
 def narrowed(wide: TARViTPose, config: ModelConfig) -> TARViTPose:
     """Return a network of `config` with evenly spaced parts of a wider one's weights."""
     narrow, width = TARViTPose(config), wide.config.width
-    kept = Selection(evenly(width, config.width), whole_heads(wide.config, config), width)
+    selection = Selection(evenly(width, config.width), whole_heads(wide.config, config), width)
     values = wide.state_dict()
-    shapes = {name: own.shape for name, own in narrow.state_dict().items()}
-    narrow.load_state_dict({name: kept.of(name, values[name], s) for name, s in shapes.items()})
+    shapes = {name: value.shape for name, value in narrow.state_dict().items()}
+    narrow.load_state_dict(
+        {name: selection.of(name, values[name], s) for name, s in shapes.items()}
+    )
     return narrow
 
 
 def main() -> None:
-    """Write the start of a `tiny` network."""
-    parser = argparse.ArgumentParser(description="Start a tiny network from a wider one.")
+    """Write the initial weights of a `tiny` network."""
+    parser = argparse.ArgumentParser(description="Initialise a tiny network from a wider one.")
     parser.add_argument("weights")
     parser.add_argument("output", type=Path)
     given = parser.parse_args()

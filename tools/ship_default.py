@@ -1,6 +1,6 @@
 """Put trained weights into the package as `default`, in float16.
 
-python -m tools.ship_default .work/runs/default/weights
+python -m tools.ship_default data/default/runs/default/weights
 """
 
 from __future__ import annotations

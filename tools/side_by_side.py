@@ -1,7 +1,7 @@
 """Draw the results of two weights side by side (the paper's Figure 3).
 
-`predict --compare` shows a model's own single frames; the paper compares with a ViTPose that was
-trained by itself. Run `predict` with each of the two, with the same boxes, and then:
+`predict --compare` shows the single-frame mode of the same weights; the paper compares with a
+separately trained ViTPose. Run `predict` with both weights and the same boxes, and then:
 python -m tools.side_by_side vitpose.npz tar.npz clip.mp4 --output figure3.mp4
 """
 
@@ -15,35 +15,35 @@ import numpy as np
 
 from tarvitpose import load_poses
 from tarvitpose.errors import DataError, UserError
-from tarvitpose.formats.writing import ComparisonWriter
+from tarvitpose.formats.comparison import ComparisonWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.video.sources import open_source
 
-SAME = 0.01  # pixels: formats round
+TOLERANCE = 0.01  # pixels: formats round
 
 
 def paired(left: list[FramePoses], right: list[FramePoses]) -> dict[int, FramePoses]:
-    """Return the right poses by index, with the left ones as their single frames.
+    """Return the right poses by index, with the left poses as their single-frame poses.
 
     Raises DataError unless both have the same joints, and the same people in the same frames.
     """
     others = {poses.index: poses for poses in left}
     if others.keys() != {poses.index for poses in right}:
-        raise DataError(f"the results have other frames: {len(left)} and {len(right)}")
-    found = {}
+        raise DataError(f"the results have different frames: {len(left)} and {len(right)}")
+    pairs = {}
     for poses in right:
         other = others[poses.index]
         if other.joint_names != poses.joint_names:
-            raise DataError("the results have other joints")
-        if len(other) != len(poses) or not np.allclose(other.boxes, poses.boxes, atol=SAME):
+            raise DataError("the results have different joints")
+        if len(other) != len(poses) or not np.allclose(other.boxes, poses.boxes, atol=TOLERANCE):
             raise DataError(
-                f"frame {poses.index}: the results have other boxes; run predict twice with the "
-                "same --boxes, or the same detector and options"
+                f"frame {poses.index}: the results have different boxes; run predict twice with "
+                "the same --boxes, or the same detector and options"
             )
-        found[poses.index] = replace(
+        pairs[poses.index] = replace(
             poses, single_keypoints=other.keypoints, single_scores=other.scores
         )
-    return found
+    return pairs
 
 
 def draw(left: Path, right: Path, source: str, output: Path) -> None:

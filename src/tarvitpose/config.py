@@ -1,23 +1,18 @@
-"""Frozen, validated configurations. Every field has one sentence; every error names its field."""
+"""Frozen, validated configurations; every field has one sentence."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tarvitpose.errors import ConfigError
 from tarvitpose.skeleton import JOINT_SETS, JointSet
-from tarvitpose.utils.config_messages import in_words, of_options
 
 PATCH = 16
 LARGEST_OFFSET = 300
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
-OPTIONS = "the command line"  # the source of values that are options
 
 # Every choice of the configurations and of the command line stands here, once.
 ViTPoseSize = Literal["s", "b", "l", "h"]
@@ -72,8 +67,7 @@ class ModelConfig(Config):
     mask_rule: Literal["paper", "released", "none"] = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
-    # own: the decoder's BatchNorm has other averages for the final heatmaps than for the coarse
-    # ones and single frames
+    # own: the decoder's BatchNorm has separate averages for the final heatmaps
     norm_averages: Literal["shared", "own"] = "shared"
     layout: Literal["paper", "released"] = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
@@ -247,13 +241,11 @@ class EstimatorConfig(NetworkConfig):
 
     weights: str = Field(default="default", description='"default", a weights folder or a hub id.')
     single_frame: bool = Field(
-        default=False,
-        description="Leave the temporal part out: plain ViTPose, frame by frame.",
+        default=False, description="Leave the temporal part out: plain ViTPose, frame by frame."
     )
     offsets: tuple[int, ...] | None = Field(
         default=None,
-        description="Neighbouring frames to use, such as --offsets=-2,-1,1,2; those of the weights "
-        "by default.",
+        description="Other frames, such as --offsets=-2,-1,1,2; by default those of the weights.",
     )
     compare: bool = Field(
         default=False,
@@ -346,8 +338,7 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     )
     overwrite: bool = Field(default=False, description="Replace existing results.")
     resume: bool = Field(
-        default=False,
-        description="Continue an interrupted run; what is finished stays.",
+        default=False, description="Continue an interrupted run; what is finished stays."
     )
 
     @model_validator(mode="after")
@@ -357,70 +348,3 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         if self.resume and self.overwrite:
             raise ValueError("resume keeps existing results and overwrite replaces them: give one")
         return self
-
-
-AnyConfig = TypeVar("AnyConfig", bound=Config)
-
-
-def parse_config(kind: type[AnyConfig], values: dict[str, Any], source: str) -> AnyConfig:
-    """Build a configuration, or raise ConfigError in one line that names source and field.
-
-    Where `source` is `OPTIONS`, the fields are named as options of the command line.
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key, message = ".".join(str(part) for part in first["loc"]), in_words(first)
-        if source == OPTIONS:
-            raise ConfigError(of_options(kind.model_fields, key, message)) from None
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{source}: unknown key {key}{_hint(kind, first['loc'])}") from None
-        where = f"{key}: " if key else ""
-        raise ConfigError(f"{source}: {where}{message}") from None
-
-
-def _hint(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """Name the key that was probably meant."""
-    for part in location[:-1]:
-        inner = kind.model_fields[str(part)].annotation if part in kind.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return ""
-        kind = inner
-    close = difflib.get_close_matches(str(location[-1]), kind.model_fields, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read a YAML file and apply `section.key=value` overrides. Raises ConfigError."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected sections with keys, found {type(values).__name__}")
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"{override!r}: expected key=value, such as train.steps=100")
-        _set(values, key.split("."), _yaml_value(override, value), key)
-    return values
-
-
-def _yaml_value(override: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"{override!r}: the value is not YAML") from None
-
-
-def _set(values: dict[str, Any], keys: list[str], value: Any, whole: str) -> None:
-    for key in keys[:-1]:
-        if values.get(key) is None:  # an absent or an empty section
-            values[key] = {}
-        values = values[key]
-        if not isinstance(values, dict):
-            raise ConfigError(f"{whole}: {key} is a value, it has no keys")
-    values[keys[-1]] = value

@@ -1,4 +1,4 @@
-"""Boxes, crop transforms and warps, in numpy and OpenCV.   Axes: N people, h w a crop's size."""
+"""Boxes, crop transforms and warps with numpy and OpenCV.   Axes: N people, h w a crop's size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from tarvitpose.config import Codec
 from tarvitpose.utils.arrays import Float32, UInt8
 
-BOX_PADDING = 1.25  # how much of the surroundings a crop shows (paper, section 3)
+BOX_PADDING = 1.25  # size of a crop relative to the box (paper, section 3)
 IMAGE_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGE_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -101,12 +101,12 @@ def transform_points(matrices: ArrayLike, points: ArrayLike) -> Float32:
 
 
 def warp(image: UInt8, matrix: ArrayLike, input_size: tuple[int, int]) -> UInt8:
-    """Cut one crop (h, w, 3) out of an image; what lies outside the image is black."""
+    """Cut a crop (h, w, 3) out of an image; pixels outside the image are black."""
     size = input_size[::-1]
     return np.asarray(cv2.warpAffine(image, np.asarray(matrix), size, flags=cv2.INTER_LINEAR))
 
 
 def normalise(crops: UInt8) -> Float32:
-    """Turn RGB crops (N, h, w, 3) into what the network reads, (N, 3, h, w)."""
+    """Normalise RGB crops (N, h, w, 3) for the network, (N, 3, h, w)."""
     scale = 1 / (255 * IMAGE_STD)
     return np.ascontiguousarray((crops * scale - IMAGE_MEAN / IMAGE_STD).transpose(0, 3, 1, 2))

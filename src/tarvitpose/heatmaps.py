@@ -1,4 +1,4 @@
-"""Joints to heatmaps and back.   Axes: N people, J joints, h w the size of a heatmap.
+"""Encode joints as heatmaps, and decode them.   Axes: N people, J joints, h w of a heatmap.
 
 Two codecs, never mixed within one model: "udp" (unbiased, ViTPose: sub-pixel Gaussians, decoded
 by a Newton step on the smoothed log-heatmap, DARK) and "classic" (HRNet: Gaussians on whole
@@ -26,11 +26,11 @@ def heatmap_size(input_size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _scale(input_size: tuple[int, int], codec: Codec) -> Float32:
-    """Heatmap pixels for each crop pixel, (2,) as x, y."""
-    less = 1 if codec == "udp" else 0
+    """Return heatmap pixels per crop pixel, (2,) as x, y."""
+    margin = 1 if codec == "udp" else 0  # udp measures between the centres of the outer pixels
     height, width = heatmap_size(input_size)
     return np.array(
-        [(width - less) / (input_size[1] - less), (height - less) / (input_size[0] - less)],
+        [(width - margin) / (input_size[1] - margin), (height - margin) / (input_size[0] - margin)],
         np.float32,
     )
 
@@ -58,7 +58,7 @@ def encode(
 
 
 def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tuple[Float32, Float32]:
-    """Return points (N, J, 2) in crop pixels and scores (N, J), the heatmaps' maxima in 0..1."""
+    """Return points (N, J, 2) in crop pixels, and the heatmaps' maxima (N, J) in 0..1 as scores."""
     people, joints, height, width = heatmaps.shape
     maps = np.ascontiguousarray(heatmaps, np.float32).reshape(-1, height, width)  # (N J, h, w)
     flat = maps.reshape(people * joints, height * width)
@@ -72,9 +72,9 @@ def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tupl
 
 
 def calibrate(scores: Float32, curve: Sequence[tuple[float, float]]) -> Float32:
-    """Return scores read off a curve of points (maximum, score), straight between them.
+    """Return calibrated scores from a piecewise linear curve of points (maximum, score).
 
-    Without points the scores stay as they are; `evaluation/calibration.py` fits a curve.
+    Without points the scores are unchanged. `evaluation/calibration.py` fits a curve.
     """
     if not curve:
         return scores
@@ -83,7 +83,7 @@ def calibrate(scores: Float32, curve: Sequence[tuple[float, float]]) -> Float32:
 
 
 def _quarter_step(maps: Float32, peak: Int64) -> Float32:
-    """A quarter of a pixel towards the higher neighbour, none at the border, (M, 2)."""
+    """Return a quarter of a pixel towards the higher neighbour, (M, 2), none at the border."""
     height, width = maps.shape[1:]
     x, y, m = peak[:, 0], peak[:, 1], np.arange(len(maps))
     across = maps[m, y, np.minimum(x + 1, width - 1)] - maps[m, y, np.maximum(x - 1, 0)]
@@ -93,24 +93,24 @@ def _quarter_step(maps: Float32, peak: Int64) -> Float32:
 
 
 def _newton_step(maps: Float32, peak: Int64) -> Float32:
-    """From the highest pixel to the top of the log-heatmap's parabola, (M, 2), x and y.
+    """Return the step from the highest pixel to the log-heatmap's maximum, (M, 2) as x, y.
 
-    The heatmap is smoothed first, as DARK does. What lies outside would bend the parabola, so
-    close to a border the smoothing reaches, along that axis, only as far as it does.
+    The heatmap is smoothed first, as in DARK. Pixels outside would distort the parabola, so near
+    a border the smoothing along that axis is no wider than the distance to the border.
     """
     limit = np.array([maps.shape[2], maps.shape[1]])
     centre = peak.clip(1, limit - 2)
     across, down = np.minimum(centre, limit - 1 - centre).T - 1  # (M,), free pixels on each side
     wide = _patches(maps, centre, BLUR_RADIUS + 1)  # (M, 13, 13)
-    around = _smoothing(down) @ wide @ _smoothing(across).swapaxes(1, 2)  # (M, 3, 3)
-    step = _parabola_top(np.log(np.maximum(around, TINY)))
+    smoothed = _smoothing(down) @ wide @ _smoothing(across).swapaxes(1, 2)  # (M, 3, 3)
+    step = _parabola_top(np.log(np.maximum(smoothed, TINY)))
     return np.asarray((centre + step - peak).clip(-1, 1), np.float32)
 
 
 def _patches(maps: Float32, centre: Int64, radius: int) -> Float32:
-    """Cut squares of 2 radius + 1 pixels around each centre, (M, 2 radius + 1, 2 radius + 1).
+    """Return squares of 2 radius + 1 pixels at each centre, (M, 2 radius + 1, 2 radius + 1).
 
-    Outside the heatmap the border's pixels are repeated.
+    Outside the heatmap the border pixels are repeated.
     """
     offset = np.arange(-radius, radius + 1)
     rows = (centre[:, 1, None, None] + offset[:, None]).clip(0, maps.shape[1] - 1)
@@ -119,9 +119,9 @@ def _patches(maps: Float32, centre: Int64, radius: int) -> Float32:
 
 
 def _smoothing(room: Int64) -> Float64:
-    """The Gaussians that give three smoothed neighbours from the pixels around, (M, 3, 13).
+    """Return Gaussians that turn 13 pixels into three smoothed ones, (M, 3, 13).
 
-    `room` (M,) is how many pixels to either side each may use.
+    `room` (M,) is how many pixels on either side each may use.
     """
     offset = np.arange(-BLUR_RADIUS, BLUR_RADIUS + 1)
     kernel = np.exp(-(offset**2) / (2 * BLUR_SIGMA**2)) * (abs(offset) <= room[:, None])
@@ -130,7 +130,7 @@ def _smoothing(room: Int64) -> Float64:
 
 
 def _parabola_top(logs: Float64) -> Float64:
-    """Where the parabola through 3 x 3 log-values (M, 3, 3) is highest, from its middle, (M, 2)."""
+    """Return the maximum of the parabola through log-values (M, 3, 3), from the middle, (M, 2)."""
     middle = logs[:, 1, 1]
     slope = np.stack([logs[:, 1, 2] - logs[:, 1, 0], logs[:, 2, 1] - logs[:, 0, 1]], -1) / 2
     xx = logs[:, 1, 2] - 2 * middle + logs[:, 1, 0]
@@ -144,7 +144,7 @@ def _parabola_top(logs: Float64) -> Float64:
 
 
 def flip_back(heatmaps: Float32, flip_order: tuple[int, ...], codec: Codec) -> Float32:
-    """Turn heatmaps (N, J, h, w) of mirrored crops into those of the crops themselves.
+    """Turn heatmaps (N, J, h, w) of mirrored crops into those of the original crops.
 
     With the classic codec a joint at x of a crop w pixels wide is at x / 4 of its heatmap, and in
     the mirror image at (w - 1 - x) / 4: it comes back 3/4 of a pixel too far left. HRNet shifts by
@@ -152,6 +152,6 @@ def flip_back(heatmaps: Float32, flip_order: tuple[int, ...], codec: Codec) -> F
     """
     restored = np.ascontiguousarray(heatmaps[:, list(flip_order), :, ::-1])
     if codec == "classic":
-        less = np.float32((STRIDE - 1) / STRIDE)
-        restored[..., 1:] = less * restored[..., :-1] + (1 - less) * restored[..., 1:]
+        shift = np.float32((STRIDE - 1) / STRIDE)
+        restored[..., 1:] = shift * restored[..., :-1] + (1 - shift) * restored[..., 1:]
     return restored

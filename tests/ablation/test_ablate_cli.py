@@ -104,12 +104,16 @@ def test_ctrl_c_is_no_error(table: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_line_has_cost_scores_gains_and_the_papers_number() -> None:
-    from tarvitpose.ablation.table import Row
+    from tarvitpose.ablation.table import TableRow
 
     ours, gain = Score(70.25, 60, 80), Score(2.5, -1, 6)
     scores = {"degraded/ap": ours}
-    first = RowScores(Row(name="a"), 35_551_000, 31.12, 3, scores, {"degraded/ap": Score(0, 0, 0)})
-    second = RowScores(Row(name="b", paper=84.0), 10_000, 1.0, 1, scores, {"degraded/ap": gain})
+    first = RowScores(
+        TableRow(name="a"), 35_551_000, 31.12, 3, scores, {"degraded/ap": Score(0, 0, 0)}
+    )
+    second = RowScores(
+        TableRow(name="b", paper=84.0), 10_000, 1.0, 1, scores, {"degraded/ap": gain}
+    )
     lines = drawn(comparison([first, second])).splitlines()
     assert lines[-2].split() == ["a", "35.6", "31.1", "70.2", "-", "3", "-"]
     assert lines[-1].split() == [

@@ -13,13 +13,13 @@ import torch
 from tiny_ablation import BASE, TABLES, overrides
 from tiny_datasets import tiny_changes, write_data_sets
 
-from tarvitpose.ablation.evaluators import EncodedTrial
+from tarvitpose.ablation.evaluators import EncodedEvaluator
 from tarvitpose.ablation.rows import Ablation, claim
-from tarvitpose.ablation.table import Row, Table, load_table
+from tarvitpose.ablation.table import Table, TableRow, load_table
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.degraded import Benchmark, Poses, ap_score, judged_people
+from tarvitpose.evaluation.degraded import EncodedPeople, PredictedJoints, ap_score, match_people
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
-from tarvitpose.metrics.posetrack_ap import judge, pooled
+from tarvitpose.metrics.posetrack_ap import aggregate, match
 from tarvitpose.model.cost import count
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15
@@ -29,9 +29,9 @@ pytest.importorskip("lightning_fabric", reason="the train extra is not installed
 from tarvitpose.training import loop
 
 ROWS = {str(row.change): row for path in TABLES for row in load_table(path).rows}
-SINGLE = Row(name="single", change={"model.offsets": []})
+SINGLE = TableRow(name="single", change={"model.offsets": []})
 FOUND = "found.npz"
-TWO = Table(title="two", paper="nothing", rows=(SINGLE, Row(name="one more")))
+TWO = Table(title="two", paper="nothing", rows=(SINGLE, TableRow(name="one more")))
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +53,20 @@ def small(tmp_path: Path) -> Ablation:
 def test_every_row_of_every_table_trains_and_is_scored(path: Path, ablation: Ablation) -> None:
     table = load_table(path)
     rows = ablation.scores(table, [0])
-    assert [one.row for one in rows] == list(table.rows)
-    for one in rows:
-        config = model_config(ablation.row_config(one.row, 0))
-        trained = TARViTPose.from_pretrained(ablation.folder(one.row, 0) / "weights")
+    assert [row_scores.row for row_scores in rows] == list(table.rows)
+    for row_scores in rows:
+        config = model_config(ablation.row_config(row_scores.row, 0))
+        trained = TARViTPose.from_pretrained(ablation.folder(row_scores.row, 0) / "weights")
         assert trained.config == config
-        assert one.parameters == sum(value.numel() for value in trained.parameters())
-        assert one.gmacs == count(config)["total"].gmacs
-        assert one.seeds == 1
-        assert set(one.scores) == {
-            f"{kind}/{metric}" for kind in ("degraded", "clean", "dark") for metric in ("ap", "pck")
+        assert row_scores.parameters == sum(value.numel() for value in trained.parameters())
+        assert row_scores.gmacs == count(config)["total"].gmacs
+        assert row_scores.seeds == 1
+        assert set(row_scores.scores) == {
+            f"{degradation}/{metric}"
+            for degradation in ("degraded", "clean", "dark")
+            for metric in ("ap", "pck")
         }
-        assert all(0 <= score.value <= 100 for score in one.scores.values())
+        assert all(0 <= score.value <= 100 for score in row_scores.scores.values())
     assert all((gain.value, gain.low, gain.high) == (0, 0, 0) for gain in rows[0].gains.values())
 
 
@@ -96,7 +98,7 @@ def test_alike_rows_of_several_tables_are_one_folder(ablation: Ablation) -> None
 def test_keys_that_do_not_exist_are_named(small: Ablation) -> None:
     for key, message in (("model.jta_layer", "jta_layer"), ("run.epoch", "did you mean epochs")):
         with pytest.raises(ConfigError, match=message):
-            small.train(Row(name="wrong", change={key: 1}), 0)
+            small.train(TableRow(name="wrong", change={key: 1}), 0)
 
 
 def test_a_row_that_is_done_is_not_trained_again(
@@ -114,62 +116,67 @@ def test_a_stopped_ablation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     lines: list[str] = []
     changes = overrides(tmp_path, **{"run.epochs": 0.8, "run.save_every": 1})  # four steps
     ablation = Ablation(BASE, changes, lines.append)
-    advance = loop.Run.advance
+    advance = loop.TrainingRun.advance
 
-    def stop_at_three(self: loop.Run, batches: Any, index: int) -> float:
+    def stop_at_three(self: loop.TrainingRun, batches: Any, index: int) -> float:
         if index == 2:
             raise KeyboardInterrupt
         return advance(self, batches, index)
 
-    monkeypatch.setattr(loop.Run, "advance", stop_at_three)
+    monkeypatch.setattr(loop.TrainingRun, "advance", stop_at_three)
     row = TWO.rows[1]
     with pytest.raises(KeyboardInterrupt):
         ablation.train(row, 0)
     assert ablation.scores(TWO, [0]) == []
-    monkeypatch.setattr(loop.Run, "advance", advance)
+    monkeypatch.setattr(loop.TrainingRun, "advance", advance)
     lines.clear()
     again = Ablation(BASE, changes, lines.append)
     again.train(row, 0)
     assert any("from step 2" in line for line in lines)
-    assert [one.row for one in again.scores(TWO, [0])] == [row]
+    assert [row_scores.row for row_scores in again.scores(TWO, [0])] == [row]
 
 
-def benchmark(ablation: Ablation) -> Benchmark:
-    assert isinstance(ablation.trial, EncodedTrial)
-    return ablation.trial.benchmark
+def held_out(ablation: Ablation) -> EncodedPeople:
+    assert isinstance(ablation.evaluator, EncodedEvaluator)
+    return ablation.evaluator.people
 
 
-def put(ablation: Ablation, row: Row, seed: int, spread: float) -> dict[str, Any]:
+def put(ablation: Ablation, row: TableRow, seed: int, spread: float) -> dict[str, Any]:
     """Write what a training would have found: the truth, moved by a number of pixels."""
     random = np.random.default_rng(seed + int(10 * spread))
-    truth = benchmark(ablation).keypoints
-    found = {}
-    for kind, times in (("clean", 1), ("dark", 2)):
-        found[f"{kind}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
-        found[f"{kind}/scores"] = random.uniform(size=truth.shape[:2])
+    truth = held_out(ablation).keypoints
+    arrays = {}
+    for degradation, times in (("clean", 1), ("dark", 2)):
+        arrays[f"{degradation}/keypoints"] = truth + random.normal(0, times * spread, truth.shape)
+        arrays[f"{degradation}/scores"] = random.uniform(size=truth.shape[:2])
     claim(ablation.row_config(row, seed))
-    facts = {**benchmark(ablation).facts, "weights": None}
-    np.savez(ablation.folder(row, seed) / FOUND, facts=json.dumps(facts), **found)
-    return found
+    facts = {**held_out(ablation).facts, "weights": None}
+    np.savez(ablation.folder(row, seed) / FOUND, facts=json.dumps(facts), **arrays)
+    return arrays
 
 
 def test_scores_of_a_row_are_those_of_its_poses(small: Ablation) -> None:
-    one, other = TWO.rows
-    first = [put(small, one, seed, 6) for seed in (0, 1)]
+    row_scores, other = TWO.rows
+    first = [put(small, row_scores, seed, 6) for seed in (0, 1)]
     put(small, other, 0, 3)
     rows = small.scores(TWO, [0, 1, 2])
     assert [row.seeds for row in rows] == [2, 1]
-    people = benchmark(small)
+    people = held_out(small)
     truth = people.keypoints, people.visible, POSETRACK_15
-    for name, kinds in (("clean", ["clean"]), ("degraded", ["dark"])):
-        judged = [
-            judged_people(
-                [Poses(found[f"{kind}/keypoints"], found[f"{kind}/scores"]) for kind in kinds],
+    for name, degradations in (("clean", ["clean"]), ("degraded", ["dark"])):
+        matches = [
+            match_people(
+                [
+                    PredictedJoints(
+                        arrays[f"{degradation}/keypoints"], arrays[f"{degradation}/scores"]
+                    )
+                    for degradation in degradations
+                ],
                 *truth,
             )
-            for found in first
+            for arrays in first
         ]
-        assert rows[0].scores[f"{name}/ap"] == ap_score(judged, samples=10)
+        assert rows[0].scores[f"{name}/ap"] == ap_score(matches, samples=10)
         ap = [row.scores[f"{name}/ap"] for row in rows]
         gain = rows[1].gains[f"{name}/ap"]
         assert gain.value == pytest.approx(ap[1].value - ap[0].value)
@@ -198,12 +205,12 @@ def test_with_a_trained_encoder_rows_are_scored_on_videos(
         ablation.train(row, 0)
     rows = ablation.scores(TWO, [0])
     truth = tmp_path / "data" / "posetrack18" / "annotations" / "val"
-    for one, mode in zip(rows, ("single-frame", "temporal"), strict=True):
-        assert set(one.scores) == {"clean/ap"}
-        folder = ablation.folder(one.row, 0) / "predictions" / mode
-        judged = [judge(read_pairs(*pair)) for pair in paired_files(folder, truth)]
-        assert len(judged) == 2
-        assert one.scores["clean/ap"].value == pytest.approx(pooled(judged).mean)
+    for row_scores, mode in zip(rows, ("single-frame", "temporal"), strict=True):
+        assert set(row_scores.scores) == {"clean/ap"}
+        folder = ablation.folder(row_scores.row, 0) / "predictions" / mode
+        matches = [match(read_pairs(*pair)) for pair in paired_files(folder, truth)]
+        assert len(matches) == 2
+        assert row_scores.scores["clean/ap"].value == pytest.approx(aggregate(matches).mean)
 
 
 def test_nothing_held_out_is_looked_at_while_a_row_trains(ablation: Ablation) -> None:
@@ -230,7 +237,7 @@ def test_several_devices_get_processes_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ablation = Ablation(BASE, overrides(tmp_path, **{"run.devices": 2}), lambda _: None)
-    row = Row(name="all")
+    row = TableRow(name="all")
     config = ablation.row_config(row, 0)
 
     def run(command: list[str], *, check: bool) -> subprocess.CompletedProcess[str]:
@@ -239,7 +246,7 @@ def test_several_devices_get_processes_of_their_own(
         return subprocess.CompletedProcess(command, 2)
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(ConfigError, match="this training stopped"):
+    with pytest.raises(ConfigError, match="this training failed"):
         ablation.train(row, 0)
 
 
@@ -262,7 +269,7 @@ def test_scores_of_other_weights_or_configurations_are_not_shown(tmp_path: Path)
         ):
             show()
     (weights / "model.safetensors").unlink()  # who keeps the scores alone may show them
-    assert [one.row for one in first.scores(TWO, [0])] == [row]
+    assert [row_scores.row for row_scores in first.scores(TWO, [0])] == [row]
 
 
 def test_seeds_share_encoded_clips_in_any_order(tmp_path: Path) -> None:
@@ -273,4 +280,4 @@ def test_seeds_share_encoded_clips_in_any_order(tmp_path: Path) -> None:
     ablation.train(TWO.rows[1], 0)
     assert clips.read_bytes() == before
     configs = [ablation.row_config(TWO.rows[1], seed) for seed in (0, 2)]
-    assert [one.encoded_seed for one in configs] == [ablation.config.run.seed] * 2
+    assert [row_scores.encoded_seed for row_scores in configs] == [ablation.config.run.seed] * 2

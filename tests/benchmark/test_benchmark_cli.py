@@ -48,11 +48,11 @@ def test_all_numbers_are_printed_and_written(quick: list[Any], tmp_path: Path) -
     facts = json.loads(file.read_text())
     modes = ("single", "windowed", "streaming", "encoder")
     expected = Counter((mode, "torch", batch) for mode in modes for batch in (1, 4))
-    assert Counter((one["mode"], one["backend"], one["batch"]) for one in facts) == expected
-    for one in facts:
-        assert (one["size"], one["input"]) == ("24x2", "64x48")
-        assert one["crops_per_second"] > 0
-        assert len(one["rounds"]) == 2
+    assert Counter((case["mode"], case["backend"], case["batch"]) for case in facts) == expected
+    for case in facts:
+        assert (case["size"], case["input"]) == ("24x2", "64x48")
+        assert case["crops_per_second"] > 0
+        assert len(case["rounds"]) == 2
     assert set(facts[2]["stages"]["milliseconds"]) == {*STAGES, "rest"}
 
 
@@ -63,9 +63,9 @@ def test_against_transformers_adds_batch_eight(quick: list[Any], tmp_path: Path)
     result = run(*quick, *options, "--no-memory", "--no-stages", "--json", file)
     assert result.exit_code == 0, result.output
     facts = json.loads(file.read_text())
-    assert {one["batch"] for one in facts} == {1, 8}
+    assert {case["batch"] for case in facts} == {1, 8}
     assert "frames/s" not in result.stdout
-    (ours,) = (one for one in facts if (one["mode"], one["batch"]) == ("streaming", 8))
+    (ours,) = (case for case in facts if (case["mode"], case["batch"]) == ("streaming", 8))
     assert ours["times"]["single transformers"]["median"] > 0
 
 

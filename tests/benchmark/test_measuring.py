@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from saved_figures import record_figures
 from streaming_runs import CountingEngine
 from tiny_models import H, J, W, tiny_config, tiny_model
 from video_files import make_video
@@ -69,7 +71,7 @@ def test_every_round_has_each_case_once_in_an_order_of_its_own() -> None:
     measure_interleaved(cases, rounds=20, seconds=0.0, clock=clock, seed=3)
     turns = clock.turns[2 * len(names) :]  # without the warm-up
     rounds = ["".join(turns[at : at + 6]) for at in range(0, len(turns), 6)]
-    assert all(sorted(one) == sorted(names) for one in rounds)
+    assert all(sorted(turns_of_round) == sorted(names) for turns_of_round in rounds)
     assert len(set(rounds)) > 15
 
 
@@ -107,9 +109,9 @@ def test_each_mode_computes_what_it_claims(
     case = pose_case(CaseKey(mode, "torch", batch), engine, CROPS)
     engine.clear()
     for _ in range(3):
-        found: Any = case.work()
-        assert len(found) == poses == case.outputs
-        assert all(joints.keypoints.shape == (1, J, 2) for joints in found)
+        poses_of_turn: Any = case.work()
+        assert len(poses_of_turn) == poses == case.outputs
+        assert all(joints.keypoints.shape == (1, J, 2) for joints in poses_of_turn)
     assert engine.totals == {name: 3 * poses * each for name, each in per_pose.items()}
     assert engine.batches == {at_once}
     assert engine.window_lengths == ({FRAMES} if "decode_window" in per_pose else set())
@@ -117,13 +119,13 @@ def test_each_mode_computes_what_it_claims(
 
 def test_windowed_and_streaming_give_the_same() -> None:
     engine = CountingEngine(tiny_model())
-    found = {}
+    keypoints = {}
     for mode in ("windowed", "streaming"):
         case = pose_case(CaseKey(mode, "torch", 1), engine, CROPS)
         poses: list[Any] = [case.work() for _ in range(5)]
-        found[mode] = np.stack([joints.keypoints[0] for [joints] in poses])  # (5, J, 2)
+        keypoints[mode] = np.stack([joints.keypoints[0] for [joints] in poses])  # (5, J, 2)
     # Streaming has decoded its first window before, as the first is no steady state.
-    assert np.allclose(found["windowed"][1:], found["streaming"][:-1], atol=1e-2)
+    assert np.allclose(keypoints["windowed"][1:], keypoints["streaming"][:-1], atol=1e-2)
 
 
 def test_the_stopwatch_gives_each_moment_to_one_stage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,19 +238,19 @@ def test_a_missing_backend_is_left_out_with_a_line(
 
     monkeypatch.setattr(run, "load_engine", without)
     warnings: list[str] = []
-    one = ModelUnderTest("tiny", tiny_config(), weights)
-    result = run.measure(one, plan(backends=("openvino", "torch")), warn=warnings.append)
+    model = ModelUnderTest("tiny", tiny_config(), weights)
+    result = run.measure(model, plan(backends=("openvino", "torch")), warn=warnings.append)
     assert {key.backend for key in result.rates} == {"torch"}
     assert len(warnings) == 1
     assert "openvino" in warnings[0]
     with pytest.raises(MissingDependencyError):
-        run.measure(one, plan(backends=("openvino",)), warn=warnings.append)
+        run.measure(model, plan(backends=("openvino",)), warn=warnings.append)
 
 
 def test_weights_without_temporal_part_have_single_frames_only(quick: None, tmp_path: Path) -> None:
     tiny_model(offsets=()).save_pretrained(tmp_path)
-    one = ModelUnderTest("tiny", tiny_config(offsets=()), str(tmp_path))
-    result = run.measure(one, plan(), warn=pytest.fail)
+    model = ModelUnderTest("tiny", tiny_config(offsets=()), str(tmp_path))
+    result = run.measure(model, plan(), warn=pytest.fail)
     assert [key.mode for key in result.rates] == ["single", "encoder"]
     assert result.comparisons() == []
 
@@ -270,11 +272,15 @@ def made_up() -> BenchmarkResult:
 
 
 def test_comparisons_are_within_rounds_and_beside_the_best_backend() -> None:
-    found = {
-        (*one.first[:2], *one.second[:2]): (one.times.median, one.times.low, one.times.high)
-        for one in made_up().comparisons()
+    spreads = {
+        (*ratio.first[:2], *ratio.second[:2]): (
+            ratio.times.median,
+            ratio.times.low,
+            ratio.times.high,
+        )
+        for ratio in made_up().comparisons()
     }
-    assert found == {
+    assert spreads == {
         ("streaming", "torch", "single", "torch"): (0.8, 0.8, 0.8),
         ("streaming", "torch", "windowed", "torch"): (4, 4, 4),
         ("streaming", "openvino", "single", "openvino"): (0.8, 0.8, 0.8),
@@ -286,23 +292,23 @@ def test_comparisons_are_within_rounds_and_beside_the_best_backend() -> None:
 
 def test_what_counting_alone_gives_stands_beside() -> None:
     costs = count(tiny_config())
-    beside = {one.second.mode: one.counted for one in made_up().comparisons()[:2]}
+    beside = {ratio.second.mode: ratio.counted for ratio in made_up().comparisons()[:2]}
     assert beside["windowed"] == costs["total"].gmacs / costs["streaming"].gmacs
     assert beside["single"] == costs["single_frame"].gmacs / costs["streaming"].gmacs
 
 
 def test_facts_have_the_fields_that_are_promised() -> None:
     result = made_up()
-    facts = {(one["mode"], one["backend"]): one for one in result.facts()}
+    facts = {(case["mode"], case["backend"]): case for case in result.facts()}
     assert len(facts) == 7
-    one = facts["streaming", "openvino"]
-    assert (one["size"], one["input"], one["batch"]) == ("tiny", f"{H}x{W}", 8)
-    assert (one["crops_per_second"], one["quartiles"]) == (8, [6, 12])
-    assert one["offsets"] == (-1, 1)
-    assert one["weights"] == "random"
+    fast = facts["streaming", "openvino"]
+    assert (fast["size"], fast["input"], fast["batch"]) == ("tiny", f"{H}x{W}", 8)
+    assert (fast["crops_per_second"], fast["quartiles"]) == (8, [6, 12])
+    assert fast["offsets"] == (-1, 1)
+    assert fast["weights"] == "random"
     work = 2 * count(tiny_config())["streaming"].gmacs * 16
-    assert one["share_of_matrix_product"]["fp32"] == pytest.approx(work)
-    assert one["times"]["single transformers"]["median"] == 4
+    assert fast["share_of_matrix_product"]["fp32"] == pytest.approx(work)
+    assert fast["times"]["single transformers"]["median"] == 4
     assert facts["single", "transformers"]["precision"] == "fp32"
     assert result.peak == "fp32"
 
@@ -314,10 +320,17 @@ def test_streaming_is_counted_as_one_new_frame() -> None:
     assert costs["total"].gmacs - costs["streaming"].gmacs == pytest.approx((FRAMES - 1) * frame)
 
 
-def test_the_plot_is_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
+def test_the_plot_has_a_bar_for_each_case_as_high_as_its_median(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = record_figures(monkeypatch)
     plot.plot(tmp_path / "speed.png", [made_up(), made_up()])
-    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+    for panel in figures[0].axes:
+        heights = sorted(bar.get_height() for bar in panel.patches)
+        assert heights == sorted(
+            spread(rates).median for key, rates in made_up().rates.items() if key.mode in MODES
+        )
+    assert cv2.imread(str(tmp_path / "speed.png")) is not None
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(MissingDependencyError, match=r"tarvitpose\[plot\]"):
         plot.plot(tmp_path / "other.png", [made_up()])

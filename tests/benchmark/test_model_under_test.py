@@ -24,15 +24,15 @@ CROPS = np.random.default_rng(0).integers(0, 256, (5, H, W, 3), np.uint8)
 
 
 def test_models_take_the_weights_where_they_fit(tmp_path: Path) -> None:
-    own = find_models(["s", "b"], [(256, 192), (384, 288)], "default")
-    assert [(one.size, one.input, one.weights) for one in own] == [
+    models = find_models(["s", "b"], [(256, 192), (384, 288)], "default")
+    assert [(model.size, model.input, model.weights) for model in models] == [
         ("s", "256x192", "default"),
         ("s", "384x288", None),
         ("b", "256x192", None),
         ("b", "384x288", None),
     ]
-    assert own[3].config.width == 768
-    assert own[3].title == "B 384x288, random weights"
+    assert models[3].config.width == 768
+    assert models[3].title == "B 384x288, random weights"
     config = tiny_config()
     tiny_model().save_pretrained(tmp_path)
     (alone,) = find_models([], [], str(tmp_path))
@@ -54,21 +54,21 @@ def test_other_sizes_and_inputs_are_refused(
 
 
 def test_random_weights_lie_in_a_folder_until_the_end() -> None:
-    one = ModelUnderTest("tiny", tiny_config(), None)
+    model = ModelUnderTest("tiny", tiny_config(), None)
     before = torch.random.get_rng_state()
-    with model_under_test.weights_of(one) as first, model_under_test.weights_of(one) as second:
+    with model_under_test.weights_of(model) as first, model_under_test.weights_of(model) as second:
         engines = [load_engine(folder, backend="torch") for folder in (first, second)]
         assert engines[0].fingerprint() == engines[1].fingerprint()
-        kept = engines[0].encode(CROPS)
-    assert not any(bool(crop.visible.any()) for crop in kept)  # as the help says: no mask
+        crops = engines[0].encode(CROPS)
+    assert not any(bool(crop.visible.any()) for crop in crops)  # as the help says: no mask
     assert not Path(first).exists()
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_the_encoder_alone_is_little_else() -> None:
-    one = ModelUnderTest("s", find_models(["s"], [(256, 192)], "default")[0].config, None)
-    costs = count(model_under_test.encoder_alone(one).config)
-    assert costs["encoder"].gmacs == count(one.config)["encoder"].gmacs
+    model = ModelUnderTest("s", find_models(["s"], [(256, 192)], "default")[0].config, None)
+    costs = count(model_under_test.encoder_alone(model).config)
+    assert costs["encoder"].gmacs == count(model.config)["encoder"].gmacs
     assert costs["total"].gmacs < 1.03 * costs["encoder"].gmacs
 
 
@@ -94,9 +94,9 @@ def test_transformers_network_has_the_same_size() -> None:
     assert theirs.model.config.backbone_config._attn_implementation == "eager"
     assert theirs.single_frame(CROPS).shape == (len(CROPS), J, 4 * h, 4 * w)
     backbone = sum(value.numel() for value in theirs.model.backbone.parameters())
-    own = sum(value.numel() for value in tiny_model().encoder.parameters())
+    ours = sum(value.numel() for value in tiny_model().encoder.parameters())
     # Theirs has a place for a class token; ours stores fewer norms or biases by nothing.
-    assert abs(backbone - own) <= (N + 1) * config.width
+    assert abs(backbone - ours) <= (N + 1) * config.width
     with pytest.raises(ValueError, match="single frames only"):
         theirs.encode(CROPS)
 

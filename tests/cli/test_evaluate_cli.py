@@ -119,7 +119,7 @@ def test_a_single_video_has_no_interval(folder: Path) -> None:
         (folder / name / "b.json").unlink()
     result = evaluate(folder, "--bootstrap", "20", "--json", folder / "ap.json")
     assert result.exit_code == 0
-    assert "there is only one: no interval" in result.stderr
+    assert "only one is given: no interval" in result.stderr
     assert "interval95" not in json.loads((folder / "ap.json").read_text(encoding="utf-8"))
 
 
@@ -249,9 +249,7 @@ def test_boxes_of_a_file_are_named(weights: Path, videos: Path) -> None:
     )
     assert f"boxes: {path}, score 0.7 or more" in result.stdout
     assert "PCK" not in result.stdout
-    assert result.stderr == (
-        f"warning: {path}: no box for 2 of 4 labelled frames; nobody is there\n"
-    )
+    assert result.stderr == (f"warning: {path}: has no box for 2 of 4 labelled frames\n")
 
 
 def test_a_video_whose_labelled_frames_have_no_box_stops(weights: Path, videos: Path) -> None:

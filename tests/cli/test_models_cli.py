@@ -17,6 +17,8 @@ from tarvitpose.cli import models
 from tarvitpose.errors import WeightsError
 from tarvitpose.skeleton import POSETRACK_15
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -61,7 +63,10 @@ def test_what_ships_is_listed(assets: Path) -> None:
         "  joints   posetrack15 (15), udp heatmaps",
         "  frames   offsets -1,1",
         "  input    64x112",
-        f"  licence  {models.WEIGHTS_LICENCE}",
+        "  licence  Apache-2.0, for research: some of the training data are for research only",
+        "  origin   DINOv2-small's encoder (Meta, Apache-2.0)",
+        "  data     COCO train2017: labels CC BY 4.0, photographs under their Flickr terms",
+        *(f"           {line}" for line in models.TRAINING_DATA[1:]),
         f"  sha256   {hashlib.sha256(weights.read_bytes()).hexdigest()}",
         f"  path     {assets / 'default'}",
         "",
@@ -75,6 +80,17 @@ def test_what_ships_is_listed(assets: Path) -> None:
     ]
 
 
+def test_every_data_set_of_the_default_weights_is_in_card_notice_and_list() -> None:
+    documents = [
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("docs/model-card.md", "src/tarvitpose/assets/NOTICE.md")
+    ]
+    for name in ("COCO train2017", "JHMDB", "LSPET", "everyday scenes", "clips", "rendered"):
+        assert any(name in line for line in models.TRAINING_DATA)
+        assert all(name in text for text in documents)
+    assert all("DINOv2-small" in text for text in (models.ORIGIN, *documents))
+
+
 def test_json_has_the_same_for_programs(assets: Path) -> None:
     default, detector = json.loads(run("models", "--json").stdout)
     assert default["here"] is detector["here"] is True
@@ -82,6 +98,8 @@ def test_json_has_the_same_for_programs(assets: Path) -> None:
     assert default["joints"] == list(POSETRACK_15.joints)
     assert default["offsets"] == [-1, 1]
     assert default["input"] == [64, 112]
+    assert default["training_data"] == list(models.TRAINING_DATA)
+    assert "training_data" not in detector
     assert detector["bytes"] == 3
 
 

@@ -52,7 +52,7 @@ WRONG = {
     "predict empty.mp4": "empty.mp4: the file is empty",
     "predict clip.mp4 -o there": "there/clip.coco.json: there already; pass --overwrite or",
     "predict clip.mp4 --weights nosuch": 'nosuch: expected "default", a folder with',
-    "predict clip.mp4 --weights empty": "empty: no config.json; a weights folder has it",
+    "predict clip.mp4 --weights empty": "empty: no config.json; expected config.json",
     "predict clip.mp4 --weights single --compare": "--compare sets single frames beside",
     "predict clip.mp4 --boxes nosuch.json": "nosuch.json: no such file",
     "predict clip.mp4 --detector yolo": "'yolo': no such detector; expected nanodet",

@@ -13,13 +13,12 @@ from tarvitpose.config import (
     Config,
     ModelConfig,
     check_offsets,
-    parse_config,
-    read_yaml,
     vit_base,
     vit_small,
     window_offsets,
 )
 from tarvitpose.errors import ConfigError
+from tarvitpose.utils.config_files import parse_config, read_yaml
 
 TINY = {"width": 24, "depth": 1, "heads": 3}
 

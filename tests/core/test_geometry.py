@@ -106,8 +106,8 @@ def test_each_crop_may_have_its_own_rotation() -> None:
 def test_inverse_and_transform_cancel(codec: Codec) -> None:
     matrices = random_crops(codec)
     points = np.random.default_rng(1).uniform(-100, 900, (5, 7, 2)).astype(np.float32)
-    there = transform_points(matrices, points)
-    np.testing.assert_allclose(transform_points(invert(matrices), there), points, atol=0.01)
+    moved = transform_points(matrices, points)
+    np.testing.assert_allclose(transform_points(invert(matrices), moved), points, atol=0.01)
 
 
 def test_transforms_of_several_crops_are_each_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Both codecs: there and back, beside DARK, and mirrored."""
+"""Both codecs: encoding and decoding, compared with DARK, and mirrored."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def random_maps(people: int = 3, joints: int = 15, seed: int = 0) -> np.ndarray:
 def test_udp_there_and_back(size: tuple[int, int]) -> None:
     points = random_points(3000, size)
     targets, weights = encode(points, np.ones(3000), size, "udp")
-    found, scores = decode(targets[None], size, "udp")
+    decoded, scores = decode(targets[None], size, "udp")
     assert weights.all()
-    assert np.abs(found[0] - points).max() < 0.01
+    assert np.abs(decoded[0] - points).max() < 0.01
     assert scores.min() > 0.8
 
 
@@ -45,9 +45,9 @@ def test_udp_there_and_back_along_the_border_and_over_it() -> None:
         ]
     ).astype(np.float32)
     targets, weights = encode(points, np.ones(len(points)), SIZES[0], "udp")
-    found, _ = decode(targets[None], SIZES[0], "udp")
+    decoded, _ = decode(targets[None], SIZES[0], "udp")
     assert weights.all()
-    assert np.abs(found[0] - points).max() < 0.01
+    assert np.abs(decoded[0] - points).max() < 0.01
 
 
 def test_corners() -> None:
@@ -67,8 +67,8 @@ def test_noise_hurts_little_more_near_the_border(size: tuple[int, int]) -> None:
     for points in (inner, near):
         targets, _ = encode(points, np.ones(400), size, "udp")
         noisy = targets + random.normal(0, NOISE, targets.shape).astype(np.float32)
-        found, _ = decode(noisy[None], size, "udp")
-        errors.append(np.median(np.abs(found[0] - points)))
+        decoded, _ = decode(noisy[None], size, "udp")
+        errors.append(np.median(np.abs(decoded[0] - points)))
     assert errors[1] < 2 * errors[0]
 
 
@@ -92,19 +92,19 @@ def test_udp_decodes_as_dark_does(size: tuple[int, int]) -> None:
     targets, _ = encode(points, np.ones(40), size, "udp")
     noise = np.random.default_rng(2).normal(0, NOISE, targets.shape)
     maps = (targets + noise).astype(np.float32)
-    found, _ = decode(maps[None], size, "udp")
+    decoded, _ = decode(maps[None], size, "udp")
     to_crop = np.array([(size[1] - 1) / (width - 1), (size[0] - 1) / (height - 1)])
-    expected = np.array([dark(one) for one in maps]) * to_crop
-    np.testing.assert_allclose(found[0], expected, atol=1e-3)
+    expected = np.array([dark(heatmap) for heatmap in maps]) * to_crop
+    np.testing.assert_allclose(decoded[0], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_classic_there_and_back(size: tuple[int, int]) -> None:
     points = random_points(2000, size, margin=4)
     targets, _ = encode(points, np.ones(2000), size, "classic")
-    found, _ = decode(targets[None], size, "classic")
+    decoded, _ = decode(targets[None], size, "classic")
     worst = (0.5 + 0.25) * 4  # rounded to a heatmap pixel, then a quarter of one
-    assert np.abs(found[0] - points).max() <= worst + 1e-3
+    assert np.abs(decoded[0] - points).max() <= worst + 1e-3
 
 
 def test_classic_moves_a_quarter_towards_the_higher_neighbour() -> None:
@@ -114,8 +114,8 @@ def test_classic_moves_a_quarter_towards_the_higher_neighbour() -> None:
     maps[0, 1, 20, 9] = 0.5
     maps[0, 2, 20, 10], maps[0, 2, 0, 10] = 0.5, 0.9  # at the border nothing moves
     maps[0, 2, 0, 11] = 0.5
-    found, _ = decode(maps, SIZES[0], "classic")
-    assert found[0].tolist() == [[41, 79], [39, 80], [40, 0]]
+    decoded, _ = decode(maps, SIZES[0], "classic")
+    assert decoded[0].tolist() == [[41, 79], [39, 80], [40, 0]]
 
 
 def test_the_classic_target_sits_on_a_whole_pixel() -> None:

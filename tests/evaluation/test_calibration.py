@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from saved_figures import record_figures
 from tiny_models import tiny_config
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.evaluation.calibration import fit_curve, plot_reliability, reliability
-from tarvitpose.evaluation.clips import found_joints
+from tarvitpose.evaluation.clips import decoded_joints
 from tarvitpose.heatmaps import calibrate
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
@@ -20,11 +22,11 @@ from tarvitpose.model.tarvitpose import TARViTPose
 def test_the_error_is_the_mean_distance_over_bins() -> None:
     scores = [0.05, 0.95, 0.95, 0.95, 0.95, 1.0]
     right = [False, True, True, True, False, True]
-    found = reliability(scores, right)
-    assert found.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 5]
-    assert found.right[[0, 9]] == pytest.approx([0, 0.8])
-    assert found.scores[9] == pytest.approx(0.96)
-    assert found.error == pytest.approx((1 * 0.05 + 5 * 0.16) / 6)
+    predicted = reliability(scores, right)
+    assert predicted.counts.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 5]
+    assert predicted.right[[0, 9]] == pytest.approx([0, 0.8])
+    assert predicted.scores[9] == pytest.approx(0.96)
+    assert predicted.error == pytest.approx((1 * 0.05 + 5 * 0.16) / 6)
     assert np.isnan(reliability([], []).error)
 
 
@@ -76,19 +78,19 @@ def test_curves_that_fall_or_leave_the_range_are_refused(curve: object, name: st
 def test_a_model_says_what_its_curve_says() -> None:
     config = tiny_config()
     maps = torch.rand(2, len(config.joints), *(side // 4 for side in config.input_size))
-    points, raw = found_joints(config, maps)
+    points, raw = decoded_joints(config, maps)
     curves = {
         "score_curve": ((0.0, 0.0), (1.0, 0.5)),
         "single_score_curve": ((0.0, 0.0), (1.0, 0.25)),
     }
     curved = config.model_copy(update=curves)
     for single_frame, share in ((False, 0.5), (True, 0.25)):
-        same, scores = found_joints(curved, maps, single_frame=single_frame)
+        same, scores = decoded_joints(curved, maps, single_frame=single_frame)
         np.testing.assert_array_equal(points, same)
         np.testing.assert_allclose(scores, raw * share, atol=1e-6)
     without_time = curved.model_copy(update={"offsets": ()})
     np.testing.assert_allclose(
-        found_joints(without_time, maps, single_frame=True)[1], raw / 2, atol=1e-6
+        decoded_joints(without_time, maps, single_frame=True)[1], raw / 2, atol=1e-6
     )
 
 
@@ -100,15 +102,29 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     boxes = np.array([[10, 5, 60, 85]], np.float32)
     for single_frame, share in ((True, 0.5), (False, 1)):
+<<<<<<< HEAD
+        predicted = []
+        for network in (model, plain):
+            predictor = Predictor(TorchEngine(network.eval()), single_frame=single_frame)
+            predicted += predictor.joints([[image] * len(predictor.offsets)], [boxes])
+        np.testing.assert_allclose(predicted[0].scores, predicted[1].scores * share, atol=1e-6)
+=======
         found = []
         for one in (model, plain):
             predictor = Predictor(TorchEngine(one.eval()), single_frame=single_frame)
             found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
-        np.testing.assert_allclose(found[0][1], found[1][1] * share, atol=1e-6)
+        np.testing.assert_allclose(found[0].scores, found[1].scores * share, atol=1e-6)
+>>>>>>> h-tests
 
 
-def test_the_plot_is_a_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    path = tmp_path / "reliability.png"
-    plot_reliability({"single-frame": reliability(*raw_scores())}, path)
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_the_plot_shows_the_reliability_beside_the_diagonal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures, path = record_figures(monkeypatch), tmp_path / "reliability.png"
+    shown = reliability(*raw_scores())
+    plot_reliability({"single-frame": shown}, path)
+    diagonal, curve = figures[0].axes[0].lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    np.testing.assert_array_equal(curve.get_xydata(), np.stack([shown.scores, shown.right], 1))
+    assert curve.get_label() == f"single-frame, error {100 * shown.error:.1f}%"
+    assert cv2.imread(str(path)) is not None

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.evaluation.coco_ap import AREA_OF_BOX, CocoAp, coco_ap
+from tarvitpose.evaluation.coco_ap import AREA_OF_BOX, CocoAp, bootstrap_coco_ap, coco_ap
 from tarvitpose.skeleton import COCO_17, POSETRACK_15, SIGMAS
 from tarvitpose.utils.arrays import Float64
 
@@ -149,3 +149,15 @@ def test_without_the_package_one_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'tarvitpose\[evaluate\]'"):
         coco_ap({}, [], ())
+
+
+def test_draws_are_of_whole_images_and_always_the_same() -> None:
+    pose = np.c_[np.arange(34.0).reshape(17, 2) + 40, np.full(17, 2)]
+    truth = truth_of([person(image, pose) for image in range(4)], COCO_17.joints)
+    results = [found(image, pose + (100 if image else 0)) for image in range(4)]
+    draws = [drawn.ap for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
+    assert {round(value) for value in draws} >= {0, 25, 50}  # how often the right image is drawn
+    again = [drawn.ap for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
+    assert draws == again
+    right = [found(image, pose) for image in range(4)]
+    assert {drawn.ap for drawn in bootstrap_coco_ap(truth, right, COCO_17.joints, 9)} == {100}

@@ -120,7 +120,7 @@ def test_a_folder_is_read_up_to_its_limit(clip18: Path) -> None:
 
 def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "clip.json", video18([], labelled=()))
-    with pytest.raises(DataError, match=r"clip\.json: no labelled frame"):
+    with pytest.raises(DataError, match=r"clip\.json: has no labelled frame"):
         read("posetrack18", path)
 
 

@@ -25,11 +25,17 @@ from tiny_models import tiny_model
 from tarvitpose.config import window_offsets
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.evaluation.boxes import Boxes, open_boxes
-from tarvitpose.evaluation.datasets import LabelledVideo, read_labelled
+from tarvitpose.evaluation.comparison import (
+    DIFFERENCE,
+    SINGLE_FRAME,
+    TEMPORAL,
+    ModeComparison,
+)
+from tarvitpose.evaluation.datasets import LabelledVideo, every_nth, read_labelled
+from tarvitpose.evaluation.people_scores import BOX, HEAD, JITTER, OKS, TORSO
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
-from tarvitpose.evaluation.predictions import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.run import Evaluation, evaluate, load_predictors
-from tarvitpose.evaluation.scores import AP, DIFFERENCE, HEAD, OKS_AP, TORSO, Comparison
+from tarvitpose.evaluation.scores import AP, LIMBS_AP, OKS_AP
 from tarvitpose.formats.posetrack_files import read_predictions
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor
@@ -68,8 +74,8 @@ class Oracle:
 
     def _answer(self, boxes: Float32) -> PoseArrays:
         count = len(self.config.joints)
-        found = [self.answers[tuple(box)] for box in boxes.tolist()]
-        points = np.array(found, np.float32).reshape(-1, *np.shape(found)[1:] or (count, 2))
+        metrics = [self.answers[tuple(box)] for box in boxes.tolist()]
+        points = np.array(metrics, np.float32).reshape(-1, *np.shape(metrics)[1:] or (count, 2))
         scores = np.full((len(boxes), count), 0.5, np.float32)
         return PoseArrays(points[:, :count] + np.float32(self.shift), scores)
 
@@ -115,7 +121,7 @@ def both(videos: list[LabelledVideo], single: float = 2.5, **how: Any) -> dict[s
     }
 
 
-def by_metric(result: Evaluation) -> dict[str, Comparison]:
+def by_metric(result: Evaluation) -> dict[str, ModeComparison]:
     return {one.metric: one for one in result.comparisons}
 
 
@@ -125,15 +131,15 @@ def test_the_truth_scores_100_and_an_error_costs_what_it_should(tmp_path: Path) 
     result = evaluate(both(videos), videos, TRUE_BOXES, samples=50)
     assert (result.boxes, result.videos, result.frames, result.people) == ("ground truth", 2, 4, 8)
     assert result.warnings == ()
-    found = by_metric(result)
-    assert list(found) == [AP, TORSO, HEAD]
-    assert set(found[AP].values[TEMPORAL].values()) == {100}
-    assert set(found[AP].values[SINGLE_FRAME].values()) == {0}
-    assert set(found[HEAD].rows[DIFFERENCE].values()) == {100}
-    assert set(found[TORSO].rows[DIFFERENCE].values()) == {0}
-    assert found[AP].intervals[DIFFERENCE]["mean"] == (100, 100)
-    assert found[HEAD].intervals[SINGLE_FRAME]["Wrist"] == (0, 0)
-    assert "8 people" in found[TORSO].note
+    metrics = by_metric(result)
+    assert list(metrics) == [AP, TORSO, HEAD, BOX]
+    assert set(metrics[AP].values[TEMPORAL].values()) == {100}
+    assert set(metrics[AP].values[SINGLE_FRAME].values()) == {0}
+    assert set(metrics[HEAD].rows[DIFFERENCE].values()) == {100}
+    assert set(metrics[TORSO].rows[DIFFERENCE].values()) == {0}
+    assert metrics[AP].intervals[DIFFERENCE]["mean"] == (100, 100)
+    assert metrics[HEAD].intervals[SINGLE_FRAME]["Wrist"] == (0, 0)
+    assert "8 people" in metrics[TORSO].note
 
 
 def test_windows_are_real_neighbours_and_single_frames_need_none(tmp_path: Path) -> None:
@@ -232,7 +238,47 @@ def test_a_merged_file_is_written_video_by_video(tmp_path: Path) -> None:
     assert sorted(path.name for path in (output / TEMPORAL).iterdir()) == ["a.json", "b.json"]
     assert by_metric(result)[AP].values[TEMPORAL]["mean"] == 100
     [warning] = result.warnings
-    assert warning.startswith("2 neighbouring images are not there")  # the third of each video
+    assert warning.startswith("2 neighbouring images are missing")  # the third of each video
+
+
+def test_a_thinned_video_has_its_middle_frames_and_no_jitter(tmp_path: Path) -> None:
+    folder = "images/val/a"
+    people = [person(90 - at, 0, 10.0) for at in range(6)]
+    content = video18(people, numbers=range(6), labelled=range(6), folder=folder)
+    save(tmp_path / "annotations" / "a.json", content)
+    save_images(tmp_path, [f"{folder}/{at:06d}.jpg" for at in range(6)])
+    videos = read(tmp_path / "annotations")
+    whole = by_metric(evaluate(both(videos), videos, TRUE_BOXES, samples=0))
+    assert whole[JITTER].rows[DIFFERENCE]["mean"] == 0  # both are shifted alike in all frames
+    thinned = every_nth(videos, 2)
+    assert [frame.current for frame in thinned[0].frames] == [1, 3, 5]
+    result = evaluate(both(thinned), thinned, TRUE_BOXES, samples=0)
+    assert result.frames == 3
+    assert JITTER not in by_metric(result)
+    with pytest.raises(DataError, match="no labelled frame is left of one in 13"):
+        every_nth(videos, 13)
+
+
+def test_videos_whose_heads_nobody_labelled_have_no_ap(tmp_path: Path) -> None:
+    annotations = write_videos(tmp_path)
+    limbs = [at for at, name in enumerate(NAMES) if name.startswith(("left", "right"))]
+    for file in annotations.iterdir():  # as JHMDB is converted: limbs, and no head boxes
+        content = json.loads(file.read_text())
+        content["categories"][0]["keypoints"] = [NAMES[at] for at in limbs]
+        for people in content["annotations"]:
+            del people["bbox_head"]
+            points = np.reshape(people["keypoints"], (-1, 3))[limbs]
+            people["keypoints"] = points.ravel().tolist()
+        file.write_text(json.dumps(content))
+    videos = read(annotations)
+    result = evaluate(both(videos, 9), videos, TRUE_BOXES, samples=50)
+    assert list(by_metric(result)) == [TORSO, BOX]
+    box = by_metric(result)[BOX]
+    assert (box.values[SINGLE_FRAME]["limbs"], box.values[TEMPORAL]["limbs"]) == (0, 100)
+    assert box.intervals[DIFFERENCE]["limbs"] == (100, 100)
+    assert result.warnings == (
+        "nose, head_bottom, head_top are not labelled here, so there is no PoseTrack AP",
+    )
 
 
 def write_stills(root: Path, names: Sequence[str], points: Sequence[Points]) -> Path:
@@ -260,12 +306,15 @@ def test_stills_get_cocos_ap(tmp_path: Path, joints: str) -> None:
     points = [{name: (9.0 + at, 20.0 + i) for i, name in enumerate(names)} for at in range(3)]
     videos = read(write_stills(tmp_path, names, points), "coco", joints)
     result = evaluate(both(videos, 30, model=model), videos, TRUE_BOXES, samples=9)
-    found = by_metric(result)
+    metrics = by_metric(result)
     assert (result.frames, result.people) == (4, 3)  # one image has nobody in it
-    assert found[OKS_AP].values[TEMPORAL]["AP"] == 100
-    assert found[OKS_AP].values[SINGLE_FRAME]["AP"] == 0
-    assert found[TORSO].rows[DIFFERENCE]["Wrist"] == 100
-    assert found[TORSO].intervals[DIFFERENCE]["mean"] == (100, 100)  # over the stills
+    assert metrics[OKS_AP].values[TEMPORAL]["AP"] == 100
+    assert metrics[OKS_AP].values[SINGLE_FRAME]["AP"] == 0
+    assert metrics[OKS_AP].intervals[DIFFERENCE]["AP"] == (100, 100)
+    assert metrics[LIMBS_AP].values[TEMPORAL]["AP"] == 100
+    assert metrics[OKS].values[TEMPORAL]["limbs"] == pytest.approx(100)
+    assert metrics[TORSO].rows[DIFFERENCE]["Wrist"] == 100
+    assert metrics[TORSO].intervals[DIFFERENCE]["mean"] == (100, 100)  # over the stills
     assert result.warnings == ()
 
 
@@ -379,14 +428,14 @@ def test_a_labelled_image_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_real_network_answers_alike_in_batches_of_any_size(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     MODEL.save_pretrained(weights)
-    videos, found = read(write_videos(tmp_path)), []
+    videos, metrics = read(write_videos(tmp_path)), []
     for size in (1, 3, 64):
         predictors = load_predictors(str(weights), device="cpu", precision="fp32", batch_size=size)
         assert list(predictors) == [SINGLE_FRAME, TEMPORAL]
         output = tmp_path / f"made{size}"
         evaluate(predictors, videos, TRUE_BOXES, samples=0, output=output)
-        found.append(read_predictions(output / TEMPORAL / "b.json"))
-    for name, frame in found[0].items():
-        for other in found[1:]:
+        metrics.append(read_predictions(output / TEMPORAL / "b.json"))
+    for name, frame in metrics[0].items():
+        for other in metrics[1:]:
             assert np.allclose(frame.keypoints, other[name].keypoints, atol=0.02)
     assert list(load_predictors(str(weights), single_frame=True, device="cpu")) == [SINGLE_FRAME]

@@ -15,7 +15,7 @@ from tiny_graphs import BACKENDS, both
 from tiny_models import H, W, modest_model, tiny_model
 from video_files import decode_fully, make_video, packets
 
-from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig, parse_config
+from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig
 from tarvitpose.drawing import colour_of
 from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.formats.comparison import BACKGROUND, MAX_WIDTH, draw_comparison
@@ -27,6 +27,7 @@ from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.results import FramePoses, TrackedFrame
 from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.pipeline import load_estimator, process
+from tarvitpose.utils.config_files import parse_config
 
 CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
 RULES = {"anchored": AnchorRule(), "own": None}
@@ -66,12 +67,12 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
     compared = find(frames, policy, Predictor(engine, compare=True, **options))
     assert sum(engine.encoded) == cost  # nothing is encoded a second time
     moved = 0.0
-    for both_modes, one, other in zip(compared, temporal, single, strict=True):
+    for both_modes, tar, alone in zip(compared, temporal, single, strict=True):
         assert both_modes.single_keypoints is not None
-        assert np.allclose(both_modes.keypoints, one.keypoints, atol=1e-3)
-        assert np.allclose(both_modes.scores, one.scores, atol=1e-5)
-        assert np.allclose(both_modes.single_keypoints, other.keypoints, atol=2e-2)
-        assert np.allclose(both_modes.single_scores, other.scores, atol=1e-5)
+        assert np.allclose(both_modes.keypoints, tar.keypoints, atol=1e-3)
+        assert np.allclose(both_modes.scores, tar.scores, atol=1e-5)
+        assert np.allclose(both_modes.single_keypoints, alone.keypoints, atol=2e-2)
+        assert np.allclose(both_modes.single_scores, alone.scores, atol=1e-5)
         shift = np.abs(both_modes.keypoints - both_modes.single_keypoints)
         moved = max(moved, float(shift.max(initial=0)))
     assert moved > 1  # else the comparison would mean nothing
@@ -79,8 +80,8 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
 
 def test_frames_without_people_have_empty_answers() -> None:
     predictor = Predictor(CountingEngine(), compare=True)
-    found = find(tracked_video(4, lambda index: {}), "anchored", predictor)
-    assert [[array.shape for array in vars(joints).values()] for joints in found] == [
+    results = find(tracked_video(4, lambda index: {}), "anchored", predictor)
+    assert [[array.shape for array in vars(joints).values()] for joints in results] == [
         [(0, 15, 2), (0, 15), (0, 15, 2), (0, 15)]
     ] * 4
 
@@ -92,10 +93,10 @@ def test_each_answer_has_its_own_score_curve() -> None:
         for more in ({}, halved)
     )
     frames = tracked_video(2, crossing_people)
-    one, other = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
-    assert np.array_equal(one.scores, other.scores)
-    assert one.single_scores is not None
-    assert np.allclose(one.single_scores.clip(0, 1) / 2, other.single_scores, atol=1e-6)
+    raw, calibrated = find(frames, "own", plain)[0], find(frames, "own", curved)[0]
+    assert np.array_equal(raw.scores, calibrated.scores)
+    assert raw.single_scores is not None
+    assert np.allclose(raw.single_scores.clip(0, 1) / 2, calibrated.single_scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"offsets": ()}, {}])
@@ -148,17 +149,17 @@ def test_each_side_shows_its_own_answer() -> None:
     left, right = sides(poses)
     knee, outer = joint(poses, "left_knee"), joint(poses.single_frame(), "left_knee")
     assert outer.tolist() == [knee[0] + 20, knee[1]]
-    for own, other, place in ((right, left, knee), (left, right, outer)):
-        assert np.abs(np.array(at(own, place)) - colour_of(1)).max() < 45
-        assert np.abs(np.array(at(other, place)) - colour_of(1)).max() > 45
+    for matching, opposite, point in ((right, left, knee), (left, right, outer)):
+        assert np.abs(np.array(at(matching, point)) - colour_of(1)).max() < 45
+        assert np.abs(np.array(at(opposite, point)) - colour_of(1)).max() > 45
     nose = joint(poses, "nose")
     assert at(left, nose) == at(right, nose)
 
 
 def test_joints_far_apart_are_ringed_on_both_sides() -> None:
     near, far = sides(compared(shift=5)), sides(compared(shift=7))  # 5% of 120 is 6
-    for one, other in zip(near, far, strict=True):
-        assert (other > 180).all(-1).sum() > (one > 180).all(-1).sum() + 10
+    for near_side, far_side in zip(near, far, strict=True):
+        assert (far_side > 180).all(-1).sum() > (near_side > 180).all(-1).sum() + 10
     hidden = compared(shift=7)
     hidden.scores[:] = 0.1
     assert hidden.single_scores is not None

@@ -56,13 +56,13 @@ def test_tables_come_back_from_pandas_and_spreadsheets(
     path = tmp_path / "a.csv"
     path.write_text("\r\n".join(lines) + "\r\n", encoding=encoding)
     first, second, third = load_poses(path)
-    assert [one.track_ids.tolist() for one in (first, second, third)] == [[1, 2], [1], []]
+    assert [frame.track_ids.tolist() for frame in (first, second, third)] == [[1, 2], [1], []]
     assert (
         first.keypoints[:, 0].tolist() == np.float32([[74.011, 152.564], [1234.5, -2.5]]).tolist()
     )
     assert first.scores[:, 0].tolist() == np.float32([0.875, 8.75e-05]).tolist()
     assert np.isnan(second.keypoints[0, 0, 1])
-    assert [one.time for one in (first, second, third)] == [0, 0.04, 0.08]
+    assert [frame.time for frame in (first, second, third)] == [0, 0.04, 0.08]
 
 
 def test_a_track_that_is_no_whole_number_is_named(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_parquet_of_pandas_has_whole_numbers_as_floats(tmp_path: Path) -> None:
     table = pd.DataFrame(rows, columns=HEADER.strip().split(","))
     table.to_parquet(tmp_path / "a.parquet")
     poses = load_poses(tmp_path / "a.parquet")
-    assert [one.track_ids.tolist() for one in poses] == [[1, 2], [1], []]
-    assert [type(one.index) for one in poses] == [int] * 3
+    assert [frame.track_ids.tolist() for frame in poses] == [[1, 2], [1], []]
+    assert [type(frame.index) for frame in poses] == [int] * 3
     table.track_id += 0.5
     table.to_parquet(tmp_path / "b.parquet")
     assert "track_id: expected a whole number, found 1.5" in refusal(tmp_path / "b.parquet")
@@ -91,7 +91,7 @@ def test_parquet_of_pandas_has_whole_numbers_as_floats(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["pandas_filtered.csv", "excel_de.csv"])
 def test_tables_from_the_field(name: str) -> None:
     poses = load_poses(CASES / name)
-    assert [one.index for one in poses] == list(range(16))
-    assert {track for one in poses for track in one.track_ids.tolist()} == {1, 2}
+    assert [frame.index for frame in poses] == list(range(16))
+    assert {track for frame in poses for track in frame.track_ids.tolist()} == {1, 2}
     assert poses[0].keypoints[0, 0].tolist() == np.float32([74.011, 152.564]).tolist()
     assert len(poses[15]) == 0

@@ -1,4 +1,4 @@
-"""Every format: what is written comes back, and those whose format it is can read it."""
+"""Every format: what is written is read back the same, and by other readers of the format."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def one_person() -> FramePoses:
     return poses
 
 
-def assert_same(kind: str, found: Frames, written: Frames) -> None:
+def assert_same(kind: str, loaded: Frames, written: Frames) -> None:
     """Check everything that a format carries, to the digits that it writes."""
     point, score = (0, 0) if kind in EXACT else (0.00051, 0.0000051)
-    assert len(found) == len(written)
-    for poses, expected in zip(found, written, strict=True):
+    assert len(loaded) == len(written)
+    for poses, expected in zip(loaded, written, strict=True):
         assert (poses.index, poses.joint_names) == (expected.index, expected.joint_names)
         assert poses.time == pytest.approx(expected.time, abs=0 if kind in EXACT else 5.1e-7)
         assert poses.image_size == ((0, 0) if kind == "csv" else expected.image_size)
@@ -110,21 +110,21 @@ def test_every_frame_comes_back(
 
 def test_posetrack_has_no_place_for_eyes(tmp_path: Path, video: FrameSource) -> None:
     frames = smoothed(clip(COCO_17))
-    found = load_poses(write("posetrack", video, frames, tmp_path / "out"))
-    kept = [name for name in COCO_17.joints if not name.endswith("eye")]
-    at = [COCO_17.joints.index(name) for name in kept]
+    loaded = load_poses(write("posetrack", video, frames, tmp_path / "out"))
+    written_names = [name for name in COCO_17.joints if not name.endswith("eye")]
+    at = [COCO_17.joints.index(name) for name in written_names]
     expected = [
         replace(
             poses,
             keypoints=poses.keypoints[:, at],
             raw_keypoints=poses.raw_keypoints[:, at],
             scores=poses.scores[:, at],
-            joint_names=tuple(kept),
+            joint_names=tuple(written_names),
         )
         for poses in frames
         if poses.raw_keypoints is not None
     ]
-    assert_same("posetrack", found, expected)
+    assert_same("posetrack", loaded, expected)
 
 
 @pytest.mark.parametrize("kind", POSE_FORMATS)
@@ -132,19 +132,19 @@ def test_a_video_with_nobody_in_it_has_all_its_frames(
     tmp_path: Path, video: FrameSource, kind: str
 ) -> None:
     frames = clip(people=(0,) * 5)
-    found = load_poses(write(kind, video, frames, tmp_path / "out"))
+    loaded = load_poses(write(kind, video, frames, tmp_path / "out"))
     if kind == "csv":  # nothing in it tells the joints
         frames = [
             replace(poses, joint_names=(), keypoints=np.empty((0, 0, 2)), scores=np.empty((0, 0)))
             for poses in frames
         ]
-    assert_same(kind, found, frames)
+    assert_same(kind, loaded, frames)
 
 
 @pytest.mark.parametrize("kind", POSE_FORMATS)
 def test_a_part_of_a_video_keeps_its_numbers(tmp_path: Path, video: FrameSource, kind: str) -> None:
-    found = load_poses(write(kind, video, clip()[2:], tmp_path / "out"))
-    assert [poses.index for poses in found] == [2, 3, 4]
+    loaded = load_poses(write(kind, video, clip()[2:], tmp_path / "out"))
+    assert [poses.index for poses in loaded] == [2, 3, 4]
 
 
 @pytest.mark.parametrize("kind", POSE_FORMATS)
@@ -188,10 +188,10 @@ def test_pycocotools_reads_coco(tmp_path: Path, video: FrameSource) -> None:
     assert sorted(data.getImgIds()) == [0, 1, 2, 3, 4]
     assert len(data.loadAnns(data.getAnnIds(imgIds=[4], catIds=data.getCatIds("person")))) == 3
     results = json.loads(path.read_text(encoding="utf-8"))["annotations"]
-    judge = COCOeval(data, data.loadRes(results), "keypoints")
-    judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
-    judge.evaluate()
-    matched = [one["dtMatches"][0] for one in judge.evalImgs if one is not None]
+    evaluator = COCOeval(data, data.loadRes(results), "keypoints")
+    evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
+    evaluator.evaluate()
+    matched = [entry["dtMatches"][0] for entry in evaluator.evalImgs if entry is not None]
     assert sum((match > 0).sum() for match in matched) == 6  # everyone is like himself
 
 
@@ -306,8 +306,8 @@ def test_openpose_is_as_its_readers_know_it(tmp_path: Path, video: FrameSource) 
         8: [2 * right + 1.5, 2 * right + 2.5, 0.5],  # mid hip
         12: [2 * right + 0.5, 2 * right + 1.5, 0.5],  # left hip
     }
-    for place, point in by_place.items():
-        assert body[place].tolist() == point, place
+    for number, point in by_place.items():
+        assert body[number].tolist() == point, number
     assert not body[15:].any()  # eyes, ears and feet, which were not predicted
     empty = [key for key, value in person.items() if value == []]
     assert sorted(empty) == sorted(
@@ -412,7 +412,7 @@ def test_a_data_frame_is_the_table_of_the_file(tmp_path: Path, video: FrameSourc
     ]
     read = pd.read_parquet(write("parquet", video, frames, tmp_path / "out"))
     for name in table.columns:
-        ours, theirs = (one[name].astype(object).fillna(-1).tolist() for one in (table, read))
+        ours, theirs = (entry[name].astype(object).fillna(-1).tolist() for entry in (table, read))
         assert ours == theirs
     nose = table[table.joint == "nose"]
     assert nose.groupby("frame").size().to_dict() == {0: 2, 2: 1, 4: 3}

@@ -1,4 +1,4 @@
-"""Files that others wrote, or spoiled: they load, or one line says why not."""
+"""Files of other programs, intact or damaged: they load, or one line says why not."""
 
 from __future__ import annotations
 

@@ -20,18 +20,12 @@ from video_files import make_folder, make_video, packets, picture, write_image
 from tarvitpose import __version__
 from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError, UserError
-from tarvitpose.formats.coco import person_score
-from tarvitpose.formats.contact_sheet import fit_width, spread
-from tarvitpose.formats.writing import (
-    CocoWriter,
-    ContactSheetWriter,
-    CsvWriter,
-    OverlayWriter,
-    PoseWriter,
-    contact_sheet,
-    open_writer,
-    output_paths,
-)
+from tarvitpose.formats.coco import CocoWriter, person_score
+from tarvitpose.formats.contact_sheet import ContactSheetWriter, contact_sheet, fit_width, spread
+from tarvitpose.formats.file_writer import PoseWriter
+from tarvitpose.formats.overlay import OverlayWriter
+from tarvitpose.formats.table import CsvWriter
+from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import UInt8
@@ -161,8 +155,11 @@ def test_cocos_evaluator_takes_the_sigmas_of_the_file(
 ) -> None:
     coco, cocoeval = (pytest.importorskip(f"pycocotools.{name}") for name in ("coco", "cocoeval"))
     frames = [
-        replace(one, boxes=np.array([[0, 0, 50, 60]] * len(one), np.float32).reshape(-1, 4))
-        for one in clip(joints)
+        replace(
+            frame_poses,
+            boxes=np.array([[0, 0, 50, 60]] * len(frame_poses), np.float32).reshape(-1, 4),
+        )
+        for frame_poses in clip(joints)
     ]
     content = write_coco(tmp_path / "a.json", video, frames)
     truth = coco.COCO(str(tmp_path / "a.json"))
@@ -474,10 +471,10 @@ def test_a_sheet_needs_a_caption_for_each_image() -> None:
 
 @pytest.mark.parametrize(("count", "chosen"), [(1, 12), (12, 12), (13, 12), (72, 12), (100, 7)])
 def test_spread_is_even_and_has_both_ends(count: int, chosen: int) -> None:
-    places = spread(count, chosen)
-    assert (places[0], places[-1]) == (0, count - 1)
-    assert len(places) == min(count, chosen) == len(set(places))
-    assert np.ptp(np.diff(places)) <= 1 if len(places) > 1 else True
+    positions = spread(count, chosen)
+    assert (positions[0], positions[-1]) == (0, count - 1)
+    assert len(positions) == min(count, chosen) == len(set(positions))
+    assert np.ptp(np.diff(positions)) <= 1 if len(positions) > 1 else True
 
 
 def test_fit_width_reads_mirrored_views() -> None:

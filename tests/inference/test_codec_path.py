@@ -49,7 +49,7 @@ class Ideal:
 
     def single_frame(self, crops: np.ndarray) -> np.ndarray:
         maps = [heatmap(spot_in(crop), self.trained) for crop in crops]
-        return np.stack([np.stack([one] * len(self.config.joints)) for one in maps])
+        return np.stack([np.stack([single] * len(self.config.joints)) for single in maps])
 
 
 def spot_in(crop: np.ndarray) -> np.ndarray:
@@ -59,18 +59,18 @@ def spot_in(crop: np.ndarray) -> np.ndarray:
     return np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
 
 
-def heatmap(place: np.ndarray, codec: Codec) -> np.ndarray:
+def heatmap(spot: np.ndarray, codec: Codec) -> np.ndarray:
     """Return the heatmap (96, 72) of a place (2,) in the crop's pixels, sigma 3."""
     size = np.array([WIDTH // 4, HEIGHT // 4])
-    centre = place / 4 if codec == "classic" else place * (size - 1) / [WIDTH - 1, HEIGHT - 1]
+    centre = spot / 4 if codec == "classic" else spot * (size - 1) / [WIDTH - 1, HEIGHT - 1]
     squares = (np.arange(size[0]) - centre[0]) ** 2 + (np.arange(size[1])[:, None] - centre[1]) ** 2
     return np.exp(-squares / 18).astype(np.float32)
 
 
-def frame_with_spot(place: np.ndarray) -> np.ndarray:
+def frame_with_spot(spot: np.ndarray) -> np.ndarray:
     """Return a frame of 440 x 540 with a soft bright spot at x, y."""
     rows, columns = np.indices((540, 440))
-    light = np.exp(-((columns - place[0]) ** 2 + (rows - place[1]) ** 2) / 32)
+    light = np.exp(-((columns - spot[0]) ** 2 + (rows - spot[1]) ** 2) / 32)
     return np.repeat(np.rint(255 * light).astype(np.uint8)[..., None], 3, axis=2)
 
 
@@ -101,18 +101,18 @@ def test_joints_come_back_where_an_ideal_network_saw_them(
         config = tiny_config(input_size=(HEIGHT, WIDTH), offsets=(-2, -1, 1, 2))
     truth = in_frame(trained)
     predictor = Predictor(Ideal(config, trained), flip_test=flip_test)
-    windows = [[frame_with_spot(place)] * 5 for place in truth]
-    found = [poses.keypoints[0, 0] for poses in predictor.joints(windows, [BOX] * len(truth))]
-    np.testing.assert_allclose(found, truth, atol=0.1)
+    windows = [[frame_with_spot(spot)] * 5 for spot in truth]
+    points = [poses.keypoints[0, 0] for poses in predictor.joints(windows, [BOX] * len(truth))]
+    np.testing.assert_allclose(points, truth, atol=0.1)
 
 
 @pytest.mark.parametrize("codec", ["classic", "udp"])
 def test_the_mirror_images_heatmap_comes_back_to_its_place(codec: Codec) -> None:
     order = tiny_config().joints.flip_order
     mirrored = IN_CROP * [-1, 1] + [WIDTH - 1, 0]
-    for place, other in zip(IN_CROP, mirrored, strict=True):
+    for spot, other in zip(IN_CROP, mirrored, strict=True):
         maps = np.stack([heatmap(other, codec)] * len(order))[None]
         restored = flip_back(maps, order, codec)[0, 0].astype(np.float64)
         middle = spot_in(restored[..., None])
-        expected = spot_in(heatmap(place, codec)[..., None])
+        expected = spot_in(heatmap(spot, codec)[..., None])
         np.testing.assert_allclose(4 * middle, 4 * expected, atol=0.1)

@@ -154,18 +154,18 @@ def test_the_graph_decoder_is_the_decoder(grid: tuple[int, int]) -> None:
     assert isinstance(decoder, ClassicDecoder)
     features = torch.randn(2, 24, *grid)
     with torch.inference_mode():
-        found = GraphDecoder(decoder, grid)(features)
-        assert (found - decoder(features)).abs().max() <= 1e-4
+        heatmaps = GraphDecoder(decoder, grid)(features)
+        assert (heatmaps - decoder(features)).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_streaming_gives_the_joints_of_pytorch(backend: Backend) -> None:
     frames = tracked_video(12, crossing_people)
-    expected, found = (
+    expected, computed = (
         streamed(frames, open_streamer(Predictor(engine, flip_test=True), None), at_once=5)
         for engine in both(backend)
     )
-    for (_, poses), (_, others) in zip(expected, found, strict=True):
+    for (_, poses), (_, others) in zip(expected, computed, strict=True):
         assert np.abs(poses.scores - others.scores).max(initial=0) <= 1e-4
         sharp = poses.scores > 0.05
         assert np.abs(poses.keypoints - others.keypoints)[sharp].max(initial=0) <= 0.05

@@ -57,12 +57,12 @@ def test_a_person_keeps_the_number_through_a_gap(video: Path) -> None:
 
 
 def test_the_window_policy_equals_predicting_each_window(video: Path) -> None:
-    own = estimator("window")
-    frames = [frame for frame, _ in own.run(_frames(video))]
+    estimates = estimator("window")
+    frames = [frame for frame, _ in estimates.run(_frames(video))]
     images = [frame.image for frame in frames]
-    for poses in own.stream(video):
+    for poses in estimates.stream(video):
         at = [min(max(poses.index + o, 0), len(images) - 1) for o in (-1, 0, 1)]
-        window = own.predict([images[i] for i in at], poses.boxes)
+        window = estimates.predict([images[i] for i in at], poses.boxes)
         assert np.allclose(window.scores, poses.scores, atol=1e-5)
         assert np.allclose(window.keypoints, poses.keypoints, atol=1e-2)
 
@@ -84,9 +84,9 @@ def test_results_have_the_promised_types_and_names(video: Path) -> None:
 
 def test_single_frame_predicts_from_one_image() -> None:
     image = np.zeros((48, 64, 3), np.uint8)
-    own = estimator(single_frame=True)
-    assert own.predict(image, [[4, 4, 30, 40]]).keypoints.shape == (1, 15, 2)
-    assert own.predict([image], []).keypoints.shape == (0, 15, 2)
+    estimates = estimator(single_frame=True)
+    assert estimates.predict(image, [[4, 4, 30, 40]]).keypoints.shape == (1, 15, 2)
+    assert estimates.predict([image], []).keypoints.shape == (0, 15, 2)
 
 
 GOOD = np.zeros((48, 64, 3), np.uint8)
@@ -116,15 +116,15 @@ def test_a_person_half_hidden_is_followed_but_a_faint_box_is_nobody(video: Path)
             boxes = np.float32([[4, 4, 24, 44], [40, 4, 60, 44]])
             return Detections(boxes, np.float32([0.9 - 0.1 * frame.index, 0.39]))
 
-    own = estimator()
-    followed = PoseEstimator(own.predictor, Fading(), EstimatorConfig())
+    ours = estimator()
+    followed = PoseEstimator(ours.predictor, Fading(), EstimatorConfig())
     assert [poses.track_ids.tolist() for poses in followed.stream(video)] == [[1]] * len(TIMES)
 
 
 def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> None:
     video, detector = make_video(tmp_path / "walk.mp4", 12), Walker(absent=(3,))
-    own = PoseEstimator(estimator().predictor, detector, EstimatorConfig(det_every=4))
-    poses = list(own.stream(video))
+    estimates = PoseEstimator(estimator().predictor, detector, EstimatorConfig(det_every=4))
+    poses = list(estimates.stream(video))
     assert detector.frames == [0, 4, 8]
     assert [frame.track_ids.tolist() for frame in poses] == [[1]] * 12
     lefts = [float(frame.boxes[0, 0]) for frame in poses]
@@ -135,8 +135,10 @@ def test_between_detections_a_files_boxes_are_interpolated(tmp_path: Path) -> No
 
 def test_nobody_is_carried_who_was_not_detected(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 6)  # nobody is found in frame 3
-    own = PoseEstimator(estimator().predictor, Walker(absent=(3,)), EstimatorConfig(det_every=3))
-    assert [len(frame) for frame in own.stream(video)] == [1, 1, 1, 0, 0, 0]
+    estimates = PoseEstimator(
+        estimator().predictor, Walker(absent=(3,)), EstimatorConfig(det_every=3)
+    )
+    assert [len(frame) for frame in estimates.stream(video)] == [1, 1, 1, 0, 0, 0]
 
 
 def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:

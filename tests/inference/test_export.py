@@ -66,27 +66,32 @@ def tried(weights: Path, output: Path, clip: Path, **options: Any) -> list[Agree
 
 def left(folder: Path) -> list[str]:
     """Return the names in a folder, hidden ones as well."""
-    return sorted(one.name for one in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_graphs_agree_with_pytorch_and_can_be_used(
     weights: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = weights.parent / "graphs"
-    there = util.find_spec("openvino") is not None
-    monkeypatch.setattr(module, "openvino_is_installed", lambda: there)
-    found = tried(weights, output, clip)
-    judged = [one for one in found if one.precision == "fp32"]
-    assert [one.backend for one in judged] == ["onnxruntime", *(["openvino"] if there else [])]
-    for one in judged:
-        assert one.joints > 10
-        assert 0 <= one.median <= one.most <= one.largest < 0.05
-        assert one.speed > 0
+    has_openvino = util.find_spec("openvino") is not None
+    monkeypatch.setattr(module, "openvino_is_installed", lambda: has_openvino)
+    agreements = tried(weights, output, clip)
+    checked = [agreement for agreement in agreements if agreement.precision == "fp32"]
+    assert [agreement.backend for agreement in checked] == [
+        "onnxruntime",
+        *(["openvino"] if has_openvino else []),
+    ]
+    for agreement in checked:
+        assert agreement.joints > 10
+        assert 0 <= agreement.median <= agreement.most <= agreement.largest < 0.05
+        assert agreement.speed > 0
     assert left(output) == ["config.json", "export.json", "frame.onnx", "step.onnx"]
     assert left(weights.parent) == ["graphs", "weights"]
     about = json.loads((output / "export.json").read_text())
     assert about["check"]["clip"] == str(clip)
-    assert [one["backend"] for one in about["check"]["backends"]] == [one.backend for one in found]
+    assert [agreement["backend"] for agreement in about["check"]["backends"]] == [
+        agreement.backend for agreement in agreements
+    ]
     assert load_engine(output).config == small().config
 
 
@@ -96,9 +101,9 @@ def test_bfloat16_is_reported_and_not_what_graphs_are_judged_by(
 ) -> None:
     pytest.importorskip("openvino", reason="needs openvino")
     monkeypatch.setattr(module, "openvino_is_installed", lambda: True)
-    found = tried(weights, weights.parent / "graphs", clip, max_error=1e-3)
-    assert [one.precision for one in found] == ["fp32", "fp32", "bf16"]
-    assert found[2].most > 1e-3 > found[1].most
+    agreements = tried(weights, weights.parent / "graphs", clip, max_error=1e-3)
+    assert [agreement.precision for agreement in agreements] == ["fp32", "fp32", "bf16"]
+    assert agreements[2].most > 1e-3 > agreements[1].most
 
 
 def test_without_temporal_part_there_is_one_graph(tmp_path: Path, clip: Path) -> None:
@@ -107,8 +112,10 @@ def test_without_temporal_part_there_is_one_graph(tmp_path: Path, clip: Path) ->
     state = model.state_dict()
     alone.load_state_dict({name: state[name] for name in alone.state_dict()})
     alone.save_pretrained(tmp_path / "weights")
-    found = tried(tmp_path / "weights", tmp_path / "graphs", clip, precision="fp16", max_error=1)
-    assert found[0].largest < 1
+    agreements = tried(
+        tmp_path / "weights", tmp_path / "graphs", clip, precision="fp16", max_error=1
+    )
+    assert agreements[0].largest < 1
     assert left(tmp_path / "graphs") == ["config.json", "export.json", "frame.onnx"]
 
 
@@ -198,10 +205,10 @@ def poses(keypoints: list[list[float]], scores: list[float]) -> FramePoses:
 
 def test_errors_are_of_joints_that_pytorch_is_sure_of() -> None:
     expected = poses([[0, 0], [5, 5], [9, 9]], [0.9, 0.29, 0.31])
-    found = poses([[3, 4], [0, 0], [9, 10]], [0.1, 0.9, 0.9])
-    assert errors([expected], [found]).tolist() == [5.0, 1.0]
+    computed = poses([[3, 4], [0, 0], [9, 10]], [0.1, 0.9, 0.9])
+    assert errors([expected], [computed]).tolist() == [5.0, 1.0]
     with pytest.raises(WeightsError, match=r"no joint of the clip has a score of 0\.3 or more"):
-        errors([poses([[0, 0]] * 3, [0, 0, 0])], [found])
+        errors([poses([[0, 0]] * 3, [0, 0, 0])], [computed])
 
 
 def test_the_command_says_how_well_each_backend_agrees(

@@ -22,8 +22,8 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 def mostly_hidden(batch: int = B, seed: int = 3) -> Tensor:
     """Return a mask (batch, J, K) that shows a joint one place or two, all before place 25."""
     visible = torch.zeros(batch, J, K, dtype=torch.bool)
-    places = torch.randint(25, (batch, J, 2), generator=torch.Generator().manual_seed(seed))
-    return visible.scatter_(2, places, value=True)
+    indices = torch.randint(25, (batch, J, 2), generator=torch.Generator().manual_seed(seed))
+    return visible.scatter_(2, indices, value=True)
 
 
 def random_jta() -> JTA:
@@ -45,19 +45,19 @@ def test_only_tokens_that_a_joint_sees_are_kept() -> None:
     visible[0, 0, [1, 4]] = True
     visible[0, 1, [4, 6]] = True
     visible[1, :, 3] = True
-    kept, seen = visible_tokens(tokens, visible)
-    assert kept.shape == (2, 3, C)
-    assert torch.equal(kept[0], tokens[0, [1, 4, 6]])
+    picked, seen = visible_tokens(tokens, visible)
+    assert picked.shape == (2, 3, C)
+    assert torch.equal(picked[0], tokens[0, [1, 4, 6]])
     assert seen[0].tolist() == [[True, True, False], [False, True, True]]
-    assert torch.equal(kept[1, 0], tokens[1, 3])
+    assert torch.equal(picked[1, 0], tokens[1, 3])
     assert seen[1].tolist() == [[True, False, False]] * 2  # what fills up is seen by nobody
 
 
 def test_nothing_is_copied_where_nearly_everything_is_seen() -> None:
     tokens, visible = numbers(B, K, C), torch.ones(B, J, K, dtype=torch.bool)
     visible[..., :5] = False
-    kept, seen = visible_tokens(tokens, visible)
-    assert kept is tokens
+    picked, seen = visible_tokens(tokens, visible)
+    assert picked is tokens
     assert seen is visible
 
 
@@ -98,16 +98,16 @@ def random_decoder(width: int = C) -> ClassicDecoder:
 @pytest.mark.parametrize("h", [1, 2, 3, 16])
 def test_the_fast_decoder_gives_the_same(h: int, w: int) -> None:
     decoder, features = random_decoder(), numbers(3, C, h, w)
-    found = fast_decoder(decoder)(features)
+    heatmaps = fast_decoder(decoder)(features)
     expected = decoder(features)
-    assert found.shape == (3, J, 4 * h, 4 * w)
-    torch.testing.assert_close(found, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
+    assert heatmaps.shape == (3, J, 4 * h, 4 * w)
+    torch.testing.assert_close(heatmaps, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
 
 def test_the_fast_decoder_works_through_a_batch_in_parts() -> None:
     decoder, features = random_decoder(), numbers(5, C, 16, 12)
     fast = fast_decoder(decoder)
-    single = torch.cat([fast(one[None]) for one in features])
+    single = torch.cat([fast(single_map[None]) for single_map in features])
     torch.testing.assert_close(fast(features), single)
 
 

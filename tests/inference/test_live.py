@@ -16,7 +16,9 @@ from video_files import level, make_folder, make_video, marker
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
-from tarvitpose.video.sources import FrameSource, open_source, prefetched
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.video.prefetch import prefetched
+from tarvitpose.video.sources import open_source
 
 TIMES = [i / 100 for i in range(20)] + [0.21, 0.25, 0.251, 0.3]  # seconds
 
@@ -168,19 +170,19 @@ def test_a_webcam_is_live_and_its_times_are_those_of_capture(
         opened = time.monotonic()
         assert (source.is_live, source.is_paced) == (True, False)
         frames = prefetched(source)
-        found = [next(frames)]
+        received = [next(frames)]
         camera.goes_on.set()
         wait_for_end_of_reading(before)
         ended = time.monotonic()
         time.sleep(0.1)
-        found += frames
-    assert [frame.index for frame in found] == [0, 37, 38]  # one picture told the size
-    for frame in found:
+        received += frames
+    assert [frame.index for frame in received] == [0, 37, 38]  # one picture told the size
+    for frame in received:
         assert frame.image[0, 0, 0] == frame.index + 1
     assert source.warnings == [
         "webcam0: 36 of 39 frames dropped, the machine was too slow for 200 frames/s"
     ]
-    for frame in found:  # the times are those of capture, however late a frame was fetched
+    for frame in received:  # the times are those of capture, however late a frame was fetched
         assert camera.read_at[frame.index + 1] - opened <= frame.time <= ended - opening
 
 

@@ -1,4 +1,4 @@
-"""Weights to runtimes: which backend, and the graphs that are kept for it."""
+"""From weights to engines: which backend, and the graphs that are cached for it."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ def muddle(file: Path) -> None:
 def test_spoilt_graphs_are_written_anew(
     weights: Path, written: list[Path], degrade: Callable[[Path], None], name: str
 ) -> None:
-    place = cached_graphs(weights).path
+    cache = cached_graphs(weights).path
     if name:
-        degrade(place / name)
+        degrade(cache / name)
     else:
-        place.rename(place.with_name("elsewhere"))
+        cache.rename(cache.with_name("elsewhere"))
     assert load_engine(weights, backend="onnxruntime").single_frame(CROPS).shape[0] == 1
     assert len(written) == 2
-    assert not list(place.parent.glob(".*"))  # nothing temporary is left
+    assert not list(cache.parent.glob(".*"))  # nothing temporary is left
 
 
 def test_what_another_process_wrote_meanwhile_is_kept(
@@ -122,33 +122,33 @@ def test_what_another_process_wrote_meanwhile_is_kept(
 def test_a_new_version_writes_graphs_anew(
     weights: Path, written: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = cached_graphs(weights).path
+    cache = cached_graphs(weights).path
     monkeypatch.setattr("tarvitpose.inference.graph_folder.__version__", "99.0")
-    assert cached_graphs(weights).path == place
+    assert cached_graphs(weights).path == cache
     cached_graphs(weights)
     assert len(written) == 2
 
 
-def fail_half_way(place: Path) -> None:
-    with atomic_folder(place) as new:
+def fail_half_way(folder: Path) -> None:
+    with atomic_folder(folder) as new:
         (new / "half").touch()
         raise RuntimeError
 
 
 def test_a_folder_that_fails_half_way_leaves_all_as_it_was(tmp_path: Path) -> None:
-    place = tmp_path / "graphs"
+    folder = tmp_path / "graphs"
     with pytest.raises(RuntimeError):
-        fail_half_way(place)
+        fail_half_way(folder)
     assert not list(tmp_path.glob("[!c]*"))
-    place.mkdir()
-    (place / "old").touch()
+    folder.mkdir()
+    (folder / "old").touch()
     with pytest.raises(RuntimeError):
-        fail_half_way(place)
-    assert [one.name for one in place.iterdir()] == ["old"]
-    with atomic_folder(place) as new:
+        fail_half_way(folder)
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    with atomic_folder(folder) as new:
         (new / "new").touch()
-    assert [one.name for one in place.iterdir()] == ["new"]
-    assert [one.name for one in tmp_path.glob("*")] == ["graphs"]
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.glob("*")] == ["graphs"]
 
 
 def test_a_cache_that_cannot_be_written(weights: Path, tmp_path: Path) -> None:
@@ -158,13 +158,13 @@ def test_a_cache_that_cannot_be_written(weights: Path, tmp_path: Path) -> None:
     assert isinstance(load_engine(weights, device="cpu"), TorchEngine)
 
 
-@pytest.mark.parametrize(("there", "kind"), [(True, OpenVinoEngine), (False, TorchEngine)])
+@pytest.mark.parametrize(("is_installed", "kind"), [(True, OpenVinoEngine), (False, TorchEngine)])
 def test_auto_takes_openvino_where_it_is_installed(
-    weights: Path, monkeypatch: pytest.MonkeyPatch, there: bool, kind: type
+    weights: Path, monkeypatch: pytest.MonkeyPatch, is_installed: bool, kind: type
 ) -> None:
-    if there:
+    if is_installed:
         pytest.importorskip("openvino")
-    monkeypatch.setattr(load, "openvino_is_installed", lambda: there)
+    monkeypatch.setattr(load, "openvino_is_installed", lambda: is_installed)
     assert type(load_engine(weights, device="cpu")) is kind
     assert type(load_engine(weights, device="cpu", backend="torch")) is TorchEngine
 
@@ -198,12 +198,12 @@ def test_what_a_backend_cannot_do_is_said_in_one_line(
 
 
 def test_missing_packages_are_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = cached_graphs(weights)
+    cached = cached_graphs(weights)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert cached_graphs(weights) == kept  # what is there needs no package
+    assert cached_graphs(weights) == cached  # what is there needs no package
     with pytest.raises(MissingDependencyError, match=r"pip install 'tarvitpose\[openvino\]'"):
         load_engine(weights, backend="openvino")
-    (kept.path / FRAME).unlink()
+    (cached.path / FRAME).unlink()
     with pytest.raises(MissingDependencyError, match=r"package onnx.*tarvitpose\[export\]"):
         load_engine(weights, backend="onnxruntime")
 
@@ -216,10 +216,10 @@ def test_a_folder_of_graphs_needs_no_weights(
     model = modest_model()
     write(model, tmp_path / "graphs")
     monkeypatch.setattr(load, "openvino_is_installed", lambda: False)
-    found = load_engine(tmp_path / "graphs", backend=backend)
-    assert isinstance(found, OnnxEngine)
+    engine = load_engine(tmp_path / "graphs", backend=backend)
+    assert isinstance(engine, OnnxEngine)
     expected = TorchEngine(model, device="cpu", precision="fp32").single_frame(CROPS)
-    assert np.abs(found.single_frame(CROPS) - expected).max() <= 1e-4
+    assert np.abs(engine.single_frame(CROPS) - expected).max() <= 1e-4
     with pytest.raises(WeightsError, match=r"exported graphs, backend torch needs model\.safe"):
         load_engine(tmp_path / "graphs", backend="torch")
 
@@ -259,7 +259,7 @@ def test_a_graph_that_cannot_be_read_is_named(tmp_path: Path, backend: Backend) 
 
 
 @pytest.mark.parametrize(
-    ("system", "variable", "place"),
+    ("system", "variable", "expected"),
     [
         ("linux", "XDG_CACHE_HOME", "{}/tarvitpose/graphs"),
         ("win32", "LOCALAPPDATA", "{}/tarvitpose/graphs"),
@@ -267,17 +267,17 @@ def test_a_graph_that_cannot_be_read_is_named(tmp_path: Path, backend: Backend) 
     ],
 )
 def test_the_cache_is_where_the_system_keeps_caches(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, variable: str, place: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, variable: str, expected: str
 ) -> None:
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert graph_cache_root() == Path(place.format(tmp_path))
+    assert graph_cache_root() == Path(expected.format(tmp_path))
 
 
 def test_who_waits_for_graphs_is_told_once(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "tarvitpose")
-    place = cached_graphs(weights).path
-    assert [str(place) in record.message for record in caplog.records] == [True]
+    cache = cached_graphs(weights).path
+    assert [str(cache) in record.message for record in caplog.records] == [True]
     cached_graphs(weights)
     assert len(caplog.records) == 1
 

@@ -42,18 +42,20 @@ def walk(left: float) -> list[float]:
 
 def test_boxes_lie_between_the_two_detections_around() -> None:
     scene = Scene({0: [walk(0)], 4: [walk(8)]})
-    found = find(scene, range(5), 4)
+    frames = find(scene, range(5), 4)
     assert scene.asked == [0, 4]
-    assert [seen.boxes[0].tolist() for seen in found] == [walk(2 * index) for index in range(5)]
-    assert [seen.track_ids.tolist() for seen in found] == [[1]] * 5
-    assert [seen.frame.index for seen in found] == list(range(5))
+    assert [tracked.boxes[0].tolist() for tracked in frames] == [
+        walk(2 * index) for index in range(5)
+    ]
+    assert [tracked.track_ids.tolist() for tracked in frames] == [[1]] * 5
+    assert [tracked.frame.index for tracked in frames] == list(range(5))
 
 
 def test_who_comes_is_seen_from_the_detection_on_and_who_left_until_then() -> None:
     other = [150, 20, 190, 80]
-    found = find(Scene({0: [walk(0)], 3: [other]}), range(6), 3)
-    assert [seen.track_ids.tolist() for seen in found] == [[1], [1], [1], [2], [2], [2]]
-    assert found[2].boxes[0].tolist() == walk(0)  # nothing says that the person moved
+    frames = find(Scene({0: [walk(0)], 3: [other]}), range(6), 3)
+    assert [tracked.track_ids.tolist() for tracked in frames] == [[1], [1], [1], [2], [2], [2]]
+    assert frames[2].boxes[0].tolist() == walk(0)  # nothing says that the person moved
 
 
 def test_a_live_source_carries_boxes_on_and_holds_no_frame_back() -> None:
@@ -66,11 +68,11 @@ def test_a_live_source_carries_boxes_on_and_holds_no_frame_back() -> None:
 
     scene = Scene({0: [walk(0)], 4: [walk(8)]})
     finder = PersonTracker(scene, start_threshold=0.0, max_people=None, every=4, is_live=True)
-    found = []
-    for seen in finder.find(frames()):
-        found.append(seen)
-        assert read == list(range(len(found)))
-    lefts = [float(seen.boxes[0, 0]) for seen in found]
+    tracked_frames = []
+    for tracked in finder.find(frames()):
+        tracked_frames.append(tracked)
+        assert read == list(range(len(tracked_frames)))
+    lefts = [float(tracked.boxes[0, 0]) for tracked in frames]
     assert lefts[:4] == [0] * 4
     assert lefts[4] == 8
     assert 8 < lefts[5] < lefts[6] < lefts[7]
@@ -85,21 +87,21 @@ def test_frames_that_were_dropped_count() -> None:
 @pytest.mark.parametrize("is_live", [True, False])
 def test_every_frame_is_looked_at_unless_told_otherwise(is_live: bool) -> None:
     scene = Scene({2: [walk(4)]})
-    found = find(scene, range(4), 1, is_live=is_live)
+    frames = find(scene, range(4), 1, is_live=is_live)
     assert scene.asked == [0, 1, 2, 3]
-    assert [len(seen.boxes) for seen in found] == [0, 0, 1, 0]
+    assert [len(tracked.boxes) for tracked in frames] == [0, 0, 1, 0]
 
 
 def test_who_was_carried_out_of_the_frame_is_gone() -> None:
     boxes = {0: [walk(100)], 1: [walk(115)], 2: [walk(130)]}
-    found = find(Scene(boxes), [0, 1, 2], 1)
-    assert [len(seen.boxes) for seen in found] == [1, 1, 1]
+    frames = find(Scene(boxes), [0, 1, 2], 1)
+    assert [len(tracked.boxes) for tracked in frames] == [1, 1, 1]
     finder = PersonTracker(
         Scene(boxes), start_threshold=0.0, max_people=None, every=1, is_live=True
     )
     list(finder.find(Frame(index, 0.0, IMAGE) for index in range(3)))
     later = [finder._carried(Frame(index, 0.0, IMAGE)) for index in (3, 14)]
-    assert [len(seen.boxes) for seen in later] == [1, 0]
+    assert [len(tracked.boxes) for tracked in later] == [1, 0]
 
 
 def finder(boxes: dict[int, Sequence[Sequence[float]]], chosen: Sequence[int]) -> PersonTracker:
@@ -117,13 +119,13 @@ def test_only_the_chosen_are_given_with_the_numbers_that_all_have() -> None:
     boxes = {index: [walk(index), walk(100), walk(60 + index)] for index in range(0, 7, 2)}
     frames = [Frame(index, index / 25, IMAGE) for index in range(7)]
     everybody = list(finder(boxes, []).find(frames))
-    some = finder(boxes, [1, 3])
-    for all_of_them, kept in zip(everybody, some.find(frames), strict=True):
+    chosen_only = finder(boxes, [1, 3])
+    for all_of_them, tracked in zip(everybody, chosen_only.find(frames), strict=True):
         chosen = np.isin(all_of_them.track_ids, [1, 3])
-        assert kept.track_ids.tolist() == all_of_them.track_ids[chosen].tolist() == [1, 3]
-        assert np.array_equal(kept.boxes, all_of_them.boxes[chosen])
-        assert np.array_equal(kept.scores, all_of_them.scores[chosen])
-    assert list(some.warnings()) == []
+        assert tracked.track_ids.tolist() == all_of_them.track_ids[chosen].tolist() == [1, 3]
+        assert np.array_equal(tracked.boxes, all_of_them.boxes[chosen])
+        assert np.array_equal(tracked.scores, all_of_them.scores[chosen])
+    assert list(chosen_only.warnings()) == []
 
 
 @pytest.mark.parametrize(
@@ -132,9 +134,9 @@ def test_only_the_chosen_are_given_with_the_numbers_that_all_have() -> None:
 )
 def test_who_was_chosen_and_never_seen_is_named_beside_who_was(people: int, expected: str) -> None:
     boxes = {0: [walk(0), walk(100)][:people]}
-    one = finder(boxes, [9, 2, 7] if people else [1])
-    list(one.find([Frame(0, 0.0, IMAGE)]))
-    (warning,) = one.warnings()
+    unmet = finder(boxes, [9, 2, 7] if people else [1])
+    list(unmet.find([Frame(0, 0.0, IMAGE)]))
+    (warning,) = unmet.warnings()
     assert warning.endswith(expected)
 
 
@@ -144,26 +146,28 @@ class Tracked(Scene):
     warnings = ("two cameras",)
 
     def detect(self, frame: Frame) -> Detections:
-        found = super().detect(frame)
-        ids = np.where(found.boxes[:, 0] < 80, 70, 0)
-        return Detections(found.boxes, found.scores, ids)
+        detections = super().detect(frame)
+        ids = np.where(detections.boxes[:, 0] < 80, 70, 0)
+        return Detections(detections.boxes, detections.scores, ids)
 
 
 def test_a_detector_that_knows_who_is_who_is_believed() -> None:
     scene = Tracked({0: [walk(0), walk(100)], 4: [walk(108), walk(8)], 8: [walk(116)]})
     finder = PersonTracker(scene, start_threshold=0.99, max_people=None, every=4, is_live=False)
-    found = list(finder.find(Frame(index, index / 25, IMAGE) for index in range(9)))
-    assert [sorted(seen.track_ids.tolist()) for seen in found] == [[0, 70]] * 8 + [[0]]
-    lefts = [seen.boxes[seen.track_ids == 70][0, 0] for seen in found[:5]]
+    tracked_frames = list(finder.find(Frame(index, index / 25, IMAGE) for index in range(9)))
+    assert [sorted(tracked.track_ids.tolist()) for tracked in tracked_frames] == [[0, 70]] * 8 + [
+        [0]
+    ]
+    lefts = [tracked.boxes[tracked.track_ids == 70][0, 0] for tracked in tracked_frames[:5]]
     assert lefts == [0, 2, 4, 6, 8]  # interpolated between two detections of the same number
     assert list(finder.warnings()) == ["two cameras"]
 
 
 def test_live_boxes_of_known_tracks_are_carried_on() -> None:
     scene = Tracked({0: [walk(0)], 4: [walk(8)]})
-    found = find(scene, range(8), 4, is_live=True)
-    assert [seen.track_ids.tolist() for seen in found] == [[70]] * 8
-    lefts = [float(seen.boxes[0, 0]) for seen in found]
+    tracked_frames = find(scene, range(8), 4, is_live=True)
+    assert [tracked.track_ids.tolist() for tracked in tracked_frames] == [[70]] * 8
+    lefts = [float(tracked.boxes[0, 0]) for tracked in tracked_frames]
     assert 8 == lefts[4] < lefts[5] < lefts[6] < lefts[7]
 
 
@@ -173,7 +177,7 @@ def test_bytetrack_looks_at_every_nth_frame_like_the_built_in_tracker() -> None:
     looked = PersonTracker(
         scene, start_threshold=0.4, max_people=None, every=4, is_live=False, tracker="bytetrack"
     )
-    found = list(looked.find(Frame(index, index / 25, IMAGE) for index in range(21)))
+    tracked_frames = list(looked.find(Frame(index, index / 25, IMAGE) for index in range(21)))
     assert scene.asked == list(range(0, 21, 4))
-    assert [seen.track_ids.tolist() for seen in found] == [[]] * 4 + [[1]] * 17
-    assert [float(seen.boxes[0, 0]) for seen in found[4:]] == list(range(4, 21))
+    assert [tracked.track_ids.tolist() for tracked in tracked_frames] == [[]] * 4 + [[1]] * 17
+    assert [float(tracked.boxes[0, 0]) for tracked in tracked_frames[4:]] == list(range(4, 21))

@@ -46,12 +46,12 @@ def assert_same(poses: PoseArrays, expected: PoseArrays) -> None:
 
 def still(index: int) -> Boxes:
     """Three people who stay put; one comes late, one leaves and returns."""
-    there: Boxes = {7: [10, 5, 60, 80]}
+    people: Boxes = {7: [10, 5, 60, 80]}
     if index >= 3:
-        there[9] = [70, -20, 170, 60]
+        people[9] = [70, -20, 170, 60]
     if index not in (4, 5, 8):
-        there[2] = [100, 40, 130, 85]
-    return there
+        people[2] = [100, 40, 130, 85]
+    return people
 
 
 @pytest.mark.parametrize("policy", ["anchored", "own"])
@@ -64,10 +64,10 @@ def test_with_boxes_that_stay_put_streaming_equals_windowed_mode(
     frames = tracked_video(10, everyone)
     predictor = Predictor(engine, offsets=offsets, batch_size=4)
     streamer = open_streamer(predictor, RULE if policy == "anchored" else None)
-    for (_, found), expected in zip(
+    for (_, joints), expected in zip(
         streamed(frames, streamer, at_once), windowed(frames, predictor), strict=True
     ):
-        assert_same(found, expected)
+        assert_same(joints, expected)
 
 
 def test_every_crop_is_encoded_once(engine: CountingEngine) -> None:
@@ -112,11 +112,11 @@ def reference_anchors(frames: list[TrackedFrame]) -> list[list[NDArray[np.float3
             known = track in held and now - last_seen[track] <= 5
             if not (known and is_held(held[track], box)):
                 ahead = [
-                    one.boxes[one.track_ids.tolist().index(track)]
-                    for one in frames[now : now + 3]
-                    if track in one.track_ids
+                    later.boxes[later.track_ids.tolist().index(track)]
+                    for later in frames[now : now + 3]
+                    if track in later.track_ids
                 ]
-                held[track] = [box, *(one for one in ahead if is_held(one, box))][-1]
+                held[track] = [box, *(later for later in ahead if is_held(later, box))][-1]
             last_seen[track] = now
         anchors.append([held[track] for track in frame.track_ids.tolist()])
     return anchors
@@ -132,9 +132,9 @@ def test_with_moving_boxes_anchored_equals_windows_cut_by_the_anchor(
     expected = windowed(
         frames, predictor, lambda now: np.array(anchors[now.frame.index], np.float32)
     )
-    found = streamed(frames, open_streamer(predictor, RULE), at_once)
-    for (_, one), other in zip(found, expected, strict=True):
-        assert_same(one, other)
+    computed = streamed(frames, open_streamer(predictor, RULE), at_once)
+    for (_, joints), reference in zip(computed, expected, strict=True):
+        assert_same(joints, reference)
     moved = sum(
         not np.array_equal(a, box)
         for frame, row in zip(frames, anchors, strict=True)
@@ -178,14 +178,16 @@ def test_own_boxes_cut_each_frame_and_the_nearest_stands_in_for_a_missing_one(
 
     frames = tracked_video(8, people)
     predictor = Predictor(engine)
-    found = streamed(frames, open_streamer(predictor, None))
-    assert [len(joints.scores) for _, joints in found] == [1, 1, 1, 0, 0, 1, 1, 1]
+    computed = streamed(frames, open_streamer(predictor, None))
+    assert [len(joints.scores) for _, joints in computed] == [1, 1, 1, 0, 0, 1, 1, 1]
     shown = {1: [0, 0, 1, 2, 2], 2: [0, 1, 2, 2, 2], 5: [5, 5, 5, 6, 7], 6: [5, 5, 6, 7, 7]}
-    for current, places in shown.items():
-        images = [frames[at].frame.image for at in places]
-        boxes = np.concatenate([frames[at].boxes for at in places])
+    for current, indices in shown.items():
+        images = [frames[at].frame.image for at in indices]
+        boxes = np.concatenate([frames[at].boxes for at in indices])
         encoded = predictor.encode(predictor.crops(images, boxes))
-        assert_same(found[current][1], predictor.decode_windows([encoded], frames[current].boxes))
+        assert_same(
+            computed[current][1], predictor.decode_windows([encoded], frames[current].boxes)
+        )
     assert sum(engine.encoded[:8]) >= 6
 
 
@@ -224,11 +226,11 @@ def test_anchors_of_people_who_left_are_forgotten() -> None:
 def test_the_flip_test_streams_both_views(engine: CountingEngine) -> None:
     frames = tracked_video(5, lambda index: {1: [10, 5, 60, 80]})
     predictor = Predictor(engine, flip_test=True)
-    found = streamed(frames, open_streamer(predictor, RULE))
-    for (_, one), other in zip(found, windowed(frames, predictor), strict=True):
-        assert_same(one, other)
+    flipped = streamed(frames, open_streamer(predictor, RULE))
+    for (_, joints), reference in zip(flipped, windowed(frames, predictor), strict=True):
+        assert_same(joints, reference)
     plain = streamed(frames, open_streamer(Predictor(engine), RULE))
-    assert not np.allclose(plain[2][1].scores, found[2][1].scores, atol=1e-4)
+    assert not np.allclose(plain[2][1].scores, flipped[2][1].scores, atol=1e-4)
 
 
 def test_frames_without_people_and_a_single_frame(engine: CountingEngine) -> None:
@@ -273,9 +275,9 @@ def test_a_real_clip_streams_as_windows_cut_by_the_anchors(
         lambda now: np.array(anchors[now.frame.index], np.float32).reshape(-1, 4),
     )
     engine.encoded.clear()
-    found = streamed(frames, open_streamer(predictor, RULE), at_once=8)
-    for (_, one), other in zip(found, expected, strict=True):
-        assert_same(one, other)
+    computed = streamed(frames, open_streamer(predictor, RULE), at_once=8)
+    for (_, joints), reference in zip(computed, expected, strict=True):
+        assert_same(joints, reference)
     # Far fewer crops than the five of each window, though these people walk fast.
     assert sum(engine.encoded) < 2.5 * sum(map(len, tracks))
 

@@ -13,16 +13,16 @@ from tarvitpose.metrics.posetrack_ap import (
     JOINTS,
     ApResult,
     FramePair,
-    Judged,
+    Matches,
     PredictedFrame,
     TrueFrame,
+    aggregate,
     average_precision,
     bootstrap,
     head_sizes,
     inside,
     interval,
-    judge,
-    pooled,
+    match,
     without_ignored,
 )
 from tarvitpose.utils.arrays import Float64
@@ -100,9 +100,9 @@ def test_a_false_positive_costs_by_its_score(stray: float, expected: float) -> N
 def test_the_precision_envelope_is_monotone() -> None:
     # Hit, miss, miss, hit, hit of four noses: precision 1, 1/2, 1/3, 2/4, 3/5 becomes
     # 1, 3/5, 3/5, 3/5, 3/5: area (1 + 3/5 + 3/5 + 0) / 4.
-    truths = [only_nose(x) for x in (0, 1000, 2000, 3000)]
+    num_gt = [only_nose(x) for x in (0, 1000, 2000, 3000)]
     guesses = [only_nose(x) for x in (0, 400, 500, 1000, 2000)]
-    assert nose_ap((truth(*truths), predicted(*guesses))) == pytest.approx(55)
+    assert nose_ap((truth(*num_gt), predicted(*guesses))) == pytest.approx(55)
 
 
 def test_of_two_predictions_the_better_pose_gets_the_truth() -> None:
@@ -185,9 +185,9 @@ def test_what_lies_in_ignore_regions_counts_on_neither_side() -> None:
     )
     result = average_precision([frame])
     assert result.mean == 100
-    judged = judge([frame])
-    assert judged.truths.tolist() == [2] * 10 + [1] + [2] * 4
-    assert len(judged.joints) == 2 * J - 1
+    matches = match([frame])
+    assert matches.num_gt.tolist() == [2] * 10 + [1] + [2] * 4
+    assert len(matches.joints) == 2 * J - 1
 
 
 def test_a_truth_that_is_ignored_whole_keeps_its_frame() -> None:
@@ -316,7 +316,7 @@ def test_the_order_of_videos_and_frames_changes_nothing() -> None:
     expected = average_precision(frames)
     shuffled = [frames[at] for at in np.random.default_rng(0).permutation(len(frames))]
     assert average_precision(shuffled) == expected
-    assert pooled([judge(video) for video in reversed(videos)]) == expected
+    assert aggregate([match(video) for video in reversed(videos)]) == expected
 
 
 def test_the_order_of_people_changes_nothing_where_no_two_match_equally_well() -> None:
@@ -335,27 +335,27 @@ def test_the_order_of_people_changes_nothing_where_no_two_match_equally_well() -
         assert average_precision([(truth(*np.array(people)[there]), frame)]) == expected
 
 
-def judged_videos() -> list[Judged]:
+def matched_videos() -> list[Matches]:
     """Return three videos with an AP of 100, 0 and 100 alone."""
     good = [(truth(person()), predicted(person(), scores=(0.5,)))]
     bad = [(truth(person()), predicted(person(50), scores=(0.9,)))]
-    return [judge(frames) for frames in (good, bad, good)]
+    return [match(frames) for frames in (good, bad, good)]
 
 
 def test_pooled_is_not_the_mean_of_videos() -> None:
-    assert pooled(judged_videos()).mean == pytest.approx(100 * 4 / 9)  # 2/3 found at 2/3 precision
+    assert aggregate(matched_videos()).mean == pytest.approx(100 * 4 / 9)
 
 
 def test_a_draw_counts_a_video_as_often_as_it_was_drawn() -> None:
-    videos = [judge(random_video(seed)) for seed in range(4)]
+    videos = [match(random_video(seed)) for seed in range(4)]
     draws = np.random.default_rng(7).multinomial(4, np.full(4, 0.25), size=20)
     for result, draw in zip(bootstrap(videos, 20, seed=7), draws, strict=True):
         repeated = [one for one, times in zip(videos, draw, strict=True) for _ in range(times)]
-        assert result.joints == pytest.approx(pooled(repeated).joints, nan_ok=True)
+        assert result.joints == pytest.approx(aggregate(repeated).joints, nan_ok=True)
 
 
 def test_the_interval_covers_what_videos_allow() -> None:
-    draws = bootstrap(judged_videos()[:2], 200)  # a quarter all good, a quarter all bad
+    draws = bootstrap(matched_videos()[:2], 200)  # a quarter all good, a quarter all bad
     low, high = interval(result.mean for result in draws)
     assert low == 0
     assert high == 100
@@ -365,8 +365,8 @@ def test_the_interval_covers_what_videos_allow() -> None:
 
 def test_a_joint_missing_from_a_draw_is_left_out_of_it() -> None:
     videos = [
-        judge([(truth(person()), predicted(person()))]),
-        judge([(truth(only_nose(0)), predicted(only_nose(0)))]),
+        match([(truth(person()), predicted(person()))]),
+        match([(truth(only_nose(0)), predicted(only_nose(0)))]),
     ]
     assert {result.mean for result in bootstrap(videos, 50)} == {100}
 

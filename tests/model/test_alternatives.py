@@ -54,7 +54,7 @@ def test_the_order_of_the_other_frames_does_not_matter(name: str) -> None:
 @pytest.mark.parametrize("name", TOKENS)
 def test_other_people_of_a_batch_change_nothing(name: str) -> None:
     model, features = tiny_model(aggregation=name).double(), random_features().double()
-    alone = torch.cat([aggregated(model, one[None]) for one in features])
+    alone = torch.cat([aggregated(model, item[None]) for item in features])
     torch.testing.assert_close(aggregated(model, features), alone)
 
 
@@ -96,9 +96,9 @@ def test_only_c_lets_auxiliary_tokens_look_at_each_other() -> None:
         values = look.to_key_value(others)[:, None, C:]
         asking = look.norm(tokens[:, 1] + look.to_out(values))
         expected = model.temporal.layers[0].feed_forward(asking)  # (B, N, C)
-        found = model.temporal(tokens, 1)
-        assert found.shape == (B, N, C)
-        assert torch.allclose(found, expected) == is_linear, name
+        updated = model.temporal(tokens, 1)
+        assert updated.shape == (B, N, C)
+        assert torch.allclose(updated, expected) == is_linear, name
 
 
 @pytest.mark.parametrize("name", TOKENS)
@@ -138,12 +138,12 @@ def test_without_a_mask_joints_look_everywhere() -> None:
 
 def test_drawn_joints_are_read_where_they_were_put() -> None:
     random = torch.Generator().manual_seed(0)
-    place = torch.rand(B, J, 2, generator=random) * 0.7 - 0.35  # well inside: -0.5..0.5 is the crop
+    mean = torch.rand(B, J, 2, generator=random) * 0.7 - 0.35  # well inside: -0.5..0.5 is the crop
     sigma = torch.full((B, J, 2), 0.25)
     crop = (256, 192)  # a Gaussian of half a pixel, as in tiny crops, cannot be read so exactly
-    points, scores = codec.decode(render_gaussians(place, sigma, (64, 48)).numpy(), crop, "udp")
-    wanted = (place.numpy() + 0.5) * np.array([191, 255])
-    assert np.abs(points - wanted).max() < 0.05
+    points, scores = codec.decode(render_gaussians(mean, sigma, (64, 48)).numpy(), crop, "udp")
+    expected = (mean.numpy() + 0.5) * np.array([191, 255])
+    assert np.abs(points - expected).max() < 0.05
     assert scores.max() <= 0.75 + 1e-6
     assert scores.min() > 0.3
 
@@ -188,9 +188,9 @@ def test_the_loss_is_that_of_a_laplace_distribution_times_the_flows() -> None:
     joints, truth = torch.randn(B, J, C), torch.rand(B, J, 2) - 0.5
     weights = torch.rand(B, J)
     with torch.inference_mode():
-        place, sigma = regression(joints)
-        laplace = -torch.distributions.Laplace(place, sigma).log_prob(truth).sum(-1)
-        flow = regression.flow.log_likelihood((place - truth) / sigma) - sigma.log().sum(-1)
+        mean, sigma = regression(joints)
+        laplace = -torch.distributions.Laplace(mean, sigma).log_prob(truth).sum(-1)
+        flow = regression.flow.log_likelihood((mean - truth) / sigma) - sigma.log().sum(-1)
         expected = ((laplace - flow) * weights).mean()
         torch.testing.assert_close(regression.loss(joints, truth, weights), expected)
         assert regression.loss(joints, truth, torch.zeros(B, J)) == 0
@@ -207,8 +207,8 @@ def test_the_loss_draws_places_to_the_truth() -> None:
         optimizer.zero_grad()
         regression.loss(joints, truth, torch.ones(B, J)).backward()
         optimizer.step()
-    place, sigma = (one.detach() for one in regression(joints))
-    assert (place - truth).abs().max() < 0.1
+    mean, sigma = (output.detach() for output in regression(joints))
+    assert (mean - truth).abs().max() < 0.1
     assert ((sigma > 0) & (sigma < 0.5)).all()  # a half at first: it grows surer
 
 
@@ -217,7 +217,8 @@ def test_what_does_not_go_together_is_refused() -> None:
         "layout": {"aggregation": "all_tokens", "layout": "released"},
         "codec": {"aggregation": "regression", "codec": "classic"},
     }
-    from tarvitpose.config import ModelConfig, parse_config
+    from tarvitpose.config import ModelConfig
+    from tarvitpose.utils.config_files import parse_config
 
     for word, change in changes.items():
         values = {"width": C, "depth": 1, "heads": 3, **change}

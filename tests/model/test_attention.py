@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from attention_layers import HEADS, Q, context, every_way, queries, random_layer, some_visible
+from attention_layers import HEADS, Q, context, every_way, queries, random_layer, random_mask
 from tiny_models import B, C, randomise, tiny_config
 from torch import nn
 
@@ -25,58 +25,58 @@ def torch_twin(layer: CrossAttention) -> nn.MultiheadAttention:
 
 
 @every_way
-def test_cross_attention_equals_torchs(places: int) -> None:
+def test_cross_attention_equals_torchs(keys: int) -> None:
     layer = random_layer()
-    found, _ = torch_twin(layer)(queries(), context(places), context(places))
-    expected = layer.norm(queries() + found)
-    torch.testing.assert_close(layer(queries(), context(places)), expected)
+    attended, _ = torch_twin(layer)(queries(), context(keys), context(keys))
+    expected = layer.norm(queries() + attended)
+    torch.testing.assert_close(layer(queries(), context(keys)), expected)
 
 
 @every_way
-def test_masked_cross_attention_equals_torchs(places: int) -> None:
-    layer, hidden = random_layer(), ~some_visible(places)
+def test_masked_cross_attention_equals_torchs(keys: int) -> None:
+    layer, hidden = random_layer(), ~random_mask(keys)
     mask = hidden.repeat_interleave(HEADS, dim=0)  # (B heads, Q, K)
-    found, _ = torch_twin(layer)(queries(), context(places), context(places), attn_mask=mask)
-    expected = layer.norm(queries() + found)
-    torch.testing.assert_close(layer(queries(), context(places), some_visible(places)), expected)
+    attended, _ = torch_twin(layer)(queries(), context(keys), context(keys), attn_mask=mask)
+    expected = layer.norm(queries() + attended)
+    torch.testing.assert_close(layer(queries(), context(keys), random_mask(keys)), expected)
 
 
 @every_way
-def test_hidden_context_changes_nothing(places: int) -> None:
-    layer, visible = random_layer(), some_visible(places)
+def test_hidden_context_changes_nothing(keys: int) -> None:
+    layer, visible = random_layer(), random_mask(keys)
     visible[..., 0] = False
-    changed = context(places)
+    changed = context(keys)
     changed[:, 0] = 1e4
     torch.testing.assert_close(
-        layer(queries(), changed, visible), layer(queries(), context(places), visible)
+        layer(queries(), changed, visible), layer(queries(), context(keys), visible)
     )
 
 
 @every_way
-def test_a_query_that_may_look_nowhere_looks_everywhere(places: int) -> None:
-    layer, visible = random_layer(), some_visible(places)
+def test_a_query_that_may_look_nowhere_looks_everywhere(keys: int) -> None:
+    layer, visible = random_layer(), random_mask(keys)
     visible[..., 0] = False
     visible[1, 2] = False
     visible = unmask_empty_rows(visible)
-    masked, free = layer(queries(), context(places), visible), layer(queries(), context(places))
+    masked, free = layer(queries(), context(keys), visible), layer(queries(), context(keys))
     torch.testing.assert_close(masked[1, 2], free[1, 2])
     assert not torch.allclose(masked[1, 3], free[1, 3])
     assert masked.isfinite().all()
 
 
 @every_way
-def test_a_blind_query_has_finite_gradients(places: int) -> None:
+def test_a_blind_query_has_finite_gradients(keys: int) -> None:
     layer = random_layer()
-    blind = unmask_empty_rows(torch.zeros(B, Q, places, dtype=torch.bool))
-    layer(queries(), context(places), blind).sum().backward()
+    blind = unmask_empty_rows(torch.zeros(B, Q, keys, dtype=torch.bool))
+    layer(queries(), context(keys), blind).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
 
 
 @every_way
-def test_the_order_of_the_context_does_not_matter(places: int) -> None:
+def test_the_order_of_the_context_does_not_matter(keys: int) -> None:
     layer = random_layer()
     torch.testing.assert_close(
-        layer(queries(), context(places).flip(1)), layer(queries(), context(places))
+        layer(queries(), context(keys).flip(1)), layer(queries(), context(keys))
     )
 
 

@@ -16,13 +16,13 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("heads", [1, 4])
-@pytest.mark.parametrize("places", [1, 3, 17, 90])
+@pytest.mark.parametrize("keys", [1, 3, 17, 90])
 @pytest.mark.parametrize("asking", [1, 15, 70])
-def test_all_forms_of_attention_agree(heads: int, places: int, asking: int) -> None:
+def test_all_forms_of_attention_agree(heads: int, keys: int, asking: int) -> None:
     layer = CrossAttention(C, heads)
     randomise(layer)
-    query, context = numbers(B, asking, C), numbers(B, places, C, seed=1)
-    visible = unmask_empty_rows(numbers(B, asking, places, seed=2) > 0.3)
+    query, context = numbers(B, asking, C), numbers(B, keys, C, seed=1)
+    visible = unmask_empty_rows(numbers(B, asking, keys, seed=2) > 0.3)
     for mask in (None, visible):
         expected = layer._plain(query, context, mask)
         for form in (layer._few_queries, layer._few_keys):
@@ -30,7 +30,7 @@ def test_all_forms_of_attention_agree(heads: int, places: int, asking: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("asking", "places", "form"),
+    ("asking", "keys", "form"),
     [
         (15, 960, "_few_queries"),  # JTA looks at the tokens of five frames
         (15, 15, "_plain"),  # the joints exchange what they found
@@ -38,10 +38,10 @@ def test_all_forms_of_attention_agree(heads: int, places: int, asking: int) -> N
         (192, 768, "_plain"),  # tokens look at other frames' tokens (Table 4 b)
     ],
 )
-def test_the_form_that_is_taken_is_the_least_work(asking: int, places: int, form: str) -> None:
+def test_the_form_that_is_taken_is_the_least_work(asking: int, keys: int, form: str) -> None:
     with torch.device("meta"):
         layer = CrossAttention(384, 4)
-        query, context = torch.empty(1, asking, 384), torch.empty(1, places, 384)
+        query, context = torch.empty(1, asking, 384), torch.empty(1, keys, 384)
     ways = {name: getattr(layer, name) for name in ("_plain", "_few_queries", "_few_keys")}
     work = {name: flops(way, query, context, None) for name, way in ways.items()}
     assert min(work, key=work.__getitem__) == form
@@ -58,14 +58,14 @@ def flops(run: object, *arguments: Tensor | None) -> int:
 def test_all_forms_have_the_same_gradients() -> None:
     layer, visible = CrossAttention(C, 4), unmask_empty_rows(numbers(B, 9, 7, seed=2) > 0.3)
     randomise(layer)
-    found = []
+    gradients = []
     for form in (layer._plain, layer._few_queries, layer._few_keys):
         query, context = numbers(B, 9, C).requires_grad_(), numbers(B, 7, C, seed=1)
         form(query, context, visible).square().sum().backward()
         assert query.grad is not None
         parameters = [layer.to_query, layer.to_out, layer.to_key_value]
-        found.append([query.grad, *(part.weight.grad.clone() for part in parameters)])
+        gradients.append([query.grad, *(part.weight.grad.clone() for part in parameters)])
         layer.zero_grad()
-    for other in found[1:]:
-        for one, expected in zip(other, found[0], strict=True):
-            torch.testing.assert_close(one, expected, atol=1e-4, rtol=1e-4)
+    for other in gradients[1:]:
+        for gradient, expected in zip(other, gradients[0], strict=True):
+            torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-4)

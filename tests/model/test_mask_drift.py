@@ -115,9 +115,9 @@ def test_every_runtime_decodes_with_the_final_averages(backend: Backend) -> None
         plain = model.aggregate(*features_of(model, clip), decoder=model.decoder).numpy()
     assert np.abs(expected - plain).max() > 1e-2  # else it would not matter
     for engine in both(backend, (("norm_averages", "own"),)):
-        kept = engine.encode(crops)
-        assert np.abs(engine.decode_window([kept], 1) - expected).max() < 1e-4
-        assert np.abs(engine.decode(kept) - alone).max() < 1e-4
+        encoded = engine.encode(crops)
+        assert np.abs(engine.decode_window([encoded], 1) - expected).max() < 1e-4
+        assert np.abs(engine.decode(encoded) - alone).max() < 1e-4
 
 
 def features_of(model: TARViTPose, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -44,8 +44,8 @@ def sharp_model(seed: int = 0, **changes: Any) -> TARViTPose:
 
 def multihead(state: Tensors, prefix: str) -> nn.MultiheadAttention:
     layer = nn.MultiheadAttention(C, TEMPORAL_HEADS, batch_first=True)
-    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    layer.load_state_dict(own)
+    tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    layer.load_state_dict(tensors)
     return layer.eval()
 
 
@@ -66,11 +66,11 @@ def encode(state: Tensors, images: Tensor) -> Tensor:
         layer = f"backbone.layers.{i}"
         y = linear(state, f"{layer}.attn.qkv", norm(state, f"{layer}.ln1", x, 1e-6))
         heads = [part.split(C // ENCODER_HEADS, dim=-1) for part in y.split(C, dim=-1)]
-        found = [
+        heads_out = [
             torch.softmax(q @ k.transpose(1, 2) / (C // ENCODER_HEADS) ** 0.5, -1) @ v
             for q, k, v in zip(*heads, strict=True)
         ]
-        x = x + linear(state, f"{layer}.attn.proj", torch.cat(found, -1))
+        x = x + linear(state, f"{layer}.attn.proj", torch.cat(heads_out, -1))
         y = norm(state, f"{layer}.ln2", x, 1e-6)
         y = F.gelu(linear(state, f"{layer}.ffn.layers.0.0", y))
         x = x + linear(state, f"{layer}.ffn.layers.1", y)
@@ -119,17 +119,17 @@ def reference(state: Tensors, clip: Tensor) -> Tensor:
     for i in range(LAYERS):
         look, exchange = f"masked_attention_layers.{i}", f"self_attention_layers.{i}"
         attend = multihead(state, f"{look}.mha.")
-        found, _ = attend(q, everything, everything, attn_mask=mask)
-        q = norm(state, f"{look}.norm", q + found, 1e-5)
-        found, _ = multihead(state, f"{exchange}.mha.")(q, q, q)
-        q = norm(state, f"{exchange}.norm", q + found, 1e-5)
+        attended, _ = attend(q, everything, everything, attn_mask=mask)
+        q = norm(state, f"{look}.norm", q + attended, 1e-5)
+        attended, _ = multihead(state, f"{exchange}.mha.")(q, q, q)
+        q = norm(state, f"{exchange}.norm", q + attended, 1e-5)
         inner = F.gelu(linear(state, f"ffn_layers.{i}.fc1", q))
         q = norm(
             state, f"ffn_layers.{i}.norm", q + linear(state, f"ffn_layers.{i}.fc2", inner), 1e-5
         )
     current = tokens[:, T // 2]
-    found, _ = multihead(state, "cross_attention.mha.")(current, q, q)
-    restored = norm(state, "cross_attention.norm", current + found, 1e-5)  # (B, N, C)
+    attended, _ = multihead(state, "cross_attention.mha.")(current, q, q)
+    restored = norm(state, "cross_attention.norm", current + attended, 1e-5)  # (B, N, C)
     return decode(state, restored.reshape(B, C, h, w))
 
 

@@ -51,9 +51,9 @@ def compare(tmp_path: Path, theirs: torch.nn.Module, **options: Any) -> ModelCon
     extra = {} if index is None else {"dataset_index": torch.full((B,), index)}
     with torch.no_grad():
         expected = theirs(IMAGES, **extra).heatmaps
-        found = TARViTPose.from_pretrained(tmp_path / "ours").single_frame(IMAGES)
+        heatmaps = TARViTPose.from_pretrained(tmp_path / "ours").single_frame(IMAGES)
     assert expected.std() > 0.01
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(heatmaps, expected, rtol=1e-4, atol=1e-4)
     return config
 
 

@@ -1,9 +1,11 @@
-"""The pages of docs/: their commands are understood, their links and configs exist."""
+"""README and the pages of docs/: commands are understood, links and configs exist."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,14 @@ from tarvitpose.training.config import load_train_config
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py")) + sorted((ROOT / "examples").glob("*.ipynb"))
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 POSETRACK = (ROOT / "docs" / "posetrack.md").read_text(encoding="utf-8")
 LINES = sorted({line for page in PAGES for line in shown_commands(page.read_text("utf-8"))})
 OURS = [line for line in LINES if line.startswith("tarvitpose ")]
+TOOLS = [line for line in LINES if line.startswith("python -m tools.")]
 
 
 def of(verb: str) -> list[str]:
@@ -31,6 +37,24 @@ def of(verb: str) -> list[str]:
 @pytest.mark.parametrize("line", OURS)
 def test_commands_are_understood(line: str) -> None:
     assert understand(line)
+
+
+class ParsedError(Exception):
+    """Raised in place of what a tool does once its arguments are understood."""
+
+
+@pytest.mark.parametrize("line", TOOLS)
+def test_commands_of_tools_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, module, *arguments = shlex.split(line)
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_only(parser: argparse.ArgumentParser) -> None:
+        parse(parser, arguments)
+        raise ParsedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_only)
+    with pytest.raises(ParsedError):
+        importlib.import_module(module).main()
 
 
 @pytest.mark.parametrize("line", of("train"))
@@ -68,8 +92,8 @@ def test_every_recipe_and_table_of_the_paper_is_on_the_page() -> None:
         assert any(path.name in line for line in of("ablate")), path.name
         for row in load_table(path).rows:
             for key, value in row.change.items():
-                said = f"{key}={value}" if isinstance(value, str) else f"{key}="
-                assert said in POSETRACK, row.name
+                change = f"{key}={value}" if isinstance(value, str) else f"{key}="
+                assert change in POSETRACK, row.name
     numbers: set[int] = set()
     for heading in re.findall(r"^## Tables? ([^:]*):", POSETRACK, flags=re.MULTILINE):
         for first, last in re.findall(r"(\d+)(?: to (\d+))?", heading):
@@ -80,7 +104,7 @@ def test_every_recipe_and_table_of_the_paper_is_on_the_page() -> None:
 def imported_names() -> set[str]:
     """Return what the pages and the examples import from the package, such as `smooth`."""
     names: set[str] = set()
-    for path in (ROOT / "README.md", *PAGES, *EXAMPLES):
+    for path in (*PAGES, *EXAMPLES):
         text = path.read_text(encoding="utf-8")
         for line in re.findall(r"from tarvitpose[\w.]* import ([\w, ]+)", text):
             names |= {name.strip() for name in line.split(",")}

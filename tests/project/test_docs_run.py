@@ -1,4 +1,4 @@
-"""What README and docs show is done, not only understood: on a short video, with a tiny network."""
+"""The commands of README and docs run, on a short video and with a tiny network."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import pytest
 import torch
 from commands import shown_commands
 from foreign_checkpoints import vitae
+from invoke import run
 from tiny_datasets import BOX, write_data_sets
 from tiny_models import tiny_model
-from typer.testing import CliRunner
 
-from tarvitpose.cli import app
 from tarvitpose.video.sources import open_source
 from tarvitpose.video.writer import VideoWriter
 from tarvitpose.weights.folder import default_folder
@@ -26,34 +25,36 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FRAMES = 6
 RESULTS = "tarvitpose predict dance.mp4 --format coco,posetrack,openpose,mmpose,csv,parquet,npz"
-DONE = (
+EXPORT = "tarvitpose export exported --check dance.mp4"
+VERBS = (
     *("predict", "plot", "report", "attention", "models", "doctor"),
     *("export", "convert", "data", "evaluate"),
 )
-ELSEWHERE = {  # what a line needs that a test has not, or what another test does
+ELSEWHERE = {  # what a command needs that tests lack, or which test runs it
     "PekingU/": "a download",
     "cuda": "a GPU",
     "predict 0": "a webcam",
     "rtsp": "a stream",
     "ray": "a cluster: tests/runs/test_bulk_ray.py",
-    "../shared": "data that users do not have",
     "runs/": "a finished training",
-    ".work/": "a finished training",
-    "data/default/": "a finished training and the data sets it read",
+    "data/default/": "a finished training and its data sets",
+    "data/clips": "clips to download",
+    "data/lspet": "a data set to download",
+    "data/posetrack18_sample": "a data set to download",
     "--size": "a checkpoint of full size: tests/weights/test_convert.py",
 }
 
 
-def done_lines(page: Path) -> list[str]:
-    """Return the commands of a page that a test can carry out, in their order."""
-    return [line for line in shown_commands(page.read_text("utf-8")) if is_done(line)]
+def runnable_lines(page: Path) -> list[str]:
+    """Return the commands of a page that a test can run, in their order."""
+    return [line for line in shown_commands(page.read_text("utf-8")) if is_runnable(line)]
 
 
-def is_done(line: str) -> bool:
+def is_runnable(line: str) -> bool:
     if any(need in line for need in ELSEWHERE):
         return False
     _, verb, *_ = [*line.split(), ""]
-    return line.startswith("tarvitpose ") and verb in DONE
+    return line.startswith("tarvitpose ") and verb in VERBS
 
 
 def python_blocks(page: Path) -> list[str]:
@@ -62,7 +63,7 @@ def python_blocks(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with all that the documents name: a video, frames, boxes, weights."""
+    """Return a folder with everything that the pages name: a video, frames, boxes, weights."""
     folder = tmp_path_factory.mktemp("world")
     tiny = tiny_model(input_size=(256, 192), position_grid=(16, 12), offsets=(-2, -1, 1, 2))
     for name in ("default", "weights/vitpose-b", "weights/mine"):
@@ -101,63 +102,69 @@ def write_labelled(folder: Path) -> None:
     stills = folder / "data" / "coco"
     shutil.copytree(stills / "val2017", folder, dirs_exist_ok=True)
     shutil.copy(stills / "annotations" / "person_keypoints_val2017.json", folder / "stills.json")
-    found = []
+    detections = []
     for path in sorted((folder / "data/posetrack18/annotations/val").glob("*.json")):
-        images = json.loads(path.read_text())["images"]
-        found += [{"image_name": one["file_name"], "bbox": BOX, "score": 0.9} for one in images]
-    detections = [{**one, "category_id": 1} for one in found]
+        for image in json.loads(path.read_text())["images"]:
+            box = {"image_name": image["file_name"], "bbox": BOX, "score": 0.9, "category_id": 1}
+            detections.append(box)
     (folder / "detections.json").write_text(json.dumps(detections))
 
 
 @pytest.fixture
-def there(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a copy of that folder, where `default` is the tiny network."""
-    here = shutil.copytree(world, tmp_path / "here", symlinks=True)
-    monkeypatch.setattr("tarvitpose.weights.folder.default_folder", lambda: here / "default")
+    copy = shutil.copytree(world, tmp_path / "copy", symlinks=True)
+    monkeypatch.setattr("tarvitpose.weights.folder.default_folder", lambda: copy / "default")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(here)
-    return here
+    monkeypatch.chdir(copy)
+    return copy
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if done_lines(page)], ids=lambda p: p.stem)
-def test_commands_are_carried_out_one_after_the_other(page: Path, there: Path) -> None:
-    lines = done_lines(page)
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if runnable_lines(page)], ids=lambda p: p.stem
+)
+def test_commands_run_one_after_the_other(page: Path) -> None:
+    lines = runnable_lines(page)
     prepare(lines)
     for line in lines:
-        run(shorter(line))
+        run_line(shorter(line))
 
 
 def prepare(lines: list[str]) -> None:
-    """Make what the first commands of a page expect of earlier pages."""
-    makers = {"results/": "tarvitpose predict dance.mp4", "--weights exported": "tarvitpose export"}
-    for need, maker in makers.items():
+    """Make the files that the first commands of a page expect from earlier pages."""
+    for need, maker, command in (
+        ("results/", "tarvitpose predict dance.mp4", RESULTS),
+        ("--weights exported", "tarvitpose export", EXPORT),
+    ):
         uses = [n for n, line in enumerate(lines) if need in line]
         made = [n for n, line in enumerate(lines) if line.startswith(maker)]
         if uses and not any(n < uses[0] for n in made):
-            run(RESULTS if need == "results/" else "tarvitpose export exported --check dance.mp4")
+            run_line(command)
 
 
 def shorter(line: str) -> str:
-    """Return a command whose times lie within the short video, that makes few people, and so on."""
+    """Return a command with times within the short video, fewer people, and so on."""
     line = re.sub(r"--start \S+", "--start 0.05", line)
     line = re.sub(r"--end \S+", "--end 0.15", line)
-    line = re.sub(r"^tarvitpose convert .*", r"\g<0> --heads 3", line)  # which no size tells
+    line = re.sub(r"^tarvitpose convert .*", r"\g<0> --heads 3", line)  # of the tiny network
     line = re.sub(r"--people \S+", "--people 2 --frames 3", line)
     return re.sub(r"--time \S+", "--time 0.05", line)
 
 
-def run(line: str) -> None:
-    result = CliRunner().invoke(app, shlex.split(line)[1:])
+def run_line(line: str) -> None:
+    result = run(*shlex.split(line)[1:])
     assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if python_blocks(page)], ids=lambda p: p.stem
 )
-def test_python_runs_from_top_to_bottom(page: Path, there: Path) -> None:
-    run(RESULTS)
+def test_python_runs_from_top_to_bottom(page: Path) -> None:
+    run_line(RESULTS)
     space: dict[str, object] = {}
     for block in python_blocks(page):
         exec(compile(block, page.name, "exec"), space)

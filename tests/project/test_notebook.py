@@ -6,6 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
@@ -29,14 +31,22 @@ def test_it_is_valid_and_without_outputs() -> None:
 @pytest.mark.slow
 def test_it_runs_from_top_to_bottom(tmp_path: Path) -> None:
     nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    notebook = read()
+    drawn = "print([len(top.lines), len(top.lines[0].get_xdata()), len(axes.lines)])"
+    expected = "print([2, len(times), len(limbs) * len(first)])"
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in (drawn, expected)]
     done = nbclient.NotebookClient(
-        read(), timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
     code = [cell for cell in done.cells if cell.cell_type == "code"]
     assert "frames, 2 people, joints: nose, head_bottom" in code[1].outputs[-1].text
     assert "person 1: " in code[2].outputs[0].text
-    for place, cell in enumerate(code[3:]):
-        [picture] = [one for one in cell.outputs if "image/png" in one.get("data", {})]
-        content = base64.b64decode(picture.data["image/png"])
-        (tmp_path / f"{place}.png").write_bytes(content)
-        assert len(content) > 8000
+    for cell in code[3:-2]:
+        [picture] = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+        image = np.frombuffer(base64.b64decode(picture.data["image/png"]), np.uint8)
+        assert cv2.imdecode(image, cv2.IMREAD_COLOR) is not None
+    assert code[-2].outputs[0].text == code[-1].outputs[0].text

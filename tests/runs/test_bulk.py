@@ -25,7 +25,7 @@ from tarvitpose.runs.many import (
     run_here,
     videos_in,
 )
-from tarvitpose.runs.on_ray import Plan, plan_workers, run_on_ray
+from tarvitpose.runs.on_ray import WorkerPlan, plan_workers, run_on_ray
 from tarvitpose.runs.pipeline import Outcome, Progress
 
 
@@ -112,8 +112,8 @@ def test_what_fails_is_tried_once_more_at_the_end(
     first = [("flaky", False), ("bad", False), ("good", False), ("bug", False)]
     assert calls == [*first, ("flaky", True), ("bad", True), ("bug", True)]
     assert len(reports) == 7
-    found = {report.job.name: (report.status, report.attempts) for report in reports}
-    assert found == {
+    attempts = {report.job.name: (report.status, report.attempts) for report in reports}
+    assert attempts == {
         "flaky": ("done", 2),
         "bad": ("failed", ATTEMPTS),
         "good": ("done", 1),
@@ -208,8 +208,8 @@ def test_parquet_tables_become_one_data_set(tmp_path: Path) -> None:
         assert job is not None
         queue.done(job, outcome(name, tmp_path / "clip.csv", table))
         queue.done(job, outcome(name, table))  # a second time changes nothing
-    found = dataset.dataset(tmp_path / "out/dataset", partitioning="hive").to_table().to_pylist()
-    assert found == [
+    rows = dataset.dataset(tmp_path / "out/dataset", partitioning="hive").to_table().to_pylist()
+    assert rows == [
         {"frame": frame, "x": x, "video": name}
         for frame, x, name in [
             (0, 1, names[0]),
@@ -223,16 +223,16 @@ def test_parquet_tables_become_one_data_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("nodes", "device", "workers", "plan"),
     [
-        ([{"CPU": 8}], "auto", None, Plan(1, 8, 0)),
-        ([{"CPU": 8}], "cpu", 3, Plan(3, 2, 0)),
-        ([{"CPU": 2}], "auto", 4, Plan(4, 0.49, 0)),
-        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "auto", None, Plan(2, 8, 1)),
-        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "cpu", None, Plan(2, 16, 0)),
-        ([{"CPU": 16, "GPU": 2}], "cuda", 4, Plan(4, 4, 0.5)),
+        ([{"CPU": 8}], "auto", None, WorkerPlan(1, 8, 0)),
+        ([{"CPU": 8}], "cpu", 3, WorkerPlan(3, 2, 0)),
+        ([{"CPU": 2}], "auto", 4, WorkerPlan(4, 0.49, 0)),
+        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "auto", None, WorkerPlan(2, 8, 1)),
+        ([{"CPU": 16, "GPU": 2}, {"CPU": 64}], "cpu", None, WorkerPlan(2, 16, 0)),
+        ([{"CPU": 16, "GPU": 2}], "cuda", 4, WorkerPlan(4, 4, 0.5)),
     ],
 )
 def test_each_worker_gets_its_share(
-    nodes: list[dict[str, float]], device: str, workers: int | None, plan: Plan
+    nodes: list[dict[str, float]], device: str, workers: int | None, plan: WorkerPlan
 ) -> None:
     assert plan_workers(nodes, device, workers) == plan
 
@@ -249,7 +249,7 @@ def test_a_cluster_that_is_not_there_is_named_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(UserError, match=f"--ray-address {address}: nobody answers there"):
+    with pytest.raises(UserError, match=f"--ray-address {address}: no answer from this address"):
         list(run_on_ray(make_queue(Path(), "a"), workers=None, address=address))
 
 

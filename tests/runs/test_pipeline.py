@@ -119,19 +119,19 @@ def test_the_last_progress_says_how_many_frames_there_were(
     outcome = run(video, changed(config, render=False, **window), seen)
     chosen = [time for time in times if window.get("start", 0) <= time < window.get("end", 9)]
     assert outcome.frames == seen[-1].frame == seen[-1].total == len(chosen)
-    assert all(one.total is None or one.frame <= one.total for one in seen)
+    assert all(progress.total is None or progress.frame <= progress.total for progress in seen)
 
 
 def test_results_of_the_file_are_those_of_the_estimator(video: Path, config: PredictConfig) -> None:
     estimator = load_estimator(config)
     process(str(video), estimator, config, lambda _: None)
     content = json.loads((config.output / "walk.coco.json").read_text())
-    found = {entry["image_id"]: entry for entry in content["annotations"]}
+    annotations = {entry["image_id"]: entry for entry in content["annotations"]}
     for poses in estimator.stream(video):
         if len(poses):
-            points = np.array(found[poses.index]["keypoints"]).reshape(-1, 3)
+            points = np.array(annotations[poses.index]["keypoints"]).reshape(-1, 3)
             assert np.allclose(points[:, :2], poses.keypoints[0], atol=1e-2)
-            assert found[poses.index]["track_id"] == poses.track_ids[0]
+            assert annotations[poses.index]["track_id"] == poses.track_ids[0]
 
 
 def test_existing_results_are_kept_unless_told_otherwise(
@@ -195,7 +195,7 @@ def test_what_a_file_of_boxes_loses_is_said_and_its_tracks_are_kept(
     outcome = run(video, config)
     assert any("1 box without area" in line for line in outcome.warnings)
     poses = load_poses(config.output / f"{video.stem}.coco.json")
-    assert [one.track_ids.tolist() for one in poses[:3]] == [[70], [70], []]
+    assert [frame.track_ids.tolist() for frame in poses[:3]] == [[70], [70], []]
 
 
 def test_an_output_folder_that_cannot_be_written_is_named_before_any_work(
@@ -240,7 +240,7 @@ def test_a_part_of_a_video_keeps_its_times_and_numbers(video: Path, config: Pred
 
 
 def test_options_that_contradict_each_other_are_refused() -> None:
-    from tarvitpose.config import parse_config
+    from tarvitpose.utils.config_files import parse_config
 
     with pytest.raises(ConfigError, match=r"end 1 must come after start 2"):
         parse_config(PredictConfig, {"start": 2, "end": 1}, "predict")

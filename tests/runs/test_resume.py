@@ -22,7 +22,7 @@ from tiny_models import J, h, modest_model, tiny_config, w
 from video_files import decode_fully, make_folder, make_video
 
 from tarvitpose import __version__
-from tarvitpose.config import PredictConfig, parse_config
+from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detections
 from tarvitpose.errors import ConfigError, OutputError
 from tarvitpose.inference.engine import EncodedCrop
@@ -34,6 +34,7 @@ from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.manifest import describe
 from tarvitpose.runs.pipeline import Outcome, Progress, check_source, process
 from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.provenance import differences
 from tarvitpose.video.sources import open_source
 
@@ -121,8 +122,8 @@ class Sensitive:
         weights = 1 + np.arange(tokens.shape[1], dtype=np.float32)[:, None]
         pace = (tokens * weights).sum((1, 2))[:, None, None, None] / 300
         joints = 1 + np.arange(J, dtype=np.float32)[:, None, None]
-        place = np.arange(4 * h * 4 * w, dtype=np.float32).reshape(4 * h, 4 * w)
-        return np.asarray(np.sin(place * pace / joints) / 2 + 0.5, np.float32)
+        pixels = np.arange(4 * h * 4 * w, dtype=np.float32).reshape(4 * h, 4 * w)
+        return np.asarray(np.sin(pixels * pace / joints) / 2 + 0.5, np.float32)
 
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         return self.decode_window([[crop] for crop in crops], 0)
@@ -197,11 +198,11 @@ def test_a_journal_torn_at_any_byte_only_costs_its_last_record(
     for size in (0, 5, len(noted) // 3, len(noted) // 2, len(noted) - 1):
         for damage in (b"", b"\x00" * 50):  # cut off, or blocks that were never written
             folder = config.output.with_name(f"torn{size}{len(damage)}")
-            there = folder / JOURNAL
-            there.parent.mkdir(parents=True)
+            torn = folder / JOURNAL
+            torn.parent.mkdir(parents=True)
             manifest = journal.with_name("manifest.json")
-            there.with_name("manifest.json").write_bytes(manifest.read_bytes())
-            there.write_bytes(noted[:size] + damage)
+            torn.with_name("manifest.json").write_bytes(manifest.read_bytes())
+            torn.write_bytes(noted[:size] + damage)
             outcome = run(video, changed(config, output=folder, resume=True), estimator=estimator)
             assert outcome is not None
             assert contents(folder) == whole
@@ -228,11 +229,11 @@ def test_a_journal_keeps_the_tracks_that_a_detector_knows(tmp_path: Path) -> Non
     for _ in range(2):
         journal = Journal(tmp_path / "journal")
         observer = JournalObserver(journal, J, Observer())
-        found = [
+        tracks = [
             observer.frame_detected(frame, partial(known.detect, frame)).track_ids
             for frame in frames
         ]
-        assert [None if ids is None else ids.tolist() for ids in found] == [[], [2**40, 2**40 + 1]]
+        assert [None if ids is None else ids.tolist() for ids in tracks] == [[], [2**40, 2**40 + 1]]
         journal.close()
     assert known.asked == [0, 2]
 
@@ -279,7 +280,7 @@ def test_the_manifest_tells_what_the_results_are_made_of(
     assert (about["result"]["frames"], about["result"]["tracks"]) == (FRAMES, 2)
     csv, weights = config.output / "walk.csv", Path(config.weights) / "model.safetensors"
     noted = about["source"], about["result"]["files"]["walk.csv"]
-    assert [one["sha256"] for one in noted] == [sha256(video), sha256(csv)]
+    assert [facts["sha256"] for facts in noted] == [sha256(video), sha256(csv)]
     assert about["weights"]["model.safetensors"] == sha256(weights)
 
 
@@ -316,15 +317,15 @@ def test_other_options_are_named(
     video: Path, config: PredictConfig, changes: dict[str, Any], words: str, is_finished: bool
 ) -> None:
     run(video, config, until=0 if is_finished else 20)
-    kept = config.output if is_finished else config.output / ".walk.run"
-    before = contents(kept)
+    folder = config.output if is_finished else config.output / ".walk.run"
+    before = contents(folder)
     other = changed(config, resume=True, **changes)
     with pytest.raises(OutputError, match=words) as caught:
         check_source(str(video), other)
     assert str(caught.value).startswith(f"{video}: --resume does not fit the results in ")
     with pytest.raises(OutputError):
         process(str(video), estimator_of(config)[0], other, ignore)
-    assert contents(kept) == before
+    assert contents(folder) == before
 
 
 def test_a_changed_video_and_changed_weights_are_refused(
@@ -348,15 +349,15 @@ def test_a_detector_that_is_a_folder_counts_by_its_content(
 ) -> None:
     folder = tmp_path / "detector"
     folder.mkdir()
-    found = []
+    facts = []
     for content in ("one", "other", "one"):
         (folder / "model.safetensors").write_text(content)
-        own = changed(config, boxes=None, detector=str(folder))
+        options = changed(config, boxes=None, detector=str(folder))
         with open_source(video) as frames:
-            found.append(describe(frames, own).facts)
-    (difference,) = differences(found[0], found[1])
+            facts.append(describe(frames, options).facts)
+    (difference,) = differences(facts[0], facts[1])
     assert difference.startswith("--detector: SHA-256 ")
-    assert differences(found[0], found[2]) == []
+    assert differences(facts[0], facts[2]) == []
 
 
 def test_results_of_unknown_origin_are_not_replaced(video: Path, config: PredictConfig) -> None:

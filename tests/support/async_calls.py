@@ -1,4 +1,4 @@
-"""Run a coroutine from a test that is none itself."""
+"""Run a coroutine from a test that is not async."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
-def finished(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Return what a coroutine returns, run in a thread of its own.
+def finished(coroutine: Coroutine[Any, Any, Value]) -> Value:
+    """Return the result of a coroutine, run in a separate thread.
 
-    `asyncio.run` in the main thread would drop the loop that Gradio opened there, unclosed.
+    In the main thread `asyncio.run` would replace the event loop that Gradio opened there.
     """
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        return pool.submit(asyncio.run, coroutine).result()

@@ -1,4 +1,4 @@
-"""Commands as documents show them, and whether the command line understands them."""
+"""The commands in documents, and how the command line parses them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tarvitpose.cli import app
 
 
 def shown_commands(text: str) -> list[str]:
-    """Return the lines of a document's blocks of shell commands, without what explains them."""
+    """Return the lines of a document's shell blocks, without comments."""
     blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
     lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def understand(line: str) -> dict[str, Any]:
-    """Return the values of a `tarvitpose ...` line by parameter; wrong usage raises."""
+    """Return the parameters of a `tarvitpose ...` line; wrong usage raises."""
     command: Any = typer.main.get_command(app)
     _, verb, *arguments = shlex.split(line)
     while True:

@@ -1,4 +1,4 @@
-"""Other projects' key names for our tensors, written out apart from the code that reads them."""
+"""Tensors under the names of other projects, written independently of the code that reads them."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def head_names(deconvolutions: str, final: str) -> tuple[tuple[str, str], ...]:
 
 
 def renamed(state: Tensors, names: tuple[tuple[str, str], ...]) -> Tensors:
-    """Apply the first name that fits each key; copies, so that tests may degrade them."""
-    found: Tensors = {}
+    """Return copies of tensors under the first name whose pattern matches each key."""
+    renamed_tensors: Tensors = {}
     for key, value in state.items():
         for pattern, name in names:
             if re.search(pattern, key):
-                found[re.sub(pattern, name, key)] = value.clone()
+                renamed_tensors[re.sub(pattern, name, key)] = value.clone()
                 break
         else:
             raise KeyError(key)
-    return found
+    return renamed_tensors
 
 
 def mmpose(state: Tensors) -> Tensors:
@@ -60,24 +60,36 @@ def vitae(state: Tensors) -> Tensors:
     return renamed(state, VITAE_NAMES + head)
 
 
-def vitae_plus(state: Tensors, own: int, experts: int = 3, part: int = 8) -> Tensors:
-    """Name a model as ViTPose+ does: expert and head number `own` hold its rows, others noise."""
+<<<<<<< HEAD
+def vitae_plus(state: Tensors, chosen: int, experts: int = 3, part: int = 8) -> Tensors:
+    """Name a model as ViTPose+ does: expert and head `chosen` hold its rows, others noise."""
+=======
+def vitae_plus(state: Tensors, expert_index: int, experts: int = 3, part: int = 8) -> Tensors:
+    """Name a model as ViTPose+ does: expert and head `expert_index` hold its rows, others noise."""
+>>>>>>> h-tests
     tensors = vitae(state)
     for name in [name for name in tensors if ".mlp.fc2." in name]:
         whole = tensors[name]
         tensors[name] = whole[:-part]
         for expert in range(experts):
-            rows = whole[-part:] if expert == own else torch.randn(whole[-part:].shape)
+<<<<<<< HEAD
+            rows = whole[-part:] if expert == chosen else torch.randn(whole[-part:].shape)
             tensors[name.replace("fc2", f"experts.{expert}")] = rows
     for name in [name for name in tensors if name.startswith("keypoint_head.")]:
-        associate = name.replace("keypoint_head", f"associate_keypoint_heads.{own - 1}")
+        associate = name.replace("keypoint_head", f"associate_keypoint_heads.{chosen - 1}")
+=======
+            rows = whole[-part:] if expert == expert_index else torch.randn(whole[-part:].shape)
+            tensors[name.replace("fc2", f"experts.{expert}")] = rows
+    for name in [name for name in tensors if name.startswith("keypoint_head.")]:
+        associate = name.replace("keypoint_head", f"associate_keypoint_heads.{expert_index - 1}")
+>>>>>>> h-tests
         tensors[associate] = tensors[name]
         tensors[name] = torch.zeros_like(tensors[name])
     return tensors
 
 
 def released(state: Tensors) -> Tensors:
-    """Name a temporal model as the released TAR-ViTPose does, duplicates included."""
+    """Name a temporal model as the released TAR-ViTPose does, including its duplicates."""
     still = {name: value for name, value in state.items() if name[:3] not in ("jta", "gra")}
     encoder = renamed(still, MMPOSE_NAMES + head_names("heatmap_head.0", "heatmap_head.1"))
     again = renamed(still, MMPOSE_NAMES + head_names("head.deconv_layers", "head.final_layer"))
@@ -98,10 +110,10 @@ def released(state: Tensors) -> Tensors:
 
 
 def attention(state: Tensors, ours: str, theirs: str) -> Tensors:
-    found: Tensors = {}
+    renamed_tensors: Tensors = {}
     for kind in ("weight", "bias"):
         parts = [state[f"{ours}.to_query.{kind}"], state[f"{ours}.to_key_value.{kind}"]]
-        found[f"{theirs}.mha.in_proj_{kind}"] = torch.cat(parts)
-        found[f"{theirs}.mha.out_proj.{kind}"] = state[f"{ours}.to_out.{kind}"]
-        found[f"{theirs}.norm.{kind}"] = state[f"{ours}.norm.{kind}"]
-    return found
+        renamed_tensors[f"{theirs}.mha.in_proj_{kind}"] = torch.cat(parts)
+        renamed_tensors[f"{theirs}.mha.out_proj.{kind}"] = state[f"{ours}.to_out.{kind}"]
+        renamed_tensors[f"{theirs}.norm.{kind}"] = state[f"{ours}.norm.{kind}"]
+    return renamed_tensors

@@ -1,4 +1,4 @@
-"""Annotation files in every layout, as small as they can be, and images to go with them."""
+"""Small annotation files in every layout, and images for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def save(path: Path, content: Any) -> Path:
 
 
 def save_images(root: Path, names: Iterable[str], size: tuple[int, int] = SIZE) -> None:
-    """Write an image of noise below a root for each file name, each one different."""
+    """Write an image of noise below a root for each file name, all different."""
     for at, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(at).integers(0, 255, (*size, 3), np.uint8)
@@ -35,7 +35,7 @@ def save_images(root: Path, names: Iterable[str], size: tuple[int, int] = SIZE) 
 
 
 def keypoints(points: Points, names: Iterable[str] = NAMES) -> list[float]:
-    """Return the flat list x, y, v of joints in an order of names; 0, 0, 0 where not given."""
+    """Return the flat list x, y, v of joints in the order of `names`; 0, 0, 0 without a point."""
     flat: list[float] = []
     for name in names:
         flat += [*points[name], 1] if name in points else [0, 0, 0]
@@ -62,7 +62,7 @@ def video18(
     labelled: Iterable[int] = (1, 2),
     folder: str = "images/val/clip",
 ) -> dict[str, Any]:
-    """Return frames in the wrong order. Frame N has the id 90 - N, which tells nothing of time."""
+    """Return a video whose frames are listed in reverse. Frame N has the id 90 - N."""
     images = [
         {
             "id": 90 - at,
@@ -76,21 +76,21 @@ def video18(
 
 
 def person17(track: int | None = 0, points: Points = PLACES, **changes: Any) -> dict[str, Any]:
-    """Return a person of PoseTrack17, the points in the order in which they are given."""
+    """Return a person of PoseTrack17, with points in the given order."""
     point = [
         {"id": [POINT_IDS.index(name)], "x": [x], "y": [y], "is_visible": [1]}
         for name, (x, y) in points.items()
         if name in POINT_IDS
     ]
     head = {"x1": [8], "y1": [18], "x2": [14], "y2": [26]}
-    own = {} if track is None else {"track_id": [track]}
-    return {**head, **own, "annopoints": [{"point": point}], **changes}
+    track_field = {} if track is None else {"track_id": [track]}
+    return {**head, **track_field, "annopoints": [{"point": point}], **changes}
 
 
 def frame17(
     number: int, *people: dict[str, Any], folder: str = "images/val/clip", **changes: Any
 ) -> dict[str, Any]:
-    """Return a frame of PoseTrack17, labelled where it has people; numbers are from 1."""
+    """Return a frame of PoseTrack17, labelled if it has people; numbers start at 1."""
     return {
         "image": [{"name": f"{folder}/{number:08d}.jpg"}],
         "imgnum": [number],
@@ -108,7 +108,7 @@ def dcpose(images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> d
 
 
 def image_dcpose(image_id: int, name: str, nframes: int) -> dict[str, Any]:
-    """Return an image of the DCPose supplement, which lists only labelled ones."""
+    """Return an image of the DCPose supplement, which lists only labelled images."""
     height, width = SIZE
     counts = {"nframes": nframes, "frame_id": image_id, "vid_id": "000001"}
     return {"id": image_id, "file_name": name, "width": width, "height": height, **counts}

@@ -1,7 +1,7 @@
-"""How the official evaluators pair frames, written from their rules: names they never compare.
+"""How the official evaluators pair frames, written from their rules. They ignore file names.
 
-poseval (PoseTrack17 and 18) wants as many frames as are annotated, and pairs them by their place.
-PoseTrack21's kit wants the same images in the same order, and takes each by its place.
+poseval (PoseTrack17 and 18) requires as many frames as are annotated, and pairs them by position.
+PoseTrack21's kit requires the same images in the same order, and also pairs them by position.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-Frame = tuple[dict[str, Any], list[dict[str, Any]]]  # the entry, and its people
+Frame = tuple[dict[str, Any], list[dict[str, Any]]]  # the entry and its people
 
 
 def poseval(truth: Path, made: Path) -> list[tuple[Frame, Frame]]:
-    """Return the frames that poseval scores; raises ValueError where it refuses the file."""
+    """Return the frames that poseval scores; raises ValueError if it rejects the file."""
     annotated, predicted = _frames(truth), _frames(made)
     if len(predicted) != len(annotated):
         raise ValueError(f"# prediction frames {len(predicted)} <> # GT frames {len(annotated)}")
@@ -22,12 +22,12 @@ def poseval(truth: Path, made: Path) -> list[tuple[Frame, Frame]]:
 
 
 def posetrack21(truth: Path, made: Path) -> list[tuple[Frame, Frame]]:
-    """Return the frames that the kit scores; raises IndexError or ValueError where it refuses."""
+    """Return the frames that the kit scores; raises IndexError or ValueError if it rejects them."""
     annotated, predicted = _frames(truth), _frames(made)
     pairs = [(frame, predicted[at]) for at, frame in enumerate(annotated)]
     for frame, other in pairs:
         if frame[0]["id"] != other[0]["id"]:
-            raise ValueError(f"image {other[0]['id']} stands where {frame[0]['id']} is annotated")
+            raise ValueError(f"image {other[0]['id']} instead of {frame[0]['id']}")
     return [(frame, other) for frame, other in pairs if frame[0]["is_labeled"]]
 
 

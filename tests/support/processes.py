@@ -1,4 +1,4 @@
-"""Processes that start at once, because Python and torch are loaded before they are forked."""
+"""Processes that start quickly, forked from a server that has loaded Python and torch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command_line(
     variables: dict[str, str] | None = None,
     script: str = "tarvitpose",
 ) -> None:
-    """Run `tarvitpose` with arguments; all that it prints goes into a file. Never returns."""
+    """Run `tarvitpose` with its output in a file. Never returns."""
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -1,4 +1,4 @@
-"""Poses that nobody predicted, for the tests of files: every number different."""
+"""Random poses for the tests of files: every number is different."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMES = (0.0, 0.04, 0.105, 0.16, 1 / 3)
 
 
 def some_poses(index: int, people: int, time: float, joints: JointSet = POSETRACK_15) -> FramePoses:
-    """Return people anywhere, also outside the frame."""
+    """Return people at random positions, also outside of the frame."""
     random = np.random.default_rng(index)
 
     def numbers(*shape: int, low: float = 0.0, high: float = 1.0) -> Float32:
@@ -38,7 +38,7 @@ def some_poses(index: int, people: int, time: float, joints: JointSet = POSETRAC
 
 
 def clip(joints: JointSet = POSETRACK_15, people: Sequence[int] = PEOPLE) -> list[FramePoses]:
-    """Return the frames of a short video, in some of which there is nobody."""
+    """Return the frames of a short video, some of them without people."""
     return [
         some_poses(index, count, time, joints)
         for index, (count, time) in enumerate(zip(people, TIMES, strict=True))
@@ -46,5 +46,5 @@ def clip(joints: JointSet = POSETRACK_15, people: Sequence[int] = PEOPLE) -> lis
 
 
 def smoothed(frames: Sequence[FramePoses]) -> list[FramePoses]:
-    """Return frames whose raw keypoints are a little beside the others."""
+    """Return frames with raw keypoints that differ a little from the smoothed ones."""
     return [replace(poses, raw_keypoints=poses.keypoints + np.float32(0.75)) for poses in frames]

@@ -1,4 +1,4 @@
-"""Ablations as small as can be: the shipped base, a tiny network, generated stills, few steps."""
+"""Tiny ablations: the configured base with a tiny network, generated stills and few steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OFFSETS = (-2, -1, 1, 2)
 
 
 def tiny_baseline(folder: Path) -> Path:
-    """Write the weights of a single-frame network as rows start from."""
+    """Write the single-frame weights from which rows start."""
     config = tiny_config(
         width=16, depth=1, heads=2, offsets=(), decoder="simple", input_size=(H, W)
     )
@@ -28,7 +28,7 @@ def tiny_baseline(folder: Path) -> Path:
 
 
 def overrides(folder: Path, **changes: Any) -> tuple[str, ...]:
-    """Return the changes that make the shipped base tiny, writing all it needs to a folder."""
+    """Return the changes that make the configured base tiny, and write its files to a folder."""
     stills = str(write_stills(folder))
     source = {"format": "coco", "annotations": stills}
     values = {
@@ -36,7 +36,7 @@ def overrides(folder: Path, **changes: Any) -> tuple[str, ...]:
         "init": str(tiny_baseline(folder / "baseline")),
         "data.train": [{**source, "cached_clips": 2}],
         "data.validation": [source],
-        "data.validation_kinds": ["clean", "dark"],
+        "data.validation_degradations": ["clean", "dark"],
         "data.features": str(folder / "features"),
         "data.workers": 0,
         "run.epochs": 0.2,  # of ten clips: one step

@@ -1,4 +1,4 @@
-"""The data sets that configs/ names, as small as can be, where it looks for them."""
+"""Tiny versions of the data sets in configs/, in the folders that it names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tarvitpose.formats.posetrack_layout import POINT_IDS
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 
-PLACES = {  # a person who fills most of an image of 60 x 80, a row of joints below the other
+PLACES = {  # a person who fills most of an image of 60 x 80, with joints on a grid
     name: (20.0 + 7 * (number % 5), 8.0 + 16 * (number // 5))
     for number, name in enumerate(POSETRACK_15.joints)
 }
@@ -50,7 +50,7 @@ def write_posetrack18(root: Path, part: str, labels: str) -> None:
 
 
 def someone18(image_id: int) -> dict[str, Any]:
-    """Return a whole person of PoseTrack18."""
+    """Return a person of PoseTrack18 with all joints."""
     head = [18, 6, 14, 10]
     return person18(image_id, 0, bbox=BOX, bbox_head=head, keypoints=keypoints(PLACES))
 
@@ -76,7 +76,7 @@ def write_coco(root: Path, part: str) -> None:
 
 
 def tiny_changes(start: Path | None, **changes: Any) -> tuple[str, ...]:
-    """Return what makes a recipe tiny: one step of two clips, from weights written to `start`."""
+    """Return changes that make a recipe tiny: one step of two clips, from weights in `start`."""
     values: dict[str, Any] = {
         "model.input_size": [H, W],
         "data.workers": 0,

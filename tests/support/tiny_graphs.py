@@ -1,4 +1,4 @@
-"""Graphs of tiny networks, written once for all tests that ask for the same."""
+"""Graphs of tiny networks, written once for all tests of the same network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PLACE = tempfile.TemporaryDirectory()
 
 @cache
 def both(backend: Backend, changes: tuple[tuple[str, Any], ...] = ()) -> tuple[Engine, Engine]:
-    """Return a network with these changes to its config in PyTorch, and on a backend."""
+    """Return a network with changes of its config, in PyTorch and on a backend."""
     model = network(changes)
     torch_engine = TorchEngine(model, device="cpu", precision="fp32")
     return torch_engine, open_graphs(graphs(changes), backend, precision="fp32")

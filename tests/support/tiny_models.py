@@ -31,7 +31,7 @@ def tiny_config(**changes: Any) -> ModelConfig:
 
 
 def randomise(module: nn.Module, seed: int = 0) -> None:
-    """Give every parameter and statistic a value of its own, none of them trivial."""
+    """Give every parameter and statistic a random value that is neither 0 nor 1."""
     random = torch.Generator().manual_seed(seed)
     for name, value in module.state_dict().items():
         if value.is_floating_point():
@@ -58,7 +58,7 @@ def all_visible(frames: int = T) -> Tensor:
 
 
 def modest_model(seed: int = 0, **changes: Any) -> TARViTPose:
-    """Return a random network whose heatmaps mostly lie in 0..1, so that scores differ."""
+    """Return a random network with heatmaps mostly within 0..1, so that scores differ."""
     model = tiny_model(seed, **changes)
     with torch.no_grad():
         heatmaps = model(tiny_clip(len(model.config.offsets) + 1))

@@ -43,7 +43,7 @@ def write_stills(folder: Path) -> Path:
 
 
 def experiment(stills: Path, output: Path, **changes: Any) -> TrainConfig:
-    """Return a config of nine steps with two clips each, saved after every third."""
+    """Return a config of nine steps of two clips, with a state saved after every third step."""
     start = stills.parent / "start"
     if not start.exists():
         tiny_model().save_pretrained(start)
@@ -64,15 +64,17 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def without_key_biases(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the weights that matter. Softmax cancels what the biases of keys add to all scores:
-    their gradient is nothing but rounding errors, which AdamW makes as large as any other."""
-    kept = dict(weights)
+    """Return weights without the biases of keys, which softmax cancels.
+
+    Their gradients are rounding errors, which AdamW scales to the size of any other.
+    """
+    rest = dict(weights)
     for name, value in weights.items():
         if name.endswith("attention.qkv.bias"):
-            kept[name] = torch.cat([value[:C], value[2 * C :]])
+            rest[name] = torch.cat([value[:C], value[2 * C :]])
         elif name.endswith("to_key_value.bias"):
-            kept[name] = value[C:]
-    return kept
+            rest[name] = value[C:]
+    return rest
 
 
 def losses_of(folder: Path) -> list[float]:
@@ -81,10 +83,10 @@ def losses_of(folder: Path) -> list[float]:
 
 
 def quiet(line: str) -> None:
-    """Drop what a run reports."""
+    """Ignore the messages of a run."""
 
 
 def write_experiment(config: TrainConfig, path: Path) -> str:
-    """Write a configuration as a user has it, a YAML file, and return its path."""
+    """Write a configuration as a YAML file, and return its path."""
     path.write_text(yaml.safe_dump(json.loads(config.model_dump_json())), encoding="utf-8")
     return str(path)

@@ -1,4 +1,4 @@
-"""Small videos and folders of frames that the tests of reading and writing need."""
+"""Small videos and folders of frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CLOCK = 90_000
-NOBODY = 65534  # a user without rights, for tests that run as root
+NOBODY = 65534  # an unprivileged user, for tests that run as root
 
 
 def level(index: int) -> int:
@@ -28,12 +28,12 @@ def level(index: int) -> int:
 def picture(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return a grey RGB picture (height, width, 3) with noise at the bottom and a red corner.
 
-    The red corner is top left, which shows how the picture was turned.
+    The red corner is top left, so it shows how the picture was rotated.
     """
     height, width = size
     image = np.full((height, width, 3), level(index), np.uint8)
     noise = np.random.default_rng(index).integers(0, 256, (height // 2, width, 3))
-    image[height - height // 2 :] = noise  # makes packets long enough to be damaged
+    image[height - height // 2 :] = noise  # so that packets are long enough to be damaged
     image[: height // 4, : width // 4] = (255, 0, 0)
     return image
 
@@ -52,7 +52,7 @@ def make_video(
     audio: str | None = None,
     audio_seconds: float = 0.8,
 ) -> Path:
-    """Write a video with frames at `times` (seconds, or how many at 25 a second)."""
+    """Write a video with frames at `times` (seconds, or the number of frames at 25 a second)."""
     times = [i / 25 for i in range(times)] if isinstance(times, int) else times
     with av.open(str(path), "w", options=container_options or {}) as output:
         video = output.add_stream(codec, 25, options=options or {})
@@ -73,7 +73,7 @@ def make_video(
 
 
 def make_sound(path: Path, codec: str = "aac") -> Path:
-    """Write a file with a sine and no video."""
+    """Write a file with a tone and no video."""
     with av.open(str(path), "w") as output:
         add_sine(output, output.add_stream(codec, 48_000, layout="mono"), 0.5)
     return path
@@ -89,7 +89,7 @@ def add_sine(output: Any, stream: Any, seconds: float) -> None:
 
 
 def make_folder(folder: Path, names: Sequence[str], size: tuple[int, int] = (48, 64)) -> Path:
-    """Write an image for each name, brighter from one to the next."""
+    """Write an image for each name, each brighter than the one before."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, name in enumerate(names):
         write_image(folder / name, picture(index, size))
@@ -133,7 +133,7 @@ def trim_by_edit_list(path: Path, skipped_ticks: int, kept_milliseconds: int) ->
 
 
 def decode_fully(path: Path) -> tuple[list[float], list[int]]:
-    """Return times and brightness of all frames, decoded by PyAV in the plainest way."""
+    """Return times and brightness of all frames, decoded by PyAV alone."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
@@ -156,7 +156,7 @@ def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
 
 @contextmanager
 def without_rights(folder: Path) -> Iterator[None]:
-    """Run as a user who may not read or write in `folder`."""
+    """Run as a user who may not read or write in `folder`, also if the tests run as root."""
     mode = folder.stat().st_mode
     is_root = os.geteuid() == 0
     folder.chmod(0)

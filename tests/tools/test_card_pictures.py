@@ -1,4 +1,4 @@
-"""tools/card_pictures.py: what a wrong joint is, counted by hand."""
+"""Kinds of wrong joints, counted by hand."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ J = len(POSETRACK_15)
 NAMES = POSETRACK_15.joints
 
 
-def test_wrong_joints_are_on_the_other_side_near_or_lost(
+def test_wrong_joints_are_on_the_other_side_near_or_elsewhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     truth = np.stack([np.arange(J) * 100.0, np.zeros(J)], -1).astype(np.float32)[None]
@@ -18,20 +18,20 @@ def test_wrong_joints_are_on_the_other_side_near_or_lost(
         truth[0, NAMES.index(name)] = (x, y)
     for name, x, y in (("right_shoulder", 40, 500), ("left_hip", 40, 600)):
         truth[0, NAMES.index(name)] = (x, y)
-    found, seen = truth.copy(), np.ones((1, J), bool)
+    predicted, seen = truth.copy(), np.ones((1, J), bool)
     seen[0, NAMES.index("nose")] = False
     left, right = NAMES.index("left_knee"), NAMES.index("right_knee")
-    found[0, [left, right]] = truth[0, [right, left]]
-    found[0, NAMES.index("left_wrist")] += (30, 0)
-    found[0, NAMES.index("left_ankle")] += (0, 300)
-    found[0, NAMES.index("nose")] += (0, 300)  # not labelled
-    wrong = card_pictures.say_failures(found, truth, seen, POSETRACK_15)
+    predicted[0, [left, right]] = truth[0, [right, left]]
+    predicted[0, NAMES.index("left_wrist")] += (30, 0)
+    predicted[0, NAMES.index("left_ankle")] += (0, 300)
+    predicted[0, NAMES.index("nose")] += (0, 300)  # not labelled
+    wrong = card_pictures.count_failures(predicted, truth, seen, POSETRACK_15)
     named = {NAMES[at] for at in np.flatnonzero(wrong[0])}
     assert named == {"left_knee", "right_knee", "left_wrist", "left_ankle"}
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "on the other side's: 2 of 4 wrong joints, 14 labelled",
+        "on the other side: 2 of 4 wrong joints, 14 labelled",
         "near: 1 of 4 wrong joints, 14 labelled",
-        "lost: 1 of 4 wrong joints, 14 labelled",
+        "elsewhere: 1 of 4 wrong joints, 14 labelled",
     ]
-    assert "  left_knee: 100% wrong, 1 on the other side's" in lines
+    assert "  left_knee: 100% wrong, 1 on the other side" in lines

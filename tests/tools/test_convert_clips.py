@@ -1,4 +1,4 @@
-"""tools/convert_clips.py: labelled clips become PoseTrack18's layout, which training reads."""
+"""Labelled clips are converted to PoseTrack18's layout, which training reads."""
 
 from __future__ import annotations
 

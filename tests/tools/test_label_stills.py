@@ -1,4 +1,4 @@
-"""tools/label_stills.py: what stays of people's labels, and what the teachers add."""
+"""Labelling stills: which labels stay, and which the teachers add."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tarvitpose.data.records import Record
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Float32
 from tools import label_stills
-from tools.label_rules import Opinion
+from tools.label_rules import Consensus
 
 J, SIDE = len(POSETRACK_15), 100.0
 WRIST, ELBOW, NOSE, NECK = (
@@ -26,29 +26,29 @@ def record(visible: Float32) -> Record:
     return Record("still#1", (Path("still.jpg"),), 0, (0, 0, 100, 100), points, visible)
 
 
-def view(moved: dict[int, float], trust: float = 1.0) -> Opinion:
-    """Teachers who see every joint where its label is, but for some that are so much lower."""
+def consensus(moved: dict[int, float], trust: float = 1.0) -> Consensus:
+    """Return teachers that agree with the labels, except for some joints that are lower."""
     points = record(np.ones(J, np.float32)).keypoints.copy()
     for joint, by in moved.items():
         points[joint, 1] += by
-    return Opinion(points, np.full(J, trust, np.float32), np.full(J, trust == 1))
+    return Consensus(points, np.full(J, trust, np.float32), np.full(J, trust == 1))
 
 
 def test_a_label_far_from_where_both_teachers_agree_is_dropped() -> None:
-    seen = view({WRIST: 16, ELBOW: 14})  # on both sides of 15% of the box
+    teachers = consensus({WRIST: 16, ELBOW: 14})  # on both sides of 15% of the box
     keypoints, trust, wrong = label_stills.relabelled(
-        record(np.ones(J, np.float32)), seen, SIDE, keep=True
+        record(np.ones(J, np.float32)), teachers, SIDE, keep=True
     )
     assert np.flatnonzero(wrong).tolist() == [WRIST]
     assert keypoints[WRIST].tolist() == [0, 0, 0]
     assert trust[WRIST] == 0
-    assert keypoints[ELBOW, 1] == 10 + ELBOW  # people's label, not the teachers'
+    assert keypoints[ELBOW, 1] == 10 + ELBOW  # the original label
     assert trust[ELBOW] == 1
 
 
 def test_a_label_stays_where_the_teachers_do_not_agree() -> None:
     _, trust, wrong = label_stills.relabelled(
-        record(np.ones(J, np.float32)), view({WRIST: 50}, trust=0.5), SIDE, keep=True
+        record(np.ones(J, np.float32)), consensus({WRIST: 50}, trust=0.5), SIDE, keep=True
     )
     assert not wrong.any()
     assert (trust == 1).all()
@@ -58,7 +58,7 @@ def test_a_joint_without_label_gets_the_teachers_with_its_trust() -> None:
     visible = np.ones(J, np.float32)
     visible[NOSE] = 0
     keypoints, trust, _ = label_stills.relabelled(
-        record(visible), view({NOSE: 3}, trust=0.5), SIDE, keep=True
+        record(visible), consensus({NOSE: 3}, trust=0.5), SIDE, keep=True
     )
     assert keypoints[NOSE].tolist() == [10, 13, 1]
     assert trust[NOSE] == 0.5
@@ -66,11 +66,11 @@ def test_a_joint_without_label_gets_the_teachers_with_its_trust() -> None:
 
 def test_without_keeping_labels_all_known_joints_are_the_teachers() -> None:
     keypoints, _, wrong = label_stills.relabelled(
-        record(np.ones(J, np.float32)), view({WRIST: 50, NECK: 5}), SIDE, keep=False
+        record(np.ones(J, np.float32)), consensus({WRIST: 50, NECK: 5}), SIDE, keep=False
     )
     assert not wrong.any()
     assert keypoints[WRIST, 1] == 10 + WRIST + 50
-    assert keypoints[NECK, 1] == 10 + NECK  # no teacher knows it
+    assert keypoints[NECK, 1] == 10 + NECK  # which teachers do not predict
 
 
 def test_what_is_written_is_read_back_with_its_trust(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""tools/narrow_weights.py: a narrower network made of parts of a wider one's weights."""
+"""A narrower network is made of parts of a wider one's weights."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def test_every_other_channel_and_whole_heads_are_kept() -> None:
     wide = TARViTPose(WIDE).eval()
     start = narrowed(wide, NARROW)
     qkv = wide.encoder.blocks[1].attention.qkv.weight
-    kept = start.encoder.blocks[1].attention.qkv.weight
+    narrowed_qkv = start.encoder.blocks[1].attention.qkv.weight
     # Heads 0 and 2 of four, each of four channels; token channels 0, 2, 4 ...
     rows = [part * 16 + head * 4 + at for part in range(3) for head in (0, 2) for at in range(4)]
-    torch.testing.assert_close(kept, qkv[rows][:, ::2])
+    torch.testing.assert_close(narrowed_qkv, qkv[rows][:, ::2])
     hidden = wide.encoder.blocks[0].fc1.weight
     torch.testing.assert_close(start.encoder.blocks[0].fc1.weight, hidden[::2, ::2])
     deconv = wide.decoder.deconv2.weight

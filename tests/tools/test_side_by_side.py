@@ -1,4 +1,4 @@
-"""tools/side_by_side.py: two weights' results on the same frames and people."""
+"""Results of two weights on the same frames and people."""
 
 import sys
 from dataclasses import replace
@@ -19,10 +19,10 @@ LEFT = [replace(poses, keypoints=poses.keypoints + 9, scores=poses.scores / 2) f
 
 
 def test_the_left_results_are_the_single_frames_of_the_right_ones() -> None:
-    found = side_by_side.paired(LEFT, RIGHT)
-    assert list(found) == [0, 1, 2, 3]
+    pairs = side_by_side.paired(LEFT, RIGHT)
+    assert list(pairs) == [0, 1, 2, 3]
     for left, right in zip(LEFT, RIGHT, strict=True):
-        both = found[right.index]
+        both = pairs[right.index]
         np.testing.assert_array_equal(both.keypoints, right.keypoints)
         np.testing.assert_array_equal(both.single_frame().keypoints, left.keypoints)
         np.testing.assert_array_equal(both.single_frame().scores, left.scores)
@@ -31,9 +31,12 @@ def test_the_left_results_are_the_single_frames_of_the_right_ones() -> None:
 @pytest.mark.parametrize(
     ("left", "message"),
     [
-        (LEFT[:3], "the results have other frames: 3 and 4"),
-        ([replace(one, boxes=one.boxes + 5) for one in LEFT], "frame 0: the results have other bo"),
-        ([replace(one, joint_names=("nose",)) for one in LEFT], "the results have other joints"),
+        (LEFT[:3], "the results have different frames: 3 and 4"),
+        ([replace(poses, boxes=poses.boxes + 5) for poses in LEFT], "frame 0: the results have"),
+        (
+            [replace(poses, joint_names=("nose",)) for poses in LEFT],
+            "the results have different joints",
+        ),
     ],
 )
 def test_results_that_do_not_belong_together(left: list[FramePoses], message: str) -> None:
@@ -57,5 +60,5 @@ def test_the_video_has_both_sides_of_every_frame(
     assert len(times) == 4
     files[0] = str(tmp_path / "other.npz")
     monkeypatch.setattr(sys, "argv", ["side_by_side.py", *files])
-    with pytest.raises(SystemExit, match=r"^error: the results have other frames: 3 and 4$"):
+    with pytest.raises(SystemExit, match=r"^error: the results have different frames: 3 and 4$"):
         side_by_side.main()

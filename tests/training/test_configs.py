@@ -14,16 +14,19 @@ from tiny_datasets import tiny_changes, write_data_sets
 from tiny_training import quiet
 
 from tarvitpose.ablation.table import load_table
-from tarvitpose.config import SIZES, ModelConfig, read_yaml
+from tarvitpose.config import SIZES, ModelConfig
 from tarvitpose.model.cost import parameters
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.config import (
+    DataConfig,
     OptimConfig,
     RunConfig,
     TrainConfig,
     load_train_config,
     model_config,
 )
+from tarvitpose.training.facts import renamed_facts
+from tarvitpose.utils.config_files import read_yaml
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
@@ -216,3 +219,11 @@ def test_the_single_frame_baseline_is_one_change(
 def test_the_old_names_of_loss_weights_are_still_understood() -> None:
     old = RunConfig.model_validate({"place_loss_weight": 0.5, "unspoilt_loss_weight": 2.0})
     assert (old.position_loss_weight, old.clean_loss_weight) == (0.5, 2.0)
+
+
+def test_a_state_of_older_keys_is_compared_by_the_new_ones() -> None:
+    before = {"data": {"validation_kinds": ["clean"]}, "init": None}
+    assert renamed_facts(before) == {"data": {"validation_degradations": ["clean"]}, "init": None}
+    assert renamed_facts(None) is None
+    data = {"train": [{"format": "coco", "annotations": "a.json"}], "validation_kinds": ["dark"]}
+    assert DataConfig.model_validate(data).validation_degradations == ("dark",)

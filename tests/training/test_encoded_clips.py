@@ -15,7 +15,7 @@ from tiny_training import experiment, quiet, write_stills
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.training.config import TrainConfig
-from tarvitpose.training.features import EncodedClips, Together, around
+from tarvitpose.training.features import EncodedClips, JoinedClips, window_order
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
@@ -39,12 +39,12 @@ FEATURES = ("features", "0")
 def test_a_window_takes_the_nearest_frames(
     frame: int, offsets: tuple[int, ...], expected: list[int]
 ) -> None:
-    assert around(frame, STORED, offsets) == expected
+    assert window_order(frame, STORED, offsets) == expected
 
 
 def test_of_frames_equally_near_the_earlier_comes_first() -> None:
-    assert around(1, (-3, 0, 3), (-1,)) == [0, 1]
-    assert around(1, (-3, 0, 2), (-1,)) == [2, 1]
+    assert window_order(1, (-3, 0, 3), (-1,)) == [0, 1]
+    assert window_order(1, (-3, 0, 2), (-1,)) == [2, 1]
 
 
 def stored(folder: Path, *, scores: bool) -> Path:
@@ -119,7 +119,7 @@ def test_the_clean_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path) -
 
 def test_several_sets_follow_each_other(tmp_path: Path) -> None:
     parts = [EncodedClips(stored(tmp_path / name, scores=False), tiny_config()) for name in "ab"]
-    both = Together(parts)
+    both = JoinedClips(parts)
     assert len(both) == 22
     for index in (0, 10, 11, 21):
         own = parts[index // 11][0, index % 11]
@@ -128,7 +128,9 @@ def test_several_sets_follow_each_other(tmp_path: Path) -> None:
 
 def test_a_model_that_looks_at_more_frames_is_refused(tmp_path: Path) -> None:
     folder = stored(tmp_path / "some", scores=False)
-    with pytest.raises(ConfigError, match=r"holds 5 frames of each clip.*need 6; encode them anew"):
+    with pytest.raises(
+        ConfigError, match=r"holds 5 frames of each clip.*need 6; encode them again"
+    ):
         EncodedClips(folder, tiny_config(offsets=(-3, -2, -1, 1, 2)))
 
 

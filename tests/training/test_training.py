@@ -52,14 +52,14 @@ def test_a_resumed_run_gives_the_same_weights_as_one_in_one_piece(
     model = {"drop_path": 0.3}
     whole = loop.train(experiment(stills, tmp_path / "whole", model=model), quiet)
     broken = experiment(stills, tmp_path / "broken", model=model)
-    advance = loop.Run.advance
+    advance = loop.TrainingRun.advance
 
-    def stop_at_five(self: loop.Run, batches: Any, index: int) -> float:
+    def stop_at_five(self: loop.TrainingRun, batches: Any, index: int) -> float:
         if index == 4:
             raise KeyboardInterrupt
         return advance(self, batches, index)
 
-    monkeypatch.setattr(loop.Run, "advance", stop_at_five)
+    monkeypatch.setattr(loop.TrainingRun, "advance", stop_at_five)
     with pytest.raises(KeyboardInterrupt):
         loop.train(broken, quiet)
     monkeypatch.undo()
@@ -156,13 +156,13 @@ def test_encoding_goes_on_where_it_stopped(
 def test_validation_scores_both_modes_on_held_out_clips(stills: Path, tmp_path: Path) -> None:
     data = {
         "validation": [{"format": "coco", "annotations": stills}],
-        "validation_kinds": ["clean", "dark"],
+        "validation_degradations": ["clean", "dark"],
     }
     loop.train(experiment(stills, tmp_path / "run", data=data, run={"epochs": 1}), quiet)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     scores = [json.loads(line) for line in lines if "val/" in line][-1]
     modes = ("single", "temporal", "mask")
-    names = {f"val/{kind}/{mode}" for kind in ("clean", "dark") for mode in modes}
+    names = {f"val/{degradation}/{mode}" for degradation in ("clean", "dark") for mode in modes}
     assert names <= scores.keys()
     assert all(0 <= scores[name] <= 100 for name in names)
 

@@ -28,7 +28,7 @@ SCORES = {"val/clean/single": 1.0, "val/clean/temporal": 4.0, "val/dark/temporal
 
 def validated(stills: Path) -> dict[str, Any]:
     held_out = [{"format": "coco", "annotations": stills}]
-    return {"validation": held_out, "validation_kinds": ["clean"]}
+    return {"validation": held_out, "validation_degradations": ["clean"]}
 
 
 def script(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[TARViTPose]:
@@ -55,7 +55,7 @@ def test_the_average_follows_every_step_and_is_what_is_kept(
         save_state(path, state)
 
     monkeypatch.setattr(loop, "save_state", noted)
-    looked_at = script(monkeypatch, [1.0] * 9)
+    steps = script(monkeypatch, [1.0] * 9)
     run = {"ema": 0.25, "save_every": 1}
     config = experiment(stills, tmp_path / "run", run=run, data=validated(stills))
     weights = weights_of(loop.train(config, quiet))
@@ -63,7 +63,7 @@ def test_the_average_follows_every_step_and_is_what_is_kept(
     for step, state in enumerate(trained):
         decay = min(0.25, (1 + step) / (10 + step))
         average = decay * average + (1 - decay) * state["jta.query"]
-        assert torch.allclose(looked_at[step]["jta.query"], average, atol=1e-6)
+        assert torch.allclose(steps[step]["jta.query"], average, atol=1e-6)
     assert torch.allclose(weights["jta.query"], average, atol=1e-6)
     assert not torch.equal(weights["jta.query"], trained[-1]["jta.query"])
     assert not torch.equal(
@@ -141,14 +141,14 @@ def test_without_a_score_the_last_weights_are_left(
 def test_validations_can_follow_epochs(
     stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_at = []
+    steps = []
     monkeypatch.setattr(
-        loop.Run, "_look", lambda self, done, log: looked_at.append(done) if log else None
+        loop.TrainingRun, "_validate", lambda self, done, log: steps.append(done) if log else None
     )
     run = {"epochs": 3, "save_every": 2, "validate_epochs": 1}  # of three steps
     loop.train(experiment(stills, tmp_path / "run", run=run, data=validated(stills)), quiet)
-    assert looked_at == [3, 6, 9]
-    with pytest.raises(ValidationError, match="say the same: give one"):
+    assert steps == [3, 6, 9]
+    with pytest.raises(ValidationError, match="give only one of"):
         experiment(stills, tmp_path / "run", run={"validate_every": 2, "validate_epochs": 1})
 
 

@@ -62,7 +62,7 @@ def test_two_processes_give_the_weights_of_one_with_twice_the_batch(
     stills: Path, tmp_path: Path
 ) -> None:
     held_out = [{"format": "coco", "annotations": stills}]
-    data = {"validation": held_out, "validation_kinds": ["clean"]}
+    data = {"validation": held_out, "validation_degradations": ["clean"]}
     run = {"ema": 0.5, "save_every": 4}
     config = experiment(stills, tmp_path / "one", run=run, data=data)
     loop.train(config, quiet)

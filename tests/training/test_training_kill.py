@@ -54,7 +54,7 @@ def test_kill_9_at_any_step_and_during_a_save_changes_nothing(tmp_path: Path) ->
     run = {"epochs": STEPS / 3, "save_every": 3, "ema": 0.9}
     data = {
         "validation": [{"format": "coco", "annotations": stills}],
-        "validation_kinds": ["clean"],
+        "validation_degradations": ["clean"],
     }
     config = experiment(stills, tmp_path / "whole", run=run, data=data, model={"drop_path": 0.3})
     command = ("train", write_experiment(config, tmp_path / "train.yaml"))

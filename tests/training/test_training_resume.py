@@ -183,7 +183,7 @@ def test_a_recipe_without_its_start_says_how_to_get_it(
     result = run("train", ROOT / f"configs/posetrack17/{size}.yaml")
     assert result.exit_code == 2
     (error,) = result.output.splitlines()
-    assert error.startswith(f"error: init: weights/vitpose-{size} is not there; make it from")
+    assert error.startswith(f"error: init: weights/vitpose-{size} does not exist; make it from")
     command = (
         f"tarvitpose convert usyd-community/vitpose-plus-{name} weights/vitpose-{size} "
         f"--size {size} --joint-set posetrack15"

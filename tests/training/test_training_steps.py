@@ -153,11 +153,11 @@ def test_gradients_are_clipped_at_their_true_size(
 def test_bfloat16_trains_on_a_cpu_with_exact_targets(
     stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds = set()
+    degradations = set()
     forward = TrainingStep.forward
 
     def noted(self: TrainingStep, batch: Any) -> torch.Tensor:
-        kinds.add(batch["targets"].dtype)
+        degradations.add(batch["targets"].dtype)
         return forward(self, batch)
 
     monkeypatch.setattr(TrainingStep, "forward", noted)
@@ -165,7 +165,7 @@ def test_bfloat16_trains_on_a_cpu_with_exact_targets(
     loop.train(experiment(stills, tmp_path / "run", run=run), quiet)
     losses = losses_of(tmp_path / "run")
     assert losses[-1] < losses[0]
-    assert kinds == {torch.float32}
+    assert degradations == {torch.float32}
 
 
 def test_devices_that_are_not_there_are_refused_in_one_line(

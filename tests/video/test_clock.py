@@ -15,7 +15,9 @@ from video_files import DATA, cut, level, make_video, marker, packets, picture
 from tarvitpose.results import Frame
 from tarvitpose.video import sources as video_module
 from tarvitpose.video.clock import FALL, Clock, Joins, rate_of, shift
-from tarvitpose.video.sources import FrameSource, VideoWriter, open_source
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 CASES = DATA.parent / "cases" / "video"
 
@@ -54,7 +56,7 @@ def steps(frames: list[Frame]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("name", "rate", "known"),
+    ("name", "rate", "expected"),
     [
         ("base_h264.avi", 15, [(2 + i) / 15 for i in range(15)]),
         ("xvid_b.avi", 25, [0.12 + 0.04 * i for i in range(38)]),
@@ -66,10 +68,10 @@ def steps(frames: list[Frame]) -> list[float]:
     ],
 )
 def test_a_whole_file_is_read_once_at_rising_times_without_a_warning(
-    readings: list[str], name: str, rate: float, known: list[float]
+    readings: list[str], name: str, rate: float, expected: list[float]
 ) -> None:
     source, frames = read(case(name))
-    assert [frame.time for frame in frames] == pytest.approx(known, abs=1e-4)
+    assert [frame.time for frame in frames] == pytest.approx(expected, abs=1e-4)
     assert (source.frame_rate, source.warnings, len(readings)) == (rate, [], 1)
 
 
@@ -162,10 +164,10 @@ def test_avi_with_b_frames_comes_in_order(tmp_path: Path, readings: list[str], c
 
 @pytest.mark.parametrize("codec", ["mpeg4", "mjpeg"])
 def test_avi_with_frames_left_out_is_whole(tmp_path: Path, readings: list[str], codec: str) -> None:
-    known = [i / 25 for i in range(40) if i not in (10, 11, 12, 25, 30)]
-    path = make_video(tmp_path / "drop.avi", known, codec=codec, pix_fmt=pixels(codec))
+    expected = [i / 25 for i in range(40) if i not in (10, 11, 12, 25, 30)]
+    path = make_video(tmp_path / "drop.avi", expected, codec=codec, pix_fmt=pixels(codec))
     source, frames = read(path)
-    assert [frame.time for frame in frames] == pytest.approx(known)
+    assert [frame.time for frame in frames] == pytest.approx(expected)
     assert (source.warnings, len(readings), source.frame_count) == ([], 1, 35)
     assert source.frame_rate == 25
     cut(path, 0.7)

@@ -1,4 +1,4 @@
-"""Files that name other files are read by who asks for it, who is told what, and never for ever."""
+"""Playlists, which name other files, are read only if allowed, with a warning, never for ever."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from video_files import make_video
 
 from tarvitpose.errors import VideoError
-from tarvitpose.video.sources import VideoWriter, open_source
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
 

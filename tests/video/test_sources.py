@@ -52,7 +52,7 @@ def test_every_layout_is_recognised_and_read(
     records = read_records(None, path, POSETRACK_15)
     assert records
     assert len(read_records(layout, path, POSETRACK_15)) == len(records)
-    assert {type(one.box) for one in records} == {tuple}
+    assert {type(record.box) for record in records} == {tuple}
 
 
 @pytest.mark.parametrize(
@@ -69,15 +69,15 @@ def test_images_are_found_above_the_annotations(folder: str, tmp_path: Path) -> 
     save_images(tmp_path, ["images/val/clip/000000.jpg"])
     path = save(tmp_path / folder / "clip.json", CLIP18)
     assert open_annotations(path).root == tmp_path
-    (one,) = read_records("posetrack18", path.parent, POSETRACK_15)
-    assert one.frames[0] == tmp_path / "images/val/clip/000000.jpg"
+    (record,) = read_records("posetrack18", path.parent, POSETRACK_15)
+    assert record.frames[0] == tmp_path / "images/val/clip/000000.jpg"
 
 
 def test_where_no_image_is_found_names_start_beside_the_annotations(tmp_path: Path) -> None:
     path = save(tmp_path / "a" / "b.json", CLIP18)
     assert open_annotations(path).root == tmp_path / "a"
-    (one,) = read_records("posetrack18", path, POSETRACK_15, Path("/elsewhere"))
-    assert one.frames[0] == Path("/elsewhere/images/val/clip/000000.jpg")
+    (record,) = read_records("posetrack18", path, POSETRACK_15, Path("/elsewhere"))
+    assert record.frames[0] == Path("/elsewhere/images/val/clip/000000.jpg")
 
 
 def test_a_data_set_is_a_file_a_folder_or_what_lies_above(tmp_path: Path) -> None:

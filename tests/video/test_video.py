@@ -32,8 +32,10 @@ from video_files import (
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
+from tarvitpose.video.frame_source import FrameSource
+from tarvitpose.video.prefetch import prefetched
 from tarvitpose.video.reader import upright_rgb
-from tarvitpose.video.sources import FrameSource, open_source, prefetched
+from tarvitpose.video.sources import open_source
 
 RED = (255, 0, 0)
 
@@ -119,11 +121,11 @@ def test_a_source_describes_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("b_frames", ["0", "3"])
 def test_variable_frame_rates_keep_their_times(tmp_path: Path, suffix: str, b_frames: str) -> None:
-    known = [0.0, 0.033, 0.1, 0.101, 0.5, 0.54, 0.58, 1.7, 1.75, 2.0, 2.001, 2.2]
-    path = make_video(tmp_path / f"vfr{suffix}", known, options={"bf": b_frames})
+    moments = [0.0, 0.033, 0.1, 0.101, 0.5, 0.54, 0.58, 1.7, 1.75, 2.0, 2.001, 2.2]
+    path = make_video(tmp_path / f"vfr{suffix}", moments, options={"bf": b_frames})
     frames = read(open_source(path))
-    assert times(frames) == pytest.approx(known, abs=1e-6)
-    assert_frames_are(frames, list(range(len(known))))
+    assert times(frames) == pytest.approx(moments, abs=1e-6)
+    assert_frames_are(frames, list(range(len(moments))))
 
 
 def test_time_begins_where_the_file_begins_to_play(tmp_path: Path) -> None:
@@ -626,10 +628,10 @@ def test_a_damaged_packet_costs_its_frame_and_no_other(tmp_path: Path) -> None:
     damage_packet(path, 17)
     source = open_source(path)
     frames = read(source)
-    kept = [i for i in range(40) if i != 17]
-    assert times(frames) == pytest.approx([i / 25 for i in kept])
+    remaining = [i for i in range(40) if i != 17]
+    assert times(frames) == pytest.approx([i / 25 for i in remaining])
     seen = [marker(frame.image) for frame in frames]
-    assert seen == pytest.approx([level(i) for i in kept], abs=2)
+    assert seen == pytest.approx([level(i) for i in remaining], abs=2)
     (warning,) = source.warnings
     assert warning == (
         f"{path}: damaged after frame 16 (0.64 s), 1 frame missing; poses may be wrong there"

@@ -26,7 +26,8 @@ from video_files import (
 )
 
 from tarvitpose.errors import OutputError
-from tarvitpose.video.sources import VideoWriter, open_source
+from tarvitpose.video.sources import open_source
+from tarvitpose.video.writer import VideoWriter
 
 
 def copy(
@@ -65,21 +66,21 @@ def write_some(path: Path, times: list[float], size: tuple[int, int] = (48, 64))
 
 
 def test_what_was_written_is_read_back_at_its_times(tmp_path: Path) -> None:
-    known = [0.0, 0.033, 0.1, 0.101, 0.5, 0.54, 0.58, 1.7, 1.75, 2.0, 2.001, 2.2]
+    moments = [0.0, 0.033, 0.1, 0.101, 0.5, 0.54, 0.58, 1.7, 1.75, 2.0, 2.001, 2.2]
     path = tmp_path / "vfr.mp4"
-    write_some(path, known)
+    write_some(path, moments)
     times, images = read(path)
-    assert times == pytest.approx(known, abs=1e-4)
+    assert times == pytest.approx(moments, abs=1e-4)
     assert [marker(image) for image in images] == pytest.approx(
-        [level(i) for i in range(len(known))], abs=2
+        [level(i) for i in range(len(moments))], abs=2
     )
 
 
 def test_a_long_video_loses_no_frame_in_the_encoder(tmp_path: Path) -> None:
     path = tmp_path / "long.mp4"
-    known = [i / 29.97 for i in range(300)]
-    write_some(path, known)
-    assert read(path)[0] == pytest.approx(known, abs=1e-4)
+    moments = [i / 29.97 for i in range(300)]
+    write_some(path, moments)
+    assert read(path)[0] == pytest.approx(moments, abs=1e-4)
 
 
 def test_times_that_do_not_rise_are_moved_the_least_bit(tmp_path: Path) -> None:
@@ -230,9 +231,9 @@ def test_sound_that_is_cut_off_is_reported_and_kept_as_far_as_it_goes(tmp_path: 
     path = tmp_path / "out.mp4"
     with VideoWriter(path, (48, 64), 25, audio_from=sound) as writer:
         writer.write(picture(0, (48, 64)), 0.0)
-    kept = packets(path, "audio")
-    assert 20 < len(kept) < len(whole)
-    assert [c for _, c in kept[:20]] == [c for _, c in whole[:20]]
+    shortened = packets(path, "audio")
+    assert 20 < len(shortened) < len(whole)
+    assert [c for _, c in shortened[:20]] == [c for _, c in whole[:20]]
     assert read(path)[0] == [0.0]
 
 

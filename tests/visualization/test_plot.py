@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 from invoke import run
+from saved_figures import record_figures
 from some_poses import clip, some_poses
 
 from tarvitpose.errors import UserError
-from tarvitpose.formats.writing import MmposeWriter
+from tarvitpose.formats.mmpose import MmposeWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.visualization.joint_plot import follow, plot_joints
 
@@ -80,7 +81,10 @@ def test_unknown_joints_and_tracks_are_named_with_those_that_are_there(tmp_path:
     assert not path.exists()
 
 
-def test_the_command_draws_a_table_and_does_not_replace(tmp_path: Path) -> None:
+def test_the_command_draws_a_table_and_does_not_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = record_figures(monkeypatch)
     rows = ["frame,time_s,track_id,joint,x,y,score"]
     rows += [f"{n},{n / 25},1,left_wrist,{n},{2 * n},0.9" for n in range(4)]
     table = tmp_path / "dance.csv"
@@ -88,7 +92,10 @@ def test_the_command_draws_a_table_and_does_not_replace(tmp_path: Path) -> None:
     arguments = ["plot", str(table), "--joints", "left_wrist"]
     done = run(*arguments)
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "dance.plot.png").stat().st_size > 5000
+    x, y, score = (panel.lines[0].get_ydata().tolist() for panel in figures[0].axes)
+    assert (x, y) == ([0, 1, 2, 3], [0, 2, 4, 6])
+    assert score == pytest.approx([0.9] * 4)
+    assert cv2.imread(str(tmp_path / "dance.plot.png")) is not None
     again = run(*arguments)
     assert "there already" in f"{again.output}{again.exception}"
     assert again.exit_code

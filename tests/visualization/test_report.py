@@ -22,7 +22,7 @@ from video_files import make_folder, make_video
 from tarvitpose import load_poses
 from tarvitpose.benchmark import stages
 from tarvitpose.cli import console
-from tarvitpose.formats.writing import CsvWriter
+from tarvitpose.formats.table import CsvWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.runs.pipeline import Progress
 from tarvitpose.visualization.report_tables import MAX_ROWS, STAGES

@@ -10,7 +10,7 @@ import pytest
 from jitter_poses import LINE, ZIGZAG, poses, poses_along
 from video_files import level, make_video, marker
 
-from tarvitpose.evaluation.video_jitter import steadiness
+from tarvitpose.evaluation.video_jitter import compare_jitter
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import VideoSource, open_source
 from tarvitpose.visualization.flagged_frames import MAX_FLAGGED, flagged_frames
@@ -22,7 +22,7 @@ def test_jitter_is_that_of_the_comparison_of_runs() -> None:
     single, temporal = poses_along(ZIGZAG), poses_along(LINE)
     both = with_single_frames(temporal, {one.index: one for one in single})
     (track,) = tracks_of(both)
-    expected = steadiness(single, temporal)
+    expected = compare_jitter(single, temporal)
     assert track.jitter["single frame"] == pytest.approx(expected.jitter_single[1])
     assert track.jitter["raw"] == pytest.approx(expected.jitter_temporal[1], abs=1e-6)
 
@@ -66,8 +66,8 @@ def test_the_worst_frames_are_those_made_worst() -> None:
     frames[50] = replace(frames[50], scores=low)
     found = flagged_frames(frames, tracks_of(frames))
     assert [one.position for one in found] == sorted(one.position for one in found)
-    apart = np.diff([one.position for one in found])
-    assert (apart >= len(frames) // (2 * MAX_FLAGGED)).all()
+    gaps = np.diff([one.position for one in found])
+    assert (gaps >= len(frames) // (2 * MAX_FLAGGED)).all()
     why = {one.position: one for one in found}
     assert why[30].why == "head bottom jumps by 120% of the body's height"  # 60 px of 50
     assert why[30].joint == 1

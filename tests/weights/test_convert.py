@@ -54,13 +54,13 @@ def refusal(tmp_path: Path, content: object, **options: Any) -> str:
     return message
 
 
-def expect_equal(found: TARViTPose, expected: TARViTPose) -> None:
+def expect_equal(loaded: TARViTPose, expected: TARViTPose) -> None:
     state = expected.state_dict()
-    for name, value in found.state_dict().items():
+    for name, value in loaded.state_dict().items():
         if "num_batches_tracked" not in name:
             torch.testing.assert_close(value, state[name], rtol=1e-6, atol=1e-6, msg=name)
     with torch.no_grad():
-        heatmaps = found.single_frame(IMAGE), expected.single_frame(IMAGE)
+        heatmaps = loaded.single_frame(IMAGE), expected.single_frame(IMAGE)
     torch.testing.assert_close(*heatmaps, rtol=1e-4, atol=1e-4)
 
 
@@ -70,9 +70,9 @@ def test_single_frame_checkpoints(
     tmp_path: Path, rename: Callable[[Tensors], Tensors], decoder: str
 ) -> None:
     model = single(decoder=decoder)
-    found = converted(tmp_path, {"state_dict": rename(model.state_dict()), "meta": {"epoch": 3}})
-    expect_equal(found, model)
-    assert found.config == model.config
+    loaded = converted(tmp_path, {"state_dict": rename(model.state_dict()), "meta": {"epoch": 3}})
+    expect_equal(loaded, model)
+    assert loaded.config == model.config
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_safetensors_in_float16_and_without_counters(tmp_path: Path) -> None:
         for name, value in mmpose(model.state_dict()).items()
         if "num_batches_tracked" not in name
     }
-    found = converted(tmp_path, tensors, "small.safetensors")
-    assert found.encoder.pos_embed.dtype == torch.float32
+    loaded = converted(tmp_path, tensors, "small.safetensors")
+    assert loaded.encoder.pos_embed.dtype == torch.float32
     torch.testing.assert_close(
-        found.state_dict()["encoder.blocks.1.fc2.weight"],
+        loaded.state_dict()["encoder.blocks.1.fc2.weight"],
         tensors["backbone.layers.1.ffn.layers.1.weight"].float(),
     )
 
@@ -304,17 +304,17 @@ def test_coco_channels_are_mapped_by_name(
 ) -> None:
     model = single()
     with caplog.at_level(logging.WARNING, "tarvitpose"):
-        found = converted(tmp_path, mmpose(model.state_dict()), joint_set=joints.name)
+        loaded = converted(tmp_path, mmpose(model.state_dict()), joint_set=joints.name)
     assert (
         "which need training: head_bottom, head_top; joints dropped: left_eye, right_eye"
         in caplog.text
     )
-    theirs, ours = model.decoder.final, found.decoder.final
+    theirs, ours = model.decoder.final, loaded.decoder.final
     for channel, name in enumerate(joints.joints):
         if name in COCO_17.joints:
-            there = COCO_17.joints.index(name)
-            assert torch.equal(ours.weight[channel], theirs.weight[there])
-            assert ours.bias[channel] == theirs.bias[there]
+            source_channel = COCO_17.joints.index(name)
+            assert torch.equal(ours.weight[channel], theirs.weight[source_channel])
+            assert ours.bias[channel] == theirs.bias[source_channel]
         else:
             assert 0 < ours.weight[channel].abs().max() < 0.01
             assert ours.bias[channel] == 0
@@ -344,15 +344,27 @@ def test_joints_that_are_not_known(tmp_path: Path) -> None:
 
 def test_the_expert_and_head_of_one_data_set(tmp_path: Path) -> None:
     model = single()
-    found = converted(tmp_path, vitae_plus(model.state_dict(), own=1), dataset_index=1)
+<<<<<<< HEAD
+    loaded = converted(tmp_path, vitae_plus(model.state_dict(), chosen=1), dataset_index=1)
+    expect_equal(loaded, model)
+    first = converted(tmp_path, vitae_plus(model.state_dict(), chosen=1))
+=======
+    found = converted(tmp_path, vitae_plus(model.state_dict(), expert_index=1), dataset_index=1)
     expect_equal(found, model)
-    first = converted(tmp_path, vitae_plus(model.state_dict(), own=1))
+    first = converted(tmp_path, vitae_plus(model.state_dict(), expert_index=1))
+>>>>>>> h-tests
     assert not first.decoder.final.weight.any()
 
 
 @pytest.mark.parametrize("index", [3, -1])
 def test_an_expert_that_is_not_there(tmp_path: Path, index: int) -> None:
-    message = refusal(tmp_path, vitae_plus(single().state_dict(), own=1), dataset_index=index)
+<<<<<<< HEAD
+    message = refusal(tmp_path, vitae_plus(single().state_dict(), chosen=1), dataset_index=index)
+=======
+    message = refusal(
+        tmp_path, vitae_plus(single().state_dict(), expert_index=1), dataset_index=index
+    )
+>>>>>>> h-tests
     assert message.endswith(f"has 3 experts, dataset_index {index} is none of them")
 
 

@@ -18,6 +18,7 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.video.sources import open_source
 from tarvitpose.weights.folder import default_folder
 
+ROOT = Path(__file__).parents[2]
 ASSETS = default_folder().parent
 LSPET = Path(__file__).parents[3] / "shared" / "data" / "lspet" / "val.json"
 CHECKSUMS = {
@@ -35,9 +36,18 @@ def test_what_ships_is_what_was_measured(name: str) -> None:
 def test_the_notices_name_all_that_others_made() -> None:
     notice = (ASSETS / "NOTICE.md").read_text()
     assert "NanoDet" in notice
+    assert "DINOv2-small by Meta, under the Apache License 2.0" in notice
     assert "Apache License 2.0" in notice
     assert "BSD 3-Clause License" in notice
     assert "THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS" in notice
+
+
+def test_the_wheel_names_the_licences_and_carries_the_notices() -> None:
+    core = pytest.importorskip("hatchling.metadata.core")
+    plugins = pytest.importorskip("hatchling.plugin.manager")
+    metadata = core.ProjectMetadata(str(ROOT), plugins.PluginManager()).core
+    assert metadata.license_expression == "Apache-2.0 AND BSD-3-Clause"  # BSD: the demo clip
+    assert metadata.license_files == ["LICENSE", "src/tarvitpose/assets/NOTICE.md"]
 
 
 def test_the_default_model_is_small_enough_and_in_float16() -> None:

@@ -1,4 +1,4 @@
-"""Weights from the Hugging Face hub and to it, on a stand-in that keeps folders instead."""
+"""Weights from and to the Hugging Face hub, with a stand-in that stores folders instead."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Hub:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.asked: dict[str, Any] = {}
+        self.received: dict[str, Any] = {}
 
     def snapshot_download(self, repo_id: str, **options: Any) -> str:
-        self.asked = options
+        self.received = options
         if not (self.folder / repo_id).is_dir():
             raise errors.LocalEntryNotFoundError("not in the cache")
         return str(self.folder / repo_id)
 
     def HfApi(self, token: str | None) -> Hub:  # noqa: N802 - the library's name
-        self.asked = {"token": token}
+        self.received = {"token": token}
         return self
 
     def create_repo(self, repo_id: str, **options: Any) -> Any:
-        self.asked |= options
+        self.received |= options
         (self.folder / repo_id).mkdir(parents=True, exist_ok=True)
         return huggingface_hub.RepoUrl(f"https://huggingface.co/{repo_id}")
 
@@ -46,19 +46,19 @@ class Hub:
         return (self.folder / repo_id / name).is_file()
 
     def upload_folder(self, *, repo_id: str, folder_path: Path, **options: Any) -> str:
-        self.asked |= options
+        self.received |= options
         shutil.copytree(folder_path, self.folder / repo_id, dirs_exist_ok=True)
         return f"https://huggingface.co/{repo_id}/commit/1"
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    one = Hub(tmp_path / "hub")
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", one.snapshot_download)
-    monkeypatch.setattr(huggingface_hub, "HfApi", one.HfApi)
+    fake = Hub(tmp_path / "hub")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot_download)
+    monkeypatch.setattr(huggingface_hub, "HfApi", fake.HfApi)
     monkeypatch.delenv("TARVITPOSE_OFFLINE", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    return one
+    return fake
 
 
 def refusal(source: str, **options: Any) -> str:
@@ -69,9 +69,9 @@ def test_what_was_pushed_comes_back(hub: Hub) -> None:
     model = tiny_model()
     address = model.push_to_hub("owner/name", private=True, token="mine", branch="tried")
     assert address == "https://huggingface.co/owner/name/commit/1"
-    assert hub.asked["private"] is True
-    assert hub.asked["token"] == "mine"
-    assert hub.asked["revision"] == "tried"
+    assert hub.received["private"] is True
+    assert hub.received["token"] == "mine"
+    assert hub.received["revision"] == "tried"
     loaded = TARViTPose.from_pretrained("owner/name")
     assert loaded.config == model.config
     assert torch.equal(loaded(tiny_clip()), model(tiny_clip()))
@@ -91,11 +91,11 @@ def test_half_the_size_can_be_pushed(hub: Hub) -> None:
 def test_the_card_tells_the_hub_and_its_readers(hub: Hub) -> None:
     tiny_model().push_to_hub("owner/name", license="cc-by-4.0")
     _, metadata, text = (hub.folder / "owner/name/README.md").read_text("utf-8").split("---\n", 2)
-    said = yaml.safe_load(metadata)
-    assert said["license"] == "cc-by-4.0"
-    assert said["library_name"] == "tarvitpose"
-    assert said["pipeline_tag"] == "keypoint-detection"
-    assert "pose-estimation" in said["tags"]
+    card_data = yaml.safe_load(metadata)
+    assert card_data["license"] == "cc-by-4.0"
+    assert card_data["library_name"] == "tarvitpose"
+    assert card_data["pipeline_tag"] == "keypoint-detection"
+    assert "pose-estimation" in card_data["tags"]
     assert 'PoseEstimator.from_pretrained("owner/name")' in text
     assert "| crops | 64 x 112 (height, width) |" in text
     assert "| frames | the current one and those at -1, 1 |" in text
@@ -134,7 +134,7 @@ def test_what_the_hub_does_not_take_gets_one_line(
 def test_options_reach_the_hub(hub: Hub, tmp_path: Path) -> None:
     tiny_model().push_to_hub("owner/name")
     TARViTPose.from_pretrained("owner/name", revision="v1", cache_dir=tmp_path, token=False)
-    assert hub.asked == {
+    assert hub.received == {
         "allow_patterns": FILES,
         "revision": "v1",
         "cache_dir": tmp_path,
@@ -146,7 +146,7 @@ def test_options_reach_the_hub(hub: Hub, tmp_path: Path) -> None:
 def test_a_folder_needs_no_hub(hub: Hub, tmp_path: Path) -> None:
     tiny_model().save_pretrained(tmp_path / "weights")
     TARViTPose.from_pretrained(tmp_path / "weights", revision="v1")
-    assert hub.asked == {}
+    assert hub.received == {}
 
 
 @pytest.mark.parametrize("variable", ["TARVITPOSE_OFFLINE", "HF_HUB_OFFLINE", None])
@@ -158,7 +158,7 @@ def test_offline_only_the_cache_is_read(
         monkeypatch.setenv(variable, "1")
     options = {} if variable else {"local_files_only": True}
     TARViTPose.from_pretrained("owner/name", **options)
-    assert hub.asked["local_files_only"] is True
+    assert hub.received["local_files_only"] is True
     assert refusal("owner/other", **options) == (
         "owner/other: no such folder here, and offline it is not in the hub's cache either;"
         " run 'tarvitpose models owner/other --download' once with a network, or copy a weights "

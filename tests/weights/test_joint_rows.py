@@ -86,9 +86,9 @@ def test_other_tensors_and_the_source_stay_as_they_are() -> None:
     start = tiny_model(joint_set="coco17").state_dict()
     before = {name: value.clone() for name, value in start.items()}
     fresh = tiny_model(1).state_dict()
-    found = match_joints(start, COCO_17, POSETRACK_15, fresh, "eyes")
+    matched = match_joints(start, COCO_17, POSETRACK_15, fresh, "eyes")
     assert all(torch.equal(value, before[name]) for name, value in start.items())
-    assert all(found[name] is start[name] for name in start if name not in JOINT_TENSORS)
+    assert all(matched[name] is start[name] for name in start if name not in JOINT_TENSORS)
     assert new_joints_of(COCO_17, POSETRACK_15) == ("head_bottom", "head_top")
-    assert found["jta.query"].shape == fresh["jta.query"].shape
-    assert torch.equal(found["jta.query"][1], start["jta.query"][1])  # the left eye's
+    assert matched["jta.query"].shape == fresh["jta.query"].shape
+    assert torch.equal(matched["jta.query"][1], start["jta.query"][1])  # the left eye's

@@ -1,7 +1,7 @@
 """Train and score the rows of one of the paper's tables, alike but for what the table varies.
 
-A row is a training configuration with some keys changed; every row and seed has a folder of its
-own, so that a stopped ablation goes on where it was.
+A row is a training configuration with some keys changed; every row and seed has its own folder,
+so that a stopped ablation goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from tarvitpose.ablation.evaluators import DatasetTrial, EncodedTrial, Trial
-from tarvitpose.ablation.table import Row, Table
+from tarvitpose.ablation.evaluators import DatasetEvaluator, EncodedEvaluator, Evaluator
+from tarvitpose.ablation.table import Table, TableRow
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.datasets import read_labelled
-from tarvitpose.evaluation.degraded import Score, ap_score, encode_benchmark, pck_score
+from tarvitpose.evaluation.degraded import Score, ap_score, encode_people, pck_score
 from tarvitpose.inference.torch_engine import choose_device
-from tarvitpose.metrics.posetrack_ap import Judged
+from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.cost import Cost, count
 from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
-from tarvitpose.training.facts import experiment_facts
+from tarvitpose.training.facts import experiment_facts, renamed_facts
 from tarvitpose.training.loop import build_model, train
 from tarvitpose.utils.arrays import Bools
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
-Report = Callable[[str], None]
-CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside what it came to
+ReportLine = Callable[[str], None]
+CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside its results
 
 
 @dataclass(frozen=True)
 class RowScores:
-    """What one row came to, as means over the seeds that were trained."""
+    """The scores of one row, as means over the seeds that were trained."""
 
-    row: Row
+    row: TableRow
     parameters: int
     gmacs: float  # of one person and output frame, in windowed mode
     seeds: int
@@ -62,12 +62,12 @@ class Ablation:
     """The rows of a table on one base configuration.
 
     With a frozen encoder the held-out people of `data.validation` are encoded once, their current
-    frames degraded in the ways of `data.validation_kinds`; else its videos are run as `evaluate`
+    frames degraded as in `data.validation_degradations`; else its videos are run as `evaluate`
     does, with `boxes`: "gt", "detector" or a file. Raises ConfigError or DataError.
     """
 
     def __init__(
-        self, base: Path, overrides: tuple[str, ...], report: Report, boxes: str = "gt"
+        self, base: Path, overrides: tuple[str, ...], report: ReportLine, boxes: str = "gt"
     ) -> None:
         self.base, self.overrides, self.report, self.boxes = base, overrides, report, boxes
         self.config = load_train_config(base, overrides)
@@ -77,37 +77,37 @@ class Ablation:
         if self.is_frozen and boxes != "gt":
             raise ConfigError(f"{base}: with a frozen encoder, people are encoded by their labels")
 
-    def row_config(self, row: Row, seed: int) -> TrainConfig:
+    def row_config(self, row: TableRow, seed: int) -> TrainConfig:
         """Return the training configuration of a row. Raises ConfigError.
 
-        It looks at nothing that is held out: no row is chosen or stopped by that.
+        It has no validation data: no row is chosen or stopped by what it is scored on.
         """
-        own = {"run.seed": seed, "output": str(self.folder(row, seed)), "data.validation": []}
+        fixed = {"run.seed": seed, "output": str(self.folder(row, seed)), "data.validation": []}
         if self.config.data.features is not None:  # seeds share their encoded clips
-            own["data.encoded_seed"] = self.config.encoded_seed
-        blind = {"run.patience": 0, "run.monitor": "", "run.keep": "last"}
-        changes = {**row.change, **own, **blind}
+            fixed["data.encoded_seed"] = self.config.encoded_seed
+        without_choice = {"run.patience": 0, "run.monitor": "", "run.keep": "last"}
+        changes = {**row.change, **fixed, **without_choice}
         changed = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
         return load_train_config(self.base, (*self.overrides, *changed))
 
-    def folder(self, row: Row, seed: int) -> Path:
+    def folder(self, row: TableRow, seed: int) -> Path:
         """Return where a row is trained: rows of several tables that are alike share theirs."""
         words = json.dumps(row.change, sort_keys=True).lower()
         name = re.sub(r"[^a-z0-9.+]+", "_", words.replace("-", "m")).strip("_") or "tar"
         return self.config.output / name / f"seed{seed}"
 
-    def costs(self, table: Table) -> list[tuple[Row, dict[str, Cost]]]:
+    def costs(self, table: Table) -> list[tuple[TableRow, dict[str, Cost]]]:
         """Return what each row's network costs, by part. Nothing is trained or read but configs."""
         return [(row, count(model_config(self.row_config(row, 0)))) for row in table.rows]
 
-    def train(self, row: Row, seed: int) -> None:
-        """Train and try a row, unless that was done; goes on where it stopped.
+    def train(self, row: TableRow, seed: int) -> None:
+        """Train and evaluate a row, unless that was done; goes on where it stopped.
 
         Raises ConfigError if its folder is of a row with another configuration.
         """
         folder, config = self.folder(row, seed), self.row_config(row, seed)
         claim(config)
-        if not self.trial.is_done(folder):
+        if not self.evaluator.is_done(folder):
             self.report(f"{row.name}, seed {seed}: {folder}")
             if not is_trained(config):
                 build_model(config).save_pretrained(folder / "weights")
@@ -115,74 +115,75 @@ class Ablation:
                 train(config, self.report)
             else:
                 train_apart(config.output)
-            self.trial.run(folder)
+            self.evaluator.run(folder)
 
     @cached_property
-    def trial(self) -> Trial:
-        """What the rows are tried on. Raises DataError or BoxesError."""
+    def evaluator(self) -> Evaluator:
+        """What the rows are evaluated on. Raises DataError or BoxesError."""
         config, sources = model_config(self.config), self.config.data.validation
         if not self.is_frozen:
             device = str(choose_device("auto"))
             videos = [
                 video
-                for one in sources
+                for source in sources
                 for video in read_labelled(
-                    one.format, one.annotations, config.joints, images=one.images
+                    source.format, source.annotations, config.joints, images=source.images
                 )
             ]
-            return DatasetTrial(videos, open_boxes(self.boxes, None, device, videos))
+            return DatasetEvaluator(videos, open_boxes(self.boxes, None, device, videos))
         folder = (self.config.data.features or self.config.output / "features") / "held_out"
-        people = encode_benchmark(
+        people = encode_people(
             folder,
             build_model(self.config).eval(),
             read_sources(sources, config.joints),
-            self.config.data.validation_kinds,
+            self.config.data.validation_degradations,
             self.report,
             scores="decoder" in self.config.run.frozen,
         )
-        return EncodedTrial(people, config.joints)
+        return EncodedEvaluator(people, config.joints)
 
     def scores(self, table: Table, seeds: Sequence[int]) -> list[RowScores]:
-        """Return the scores of the rows of which at least one seed has been tried out."""
+        """Return the scores of the rows of which at least one seed has been evaluated."""
         rows: list[RowScores] = []
-        reference: Tried | None = None
+        reference: RowMatches | None = None
         for row in table.rows:
             folders = [self.folder(row, seed) for seed in seeds]
             if not any(folder.exists() for folder in folders):
                 continue  # before anything is encoded
             for seed in seeds:
                 require_same_row(self.row_config(row, seed))
-            done = [folder for folder in folders if self.trial.is_done(folder)]
+            done = [folder for folder in folders if self.evaluator.is_done(folder)]
             if done:
                 cost = count(model_config(self.row_config(row, 0)))["total"]
-                own = Tried([self.trial.judged(one) for one in done], self._right(done))
-                reference = reference or own
-                scores, gains = own.scores(None), own.scores(reference)
+                matches = [self.evaluator.matches(folder) for folder in done]
+                result = RowMatches(matches, self._right(done))
+                reference = reference or result
+                scores, gains = result.scores(None), result.scores(reference)
                 rows.append(RowScores(row, cost.parameters, cost.gmacs, len(done), scores, gains))
         return rows
 
     def _right(self, seeds: Sequence[Path]) -> dict[str, tuple[NDArray[np.float64], Bools]]:
-        """Return, of each group that PCK is known of, how often each joint was right."""
-        every = [self.trial.right(one) for one in seeds]
+        """Return for each group, where PCK is measured, how often each joint was right."""
+        groups = [self.evaluator.right(folder) for folder in seeds]
         return {
-            name: (np.mean([one[name][0] for one in every], 0), seen)
-            for name, (_, seen) in every[0].items()
+            name: (np.mean([seed[name][0] for seed in groups], 0), seen)
+            for name, (_, seen) in groups[0].items()
         }
 
 
 @dataclass(frozen=True)
-class Tried:
-    """How a row did on each group of frames, judged once for its scores and all gains over it."""
+class RowMatches:
+    """A row's matches in each group of frames, for its scores and all gains over it."""
 
-    judged: list[dict[str, list[Judged]]]  # of each seed
+    matches: list[dict[str, list[Matches]]]  # of each seed
     right: dict[str, tuple[NDArray[np.float64], Bools]]  # share of seeds (n, K J), what counts
 
-    def scores(self, reference: Tried | None) -> dict[str, Score]:
-        """Score each group, or its gain over a reference: AP, and PCK where that is known."""
+    def scores(self, reference: RowMatches | None) -> dict[str, Score]:
+        """Score each group, or its gain over a reference: AP, and PCK where it is measured."""
         scores = {}
-        for name in self.judged[0]:
-            other = [one[name] for one in reference.judged] if reference else []
-            scores[f"{name}/ap"] = ap_score([one[name] for one in self.judged], other)
+        for name in self.matches[0]:
+            baseline = [seed[name] for seed in reference.matches] if reference else []
+            scores[f"{name}/ap"] = ap_score([seed[name] for seed in self.matches], baseline)
         for name, (right, seen) in self.right.items():
             before = reference.right[name][0] if reference else None
             scores[f"{name}/pck"] = pck_score(right, seen, before)
@@ -195,18 +196,19 @@ def is_trained(config: TrainConfig) -> bool:
 
 
 def row_facts(config: TrainConfig) -> Facts:
-    """Return what a row came to depends on; all rows of a table are trained for as long."""
+    """Return what a row's results depend on; all rows of a table are trained for as long."""
     facts = experiment_facts(config)
     facts["run"]["epochs"] = config.run.epochs
     return facts
 
 
 def require_same_row(config: TrainConfig) -> None:
-    """Raise ConfigError where a row's folder holds what another configuration came to."""
+    """Raise ConfigError where a row's folder holds results of another configuration."""
     folder = config.output
     if (folder / CONFIG_FILE).exists():
         remedy = "remove it, or set another output"
-        require_same(folder, read_facts(folder / ROW_FILE), row_facts(config), remedy, ConfigError)
+        before = renamed_facts(read_facts(folder / ROW_FILE))
+        require_same(folder, before, row_facts(config), remedy, ConfigError)
 
 
 def claim(config: TrainConfig) -> None:
@@ -214,16 +216,16 @@ def claim(config: TrainConfig) -> None:
     require_same_row(config)
     write_json(config.output / ROW_FILE, row_facts(config))
     with atomic_file(config.output / CONFIG_FILE) as temporary:
-        own = config.model_dump(mode="json")
-        temporary.write_text(yaml.safe_dump(own, sort_keys=False), encoding="utf-8")
+        content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        temporary.write_text(content, encoding="utf-8")
 
 
 def train_apart(folder: Path) -> None:
-    """Train on several devices in processes of their own: what joins them lasts as long as they.
+    """Train on several devices in a new process: its process group cannot be opened twice.
 
-    Raises ConfigError if that fails; they have said why.
+    Raises ConfigError if that fails; the process has printed why.
     """
     path = folder / CONFIG_FILE
     command = [sys.executable, "-m", "tarvitpose", "train", str(path)]
     if subprocess.run(command, check=False).returncode:
-        raise ConfigError(f"{path}: this training stopped; the reason stands above")
+        raise ConfigError(f"{path}: this training failed; the reason is printed above")

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
-from tarvitpose.config import Config, parse_config, read_yaml
+from tarvitpose.config import Config
+from tarvitpose.utils.config_files import parse_config, read_yaml
 
 
-class Row(Config):
+class TableRow(Config):
     """One line of a table."""
 
     name: str
@@ -24,7 +25,7 @@ class Table(Config):
 
     title: str
     paper: str  # what the paper's numbers were measured on
-    rows: tuple[Row, ...] = Field(min_length=1)
+    rows: tuple[TableRow, ...] = Field(min_length=1)
 
 
 def load_table(path: Path) -> Table:

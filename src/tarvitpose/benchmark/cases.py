@@ -55,7 +55,7 @@ def pose_case(
         return decode(list(islice(stream, poses)))
 
     if streams:
-        work()  # the first window has all of its crops encoded: that is not the steady state
+        work()  # the first window encodes all of its crops, later ones a single one
     return Case(key, poses, work)
 
 
@@ -75,7 +75,7 @@ def _endless(crops: UInt8) -> Iterator[TrackedFrame]:
 
 
 def backend_of(engine: Engine) -> str:
-    """Return what runs a network, which tells what "auto" took."""
+    """Return the backend of an engine, which "auto" has chosen."""
     if isinstance(engine, OpenVinoEngine):
         return "openvino"
     return "onnxruntime" if isinstance(engine, OnnxEngine) else "torch"

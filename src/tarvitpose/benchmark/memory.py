@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 def megabytes(field: str) -> float:
-    """Return what Linux says of this process: "VmRSS" is used now, "VmHWM" was used at most.
+    """Return a number that Linux has of this process: "VmRSS" is used now, "VmHWM" at most.
 
     Raises ConfigError on other systems.
     """

@@ -1,4 +1,4 @@
-"""A long generated video, and what it does to the memory."""
+"""The memory that is used while poses are estimated in a long generated video."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def soak(frames: int, network: str, backend: Backend, device: str, precision: st
 
 
 class TwoPeople:
-    """Knows where the people of `moving_people` are."""
+    """A detector that knows where the people of `moving_people` are."""
 
     def detect(self, frame: Frame) -> Detections:
         """Return both people, their boxes in pixels."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from tarvitpose.benchmark.cases import Mode
 from tarvitpose.config import CropPolicy, PredictConfig
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import STAGES, Observer, Stage
-from tarvitpose.runs.pipeline import Outcome, Progress, process
+from tarvitpose.runs.pipeline import Outcome, process
 
 RUNS = 3  # of each pipeline; the first, which also warms up, is hardly the middle one
 Pipeline = tuple[Mode, str]  # and the backend
@@ -76,22 +76,16 @@ def time_stages(video: str | Path, estimator: PoseEstimator, config: PredictConf
         changes = {"output": Path(folder), "overwrite": True}
         config = config.model_copy(update=changes)
         watch = Stopwatch()
-        return timed_process(str(video), estimator, config, watch, lambda progress: None)[1]
+        outcome = process(str(video), estimator, config, lambda progress: None, observer=watch)
+    return stages_of(watch, outcome)
 
 
-def timed_process(
-    source: str,
-    estimator: PoseEstimator,
-    config: PredictConfig,
-    watch: Stopwatch,
-    on_progress: Callable[[Progress], None],
-) -> tuple[Outcome, Stages]:
-    """Process one source as `process` does, and also return what a new stopwatch measured."""
-    outcome = process(source, estimator, config, on_progress, observer=watch)
+def stages_of(watch: Stopwatch, outcome: Outcome) -> Stages:
+    """Return where the time of one run went, from the stopwatch that observed it."""
     spent: dict[str, float] = {name: watch.seconds[name] for name in STAGES}
     spent["rest"] = outcome.seconds - sum(spent.values()) + spent["decode"]  # beside the others
     milliseconds = {name: 1000 * value / outcome.frames for name, value in spent.items()}
-    return outcome, Stages(outcome.frames, outcome.seconds, milliseconds)
+    return Stages(outcome.frames, outcome.seconds, milliseconds)
 
 
 def time_stages_interleaved(

@@ -122,7 +122,7 @@ def report(
         from tarvitpose.utils.json_file import write_json
 
         write_json(json_file, {"table": table.title, "rows": [row.facts() for row in scores]})
-    console.say(f"{table.title}: {ablation.base}, {ablation.trial.label}", style="bold")
+    console.say(f"{table.title}: {ablation.base}, {ablation.evaluator.label}", style="bold")
     console.say(drawn(comparison(scores), width=140))
     console.say(
         "Mean AP. Gains are over the first row, 95% intervals over people or videos; "

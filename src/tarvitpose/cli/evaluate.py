@@ -13,7 +13,7 @@ from tarvitpose.cli.tables import ap_table, drawn
 
 if TYPE_CHECKING:
     from tarvitpose.cli.tables import Intervals
-    from tarvitpose.metrics.posetrack_ap import FramePair, Judged
+    from tarvitpose.metrics.posetrack_ap import FramePair, Matches
 
 UNKNOWN_BOXES = "unknown"  # files of poses do not say whose boxes they come from
 
@@ -36,12 +36,12 @@ def run(*, config: EvaluateConfig) -> None:
 
 def score_files(options: EvaluateConfig) -> None:
     """Score PoseTrack JSON by PoseTrack's average precision, as poseval does."""
-    from tarvitpose.metrics.posetrack_ap import pooled
+    from tarvitpose.metrics.posetrack_ap import aggregate
 
     assert options.predictions is not None
     assert options.annotations is not None
-    videos = read_judged(options.predictions, options.annotations)
-    result = pooled(videos)
+    videos = read_matches(options.predictions, options.annotations)
+    result = aggregate(videos)
     ranges = intervals(videos, options.samples or 0)
     if options.json_file is not None:
         from tarvitpose.utils.json_file import write_json
@@ -57,19 +57,19 @@ def score_files(options: EvaluateConfig) -> None:
     console.say(drawn(ap_table(result, ranges)))
 
 
-def read_judged(predictions: Path, annotations: Path) -> list[Judged]:
-    """Read and judge each video, one in memory at a time where each has its file.
+def read_matches(predictions: Path, annotations: Path) -> list[Matches]:
+    """Read and match each video, one in memory at a time where each has its file.
 
     Warns of joints without a score, and of frames that other names made match by order.
     """
     from tarvitpose.evaluation.posetrack_pairs import read_videos
-    from tarvitpose.metrics.posetrack_ap import judge
+    from tarvitpose.metrics.posetrack_ap import match
 
     videos, unscored = [], 0
     renamed: list[str] = []
     for pairs in read_videos(predictions, annotations, renamed.append):
         unscored += count_unscored(pairs)
-        videos.append(judge(pairs))
+        videos.append(match(pairs))
     if renamed:
         number = console.counted(len(renamed), "video")
         console.warn(
@@ -91,7 +91,7 @@ def count_unscored(pairs: list[FramePair]) -> int:
     return sum(int((frame.scores[present(frame.keypoints)] == NO_SCORE).sum()) for frame in frames)
 
 
-def intervals(videos: list[Judged], samples: int) -> Intervals:
+def intervals(videos: list[Matches], samples: int) -> Intervals:
     """Return the 95% intervals of the groups, the joints and the mean; none without samples."""
     from tarvitpose.metrics.posetrack_ap import bootstrap, interval
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
-from tarvitpose.cli.tables import comparison_table, drawn, joints_table, plain_table
+from tarvitpose.cli.tables import (
+    comparison_table,
+    drawn,
+    headline_table,
+    joints_table,
+    plain_table,
+)
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.lists import parse_choices
 
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from tarvitpose.data.degrade import Degradation
     from tarvitpose.evaluation.clips import ClipScores
     from tarvitpose.evaluation.run import Evaluation
-    from tarvitpose.evaluation.video_jitter import Steadiness
+    from tarvitpose.evaluation.video_jitter import VideoJitter
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.results import FramePoses
     from tarvitpose.runs.pipeline import Progress
@@ -31,7 +37,7 @@ ALL_DEGRADED = "all degraded"
 def score_model(options: EvaluateConfig) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
-    from tarvitpose.evaluation.datasets import read_labelled
+    from tarvitpose.evaluation.datasets import every_nth, read_labelled
     from tarvitpose.runs.pipeline import Progress
     from tarvitpose.weights.folder import load_config
 
@@ -44,6 +50,9 @@ def score_model(options: EvaluateConfig) -> None:
         images=options.images,
         limit=options.limit,
     )
+    settings: dict[str, Any] = {}
+    if options.every > 1:
+        videos, settings = every_nth(videos, options.every), {"every": options.every}
     from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.inference.torch_engine import choose_device, choose_precision
 
@@ -52,6 +61,7 @@ def score_model(options: EvaluateConfig) -> None:
     predictors = load_predictors(
         options.weights,
         single_frame=options.single_frame,
+        baselines=options.baselines,
         device=str(device),
         precision=options.precision,
         flip_test=options.flip_test,
@@ -66,7 +76,10 @@ def score_model(options: EvaluateConfig) -> None:
             samples=DRAWS if options.samples is None else options.samples,
             output=options.output,
             overwrite=options.overwrite,
-            settings={"precision": str(choose_precision(options.precision, device))},
+            settings={
+                "precision": str(choose_precision(options.precision, device)),
+                **settings,
+            },
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
     if options.json_file is not None:
@@ -78,7 +91,7 @@ def score_model(options: EvaluateConfig) -> None:
 
 def report(result: Evaluation, options: EvaluateConfig) -> None:
     """Print what an evaluation found, the groups in the paper's order."""
-    from tarvitpose.evaluation.scores import AP, OKS_AP
+    from tarvitpose.evaluation.scores import AP, LIMBS_AP, OKS_AP
     from tarvitpose.metrics.posetrack_ap import GROUPS
 
     for warning in result.warnings:
@@ -90,14 +103,12 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
         counts = [videos, console.counted(result.frames, "labelled frame"), people]
     title = f"{options.weights} on {options.annotations}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
-    in_groups = [comparison for comparison in result.comparisons if comparison.metric != OKS_AP]
-    for comparison in result.comparisons:
-        if comparison.metric == OKS_AP:
-            console.say(
-                drawn(comparison_table([comparison], list(next(iter(comparison.values.values())))))
-            )
-    if in_groups:
-        console.say(drawn(comparison_table(in_groups, [*GROUPS, "mean"])))
+    by_size = [each for each in result.comparisons if each.metric in (OKS_AP, LIMBS_AP)]
+    by_joint = [each for each in result.comparisons if each not in by_size]
+    if by_size:
+        console.say(drawn(comparison_table(by_size, list(next(iter(by_size[0].values.values()))))))
+    if by_joint:
+        console.say(drawn(comparison_table(by_joint, [*GROUPS, "mean"])))
     for comparison in result.comparisons:
         if comparison.note:
             console.say(f"{comparison.metric}: {comparison.note}")
@@ -105,6 +116,8 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
         if comparison.metric == AP:
             console.say(f"\n{AP} of each joint")
             console.say(drawn(joints_table(comparison)))
+    console.say("\nSummary")
+    console.say(drawn(headline_table(result.comparisons)))
 
 
 def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
@@ -139,17 +152,15 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
 
 
 def score_clips(options: EvaluateConfig) -> None:
-    """Score a model on clips of labelled people, one kind of degraded frames after the other."""
+    """Score a model on clips of labelled people, one degradation after the other."""
     from tarvitpose.data.sources import read_records
     from tarvitpose.utils.optional import check_installed
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
-    kinds, joints = (
-        parse_degradations(options.degradations or ""),
-        load_config(options.weights).joints,
-    )
+    degradations = parse_degradations(options.degradations or "")
+    joints = load_config(options.weights).joints
     records = read_records(options.layout, options.annotations, joints, options.images)
     records = records[: options.limit]
     if options.reliability is not None:
@@ -173,24 +184,24 @@ def score_clips(options: EvaluateConfig) -> None:
         "error of the scores (0 to 100, single-frame and temporal)"
     )
     scores: dict[str, ClipScores] = {}
-    for kind in kinds:
-        clips = validation_clips(records, model.config, kind)
-        scores[kind] = score(model, encoded_batches(model, clips, device))
-        say_clips(kind, scores[kind])
-    degraded = [clips for kind, clips in scores.items() if kind != "clean"]
+    for degradation in degradations:
+        clips = validation_clips(records, model.config, degradation)
+        scores[degradation] = score(model, encoded_batches(model, clips, device))
+        say_clips(degradation, scores[degradation])
+    degraded = [each for name, each in scores.items() if name != "clean"]
     if degraded:
         scores[ALL_DEGRADED] = side_by_side(degraded)
         say_clips(ALL_DEGRADED, scores[ALL_DEGRADED])
     if options.reliability is not None:
-        whole = side_by_side([scores[kind] for kind in kinds])
+        whole = side_by_side([scores[name] for name in degradations])
         single, temporal = whole.single_reliability, whole.temporal_reliability
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
-        console.say(f"reliability of all kinds together: {options.reliability}")
+        console.say(f"reliability of all degradations together: {options.reliability}")
     if options.json_file is not None:
         from tarvitpose.utils.json_file import write_json
 
         content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-        rows = {kind: clip_numbers(clips) for kind, clips in scores.items()}
+        rows = {name: clip_numbers(each) for name, each in scores.items()}
         write_json(options.json_file, {**content, "pck": rows})
 
 
@@ -203,14 +214,15 @@ def parse_degradations(text: str) -> tuple[Degradation, ...]:
     from tarvitpose.data.degrade import DEGRADATIONS
 
     names = parse_choices("--degradations", text, DEGRADATIONS, allow_all=True)
-    return tuple(kind for kind in DEGRADATIONS if kind in names)
+    return tuple(name for name in DEGRADATIONS if name in names)
 
 
-def say_clips(kind: str, scores: ClipScores) -> None:
-    """Print the row of a kind."""
+def say_clips(degradation: str, scores: ClipScores) -> None:
+    """Print the row of a degradation."""
     gain, low, high = scores.gain
     console.say(
-        f"{kind:12} single-frame {scores.single_pck:5.1f}  temporal {scores.temporal_pck:5.1f}  "
+        f"{degradation:12} single-frame {scores.single_pck:5.1f}  "
+        f"temporal {scores.temporal_pck:5.1f}  "
         f"difference {gain:+5.1f} ({low:+.1f} to {high:+.1f})  "
         f"calibration error {100 * scores.single_reliability.error:4.1f} "
         f"{100 * scores.temporal_reliability.error:4.1f}"
@@ -218,7 +230,7 @@ def say_clips(kind: str, scores: ClipScores) -> None:
 
 
 def clip_numbers(scores: ClipScores) -> dict[str, Any]:
-    """Return a kind's row for JSON."""
+    """Return a degradation's row for JSON."""
     gain, low, high = scores.gain
     return {
         "single-frame": scores.single_pck,
@@ -233,37 +245,39 @@ def clip_numbers(scores: ClipScores) -> dict[str, Any]:
 
 
 def score_videos(options: EvaluateConfig) -> None:
-    """Print how steady joints are in videos, with and without the temporal part."""
-    from dataclasses import asdict
-
-    from tarvitpose.evaluation.video_jitter import SURE, steadiness
+    """Print how much joints tremble in videos, with and without the temporal part."""
+    from tarvitpose.evaluation.video_jitter import MIN_SCORE, compare_jitter
 
     single, temporal = estimators(options)
-    results: dict[str, Steadiness] = {}
+    jitters: dict[str, VideoJitter] = {}
     for video in options.videos:
         with console.progress_bar(Path(video).name, quiet=False) as show:
             runs = (estimator.stream(video, end=options.end) for estimator in (single, temporal))
-            results[video] = steadiness(*(watched(run, show) for run in runs))
+            jitters[video] = compare_jitter(*(watched(run, show) for run in runs))
     label = options.boxes or "nanodet"
-    counted = console.counted(len(results), "video")
+    counted = console.counted(len(jitters), "video")
     console.say(f"{options.weights} on {counted}, boxes: {label}", style="bold")
     console.say("Jitter: mean second difference of joints, in pixels and % of the box's height.")
-    console.say(f"Apart: mean distance of the two. Only joints of score {SURE:g} in both count.")
-    console.say(drawn(steadiness_table(results)))
+    console.say(
+        f"Distance: mean distance of the two modes. Only joints of score {MIN_SCORE:g} or more in "
+        "both count."
+    )
+    console.say(drawn(jitter_table(jitters)))
     if options.json_file is not None:
         from tarvitpose.utils.json_file import write_json
 
         content = {"boxes": label, "weights": options.weights}
-        rows = {video: asdict(result) for video, result in results.items()}
+        rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
         write_json(options.json_file, {**content, "videos": rows})
 
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with the temporal part. Raises UserError."""
-    from tarvitpose.config import OPTIONS, EstimatorConfig, NetworkConfig, parse_config
+    from tarvitpose.config import EstimatorConfig, NetworkConfig
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.inference.predictor import Predictor
+    from tarvitpose.utils.config_files import OPTIONS, parse_config
 
     network = options.model_dump(include=set(NetworkConfig.model_fields))
     values = {**network, "weights": options.weights, "box_threshold": options.box_threshold}
@@ -300,13 +314,20 @@ def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iter
         show(Progress(poses.index + 1, None, len(poses)))
 
 
-def steadiness_table(results: dict[str, Steadiness]) -> Table:
+def jitter_numbers(jitter: VideoJitter) -> dict[str, Any]:
+    """Return a video's row for JSON; `apart` is the mean distance's name of version 0.5."""
+    from dataclasses import asdict
+
+    return {**asdict(jitter), "apart": jitter.mean_distance}
+
+
+def jitter_table(jitters: dict[str, VideoJitter]) -> Table:
     """Return a row for each video."""
-    headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "apart", "late")
+    headings = ("", "frames", "tracks", "jitter single", "jitter temporal", "distance", "lag")
     rows = plain_table(headings)
-    for video, result in results.items():
-        pairs = (result.jitter_single, result.jitter_temporal, result.apart)
+    for video, jitter in jitters.items():
+        pairs = (jitter.jitter_single, jitter.jitter_temporal, jitter.mean_distance)
         cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
-        late = "-" if result.lag is None else console.counted(result.lag, "frame")
-        rows.add_row(Path(video).name, str(result.frames), str(result.tracks), *cells, late)
+        lag = "-" if jitter.lag is None else console.counted(jitter.lag, "frame")
+        rows.add_row(Path(video).name, str(jitter.frames), str(jitter.tracks), *cells, lag)
     return rows

@@ -15,11 +15,12 @@ from tarvitpose.utils.config_messages import option_name
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
 LABELS = {"annotations", "layout", "images", "limit"}
+MODEL = {"single_frame", "baselines", "every", "output", "overwrite", "samples"}
 MODES = {  # the option that decides what is scored, and all that go with it
     "predictions": {"predictions", "annotations", "json_file", "samples"},
     "videos": COMMON | NETWORK | {"videos", "end"},
     "degradations": COMMON | LABELS | {"degradations", "reliability"},
-    "weights": COMMON | NETWORK | LABELS | {"single_frame", "output", "overwrite", "samples"},
+    "weights": COMMON | NETWORK | LABELS | MODEL,
 }
 
 
@@ -54,6 +55,11 @@ class EvaluateConfig(NetworkConfig):
     single_frame: bool = Field(
         default=False, description="Score the model only without its temporal part."
     )
+    baselines: bool = Field(
+        default=False,
+        description="Also score the mean of the window's heatmaps, which needs no learning.",
+    )
+    every: int = Field(default=1, ge=1, description="Only one of N labelled frames of each video.")
     degradations: str | None = Field(
         default=None,
         description="Score clips made from stills, whose frames are degraded like this: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,17 @@ from tarvitpose.errors import UserError, WeightsError
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
 FILES = ["config.json", "model.safetensors"]
-WEIGHTS_LICENCE = "Apache-2.0, its training data partly for research only: docs/model-card.md"
+WEIGHTS_LICENCE = "Apache-2.0, for research: some of the training data are for research only"
+DETECTOR_LICENCE = "Apache-2.0"
+ORIGIN = "DINOv2-small's encoder (Meta, Apache-2.0)"
+TRAINING_DATA = (  # docs/model-card.md has the details
+    "COCO train2017: labels CC BY 4.0, photographs under their Flickr terms",
+    "JHMDB: clips from films and the web, for research",
+    "LSPET: Flickr photographs, no licence stated, for research",
+    "people in everyday scenes: CC BY 4.0 and Apache-2.0",
+    "ten video clips: BSD-3-Clause, Apache-2.0 and CC BY 4.0",
+    "rendered clips: bodies CC0; some on photographs of LSPET, for research",
+)
 NOT_STATED = "not stated in the folder"
 SIZES = {  # by width and depth
     (192, 12): "tiny",
@@ -46,7 +57,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List models: size, joints, input, licence, checksum and path.
+    """List models: size, joints, input, licences of weights and training data, checksum and path.
 
     Without WEIGHTS, the models that come with the package. The exit code is 2 if one is missing.
     """
@@ -68,7 +79,11 @@ def shipped() -> list[Facts]:
     assets = assets_folder()
     default = weights_facts(WEIGHTS, assets / WEIGHTS)
     if default["here"]:
-        default["licence"] = WEIGHTS_LICENCE
+        default |= {
+            "licence": WEIGHTS_LICENCE,
+            "origin": ORIGIN,
+            "training_data": list(TRAINING_DATA),
+        }
     return [default, detector_facts(assets / DETECTOR)]
 
 
@@ -114,7 +129,8 @@ def weights_facts(name: str, folder: Path) -> Facts:
     if not is_whole(folder):
         again = "install the package again" if name == WEIGHTS else f"a folder with {FILES}"
         return missing(name, "poses", folder, again)
-    from tarvitpose.config import ModelConfig, parse_config
+    from tarvitpose.config import ModelConfig
+    from tarvitpose.utils.config_files import parse_config
     from tarvitpose.utils.hashing import file_digest
     from tarvitpose.utils.json_file import read_json
 
@@ -165,7 +181,7 @@ def detector_facts(file: Path) -> Facts:
         "size": "NanoDet, people only",
         "bytes": file.stat().st_size,
         "input": [416, 416],
-        "licence": "Apache-2.0",
+        "licence": DETECTOR_LICENCE,
         "sha256": file_digest(file, WeightsError),
         "path": str(file),
     }
@@ -184,8 +200,12 @@ def lines(facts: Facts) -> list[tuple[str, str]]:
         )
         shown["frames"] = f"offsets {offsets}" if offsets else "the current one only"
     shown["input"] = "x".join(map(str, facts["input"]))
-    rest = {name: facts[name] for name in ("licence", "sha256", "path")}
-    return list((shown | rest).items())
+    shown["licence"] = facts["licence"]
+    if "origin" in facts:
+        shown["origin"] = facts["origin"]
+    names = chain(["data"], repeat(""))  # one name for all lines of training data
+    data = list(zip(names, facts.get("training_data", ()), strict=False))
+    return [*shown.items(), *data, ("sha256", facts["sha256"]), ("path", facts["path"])]
 
 
 def size_name(width: int, depth: int) -> str:

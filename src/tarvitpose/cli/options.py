@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tarvitpose.config import OPTIONS, POSE_FORMATS, Config, parse_config
+from tarvitpose.config import POSE_FORMATS, Config
+from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.lists import parse_choices, parse_whole_numbers
 
@@ -61,6 +62,7 @@ DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
     "images": {"metavar": "DIR"},
     "degradations": {"metavar": "NAME,..."},
     "videos": {"metavar": "VIDEO"},
+    "every": {"metavar": "N"},
     "limit": {"metavar": "N"},
     "samples": {"metavar": "N"},
     "reliability": {"metavar": "FILE"},

@@ -122,10 +122,10 @@ def _load(
             f"{results}: there already; pass --poses {results} to report on it, --overwrite or "
             "another --output"
         )
-    from tarvitpose.runs.pipeline import check_source, load_estimator
+    from tarvitpose.runs.pipeline import check_source, load_estimator, process
 
     check_source(source.given, config)
-    from tarvitpose.benchmark.stages import timed_process
+    from tarvitpose.benchmark.stages import stages_of
     from tarvitpose.visualization import report_data
     from tarvitpose.visualization.timed_run import ReportObserver
 
@@ -134,7 +134,7 @@ def _load(
     observer = ReportObserver()
     try:
         with console.progress_bar(source.source, quiet=quiet) as on_progress:
-            outcome, stages = timed_process(source.given, estimator, config, observer, on_progress)
+            outcome = process(source.given, estimator, config, on_progress, observer=observer)
     except KeyboardInterrupt:
         console.stopped(
             "stopped; predict with the same options and --resume goes on from here, and then "
@@ -145,7 +145,10 @@ def _load(
         console.result(
             [summary(outcome), *(f"  {path}" for path in outcome.files)], **asdict(outcome)
         )
-    offsets = estimator.predictor.offsets
     return report_data.load(
-        source, results, stages=stages, offsets=offsets, single_frames=observer.single_frames
+        source,
+        results,
+        stages=stages_of(observer, outcome),
+        offsets=estimator.predictor.offsets,
+        single_frames=observer.single_frames,
     )

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tarvitpose.evaluation.scores import Comparison
+    from tarvitpose.evaluation.comparison import ModeComparison
     from tarvitpose.metrics.posetrack_ap import ApResult
 
     Intervals = dict[str, tuple[float, float]]
 
 WIDTH = 100
+LIMBS = "limbs"
+COUNTED = {LIMBS: "people, 12 limb joints", "AP": "OKS thresholds", "mean": "joints"}
 
 
 def plain_table(headings: Iterable[str], left: int = 1) -> Table:
@@ -69,16 +71,19 @@ def shown_interval(intervals: Intervals, name: str) -> list[str]:
     return ["..".join(shown(end) for end in intervals[name])] if intervals else []
 
 
-def comparison_table(comparisons: Iterable[Comparison], columns: Sequence[str]) -> Table:
-    """Return the modes of each metric below each other, their difference, and its interval."""
-    from tarvitpose.evaluation.scores import DIFFERENCE
+def comparison_table(comparisons: Iterable[ModeComparison], columns: Sequence[str]) -> Table:
+    """Return the modes of each metric below each other, their differences, and an interval.
+
+    The interval is that of the last difference; `headline_table` has all of one column.
+    """
+    from tarvitpose.evaluation.comparison import DIFFERENCES
 
     rows = plain_table(["", "", *(name.replace("mean", "Mean") for name in columns)], left=2)
     for comparison in comparisons:
-        for index, (mode, values) in enumerate(comparison.rows.items()):
-            sign = "+" if mode == DIFFERENCE else ""
+        for at, (mode, values) in enumerate(comparison.rows.items()):
+            sign = "+" if mode in DIFFERENCES else ""
             cells = [shown(values[name], sign) for name in columns]
-            rows.add_row("" if index else comparison.metric, mode, *cells)
+            rows.add_row("" if at else comparison.metric, mode, *cells)
         last = list(comparison.rows)[-1]
         for end, label in enumerate(("95% from", "to") if comparison.intervals else ()):
             ends = [comparison.intervals[last][name][end] for name in columns]
@@ -87,14 +92,31 @@ def comparison_table(comparisons: Iterable[Comparison], columns: Sequence[str]) 
     return rows
 
 
-def joints_table(comparison: Comparison) -> Table:
+def headline_table(comparisons: Iterable[ModeComparison]) -> Table:
+    """Return the summarising column of each metric, with the 95% interval of every mode."""
+    from tarvitpose.evaluation.comparison import DIFFERENCES
+
+    rows = plain_table(["", "mean of", "", "", "95% interval"], left=3)
+    for comparison in comparisons:
+        for at, (mode, values) in enumerate(comparison.rows.items()):
+            column = next(name for name in (LIMBS, "AP", "mean") if name in values)
+            sign = "+" if mode in DIFFERENCES else ""
+            ends = comparison.intervals.get(mode, {}).get(column, ())
+            heading = (comparison.metric, COUNTED[column]) if at == 0 else ("", "")
+            cells = (shown(values[column], sign), " to ".join(shown(end, sign) for end in ends))
+            rows.add_row(*heading, mode, *cells)
+        rows.add_section()
+    return rows
+
+
+def joints_table(comparison: ModeComparison) -> Table:
     """Return PoseTrack's AP of each joint, in the order of the groups."""
-    from tarvitpose.evaluation.scores import DIFFERENCE
+    from tarvitpose.evaluation.comparison import DIFFERENCES
     from tarvitpose.metrics.posetrack_ap import GROUPS
 
     rows = plain_table(["", *comparison.rows])
     for name in (name for names in GROUPS.values() for name in names):
-        signs = ("+" if mode == DIFFERENCE else "" for mode in comparison.rows)
+        signs = ("+" if mode in DIFFERENCES else "" for mode in comparison.rows)
         values = zip(comparison.rows.values(), signs, strict=True)
         rows.add_row(name, *(shown(row[name], sign) for row, sign in values))
     return rows

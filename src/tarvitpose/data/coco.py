@@ -78,7 +78,7 @@ def _size(image: Entry) -> tuple[int, int] | None:
 
 def _person(person: Entry, joints: int) -> LabelledPerson:
     track, number = person.get("track_id"), person.get("id")
-    label = track or number
+    label, area = track or number, person.non_empty("area")
     return LabelledPerson(
         where=person.where,
         label=str(label.value) if label else person.position,
@@ -88,6 +88,7 @@ def _person(person: Entry, joints: int) -> LabelledPerson:
         track=track.integer() if track else None,
         number=number.value if number else None,
         weights=_weights(person.non_empty("keypoint_weights"), joints),
+        area=None if area is None else float(Entry(area.where, [area.value]).numbers(1)[0]),
     )
 
 

@@ -34,6 +34,7 @@ class LabelledPerson:
     track: int | None = None
     number: int | str | None = None  # the annotation's id
     weights: Float64 | None = None  # (K,): how far each label is trusted, 0..1; None: all fully
+    area: float | None = None  # in pixels², of what the person covers, where the file tells
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Whose boxes a model is evaluated with; results always say it.   Axes: N people."""
+"""Whose boxes a model is evaluated with; all results name them.   Axes: N people."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Boxes:
 
     label: str  # what tables and files call it
     detector: Detector | None  # None: the labelled people
-    content: str = ""  # what tells them from all others, wherever they lie; "": the label does
-    warnings: tuple[str, ...] = ()  # what is to be known of a file of boxes
+    content: str = ""  # what identifies them wherever the file is; "": the label does
+    warnings: tuple[str, ...] = ()  # about a file of boxes
     by_id: bool = False  # whether a file knows images by the ids that the annotations give them
 
     @property
@@ -60,7 +60,7 @@ def open_boxes(
     if is_file_of_boxes(choice):
         file = BoxesFile(choice, threshold=lowest)
         by_id = len(videos) > 1 and not file.has_names
-        warnings = (*file.warnings, *_fitted(file, videos, by_id))
+        warnings = (*file.warnings, *_matched_images(file, videos, by_id))
         return Boxes(choice + scored, file, file_digest(Path(choice)) + scored, warnings, by_id)
     name = "nanodet" if choice == OWN_DETECTOR else choice
     detector = load_detector(name, threshold=lowest, device=device)
@@ -68,13 +68,15 @@ def open_boxes(
     return Boxes(name + scored, detector, content + scored)
 
 
-def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo], by_id: bool) -> Iterator[str]:
+def _matched_images(file: BoxesFile, videos: Sequence[LabelledVideo], by_id: bool) -> Iterator[str]:
     """Match a file's images with those of videos, and yield a line for what users should know.
 
     Raises BoxesError where it has no box for any of a video's labelled frames with people, or in
     a data set that keeps its people secret for any of the labelled frames.
     """
-    renamed = [one for one in videos if one.images and file.match_by_order(_names(one.images))]
+    renamed = [
+        video for video in videos if video.images and file.match_by_order(_names(video.images))
+    ]
     if renamed:
         name, *_ = _names(renamed[0].images)
         yield (
@@ -82,21 +84,21 @@ def _fitted(file: BoxesFile, videos: Sequence[LabelledVideo], by_id: bool) -> It
             f"matched by order (its first frame is {name})"
         )
     with_people = any(len(frame.people.boxes) for video in videos for frame in video.frames)
-    asked = [
+    frames_to_detect = [
         [frame for frame in video.frames if len(frame.people.boxes) or not with_people]
         for video in videos
     ]
-    empty = [_without_boxes(file, frames, by_id) for frames in asked]
-    lacking = [
+    empty = [_without_boxes(file, frames, by_id) for frames in frames_to_detect]
+    videos_without_boxes = [
         video
-        for video, frames, count in zip(videos, asked, empty, strict=True)
+        for video, frames, count in zip(videos, frames_to_detect, empty, strict=True)
         if 0 < count == len(frames)
     ]
-    if lacking:
-        raise BoxesError(_lack(file, lacking, len(videos)))
+    if videos_without_boxes:
+        raise BoxesError(_lack(file, videos_without_boxes, len(videos)))
     if any(empty):
-        total = sum(map(len, asked))
-        yield f"{file.path}: no box for {sum(empty)} of {total} labelled frames; nobody is there"
+        total = sum(map(len, frames_to_detect))
+        yield f"{file.path}: has no box for {sum(empty)} of {total} labelled frames"
 
 
 def _without_boxes(file: BoxesFile, frames: list[LabelledFrame], by_id: bool) -> int:

@@ -33,8 +33,8 @@ class Reliability:
     def error(self) -> float:
         """The expected calibration error: mean distance of score and share right, 0..1."""
         filled = self.counts > 0
-        apart = np.abs(self.scores - self.right)[filled]
-        return float(np.average(apart, weights=self.counts[filled])) if filled.any() else np.nan
+        distance = np.abs(self.scores - self.right)[filled]
+        return float(np.average(distance, weights=self.counts[filled])) if filled.any() else np.nan
 
 
 def reliability(scores: ArrayLike, right: ArrayLike) -> Reliability:
@@ -50,9 +50,9 @@ def reliability(scores: ArrayLike, right: ArrayLike) -> Reliability:
 def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float], ...]:
     """Return points (score, probability) for `ModelConfig.score_curve`.
 
-    `scores` (n,) are raw ones, `right` (n,) tells which joints were found. The curve is an isotonic
-    regression, taken at quantiles of the scores and made to rise everywhere, from 0: where there
-    is no heat nothing was seen, though a few such joints are right by chance. Raises ValueError
+    `scores` (n,) are raw ones, `right` (n,) tells which joints were right. The curve is an isotonic
+    regression, taken at quantiles of the scores and made to rise everywhere, from 0: a heatmap
+    without a peak shows no joint, though a few such joints are right by chance. Raises ValueError
     with fewer than two different scores.
     """
     values, hits = np.asarray(scores, np.float64), np.asarray(right, np.float64)
@@ -71,7 +71,7 @@ def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float],
     return tuple((round(float(a), 4), round(float(b), 4)) for a, b in zip(x, rising, strict=True))
 
 
-def plot_reliability(found: Mapping[str, Reliability], path: Path) -> None:
+def plot_reliability(reliabilities: Mapping[str, Reliability], path: Path) -> None:
     """Write a PNG with a reliability diagram for each name.
 
     Raises MissingDependencyError without matplotlib, OutputError where the file cannot be written.
@@ -82,8 +82,10 @@ def plot_reliability(found: Mapping[str, Reliability], path: Path) -> None:
         xlabel="score", ylabel="share of joints within 0.2 torsos", xlim=(0, 1), ylim=(0, 1)
     )
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    for name, one in found.items():
-        axes.plot(one.scores, one.right, marker="o", label=f"{name}, error {100 * one.error:.1f}%")
+    for name, curve in reliabilities.items():
+        axes.plot(
+            curve.scores, curve.right, marker="o", label=f"{name}, error {100 * curve.error:.1f}%"
+        )
     axes.legend(loc="upper left", frameon=False)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

@@ -34,12 +34,12 @@ NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
 
 @dataclass(frozen=True)
 class ClipScores:
-    """Which joints were found in N clips, with and without the temporal part; all are (N, J)."""
+    """Which joints are right in N clips, with and without the temporal part; all are (N, J)."""
 
     temporal: NDArray[np.bool_]
     single: NDArray[np.bool_]
     visible: NDArray[np.bool_]  # labelled, and the clip's torso is too
-    temporal_scores: Float32  # 0..1, what the model says of each joint
+    temporal_scores: Float32  # 0..1, the model's score of each joint
     single_scores: Float32
     mask_shares: Float32  # of its window's tokens that each joint may look at, 0..1
 
@@ -61,7 +61,7 @@ class ClipScores:
 
     @property
     def temporal_reliability(self) -> Reliability:
-        """How far the whole model's scores are the shares of joints that it finds."""
+        """How near the whole model's scores are to the shares of joints that are right."""
         return reliability(self.temporal_scores[self.visible], self.temporal[self.visible])
 
     @property
@@ -80,7 +80,7 @@ Encoded = tuple[Tensor, Tensor, Tensor, Tensor]  # features, regions, keypoints,
 
 
 def side_by_side(parts: Sequence[ClipScores]) -> ClipScores:
-    """Return the joints of N people in several kinds of clips as one, so that each is drawn whole.
+    """Return the joints of N people with several degradations, so that each person is drawn whole.
 
     The parts are of the same people in the same order.
     """
@@ -109,9 +109,9 @@ def encode_clip(model: TARViTPose, clip: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def encoding_facts(model: TARViTPose, frozen: Collection[str]) -> Facts:
-    """Return what encoded crops depend on that are kept: the encoder, and the crops' own geometry.
+    """Return what stored encoded crops depend on: the encoder, and how crops are cut.
 
-    With a frozen decoder the scores of their tokens are kept too, and its weights and the mask's
+    With a frozen decoder the scores of their tokens are stored too, and its weights and the mask's
     rule count as well; the mask's threshold does not.
     """
     facts: Facts = {"model": model.config.model_dump(mode="json", exclude=NOT_OF_CROPS)}
@@ -154,17 +154,17 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
             truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
-            found = [
-                found_joints(model.config, maps, single_frame=maps is single)
+            decoded = [
+                decoded_joints(model.config, maps, single_frame=maps is single)
                 for maps in (temporal, single)
             ]
-            right = [hits(points, truth, torso, THRESHOLD) for points, _ in found]
+            right = [hits(points, truth, torso, THRESHOLD) for points, _ in decoded]
             shares = regions.float().mean((1, 3, 4)).cpu().numpy()  # (B, J)
-            rows.append((*right, seen, *(scores for _, scores in found), shares))
+            rows.append((*right, seen, *(scores for _, scores in decoded), shares))
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
-def found_joints(
+def decoded_joints(
     config: ModelConfig, heatmaps: Tensor, *, single_frame: bool = False
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""

@@ -16,11 +16,11 @@ from tarvitpose.formats.posetrack_layout import (
     is_of_category,
     keypoint_category,
 )
+from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.skeleton import SIGMAS
 from tarvitpose.utils.json_file import Entry
 from tarvitpose.utils.optional import require
 
-AREA_OF_BOX = 0.53  # what a person fills of its box, where the annotation has no area
 PERSON = 1  # the category, to the evaluator
 Person = dict[str, Any]
 
@@ -46,14 +46,39 @@ def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]
     """Return the AP of `results` against the content of a COCO keypoint file.
 
     `results` are COCO's: image_id, keypoints (x, y and a score of every joint of the file) and
-    score. Only joints of the file that the model knows, whose names are in `known`, are compared.
-    Someone without an area has AREA_OF_BOX of the box, which is made from the labelled joints
-    where there is none. Raises MissingDependencyError.
+    score. Only joints of the file whose names are in `known` are compared. Someone without an
+    area has AREA_OF_BOX of the box, which is made from the labelled joints where there is none.
+    Raises MissingDependencyError.
     """
+    return _summary(_evaluator(truth, results, known))
+
+
+def bootstrap_coco_ap(
+    truth: dict[str, Any], results: list[Person], known: Collection[str], samples: int
+) -> list[CocoAp]:
+    """Return the AP of each of `samples` draws of as many images, with replacement.
+
+    The draws are always the same ones. Raises MissingDependencyError.
+    """
+    evaluator = _evaluator(truth, results, known)
+    matches = evaluator._evalImgs_cpp  # by range of areas, then by image: each is matched once
+    images = len(evaluator.params.imgIds)
+    random, result = np.random.default_rng(0), []
+    for _ in range(samples):
+        drawn = random.integers(images, size=images)
+        starts = range(0, len(matches), images)
+        evaluator._evalImgs_cpp = [matches[start + at] for start in starts for at in drawn]
+        result.append(_summary(evaluator))
+    return result
+
+
+def _evaluator(truth: dict[str, Any], results: list[Person], known: Collection[str]) -> Any:
+    """Return faster-coco-eval's evaluator after it has matched the people of every image."""
     faster_coco_eval = require("faster_coco_eval", "AP of COCO data", "evaluate")
     content = Entry("annotations", truth)
     category = keypoint_category(content)
-    people = [one for one in content["annotations"].items() if is_of_category(one, category)]
+    entries = content["annotations"].items()
+    people = [person for person in entries if is_of_category(person, category)]
     names = category_joints(category)
     order = [at for at, name in enumerate(names) if name in known and name in SIGMAS]
     labelled = faster_coco_eval.COCO(
@@ -66,15 +91,21 @@ def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]
             ],
         }
     )
-    found = [_found(person, order) for person in results]
-    sigmas = [SIGMAS[names[at]] for at in order]
-    judge = faster_coco_eval.COCOeval_faster(
-        labelled, labelled.loadRes(found), iouType="keypoints", kpt_oks_sigmas=sigmas
+    evaluator = faster_coco_eval.COCOeval_faster(
+        labelled,
+        labelled.loadRes([_predicted(person, order) for person in results]),
+        iouType="keypoints",
+        kpt_oks_sigmas=[SIGMAS[names[at]] for at in order],
+        separate_eval=True,
     )
-    judge.evaluate()
-    judge.accumulate()
-    judge.summarize()
-    values = np.array(judge.stats[:6], np.float64)
+    evaluator.evaluate()
+    return evaluator
+
+
+def _summary(evaluator: Any) -> CocoAp:
+    evaluator.accumulate()
+    evaluator.summarize()
+    values = np.array(evaluator.stats[:6], np.float64)
     return CocoAp(*np.where(values < 0, np.nan, 100 * values).tolist())
 
 
@@ -97,7 +128,7 @@ def _labelled(person: Entry, order: list[int], joints: int) -> Person:
     }
 
 
-def _found(person: Person, order: list[int]) -> Person:
+def _predicted(person: Person, order: list[int]) -> Person:
     points = np.array(person["keypoints"], np.float64).reshape(-1, 3)[order]
     return {
         "image_id": person["image_id"],

@@ -1,4 +1,4 @@
-"""What a data set asks of a model: its labelled frames, with people, neighbours and truth.
+"""The labelled frames of a data set, with people, neighbouring frames and truth.
 
 Axes: N people, J joints.
 """
@@ -18,8 +18,9 @@ from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.sources import AnnotationFile, open_all, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
-from tarvitpose.formats.posetrack_files import true_frames
+from tarvitpose.formats.posetrack_files import missing_joints, true_frames
 from tarvitpose.formats.posetrack_layout import file_name, image_id
+from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.metrics.posetrack_ap import TrueFrame
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32
@@ -36,45 +37,47 @@ class LabelledPeople:
     keypoints: Float32  # (N, J, 2), 0 where not labelled
     visible: Float32  # (N, J), 1 where labelled
     heads: NDArray[np.float64]  # (N, 4), xyxy, NaN for a person without a head box
+    areas: NDArray[np.float64]  # (N,), pixels²; a share of the box where the file has none
+    tracks: tuple[int | None, ...]  # N ids, the same for one person in all frames of a video
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledFrame:
-    """One frame that a model is asked about."""
+    """One frame whose people are to be predicted."""
 
     name: str  # the image's file name, as the annotations have it
     frames: tuple[Path, ...]  # the run of neighbours that the frame is part of, in time
     current: int  # its position in them
     people: LabelledPeople
-    number: int = 0  # its place in the video; of a still its image id
+    number: int = 0  # its position in the video; of a still its image id
     image_id: int | None = None  # PoseTrack17 has none
-    truth: TrueFrame | None = None  # what PoseTrack's AP needs; None for COCO's layout
+    truth: TrueFrame | None = None  # what PoseTrack's AP needs; None where it cannot be had
     unlisted: tuple[int, int] = (0, 0)  # existing frames before and behind `frames`
 
     def window(
-        self, offsets: Sequence[int], is_there: Callable[[Path], bool]
+        self, offsets: Sequence[int], exists: Callable[[Path], bool]
     ) -> tuple[list[Path], int]:
         """Return the image of each offset, and how many were missing.
 
         Past either end of the video the end is repeated. For an image that exists in the data
-        set, but not on this disk, the nearest one towards the current frame stands in.
+        set, but not on this disk, the nearest one towards the current frame is used.
         """
         before, behind = self.unlisted
         images, missing = [], 0
-        for wanted in (self.current + offset for offset in offsets):
+        for position in (self.current + offset for offset in offsets):
             last = len(self.frames) - 1
-            at = min(max(wanted, 0), last)
-            while at != self.current and not is_there(self.frames[at]):
+            at = min(max(position, 0), last)
+            while at != self.current and not exists(self.frames[at]):
                 at += 1 if at < self.current else -1
-            exists = -before <= wanted <= last + behind
-            missing += exists and at != wanted
+            is_frame = -before <= position <= last + behind
+            missing += is_frame and at != position
             images.append(self.frames[at])
         return images, missing
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledVideo:
-    """The labelled frames that one file of predictions answers."""
+    """The labelled frames of one video, which has one file of predictions."""
 
     name: str  # of that file, without its ending
     source: Path  # the annotations
@@ -83,11 +86,12 @@ class LabelledVideo:
     """The name and id of every frame in the annotations, labelled or not, in their order."""
     images: tuple[Path, ...] = ()  # of all frames, listed or not, in time
     content: Entry | None = None  # of stills: the annotations, for COCO's evaluator
+    missing_joints: tuple[str, ...] = ()  # of PoseTrack's: without all of them there is no AP
 
     @property
     def are_stills(self) -> bool:
         """Whether these are the stills of COCO's layout, scored by COCO's rules."""
-        return self.frames[0].truth is None
+        return self.content is not None
 
 
 def read_labelled(
@@ -114,8 +118,26 @@ def read_labelled(
             videos += _posetrack(file, listed)
     videos = [video for video in videos if video.frames]
     if not videos:
-        raise DataError(f"{annotations}: no labelled frame in it, so there is nothing to evaluate")
+        raise DataError(f"{annotations}: has no labelled frame to evaluate")
     return videos
+
+
+def every_nth(videos: Sequence[LabelledVideo], step: int) -> list[LabelledVideo]:
+    """Return videos with only the middle one of every `step` frames.
+
+    Raises DataError where none is left.
+    """
+    thinned = [
+        replace(
+            video,
+            frames=tuple(frame for frame in video.frames if frame.current % step == step // 2),
+        )
+        for video in videos
+    ]
+    thinned = [video for video in thinned if video.frames]
+    if not thinned:
+        raise DataError(f"{videos[0].source}: no labelled frame is left of one in {step}")
+    return thinned
 
 
 def _stills(
@@ -128,11 +150,12 @@ def _stills(
 
 
 def _posetrack(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[LabelledVideo]:
-    truth, ids, root = true_frames(file.content), image_ids(file.content), file.root
+    missing, ids, root = missing_joints(file.content), image_ids(file.content), file.root
+    truth = {} if missing else true_frames(file.content)
     for video in videos:
-        own = {frame.name for frame in video.frames}
+        names = {frame.name for frame in video.frames}
         frames = [
-            replace(_frame(video, run, at, root, POSETRACK_15), truth=truth[frame.name])
+            replace(_frame(video, run, at, root, POSETRACK_15), truth=truth.get(frame.name))
             for run in runs(video.frames)
             for at, frame in enumerate(run)
             if frame.labelled
@@ -141,8 +164,9 @@ def _posetrack(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[Labell
             name=video.name,
             source=file.path,
             frames=_with_ids(frames, ids),
-            listed={name: ids.get(name) for name in truth if name in own},
+            listed={name: ids.get(name) for name in (truth or ids) if name in names},
             images=tuple(root / frame.image for frame in video.frames),
+            missing_joints=tuple(missing),
         )
 
 
@@ -173,16 +197,25 @@ def _extent(video: Video) -> tuple[int, int]:
 
 
 def _people(frame: VideoFrame, video: Video, joints: JointSet) -> LabelledPeople:
-    found = [(person, *by_name(person.points, video.joints, joints)) for person in frame.people]
-    found = [one for one in found if one[2].any()]
-    boxes = [
-        crop_box(person.box, points[seen > 0], video.box_scale) for person, points, seen in found
-    ]
+    labels = [(person, *by_name(person.points, video.joints, joints)) for person in frame.people]
+    labels = [label for label in labels if label[2].any()]
+    people = [person for person, _, _ in labels]
+    boxes = np.array(
+        [
+            crop_box(person.box, points[visible > 0], video.box_scale)
+            for person, points, visible in labels
+        ],
+        np.float32,
+    ).reshape(-1, 4)
+    areas = AREA_OF_BOX * np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64)
+    known = np.array([person.area or np.nan for person in people], np.float64)
     return LabelledPeople(
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        keypoints=np.array([one[1] for one in found], np.float32).reshape(-1, len(joints), 2),
-        visible=np.array([one[2] for one in found], np.float32).reshape(-1, len(joints)),
-        heads=np.array([one[0].head or NO_HEAD for one in found], np.float64).reshape(-1, 4),
+        boxes=boxes,
+        keypoints=np.array([label[1] for label in labels], np.float32).reshape(-1, len(joints), 2),
+        visible=np.array([label[2] for label in labels], np.float32).reshape(-1, len(joints)),
+        heads=np.array([person.head or NO_HEAD for person in people], np.float64).reshape(-1, 4),
+        areas=np.where(np.isnan(known), areas, known),
+        tracks=tuple(person.track for person in people),
     )
 
 

@@ -1,7 +1,7 @@
-"""A fixed benchmark: held-out people whose current frame is degraded in each of some ways.
+"""Held-out people whose current frame is degraded in each of some ways, always alike.
 
-The frames around the current one stay as they are. All follows from the records and a seed.
-Axes: n people, K kinds, T frames, J joints, C channels, h w the token grid.
+The neighbouring frames stay as they are. Everything follows from the records and a seed.
+Axes: n people, K degradations, T frames, J joints, C channels, h w the token grid.
 """
 
 from __future__ import annotations
@@ -17,117 +17,112 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from tarvitpose.config import window_offsets
-from tarvitpose.data.dataset import validation_clips
+from tarvitpose.data.dataset import ClipItem, validation_clips
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.clips import THRESHOLD, encode_crops, encoding_facts, found_joints
+from tarvitpose.evaluation.clips import THRESHOLD, decoded_joints, encode_crops, encoding_facts
+from tarvitpose.evaluation.feature_cache import FeatureCache
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import (
     HEAD_SHARE,
     JOINTS,
-    Judged,
+    Matches,
     PredictedFrame,
     TrueFrame,
+    aggregate,
     bootstrap,
     interval,
-    judge,
-    pooled,
+    match,
 )
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import content_digest, sample_digest
-from tarvitpose.utils.json_file import write_json
-from tarvitpose.utils.provenance import Facts, as_json, read_facts, require_same
+from tarvitpose.utils.provenance import Facts, as_json, require_same
 
-FRAMES = ("around", "current")
-ARRAYS = (*FRAMES, "keypoints", "visible")
+FRAMES = (NEIGHBOURS, CURRENT) = ("neighbours", "current")
 BATCH = 16
-ABOUT = "about.json"
-
-
 Window = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """Encoded clips of n people; `current` has one version of the current frame for each kind."""
+class EncodedPeople:
+    """Encoded clips of n people; `current` has one version of the current frame for each of K."""
 
-    kinds: tuple[Degradation, ...]
-    offsets: tuple[int, ...]  # of the frames around the current one
-    around: NDArray[np.float16]  # (n, T - 1, C, h, w)
+    degradations: tuple[Degradation, ...]
+    offsets: tuple[int, ...]  # of the neighbouring frames
+    neighbours: NDArray[np.float16]  # (n, T - 1, C, h, w)
     current: NDArray[np.float16]  # (n, K, C, h, w)
     keypoints: Float32  # (n, J, 2), pixels of the crop
     visible: Float32  # (n, J)
-    around_scores: NDArray[np.float16] | None = None  # (n, T - 1, J, h, w), of tokens, for masks
+    neighbours_scores: NDArray[np.float16] | None = None  # (n, T - 1, J, h, w), of tokens
     current_scores: NDArray[np.float16] | None = None  # (n, K, J, h, w)
-    facts: Facts = field(default_factory=dict)  # what all that depends on
+    facts: Facts = field(default_factory=dict)  # what all of this depends on
 
-    def batches(self, kind: Degradation, offsets: tuple[int, ...]) -> Iterator[Window]:
+    def batches(self, degradation: Degradation, offsets: tuple[int, ...]) -> Iterator[Window]:
         """Yield the windows of a model with these offsets: features (B, T, C, h, w), and the
         scores of their tokens (B, T, J, h, w) where they are stored.
 
-        Raises ConfigError if the benchmark lacks one of the offsets.
+        Raises ConfigError if one of the offsets was not encoded.
         """
         missing = set(offsets) - set(self.offsets)
         if missing:
-            raise ConfigError(f"the benchmark has offsets {self.offsets}, not {sorted(missing)}")
-        places = [self.offsets.index(offset) for offset in offsets]
-        at, column = window_offsets(offsets)[1], self.kinds.index(kind)
+            raise ConfigError(f"people were encoded at {self.offsets}, not at {sorted(missing)}")
+        columns = [self.offsets.index(offset) for offset in offsets]
+        middle, version = window_offsets(offsets)[1], self.degradations.index(degradation)
         for start in range(0, len(self.current), BATCH):
             part = slice(start, start + BATCH)
 
-            def window(around: NDArray[Any], current: NDArray[Any], part: slice = part) -> Tensor:
-                frames = list(np.moveaxis(around[part, places], 1, 0))
-                frames.insert(at, current[part, column])
+            def window(others: NDArray[Any], current: NDArray[Any], part: slice = part) -> Tensor:
+                frames = list(np.moveaxis(others[part, columns], 1, 0))
+                frames.insert(middle, current[part, version])
                 return torch.from_numpy(np.stack(frames, 1)).float()
 
             scores = None
-            if self.around_scores is not None and self.current_scores is not None:
-                scores = window(self.around_scores, self.current_scores)
-            yield window(self.around, self.current), scores
+            if self.neighbours_scores is not None and self.current_scores is not None:
+                scores = window(self.neighbours_scores, self.current_scores)
+            yield window(self.neighbours, self.current), scores
 
 
-def encode_benchmark(
+def encode_people(
     folder: Path,
     model: TARViTPose,
     records: Sequence[Record],
-    kinds: tuple[Degradation, ...],
+    degradations: tuple[Degradation, ...],
     report: Callable[[str], None],
     *,
     scores: bool = False,
-) -> Benchmark:
+) -> EncodedPeople:
     """Encode people with the model's encoder and window, or read what the folder holds of them.
 
-    With `scores` the decoder's scores of tokens are kept too, for models with the same decoder.
+    With `scores` the decoder's scores of tokens are stored too, for models with the same decoder.
     Raises ConfigError if it holds other people or kinds, or of another model, DataError or
     OutputError.
     """
     facts = as_json(
         {
-            "kinds": kinds,
+            "kinds": degradations,
             "offsets": model.config.offsets,
             "people": _digest_of_people(records),
             "images": sample_digest([record.frames[record.current] for record in records]),
             **encoding_facts(model, ("encoder", "decoder") if scores else ("encoder",)),
         }
     )
-    if (folder / ABOUT).exists():
-        require_same(folder, read_facts(folder / ABOUT), facts, "remove that folder", ConfigError)
-    else:
-        arrays = _encoded(model, records, kinds, report)
+    cache = FeatureCache(folder)
+    cache.require_same(facts, "remove that folder")
+    sets = [validation_clips(records, model.config, degradation) for degradation in degradations]
+    for start in range(len(cache.names), len(records), BATCH):
+        end = min(start + BATCH, len(records))
+        people = [_encoded(model, [clips[at] for clips in sets]) for at in range(start, end)]
+        arrays = {name: np.stack([arrays[name] for arrays in people]) for name in people[0]}
         if scores:
             arrays |= {f"{name}_scores": _scored(model, arrays[name]) for name in FRAMES}
-        for name, values in arrays.items():
-            with atomic_file(folder / f"{name}.npy") as path:
-                np.save(path, values)
-        write_json(folder / ABOUT, facts)
-    names = [*ARRAYS, *((f"{name}_scores" for name in FRAMES) if scores else ())]
-    loaded = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-    return Benchmark(kinds, model.config.offsets, **loaded, facts=facts)
+        names = [record.name for record in records[start:end]]
+        cache.append(arrays, names, length=len(records), facts=facts)
+        report(f"held-out people: {end} of {len(records)} encoded")
+    return EncodedPeople(degradations, model.config.offsets, **cache.load(), facts=facts)
 
 
 def _digest_of_people(records: Sequence[Record]) -> str:
@@ -140,15 +135,15 @@ def _digest_of_people(records: Sequence[Record]) -> str:
     )
 
 
-def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:
-    """Return a benchmark as a model may read it: without the scores of another decoder or rule.
+def for_model(people: EncodedPeople, model: TARViTPose) -> EncodedPeople:
+    """Return people as a model may read them: without the scores of another decoder or rule.
 
     Raises ConfigError where the model would have encoded the crops in another way.
     """
-    known = benchmark.facts
+    known = people.facts
     decoder = encoding_facts(model, ("encoder", "decoder"))
     if {key: known.get(key) for key in decoder} == as_json(decoder):
-        return benchmark
+        return people
     encoder = as_json(encoding_facts(model, ("encoder",)))
     before = {
         "model": {key: known["model"].get(key) for key in encoder["model"]},
@@ -157,33 +152,23 @@ def for_model(benchmark: Benchmark, model: TARViTPose) -> Benchmark:
     require_same(
         "the encoded people", before, encoder, "rows must share their encoder", ConfigError
     )
-    return replace(benchmark, around_scores=None, current_scores=None)
+    return replace(people, neighbours_scores=None, current_scores=None)
 
 
-def _encoded(
-    model: TARViTPose,
-    records: Sequence[Record],
-    kinds: tuple[Degradation, ...],
-    report: Callable[[str], None],
-) -> dict[str, NDArray[Any]]:
-    """Encode each frame around the current one once, and the current one once for each kind."""
-    sets = [validation_clips(records, model.config, kind) for kind in kinds]
+def _encoded(model: TARViTPose, items: Sequence[ClipItem]) -> dict[str, NDArray[Any]]:
+    """Encode one person: each neighbouring frame once, the current one in each of its versions."""
     middle = window_offsets(model.config.offsets)[1]
-    rows: dict[str, list[NDArray[Any]]] = {name: [] for name in ARRAYS}
-    for index in range(len(records)):
-        items = [clips[index] for clips in sets]
-        clip = items[0]["clip"]  # (T, h, w, 3)
-        others = torch.cat([clip[:middle], clip[middle + 1 :]])
-        frames = torch.cat([others, *(item["clip"][middle : middle + 1] for item in items)])
-        with torch.inference_mode():
-            features = encode_crops(model, frames[None])[0].half().numpy()
-        rows["around"].append(features[: len(others)])
-        rows["current"].append(features[len(others) :])
-        rows["keypoints"].append(items[0]["keypoints"].numpy())
-        rows["visible"].append(items[0]["visible"].numpy())
-        if (index + 1) % 50 == 0:
-            report(f"benchmark: {index + 1} of {len(records)} people encoded")
-    return {name: np.stack(values) for name, values in rows.items()}
+    clip = items[0]["clip"]  # (T, h, w, 3)
+    others = torch.cat([clip[:middle], clip[middle + 1 :]])
+    frames = torch.cat([others, *(item["clip"][middle : middle + 1] for item in items)])
+    with torch.inference_mode():
+        features = encode_crops(model, frames[None])[0].half().numpy()
+    return {
+        NEIGHBOURS: features[: len(others)],
+        CURRENT: features[len(others) :],
+        "keypoints": items[0]["keypoints"].numpy(),
+        "visible": items[0]["visible"].numpy(),
+    }
 
 
 def _scored(model: TARViTPose, features: NDArray[np.float16]) -> NDArray[np.float16]:
@@ -197,25 +182,25 @@ def _scored(model: TARViTPose, features: NDArray[np.float16]) -> NDArray[np.floa
 
 
 @dataclass(frozen=True)
-class Poses:
-    """What a model found in the clips of one kind."""
+class PredictedJoints:
+    """What a model predicts for all people with one degradation."""
 
     keypoints: Float32  # (n, J, 2)
     scores: Float32  # (n, J)
 
 
-def find(model: TARViTPose, batches: Iterator[Window]) -> Poses:
+def predict_joints(model: TARViTPose, batches: Iterator[Window]) -> PredictedJoints:
     """Return the joints of the current frames of encoded windows (B, T, C, h, w)."""
     current = window_offsets(model.config.offsets)[1]
-    found: list[tuple[Float32, Float32]] = []
+    parts: list[tuple[Float32, Float32]] = []
     with torch.inference_mode():
         for features, scores in batches:
             if not model.config.temporal:
                 heatmaps = model.decoder(features[:, current])
             else:
                 heatmaps = model.aggregate(features, _regions(model, features, scores))
-            found.append(found_joints(model.config, heatmaps))
-    return Poses(*(np.concatenate(column) for column in zip(*found, strict=True)))
+            parts.append(decoded_joints(model.config, heatmaps))
+    return PredictedJoints(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _regions(model: TARViTPose, features: Tensor, scores: Tensor | None) -> Tensor:
@@ -224,10 +209,10 @@ def _regions(model: TARViTPose, features: Tensor, scores: Tensor | None) -> Tens
     return seen_regions(scores, model.config.mask_rule, model.config.mask_threshold)
 
 
-def judged_people(
-    kinds: Sequence[Poses], truth: Float32, visible: Float32, joints: JointSet
-) -> list[Judged]:
-    """Judge what was found in each kind of clip; all clips of a person are one video, (n,).
+def match_people(
+    degradations: Sequence[PredictedJoints], truth: Float32, visible: Float32, joints: JointSet
+) -> list[Matches]:
+    """Match what was predicted for each degradation; all clips of a person are one video, (n,).
 
     A frame holds one person. The head size is the distance from head_bottom to head_top; people
     without these labels are left out, and predictions of joints without label do not count.
@@ -242,12 +227,14 @@ def judged_people(
         points = np.where(hidden, np.nan, truth[person, order])[None]
         side = heads[person] / HEAD_SHARE / np.sqrt(2)  # of a square with the diagonal that fits
         labelled = TrueFrame(points, np.array([[0, 0, side, side]]))
-        people.append(judge([(labelled, _predicted(one, person, order, hidden)) for one in kinds]))
+        people.append(
+            match([(labelled, _predicted(poses, person, order, hidden)) for poses in degradations])
+        )
     return people
 
 
 def _predicted(
-    poses: Poses, person: int, order: list[int], hidden: NDArray[np.bool_]
+    poses: PredictedJoints, person: int, order: list[int], hidden: NDArray[np.bool_]
 ) -> PredictedFrame:
     points = np.where(hidden, np.nan, poses.keypoints[person, order])
     scores = poses.scores[person, order][None].astype(np.float64)
@@ -272,9 +259,9 @@ class Score:
 
 
 def ap_score(
-    seeds: Sequence[list[Judged]], baseline: Sequence[list[Judged]] = (), samples: int = 500
+    seeds: Sequence[list[Matches]], baseline: Sequence[list[Matches]] = (), samples: int = 500
 ) -> Score:
-    """Return the mean AP of judged people, or its gain over a baseline's.
+    """Return the mean AP of matched people, or its gain over a baseline's.
 
     Of several trainings of one thing (`seeds`) it is their mean; the interval is over people, and
     NaN for one alone. A joint that nobody has a label of is left out.
@@ -290,25 +277,25 @@ def ap_score(
     return Score(value, *interval(drawn.tolist()))
 
 
-def _mean_ap(people: list[Judged]) -> float:
+def _mean_ap(people: list[Matches]) -> float:
     """The mean over the joints with labels: poseval's own counts one without as 0."""
-    labelled = np.sum([one.truths for one in people], 0) > 0  # (15,)
-    return float(np.mean(np.array(list(pooled(people).joints.values()))[labelled]))
+    labelled = np.sum([person.num_gt for person in people], 0) > 0  # (15,)
+    return float(np.mean(np.array(list(aggregate(people).joints.values()))[labelled]))
 
 
-def _drawn_ap(seeds: Sequence[list[Judged]], samples: int) -> NDArray[np.float64]:
-    every = [[result.mean for result in bootstrap(people, samples)] for people in seeds]
-    return np.asarray(np.mean(every, 0))  # (samples,)
+def _drawn_ap(seeds: Sequence[list[Matches]], samples: int) -> NDArray[np.float64]:
+    draws = [[result.mean for result in bootstrap(people, samples)] for people in seeds]
+    return np.asarray(np.mean(draws, 0))  # (samples,)
 
 
 def correct(
-    kinds: Sequence[Poses], truth: Float32, visible: Float32, joints: JointSet
+    degradations: Sequence[PredictedJoints], truth: Float32, visible: Float32, joints: JointSet
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which joints are right by PCK@0.2 and which count, (n, K J) each."""
     torso = torso_size(truth, visible, joints)  # (n,)
     seen = (visible > 0) & np.isfinite(torso)[:, None]
-    right = [hits(one.keypoints, truth, torso, THRESHOLD) for one in kinds]
-    return np.concatenate(right, 1), np.concatenate([seen] * len(kinds), 1)
+    right = [hits(poses.keypoints, truth, torso, THRESHOLD) for poses in degradations]
+    return np.concatenate(right, 1), np.concatenate([seen] * len(degradations), 1)
 
 
 def pck_score(

@@ -2,7 +2,7 @@
 
 Frames belong together by their names, as PoseTrack21's kit has them by their ids. Where the names
 of a video's frames differ and their number does not, they belong together by their order, which
-is all that poseval looks at.
+is all that poseval compares.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ def read_videos(
     files = [predictions]
     if not predictions.is_file():
         files = sorted(_predicted(predictions).values())
-    found: dict[str, PredictedFrame] = {}
+    predicted_frames: dict[str, PredictedFrame] = {}
     for file in files:
         frames = read_predictions(file)
-        repeated = next((name for name in frames if name in found), None)
+        repeated = next((name for name in frames if name in predicted_frames), None)
         if repeated is not None:
             raise DataError(f"{file}: has the frame {repeated}, which another file has too")
-        found |= frames
-    yield from _paired_videos(read_truth(annotations), found, predictions, annotations, warn)
+        predicted_frames |= frames
+    truth = read_truth(annotations)
+    yield from _paired_videos(truth, predicted_frames, predictions, annotations, warn)
 
 
 def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]]:
@@ -56,18 +57,18 @@ def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]
     hold other results. Raises DataError naming the prediction files that are missing or have no
     annotations.
     """
-    files, wanted = _predicted(predictions), _json_names(annotations)
-    found = set(files)
+    files, expected = _predicted(predictions), _json_names(annotations)
+    given = set(files)
     problems = [
         f"{word} {_listed(names)}"
-        for word, names in (("lacks", wanted - found), ("has but should not", found - wanted))
+        for word, names in (("lacks", expected - given), ("has but should not", given - expected))
         if names
     ]
     if problems:
         raise DataError(
             f"{predictions}: {'; '.join(problems)} (one file for each of {annotations})"
         )
-    return [(files[name], annotations / name) for name in sorted(wanted)]
+    return [(files[name], annotations / name) for name in sorted(expected)]
 
 
 def read_pairs(predictions: Path, annotations: Path, warn: Warn | None = None) -> list[FramePair]:
@@ -89,10 +90,10 @@ def _paired_videos(
     annotations: Path,
     warn: Warn | None,
 ) -> Iterator[list[FramePair]]:
-    folders, found = _by_folder(truth), _by_folder(predicted)
-    is_one = len(folders) == len(found) == 1
+    folders, candidates_of = _by_folder(truth), _by_folder(predicted)
+    single = len(folders) == len(candidates_of) == 1
     for folder, frames in folders.items():
-        candidates = next(iter(found.values())) if is_one else _same_video(folder, found)
+        candidates = predicted if single else _same_video(folder, candidates_of)
         partners = _partners(frames, candidates)
         labelled = [name for name, frame in frames.items() if len(frame.keypoints)]
         missing = [name for name in labelled if name not in partners]
@@ -107,20 +108,20 @@ def _paired_videos(
         yield [(frames[name], candidates[partners[name]]) for name in labelled]
 
 
-def _same_video(folder: str, found: Mapping[str, dict[str, Frame]]) -> dict[str, Frame]:
+def _same_video(folder: str, candidates: Mapping[str, dict[str, Frame]]) -> dict[str, Frame]:
     """Return the frames of a folder, which may start from another root; {} where there is none."""
     name = _file_name(folder)
-    same = [frames for other, frames in found.items() if _file_name(other) == name]
-    return found.get(folder) or (same[0] if len(same) == 1 else {})
+    same = [frames for other, frames in candidates.items() if _file_name(other) == name]
+    return candidates.get(folder) or (same[0] if len(same) == 1 else {})
 
 
 def _partners(truth: Mapping[str, object], predicted: Mapping[str, object]) -> dict[str, str]:
     """Return the name of the predicted frame for each annotated one that has one."""
     by_name = {_file_name(name): name for name in predicted}
-    wanted = {name: _file_name(name) for name in truth}
-    if set(wanted.values()) != set(by_name) and len(truth) == len(predicted):
+    expected = {name: _file_name(name) for name in truth}
+    if set(expected.values()) != set(by_name) and len(truth) == len(predicted):
         return dict(zip(truth, predicted, strict=True))
-    return {name: by_name[key] for name, key in wanted.items() if key in by_name}
+    return {name: by_name[key] for name, key in expected.items() if key in by_name}
 
 
 def _by_folder(frames: Mapping[str, Frame]) -> dict[str, dict[str, Frame]]:

@@ -18,6 +18,7 @@ from tarvitpose import __version__
 from tarvitpose.data.records import read_image
 from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.comparison import MEAN_HEATMAPS, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.formats.file_reader import NO_TRACK
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
@@ -30,9 +31,10 @@ from tarvitpose.utils.hashing import file_digest, sample_digest
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
-TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
 LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17
-FOLDERS = [mode + layout for mode in (TEMPORAL, SINGLE_FRAME) for layout in ("", LAYOUT_17)]
+FOLDERS = [
+    mode + layout for mode in (TEMPORAL, SINGLE_FRAME, MEAN_HEATMAPS) for layout in ("", LAYOUT_17)
+]
 SETTINGS_FILE = "evaluation.json"
 VIDEOS = "videos"  # a key of it: what the predictions of each video depend on
 IMAGES_HELD = 16  # decoded ones; the windows of neighbouring frames share most of theirs
@@ -41,8 +43,8 @@ FramesDone = Callable[[int], None]  # called with how many frames were just fini
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is predicted, by what, with whose boxes, into which folder."""
+class PredictionTask:
+    """The predictors, the boxes and the folder of one evaluation."""
 
     predictors: Mapping[str, WindowPredictor]  # by mode
     boxes: Boxes
@@ -53,22 +55,22 @@ class Task:
         return self.output / mode / f"{video.name}.json"
 
     def missing_modes(self, video: LabelledVideo) -> list[str]:
-        """Return the modes whose predictions of a video are not there yet."""
+        """Return the modes that have no predictions of a video yet."""
         return [mode for mode in self.predictors if not self.file(mode, video).exists()]
 
     def finish(self, video: LabelledVideo, on_frames: FramesDone) -> None:
         """Write the predictions of a video that are missing.
 
-        Each file is whole or not there. Raises DataError, BoxesError or OutputError.
+        Each file is written whole or not at all. Raises DataError, BoxesError or OutputError.
         """
-        wanted = {mode: self.predictors[mode] for mode in self.missing_modes(video)}
-        found: dict[str, list[FramePoses]] = {mode: [] for mode in wanted}
+        missing = {mode: self.predictors[mode] for mode in self.missing_modes(video)}
+        results: dict[str, list[FramePoses]] = {mode: [] for mode in missing}
         images = _Images(video.name)
-        for batch in _batches(_seen(video, self.boxes, images), wanted) if wanted else ():
-            for mode, predictor in wanted.items():
-                found[mode] += _poses(batch, predictor, images)
+        for batch in _batches(_detected(video, self.boxes, images), missing) if missing else ():
+            for mode, predictor in missing.items():
+                results[mode] += _poses(batch, predictor, images)
             on_frames(len(batch))
-        for mode, poses in found.items():
+        for mode, poses in results.items():
             write_predictions(self.file(mode, video), video, poses)
 
 
@@ -88,32 +90,32 @@ def _video_facts(video: LabelledVideo) -> Facts:
 
 
 def claim(output: Path, facts: Facts, remedy: str, *, overwrite: bool = False) -> None:
-    """Make a folder's files belong to one evaluation, which can then go on where it stopped.
+    """Note what a folder's predictions depend on, so that an evaluation can be resumed.
 
     `facts` are what the predictions depend on; a video that is new to the folder may be added.
-    With `overwrite` the predictions that are there are removed. Raises OutputError where they
+    With `overwrite` existing predictions are removed. Raises OutputError where they
     depend on other facts, which ends with the `remedy`.
     """
     path = output / SETTINGS_FILE
-    there = [file for folder in FOLDERS for file in (output / folder).glob("*.json")]
-    if there and not overwrite:
+    existing = [file for folder in FOLDERS for file in (output / folder).glob("*.json")]
+    if existing and not overwrite:
         before = read_facts(path)
         known = {} if before is None else dict(before.get(VIDEOS, {}))
         if before is not None:
             before = {**before, VIDEOS: {**facts[VIDEOS], **known}}
         facts = {**facts, VIDEOS: {**known, **facts[VIDEOS]}}
         require_same(output, before, facts, remedy)
-    for file in there if overwrite else ():
+    for file in existing if overwrite else ():
         file.unlink()
     write_json(path, facts)
 
 
 class _Images:
-    """The images of one video, as windows need them: read once, asked for often."""
+    """The images of one video; windows overlap, so the last ones stay in memory."""
 
     def __init__(self, video: str) -> None:
         self.read = lru_cache(IMAGES_HELD)(partial(read_image, record=video))
-        self.is_there = cache(Path.exists)
+        self.exists = cache(Path.exists)
 
 
 DetectedFrame = tuple[
@@ -121,20 +123,22 @@ DetectedFrame = tuple[
 ]  # with the image's height and width
 
 
-def _seen(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[DetectedFrame]:
+def _detected(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[DetectedFrame]:
     for frame in video.frames:
         image = images.read(frame.frames[frame.current])
         yield frame, (image.shape[0], image.shape[1]), boxes.people(frame, image)
 
 
 def _batches(
-    seen: Iterator[DetectedFrame], predictors: Mapping[str, WindowPredictor]
+    frames: Iterator[DetectedFrame], predictors: Mapping[str, WindowPredictor]
 ) -> Iterator[list[DetectedFrame]]:
     """Gather frames until the crops of their people fill a batch of one of the predictors."""
-    per_person = max((len(one.offsets) / one.batch_size for one in predictors.values()), default=1)
+    per_person = max(
+        (len(each.offsets) / each.batch_size for each in predictors.values()), default=1
+    )
     batch: list[DetectedFrame] = []
-    for item in seen:
-        batch.append(item)
+    for frame in frames:
+        batch.append(frame)
         people = sum(len(detections) for _, _, detections in batch)
         if people * per_person >= 1 or len(batch) == IMAGES_HELD:
             yield batch
@@ -148,7 +152,7 @@ def _poses(
 ) -> list[FramePoses]:
     windows = []
     for frame, _, people in batch:
-        paths = frame.window(predictor.offsets, images.is_there)[0] if len(people) else []
+        paths = frame.window(predictor.offsets, images.exists)[0] if len(people) else []
         windows.append([images.read(path) for path in paths])
     joints = predictor.joints(windows, [people.boxes for _, _, people in batch])
     return [
@@ -176,7 +180,7 @@ def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses])
     """Write the poses of a video's frames in the layout that its evaluators read.
 
     Stills get COCO's list of results; videos PoseTrack18's layout, and where the annotations are
-    in that of PoseTrack17 also this one, in a folder of its own. Evaluators ask for every frame
+    in that of PoseTrack17 also this one, in a separate folder. Evaluators ask for every frame
     that the annotations list, in their order: those that are not labelled have nobody in them.
     Raises OutputError.
     """
@@ -193,24 +197,24 @@ def write_predictions(path: Path, video: LabelledVideo, poses: list[FramePoses])
 
 
 def posetrack_frames(video: LabelledVideo, poses: list[FramePoses]) -> dict[str, PredictedFrame]:
-    """Return poses by file name, with track ids; joints that PoseTrack does not label are gone.
+    """Return poses by file name, with track ids; joints that PoseTrack does not label are left out.
 
     People whose tracks are not known are tracked.
 
-    A joint's score is the one of its box times its own (method section 7, step 7).
+    A joint's score is the score of its box times that of the joint, as in top-down evaluation.
     """
     tracker, frames = IouTracker(), {}
-    for labelled, found in zip(video.frames, poses, strict=True):
-        keypoints = np.full((len(found), len(JOINTS), 2), np.nan)
-        scores = np.zeros((len(found), len(JOINTS)))
+    for labelled, people in zip(video.frames, poses, strict=True):
+        keypoints = np.full((len(people), len(JOINTS), 2), np.nan)
+        scores = np.zeros((len(people), len(JOINTS)))
         for at, name in enumerate(JOINTS):
-            if name in found.joint_names:
-                own = found.joint_names.index(name)
-                keypoints[:, at] = found.keypoints[:, own]
-                scores[:, at] = found.scores[:, own] * found.box_scores
-        ids = found.track_ids
+            if name in people.joint_names:
+                joint = people.joint_names.index(name)
+                keypoints[:, at] = people.keypoints[:, joint]
+                scores[:, at] = people.scores[:, joint] * people.box_scores
+        ids = people.track_ids
         if (ids == NO_TRACK).any():
-            ids = tracker.update(found.boxes, found.box_scores, found.index)
+            ids = tracker.update(people.boxes, people.box_scores, people.index)
         frames[labelled.name] = PredictedFrame(keypoints, scores, ids)
     return frames
 
@@ -218,26 +222,29 @@ def posetrack_frames(video: LabelledVideo, poses: list[FramePoses]) -> dict[str,
 def coco_results(video: LabelledVideo, poses: list[FramePoses]) -> list[dict[str, Any]]:
     """Return poses as COCO's results; joints of the file that the model does not know are 0.
 
-    A person's score is the one of the box times the mean of the joints'.
+    A person's score is the box's times the mean of the joints'.
     """
     assert video.content is not None
     category = keypoint_category(video.content)
     names = category_joints(category)
     results = []
-    for labelled, found in zip(video.frames, poses, strict=True):
-        points = np.zeros((len(found), len(names), 3))
+    for labelled, people in zip(video.frames, poses, strict=True):
+        points = np.zeros((len(people), len(names), 3))
         for at, name in enumerate(names):
-            if name in found.joint_names:
-                own = found.joint_names.index(name)
-                points[:, at, :2], points[:, at, 2] = found.keypoints[:, own], found.scores[:, own]
-        marks = found.box_scores * found.scores.mean(1)
+            if name in people.joint_names:
+                joint = people.joint_names.index(name)
+                points[:, at, :2], points[:, at, 2] = (
+                    people.keypoints[:, joint],
+                    people.scores[:, joint],
+                )
+        person_scores = people.box_scores * people.scores.mean(1)
         results += [
             {
                 "image_id": labelled.image_id,
                 "category_id": category["id"].identity(),
                 "keypoints": person.ravel().tolist(),
-                "score": float(mark),
+                "score": float(score),
             }
-            for person, mark in zip(points, marks, strict=True)
+            for person, score in zip(points, person_scores, strict=True)
         ]
     return results

@@ -10,16 +10,17 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tarvitpose.evaluation.baselines import MeanHeatmaps
 from tarvitpose.evaluation.boxes import Boxes
-from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
-from tarvitpose.evaluation.predictions import (
+from tarvitpose.evaluation.comparison import (
+    MEAN_HEATMAPS,
     SINGLE_FRAME,
     TEMPORAL,
-    Task,
-    claim,
-    prediction_facts,
+    ModeComparison,
 )
-from tarvitpose.evaluation.scores import Comparison, compare
+from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
+from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
+from tarvitpose.evaluation.scores import AP, compare
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -31,14 +32,14 @@ OnVideo = Callable[[int, int], None]  # called with frames done and frames in al
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and over what."""
+    """The results of an evaluation, and how much was evaluated."""
 
     boxes: str  # whose: "ground truth", a detector's name or a file
     are_stills: bool
     videos: int
     frames: int
     people: int  # labelled, with a joint
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ModeComparison, ...]
     warnings: tuple[str, ...]
 
 
@@ -46,18 +47,22 @@ def load_predictors(
     weights: str,
     *,
     single_frame: bool = False,
+    baselines: bool = False,
     device: str = "auto",
     precision: str = "auto",
     **how: Any,
 ) -> dict[str, Predictor]:
-    """Return the predictors of one model by mode: single-frame, and temporal if it can and may.
+    """Return the predictors of one model by mode.
 
-    `how` is what Predictor takes. Raises UserError.
+    Single-frame alone with `single_frame` and for a model without temporal part; with `baselines`
+    also the mean of the frames' heatmaps. `how` is what Predictor takes. Raises UserError.
     """
     model = TARViTPose.from_pretrained(weights)
     engine = TorchEngine(model, device=device, precision=precision)
     predictors = {SINGLE_FRAME: Predictor(engine, single_frame=True, **how)}
     if model.config.temporal and not single_frame:
+        if baselines:
+            predictors[MEAN_HEATMAPS] = Predictor(MeanHeatmaps(engine), **how)
         predictors[TEMPORAL] = Predictor(engine, **how)
     return predictors
 
@@ -75,7 +80,7 @@ def evaluate(
 ) -> Evaluation:
     """Predict and score a data set.
 
-    The files of predictions are kept in `output`, if given, and a video whose files are there
+    The files of predictions are kept in `output`, if given, and a video whose files exist
     is not predicted again. A later run goes on with them if model, boxes, data and the `settings`
     are the same; else it raises OutputError. Raises DataError.
     """
@@ -97,7 +102,7 @@ def evaluate(
             **(settings or {}),
         }
         claim(folder, facts, "pass --overwrite or another --output", overwrite=overwrite)
-        task = Task(predictors, boxes, folder)
+        task = PredictionTask(predictors, boxes, folder)
         for video in videos:
             task.finish(video, count)
         comparisons = compare(task, videos, engine.config.joints, samples)
@@ -114,7 +119,7 @@ def evaluate(
 
 @contextmanager
 def _folder(output: Path | None) -> Iterator[Path]:
-    """Yield the folder of predictions, a passing one if the user wants none."""
+    """Yield the folder of predictions, a temporary one if none is given."""
     if output is not None:
         yield output
         return
@@ -129,15 +134,18 @@ def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo])
             f"the images of {len(renamed)} of {len(videos)} videos have other names than the "
             "annotations and were matched by order; 'tarvitpose data check' shows which"
         )
-    missing = sum(missing_images(videos, one.offsets) for one in predictors.values())
+    missing = sum(missing_images(videos, each.offsets) for each in predictors.values())
     if missing:
         yield (
-            f"{missing} neighbouring images are not there; in each place the nearest one towards "
-            "the labelled frame stood in, so the temporal part saw less than it should"
+            f"{missing} neighbouring images are missing; for each, the nearest one towards the "
+            "labelled frame was used, so the temporal part saw less than it should"
         )
+    unlabelled = dict.fromkeys(name for video in videos for name in video.missing_joints)
+    if unlabelled:
+        yield f"{', '.join(unlabelled)} are not labelled here, so there is no {AP}"
     known = predictors[SINGLE_FRAME].config.joints.joints
     absent = [name for name in JOINTS if name not in known]
-    if absent and not videos[0].are_stills:
+    if absent and not unlabelled and not videos[0].are_stills:
         yield f"the model has no {' and no '.join(absent)}; PoseTrack counts them as not found"
 
 
@@ -147,6 +155,6 @@ def _is_renamed(frame: LabelledFrame) -> bool:
 
 def missing_images(videos: Sequence[LabelledVideo], offsets: Sequence[int]) -> int:
     """Return how many images of the windows of labelled frames exist, but not on this disk."""
-    is_there = cache(Path.exists)
+    exists = cache(Path.exists)
     frames = [frame for video in videos for frame in video.frames]
-    return sum(frame.window(offsets, is_there)[1] for frame in frames)
+    return sum(frame.window(offsets, exists)[1] for frame in frames)

@@ -21,68 +21,69 @@ from tarvitpose.metrics.jitter import (
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float64
 
-SURE = 0.3  # the least score, in both modes, of a joint that counts
+MIN_SCORE = 0.3  # a joint counts where both modes give it this score or more
+PosePair = tuple[FramePoses, FramePoses, int]  # single-frame, temporal, the person's position
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class VideoJitter:
     """Jitter and distance in pixels, then as shares of the height of the person's box.
 
     Jitter is the mean length of second differences over three consecutive frames of one track.
-    NaN where no joint was sure for that long.
+    NaN where no joint has high enough scores for that long.
     """
 
     frames: int
     tracks: int
     jitter_single: tuple[float, float]
     jitter_temporal: tuple[float, float]
-    apart: tuple[float, float]  # the mean distance between the two modes' joints
+    mean_distance: tuple[float, float]  # between the two modes' joints
     lag: int | None  # frames by which the temporal mode comes late; None where nothing moves
 
 
 @dataclass(frozen=True)
-class _Track:
-    single: Float64  # (F, J, 2), NaN where a joint is not sure in both modes
+class _TrackPair:
+    single: Float64  # (F, J, 2), NaN where a joint's score is too low in either mode
     temporal: Float64  # (F, J, 2)
     heights: Float64  # (F,), of the box
 
 
-def steadiness(single: Iterable[FramePoses], temporal: Iterable[FramePoses]) -> Steadiness:
+def compare_jitter(single: Iterable[FramePoses], temporal: Iterable[FramePoses]) -> VideoJitter:
     """Compare two runs over one video with the same boxes and track ids.
 
     Raises ValueError where the runs have different people.
     """
-    frames, people = 0, defaultdict[int, list[tuple[FramePoses, FramePoses, int]]](list)
-    for one, other in zip(single, temporal, strict=True):
-        if not np.array_equal(one.track_ids, other.track_ids):
-            raise ValueError(f"frame {one.index}: the runs have different people")
+    frames, people = 0, defaultdict[int, list[PosePair]](list)
+    for first, second in zip(single, temporal, strict=True):
+        if not np.array_equal(first.track_ids, second.track_ids):
+            raise ValueError(f"frame {first.index}: the runs have different people")
         frames += 1
-        for at, track_id in enumerate(one.track_ids.tolist()):
-            people[track_id].append((one, other, at))
-    tracks = [_track(seen) for seen in people.values()]
-    return Steadiness(
+        for at, track_id in enumerate(first.track_ids.tolist()):
+            people[track_id].append((first, second, at))
+    tracks = [_track(poses) for poses in people.values()]
+    return VideoJitter(
         frames=frames,
         tracks=len(tracks),
         jitter_single=_jitter([(track.single, track.heights) for track in tracks]),
         jitter_temporal=_jitter([(track.temporal, track.heights) for track in tracks]),
-        apart=_apart(tracks),
+        mean_distance=_mean_distance(tracks),
         lag=lag([(track.single, track.temporal) for track in tracks]),
     )
 
 
-def _track(seen: list[tuple[FramePoses, FramePoses, int]]) -> _Track:
+def _track(pairs: list[PosePair]) -> _TrackPair:
     """Lay a person's poses out by frame; frames without the person are NaN."""
-    first, last = seen[0][0].index, seen[-1][0].index
-    joints = seen[0][0].keypoints.shape[1]
-    poses = np.full((2, last - first + 1, joints, 2), np.nan)
-    heights = np.full(last - first + 1, np.nan)
-    for one, other, at in seen:
-        frame = one.index - first
-        sure = (one.scores[at] >= SURE) & (other.scores[at] >= SURE)
-        for mode, found in enumerate((one, other)):
-            poses[mode, frame, sure] = found.keypoints[at, sure]
-        heights[frame] = one.boxes[at, 3] - one.boxes[at, 1]
-    return _Track(poses[0], poses[1], heights)
+    start, end = pairs[0][0].index, pairs[-1][0].index + 1
+    joints = pairs[0][0].keypoints.shape[1]
+    poses = np.full((2, end - start, joints, 2), np.nan)
+    heights = np.full(end - start, np.nan)
+    for single, temporal, at in pairs:
+        frame = single.index - start
+        confident = (single.scores[at] >= MIN_SCORE) & (temporal.scores[at] >= MIN_SCORE)
+        for mode, frame_poses in enumerate((single, temporal)):
+            poses[mode, frame, confident] = frame_poses.keypoints[at, confident]
+        heights[frame] = single.boxes[at, 3] - single.boxes[at, 1]
+    return _TrackPair(poses[0], poses[1], heights)
 
 
 def _jitter(tracks: list[tuple[Float64, Float64]]) -> tuple[float, float]:
@@ -91,7 +92,7 @@ def _jitter(tracks: list[tuple[Float64, Float64]]) -> tuple[float, float]:
     return mean_of_known(pixels), mean_of_known(shares)
 
 
-def _apart(tracks: list[_Track]) -> tuple[float, float]:
+def _mean_distance(tracks: list[_TrackPair]) -> tuple[float, float]:
     pixels = [distance(track.single, track.temporal) for track in tracks]
-    shares = [one / track.heights[:, None] for one, track in zip(pixels, tracks, strict=True)]
+    shares = [each / track.heights[:, None] for each, track in zip(pixels, tracks, strict=True)]
     return mean_of_known(pixels), mean_of_known(shares)

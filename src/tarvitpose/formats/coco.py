@@ -28,7 +28,7 @@ from tarvitpose.formats.file_reader import (
 from tarvitpose.formats.file_writer import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
-    FileWriter,
+    PoseWriter,
     append_json,
     flat_raw_keypoints,
     json_text,
@@ -50,7 +50,7 @@ PERSON = 1  # the category
 PREDICTED = 2  # COCO's flag of a visible joint; every joint is predicted and has a score
 
 
-class CocoWriter(FileWriter):
+class CocoWriter(PoseWriter):
     """Write `images`, one for each frame, and `annotations`, one for each person of a frame.
 
     An image's `id` and `frame_id` are the frame's index in the source, its `time` is in seconds.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tarvitpose.drawing import draw_poses, draw_text, fit_width, shown_time
-from tarvitpose.formats.file_writer import FileWriter, required_image
+from tarvitpose.formats.file_writer import PoseWriter, required_image
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
@@ -20,7 +20,7 @@ SAMPLES_PER_TILE = 6  # so that gaps between tiles differ by a third at most
 PAPER, INK = (24, 24, 24), (235, 235, 235)
 
 
-class ContactSheetWriter(FileWriter):
+class ContactSheetWriter(PoseWriter):
     """Write a PNG of `tiles` evenly spaced frames, with the first and the last of the video.
 
     The length of a video is known only at its end, as containers often state it wrongly. So every

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,30 +26,8 @@ SCORE_DIGITS = 5
 TIME_DIGITS = 6  # microseconds
 
 
-class PoseWriter(Protocol):
-    """Takes the frames of a video in order and leaves a file."""
-
-    @property
-    def warnings(self) -> list[str]:
-        """Return what could not be written as expected, one line each."""
-
-    def __enter__(self) -> Self:
-        """Start the file. Raises OutputError."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Finish the file, or remove it after an error."""
-
-    def write(self, poses: FramePoses, image: UInt8 | None = None) -> None:
-        """Append a frame; formats with pictures need its image, (height, width, 3) RGB."""
-
-
-class FileWriter(ABC):
-    """A PoseWriter whose file appears when the `with` block ends without an error."""
+class PoseWriter(ABC):
+    """Takes the frames of a video in order; the file appears when the `with` block succeeds."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

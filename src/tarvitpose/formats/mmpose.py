@@ -23,7 +23,7 @@ from tarvitpose.formats.file_reader import (
 from tarvitpose.formats.file_writer import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
-    FileWriter,
+    PoseWriter,
     append_json,
     json_text,
     open_text,
@@ -36,7 +36,7 @@ from tarvitpose.utils.arrays import Float64, UInt8
 from tarvitpose.utils.json_file import Entry
 
 
-class MmposeWriter(FileWriter):
+class MmposeWriter(PoseWriter):
     """Write one entry for each frame; `frame_id` is its index, from 0 as in MMPose's inferencer.
 
     Track ids, times and sizes are additional fields, which MMPose's readers ignore.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import DataError
-from tarvitpose.formats.file_writer import FileWriter
+from tarvitpose.formats.file_writer import PoseWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
@@ -39,7 +39,7 @@ OFFSETS, JOINT_NAMES, RAW = "offsets", "joint_names", "raw_keypoints"
 FIELDS = OF_FRAMES | OF_PEOPLE
 
 
-class NpzWriter(FileWriter):
+class NpzWriter(PoseWriter):
     """Write the fields of FramePoses by name, the people of all frames one after another.
 
     Those of frame f are the rows from offsets[f] to offsets[f + 1] - 1.

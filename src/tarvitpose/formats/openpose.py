@@ -26,7 +26,7 @@ from tarvitpose.formats.file_reader import (
 from tarvitpose.formats.file_writer import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
-    FileWriter,
+    PoseWriter,
     flat_raw_keypoints,
     json_text,
     rounded,
@@ -66,7 +66,7 @@ MIDDLES = {  # joints that OpenPose predicts, close to the middle of two others
 }
 
 
-class OpenposeWriter(FileWriter):
+class OpenposeWriter(PoseWriter):
     """Write NAME_000000000012_keypoints.json for frame 12, and so on.
 
     `pose_keypoints_2d` is BODY_25: the joints that the model predicts, neck and mid_hip as the

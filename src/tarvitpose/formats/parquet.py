@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tarvitpose.errors import DataError
-from tarvitpose.formats.file_writer import FileWriter, json_text, origin
+from tarvitpose.formats.file_writer import PoseWriter, json_text, origin
 from tarvitpose.formats.table import INTEGER_COLUMNS, columns_to_read, read_rows
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
@@ -23,7 +23,7 @@ TYPES = {"frame": "int64", "time_s": "float64", "track_id": "int64", "joint": "s
 METADATA_KEY = b"tarvitpose"  # of the JSON in the schema's metadata
 
 
-class ParquetWriter(FileWriter):
+class ParquetWriter(PoseWriter):
     """Write the columns of CsvWriter with all digits, in groups of rows.
 
     The schema's metadata hold the joints, the image size and the origin of the file.

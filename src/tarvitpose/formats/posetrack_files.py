@@ -62,6 +62,14 @@ def true_frames(content: Entry) -> dict[str, TrueFrame]:
     return frames
 
 
+def missing_joints(content: Entry) -> list[str]:
+    """Return which of PoseTrack's joints a file's people cannot have. Raises DataError."""
+    if content.get("annolist"):
+        return []
+    names = category_joints(keypoint_category(content))
+    return [joint for joint in JOINTS if joint not in names]
+
+
 def read_predictions(path: Path) -> dict[str, PredictedFrame]:
     """Return the predicted people of every frame by its file name. Raises DataError.
 

@@ -15,8 +15,6 @@ from tarvitpose.formats.table import read_csv
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.json_file import Entry, read_entry
 
-__all__ = ["load_poses"]
-
 EXPECTED = "a folder of OpenPose files, or a file .json, .csv, .parquet or .npz"
 
 

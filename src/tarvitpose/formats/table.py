@@ -20,7 +20,7 @@ from tarvitpose.formats.file_writer import (
     COORDINATE_DIGITS,
     SCORE_DIGITS,
     TIME_DIGITS,
-    FileWriter,
+    PoseWriter,
     open_text,
 )
 from tarvitpose.results import FramePoses
@@ -41,7 +41,7 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 TableRow = tuple[Any, ...]  # the values of COLUMNS and, if the table has them, of RAW_COLUMNS
 
 
-class CsvWriter(FileWriter):
+class CsvWriter(PoseWriter):
     """Write UTF-8 CSV: a row for each joint of each person of each frame.
 
     A frame without people has one row, in which `track_id` and the columns after it are empty, so

@@ -8,7 +8,7 @@ from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError
 from tarvitpose.formats.coco import CocoWriter
 from tarvitpose.formats.comparison import ComparisonWriter
-from tarvitpose.formats.contact_sheet import ContactSheetWriter, contact_sheet
+from tarvitpose.formats.contact_sheet import ContactSheetWriter
 from tarvitpose.formats.file_writer import PoseWriter
 from tarvitpose.formats.mmpose import MmposeWriter
 from tarvitpose.formats.npz import NpzWriter
@@ -19,23 +19,6 @@ from tarvitpose.formats.posetrack import PosetrackWriter
 from tarvitpose.formats.table import CsvWriter
 from tarvitpose.utils.optional import require
 from tarvitpose.video.frame_source import FrameSource
-
-__all__ = [
-    "CocoWriter",
-    "ComparisonWriter",
-    "ContactSheetWriter",
-    "CsvWriter",
-    "MmposeWriter",
-    "NpzWriter",
-    "OpenposeWriter",
-    "OverlayWriter",
-    "ParquetWriter",
-    "PoseWriter",
-    "PosetrackWriter",
-    "contact_sheet",
-    "open_writer",
-    "output_paths",
-]
 
 ENDINGS = {
     "coco": ".coco.json",

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.config import EstimatorConfig, SmoothConfig, SmoothMethod, parse_config
+from tarvitpose.config import EstimatorConfig, SmoothConfig, SmoothMethod
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.graph_folder import local_config
@@ -24,8 +24,10 @@ from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
 from tarvitpose.tracking import open_tracker
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.video.frame_source import FrameSource
-from tarvitpose.video.sources import open_source, prefetched
+from tarvitpose.video.prefetch import prefetched
+from tarvitpose.video.sources import open_source
 
 DecodeBatch = Callable[[list[list[TrackedFrame]]], list[PoseArrays]]
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tarvitpose import __version__
-from tarvitpose.config import GraphPrecision, ModelConfig, parse_config
+from tarvitpose.config import GraphPrecision, ModelConfig
 from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import files_digest
 from tarvitpose.utils.json_file import read_json, write_json
 from tarvitpose.weights.folder import find_folder, load_config

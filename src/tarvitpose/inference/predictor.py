@@ -91,20 +91,9 @@ class BatchedCrop:
 class WindowPredictor(Protocol):
     """What gives the joints of people in single windows: a `Predictor`, or what replaces it."""
 
-    @property
-    def config(self) -> ModelConfig:
-        """The network's config, which names the joints."""
-        ...
-
-    @property
-    def offsets(self) -> tuple[int, ...]:
-        """Where a window's T frames are, from the current one."""
-        ...
-
-    @property
-    def batch_size(self) -> int:
-        """How many crops are read at once."""
-        ...
+    config: ModelConfig  # of the network, which names the joints
+    offsets: tuple[int, ...]  # where a window's T frames are, from the current one
+    batch_size: int  # in crops
 
     def joints(
         self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]

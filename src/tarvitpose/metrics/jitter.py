@@ -1,7 +1,7 @@
-"""How steady joints are over time.   Axes: F consecutive frames, J joints.
+"""How much joints tremble, and whether they come late.   Axes: F consecutive frames, J joints.
 
-A joint that is not there, or too unsure to count, has NaN coordinates; so has a frame without the
-person. Everything below reads the poses of one track, (F, J, 2) in pixels.
+A joint that is missing, or has too low a score to count, has NaN coordinates; so has a frame
+without the person. Everything below reads the poses of one track, (F, J, 2) in pixels.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def mean_of_known(values: Iterable[Float64]) -> float:
     >>> mean_of_known([np.array([1.0, np.nan]), np.array([[5.0]])])
     3.0
     """
-    known = np.concatenate([np.zeros(0), *(one[~np.isnan(one)] for one in values)])
+    known = np.concatenate([np.zeros(0), *(part[~np.isnan(part)] for part in values)])
     return float(known.mean()) if len(known) else float("nan")
 
 
@@ -65,8 +65,8 @@ def lag(tracks: Tracks, longest: int = LONGEST_LAG) -> int | None:
     """
     speeds = [(_changes(first), _changes(second)) for first, second in tracks]
     by_size = sorted(range(-longest, longest + 1), key=abs)
-    found = [(_correlation(speeds, shift), shift) for shift in by_size]
-    best, shift = max(found, key=lambda one: one[0])  # of equals the first, the smallest
+    peaks = [(_correlation(speeds, shift), shift) for shift in by_size]
+    best, shift = max(peaks, key=lambda peak: peak[0])  # of equals the first, the smallest
     return shift if best >= ALIKE else None
 
 

@@ -77,9 +77,12 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the 95% interval of PCK, or of its gain over `baseline` (N, J), over people.
 
+    `correct` may also hold shares from 0 to 1. Without any labelled joint it is NaN twice.
     People with the same number in `groups`, (N,), such as those of one video, are drawn together.
     """
     labelled = np.asarray(visible) > 0
+    if not labelled.any():
+        return float("nan"), float("nan")
     values = np.asarray(correct, np.float64) * labelled
     if baseline is not None:
         values = values - np.asarray(baseline, np.float64) * labelled

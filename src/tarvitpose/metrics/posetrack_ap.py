@@ -1,7 +1,7 @@
 """PoseTrack's average precision, as poseval computes it.
 
-Axes: N true people, M predicted people, J = 15 joints in the order of POSETRACK_15, K judged
-joints, V videos, F frames.   A joint that is not there has NaN coordinates.
+Axes: N true people, M predicted people, J = 15 joints in the order of POSETRACK_15, K matched
+joints, V videos, F frames.   A missing joint has NaN coordinates.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GROUPS = {  # in the paper's order
 
 @dataclass(frozen=True, eq=False)
 class TrueFrame:
-    """The labelled people of one frame. A person without any joint still says: labelled frame."""
+    """The labelled people of one frame. A person without any joint still makes it one."""
 
     keypoints: Float64  # (N, J, 2), NaN where a joint is not labelled
     head_boxes: Float64  # (N, 4), xyxy
@@ -58,13 +58,13 @@ FramePair = tuple[TrueFrame, PredictedFrame]
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Matches:
     """Every predicted joint of some frames as hit or miss: all that AP needs of them."""
 
     joints: NDArray[np.int64]  # (K,), positions in JOINTS
     scores: Float64  # (K,)
     hits: Bools  # (K,)
-    truths: NDArray[np.int64]  # (J,), how many of each joint are labelled
+    num_gt: NDArray[np.int64]  # (J,), how many of each joint are labelled
 
 
 @dataclass(frozen=True)
@@ -98,29 +98,29 @@ def average_precision(frames: Iterable[FramePair]) -> ApResult:
     Frames without any labelled person are left out, with their predictions. Equal scores count
     misses first, which no order of files, frames or people can change.
     """
-    return pooled([judge(frames)])
+    return aggregate([match(frames)])
 
 
-def pooled(videos: Sequence[Judged]) -> ApResult:
-    """Return the AP of judged videos, all joints pooled before the precision is taken.
+def aggregate(videos: Sequence[Matches]) -> ApResult:
+    """Return the AP of matched videos, all joints pooled before the precision is taken.
 
     Where nobody is labelled, as in a test set that is kept secret, there is none (NaN).
     """
-    truths = _truths(videos)
-    absent = 0.0 if truths.any() else float("nan")
-    return _scored(_ranked(videos), truths, np.ones(len(videos)), absent)
+    num_gt = _num_gt(videos)
+    absent = 0.0 if num_gt.any() else float("nan")
+    return _scored(_ranked(videos), num_gt, np.ones(len(videos)), absent)
 
 
-def bootstrap(videos: Sequence[Judged], samples: int, seed: int = 0) -> list[ApResult]:
+def bootstrap(videos: Sequence[Matches], samples: int, seed: int = 0) -> list[ApResult]:
     """Return the AP of each of `samples` draws of as many videos, with replacement.
 
     A joint that a draw has no label of is left out of it, predicted or not.
     """
-    ranked, truths = _ranked(videos), _truths(videos)
+    ranked, num_gt = _ranked(videos), _num_gt(videos)
     draws = np.random.default_rng(seed).multinomial(
         len(videos), np.full(len(videos), 1 / len(videos)), size=samples
     )  # (samples, V), how often each video was drawn
-    return [_scored(ranked, truths, drawn.astype(np.float64), np.nan) for drawn in draws]
+    return [_scored(ranked, num_gt, drawn.astype(np.float64), np.nan) for drawn in draws]
 
 
 def interval(values: Iterable[float]) -> tuple[float, float]:
@@ -132,22 +132,22 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def judge(frames: Iterable[FramePair]) -> Judged:
+def match(frames: Iterable[FramePair]) -> Matches:
     """Decide of each predicted joint whether it hits, frame by frame."""
     joints, scores, hits = [np.empty(0, np.int64)], [np.empty(0)], [np.empty(0, np.bool_)]
-    truths = np.zeros(len(JOINTS), np.int64)
+    num_gt = np.zeros(len(JOINTS), np.int64)
     for truth, predicted in frames:
         if len(truth.keypoints) == 0:
             continue
         # A person whose last joint was ignored can neither match nor count: no need to remove it.
         labelled = without_ignored(truth.keypoints, truth.ignored)  # (N, J, 2)
         guessed = without_ignored(predicted.keypoints, truth.ignored)  # (M, J, 2)
-        truths += present(labelled).sum(0)
+        num_gt += present(labelled).sum(0)
         there = present(guessed)  # (M, J)
         joints.append(np.nonzero(there)[1])
         scores.append(predicted.scores[there])
         hits.append(_hits(guessed, labelled, head_sizes(truth.head_boxes))[there])
-    return Judged(np.concatenate(joints), np.concatenate(scores), np.concatenate(hits), truths)
+    return Matches(np.concatenate(joints), np.concatenate(scores), np.concatenate(hits), num_gt)
 
 
 def present(keypoints: Float64) -> Bools:
@@ -181,11 +181,11 @@ def inside(points: Float64, polygon: Float64) -> Bools:
     >>> inside(np.array([[1.0, 3], [4, 3], [5, 3]]), square).tolist()
     [True, False, False]
     """
-    found = np.zeros(len(points), np.bool_)
+    enclosed = np.zeros(len(points), np.bool_)
     if len(polygon):
         near = ((points > polygon.min(0)) & (points < polygon.max(0))).all(1)
-        found[near] = _encloses(polygon, points[near])
-    return found
+        enclosed[near] = _encloses(polygon, points[near])
+    return enclosed
 
 
 def _encloses(polygon: Float64, points: Float64) -> Bools:
@@ -230,7 +230,7 @@ def _matched(pck: Float64) -> NDArray[np.int64]:
 Ranked = list[tuple[NDArray[np.int64], Bools]]  # of each joint: video (K,) and hit (K,), best first
 
 
-def _ranked(videos: Sequence[Judged]) -> Ranked:
+def _ranked(videos: Sequence[Matches]) -> Ranked:
     joints = np.concatenate([video.joints for video in videos])
     hits = np.concatenate([video.hits for video in videos])
     scores = np.concatenate([video.scores for video in videos])
@@ -240,16 +240,16 @@ def _ranked(videos: Sequence[Judged]) -> Ranked:
     return [(number[joints == joint], hits[joints == joint]) for joint in range(len(JOINTS))]
 
 
-def _truths(videos: Sequence[Judged]) -> NDArray[np.int64]:
-    return np.stack([video.truths for video in videos])  # (V, J)
+def _num_gt(videos: Sequence[Matches]) -> NDArray[np.int64]:
+    return np.stack([video.num_gt for video in videos])  # (V, J)
 
 
-def _scored(ranked: Ranked, truths: NDArray[np.int64], weights: Float64, absent: float) -> ApResult:
+def _scored(ranked: Ranked, num_gt: NDArray[np.int64], weights: Float64, absent: float) -> ApResult:
     """Return the AP where each video counts as often as `weights`, (V,), says.
 
     A joint that is not labelled has no AP if it is predicted, and `absent` if it is not either.
     """
-    totals = weights @ truths  # (J,)
+    totals = weights @ num_gt  # (J,)
     aps = {}
     for name, (video, hits), total in zip(JOINTS, ranked, totals, strict=True):
         if total > 0:

@@ -95,7 +95,7 @@ class JTA(nn.Module):
 
 
 def score_rule(rule: MaskRule) -> MaskRule:
-    """Return the rule that the scores of tokens follow: "none" has those of "paper"."""
+    """Return the rule for the scores of tokens: "none" has those of "paper"."""
     return "released" if rule == "released" else "paper"
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tarvitpose import __version__
-from tarvitpose.config import Config, PredictConfig, parse_config
+from tarvitpose.config import Config, PredictConfig
 from tarvitpose.errors import OutputError
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.hashing import file_digest, files_digest, files_in
 from tarvitpose.utils.json_file import write_json
@@ -35,7 +36,7 @@ class SourceFacts(FileFacts):
 
 
 class RunResult(Config):
-    """What came out of a finished run."""
+    """The results of a finished run."""
 
     frames: int
     people: int  # most in one frame
@@ -86,7 +87,7 @@ def describe(
     The content of a source of the same size and date as a `known` one is not read again.
     """
     options = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
-    if config.boxes is not None:  # wherever it lies
+    if config.boxes is not None:  # its path does not matter
         options["boxes"] = f"SHA-256 {file_digest(config.boxes)}"
     elif Path(config.detector).is_dir():
         options["detector"] = f"SHA-256 {files_digest(files_in(Path(config.detector)))}"
@@ -106,7 +107,7 @@ def source_files(frames: FrameSource) -> list[Path]:
 
 
 def source_facts(frames: FrameSource, known: SourceFacts | None = None) -> SourceFacts | None:
-    """Return what tells a file or the images of a folder from all others, None for a stream."""
+    """Return the facts that identify a file or the images of a folder, None for a stream."""
     files = source_files(frames)
     if not files:
         return None

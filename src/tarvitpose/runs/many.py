@@ -42,7 +42,7 @@ class VideoJob:
 
     source: str
     output: Path  # the folder of its results
-    name: str  # of the video among all others, with folders where it comes from a tree of them
+    name: str  # of the video among all others, with its folders below the given one
     stem: str | None = None  # of its results' files; None: that of the source
 
 
@@ -55,7 +55,7 @@ class JobReport:
     attempts: int = 0
     outcome: Outcome | None = None
     error: str | None = None  # of the latest attempt
-    trace: str | None = None  # of an error that should not happen
+    trace: str | None = None  # of an error that is a bug
 
 
 def find_jobs(sources: Iterable[str], output: Path) -> list[VideoJob]:
@@ -104,7 +104,7 @@ def with_different_names(jobs: Iterable[VideoJob]) -> list[VideoJob]:
 
 
 def _collision_key(job: VideoJob, name: str) -> tuple[Path, str]:
-    """Return what is the same for results that would overwrite each other on any system."""
+    """Return a key that is equal for results that would overwrite each other on any system."""
     return job.output, name.casefold()
 
 
@@ -222,7 +222,7 @@ class BatchQueue:
         return report
 
     def lost(self, job: VideoJob) -> JobReport:
-        """Note that a worker died; its video is next, unless it does so again and again."""
+        """Note that a worker died; its video is the next one, but only `DEATHS` times."""
         self._deaths[job] += 1
         report = self.reports[job]
         report.error = f"{shown(job.source)}: its worker died"
@@ -293,7 +293,7 @@ def run_here(
 
 
 def explained(error: Exception) -> tuple[str, str | None]:
-    """Return an error in one line, and where it comes from if it is not the user's."""
+    """Return an error in one line, and its traceback if the user cannot put it right."""
     if isinstance(error, UserError):
         return str(error), None
     return f"{type(error).__name__}: {error}", traceback.format_exc()

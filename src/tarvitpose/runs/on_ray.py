@@ -1,4 +1,4 @@
-"""Many videos on Ray: each worker has a model, and takes a video whenever it has none."""
+"""Many videos on Ray: each worker has a model, and takes the next video when it is free."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WorkerPlan:
 
 
 def plan_workers(nodes: list[dict[str, float]], device: str, workers: int | None) -> WorkerPlan:
-    """Share machines among workers: one for each GPU, without any one for each machine.
+    """Share machines among workers: one for each GPU, or without GPUs one for each machine.
 
     `nodes` are Ray's resources of each machine, "CPU" and "GPU". More workers than that share them.
     Raises UserError where no machine has what `device` needs.
@@ -83,7 +83,7 @@ class Worker:
         self._estimator: PoseEstimator | None = None
 
     def load(self) -> Answer:
-        """Load the model, or return what the user can put right."""
+        """Load the model, or return an error that the user can put right."""
         try:
             os.chdir(self._folder)
             use_cores(self._rank, self._threads)

@@ -12,7 +12,8 @@ from threading import Event, current_thread, main_thread
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
-from tarvitpose.formats.writing import PoseWriter, open_writer, output_paths
+from tarvitpose.formats.file_writer import PoseWriter
+from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
@@ -29,7 +30,7 @@ class Progress:
     """How far a run has come."""
 
     frame: int  # frames done
-    total: int | None  # frames in all, None where nobody knows
+    total: int | None  # frames in all, None where it is unknown
     people: int  # in the frame just done
 
 
@@ -136,7 +137,7 @@ def _match_boxes(detector: Detector, frames: FrameSource) -> list[str]:
 
 @dataclass
 class RunStats:
-    """What a run counts."""
+    """Counts over the frames of a run."""
 
     frames: int = 0
     people: int = 0  # most in one frame
@@ -201,7 +202,7 @@ def _outcome(
 
 @contextmanager
 def _stopped_by_user(is_live: bool) -> Iterator[Callable[[], bool]]:
-    """Yield what tells whether the user pressed Ctrl-C; only for live sources, and only once."""
+    """Yield a function that tells whether the user pressed Ctrl-C, for live sources."""
     stopped = Event()
     if not is_live or current_thread() is not main_thread():
         yield stopped.is_set

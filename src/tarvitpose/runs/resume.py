@@ -41,11 +41,11 @@ Files = dict[str, Path]  # what a run writes, by kind
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """What an earlier run of the same video with the same options left."""
+class EarlierRun:
+    """The remains of an earlier run of the same video with the same options."""
 
     result: RunResult | None = None  # of a finished run whose files all exist
-    is_ours: bool = False  # existing result files are its, and may be replaced
+    is_ours: bool = False  # whether it wrote the existing results, which may be replaced
 
 
 class VideoRun:
@@ -54,7 +54,7 @@ class VideoRun:
     def __init__(self, manifest: Manifest, path: Path, journal: Journal | None = None) -> None:
         self.manifest, self._path, self._journal = manifest, path, journal
         self.is_finished = False
-        self.resumed = 0  # frames that were known from before
+        self.resumed = 0  # frames whose poses were in the journal
 
     def poses(
         self, estimator: PoseEstimator, frames: FrameSource, observer: Observer | None = None
@@ -74,13 +74,13 @@ class VideoRun:
         self.is_finished = True
 
 
-def look_back(frames: FrameSource, files: Files, config: PredictConfig) -> Earlier:
-    """Return what `config.resume` can build on.
+def look_back(frames: FrameSource, files: Files, config: PredictConfig) -> EarlierRun:
+    """Return the earlier run that `config.resume` goes on with.
 
     Raises OutputError where the earlier run differs from this one, naming the differences, and
     where results exist that may not be replaced.
     """
-    earlier = _earlier(frames, files, config) if config.resume else Earlier()
+    earlier = _earlier(frames, files, config) if config.resume else EarlierRun()
     existing = [path for path in files.values() if path.exists()]
     if existing and not (config.overwrite or earlier.is_ours):
         why = f" without {frames.name}{ENDING}, which --resume needs" if config.resume else ""
@@ -90,18 +90,18 @@ def look_back(frames: FrameSource, files: Files, config: PredictConfig) -> Earli
     return earlier
 
 
-def _earlier(frames: FrameSource, files: Files, config: PredictConfig) -> Earlier:
+def _earlier(frames: FrameSource, files: Files, config: PredictConfig) -> EarlierRun:
     if not _can_be_read_again(frames):
         raise OutputError(f"{frames.source}: --resume is for files; this cannot be read again")
     finished, folder = manifest_path(frames, config), _run_folder(frames, config)
     if finished.exists():
         before = _same_run(finished, frames, config)
         is_whole = all(path.exists() for path in files.values())
-        return Earlier(result=before.result if is_whole else None, is_ours=True)
+        return EarlierRun(result=before.result if is_whole else None, is_ours=True)
     if (folder / MANIFEST).exists():
         _same_run(folder / MANIFEST, frames, config)
-        return Earlier(is_ours=True)
-    return Earlier()
+        return EarlierRun(is_ours=True)
+    return EarlierRun()
 
 
 def _same_run(path: Path, frames: FrameSource, config: PredictConfig) -> Manifest:
@@ -185,7 +185,7 @@ def _can_be_read_again(frames: FrameSource) -> bool:
 
 
 def _remove_leftovers(files: Files) -> None:
-    """Remove the unfinished files of a process that was killed; `files.py` gives their names."""
+    """Remove the unfinished files of a process that was killed, which `utils.atomic` named."""
     for path in files.values():
         left = re.compile(rf"\.({re.escape(path.stem)}|{re.escape(path.name)})\.\d+\.(tmp|old).*")
         for other in path.parent.iterdir():

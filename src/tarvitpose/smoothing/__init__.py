@@ -7,10 +7,11 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TypeVar
 
-from tarvitpose.config import SmoothConfig, SmoothMethod, parse_config
+from tarvitpose.config import SmoothConfig, SmoothMethod
 from tarvitpose.results import FramePoses
 from tarvitpose.smoothing.one_euro import OneEuro
 from tarvitpose.smoothing.savgol import SavitzkyGolay
+from tarvitpose.utils.config_files import parse_config
 
 __all__ = ["OneEuro", "SavitzkyGolay", "smooth", "smoothed"]
 

@@ -15,20 +15,15 @@ from tarvitpose.data.dataset import ClipDataset, Key, KeySampler, single_threade
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import ConfigError, UserError
+from tarvitpose.evaluation.feature_cache import FeatureCache
 from tarvitpose.skeleton import JointSet
 from tarvitpose.training.config import SourceConfig, TrainConfig
 from tarvitpose.training.devices import together
 from tarvitpose.training.facts import ANEW, clip_facts
-from tarvitpose.training.features import (
-    EncodedClips,
-    Together,
-    check_clips,
-    encode_clips,
-    encoded_names,
-)
+from tarvitpose.training.features import EncodedClips, JoinedClips, encode_clips
 from tarvitpose.training.step import Batch, TrainingStep
 
-Report = Callable[[str], None]  # receives one line for a person to read
+ReportLine = Callable[[str], None]  # called with one line of progress
 SHARED = "remove that folder, or set another data.features"
 
 
@@ -78,7 +73,7 @@ class Batches:
 
     @property
     def records(self) -> list[Record]:
-        """All that is trained on."""
+        """The records of all sources."""
         return [record for records in self.sources for record in records]
 
     def read(self, start: int, *, everything: bool = False) -> Iterator[Batch]:
@@ -88,11 +83,11 @@ class Batches:
         """
         return iter(self._loader(self.dataset, start, everything=everything))
 
-    def encode(self, step: TrainingStep, report: Report, *, fresh: bool = False) -> None:
+    def encode(self, step: TrainingStep, report: ReportLine, *, fresh: bool = False) -> None:
         """Read encoded clips from now on; rank 0 encodes those that are missing.
 
-        Those that depend on other facts raise ConfigError; `fresh` forgets them if they are in
-        the run's own output.
+        Raises ConfigError where stored clips depend on other facts; with `fresh` they are removed
+        instead, if they are in the run's output folder.
         """
         root = self.config.data.features or self.config.output / "features"
         folders = [root / str(number) for number in range(len(self.sources))]
@@ -101,39 +96,40 @@ class Batches:
                 for number, folder in enumerate(folders):
                     self._encode(number, folder, step, report, fresh=fresh)
         scores, augment = "decoder" in step.frozen, self.config.data.augment
-        self.dataset = Together(
-            [EncodedClips(one, self.model, scores=scores, augment=augment) for one in folders]
+        self.dataset = JoinedClips(
+            [EncodedClips(each, self.model, scores=scores, augment=augment) for each in folders]
         )
 
     def _encode(
-        self, number: int, folder: Path, step: TrainingStep, report: Report, *, fresh: bool
+        self, number: int, folder: Path, step: TrainingStep, report: ReportLine, *, fresh: bool
     ) -> None:
         """Encode the clips of a source that are missing in a folder."""
         source, records = self.config.data.train[number], self.sources[number]
         stored = self._stored
         facts = clip_facts(self.config, source, step, offsets=stored.offsets, records=records)
-        is_own = self.config.data.features is None
-        remedy = ANEW if is_own else SHARED
+        in_output = self.config.data.features is None
+        cache = FeatureCache(folder)
         try:
-            check_clips(folder, facts, remedy)
+            cache.require_same(facts, ANEW if in_output else SHARED)
         except ConfigError:
-            if not (fresh and is_own):
+            if not (fresh and in_output):
                 raise
             shutil.rmtree(folder)
-        if len(encoded_names(folder)) >= source.cached_clips:
+            cache = FeatureCache(folder)
+        if len(cache.names) >= source.cached_clips:
             return
         step.eval()
         seed = self.config.encoded_seed
         loader = self._loader(self._clips(records, stored, seed), 0, everything=True, seed=seed)
         length = source.cached_clips
         with self.fabric.autocast():
-            for done in encode_clips(folder, step, loader, length=length, facts=facts):
+            for done in encode_clips(cache, step, loader, length=length, facts=facts):
                 if done // 200 > (done - self.config.run.batch_size) // 200:
                     report(f"{source.annotations}: {done} of {length} clips encoded")
 
     @property
     def _stored(self) -> ModelConfig:
-        """The model whose windows are encoded: they may have more frames than it looks at."""
+        """The model with the offsets of the encoded windows, which may have more frames."""
         offsets = self.config.data.encoded_offsets
         return self.model if offsets is None else self.model.model_copy(update={"offsets": offsets})
 
@@ -163,7 +159,7 @@ class Batches:
 
 
 def next_batch(batches: Iterator[Batch]) -> Batch:
-    """Return the next batch. Raises what a loader's process raised, in one line."""
+    """Return the next batch. Raises an error of a loader's process with its own message."""
     try:
         return next(batches)
     except UserError as error:

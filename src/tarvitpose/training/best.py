@@ -1,4 +1,4 @@
-"""Which validation was the best so far, and when to stop."""
+"""The best validation so far, and when to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tarvitpose.errors import ConfigError
 class Best:
     """The best validation of a run; higher scores are better."""
 
-    monitor: str  # the score that counts; "" for the mean over all kinds
+    monitor: str  # the score that counts; "" for the mean over all degradations
     patience: int  # validations without a new best after which to stop; 0: never
     step: int = 0
     score: float = -math.inf

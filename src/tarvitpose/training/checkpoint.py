@@ -1,4 +1,4 @@
-"""A run's state on disk, always whole: written beside its place and renamed."""
+"""A run's state on disk, always whole: written to a temporary name and renamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training configuration may say; one YAML file is one experiment."""
+"""The keys of a training configuration; one YAML file is one experiment."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tarvitpose.config import (
-    SIZES,
-    AnnotationFormat,
-    Config,
-    ModelConfig,
-    NewJoints,
-    parse_config,
-    read_yaml,
-)
+from tarvitpose.config import SIZES, AnnotationFormat, Config, ModelConfig, NewJoints
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
+from tarvitpose.utils.config_files import parse_config, read_yaml
 from tarvitpose.weights.folder import load_config
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
@@ -28,6 +21,20 @@ STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
     "l": "usyd-community/vitpose-plus-large",
     "h": "usyd-community/vitpose-plus-huge",
 }
+
+
+RENAMED = {  # keys of version 0.5.0
+    "place_loss_weight": "position_loss_weight",
+    "unspoilt_loss_weight": "clean_loss_weight",
+    "validation_kinds": "validation_degradations",
+}
+
+
+def renamed(values: Any) -> Any:
+    """Return a section's values with its keys as they are called now."""
+    if not isinstance(values, dict):
+        return values
+    return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 class SourceConfig(Config):
@@ -43,18 +50,20 @@ class SourceConfig(Config):
 
 
 class DataConfig(Config):
-    """What is trained on, and what is only looked at."""
+    """The data to train on, and to validate on."""
 
     train: tuple[SourceConfig, ...] = Field(min_length=1)
     validation: tuple[SourceConfig, ...] = ()  # never trained on
-    validation_kinds: tuple[Degradation, ...] = ("clean", "motion_blur", "occluded")
+    validation_degradations: tuple[Degradation, ...] = ("clean", "motion_blur", "occluded")
     validation_share: float = Field(default=1.0, gt=0, le=1)  # of its people, always the same ones
-    validation_workers: int | None = Field(default=None, ge=0)  # of its own; None: as `workers`
+    validation_workers: int | None = Field(default=None, ge=0)  # for it alone; None: as `workers`
     augment: AugmentConfig = AugmentConfig()
-    features: Path | None = None  # where encoded clips are kept; output/features if not given
+    features: Path | None = None  # where encoded clips are stored; output/features if not given
     encoded_offsets: tuple[int, ...] | None = None  # of encoded clips; None: the model's own
     encoded_seed: int | None = None  # of encoded clips, which runs may share; None: run.seed
     workers: int = Field(default=2, ge=0)  # processes that prepare clips
+
+    _old_names = model_validator(mode="before")(renamed)
 
     @property
     def cached(self) -> bool:
@@ -77,9 +86,6 @@ class OptimConfig(Config):
     clip_norm: float = Field(default=0.0, ge=0)  # largest norm of the gradient; 0: any
 
 
-RENAMED = {"place_loss_weight": "position_loss_weight", "unspoilt_loss_weight": "clean_loss_weight"}
-
-
 class RunConfig(Config):
     """How long, how large and how often."""
 
@@ -95,24 +101,18 @@ class RunConfig(Config):
     frozen_blocks: int = Field(default=0, ge=0)  # of the encoder, with all that comes before them
     warm_start: bool = False  # a new temporal part, set from the features of the first batch
     coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
-    position_loss_weight: float = Field(default=0.0, ge=0)  # of what tokens hide of their place
-    clean_loss_weight: float = Field(default=0.0, ge=0)  # of what the clean frame would show
+    position_loss_weight: float = Field(default=0.0, ge=0)  # of positions that tokens lose
+    clean_loss_weight: float = Field(default=0.0, ge=0)  # of the clean frame's heatmaps as targets
     log_every: int = Field(default=10, ge=1)  # steps
     save_every: int = Field(default=200, ge=1)  # steps
     validate_every: int = Field(default=0, ge=0)  # steps; 0: with each save
     validate_epochs: float = Field(default=0, ge=0)  # epochs, in place of validate_every; 0: it
-    keep: Literal["last", "best"] = "last"  # what output/weights is in the end; best/ is there too
-    monitor: str = ""  # the score that says which weights are best; "": the mean of all kinds
+    keep: Literal["last", "best"] = "last"  # what becomes output/weights; best/ is always written
+    monitor: str = ""  # the score that chooses the best weights; "": the mean of all
     patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
     wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none
 
-    @model_validator(mode="before")
-    @classmethod
-    def _old_names(cls, values: Any) -> Any:
-        """Take the names that version 0.5.0 had."""
-        if not isinstance(values, dict):
-            return values
-        return {RENAMED.get(name, name): value for name, value in values.items()}
+    _old_names = model_validator(mode="before")(renamed)
 
 
 class TrainConfig(Config):
@@ -136,7 +136,7 @@ class TrainConfig(Config):
         if chosen and not self.data.validation:
             raise ValueError("run.patience, run.monitor and run.keep=best need data.validation")
         if self.run.validate_every and self.run.validate_epochs:
-            raise ValueError("run.validate_every and run.validate_epochs say the same: give one")
+            raise ValueError("give only one of run.validate_every and run.validate_epochs")
         if self.run.warm_start and self.init is None:
             raise ValueError("run.warm_start needs an init, whose encoder and decoder it takes")
         if self.init is None and "size" not in self.model:
@@ -169,13 +169,13 @@ def model_config(config: TrainConfig) -> ModelConfig:
 def _check_start(init: str) -> None:
     """Raise WeightsError, with what to do, where the recipes' start was not converted yet.
 
-    The hub is never asked for it: what somebody may put there under this name is not meant.
+    The hub is not searched for it: a repository of the same name would be another model.
     """
-    found = re.fullmatch(r"(?:\./)?weights/vitpose-([sblh])", init)
-    if found and not Path(init).is_dir():
-        size = found[1]
+    match = re.fullmatch(r"(?:\./)?weights/vitpose-([sblh])", init)
+    if match and not Path(init).is_dir():
+        size = match[1]
         raise WeightsError(
-            f"init: {init} is not there; make it from ViTPose's weights: 'tarvitpose convert "
+            f"init: {init} does not exist; make it from ViTPose's weights: 'tarvitpose convert "
             f"{STARTS[size]} {init} --size {size} --joint-set posetrack15', with a "
             "downloaded checkpoint in place of the hub id; or train one: 'tarvitpose train "
             f"configs/coco/{size}.yaml', and give init=runs/coco/{size}/weights"

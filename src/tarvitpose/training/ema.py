@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Ema:
@@ -21,8 +23,9 @@ class Ema:
         """Let the average follow after a step (from 0), faster in the first ones."""
         # The start would otherwise stay in it for thousands of steps.
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in moving(self.model):
-            self.average[name].lerp_(value.detach(), 1 - decay)
+        values = [value.detach() for _, value in moving(self.model)]
+        follow: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        follow(list(self.average.values()), values, None)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -36,9 +39,9 @@ class Ema:
     @torch.no_grad()
     def _swap(self) -> None:
         for name, value in moving(self.model):
-            own = value.detach().clone()
+            trained = value.detach().clone()
             value.copy_(self.average[name])
-            self.average[name].copy_(own)
+            self.average[name].copy_(trained)
 
 
 def moving(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

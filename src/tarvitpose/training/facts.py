@@ -1,6 +1,6 @@
 """What the state of a training depends on, and what its encoded clips do.
 
-A key that is not named here counts, so a new one is compared from its first day on.
+Keys that are not named here count, so that a new key is compared without a change here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.records import Record
 from tarvitpose.evaluation.clips import encoding_facts
-from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
+from tarvitpose.training.config import SourceConfig, TrainConfig, model_config, renamed
 from tarvitpose.training.step import TrainingStep
 from tarvitpose.utils.hashing import files_digest, sample_digest
 from tarvitpose.utils.provenance import Facts
@@ -49,6 +49,11 @@ def experiment_facts(config: TrainConfig) -> Facts:
     if optim.schedule == "cosine":
         facts["run"]["epochs"] = run.epochs
     return facts
+
+
+def renamed_facts(facts: Facts | None) -> Facts | None:
+    """Return the facts of an older version with their keys as they are called now."""
+    return facts and {key: renamed(values) for key, values in facts.items()}
 
 
 def source_facts(source: SourceConfig) -> Facts:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -19,18 +19,14 @@ from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
+from tarvitpose.evaluation.feature_cache import FeatureCache
 from tarvitpose.model.jta import seen_regions
 from tarvitpose.training.step import Batch, TrainingStep
-from tarvitpose.utils.json_file import write_json
-from tarvitpose.utils.provenance import Facts, read_facts, require_same
+from tarvitpose.utils.provenance import Facts
 
 LABELS = ("frame_keypoints", "frame_visible")
-ARRAYS = ("features", *LABELS)
 SCORES = "scores"  # of tokens, for the mask: stored where the decoder is frozen too
-CLEAN_FEATURES = (
-    "clean"  # features of the current frame before it was degraded: stored if asked for
-)
-ABOUT = "about.json"  # facts and names; written last, so it says how much is there
+CLEAN_FEATURES = "clean"  # of the current frame before it was degraded: stored if asked for
 
 
 class EncodedClips(Dataset[dict[str, Any]]):
@@ -50,30 +46,31 @@ class EncodedClips(Dataset[dict[str, Any]]):
         scores: bool = True,
         augment: AugmentConfig | None = None,
     ) -> None:
-        extras = (SCORES, CLEAN_FEATURES) if scores else (CLEAN_FEATURES,)
-        names = [*ARRAYS, *(name for name in extras if (folder / f"{name}.npy").exists())]
-        self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-        about = read_facts(folder / ABOUT) or {}
-        self.names: list[str] = about["names"]
+        cache = FeatureCache(folder)
+        assert cache.facts is not None
+        self.names, self.arrays = cache.names, cache.load()
+        if not scores:
+            self.arrays.pop(SCORES, None)
         self.model, self.augment = model, augment
-        self.stored = window_offsets(tuple(about["facts"]["offsets"]))[0]
+        self.stored = window_offsets(tuple(cache.facts["offsets"]))[0]
         if len(model.offsets) > len(self.stored) - 1:
             raise ConfigError(
                 f"{folder}: holds {len(self.stored)} frames of each clip, the model's offsets "
-                f"{model.offsets} need {len(model.offsets) + 1}; encode them anew"
+                f"{model.offsets} need {len(model.offsets) + 1}; encode them again"
             )
-        known = self.arrays["frame_visible"][: len(self.names)].any(-1)  # (n, T)
+        visible = self.arrays["frame_visible"][: len(self.names)]
+        known = np.asarray(visible.any(-1))  # (n, T)
         if CLEAN_FEATURES in self.arrays:
             known[:, [offset != 0 for offset in self.stored]] = False
-        self.places = np.argwhere(known)  # (items, 2), clip and frame
+        self.items = np.argwhere(known)  # (items, 2), clip and frame
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.items)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """Return one clip with one of its frames as the current one, by (epoch, index)."""
-        clip, frame = (int(value) for value in self.places[key[1]])
-        order = around(frame, self.stored, self.model.offsets)
+        clip, frame = (int(value) for value in self.items[key[1]])
+        order = window_order(frame, self.stored, self.model.offsets)
         keypoints = np.array(self.arrays["frame_keypoints"][clip, frame])
         visible = np.array(self.arrays["frame_visible"][clip, frame], np.float32)
         targets, weights = training_targets(keypoints, visible, self.model, self.augment)
@@ -93,13 +90,13 @@ class EncodedClips(Dataset[dict[str, Any]]):
         return item
 
 
-def around(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) -> list[int]:
+def window_order(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) -> list[int]:
     """Return which stored frames make a window about one of them, the current one in its place.
 
     `stored` are the offsets of the stored frames, `offsets` those of the model: as many others
     are taken, the nearest first, earlier before later.
 
-    >>> around(0, (-2, -1, 0, 1, 2), (-1, 1))
+    >>> window_order(0, (-2, -1, 0, 1, 2), (-1, 1))
     [1, 0, 2]
     """
     others = [at for at in range(len(stored)) if at != frame]
@@ -109,7 +106,7 @@ def around(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) -> lis
     return order
 
 
-class Together(Dataset[dict[str, Any]]):
+class JoinedClips(Dataset[dict[str, Any]]):
     """Several sets of encoded clips, one after the other."""
 
     def __init__(self, parts: list[EncodedClips]) -> None:
@@ -127,73 +124,39 @@ class Together(Dataset[dict[str, Any]]):
 
 
 def encode_clips(
-    folder: Path, step: TrainingStep, loader: DataLoader[Batch], *, length: int, facts: Facts
+    cache: FeatureCache, step: TrainingStep, loader: DataLoader[Batch], *, length: int, facts: Facts
 ) -> Iterator[int]:
-    """Encode `length` clips into a folder, float16, and yield how many are done after each batch.
+    """Encode `length` clips, float16, and yield how many are done after each batch.
 
     Goes on where an earlier run stopped, so the loader must give the same clips again. `facts` are
-    what the clips depend on, with the `offsets` of their frames; `check_clips` compares them.
+    what the clips depend on, with the `offsets` of their frames.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    names, start = encoded_names(folder), 0
-    for nameless in () if names else folder.glob("*.npy"):
-        nameless.unlink()
-    arrays: dict[str, np.memmap[Any, Any]] = {}
+    start = 0
     for batch in loader:
-        end = min(start + len(batch["name"]), length)
+        end, done = min(start + len(batch["name"]), length), len(cache.names)
         if end <= start:
             break
-        if end > len(names):
-            new = slice(max(len(names) - start, 0), end - start)
-            encoded = {key: values[new] for key, values in _encoded(step, batch).items()}
-            _store(folder, arrays, encoded, len(names), length)
-            names += list(batch["name"])[new]
-            write_json(folder / ABOUT, {"facts": facts, "names": names})
+        if end > done:
+            new = slice(max(done - start, 0), end - start)
+            arrays = {name: values[new] for name, values in _encoded(step, batch).items()}
+            cache.append(arrays, list(batch["name"])[new], length=length, facts=facts)
         start = end
         yield start
 
 
-def _encoded(step: TrainingStep, batch: Batch) -> dict[str, Tensor]:
+def _encoded(step: TrainingStep, batch: Batch) -> dict[str, NDArray[Any]]:
     """Return what is stored of a batch."""
     clip = batch["clip"]
     assert isinstance(clip, Tensor)
     with torch.inference_mode():
-        found = {"features": step.features(clip)}
+        tensors = {"features": step.features(clip)}
         if "decoder" in step.frozen:
-            found[SCORES] = step.model.token_scores(found["features"])
+            tensors[SCORES] = step.model.token_scores(tensors["features"])
         if step.clean_loss_weight:
-            found[CLEAN_FEATURES] = step.clean(batch)
+            tensors[CLEAN_FEATURES] = step.clean(batch)
+    arrays = {name: values.half().cpu().numpy() for name, values in tensors.items()}
     for name in LABELS:
         values = batch[name]
         assert isinstance(values, Tensor)
-        found[name] = values
-    return found
-
-
-def check_clips(folder: Path, facts: Facts, remedy: str) -> None:
-    """Raise ConfigError if a folder holds clips that depend on other facts."""
-    about = read_facts(folder / ABOUT)
-    if about is not None:
-        require_same(folder, about.get("facts"), facts, remedy, ConfigError)
-
-
-def encoded_names(folder: Path) -> list[str]:
-    """Return the names of a folder's clips, in their order; none in a new one."""
-    return list((read_facts(folder / ABOUT) or {"names": []})["names"])
-
-
-def _store(
-    folder: Path, arrays: dict[str, Any], encoded: dict[str, Tensor], start: int, length: int
-) -> None:
-    for name, values in encoded.items():
-        block = (values if name in LABELS else values.half()).cpu().numpy()
-        if name not in arrays:
-            arrays[name] = _open(folder / f"{name}.npy", (length, *block.shape[1:]), block.dtype)
-        arrays[name][start : start + len(block)] = block
-        arrays[name].flush()
-
-
-def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.memmap[Any, Any]:
-    if path.exists():
-        return open_memmap(path, mode="r+")
-    return open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        arrays[name] = values.cpu().numpy()
+    return arrays

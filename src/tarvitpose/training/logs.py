@@ -1,4 +1,4 @@
-"""What a run writes down: `metrics.jsonl`, TensorBoard, and Weights & Biases where asked for."""
+"""The numbers that a run writes: `metrics.jsonl`, TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 from tarvitpose.utils.atomic import atomic_file, cannot_write
 from tarvitpose.utils.optional import is_installed, require
 
-WANDB_RUN = "wandb_run.txt"  # the id of the run there
+WANDB_RUN = "wandb_run.txt"  # the id of the run in Weights & Biases
 
 
 class RunLog:
@@ -39,9 +39,9 @@ class RunLog:
         if not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _is_until(line, step)]
+        remaining = [line for line in lines if _is_until(line, step)]
         with atomic_file(self.path) as path:
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            path.write_text("".join(f"{line}\n" for line in remaining), encoding="utf-8")
 
     def write(self, step: int, **values: float) -> None:
         """Note the values of a step. Raises OutputError."""

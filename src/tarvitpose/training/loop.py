@@ -13,13 +13,13 @@ import torch
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.training.batches import Batches, Report, next_batch, read_sources
+from tarvitpose.training.batches import Batches, ReportLine, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
 from tarvitpose.training.checkpoint import LAST, load_state, remove_leftovers, save_state
 from tarvitpose.training.config import TrainConfig, model_config
 from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
 from tarvitpose.training.ema import Ema
-from tarvitpose.training.facts import ANEW, experiment_facts, image_sample
+from tarvitpose.training.facts import ANEW, experiment_facts, image_sample, renamed_facts
 from tarvitpose.training.logs import WANDB_RUN, RunLog, open_wandb
 from tarvitpose.training.optim import parameter_groups, rate_factor
 from tarvitpose.training.step import Batch, TrainingStep
@@ -31,7 +31,7 @@ from tarvitpose.weights.folder import load_checkpoint, load_config
 from tarvitpose.weights.joint_rows import match_joints, new_joints_of
 
 
-def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:
+def train(config: TrainConfig, report: ReportLine, *, resume: bool = True) -> Path:
     """Run an experiment and return the folder of its final weights.
 
     Goes on from the last saved state in `config.output` if there is one and `resume` is set.
@@ -41,7 +41,7 @@ def train(config: TrainConfig, report: Report, *, resume: bool = True) -> Path:
     step = training_step(config)
     some_unused = step.model.config.aggregation == "regression"  # the decoder, then
     fabric = open_devices(config.run, some_unused=some_unused)
-    run = Run(config, fabric=fabric, step=step, report=report)
+    run = TrainingRun(config, fabric=fabric, step=step, report=report)
     fabric.launch()  # from here on there may be several processes
     try:
         weights = run.fit(resume=resume)
@@ -81,7 +81,7 @@ def build_model(config: TrainConfig) -> TARViTPose:
     model = TARViTPose(model_config(config))
     if config.init is not None:
         start, tensors, _ = load_checkpoint(config.init)
-        own = model.state_dict()
+        initial = model.state_dict()
         if start.joints != model.config.joints:
             if start.temporal and start.layout == "released":
                 raise ConfigError(
@@ -89,34 +89,34 @@ def build_model(config: TrainConfig) -> TARViTPose:
                     f"{start.joint_set} cannot be taken apart"
                 )
             tensors = match_joints(
-                tensors, start.joints, model.config.joints, own, config.new_joints
+                tensors, start.joints, model.config.joints, initial, config.new_joints
             )
         if config.run.warm_start:
             tensors = {k: v for k, v in tensors.items() if k.startswith(("encoder.", "decoder."))}
-        fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+        fitting = {k: v for k, v in tensors.items() if k in initial and initial[k].shape == v.shape}
         model.load_state_dict(fitting, strict=False)
         if model.config.own_averages and not any(k.startswith("final_averages.") for k in fitting):
             model.final_averages.follow(model.decoder)
     return model
 
 
-class Run:
+class TrainingRun:
     """One process of a training run. Making it reads the sources; raises DataError."""
 
     def __init__(
-        self, config: TrainConfig, *, fabric: Any, step: TrainingStep, report: Report
+        self, config: TrainConfig, *, fabric: Any, step: TrainingStep, report: ReportLine
     ) -> None:
         self.config, self.fabric, self.step, self._report = config, fabric, step, report
         model, data = step.model.config, config.data
         self.data = Batches(config, model, fabric)
         held_out = fixed_share(read_sources(data.validation, model.joints), data.validation_share)
-        own = data.validation_workers
+        workers = data.validation_workers
         self.validation = ValidationSets(
             held_out,
-            data.validation_kinds,
+            data.validation_degradations,
             step,
             fabric,
-            workers=data.workers if own is None else own,
+            workers=data.workers if workers is None else workers,
         )
         scored = [name for name in self.validation.names if not name.endswith("/mask")]
         check_monitor(config.run.monitor, scored)
@@ -126,7 +126,7 @@ class Run:
         self.log: RunLog | None = None
 
     def report(self, line: str) -> None:
-        """Tell the person who waits, once for all processes."""
+        """Report a line, once for all processes."""
         if self.fabric.is_global_zero:
             self._report(line)
 
@@ -138,7 +138,9 @@ class Run:
         self.steps_per_epoch = max(self.data.length / clips, 1)
         self.total = math.ceil(run.epochs * self.steps_per_epoch)
         epochs = max(round(run.validate_epochs * self.steps_per_epoch), 1)
-        self.look_every = epochs if run.validate_epochs else run.validate_every or run.save_every
+        self.validate_every = (
+            epochs if run.validate_epochs else run.validate_every or run.save_every
+        )
         with together(self.fabric):
             self._check_length(start)
         self.report(f"training: {self.total} steps of {clips} clips, from step {start}")
@@ -151,15 +153,15 @@ class Run:
         keep_best = run.keep == "best" and self.best.step > 0
         with together(self.fabric), self.averaged():
             if self.fabric.is_global_zero:
-                kept = TARViTPose.from_pretrained(best) if keep_best else self.step.model.eval()
-                kept.save_pretrained(weights)
+                final = TARViTPose.from_pretrained(best) if keep_best else self.step.model.eval()
+                final.save_pretrained(weights)
         if self.best.step:
             place = f"{best} and {weights}" if keep_best else best
             self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {place}")
         return weights
 
     def _report_new_joints(self) -> None:
-        """Say which joints begin without weights of their own."""
+        """Report which joints of the model the initial weights lack."""
         if self.config.init is None:
             return
         have, want = load_config(self.config.init).joints, self.step.model.config.joints
@@ -179,7 +181,7 @@ class Run:
         with together(self.fabric):
             state = load_state(path) if path.exists() else None
             if state is not None and self.fabric.is_global_zero:
-                require_same(path, state.get("facts"), self.facts, ANEW, ConfigError)
+                require_same(path, renamed_facts(state.get("facts")), self.facts, ANEW, ConfigError)
         on_cpu = self.fabric.device.type == "cpu"
         shared_statistics(self.step, self.fabric).to(self.fabric.device)
         if on_cpu:  # the decoder's convolutions are a quarter faster there
@@ -261,10 +263,10 @@ class Run:
                 pace = (done - start) / (time.monotonic() - began)
                 self._log_loss(done, sum(losses) / len(losses), pace)
                 losses = []
-            look = is_last or done % self.look_every == 0
+            validate = is_last or done % self.validate_every == 0
             save = is_last or done % run.save_every == 0
-            if look or save:
-                self._look_and_save(done, look=look, save=save)
+            if validate or save:
+                self._validate_and_save(done, validate=validate, save=save)
 
     def advance(self, batches: Iterator[Batch], index: int) -> float:
         """Take one optimiser step (from 0) and return its loss. Raises DataError."""
@@ -284,16 +286,16 @@ class Run:
         left = (self.total - done) / pace / 60
         self.report(f"step {done}/{self.total}: loss {loss:.6f}, {left:.0f} min left")
 
-    def _look_and_save(self, done: int, *, look: bool, save: bool) -> None:
+    def _validate_and_save(self, done: int, *, validate: bool, save: bool) -> None:
         """Validate and keep the best weights, and save the state."""
         with together(self.fabric):
-            if self.log is not None and look:
-                self._look(done, self.log)
+            if self.log is not None and validate:
+                self._validate(done, self.log)
             if self.log is not None and save:
                 save_state(self.config.output / LAST, self._state(done))
         self.best.resume(self.fabric.broadcast(self.best.state()))
 
-    def _look(self, done: int, log: RunLog) -> None:
+    def _validate(self, done: int, log: RunLog) -> None:
         if not self.validation.names:
             return
         with self.averaged():

@@ -1,8 +1,9 @@
-"""Where a token is in the crop, and how much of that can be read out of it.
+"""The position of a token in the crop, and how much of it a linear probe reads out of the token.
 
-JTA and GRA have no position embedding: a token listens to a joint that was seen where the token is
-only as far as the encoder's output tells both places.   Axes: B batch, C channels, h w the token
-grid, N = h w, K waves.
+JTA and GRA have no position embedding: they can match a token with a joint at the same position
+only as far as the encoder's output tells positions apart.
+
+Axes: B batch, C channels, h w the token grid, N = h w, K waves.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-REACH = 1.5  # tokens: the distance at which two places still look alike
-RIDGE = 1e-2  # keeps the fit of places from tokens stable
-READ = 128  # waves that a token is asked for
+REACH = 1.5  # tokens: the distance at which two positions are still similar
+RIDGE = 1e-2  # keeps the probe's fit stable
+WAVES = 128  # that the loss reads out of a token
 
 
-def place_waves(size: tuple[int, int], count: int) -> Tensor:
+def position_waves(size: tuple[int, int], count: int) -> Tensor:
     """Return `count` waves over a grid (h, w), (N, K), with a mean square of 1.
 
-    The inner product of two places' waves falls off like a Gaussian of their distance (random
+    The inner product of two positions' waves falls off like a Gaussian of their distance (random
     Fourier features); pairs of neighbouring waves are a sine and its cosine. Always the same ones.
     """
     rows, columns = torch.meshgrid(*(torch.arange(float(n)) for n in size), indexing="ij")
@@ -28,7 +29,7 @@ def place_waves(size: tuple[int, int], count: int) -> Tensor:
     return (torch.stack([phases.cos(), phases.sin()], -1) * 2**0.5).flatten(1)[:, :count]
 
 
-def fit_places(features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
+def fit_positions(features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
     """Return the linear map (C, K) that reads waves (N, K) best from features (B, C, h, w).
 
     Also the share of the waves that it does not read, 0..1. Ridge regression, in float32.
@@ -43,11 +44,11 @@ def fit_places(features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
     return fit, unread
 
 
-def unread_places(features: Tensor) -> Tensor:
-    """Return the share of its place that nobody can read out of a token, 0..1, as a loss.
+def position_loss(features: Tensor) -> Tensor:
+    """Return the share of a token's position that cannot be read out of it, 0..1, as a loss.
 
-    `features` is (B, C, h, w); the best linear reader is fitted to the batch, so few crops for the
-    width make the share look smaller than it is.
+    `features` is (B, C, h, w). The probe is fitted to the batch, so with few crops for the width
+    the share seems smaller than it is.
     """
-    waves = place_waves((features.shape[2], features.shape[3]), READ).to(features.device)
-    return fit_places(features, waves)[1]
+    waves = position_waves((features.shape[2], features.shape[3]), WAVES).to(features.device)
+    return fit_positions(features, waves)[1]

@@ -9,7 +9,7 @@ from tarvitpose.config import window_offsets
 from tarvitpose.evaluation.clips import encode_crops
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.losses import heatmap_loss
-from tarvitpose.training.position_probe import unread_places
+from tarvitpose.training.position_probe import position_loss
 
 Batch = dict[str, Tensor | list[str]]
 
@@ -57,7 +57,7 @@ class TrainingStep(nn.Module):
         targets, weights = _tensor(batch, "targets"), _tensor(batch, "weights")
         loss = torch.zeros((), device=targets.device)
         if self.position_loss_weight:
-            loss = loss + self.position_loss_weight * unread_places(features[:, self.current])
+            loss = loss + self.position_loss_weight * position_loss(features[:, self.current])
         if self.coarse_loss_weight or not self.model.config.temporal:
             coarse = self.model.decoder(features[:, self.current])
             scale = self.coarse_loss_weight if self.model.config.temporal else 1.0

@@ -68,8 +68,8 @@ class Stepper:
         """Return the mean loss of all ranks, or stop them all."""
         mean = float(self.fabric.all_reduce(loss.detach().clone(), reduce_op="mean"))
         if not math.isfinite(mean):
-            own = loss.item()
-            names = [] if math.isfinite(own) else list(batch["name"])
+            local = loss.item()
+            names = [] if math.isfinite(local) else list(batch["name"])
             self._stop(f"step {index + 1}: the loss is {mean}", names)
         return mean
 
@@ -90,5 +90,5 @@ class Stepper:
         for buffer, value in zip(self.step.model.buffers(), self.before, strict=True):
             buffer.copy_(value)
         self.optimizer.zero_grad()
-        everyone = [name for part in gathered(self.fabric, names) for name in part]
-        stop_all(self.fabric, DataError(f"{problem}; the batch is {', '.join(everyone)}"))
+        all_names = [name for part in gathered(self.fabric, names) for name in part]
+        stop_all(self.fabric, DataError(f"{problem}; the batch is {', '.join(all_names)}"))

@@ -1,4 +1,4 @@
-"""What a run looks at while it trains: PCK on held-out clips, in both modes."""
+"""PCK on held-out clips while a run trains, in both modes."""
 
 from __future__ import annotations
 
@@ -16,66 +16,69 @@ from tarvitpose.training.step import TrainingStep
 
 
 class ValidationSets:
-    """The held-out clips with each kind of degraded current frame.
+    """The held-out clips, once with each degradation of the current frame.
 
-    With a frozen encoder their features are kept, in float16, from the first look on.
+    With a frozen encoder their features stay in memory, in float16, from the first time on.
     """
 
     def __init__(
         self,
         records: list[Record],
-        kinds: tuple[Degradation, ...],
+        degradations: tuple[Degradation, ...],
         step: TrainingStep,
         fabric: Any,
         *,
         workers: int = 0,
     ) -> None:
-        """`workers` are the processes that prepare clips, of this data set alone."""
-        self.records, self.kinds, self.step, self.fabric = records, kinds, step, fabric
-        self.workers = workers
-        self.kept: dict[Degradation, list[Encoded]] = {}
+        """`workers` are the processes that prepare these clips alone."""
+        self.records, self.degradations = records, degradations
+        self.step, self.fabric, self.workers = step, fabric, workers
+        self.encoded: dict[Degradation, list[Encoded]] = {}
 
     @property
     def names(self) -> list[str]:
         """The names of all scores: `val/clean/single` and so on; none without records."""
         config = self.step.model.config
         modes = ("single", *["temporal"] * config.temporal, *["mask"] * config.masked)
-        kinds = self.kinds if self.records else ()
-        return [f"val/{kind}/{mode}" for kind in kinds for mode in modes]
+        degradations = self.degradations if self.records else ()
+        return [f"val/{degradation}/{mode}" for degradation in degradations for mode in modes]
 
     def scores(self) -> dict[str, float]:
-        """Return PCK@0.2 of each kind and mode by name, 0..100.
+        """Return PCK@0.2 of each degradation and mode by name, 0..100.
 
         `val/clean/mask` and so on are no scores: the share of tokens, in percent, that a joint may
         look at. Where it drifts, the mask's threshold changes its meaning.
         """
-        found: dict[str, float] = {}
-        for kind in self.kinds if self.records else ():
-            result = self.score(kind)
-            found[f"val/{kind}/single"] = result.single_pck
-            found[f"val/{kind}/temporal"] = result.temporal_pck
-            found[f"val/{kind}/mask"] = result.mask_coverage
-        return {name: found[name] for name in self.names}
+        scores: dict[str, float] = {}
+        for degradation in self.degradations if self.records else ():
+            result = self.score(degradation)
+            scores[f"val/{degradation}/single"] = result.single_pck
+            scores[f"val/{degradation}/temporal"] = result.temporal_pck
+            scores[f"val/{degradation}/mask"] = result.mask_coverage
+        return {name: scores[name] for name in self.names}
 
-    def score(self, kind: Degradation) -> ClipScores:
+    def score(self, degradation: Degradation) -> ClipScores:
         """Return the scores on clips whose current frame is degraded in one way."""
         self.step.eval()
         with self.fabric.autocast():
-            return score_clips(self.step.model, self._encoded(kind))
+            return score_clips(self.step.model, self._encoded(degradation))
 
-    def _encoded(self, kind: Degradation) -> Iterator[Encoded]:
+    def _encoded(self, degradation: Degradation) -> Iterator[Encoded]:
         model = self.step.model
-        if kind not in self.kept:
-            clips = validation_clips(self.records, model.config, kind)
+        if degradation not in self.encoded:
+            clips = validation_clips(self.records, model.config, degradation)
             batches = encoded_batches(model, clips, self.fabric.device, workers=self.workers)
             if "encoder" not in self.step.frozen:
                 yield from batches
                 return
-            self.kept[kind] = [(features.half(), *others) for features, *others in batches]  # type: ignore[misc]
-        for half, seen, keypoints, visible in self.kept[kind]:
+            self.encoded[degradation] = [
+                (features.half(), *others)  # type: ignore[misc]
+                for features, *others in batches
+            ]
+        for half, stored, keypoints, visible in self.encoded[degradation]:
             features = half.float()
-            # A decoder that learns sees other regions each time.
-            regions = seen if "decoder" in self.step.frozen else model.regions(features)
+            # A decoder that learns gives other regions each time.
+            regions = stored if "decoder" in self.step.frozen else model.regions(features)
             yield features, regions, keypoints, visible
 
 

@@ -1,9 +1,11 @@
 """A start for a new temporal part from which few steps are enough.
 
-From random weights, hundreds of steps pass before a joint's query tells a token anything. Here a
-query begins as the mean of what it may look at, and tokens begin by listening to the joints that
-were seen where they are. Only the start differs: everything is trained, and the network is that of
-the paper.   Axes: B batch, T frames, C channels, h w the token grid, N = h w, D channels of a head.
+From random weights it takes hundreds of steps until a joint's query is of use to a token. Here a
+query begins as the mean of the tokens that it may attend to, and tokens begin by attending to the
+joints that are visible at their own position. Only the start differs: everything is trained, and
+the network is that of the paper.
+
+Axes: B batch, T frames, C channels, h w the token grid, N = h w, D channels of a head.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from tarvitpose.model.alternatives import TOKEN_MODELS
 from tarvitpose.model.attention import CrossAttention
 from tarvitpose.model.jta import JTA, JTALayer
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.training.position_probe import fit_places, place_waves
+from tarvitpose.training.position_probe import fit_positions, position_waves
 
 QUERY_SCALE = 0.2  # of the learned queries, beside tokens of spread 1
-SHARPNESS = 8.0  # the attention's score where a token and a joint share their place
+SHARPNESS = 8.0  # the attention's score where a token and a joint share their position
 GAIN = 0.5  # how much of what a query gathered is added to a token
 
 
@@ -29,20 +31,20 @@ GAIN = 0.5  # how much of what a query gathered is added to a token
 def warm_start(model: TARViTPose, features: Tensor) -> None:
     """Set the weights of JTA and GRA from features (B, T, C, h, w) of some clips.
 
-    The paper's alternatives start alike: queries as means, tokens looking at their own place.
+    The paper's alternatives start alike: tokens attend to their own position in other frames.
     """
     if model.config.aggregation in TOKEN_MODELS:
         for layer in (*model.temporal.first, *model.temporal.layers):
-            _look_at_own_place([layer.look], features.float(), [layer.feed_forward.norm])
+            _attend_to_same_position([layer.look], features.float(), [layer.feed_forward.norm])
             nn.init.zeros_(layer.feed_forward.fc2.weight)
         return
     _gather_means(model.jta)
     if model.config.aggregation == "joints":
-        _look_at_own_place(model.gra.layers, features.float(), [])
+        _attend_to_same_position(model.gra.layers, features.float(), [])
 
 
 def _gather_means(jta: JTA) -> None:
-    """Let each layer pass on the tokens that it may look at, and do nothing else yet."""
+    """Let each layer pass on the visible tokens, and do nothing else yet."""
     jta.query.mul_(QUERY_SCALE)
     jta.query_position.mul_(QUERY_SCALE)
     for layer in jta.layers:
@@ -52,17 +54,17 @@ def _gather_means(jta: JTA) -> None:
         nn.init.zeros_(layer.feed_forward.fc2.weight)
 
 
-def _look_at_own_place(
+def _attend_to_same_position(
     layers: Iterable[nn.Module], features: Tensor, norms: Iterable[nn.LayerNorm]
 ) -> None:
-    """Let both sides of a layer compare places, and norms keep the features' mean and spread."""
+    """Let both sides of a layer compare positions, and norms keep the features' mean and spread."""
     spread, mean = features.std(2, correction=0).mean(), features.mean()
     layers = list(layers)
     for layer in layers:
         assert isinstance(layer, CrossAttention)
-        places = _place_reader(features, layer.heads)  # (C, C), a block of D rows for each head
-        layer.to_query.weight.copy_(places)
-        layer.to_key_value.weight[: len(places)] = places
+        positions = _position_reader(features, layer.heads)  # (C, C), D rows for each head
+        layer.to_query.weight.copy_(positions)
+        layer.to_key_value.weight[: len(positions)] = positions
         _pass_values(layer, GAIN)
     for norm in (*(layer.norm for layer in layers), *norms):
         assert isinstance(norm, nn.LayerNorm)
@@ -77,14 +79,14 @@ def _pass_values(layer: CrossAttention, gain: float) -> None:
     nn.init.eye_(layer.to_out.weight).mul_(gain)
 
 
-def _place_reader(features: Tensor, heads: int) -> Tensor:
-    """Return weights (C, C) that read a token's place, fitted to features (B, T, C, h, w).
+def _position_reader(features: Tensor, heads: int) -> Tensor:
+    """Return weights (C, C) that read a token's position, fitted to features (B, T, C, h, w).
 
-    A place is D waves for each head, fitted linearly.
+    A position is D waves for each head, fitted linearly.
     """
     channels, height, width = features.shape[2:]
-    waves = place_waves((height, width), channels).to(features)  # (N, C)
-    fit, unread = fit_places(features.flatten(0, 1), waves)  # (C, C), a wave in each column
+    waves = position_waves((height, width), channels).to(features)  # (N, C)
+    fit, unread = fit_positions(features.flatten(0, 1), waves)  # (C, C), a wave in each column
     size = channels // heads  # D
     scale = math.sqrt(SHARPNESS * math.sqrt(size) / size) / float((1 - unread).clamp(min=0.1))
     return scale * fit.T

@@ -25,11 +25,7 @@ from tarvitpose.video.image_source import (
     sorted_images,
 )
 from tarvitpose.video.playlists import named_sources, playlist_warnings
-from tarvitpose.video.prefetch import prefetched
 from tarvitpose.video.reader import Reading, upright_rgb
-from tarvitpose.video.writer import VideoWriter
-
-__all__ = ["FrameSource", "VideoWriter", "open_source", "prefetched"]
 
 LIVE_PROTOCOLS = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "srt", "udp", "rist"}
 

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tarvitpose.config import PredictConfig, parse_config
+from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
 from tarvitpose.runs.pipeline import Progress
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.web.jobs import Job, JobResults, draw_attention, find_poses
 from tarvitpose.web.limits import Limits, Upload, nameless
 from tarvitpose.web.sessions import Sessions

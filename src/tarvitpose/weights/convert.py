@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
-from tarvitpose.config import PATCH, SIZES, Codec, ModelConfig, parse_config
+from tarvitpose.config import PATCH, SIZES, Codec, ModelConfig
 from tarvitpose.errors import WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JOINT_SETS
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.weights.convert_keys import (
     HUGGING_FACE,
     OWN_PREFIX,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from safetensors import SafetensorError
 
-from tarvitpose.config import ModelConfig, parse_config
+from tarvitpose.config import ModelConfig
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import content_digest, file_digest
 from tarvitpose.utils.json_file import read_json
 from tarvitpose.weights.hub import HubOptions, download, is_hub_id

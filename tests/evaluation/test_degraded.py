@@ -1,4 +1,4 @@
-"""The fixed benchmark: whose frames it holds, and numbers that can be worked out otherwise."""
+"""Held-out people with degraded frames, and scores that can be worked out otherwise."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.clips import found_joints, normalise_clip
+from tarvitpose.evaluation.clips import decoded_joints, normalise_clip
 from tarvitpose.evaluation.degraded import (
-    Benchmark,
-    Poses,
+    EncodedPeople,
+    PredictedJoints,
     ap_score,
     correct,
-    encode_benchmark,
-    find,
+    encode_people,
     for_model,
-    judged_people,
+    match_people,
     pck_score,
+    predict_joints,
 )
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
@@ -45,17 +45,21 @@ def people(seed: int = 0) -> Arrays:
     return random.uniform(0, 60, (N, J, 2)).astype(np.float32), visible
 
 
-def guesses(truth: np.ndarray[Any, Any], spread: float, seed: int = 1) -> Poses:
+def guesses(truth: np.ndarray[Any, Any], spread: float, seed: int = 1) -> PredictedJoints:
     random = np.random.default_rng(seed)
     moved = truth + random.normal(0, spread, truth.shape)
-    return Poses(moved.astype(np.float32), random.uniform(size=truth.shape[:2]).astype(np.float32))
+    return PredictedJoints(
+        moved.astype(np.float32), random.uniform(size=truth.shape[:2]).astype(np.float32)
+    )
 
 
-def ap_of(kinds: list[Poses], truth: np.ndarray[Any, Any], visible: np.ndarray[Any, Any]) -> float:
+def ap_of(
+    degradations: list[PredictedJoints], truth: np.ndarray[Any, Any], visible: np.ndarray[Any, Any]
+) -> float:
     """PoseTrack's mean AP where every frame shows one person, worked out joint by joint."""
     heads = np.linalg.norm(truth[:, HEAD[0]] - truth[:, HEAD[1]], axis=-1)
     rows: list[list[tuple[float, bool]]] = [[] for _ in range(J)]
-    for poses in kinds:
+    for poses in degradations:
         close = np.linalg.norm(poses.keypoints - truth, axis=-1) <= 0.5 * heads[:, None]
         hit = close & (visible > 0)
         for person, joint in np.argwhere(visible > 0):
@@ -71,18 +75,18 @@ def ap_of(kinds: list[Poses], truth: np.ndarray[Any, Any], visible: np.ndarray[A
 
 def test_ap_is_what_a_plain_computation_gives() -> None:
     truth, visible = people()
-    kinds = [guesses(truth, 5), guesses(truth, 12, seed=2)]
-    score = ap_score([judged_people(kinds, truth, visible, POSETRACK_15)], samples=50)
-    assert score.value == pytest.approx(ap_of(kinds, truth, visible), abs=1e-6)
+    degradations = [guesses(truth, 5), guesses(truth, 12, seed=2)]
+    score = ap_score([match_people(degradations, truth, visible, POSETRACK_15)], samples=50)
+    assert score.value == pytest.approx(ap_of(degradations, truth, visible), abs=1e-6)
     assert 0 < score.low < score.high < 100
     assert score.low < score.value < score.high
 
 
 def test_perfect_poses_have_100() -> None:
     truth, visible = people()
-    perfect = judged_people([Poses(truth, visible)], truth, visible, POSETRACK_15)
+    perfect = match_people([PredictedJoints(truth, visible)], truth, visible, POSETRACK_15)
     assert ap_score([perfect], samples=5).value == pytest.approx(100)
-    right, seen = correct([Poses(truth, visible)], truth, visible, POSETRACK_15)
+    right, seen = correct([PredictedJoints(truth, visible)], truth, visible, POSETRACK_15)
     assert pck_score(right, seen).value == 100
 
 
@@ -90,7 +94,7 @@ def test_a_joint_that_nobody_has_a_label_of_is_left_out() -> None:
     """The stills of LSPET have no nose: it must not pull the mean down."""
     truth, visible = people()
     visible[:, 0] = 0
-    perfect = judged_people([Poses(truth, visible)], truth, visible, POSETRACK_15)
+    perfect = match_people([PredictedJoints(truth, visible)], truth, visible, POSETRACK_15)
     score = ap_score([perfect], samples=5)
     assert score.value == score.low == score.high == pytest.approx(100)
 
@@ -98,19 +102,19 @@ def test_a_joint_that_nobody_has_a_label_of_is_left_out() -> None:
 def test_people_without_a_head_are_left_out() -> None:
     truth, visible = people()
     visible[:5, HEAD[0]] = 0
-    assert len(judged_people([guesses(truth, 5)], truth, visible, POSETRACK_15)) == N - 5
+    assert len(match_people([guesses(truth, 5)], truth, visible, POSETRACK_15)) == N - 5
 
 
 def test_joints_that_posetrack_needs_must_be_there() -> None:
     truth, visible = np.zeros((1, 17, 2), np.float32), np.ones((1, 17), np.float32)
     with pytest.raises(ConfigError, match="head_bottom, head_top, which coco17 lacks"):
-        judged_people([Poses(truth, visible)], truth, visible, COCO_17)
+        match_people([PredictedJoints(truth, visible)], truth, visible, COCO_17)
 
 
 def test_the_gain_over_itself_is_exactly_0() -> None:
     truth, visible = people()
     some = [
-        judged_people([guesses(truth, 9, seed)], truth, visible, POSETRACK_15) for seed in (1, 2)
+        match_people([guesses(truth, 9, seed)], truth, visible, POSETRACK_15) for seed in (1, 2)
     ]
     gain = ap_score(some, some, samples=20)
     assert (gain.value, gain.low, gain.high) == (0, 0, 0)
@@ -122,8 +126,8 @@ def test_the_gain_over_itself_is_exactly_0() -> None:
 def test_a_gain_compares_the_same_people() -> None:
     """Paired draws leave out what makes people hard for both: the interval is narrower."""
     truth, visible = people()
-    worse = judged_people([guesses(truth, 9)], truth, visible, POSETRACK_15)
-    better = judged_people([guesses(truth, 8.5)], truth, visible, POSETRACK_15)
+    worse = match_people([guesses(truth, 9)], truth, visible, POSETRACK_15)
+    better = match_people([guesses(truth, 8.5)], truth, visible, POSETRACK_15)
     gain = ap_score([better], [worse], samples=200)
     alone = ap_score([better], samples=200)
     assert gain.value == pytest.approx(alone.value - ap_score([worse], samples=1).value)
@@ -134,7 +138,7 @@ def test_a_gain_compares_the_same_people() -> None:
 def test_several_seeds_are_averaged() -> None:
     truth, visible = people()
     seeds = [
-        judged_people([guesses(truth, 9, seed)], truth, visible, POSETRACK_15) for seed in (1, 2)
+        match_people([guesses(truth, 9, seed)], truth, visible, POSETRACK_15) for seed in (1, 2)
     ]
     each = [ap_score([one], samples=1).value for one in seeds]
     assert ap_score(seeds, samples=1).value == pytest.approx(np.mean(each))
@@ -155,20 +159,20 @@ def test_pck_counts_a_fifth_of_the_torso() -> None:
     )
     for share, expected in ((0.19, 100.0), (0.21, 0.0)):
         moved = truth + np.stack([share * torso, np.zeros(N)], -1)[:, None]
-        poses = Poses(moved.astype(np.float32), visible)
+        poses = PredictedJoints(moved.astype(np.float32), visible)
         right, seen = correct([poses, poses], truth, visible, POSETRACK_15)
         assert right.shape == seen.shape == (N, 2 * J)
         assert pck_score(right, seen).value == expected
 
 
 @pytest.fixture
-def numbered() -> Benchmark:
+def numbered() -> EncodedPeople:
     """Features that say which frame they are of: the offset, or 10 and more for current ones."""
-    offsets, kinds = (-2, -1, 1, 2), ("clean", "dark")
-    around = np.float16(offsets).reshape(1, 4, 1, 1, 1).repeat(20, 0)
+    offsets, degradations = (-2, -1, 1, 2), ("clean", "dark")
+    neighbours = np.float16(offsets).reshape(1, 4, 1, 1, 1).repeat(20, 0)
     current = np.float16([10, 11]).reshape(1, 2, 1, 1, 1).repeat(20, 0)
     nothing = np.zeros((20, J, 2), np.float32), np.zeros((20, J), np.float32)
-    return Benchmark(kinds, offsets, around, current, *nothing)  # type: ignore[arg-type]
+    return EncodedPeople(degradations, offsets, neighbours, current, *nothing)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +186,7 @@ def numbered() -> Benchmark:
     ],
 )
 def test_a_window_has_its_frames_in_time(
-    numbered: Benchmark, offsets: tuple[int, ...], expected: list[int]
+    numbered: EncodedPeople, offsets: tuple[int, ...], expected: list[int]
 ) -> None:
     batches = list(numbered.batches("dark", offsets))
     assert [len(features) for features, _ in batches] == [16, 4]
@@ -192,24 +196,24 @@ def test_a_window_has_its_frames_in_time(
         assert scores is None
 
 
-def test_frames_that_were_not_encoded_are_refused(numbered: Benchmark) -> None:
-    with pytest.raises(ConfigError, match=r"has offsets \(-2, -1, 1, 2\), not \[3\]"):
+def test_frames_that_were_not_encoded_are_refused(numbered: EncodedPeople) -> None:
+    with pytest.raises(ConfigError, match=r"encoded at \(-2, -1, 1, 2\), not at \[3\]"):
         next(numbered.batches("clean", (-1, 3)))
 
 
 def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
     model = modest_model()
     records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
-    kinds: Any = ("clean", "dark")
+    degradations: Any = ("clean", "dark")
     lines: list[str] = []
     folder = tmp_path / "held_out"
-    benchmark = encode_benchmark(folder, model, records, kinds, lines.append)
-    for kind in kinds:
-        found = find(model, benchmark.batches(kind, model.config.offsets))
-        clips = validation_clips(records, model.config, kind)
+    benchmark = encode_people(folder, model, records, degradations, lines.append)
+    for degradation in degradations:
+        found = predict_joints(model, benchmark.batches(degradation, model.config.offsets))
+        clips = validation_clips(records, model.config, degradation)
         clip = torch.stack([clips[at]["clip"] for at in range(PEOPLE)])
         with torch.inference_mode():
-            keypoints, scores = found_joints(model.config, model(normalise_clip(clip)))
+            keypoints, scores = decoded_joints(model.config, model(normalise_clip(clip)))
         # Features are kept in float16: now and then another pixel is the highest.
         assert np.mean(np.abs(found.keypoints - keypoints) < 0.5) > 0.95
         np.testing.assert_allclose(found.scores, scores, atol=0.02)
@@ -219,8 +223,8 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("encoded again")
 
-    with_scores = encode_benchmark(
-        tmp_path / "scores", model, records, kinds, lines.append, scores=True
+    with_scores = encode_people(
+        tmp_path / "scores", model, records, degradations, lines.append, scores=True
     )
     for (features, none), (same, scores) in zip(
         benchmark.batches("dark", (-1, 1)), with_scores.batches("dark", (-1, 1)), strict=True
@@ -230,7 +234,7 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
         expected = model.token_scores(features)
         torch.testing.assert_close(scores, expected, rtol=0, atol=5e-3)
     model.encoder.forward = refuse  # type: ignore[method-assign,assignment]
-    again = encode_benchmark(folder, model, records, kinds, quiet)
+    again = encode_people(folder, model, records, degradations, quiet)
     np.testing.assert_array_equal(again.current, benchmark.current)
 
 
@@ -244,9 +248,9 @@ def alike(**changes: Any) -> TARViTPose:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> tuple[Path, list[Record]]:
-    """The folder of an encoded benchmark with scores of tokens, and its people."""
+    """The folder of encoded people with scores of tokens, and its people."""
     records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
-    encode_benchmark(tmp_path / "held_out", modest_model(), records, ("clean",), quiet, scores=True)
+    encode_people(tmp_path / "held_out", modest_model(), records, ("clean",), quiet, scores=True)
     return tmp_path / "held_out", records
 
 
@@ -269,9 +273,9 @@ def test_people_that_were_encoded_otherwise_are_refused(
     for changes, words in cases:
         values = {"model": modest_model(), "records": records, "kinds": ("clean",), "scores": True}
         values |= changes
-        model, people, kinds = (values.pop(key) for key in ("model", "records", "kinds"))
+        model, people, degradations = (values.pop(key) for key in ("model", "records", "kinds"))
         with pytest.raises(ConfigError, match=rf"held_out: made with other .*\({words}") as caught:
-            encode_benchmark(folder, model, people, kinds, quiet, **values)
+            encode_people(folder, model, people, degradations, quiet, **values)
         assert str(caught.value).endswith("remove that folder")
 
 
@@ -279,16 +283,16 @@ def test_stored_scores_are_for_models_of_the_same_mask_alone(
     stored: tuple[Path, list[Record]],
 ) -> None:
     folder, records = stored
-    benchmark = encode_benchmark(folder, modest_model(), records, ("clean",), quiet, scores=True)
+    benchmark = encode_people(folder, modest_model(), records, ("clean",), quiet, scores=True)
     for how in ({}, {"mask_threshold": 0.3}, {"mask_rule": "none"}):
         assert for_model(benchmark, alike(**how)) is benchmark
     released = alike(**RELEASED)
     other = for_model(benchmark, released)
-    found = find(released, other.batches("clean", released.config.offsets))
+    found = predict_joints(released, other.batches("clean", released.config.offsets))
     window = next(other.batches("clean", released.config.offsets))[0]
     with torch.inference_mode():
         heatmaps = released.aggregate(window, released.regions(window))
-    np.testing.assert_array_equal(found.keypoints, found_joints(released.config, heatmaps)[0])
+    np.testing.assert_array_equal(found.keypoints, decoded_joints(released.config, heatmaps)[0])
     with pytest.raises(
         ConfigError, match=r"the encoded people: .*\(model\.codec: udp -> classic\)"
     ):

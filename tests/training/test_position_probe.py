@@ -4,12 +4,12 @@ import pytest
 import torch
 from tiny_models import C, h, tiny_clip, tiny_model, w
 
-from tarvitpose.training.position_probe import REACH, fit_places, place_waves, unread_places
+from tarvitpose.training.position_probe import REACH, fit_positions, position_loss, position_waves
 from tarvitpose.training.step import TrainingStep
 
 
 def test_places_look_alike_as_far_as_the_reach() -> None:
-    waves = place_waves((1, 6), 4000)  # (6, K)
+    waves = position_waves((1, 6), 4000)  # (6, K)
     alike = waves @ waves.T / waves.shape[1]
     assert torch.allclose(alike.diagonal(), torch.ones(6), atol=1e-5)
     for distance in range(1, 6):
@@ -20,17 +20,17 @@ def test_places_look_alike_as_far_as_the_reach() -> None:
 def test_what_tells_its_place_is_read_and_what_does_not_is_not() -> None:
     random = torch.Generator().manual_seed(1)
     content = torch.randn(64, 48, h, w, generator=random)
-    waves = place_waves((h, w), 48)  # (N, 48)
+    waves = position_waves((h, w), 48)  # (N, 48)
     placed = content / 10 + waves.T.unflatten(1, (h, w))
-    assert unread_places(content) > 0.9
-    assert unread_places(placed) < 0.05
+    assert position_loss(content) > 0.9
+    assert position_loss(placed) < 0.05
 
 
 def test_the_fit_reads_the_waves() -> None:
-    waves = place_waves((h, w), C)
+    waves = position_waves((h, w), C)
     mixed = waves @ torch.randn(C, C, generator=torch.Generator().manual_seed(2))
     features = mixed.T.unflatten(1, (h, w)).expand(3, -1, -1, -1)
-    fit, unread = fit_places(features, waves)
+    fit, unread = fit_positions(features, waves)
     assert (mixed @ fit - waves).square().mean() < 0.03
     assert unread < 0.03
 

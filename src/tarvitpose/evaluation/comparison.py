@@ -1,0 +1,43 @@
+"""One metric of a model with and without its temporal part, and of what it has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+Values = dict[str, float]  # by column, 0..100
+Intervals = dict[str, tuple[float, float]]  # by column
+
+TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
+MEAN_HEATMAPS = "mean-heatmaps"  # of the window's frames, each decoded alone: nothing is learned
+DIFFERENCE = "difference"
+LEARNED = f"over {MEAN_HEATMAPS}"
+DIFFERENCES = {DIFFERENCE: (TEMPORAL, SINGLE_FRAME), LEARNED: (TEMPORAL, MEAN_HEATMAPS)}
+
+
+@dataclass(frozen=True)
+class ModeComparison:
+    """One metric of each mode, and what the temporal part adds, where both were measured."""
+
+    metric: str
+    values: dict[str, Values]  # by mode
+    intervals: dict[str, Intervals] = field(default_factory=dict)  # 95%, by mode or difference
+    note: str = ""  # what was measured
+
+    @property
+    def rows(self) -> dict[str, Values]:
+        """The modes, and below them their differences."""
+        rows = dict(self.values)
+        for label, (mode, base) in known_differences(self.values).items():
+            before = self.values[base]
+            rows[label] = {name: value - before[name] for name, value in self.values[mode].items()}
+        return rows
+
+
+def known_differences(modes: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return the differences between modes that were measured, as pairs (mode, baseline) by label.
+
+    >>> known_differences(["single-frame", "temporal"])
+    {'difference': ('temporal', 'single-frame')}
+    """
+    return {label: pair for label, pair in DIFFERENCES.items() if set(pair) <= set(modes)}
