@@ -102,19 +102,11 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     boxes = np.array([[10, 5, 60, 85]], np.float32)
     for single_frame, share in ((True, 0.5), (False, 1)):
-<<<<<<< HEAD
         predicted = []
         for network in (model, plain):
             predictor = Predictor(TorchEngine(network.eval()), single_frame=single_frame)
             predicted += predictor.joints([[image] * len(predictor.offsets)], [boxes])
         np.testing.assert_allclose(predicted[0].scores, predicted[1].scores * share, atol=1e-6)
-=======
-        found = []
-        for one in (model, plain):
-            predictor = Predictor(TorchEngine(one.eval()), single_frame=single_frame)
-            found += predictor.joints([[image] * len(predictor.offsets)], [boxes])
-        np.testing.assert_allclose(found[0].scores, found[1].scores * share, atol=1e-6)
->>>>>>> h-tests
 
 
 def test_the_plot_shows_the_reliability_beside_the_diagonal(

@@ -60,29 +60,17 @@ def vitae(state: Tensors) -> Tensors:
     return renamed(state, VITAE_NAMES + head)
 
 
-<<<<<<< HEAD
 def vitae_plus(state: Tensors, chosen: int, experts: int = 3, part: int = 8) -> Tensors:
     """Name a model as ViTPose+ does: expert and head `chosen` hold its rows, others noise."""
-=======
-def vitae_plus(state: Tensors, expert_index: int, experts: int = 3, part: int = 8) -> Tensors:
-    """Name a model as ViTPose+ does: expert and head `expert_index` hold its rows, others noise."""
->>>>>>> h-tests
     tensors = vitae(state)
     for name in [name for name in tensors if ".mlp.fc2." in name]:
         whole = tensors[name]
         tensors[name] = whole[:-part]
         for expert in range(experts):
-<<<<<<< HEAD
             rows = whole[-part:] if expert == chosen else torch.randn(whole[-part:].shape)
             tensors[name.replace("fc2", f"experts.{expert}")] = rows
     for name in [name for name in tensors if name.startswith("keypoint_head.")]:
         associate = name.replace("keypoint_head", f"associate_keypoint_heads.{chosen - 1}")
-=======
-            rows = whole[-part:] if expert == expert_index else torch.randn(whole[-part:].shape)
-            tensors[name.replace("fc2", f"experts.{expert}")] = rows
-    for name in [name for name in tensors if name.startswith("keypoint_head.")]:
-        associate = name.replace("keypoint_head", f"associate_keypoint_heads.{expert_index - 1}")
->>>>>>> h-tests
         tensors[associate] = tensors[name]
         tensors[name] = torch.zeros_like(tensors[name])
     return tensors

@@ -344,27 +344,15 @@ def test_joints_that_are_not_known(tmp_path: Path) -> None:
 
 def test_the_expert_and_head_of_one_data_set(tmp_path: Path) -> None:
     model = single()
-<<<<<<< HEAD
     loaded = converted(tmp_path, vitae_plus(model.state_dict(), chosen=1), dataset_index=1)
     expect_equal(loaded, model)
     first = converted(tmp_path, vitae_plus(model.state_dict(), chosen=1))
-=======
-    found = converted(tmp_path, vitae_plus(model.state_dict(), expert_index=1), dataset_index=1)
-    expect_equal(found, model)
-    first = converted(tmp_path, vitae_plus(model.state_dict(), expert_index=1))
->>>>>>> h-tests
     assert not first.decoder.final.weight.any()
 
 
 @pytest.mark.parametrize("index", [3, -1])
 def test_an_expert_that_is_not_there(tmp_path: Path, index: int) -> None:
-<<<<<<< HEAD
     message = refusal(tmp_path, vitae_plus(single().state_dict(), chosen=1), dataset_index=index)
-=======
-    message = refusal(
-        tmp_path, vitae_plus(single().state_dict(), expert_index=1), dataset_index=index
-    )
->>>>>>> h-tests
     assert message.endswith(f"has 3 experts, dataset_index {index} is none of them")
 
 
