@@ -12,7 +12,7 @@ from tarvitpose.model.attention import CrossAttention
 Q = 5
 HEADS = 4
 # Positions for which the keys are folded into W_q, projected, and not projected at all.
-every_way = pytest.mark.parametrize("places", [2, 11, 31])
+every_way = pytest.mark.parametrize("keys", [2, 11, 31])
 
 
 def queries() -> Tensor:
@@ -20,14 +20,14 @@ def queries() -> Tensor:
     return torch.randn(B, Q, C, generator=torch.Generator().manual_seed(0))
 
 
-def context(places: int) -> Tensor:
-    """Return a random context (B, places, C), the same at each call."""
-    return torch.randn(B, places, C, generator=torch.Generator().manual_seed(1))
+def context(keys: int) -> Tensor:
+    """Return a random context (B, keys, C), the same at each call."""
+    return torch.randn(B, keys, C, generator=torch.Generator().manual_seed(1))
 
 
-def some_visible(places: int) -> Tensor:
-    """Return a random mask (B, Q, places) in which every query sees position 1."""
-    visible = torch.rand(B, Q, places, generator=torch.Generator().manual_seed(2)) < 0.4
+def random_mask(keys: int) -> Tensor:
+    """Return a random mask (B, Q, keys) in which every query sees position 1."""
+    visible = torch.rand(B, Q, keys, generator=torch.Generator().manual_seed(2)) < 0.4
     visible[..., 1] = True
     return visible
 

@@ -149,11 +149,11 @@ def test_weights_and_biases_is_missed_before_the_first_step(
 @pytest.mark.parametrize(
     "kind", [SourceConfig, DataConfig, OptimConfig, RunConfig, TrainConfig, AugmentConfig]
 )
-def test_every_key_is_read_somewhere(degradation: type[BaseModel]) -> None:
+def test_every_key_is_read_somewhere(kind: type[BaseModel]) -> None:
     root = Path(tarvitpose.__file__).parent
     read: set[str] = set()
     for path in (*root.glob("training/*.py"), *root.glob("data/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 read.add(node.attr)
-    assert set(degradation.model_fields) <= read
+    assert set(kind.model_fields) <= read

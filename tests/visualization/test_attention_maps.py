@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from attention_layers import context, every_way, queries, random_layer, some_visible
+from attention_layers import context, every_way, queries, random_layer, random_mask
 from invoke import refusal, run
 from tiny_models import B, C, J, T, all_visible, h, modest_model, tiny_clip, tiny_model, w
 from video_files import make_video
@@ -41,18 +41,18 @@ from tarvitpose.visualization.attention_picture import (
 
 
 @every_way
-def test_values_weighted_by_the_shares_are_what_forward_finds(places: int) -> None:
-    layer, visible = random_layer(), some_visible(places)
+def test_values_weighted_by_the_shares_are_what_forward_finds(keys: int) -> None:
+    layer, visible = random_layer(), random_mask(keys)
     for seen in (visible, None):
-        shares = layer.attention_weights(queries(), context(places), seen)  # (B, heads, Q, K)
+        shares = layer.attention_weights(queries(), context(keys), seen)  # (B, heads, Q, K)
         torch.testing.assert_close(shares.sum(-1), torch.ones(shares.shape[:3]))
-        values = layer.to_key_value(context(places))[..., C:]  # (B, K, C)
+        values = layer.to_key_value(context(keys))[..., C:]  # (B, K, C)
         values = values.unflatten(-1, (layer.heads, -1)).transpose(1, 2)  # (B, heads, K, C / heads)
         found = layer.to_out((shares @ values).transpose(1, 2).flatten(2))
-        expected = layer(queries(), context(places), seen)
+        expected = layer(queries(), context(keys), seen)
         torch.testing.assert_close(layer.norm(queries() + found), expected)
     hidden = ~visible[:, None].expand(-1, layer.heads, -1, -1)
-    assert (layer.attention_weights(queries(), context(places), visible)[hidden] == 0).all()
+    assert (layer.attention_weights(queries(), context(keys), visible)[hidden] == 0).all()
 
 
 def test_every_layers_shares_are_those_of_the_forward_pass() -> None:
