@@ -152,8 +152,8 @@ def test_int8_is_calibrated_on_frames_that_the_check_does_not_see(
 
 def test_a_short_clip_is_halved_for_int8(weights: Path, tmp_path: Path) -> None:
     short = make_video(tmp_path / "short.mp4", 5)
-    assert module.Clip(short, Walker()).half() == 2
-    assert module.Clip(make_video(tmp_path / "one.mp4", 1), Walker()).half() == 1
+    assert module.CheckClip(short, Walker()).half() == 2
+    assert module.CheckClip(make_video(tmp_path / "one.mp4", 1), Walker()).half() == 1
 
 
 def test_what_differs_too_much_is_refused_and_leaves_nothing(weights: Path, clip: Path) -> None:

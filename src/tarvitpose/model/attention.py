@@ -87,7 +87,9 @@ class CrossAttention(nn.Module):
         w_o = torch.unflatten(self.to_out.weight, 1, (self.heads, -1))  # (C, heads, C / heads)
         folded = torch.einsum("bkhd,hdc->bhkc", k, w_q).flatten(1, 2)  # (B, heads K, C)
         always = torch.einsum("bkhd,hd->bhk", k, b_q).flatten(1)  # (B, heads K)
-        scores = torch.baddbmm(always.unsqueeze(1), query, folded.mT)  # (B, Q, heads K)
+        scores = torch.baddbmm(
+            always.unsqueeze(1), query, folded.transpose(-2, -1)
+        )  # (B, Q, heads K)
         scores = torch.unflatten(scores, 2, (self.heads, -1))  # (B, Q, heads, K)
         if visible is not None:
             scores = scores.masked_fill(~visible.unsqueeze(2), float("-inf"))

@@ -51,7 +51,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     size S, where the two plain products take a tenth.
     """
     if q.is_cpu and q.requires_grad:
-        attended: Tensor = ((q * q.shape[-1] ** -0.5) @ k.mT).softmax(-1) @ v
+        attended: Tensor = ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(-1) @ v
         return attended
     return F.scaled_dot_product_attention(q, k, v)
 
@@ -116,7 +116,9 @@ class Encoder(nn.Module):
         """Return the position embedding (1, N, C) of a grid (h, w), resized where it differs."""
         if grid == self.grid:
             return self.pos_embed
-        stored = torch.unflatten(self.pos_embed.float().mT, 2, self.grid)  # (1, C, h, w)
+        stored = torch.unflatten(
+            self.pos_embed.float().transpose(-2, -1), 2, self.grid
+        )  # (1, C, h, w)
         resized = F.interpolate(stored, size=grid, mode="bicubic", align_corners=False)
         return resized.flatten(2).transpose(1, 2).to(self.pos_embed.dtype)
 
