@@ -286,10 +286,10 @@ CLOSED = """
 import faulthandler, os, signal, sys, threading
 from pathlib import Path
 from tarvitpose.inference.graph_folder import read_graphs
-from tarvitpose.inference.openvino_engine import OpenVinoRuntime
+from tarvitpose.inference.openvino_engine import OpenVinoEngine
 
 faulthandler.enable()  # as pytest does: signals then have a stack of their own
-kept = [OpenVinoRuntime(read_graphs(Path(sys.argv[1])))]
+kept = [OpenVinoEngine(read_graphs(Path(sys.argv[1])))]
 closer = threading.Thread(target=kept.clear)
 closer.start()
 closer.join()

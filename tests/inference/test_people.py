@@ -72,7 +72,7 @@ def test_a_live_source_carries_boxes_on_and_holds_no_frame_back() -> None:
     for tracked in finder.find(frames()):
         tracked_frames.append(tracked)
         assert read == list(range(len(tracked_frames)))
-    lefts = [float(tracked.boxes[0, 0]) for tracked in frames]
+    lefts = [float(tracked.boxes[0, 0]) for tracked in tracked_frames]
     assert lefts[:4] == [0] * 4
     assert lefts[4] == 8
     assert 8 < lefts[5] < lefts[6] < lefts[7]

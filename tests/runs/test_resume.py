@@ -376,7 +376,9 @@ def test_live_sources_cannot_be_resumed(video: Path, config: PredictConfig) -> N
 
 
 def test_resume_and_overwrite_exclude_each_other() -> None:
-    with pytest.raises(ConfigError, match="resume keeps what is there and overwrite replaces it"):
+    with pytest.raises(
+        ConfigError, match="resume keeps existing results and overwrite replaces them"
+    ):
         parse_config(PredictConfig, {"resume": True, "overwrite": True}, "predict")
 
 
