@@ -268,7 +268,10 @@ def test_unknown_checkpoints(tmp_path: Path) -> None:
 def test_a_pickle_of_more_than_tensors_is_refused(tmp_path: Path) -> None:
     content = {"state_dict": mmpose(single().state_dict()), "trainer": NotATensor()}
     message = refusal(tmp_path, content)
-    assert "holds more than tensors (tests.weights.test_convert.NotATensor), and the rest could run" in message
+    expected = (
+        "holds more than tensors (tests.weights.test_convert.NotATensor), and the rest could run"
+    )
+    assert expected in message
     (tmp_path / "plain.pkl.pth").write_bytes(pickle.dumps(NotATensor()))
     with pytest.raises(WeightsError, match=r"plain\.pkl\.pth: is not tensors alone"):
         convert(tmp_path / "plain.pkl.pth", tmp_path / "converted")
