@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from tarvitpose.config import SIZES, ModelConfig
+from tarvitpose.config import ModelConfig, vit_small
 from tarvitpose.data.augment import NO_AUGMENTATION
 from tarvitpose.data.dataset import ClipDataset, ClipItem
 from tarvitpose.data.degrade import DegradeConfig
@@ -93,7 +93,7 @@ def write_preview(records: list[Record], path: Path, joints: JointSet = POSETRAC
 
 def preview_sheet(records: list[Record], joints: JointSet) -> UInt8:
     """Return the picture that `write_preview` writes, RGB."""
-    model = SIZES["s"](joint_set=joints.name)
+    model = vit_small().model_copy(update={"joint_set": joints.name})
     chosen = max(records, key=_worth)
     people = [chosen, *records[:: max(len(records) // OTHER_PEOPLE, 1)]]
     plain = ClipDataset(people, model, NO_AUGMENTATION)[0]["clip"]
