@@ -22,6 +22,7 @@ from tarvitpose.cli.outcome import summary
 from tarvitpose.cli.predict import expand
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import VideoError
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress
 
@@ -79,7 +80,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
 
     monkeypatch.setattr(checks, "existing_source", lambda source: None)
     monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
-    monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
+    monkeypatch.setattr(PoseEstimator, "from_config", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return noted
 
@@ -251,7 +252,7 @@ def test_a_missing_video_is_refused_before_the_model_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[object] = []
-    monkeypatch.setattr(pipeline, "load_estimator", loaded.append)
+    monkeypatch.setattr(PoseEstimator, "from_config", loaded.append)
     missing = tmp_path / "no such.mp4"
     assert refusal("predict", missing) == f"{missing}: no such file or folder"
     assert loaded == []

@@ -20,6 +20,7 @@ from video_files import make_video
 from tarvitpose.cli import app, checks, console
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, VideoError, WeightsError
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress
 from tarvitpose.utils import offline
@@ -57,7 +58,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
 
     monkeypatch.setattr(checks, "existing_source", lambda source: None)
     monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
-    monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
+    monkeypatch.setattr(PoseEstimator, "from_config", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return doing
 

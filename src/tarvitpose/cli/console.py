@@ -18,6 +18,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from tarvitpose.utils.source_names import shown, without_secrets
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from tarvitpose.runs.pipeline import Progress
 
 
-BAD_INPUT = 2
+BAD_INPUT, STOPPED = 2, 130
 EVERY = 0.5  # seconds between two lines of progress
 
 
@@ -109,9 +111,19 @@ def bug(error: Exception) -> None:
 def stopped(text: str) -> None:
     """Print one line after Ctrl-C."""
     if _Mode.is_json:
-        event("stopped", message=text, exit_code=130)
+        event("stopped", message=text, exit_code=STOPPED)
     else:
         _console(stderr=True).print(f"\n{text}" if sys.stderr.isatty() else text)
+
+
+@contextmanager
+def stoppable(text: str) -> Iterator[None]:
+    """End with 130 after Ctrl-C, and say what is left to do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stopped(text)
+        raise typer.Exit(STOPPED) from None
 
 
 def end(exit_code: int) -> None:

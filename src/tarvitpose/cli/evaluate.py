@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
@@ -43,14 +43,11 @@ def score_files(options: EvaluateConfig) -> None:
     videos = read_matches(options.predictions, options.annotations)
     result = aggregate(videos)
     ranges = intervals(videos, options.samples or 0)
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        names = (*result.joints, "mean")
-        content: dict[str, Any] = {"ap": {name: result.columns[name] for name in names}}
-        if ranges:
-            content["interval95"] = {name: ranges[name] for name in names}
-        write_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
+    names = (*result.joints, "mean")
+    content: dict[str, Any] = {"ap": {name: result.columns[name] for name in names}}
+    if ranges:
+        content["interval95"] = {name: ranges[name] for name in names}
+    checks.save_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
     counted = console.counted(len(videos), "video")
     title = f"PoseTrack AP of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
     console.say(title, style="bold")

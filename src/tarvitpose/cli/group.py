@@ -15,7 +15,7 @@ from tarvitpose.errors import UserError
 from tarvitpose.utils import config_messages as config_words
 from tarvitpose.utils.offline import is_offline, offline
 
-STOPPED, A_BUG = 130, 1
+A_BUG = 1
 SHOWN = 60  # characters of a name that is too long
 LOG_JSON, OFFLINE = "--log-json", "--offline"
 FORMER = {"--kinds": "--degradations"}  # options under the name of an earlier version
@@ -57,7 +57,8 @@ class Verbs(TyperGroup):
 
     def _invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with console.stoppable("stopped; nothing half-written was left"):
+                return super().invoke(ctx)
         except UserError as error:
             console.fail(error)
         except UsageError as error:
@@ -68,9 +69,6 @@ class Verbs(TyperGroup):
                 raise
             name = str(error.filename)
             console.fail(f"{name[:SHOWN]}...: the name is too long for this file system")
-        except KeyboardInterrupt:
-            console.stopped("stopped; nothing half-written was left")
-            raise typer.Exit(STOPPED) from None
         raise typer.Exit(console.BAD_INPUT)
 
 

@@ -11,6 +11,7 @@ FLAGS = {  # fields that have another name on the command line
     "layout": "format",
     "json_file": "json",
     "samples": "bootstrap",
+    "batches": "batch",
 }
 WHOLE, NUMBER, TRUTH = "must be a whole number", "must be a number", "must be true or false"
 LIMITS = {  # what pydantic checks, in words
