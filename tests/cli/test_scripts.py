@@ -140,10 +140,9 @@ def test_ctrl_c_as_a_line(work: list[Callable[[], None]]) -> None:
 def test_a_bug_as_a_line(work: list[Callable[[], None]]) -> None:
     work.append(lambda: print(1 / 0))
     result = run("predict", "a.mp4", "--log-json")
-    assert isinstance(result.exception, ZeroDivisionError)  # its traceback goes to stderr
-    error, end = [json.loads(line) for line in result.stdout.splitlines()]
+    error, end = events(result)
     assert error["kind"] == "ZeroDivisionError"
-    assert error["exit_code"] == end["exit_code"] == 1
+    assert error["exit_code"] == end["exit_code"] == result.exit_code == 70
 
 
 def test_other_verbs_print_lines_as_well() -> None:

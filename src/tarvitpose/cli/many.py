@@ -128,7 +128,7 @@ class Bars:
             people = console.counted(progress.people, "person", "people")
             self._bar.update(
                 self._current,
-                description=Path(shown(source)).name,
+                description=console.escaped(Path(shown(source)).name),
                 completed=progress.frame,
                 total=progress.total,
                 note=f"{people},",
