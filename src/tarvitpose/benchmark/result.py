@@ -12,7 +12,7 @@ from tarvitpose.benchmark.cases import CaseKey, Mode
 from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest, encoder_alone
 from tarvitpose.benchmark.stages import Pipeline, Stages
 from tarvitpose.config import Backend
-from tarvitpose.model.cost import Cost, count
+from tarvitpose.inference.cost import Cost, count
 from tarvitpose.utils.interleaved import Spread, ratios, spread
 
 AGAINST_BATCH = 8  # the batch at which others are compared with

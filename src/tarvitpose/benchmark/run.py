@@ -28,9 +28,9 @@ from tarvitpose.benchmark.stages import (
 )
 from tarvitpose.config import Backend, PredictConfig
 from tarvitpose.errors import MissingDependencyError
+from tarvitpose.inference.cost import count
 from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.load import load_engine
-from tarvitpose.model.cost import count
 from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.utils.interleaved import Case, measure_interleaved
 

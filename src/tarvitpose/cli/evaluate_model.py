@@ -169,11 +169,12 @@ def score_clips(options: EvaluateConfig) -> None:
     from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
     from tarvitpose.evaluation.clips import score_clips as score
+    from tarvitpose.inference.fast import fold_attention
     from tarvitpose.inference.torch_engine import choose_device
     from tarvitpose.model.tarvitpose import TARViTPose
 
     device = choose_device(options.device)
-    model = TARViTPose.from_pretrained(options.weights).eval().to(device)
+    model = fold_attention(TARViTPose.from_pretrained(options.weights).to(device))
     if not model.config.temporal:
         console.warn(f"{options.weights} has no temporal part: both columns are the same")
     counted = console.counted(len(records), "person", "people")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tarvitpose.config import PATCH, ModelConfig
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.fast import fold_attention
 from tarvitpose.inference.graph_decoder import GraphDecoder
 from tarvitpose.inference.graph_folder import FRAME, STEP
 from tarvitpose.model.encoder import Encoder
@@ -115,7 +116,7 @@ def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
 
 def write_graphs(model: TARViTPose, folder: Path) -> None:
     """Write a model's graphs into a folder; without temporal part there is no step."""
-    config = model.config
+    config = fold_attention(model).config
     batch = {0: BATCH}
     crops = torch.zeros(1, *config.input_size, 3, dtype=torch.uint8)
     outputs = FRAME_OUTPUTS if config.temporal else ("heatmaps",)

@@ -17,7 +17,7 @@ from tarvitpose.config import PATCH, check_device
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.fast import PickingJTA, fast_decoder, with_modules
+from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, with_modules
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.weights.folder import fingerprint
@@ -33,7 +33,7 @@ class TorchEngine:
         """Raises UserError for a device that this machine lacks, or an unknown precision."""
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
-        self.model = model.eval().to(self.device)
+        self.model = fold_attention(model.eval().to(self.device))
         self.config = model.config
         self._running = model if self.dtype == torch.float32 else lowered(model, self.dtype)
         self._final_decoder: nn.Module | None = None  # a faster form, if there is one
