@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from tarvitpose.cli import console
-from tarvitpose.errors import UserError
+from tarvitpose.errors import MissingDependencyError, UserError
 from tarvitpose.utils import config_messages as config_words
 from tarvitpose.utils.offline import is_offline, offline
 
@@ -63,6 +63,12 @@ class Verbs(TyperGroup):
         except UsageError as error:
             command = error.ctx.command_path if error.ctx else "tarvitpose"
             console.fail(f"{in_words(error)}; see {command} --help", kind="UsageError")
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            verb = str(ctx.invoked_subcommand)
+            extra = verb if verb in ("train", "export") else "torch"
+            console.fail(MissingDependencyError("torch", f"tarvitpose {verb}", extra))
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise

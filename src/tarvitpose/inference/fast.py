@@ -138,6 +138,35 @@ def with_modules(model: TARViTPose, **modules: nn.Module) -> TARViTPose:
     return other
 
 
+# What Winograd's F(3, 2) makes of a transposed convolution's four taps along an axis: four points
+# for the two taps of the even outputs, then four for those of the odd ones, (8, 4).
+TAPS_TO_POINTS = (
+    *((0, 0, 0, 1), (0, 0.5, 0, 0.5), (0, -0.5, 0, 0.5), (0, 1, 0, 0)),
+    *((0, 0, 1, 0), (0.5, 0, 0.5, 0), (-0.5, 0, 0.5, 0), (1, 0, 0, 0)),
+)
+
+
+def winograd_weights(deconv: nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> Tensor:
+    """Return the weights of `Enlargement`, (C, O, 8 points of a row, 8 points of a column).
+
+    They include the scale of the normalisation.
+    """
+    to_points = deconv.weight.new_tensor(TAPS_TO_POINTS).T  # (4, 8)
+    taps = deconv.weight * _scale(norm)[:, None, None]  # (C, O, 4, 4), row by row
+    return (taps @ to_points).transpose(2, 3) @ to_points
+
+
+def folded_bias(norm: nn.BatchNorm2d) -> Tensor:
+    """Return what a normalisation of running averages adds, (O,)."""
+    assert norm.running_mean is not None
+    return norm.bias - norm.running_mean * _scale(norm)
+
+
+def _scale(norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_var is not None
+    return norm.weight / (norm.running_var + norm.eps).sqrt()  # (O,)
+
+
 class Enlargement(nn.Module):
     """A transposed convolution (4 taps, stride 2), its normalisation and ReLU, for inference.
 
@@ -148,15 +177,9 @@ class Enlargement(nn.Module):
 
     def __init__(self, deconv: nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
         super().__init__()
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # (O,)
-        of_parity = torch.tensor([[3, 1], [2, 0]])  # each has two of the four taps
-        taps = (deconv.weight * scale[:, None, None])[:, :, of_parity][..., of_parity]
-        points = taps.new_tensor([[1, 0], [0.5, 0.5], [0.5, -0.5], [0, 1]])
-        weight = torch.einsum("copiqj,yi,xj->pyqxco", taps, points, points)
-        self.weight = nn.Buffer(weight.flatten(0, 3).contiguous())  # (2 4 2 4, C, O)
-        self.bias = nn.Buffer(norm.bias - norm.running_mean * scale)  # (O,)
+        points = winograd_weights(deconv, norm)  # (C, O, 8, 8)
+        self.weight = nn.Buffer(points.permute(3, 2, 0, 1).flatten(0, 1).contiguous())  # (64, C, O)
+        self.bias = nn.Buffer(folded_bias(norm))  # (O,)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 2h, 2w, O) for (B, h, w, C), both rounded up to whole threes of h and w."""

@@ -54,7 +54,8 @@ class CrossAttention(nn.Module):
         scores = q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)  # (B, heads, Q, K)
         if visible is not None:
             scores = scores.masked_fill(~visible.unsqueeze(1), float("-inf"))
-        return scores.softmax(-1)
+        weights: Tensor = scores.softmax(-1)
+        return weights
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)  # (B, heads, ., C / heads)
