@@ -19,7 +19,7 @@ from tarvitpose.cli import console
 from tarvitpose.cli.models import DETECTOR, WEIGHTS, assets_folder, is_whole
 from tarvitpose.utils.offline import VARIABLES, is_offline
 
-CORE = ("numpy", "scipy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
+CORE = ("numpy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
 OPTIONAL = {  # extra of the package: what it is for, and what it brings
     "torch": ("weights without graphs, GPUs and bfloat16", ("torch",)),
     "openvino": ("faster on a CPU", ("openvino",)),
@@ -32,9 +32,9 @@ OPTIONAL = {  # extra of the package: what it is for, and what it brings
     "web": ("tarvitpose web", ("gradio",)),
     "plot": ("plots", ("matplotlib",)),
     "export": ("tarvitpose export, and graphs of own weights", ("onnx", "torch")),
-    "train": ("tarvitpose train", ("torch", "lightning-fabric", "tensorboard")),
+    "train": ("tarvitpose train", ("torch", "lightning-fabric", "scipy", "tensorboard")),
     "wandb": ("training curves on Weights & Biases", ("wandb",)),
-    "evaluate": ("COCO's AP", ("faster-coco-eval",)),
+    "evaluate": ("tarvitpose evaluate", ("faster-coco-eval", "scipy")),
 }
 MODULES = {"pillow": "PIL"}  # of packages that are imported by another name
 OPENCV = tuple(
