@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -84,7 +85,10 @@ def test_every_extra_of_the_package_is_known() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = {
-        extra: {re.split(r"[>\[]", package.replace("tarvitpose[torch]", "torch"))[0] for package in packages}
+        extra: {
+            re.split(r"[>\[]", package.replace("tarvitpose[torch]", "torch"))[0]
+            for package in packages
+        }
         for extra, packages in extras.items()
         if extra not in ("dev", "docs")  # for developers
     }

@@ -9,7 +9,9 @@ from scipy.optimize import linear_sum_assignment
 from tarvitpose.utils.assignment import assign
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (3, 9), (9, 3), (24, 30), (0, 3), (3, 0), (0, 0)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (4, 4), (3, 9), (9, 3), (24, 30), (0, 3), (3, 0), (0, 0)]
+)
 def test_pairs_are_those_of_scipy(shape: tuple[int, int]) -> None:
     for seed in range(20):
         benefits = np.random.default_rng(seed).normal(size=shape)

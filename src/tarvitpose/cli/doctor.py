@@ -34,7 +34,7 @@ OPTIONAL = {  # extra of the package: what it is for, and what it brings
     "export": ("tarvitpose export, and graphs of own weights", ("onnx", "torch")),
     "train": ("tarvitpose train", ("torch", "lightning-fabric", "scipy", "tensorboard")),
     "wandb": ("training curves on Weights & Biases", ("wandb",)),
-    "evaluate": ("tarvitpose evaluate", ("faster-coco-eval", "scipy")),
+    "evaluate": ("tarvitpose evaluate", ("faster-coco-eval", "motrics", "scipy")),
 }
 MODULES = {"pillow": "PIL"}  # of packages that are imported by another name
 OPENCV = tuple(
