@@ -55,7 +55,7 @@ class ParquetWriter(PoseWriter):
         if self._rows >= ROWS:
             self._write_group()
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         if self._batches:
             self._write_group()
 
