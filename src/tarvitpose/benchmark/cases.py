@@ -25,6 +25,7 @@ from tarvitpose.utils.interleaved import Case
 
 Mode = MeasuredMode | Literal["encoder"]
 MODES: tuple[Mode, ...] = get_args(MeasuredMode)
+TRANSFORMERS = "transformers"  # a backend that is a baseline
 
 
 class CaseKey(NamedTuple):

@@ -11,11 +11,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from tarvitpose.cli import console, defect
-from tarvitpose.errors import UserError
+from tarvitpose.errors import MissingDependencyError, UserError
 from tarvitpose.utils import config_messages as config_words
 from tarvitpose.utils.offline import is_offline, offline
 
 LOG_JSON, OFFLINE = "--log-json", "--offline"
+EXTRAS = {"torch": "torch", "scipy": "evaluate"}  # which brings a package that a verb imports
+EXTRAS_OF_VERBS = {"train": "train", "ablate": "train", "export": "export"}
 FORMER = {"--kinds": "--degradations"}  # options under the name of an earlier version
 UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
 
@@ -34,15 +36,15 @@ class Verbs(TyperGroup):
         ctx.with_resource(offline() if OFFLINE in args or is_offline() else nullcontext())
         if not args:
             return super().parse_args(ctx, args)  # which shows the help
-        return self._ending(lambda: super(Verbs, self).parse_args(ctx, args))
+        return self._ending(ctx, lambda: super(Verbs, self).parse_args(ctx, args))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; exits with 2 after bad input, 70 after a defect, and 130 after Ctrl-C."""
-        result = self._ending(lambda: super(Verbs, self).invoke(ctx))
+        result = self._ending(ctx, lambda: super(Verbs, self).invoke(ctx))
         console.end(0)
         return result
 
-    def _ending(self, work: Callable[[], Any]) -> Any:
+    def _ending(self, ctx: Any, work: Callable[[], Any]) -> Any:
         """Return what the work returns, or print one line and exit with a code."""
         code: Any
         try:
@@ -59,12 +61,26 @@ class Verbs(TyperGroup):
             command = error.ctx.command_path if error.ctx else "tarvitpose"
             console.fail(f"{in_words(error)}; see {command} --help", kind="UsageError")
             code = console.BAD_INPUT
+        except ModuleNotFoundError as error:
+            missing = _missing(error, str(ctx.invoked_subcommand))
+            code = defect.report(error) if missing is None else console.BAD_INPUT
+            if missing is not None:
+                console.fail(missing)
         except BrokenPipeError:  # nobody reads the output any more: not worth a word
             raise
         except Exception as error:
             code = defect.report(error)
         console.end(code)
         raise typer.Exit(code) from None
+
+
+def _missing(error: ModuleNotFoundError, verb: str) -> MissingDependencyError | None:
+    """Return which extra a verb needs, None for a module that no extra brings."""
+    package = str(error.name).partition(".")[0]
+    if package not in EXTRAS:
+        return None
+    extra = EXTRAS_OF_VERBS.get(verb, EXTRAS[package])
+    return MissingDependencyError(package, f"tarvitpose {verb}", extra)
 
 
 def in_words(error: Any) -> str:
