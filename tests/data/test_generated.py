@@ -22,8 +22,8 @@ from tarvitpose.data.generated_figure import (
     random_colours,
     random_joints,
 )
-from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.data.records import Record, read_image
+from tarvitpose.data.sources import read_records
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_15
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(folder: Path, name: str = "train") -> list[Record]:
-    return read_posetrack18(folder / "annotations" / name, folder, POSETRACK_15)
+    return read_records("posetrack18", folder / "annotations" / name, POSETRACK_15, folder)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -154,9 +154,9 @@ def test_coco_is_vitposes_recipe(path: Path, tmp_path: Path) -> None:
     assert (augment.rotation, augment.rotation_sigma) == (80, 40)
     other = read_yaml(COCO[0])
     values = read_yaml(path)
-    for one in (values, other):
-        one["output"], one["model"]["size"], one["model"]["drop_path"] = "", "", 0
-        one["optim"]["layer_decay"] = 0
+    for recipe in (values, other):
+        recipe["output"], recipe["model"]["size"], recipe["model"]["drop_path"] = "", "", 0
+        recipe["optim"]["layer_decay"] = 0
     assert values == other
 
 

@@ -94,9 +94,9 @@ def test_frozen_blocks_keep_their_weights_with_all_that_comes_before(
 ) -> None:
     config = experiment(stills, tmp_path / "run", run={"frozen_blocks": 1})
     trained = weights_of(loop.train(config, quiet))
-    kept = ("encoder.pos_embed", "encoder.patch_embed.", "encoder.blocks.0.")
+    unchanged = ("encoder.pos_embed", "encoder.patch_embed.", "encoder.blocks.0.")
     for name, value in weights_of(stills.parent / "start").items():
-        assert torch.equal(value, trained[name]) == name.startswith(kept), name
+        assert torch.equal(value, trained[name]) == name.startswith(unchanged), name
     config = experiment(stills, tmp_path / "other", run={"frozen_blocks": 99})
     with pytest.raises(ConfigError, match=r"^run\.frozen_blocks: asked for 99, the encoder has"):
         loop.train(config, quiet)
@@ -120,14 +120,14 @@ def test_encoded_clips_give_the_features_and_joints_of_the_clips_themselves(
     step = TrainingStep(TARViTPose.from_pretrained(stills.parent / "start"), frozen=("encoder",))
     with torch.inference_mode():
         features, regions = step.encode({"clip": item["clip"][None]})
-    own = encoded[0, 1]  # the middle frame of the first clip is the current one as it was
-    assert torch.allclose(own["features"].float(), features[0], atol=2e-2)
-    assert torch.equal(own["regions"], regions[0])
-    assert torch.allclose(own["targets"], item["targets"], atol=1e-5)
-    first = encoded[0, 0]
-    assert torch.equal(first["features"][1], own["features"][0])
-    assert torch.equal(first["features"][0], own["features"][1])
-    assert not torch.equal(first["targets"], own["targets"])
+    clip = encoded[1]  # the middle frame of the first clip is the current one as it was
+    assert torch.allclose(clip["features"].float(), features[0], atol=2e-2)
+    assert torch.equal(clip["regions"], regions[0])
+    assert torch.allclose(clip["targets"], item["targets"], atol=1e-5)
+    first = encoded[0]
+    assert torch.equal(first["features"][1], clip["features"][0])
+    assert torch.equal(first["features"][0], clip["features"][1])
+    assert not torch.equal(first["targets"], clip["targets"])
 
 
 def test_encoding_goes_on_where_it_stopped(
@@ -194,8 +194,8 @@ def test_the_clean_loss_draws_towards_what_the_clean_frame_shows() -> None:
     plain = TrainingStep(model)(batch)
     both = TrainingStep(model, clean_loss_weight=0.5)(batch)
     shown = model.decoder(model.encoder(normalise_clip(batch["clean"][:, None])[:, 0]))
-    found = model.aggregate(batch["features"], batch["regions"])
-    expected = 0.5 * heatmap_loss(found, shown, batch["weights"])
+    heatmaps = model.aggregate(batch["features"], batch["regions"])
+    expected = 0.5 * heatmap_loss(heatmaps, shown, batch["weights"])
     assert torch.allclose(both - plain, expected, rtol=1e-3)
 
 
@@ -211,19 +211,19 @@ def test_the_encoder_learns_more_slowly_the_deeper_and_vectors_do_not_decay() ->
     config = OptimConfig(lr=1.0, encoder_lr_scale=0.5, layer_decay=0.5, weight_decay=0.1)
     model = tiny_model()  # two blocks: layers 0 to 3
     groups = parameter_groups(model, config)
-    found = {
+    groups = {
         name: (group["lr"], group["weight_decay"])
         for name, parameter in model.named_parameters()
         for group in groups
         if any(parameter is member for member in group["params"])  # type: ignore[attr-defined]
     }
-    assert len(found) == len(list(model.parameters()))
-    assert found["encoder.patch_embed.weight"] == (0.5 * 0.5**3, 0.1)
-    assert found["encoder.pos_embed"] == (0.5 * 0.5**3, 0.0)
-    assert found["encoder.blocks.1.fc1.weight"] == (0.5 * 0.5, 0.1)
-    assert found["encoder.norm.weight"] == (0.5, 0.0)
-    assert found["jta.query"] == (1.0, 0.0)
-    assert found["decoder.final.weight"] == (1.0, 0.1)
+    assert len(groups) == len(list(model.parameters()))
+    assert groups["encoder.patch_embed.weight"] == (0.5 * 0.5**3, 0.1)
+    assert groups["encoder.pos_embed"] == (0.5 * 0.5**3, 0.0)
+    assert groups["encoder.blocks.1.fc1.weight"] == (0.5 * 0.5, 0.1)
+    assert groups["encoder.norm.weight"] == (0.5, 0.0)
+    assert groups["jta.query"] == (1.0, 0.0)
+    assert groups["decoder.final.weight"] == (1.0, 0.1)
 
 
 def test_the_paper_halves_the_rate_every_five_epochs() -> None:
@@ -279,9 +279,9 @@ def placed_features(channels: int = 48, frames: int = 40) -> torch.Tensor:
     rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(6.0), indexing="ij")
     grid = torch.stack([rows.flatten(), columns.flatten()], -1)  # (N, 2)
     waves = torch.cos(grid @ torch.randn(2, channels, generator=random) * 0.5)
-    places = waves @ torch.randn(channels, channels, generator=random) / 5  # (N, C)
+    positions = waves @ torch.randn(channels, channels, generator=random) / 5  # (N, C)
     content = torch.randn(frames, len(grid), channels, generator=random) / 3
-    return (places + content).transpose(1, 2).unflatten(2, (8, 6))[None]
+    return (positions + content).transpose(1, 2).unflatten(2, (8, 6))[None]
 
 
 def test_after_a_warm_start_tokens_listen_to_the_joint_seen_where_they_are() -> None:
@@ -291,14 +291,14 @@ def test_after_a_warm_start_tokens_listen_to_the_joint_seen_where_they_are() -> 
     warm_start(model, features)
     layer = model.gra.layers[0]
     tokens = features[0, 0].flatten(1).T[None]  # (1, N, C), of one frame
-    elsewhere = features[0, 1:].mean(0).flatten(1).T[None]  # what other frames show at each place
+    elsewhere = features[0, 1:].mean(0).flatten(1).T[None]  # what others show at each position
     q = layer._split_heads(layer.to_query(tokens))
     k = layer._split_heads(layer.to_key_value(elsewhere).chunk(2, dim=-1)[0])
-    scores = (q @ k.transpose(-1, -2)).mean(1)[0]  # (N, N), token by place
+    scores = (q @ k.transpose(-1, -2)).mean(1)[0]  # (N, N), token by position
     best = scores.argmax(1)
     rows, columns = torch.arange(48) // 6, torch.arange(48) % 6
     distance = torch.hypot((best // 6 - rows).float(), (best % 6 - columns).float())
-    assert distance.mean() < 1.0  # a place at random is about 3.3 away
+    assert distance.mean() < 1.0  # a position at random is about 3.3 away
 
 
 def test_after_a_warm_start_a_query_is_the_mean_of_what_it_may_look_at() -> None:

@@ -5,8 +5,6 @@ Axes: T frames, J joints.
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from tarvitpose.formats.posetrack_files import in_slots
 from tarvitpose.geometry import xyxy_to_xywh
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.atomic import cannot_write
+from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.images import write_image
 from tarvitpose.utils.json_file import write_json
 
@@ -37,10 +35,7 @@ HELD_OUT = 4  # the second set has a person for each four of the first
 TWO_TOGETHER = 0.35  # probability that a video shows two people
 SETS = ("train", "val")
 JPEG_QUALITY = 92
-CATEGORY = {
-    **{"supercategory": "person", "id": 1, "name": "person"},
-    "keypoints": list(POSETRACK_17.joints),
-}
+CATEGORY = {"id": 1, "name": "person", "keypoints": list(POSETRACK_17.joints)}
 
 
 def write_generated(folder: Path, people: int, seed: int, frames: int = 9) -> Path:
@@ -54,52 +49,40 @@ def write_generated(folder: Path, people: int, seed: int, frames: int = 9) -> Pa
         raise DataError(f"expected at least 1 person and 1 frame, got {people} and {frames}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: expected an empty or new folder, found something in it")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
+    with atomic_folder(folder) as new:
         for number, name in enumerate(SETS):
             count = max(people // HELD_OUT, 1) if number else people
-            _write_set(partial, name, count, frames, seed=(seed, number))
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            _write_set(new, name, count, frames, seed=(seed, number))
     return folder
 
 
 def _write_set(root: Path, name: str, people: int, frames: int, seed: tuple[int, int]) -> None:
     """Write videos until they have shown all people."""
-    (root / "annotations" / name).mkdir(parents=True)
     video = 0
     while people > 0:
         video += 1
         rng = np.random.default_rng((*seed, video))
         count = 1 + int(people > 1 and rng.uniform() < TWO_TOGETHER)
-        content = _write_video(root, f"images/{name}/{video:06d}", random_video(count, frames, rng))
-        path = root / "annotations" / name / f"{video:06d}.json"
-        write_json(path, content, indent=None)
+        pictures, figures = random_video(count, frames, rng)
+        content = _write_video(root, f"images/{name}/{video:06d}", pictures, figures)
+        write_json(root / "annotations" / name / f"{video:06d}.json", content, indent=None)
         people -= count
 
 
 def _write_video(
-    root: Path, folder: str, video: tuple[list[UInt8], list[Figure]]
+    root: Path, folder: str, pictures: list[UInt8], figures: list[Figure]
 ) -> dict[str, Any]:
     """Write the frames of a video into a folder below the root, and return its annotations."""
-    pictures, figures = video
     images, people = [], []
     (root / folder).mkdir(parents=True)
-    number = Path(folder).name
     for t, picture in enumerate(pictures):
-        name, image_id = f"{folder}/{t:06d}.jpg", 10**10 + int(number) * 10**4 + t
+        name, image_id = f"{folder}/{t:06d}.jpg", 10**10 + int(Path(folder).name) * 10**4 + t
         write_image(root / name, picture, JPEG_QUALITY)
-        image = {"file_name": name, "id": image_id, "frame_id": image_id, "vid_id": number}
-        image |= {"nframes": len(pictures), "is_labeled": True}
+        image = {"file_name": name, "id": image_id, "nframes": len(pictures), "is_labeled": True}
         images.append({**image, "ignore_regions_x": [], "ignore_regions_y": []})
         for track, figure in enumerate(figures):
             person = {"id": image_id * 100 + track, "image_id": image_id, "category_id": 1}
-            people.append({**person, "track_id": track, "person_id": track, **_labels(figure, t)})
+            people.append({**person, "track_id": track, **_labels(figure, t)})
     return {"images": images, "annotations": people, "categories": [CATEGORY]}
 
 

@@ -34,6 +34,7 @@ LIMBS = {  # the part of the body, and the radii at both ends
     ("shoulder", "elbow"): ("upper_arm", 0.036, 0.028),
     ("elbow", "wrist"): ("forearm", 0.027, 0.021),
 }
+TRUNK = {"shoulder": 0.034, "hip": 0.05}  # radii of its corners
 LEGS = 4  # the first limbs, of both sides
 HUES = {"left": (-0.06, 0.13), "right": (0.36, 0.66)}  # in turns
 SKINS = ((236, 196, 168), (214, 164, 128), (168, 116, 82), (112, 76, 54))
@@ -51,21 +52,14 @@ class Figure:
     def shapes(self, t: int) -> list[Shape]:
         """Return all that is drawn of the person in one frame, from back to front."""
         at = dict(zip(POSETRACK_15.joints, self.joints[t], strict=True))
-        trunk = [
-            (at[f"{side}_{name}"], radius)
-            for side in HUES
-            for name, radius in (("shoulder", 0.034), ("hip", 0.05))
-        ]
-        limbs = [
-            (
-                self._hull((at[f"{side}_{start}"], first), (at[f"{side}_{end}"], last)),
-                self.colours[f"{side}_{part}"],
-            )
-            for (start, end), (part, first, last) in LIMBS.items()
-            for side in HUES
-        ]
-        legs, arms = limbs[:LEGS], limbs[LEGS:]
-        return [*legs, (self._hull(*trunk), self.colours["trunk"]), *self.head_shapes(t), *arms]
+        ends = [(at[f"{s}_{name}"], r) for s in HUES for name, r in TRUNK.items()]
+        trunk = self._hull(*ends), self.colours["trunk"]
+        limbs = []
+        for (start, end), (part, first, last) in LIMBS.items():
+            for side in HUES:
+                outline = self._hull((at[f"{side}_{start}"], first), (at[f"{side}_{end}"], last))
+                limbs.append((outline, self.colours[f"{side}_{part}"]))
+        return [*limbs[:LEGS], trunk, *self.head_shapes(t), *limbs[LEGS:]]
 
     def head_shapes(self, t: int) -> list[Shape]:
         """Return the neck, the head and the face."""

@@ -7,27 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from tarvitpose.data.coco import image_frames, joint_names
-from tarvitpose.data.records import Record
-from tarvitpose.data.videos import Video, VideoFrame, in_time, records_of
+from tarvitpose.data.videos import Video, VideoFrame, in_time
 from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_layout import file_name
-from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.json_file import Entry, read_entry
-
-
-def read_posetrack18(path: Path, image_root: Path, joints: JointSet) -> list[Record]:
-    """Return a record for each person with a visible joint in each labelled frame.
-
-    `path` is the JSON file of one video or a folder of them; `image_root` is the folder that
-    `file_name` starts from, the one with `images` in it. A record's frames are the images of
-    its video around it, labelled or not. Raises DataError that names file, entry and field.
-    """
-    return [
-        record
-        for file in annotation_files(path)
-        for video in posetrack18_videos(file, read_entry(file))
-        for record in records_of(video, image_root, joints)
-    ]
+from tarvitpose.utils.json_file import Entry
 
 
 def annotation_files(path: Path) -> list[Path]:

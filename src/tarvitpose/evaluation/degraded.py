@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from tarvitpose.config import window_offsets
-from tarvitpose.data.dataset import ClipItem, validation_clips
+from tarvitpose.data.dataset import DRAWING, VALIDATION, ClipItem, validation_clips
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
@@ -104,6 +104,8 @@ def encode_people(
     facts = as_json(
         {
             "kinds": degradations,
+            "drawing": DRAWING,
+            "augment": VALIDATION.model_dump(mode="json", exclude={"degrade"}),
             "offsets": model.config.offsets,
             "people": _digest_of_people(records),
             "images": sample_digest([record.frames[record.current] for record in records]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tarvitpose.data.dataset import DRAWING
 from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.records import Record
 from tarvitpose.evaluation.clips import encoding_facts
@@ -77,6 +78,7 @@ def clip_facts(
 ) -> Facts:
     """Return what the encoded clips of a source depend on; `offsets` are those of their frames."""
     return {
+        "drawing": DRAWING,
         "source": {**source_facts(source), "images": image_sample(records)},
         "augment": config.data.augment.model_dump(mode="json"),
         "offsets": offsets,

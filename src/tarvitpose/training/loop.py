@@ -156,8 +156,8 @@ class TrainingRun:
                 final = TARViTPose.from_pretrained(best) if keep_best else self.step.model.eval()
                 final.save_pretrained(weights)
         if self.best.step:
-            place = f"{best} and {weights}" if keep_best else best
-            self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {place}")
+            folders = f"{best} and {weights}" if keep_best else best
+            self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {folders}")
         return weights
 
     def _report_new_joints(self) -> None:
