@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -40,10 +41,32 @@ POSE_FORMATS: tuple[PoseFormat, ...] = get_args(PoseFormat)
 Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
 
 
+RENAMED = {  # keys of configurations in earlier versions, and how they are called now
+    "kinds": "degradations",  # until 0.4
+    "place_loss_weight": "position_loss_weight",  # these until 0.5
+    "unspoilt_loss_weight": "clean_loss_weight",
+    "validation_kinds": "validation_degradations",
+}
+
+
+def renamed(values: Any) -> Any:
+    """Return the values of a configuration with their keys as they are called now.
+
+    Raises ValueError where a value is given under both names.
+    """
+    if not isinstance(values, dict):
+        return values
+    for old, new in RENAMED.items():
+        if old in values and new in values:
+            raise ValueError(f"{old} is called {new} now: give one of them")
+    return {RENAMED.get(key, key): value for key, value in values.items()}
+
+
 class Config(BaseModel):
-    """What all configurations share: frozen, and unknown keys are errors."""
+    """What all configurations share: frozen, unknown keys are errors, and old keys are taken."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _renamed = model_validator(mode="before")(renamed)
 
 
 class ModelConfig(Config):
@@ -155,32 +178,13 @@ def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     return frames, frames.index(0)
 
 
-def vit_tiny(**changes: Any) -> ModelConfig:
-    """Not one of ViTPose's sizes: width 192, depth 12, 3 heads, half of the decoder's channels."""
-    tiny = {"width": 192, "depth": 12, "heads": 3, "decoder_width": 128, "drop_path": 0.0}
-    return ModelConfig(**{**tiny, **changes})
-
-
-def vit_small(**changes: Any) -> ModelConfig:
-    """ViTPose-S: width 384, depth 12, 12 heads."""
-    return ModelConfig(**{"width": 384, "depth": 12, "heads": 12, "drop_path": 0.1, **changes})
-
-
-def vit_base(**changes: Any) -> ModelConfig:
-    """ViTPose-B: width 768, depth 12, 12 heads."""
-    return ModelConfig(**{"width": 768, "depth": 12, "heads": 12, "drop_path": 0.3, **changes})
-
-
-def vit_large(**changes: Any) -> ModelConfig:
-    """ViTPose-L: width 1024, depth 24, 16 heads."""
-    return ModelConfig(**{"width": 1024, "depth": 24, "heads": 16, "drop_path": 0.5, **changes})
-
-
-def vit_huge(**changes: Any) -> ModelConfig:
-    """ViTPose-H: width 1280, depth 32, 16 heads."""
-    return ModelConfig(**{"width": 1280, "depth": 32, "heads": 16, "drop_path": 0.55, **changes})
-
-
+# Each makes a config and takes changes to it; tiny, with half of the decoder's channels, is not one
+# of ViTPose's sizes.
+vit_tiny = partial(ModelConfig, width=192, depth=12, heads=3, decoder_width=128)
+vit_small = partial(ModelConfig, width=384, depth=12, heads=12, drop_path=0.1)
+vit_base = partial(ModelConfig, width=768, depth=12, heads=12, drop_path=0.3)
+vit_large = partial(ModelConfig, width=1024, depth=24, heads=16, drop_path=0.5)
+vit_huge = partial(ModelConfig, width=1280, depth=32, heads=16, drop_path=0.55)
 SIZES = {"tiny": vit_tiny, "s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
 
 

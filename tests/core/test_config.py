@@ -18,6 +18,7 @@ from tarvitpose.config import (
     window_offsets,
 )
 from tarvitpose.errors import ConfigError
+from tarvitpose.training.config import RunConfig
 from tarvitpose.utils.config_files import parse_config, read_yaml
 
 TINY = {"width": 24, "depth": 1, "heads": 3}
@@ -97,6 +98,16 @@ def test_an_unknown_key_is_named_with_a_hint() -> None:
 def test_an_unknown_key_of_a_section_is_named_with_a_hint() -> None:
     assert refused({"model": TINY, "train": {"lr_stpe": 3}}, Whole) == (
         "train.yaml: unknown key train.lr_stpe; did you mean lr_step?"
+    )
+
+
+def test_a_key_may_have_its_name_of_an_earlier_version() -> None:
+    old = {"place_loss_weight": 0.5, "unspoilt_loss_weight": 2.0}
+    run = parse_config(RunConfig, old, "train.yaml")
+    assert (run.position_loss_weight, run.clean_loss_weight) == (0.5, 2.0)
+    twice = refused({**old, "clean_loss_weight": 1.0}, RunConfig)
+    assert twice == (
+        "train.yaml: unspoilt_loss_weight is called clean_loss_weight now: give one of them"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from tarvitpose.config import Config
 from tarvitpose.utils.arrays import UInt8
@@ -41,9 +41,7 @@ class DegradeConfig(Config):
     auxiliary: float = Field(default=0.25, ge=0, le=1)  # mildly, for each other frame
     auxiliary_strong: float = Field(default=0.0, ge=0, le=1)  # as the current one, for each other
     degradations: tuple[Degradation, ...] = Field(  # of the current frame, equally likely
-        default=DEGRADATIONS[1:],
-        min_length=1,
-        validation_alias=AliasChoices("degradations", "kinds"),  # "kinds" until 0.4
+        default=DEGRADATIONS[1:], min_length=1
     )
     occluder: float = Field(default=0.0, ge=0, le=1)  # that a thing moves through all frames
     blurred: float = Field(default=0.0, ge=0, le=1)  # smeared strongly, for each other frame

@@ -23,20 +23,6 @@ STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
 }
 
 
-RENAMED = {  # keys of version 0.5.0
-    "place_loss_weight": "position_loss_weight",
-    "unspoilt_loss_weight": "clean_loss_weight",
-    "validation_kinds": "validation_degradations",
-}
-
-
-def renamed(values: Any) -> Any:
-    """Return a section's values with its keys as they are called now."""
-    if not isinstance(values, dict):
-        return values
-    return {RENAMED.get(name, name): value for name, value in values.items()}
-
-
 class SourceConfig(Config):
     """Labelled people: one annotation file, or a folder of per-video files."""
 
@@ -62,8 +48,6 @@ class DataConfig(Config):
     encoded_offsets: tuple[int, ...] | None = None  # of encoded clips; None: the model's own
     encoded_seed: int | None = None  # of encoded clips, which runs may share; None: run.seed
     workers: int = Field(default=2, ge=0)  # processes that prepare clips
-
-    _old_names = model_validator(mode="before")(renamed)
 
     @property
     def cached(self) -> bool:
@@ -111,8 +95,6 @@ class RunConfig(Config):
     monitor: str = ""  # the score that chooses the best weights; "": the mean of all
     patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
     wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none
-
-    _old_names = model_validator(mode="before")(renamed)
 
 
 class TrainConfig(Config):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tarvitpose.config import renamed
 from tarvitpose.data.dataset import DRAWING
 from tarvitpose.data.posetrack import annotation_files
 from tarvitpose.data.records import Record
 from tarvitpose.evaluation.clips import encoding_facts
-from tarvitpose.training.config import SourceConfig, TrainConfig, model_config, renamed
+from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
 from tarvitpose.training.step import TrainingStep
 from tarvitpose.utils.hashing import files_digest, sample_digest
 from tarvitpose.utils.provenance import Facts

@@ -93,7 +93,7 @@ def write_preview(records: list[Record], path: Path, joints: JointSet = POSETRAC
 
 def preview_sheet(records: list[Record], joints: JointSet) -> UInt8:
     """Return the picture that `write_preview` writes, RGB."""
-    model = vit_small(joint_set=joints.name)
+    model = vit_small().model_copy(update={"joint_set": joints.name})
     chosen = max(records, key=_worth)
     people = [chosen, *records[:: max(len(records) // OTHER_PEOPLE, 1)]]
     plain = ClipDataset(people, model, NO_AUGMENTATION)[0]["clip"]
