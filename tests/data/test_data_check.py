@@ -121,7 +121,7 @@ def test_without_decoding_the_size_that_the_file_tells_counts(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("place", "is_far"),
+    ("point", "is_far"),
     [((-4, 20), False), ((-6, 20), True), ((55, 79), False), ((55, 81), True), ((20, -1), True)],
 )
 def test_joints_may_be_half_a_box_away(

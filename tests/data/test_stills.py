@@ -235,12 +235,12 @@ def test_crops_of_their_own_move_joints_and_frames_alike() -> None:
         assert np.abs(moved - shown).max() < 6  # resampled twice, and once
 
 
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("has_crops", [False, True])
 @pytest.mark.parametrize("offsets", [OFFSETS, OFFSETS[::-1]])
-def test_the_joints_are_exact_in_every_frame(offsets: tuple[int, ...], crops: bool) -> None:
+def test_the_joints_are_exact_in_every_frame(offsets: tuple[int, ...], has_crops: bool) -> None:
     keypoints = joints_inside()
     errors = []
-    moves = jitter_boxes(5, SIZE, 0.05, np.random.default_rng(1)) if crops else None
+    moves = jitter_boxes(5, SIZE, 0.05, np.random.default_rng(1)) if has_crops else None
     for at, joint in enumerate(keypoints):
         image, crop = dot(joint), CROPS["plain"]
         clip, joints = clip_of(image, keypoints, LIVELY, crop=crop, offsets=offsets, moves=moves)

@@ -14,8 +14,9 @@ import numpy as np
 
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check_notes import NOTES, Note, notes_of
-from tarvitpose.data.records import Box, decode_image
+from tarvitpose.data.records import Box, decode_image, read_image
 from tarvitpose.data.sources import open_annotations, read_videos
+from tarvitpose.data.video_frames import image_file
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
 
@@ -162,11 +163,15 @@ def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fa
     """What is wrong with one image, and with its people's boxes and joints in it."""
     root, video, frame = job
     path = root / frame.image
-    if not path.is_file():
+    file = image_file(path)
+    if not file.is_file():
         return [("missing image" if frame.labelled else "missing neighbour", frame.name)]
     try:
-        size = _header_size(path, frame) if quick else _decoded_size(path)
-    except ValueError as error:
+        if file != path:  # of a video
+            size = frame.size if quick else read_image(path, frame.name).shape[:2]
+        else:
+            size = _header_size(path, frame) if quick else _decoded_size(path)
+    except (ValueError, DataError) as error:
         return [("broken image", f"{frame.name}: {error}")]
     people = _with_joints(frame) if frame.labelled else []
     return [

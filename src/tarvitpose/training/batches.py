@@ -30,7 +30,12 @@ SHARED = "remove that folder, or set another data.features"
 def read_source(source: SourceConfig, joints: JointSet) -> list[Record]:
     """Return the records of one source, repeated as it asks. Raises DataError."""
     records = read_records(
-        source.format, source.annotations, joints, source.images, box_scale=source.box_scale
+        source.format,
+        source.annotations,
+        joints,
+        source.images,
+        box_scale=source.box_scale,
+        set_name=source.set,
     )
     return records * source.repeat
 

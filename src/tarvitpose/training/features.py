@@ -111,7 +111,8 @@ class JoinedClips(ConcatDataset[dict[str, Any]]):
 
     def __getitem__(self, key: Any) -> dict[str, Any]:
         """Return one clip; what the sets give does not depend on the epoch."""
-        return super().__getitem__(key[1])
+        clip: dict[str, Any] = super().__getitem__(key[1])  # type: ignore[no-untyped-call]
+        return clip
 
 
 def encode_clips(

@@ -9,6 +9,7 @@ from typing import Any
 FLAGS = {  # fields that have another name on the command line
     "formats": "format",
     "layout": "format",
+    "set_name": "set",
     "json_file": "json",
     "samples": "bootstrap",
 }
