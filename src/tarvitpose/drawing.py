@@ -85,7 +85,7 @@ class _Legend:
     time: str
     chips: list[int]  # ids
     hidden: str  # how many more people there are, such as "+3"
-    place: Rectangle
+    area: Rectangle
     size: float  # height of the text
     gap: int  # pixels between the parts
 
@@ -122,9 +122,9 @@ def draw_poses(
     boxes = _boxes_of(poses)
     below = np.array(image, order="C")  # a copy
     plan = _plan_legend(poses, image.shape) if legend else None
-    taken = [] if plan is None else [plan.place]
-    for place in taken:  # poses are drawn over the legend's ground, its text over poses
-        ground = below[: place.bottom, : place.right]
+    taken = [] if plan is None else [plan.area]
+    for area in taken:  # poses are drawn over the legend's ground, its text over poses
+        ground = below[: area.bottom, : area.right]
         ground[:] = ground * np.float32(PANEL_SHADE)
     canvas = below.copy()
     order = boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
@@ -258,7 +258,7 @@ def _draw_joints(canvas: UInt8, body: _Body) -> None:
 def _draw_label(
     canvas: UInt8, track_id: int, person: int, boxes: Float32, taken: list[Rectangle]
 ) -> Rectangle:
-    """Write the id beside a corner of the box, and return the place, xyxy.
+    """Write the id beside a corner of the box, and return its area.
 
     Inside the image, off what is `taken` and off people where that can be; above on the left by
     choice, because a label that jumps about cannot be read.
@@ -269,19 +269,19 @@ def _draw_label(
     left, top, right, bottom = map(round, rectangles[person])
     corners = [(x, y) for y in (top - height, bottom) for x in (left, right - width)]
     room = canvas.shape[1] - width, canvas.shape[0] - height
-    places = [(max(min(x, room[0]), 0), max(min(y, room[1]), 0)) for x, y in corners]
-    found = [Rectangle(x, y, x + width, y + height) for x, y in places]
-    late = np.arange(len(found)) * width * height / 4
-    best = found[int(np.argmin(4 * _overlaps(found, taken) + _overlaps(found, rectangles) + late))]
+    inside = [(max(min(x, room[0]), 0), max(min(y, room[1]), 0)) for x, y in corners]
+    areas = [Rectangle(x, y, x + width, y + height) for x, y in inside]
+    later = np.arange(len(areas)) * width * height / 4
+    best = areas[int(np.argmin(4 * _overlaps(areas, taken) + _overlaps(areas, rectangles) + later))]
     _draw_chip(canvas, track_id, best[:2], size)
     return best
 
 
-def _overlaps(places: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    """Return the area in pixels that each place (P, 4) shares with others (K, 4) xyxy, summed."""
-    here = np.asarray(places, np.float64)[:, None]  # (P, 1, 4)
-    there = np.asarray(others, np.float64).reshape(-1, 4)
-    shared = np.minimum(here[..., 2:], there[:, 2:]) - np.maximum(here[..., :2], there[:, :2])
+def _overlaps(areas: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+    """Return the pixels that each area (P, 4) shares with others (K, 4) xyxy, summed."""
+    these = np.asarray(areas, np.float64)[:, None]  # (P, 1, 4)
+    those = np.asarray(others, np.float64).reshape(-1, 4)
+    shared = np.minimum(these[..., 2:], those[:, 2:]) - np.maximum(these[..., :2], those[:, :2])
     return np.asarray(shared.clip(min=0).prod(-1).sum(-1))  # (P,)
 
 
@@ -295,13 +295,13 @@ def _plan_legend(poses: Drawable, shape: tuple[int, ...]) -> _Legend:
     chips, hidden = _chips_that_fit(poses, size, gap, room)
     right = left + sum(_chip_size(str(i), size)[0] + gap for i in chips)
     right += (text_width(hidden, size) + gap) * bool(hidden)
-    place = Rectangle(0, 0, right, _chip_size("0", size)[1] + 2 * gap)
-    return _Legend(time, chips, hidden, place, size, gap)
+    area = Rectangle(0, 0, right, _chip_size("0", size)[1] + 2 * gap)
+    return _Legend(time, chips, hidden, area, size, gap)
 
 
 def _draw_legend(canvas: UInt8, legend: _Legend) -> None:
     size, gap = legend.size, legend.gap
-    baseline = round((legend.place.bottom + size) / 2)
+    baseline = round((legend.area.bottom + size) / 2)
     draw_text(canvas, legend.time, (gap, baseline), size, LIGHT)
     left = text_width(legend.time, size) + 2 * gap
     for track_id in legend.chips:

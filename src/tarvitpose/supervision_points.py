@@ -57,8 +57,8 @@ def _tracked_key_points() -> Any:
 
         def __getitem__(self, index: Any) -> Any:
             """Return some of the people or of their joints, or by a text an array of `data`."""
-            found = super().__getitem__(index)
-            return tracked(found) if isinstance(found, sv.KeyPoints) else found
+            selected = super().__getitem__(index)
+            return tracked(selected) if isinstance(selected, sv.KeyPoints) else selected
 
         def as_detections(
             self, selected_keypoint_indices: Iterable[int] | None = None

@@ -280,8 +280,8 @@ def test_a_colour_belongs_to_the_id_and_not_to_the_place() -> None:
     poses = people((20, 60), (200, 60))
     swapped = replace(poses, track_ids=poses.track_ids[::-1].copy())
     noses = poses.keypoints[:, poses.joint_names.index("nose")]
-    one, other = draw_poses(grey(), poses), draw_poses(grey(), swapped)
-    assert at(one, noses[0]) == at(other, noses[1]) != at(one, noses[1])
+    person, other = draw_poses(grey(), poses), draw_poses(grey(), swapped)
+    assert at(person, noses[0]) == at(other, noses[1]) != at(person, noses[1])
 
 
 def test_ids_beyond_the_palette_and_below_one_have_colours() -> None:

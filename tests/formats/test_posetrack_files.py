@@ -45,14 +45,14 @@ def score(joint: str) -> float:
 
 
 def person18(*, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    there = [name for name in NAMES if name in JOINTS and name not in without]
-    points = [[*at(name), 1] if name in there else [0, 0, 0] for name in NAMES]
+    known = [name for name in NAMES if name in JOINTS and name not in without]
+    points = [[*at(name), 1] if name in known else [0, 0, 0] for name in NAMES]
     return {
         "image_id": 7,
         "track_id": 3,
         "bbox_head": [5, 6, 30, 40],
         "keypoints": [number for point in points for number in point],
-        "scores": [score(name) if name in there else 0 for name in NAMES],
+        "scores": [score(name) if name in known else 0 for name in NAMES],
     }
 
 
@@ -91,13 +91,13 @@ def saved(path: Path, content: object) -> Path:
     return path
 
 
-def without(content: dict[str, Any], *place: str | int) -> dict[str, Any]:
+def without(content: dict[str, Any], *path: str | int) -> dict[str, Any]:
     """Return a copy of a file's content that lacks one field."""
     copy = json.loads(json.dumps(content))
     part = copy
-    for step in place[:-1]:
+    for step in path[:-1]:
         part = part[step]
-    del part[place[-1]]
+    del part[path[-1]]
     return dict(copy)
 
 
@@ -159,8 +159,8 @@ def test_predictions_are_read_by_name(video: Any, person: Any, tmp_path: Path) -
 def test_predictions_need_neither_heads_nor_tracks_nor_scores(
     video: Any, person: Any, tmp_path: Path
 ) -> None:
-    kept = ("image_id", "keypoints", "annopoints")
-    bare = {key: value for key, value in person().items() if key in kept}
+    required = ("image_id", "keypoints", "annopoints")
+    bare = {key: value for key, value in person().items() if key in required}
     for point in bare.get("annopoints", [{"point": []}])[0]["point"]:
         del point["score"]
     frame = read_predictions(saved(tmp_path / "a.json", video(bare)))[FRAME]
@@ -242,7 +242,7 @@ MISSING = [
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), MISSING, ids=[one[1] for one in MISSING])
+@pytest.mark.parametrize(("content", "message"), MISSING, ids=[entry[1] for entry in MISSING])
 def test_what_is_missing_is_named(content: Any, message: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "a.json", content)
     with pytest.raises(DataError) as caught:
@@ -302,7 +302,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), WRONG, ids=[one[1] for one in WRONG])
+@pytest.mark.parametrize(("content", "message"), WRONG, ids=[entry[1] for entry in WRONG])
 def test_what_is_wrong_is_named(content: Any, message: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "a.json", content)
     with pytest.raises(DataError) as caught:
@@ -410,13 +410,13 @@ def test_what_is_written_is_read_again(
 ) -> None:
     path, frames = tmp_path / "new" / "v.json", made_frames()
     write(path, frames)
-    found = read_predictions(path)
-    assert list(found) == list(frames)
-    for before, after in zip(frames.values(), found.values(), strict=True):
-        there = present(before.keypoints)
+    read = read_predictions(path)
+    assert list(read) == list(frames)
+    for before, after in zip(frames.values(), read.values(), strict=True):
+        known = present(before.keypoints)
         np.testing.assert_array_equal(after.keypoints, before.keypoints)
-        np.testing.assert_array_equal(after.scores[there], before.scores[there])
-    ids = [one.track_ids.tolist() for one in found.values() if one.track_ids is not None]
+        np.testing.assert_array_equal(after.scores[known], before.scores[known])
+    ids = [entry.track_ids.tolist() for entry in read.values() if entry.track_ids is not None]
     assert ids == [[4, 2], [], [0]]
 
 
@@ -427,7 +427,7 @@ def test_submissions_of_18_are_as_the_official_ones(tmp_path: Path) -> None:
     assert content["images"][1] == {"file_name": "v/000001.jpg", "id": 80, "frame_id": 80}
     assert content["categories"][0]["keypoints"] == list(POSETRACK_17.joints)
     people = content["annotations"]
-    assert [(one["id"], one["image_id"], one["track_id"]) for one in people] == [
+    assert [(entry["id"], entry["image_id"], entry["track_id"]) for entry in people] == [
         *((1, 70, 4), (2, 70, 2), (3, 90, 0)),
     ]
     ear, gap = POSETRACK_17.joints.index("left_ear"), POSETRACK_17.joints.index(JOINTS[3])
@@ -441,7 +441,7 @@ def test_submissions_of_18_are_as_the_official_ones(tmp_path: Path) -> None:
 def test_submissions_of_17_are_as_the_official_ones(tmp_path: Path) -> None:
     write_posetrack17(tmp_path / "v.json", made_frames())
     frames = json.loads((tmp_path / "v.json").read_text(encoding="utf-8"))["annolist"]
-    assert [(one["image"], one["imgnum"]) for one in frames] == [
+    assert [(entry["image"], entry["imgnum"]) for entry in frames] == [
         ([{"name": f"v/00000{i}.jpg"}], [i + 1]) for i in range(3)
     ]
     points = frames[0]["annorect"][0]["annopoints"][0]["point"]
@@ -480,8 +480,8 @@ def test_a_merged_file_of_annotations_is_scored_with_a_file_for_each_video(tmp_p
     truth = saved(tmp_path / "t.json", renamed(video18(), *names))
     made = tmp_path / "made"
     for video in ("v", "w"):
-        own = [f"images/{name}" for name in names if f"/{video}/" in name]
-        saved(made / f"{video}.json", renamed(video18(), *own))
+        of_video = [f"images/{name}" for name in names if f"/{video}/" in name]
+        saved(made / f"{video}.json", renamed(video18(), *of_video))
     assert [len(pairs) for pairs in read_videos(made, truth)] == [1, 2]
     assert [len(pairs) for pairs in read_videos(truth, truth)] == [1, 2]
     saved(made / "again.json", renamed(video18(), "images/bonn/v/1.jpg"))

@@ -48,9 +48,9 @@ def test_values_weighted_by_the_shares_are_what_forward_finds(keys: int) -> None
         torch.testing.assert_close(shares.sum(-1), torch.ones(shares.shape[:3]))
         values = layer.to_key_value(context(keys))[..., C:]  # (B, K, C)
         values = values.unflatten(-1, (layer.heads, -1)).transpose(1, 2)  # (B, heads, K, C / heads)
-        found = layer.to_out((shares @ values).transpose(1, 2).flatten(2))
+        attention = layer.to_out((shares @ values).transpose(1, 2).flatten(2))
         expected = layer(queries(), context(keys), seen)
-        torch.testing.assert_close(layer.norm(queries() + found), expected)
+        torch.testing.assert_close(layer.norm(queries() + attention), expected)
     hidden = ~visible[:, None].expand(-1, layer.heads, -1, -1)
     assert (layer.attention_weights(queries(), context(keys), visible)[hidden] == 0).all()
 
@@ -69,8 +69,8 @@ def test_every_layers_shares_are_those_of_the_forward_pass() -> None:
         ):
             assert isinstance(layer, JTALayer)
             values = layer.look.to_key_value(tokens)[..., C:].unflatten(-1, (4, -1)).transpose(1, 2)
-            found = layer.look.to_out((shares @ values).transpose(1, 2).flatten(2))
-            joints = layer.look.norm(joints + found)
+            attention = layer.look.to_out((shares @ values).transpose(1, 2).flatten(2))
+            joints = layer.look.norm(joints + attention)
             joints = layer.feed_forward(layer.exchange(joints, joints))
         torch.testing.assert_close(joints, model.queries(features, regions))
 
@@ -83,20 +83,20 @@ def test_attention_lies_where_the_regions_are() -> None:
     regions[0, 2, 7, 1, 6] = regions[0, 0, 7, 3, 2] = True
     regions[1, 1, 4, 0, 5] = True
     for layer in (0, 1):
-        found = model.attention(features, regions, layer)
-        assert found.shape == (B, J, T, h, w)
-        torch.testing.assert_close(found.sum((2, 3, 4)), torch.ones(B, J))
-        assert found[1, 4, 1, 0, 5] == pytest.approx(1)
-        assert found[0, 7, 2, 1, 6] + found[0, 7, 0, 3, 2] == pytest.approx(1)
-        assert (found[0, 3] > 0).all()  # its mask hides everything
+        attention = model.attention(features, regions, layer)
+        assert attention.shape == (B, J, T, h, w)
+        torch.testing.assert_close(attention.sum((2, 3, 4)), torch.ones(B, J))
+        assert attention[1, 4, 1, 0, 5] == pytest.approx(1)
+        assert attention[0, 7, 2, 1, 6] + attention[0, 7, 0, 3, 2] == pytest.approx(1)
+        assert (attention[0, 3] > 0).all()  # its mask hides everything
 
 
 def test_without_the_mask_it_is_what_a_model_without_one_does() -> None:
     model, free = tiny_model(), tiny_model(mask_rule="none")
     with torch.no_grad():
         features = model.encoder(tiny_clip().flatten(0, 1)).unflatten(0, (B, T))
-        found = model.attention(features, all_visible())
-        torch.testing.assert_close(found, free.attention(features, free.regions(features)))
+        attention = model.attention(features, all_visible())
+        torch.testing.assert_close(attention, free.attention(features, free.regions(features)))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ TIMES = (0.0, 0.04, 0.08, 0.16, 0.2, 0.24)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a video, weights, and boxes of two people, the second in frames 2-4."""
     folder = tmp_path_factory.mktemp("walk")
     make_video(folder / "walk.mp4", TIMES)
@@ -139,11 +139,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def estimator(place: Path) -> PoseEstimator:
+def estimator(folder: Path) -> PoseEstimator:
     return load_estimator(
         PredictConfig(
-            weights=str(place / "weights"),
-            boxes=place / "boxes.json",
+            weights=str(folder / "weights"),
+            boxes=folder / "boxes.json",
             backend="torch",
             device="cpu",
             precision="fp32",  # bfloat16 rounds a crop in another way in another batch
@@ -151,8 +151,10 @@ def estimator(place: Path) -> PoseEstimator:
     )
 
 
-def maps_of(estimator: PoseEstimator, place: Path, moment: Moment, **options: Any) -> AttentionMaps:
-    with open_source(place / "walk.mp4") as source:
+def maps_of(
+    estimator: PoseEstimator, folder: Path, moment: Moment, **options: Any
+) -> AttentionMaps:
+    with open_source(folder / "walk.mp4") as source:
         return attention_maps(estimator, source, moment, **options)
 
 
@@ -168,16 +170,16 @@ def maps_of(estimator: PoseEstimator, place: Path, moment: Moment, **options: An
     ],
 )
 def test_a_moment_is_the_frame_that_a_player_shows(
-    estimator: PoseEstimator, place: Path, moment: Moment, frames: tuple[int, ...]
+    estimator: PoseEstimator, folder: Path, moment: Moment, frames: tuple[int, ...]
 ) -> None:
-    with open_source(place / "walk.mp4") as source:
+    with open_source(folder / "walk.mp4") as source:
         window = find_window(estimator, source, moment)
     assert tuple(seen.frame.index for seen in window) == frames
 
 
-def test_reading_ends_with_the_window(estimator: PoseEstimator, place: Path) -> None:
+def test_reading_ends_with_the_window(estimator: PoseEstimator, folder: Path) -> None:
     read: list[int] = []
-    with open_source(place / "walk.mp4") as source:
+    with open_source(folder / "walk.mp4") as source:
         find_window(estimator, source, Moment(frame=1), lambda seen: read.append(seen.frame.index))
     assert read == [0, 1, 2, 3]
 
@@ -193,28 +195,28 @@ def test_reading_ends_with_the_window(estimator: PoseEstimator, place: Path) -> 
     ],
 )
 def test_what_is_not_there_is_named(
-    estimator: PoseEstimator, place: Path, moment: Moment, options: dict[str, Any], message: str
+    estimator: PoseEstimator, folder: Path, moment: Moment, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        maps_of(estimator, place, moment, **options)
+        maps_of(estimator, folder, moment, **options)
 
 
 def test_looks_are_of_the_largest_person_or_the_chosen_one(
-    estimator: PoseEstimator, place: Path
+    estimator: PoseEstimator, folder: Path
 ) -> None:
-    largest = maps_of(estimator, place, Moment(frame=3))
-    chosen = maps_of(estimator, place, Moment(frame=3), track_id=1)
+    largest = maps_of(estimator, folder, Moment(frame=3))
+    chosen = maps_of(estimator, folder, Moment(frame=3), track_id=1)
     assert (largest.track_id, chosen.track_id) == (2, 1)
-    assert maps_of(estimator, place, Moment(frame=1)).track_id == 1
+    assert maps_of(estimator, folder, Moment(frame=1)).track_id == 1
     assert largest.crops.shape == (3, 64, 112, 3)
     assert not np.array_equal(largest.crops, chosen.crops)
     assert largest.times == pytest.approx((0.08, 0.16, 0.2))
 
 
-def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, place: Path) -> None:
-    maps = maps_of(estimator, place, Moment(frame=3), layer=1)
-    kept = estimator.predictor.engine.encode(maps.crops)
-    visible = np.stack([one.visible.numpy() for one in kept], 1)  # (J, T, N)
+def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, folder: Path) -> None:
+    maps = maps_of(estimator, folder, Moment(frame=3), layer=1)
+    encoded = estimator.predictor.engine.encode(maps.crops)
+    visible = np.stack([single.visible.numpy() for single in encoded], 1)  # (J, T, N)
     assert np.array_equal(maps.regions.reshape(visible.shape), visible)
     assert 0 < maps.regions.mean() < 1
     for shares in (maps.masked, maps.free):
@@ -224,7 +226,7 @@ def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, plac
     for joint in np.flatnonzero(seeing):
         assert region_share(maps.masked[joint], maps.regions[joint]) == pytest.approx(1)
         assert region_share(maps.free[joint], maps.regions[joint]) < 1
-    heatmaps = estimator.predictor.engine.decode_window([kept], 1)
+    heatmaps = estimator.predictor.engine.decode_window([encoded], 1)
     assert np.allclose(maps.scores, heatmaps[0].max((1, 2)).clip(0, 1), atol=0.1)
     assert (maps.layer, maps.layers, maps.has_mask) == (1, 2, True)
 
@@ -233,19 +235,19 @@ def test_looks_are_the_models_answer_to_the_crops(estimator: PoseEstimator, plac
 
 
 def test_the_picture_has_two_rows_for_a_joint_and_a_column_for_a_frame(
-    estimator: PoseEstimator, place: Path
+    estimator: PoseEstimator, folder: Path
 ) -> None:
-    maps = maps_of(estimator, place, Moment(frame=3))
-    one, three = (draw_attention_maps(maps, joints, "walk.mp4") for joints in ([4], [4, 6, 8]))
-    assert one.shape[1] == three.shape[1] > NAMES + 3 * TILE
-    row = (len(three) - len(one)) / 4
+    maps = maps_of(estimator, folder, Moment(frame=3))
+    single, three = (draw_attention_maps(maps, joints, "walk.mp4") for joints in ([4], [4, 6, 8]))
+    assert single.shape[1] == three.shape[1] > NAMES + 3 * TILE
+    row = (len(three) - len(single)) / 4
     assert row == pytest.approx(TILE * 64 / 112 + 37, abs=6)
 
 
 def test_heat_is_brightest_where_the_attention_maps_most(
-    estimator: PoseEstimator, place: Path
+    estimator: PoseEstimator, folder: Path
 ) -> None:
-    maps = maps_of(estimator, place, Moment(frame=3))
+    maps = maps_of(estimator, folder, Moment(frame=3))
     maps.free[:] = 0
     maps.free[4, 0, 1, 5] = 1
     maps.regions[4] = False
@@ -274,14 +276,14 @@ def test_lines_are_no_wider_than_the_picture(width: int) -> None:
 # ------------------------------------------------------------------------------ the command line
 
 
-def command(place: Path, *more: str | Path) -> tuple[str | Path, ...]:
-    boxes, weights = place / "boxes.json", place / "weights"
-    return ("attention", place / "walk.mp4", "--boxes", boxes, "--weights", weights, *more)
+def command(folder: Path, *more: str | Path) -> tuple[str | Path, ...]:
+    boxes, weights = folder / "boxes.json", folder / "weights"
+    return ("attention", folder / "walk.mp4", "--boxes", boxes, "--weights", weights, *more)
 
 
-def test_a_picture_is_written_and_the_shares_are_printed(place: Path, tmp_path: Path) -> None:
+def test_a_picture_is_written_and_the_shares_are_printed(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "new" / "look.png"
-    result = run(*command(place, "--time", "0.16", "-o", path, "--joints", "nose,left_knee"))
+    result = run(*command(folder, "--time", "0.16", "-o", path, "--joints", "nose,left_knee"))
     assert result.exit_code == 0, result.output
     picture = cv2.imread(str(path))
     assert picture is not None
@@ -293,26 +295,28 @@ def test_a_picture_is_written_and_the_shares_are_printed(place: Path, tmp_path: 
     shares = [int(cell.rstrip("%")) for cell in rows[0][2:5]]
     assert sum(shares) == pytest.approx(100, abs=2)
     assert lines[-1].strip() == str(path)
-    assert "there already; pass --overwrite" in refusal(*command(place, "--frame", "1", "-o", path))
+    assert "there already; pass --overwrite" in refusal(
+        *command(folder, "--frame", "1", "-o", path)
+    )
 
 
 def test_the_picture_lies_where_predict_writes(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder, more in (("results", ()), ("poses", ("--output", "poses"))):
-        result = run(*command(place, "--frame", "2", *more))
+    for target, more in (("results", ()), ("poses", ("--output", "poses"))):
+        result = run(*command(folder, "--frame", "2", *more))
         assert result.exit_code == 0, result.output
-        picture = Path(folder) / "walk.attention.png"
+        picture = Path(target) / "walk.attention.png"
         assert picture.is_file()
         assert result.stdout.splitlines()[-1].strip() == str(picture)
 
 
-def test_weights_without_a_mask_have_one_row_for_a_joint(place: Path, tmp_path: Path) -> None:
+def test_weights_without_a_mask_have_one_row_for_a_joint(folder: Path, tmp_path: Path) -> None:
     modest_model(mask_rule="none").save_pretrained(tmp_path / "free")
     path = tmp_path / "look.jpg"
     weights = ("--weights", tmp_path / "free", "--joints", "all")
-    result = run(*command(place, "--frame", "2", "-o", path, *weights))
+    result = run(*command(folder, "--frame", "2", "-o", path, *weights))
     assert result.exit_code == 0, result.output
     assert "with mask" not in result.stdout
     assert sum("without  " in line for line in result.stdout.splitlines()) == J
@@ -332,8 +336,8 @@ def test_weights_without_a_mask_have_one_row_for_a_joint(place: Path, tmp_path: 
         (("--frame", "1", "--offsets", "0,1"), "must be sorted, distinct and without 0"),
     ],
 )
-def test_bad_input_is_one_line(place: Path, more: tuple[str, ...], message: str) -> None:
-    assert message in refusal(*command(place, *more))
+def test_bad_input_is_one_line(folder: Path, more: tuple[str, ...], message: str) -> None:
+    assert message in refusal(*command(folder, *more))
 
 
 def test_joints_are_found_by_name() -> None:

@@ -24,26 +24,28 @@ def walk(frames: int = 6, absent: int = 3) -> list[FramePoses]:
     """One person, track 7, whose left wrist moves; in one frame they are not there."""
     poses = []
     for index in range(frames):
-        one = some_poses(index, int(index != absent), index / 25)
-        keypoints = one.keypoints.copy()
-        keypoints[:, one.joint_names.index("left_wrist")] = (10 * index, 5)
-        ids = np.full(len(one), 7)
-        poses.append(replace(one, keypoints=keypoints, track_ids=ids, raw_keypoints=keypoints + 1))
+        frame = some_poses(index, int(index != absent), index / 25)
+        keypoints = frame.keypoints.copy()
+        keypoints[:, frame.joint_names.index("left_wrist")] = (10 * index, 5)
+        ids = np.full(len(frame), 7)
+        poses.append(
+            replace(frame, keypoints=keypoints, track_ids=ids, raw_keypoints=keypoints + 1)
+        )
     return poses
 
 
 def test_a_joint_is_followed_and_breaks_where_the_person_is_away() -> None:
-    found = follow(walk(), 7, "left_wrist")
-    np.testing.assert_allclose(found[:, 0], np.arange(6) / 25, atol=1e-6)
-    np.testing.assert_allclose(found[:, 1], [0, 10, 20, np.nan, 40, 50])
-    np.testing.assert_allclose(found[:, 2], [5, 5, 5, np.nan, 5, 5])
+    values = follow(walk(), 7, "left_wrist")
+    np.testing.assert_allclose(values[:, 0], np.arange(6) / 25, atol=1e-6)
+    np.testing.assert_allclose(values[:, 1], [0, 10, 20, np.nan, 40, 50])
+    np.testing.assert_allclose(values[:, 2], [5, 5, 5, np.nan, 5, 5])
     raw = follow(walk(), 7, "left_wrist", raw=True)
-    np.testing.assert_allclose(raw[:, 1], found[:, 1] + 1)
+    np.testing.assert_allclose(raw[:, 1], values[:, 1] + 1)
     assert np.isnan(follow(walk(), 8, "left_wrist")[:, 1:]).all()
 
 
 def test_without_times_the_frame_counts() -> None:
-    poses = [replace(one, time=float("nan")) for one in walk()]
+    poses = [replace(frame, time=float("nan")) for frame in walk()]
     np.testing.assert_array_equal(follow(poses, 7, "nose")[:, 0], np.arange(6))
 
 
@@ -108,12 +110,12 @@ def test_the_picture_lies_beside_the_result_and_is_named_as_predict_names_it(
 ) -> None:
     poses = tmp_path / "take.2.mmpose.json"
     with MmposeWriter(poses) as writer:
-        for one in walk():
-            writer.write(one)
-    for more, place in (((), tmp_path), (("--output", str(tmp_path / "new")), tmp_path / "new")):
+        for frame in walk():
+            writer.write(frame)
+    for more, folder in (((), tmp_path), (("--output", str(tmp_path / "new")), tmp_path / "new")):
         done = run("plot", poses, *more)
         assert done.exit_code == 0, done.output
-        assert (place / "take.2.plot.png").is_file()
+        assert (folder / "take.2.plot.png").is_file()
 
 
 def test_a_typo_in_a_joint_is_named_before_anything_is_drawn(tmp_path: Path) -> None:

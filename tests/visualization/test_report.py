@@ -69,15 +69,15 @@ class Page(HTMLParser):
         return [values for name, values in self.tags if name == tag]
 
     def pictures(self) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
-        found = []
-        for one in self.all("img"):
-            head, _, data = one["src"].partition(",")
+        images = []
+        for attributes in self.all("img"):
+            head, _, data = attributes["src"].partition(",")
             assert head == "data:image/jpeg;base64"
-            assert one["alt"]
+            assert attributes["alt"]
             image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1)
-            assert image.shape[:2] == (int(one["height"]), int(one["width"]))
-            found.append(image)
-        return found
+            assert image.shape[:2] == (int(attributes["height"]), int(attributes["width"]))
+            images.append(image)
+        return images
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_new_run_leaves_a_page_that_stands_alone(here: Path) -> None:
     parsed = Page(text)
     assert text.startswith("<!doctype html>")
     assert parsed.all("html") == [{"lang": "en"}]
-    assert [one["href"][1:] for one in parsed.all("a")] == [*parsed.texts][1:]
+    assert [attributes["href"][1:] for attributes in parsed.all("a")] == [*parsed.texts][1:]
     assert not re.search(r"https?:|file:|//|url\(|@import", re.sub(r'src="data:[^"]*"', "", text))
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in parsed.tags}
     assert len(parsed.pictures()) > FRAMES  # all of them on the contact sheet, and the worst
@@ -137,12 +137,12 @@ def test_a_new_run_leaves_a_page_that_stands_alone(here: Path) -> None:
 def test_it_says_what_was_done(here: Path) -> None:
     call(*anew("clip.mp4", "--no-render", "--det-every", 2, "--end", 0.24))
     texts = page().texts
-    for said in (
+    for fact in (
         *("clip.mp4", "120 × 90 pixels, 25 frames/s", "6 frames, 0.24 s", "0:00.00 to 0:00.24"),
         *("at most 2 in a frame", "2 tracks", "frames −1, +1", "anchored", "model.safetensors"),
         *("--det-every 2", "--end 0.24", "--backend torch", "TAR-ViTPose"),
     ):
-        assert said in texts["overview"]
+        assert fact in texts["overview"]
     assert all(name in texts["speed-by-stage"] for name in STAGES)
     assert "frames/s" in texts["speed-by-stage"]
     assert "None." in texts["warnings"]
@@ -167,18 +167,18 @@ def test_results_that_are_there_give_the_same_page(here: Path) -> None:
 
 
 def part(text: str, section: str) -> str:
-    found = re.search(rf'<section id="{section}">.*?</section>', text, re.DOTALL)
-    assert found
-    return found[0]
+    match = re.search(rf'<section id="{section}">.*?</section>', text, re.DOTALL)
+    assert match
+    return match[0]
 
 
 def test_names_cannot_break_the_page(here: Path) -> None:
     (here / "clip.mp4").rename(here / HOSTILE)
     call(*anew(HOSTILE, "--no-render"))
-    found = page(f"results/{HOSTILE[:-4]}.report.html")
-    assert "script" not in {tag for tag, _ in found.tags}
-    assert HOSTILE in found.texts[""]
-    assert f"{HOSTILE}, " in found.texts["overview"]
+    shown = page(f"results/{HOSTILE[:-4]}.report.html")
+    assert "script" not in {tag for tag, _ in shown.tags}
+    assert HOSTILE in shown.texts[""]
+    assert f"{HOSTILE}, " in shown.texts["overview"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz", "openpose", "mmpose.json", "posetrack.json"])
@@ -276,12 +276,12 @@ def test_results_of_another_video_are_refused_or_told(here: Path) -> None:
     make_video(here / "short.mp4", 3, size=SIZE)
     call("short.mp4", "--poses", results, fails="has no frame")
     make_video(here / "clip.mp4", FRAMES + 1, size=SIZE)
-    told = call("clip.mp4", "--poses", results, "--overwrite")
-    assert "has changed since, or is another video" in told
+    printed = call("clip.mp4", "--poses", results, "--overwrite")
+    assert "has changed since, or is another video" in printed
     text = Path(results).read_text()
     Path(results).write_text(f"{text} ")
-    told = call("clip.mp4", "--poses", results, "--overwrite")
-    assert "clip.run.json is of other results" in told
+    printed = call("clip.mp4", "--poses", results, "--overwrite")
+    assert "clip.run.json is of other results" in printed
     assert "not known" in page().texts["overview"]
 
 
@@ -290,19 +290,19 @@ def test_results_of_another_video_are_refused_or_told(here: Path) -> None:
 
 def crowd(index: int, people: int) -> FramePoses:
     """Return people, each of them in one frame only but the first, on whom all can rely."""
-    one = some_poses(index, people, index / 25)
+    frame = some_poses(index, people, index / 25)
     ids = np.array([1, *range(2 + index * people, 1 + (index + 1) * people)])
-    return replace(one, track_ids=ids, image_size=SIZE)
+    return replace(frame, track_ids=ids, image_size=SIZE)
 
 
 def test_of_hundreds_of_tracks_some_are_shown(here: Path) -> None:
     frames = [crowd(index, 30) for index in range(FRAMES)]
     path = here / "crowd.csv"
     with CsvWriter(path) as writer:
-        for one in frames:
-            writer.write(one)
+        for frame in frames:
+            writer.write(frame)
     call("clip.mp4", "--poses", path)
     text = page().texts["tracks-over-time"]
     left = 1 + 29 * FRAMES - MAX_ROWS
     assert f"{left} tracks of fewer frames left out" in text
-    assert [len(one.frames) for one in tracks_of(load_poses(path))][:2] == [FRAMES, 1]
+    assert [len(track.frames) for track in tracks_of(load_poses(path))][:2] == [FRAMES, 1]

@@ -20,7 +20,7 @@ from tarvitpose.visualization.tracks import known_parts, tracks_of, with_single_
 
 def test_jitter_is_that_of_the_comparison_of_runs() -> None:
     single, temporal = poses_along(ZIGZAG), poses_along(LINE)
-    both = with_single_frames(temporal, {one.index: one for one in single})
+    both = with_single_frames(temporal, {frame.index: frame for frame in single})
     (track,) = tracks_of(both)
     expected = compare_jitter(single, temporal)
     assert track.jitter["single frame"] == pytest.approx(expected.jitter_single[1])
@@ -30,8 +30,8 @@ def test_jitter_is_that_of_the_comparison_of_runs() -> None:
 def test_smoothed_and_raw_joints_have_their_own_jitter() -> None:
     raw = poses_along(ZIGZAG)
     frames = [
-        replace(one, raw_keypoints=other.keypoints)
-        for one, other in zip(poses_along(LINE), raw, strict=True)
+        replace(frame, raw_keypoints=other.keypoints)
+        for frame, other in zip(poses_along(LINE), raw, strict=True)
     ]
     (track,) = tracks_of(frames)
     assert [*track.jitter] == ["smoothed", "raw"]
@@ -40,8 +40,8 @@ def test_smoothed_and_raw_joints_have_their_own_jitter() -> None:
 
 
 def test_a_gap_ends_a_stretch_and_no_jitter_reaches_over_it() -> None:
-    frames = [one for one in poses_along(LINE) if one.index not in (5, 6)]
-    frames[5:] = [replace(one, keypoints=one.keypoints + 40) for one in frames[5:]]
+    frames = [frame for frame in poses_along(LINE) if frame.index not in (5, 6)]
+    frames[5:] = [replace(frame, keypoints=frame.keypoints + 40) for frame in frames[5:]]
     (track,) = tracks_of(frames)
     assert track.frames.tolist() == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
     assert track.stretches == [(0, 4), (5, 9)]
@@ -64,33 +64,33 @@ def test_the_worst_frames_are_those_made_worst() -> None:
     low = frames[50].scores.copy()
     low[0] = (0.4, 0.6)
     frames[50] = replace(frames[50], scores=low)
-    found = flagged_frames(frames, tracks_of(frames))
-    assert [one.position for one in found] == sorted(one.position for one in found)
-    gaps = np.diff([one.position for one in found])
+    flagged = flagged_frames(frames, tracks_of(frames))
+    assert [frame.position for frame in flagged] == sorted(frame.position for frame in flagged)
+    gaps = np.diff([frame.position for frame in flagged])
     assert (gaps >= len(frames) // (2 * MAX_FLAGGED)).all()
-    why = {one.position: one for one in found}
+    why = {frame.position: frame for frame in flagged}
     assert why[30].why == "head bottom jumps by 120% of the body's height"  # 60 px of 50
     assert why[30].joint == 1
     assert why[50].why == "low mean score of 0.50; lowest: nose 0.40, head bottom 0.60"
-    assert len({10, 12} & {one.position for one in found if one.joint is not None}) == 1
+    assert len({10, 12} & {frame.position for frame in flagged if frame.joint is not None}) == 1
 
 
 def test_of_two_people_the_worse_one_is_named() -> None:
     frame = poses(0, [[10, 10], [60, 10]], ids=(4, 9))
     scores = np.float32([[0.9, 0.9], [0.1, 0.3]])
-    (found,) = flagged_frames([replace(frame, scores=scores)], [])
-    assert found.person == 1
+    (flagged,) = flagged_frames([replace(frame, scores=scores)], [])
+    assert flagged.person == 1
 
 
 def test_what_a_file_does_not_tell_follows_from_the_rest() -> None:
-    one = poses(50, [[10, 10], [60, 10]], ids=(1, 2))
-    keypoints = one.keypoints.copy()
+    frame = poses(50, [[10, 10], [60, 10]], ids=(1, 2))
+    keypoints = frame.keypoints.copy()
     keypoints[1] = np.nan
     boxes = np.full((2, 4), np.nan, np.float32)
-    (found,) = known_parts([replace(one, time=np.nan, boxes=boxes, keypoints=keypoints)], 25)
-    assert found.time == 2
-    assert found.boxes.tolist() == [[10, 10, 10, 20]]
-    assert found.track_ids.tolist() == [1]
+    (known,) = known_parts([replace(frame, time=np.nan, boxes=boxes, keypoints=keypoints)], 25)
+    assert known.time == 2
+    assert known.boxes.tolist() == [[10, 10, 10, 20]]
+    assert known.track_ids.tolist() == [1]
 
 
 def test_frames_are_taken_by_index_and_no_other_is_made(
@@ -100,15 +100,15 @@ def test_frames_are_taken_by_index_and_no_other_is_made(
     image = VideoSource._image
 
     def noting(self: VideoSource, frame: object) -> UInt8:
-        found = image(self, frame)
-        made.append(marker(found))
-        return found
+        picture = image(self, frame)
+        made.append(marker(picture))
+        return picture
 
     monkeypatch.setattr(VideoSource, "_image", noting)
     with open_source(make_video(tmp_path / "clip.mp4", 9)) as source:
-        found = [(frame.index, marker(frame.image)) for frame in source.at({6, 2, 40})]
-        assert [index for index, _ in found] == [2, 6]
-        assert made == [brightness for _, brightness in found]
+        frames = [(frame.index, marker(frame.image)) for frame in source.at({6, 2, 40})]
+        assert [index for index, _ in frames] == [2, 6]
+        assert made == [brightness for _, brightness in frames]
         assert np.allclose(made, [level(2), level(6)], atol=4)
         assert [frame.index for frame in source.at({0})] == [0]  # from the beginning again
         assert not list(source.at(set()))

@@ -146,7 +146,7 @@ def test_sweeping_removes_idle_sessions_and_no_others(sessions: Sessions, clock:
         clock.now += MAX_AGE + 1
         sessions.get("used")
         sessions.sweep()
-        assert [one.folder.exists() for one in (idle, used, busy)] == [False, True, True]
+        assert [session.folder.exists() for session in (idle, used, busy)] == [False, True, True]
         may_end.set()
 
 

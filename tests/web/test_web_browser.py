@@ -161,7 +161,7 @@ def test_a_clip_comes_back_as_videos_data_and_a_look_at_the_attention(
     save_picture(page, "3-done")
 
     files = page.locator("#downloads a[download]")
-    names = [files.nth(place).get_attribute("download") for place in range(files.count())]
+    names = [files.nth(position).get_attribute("download") for position in range(files.count())]
     kinds = ("coco.json", "compare.mp4", "mp4", "openpose.zip", "posetrack.json")
     assert sorted(names) == [f"dance.{kind}" for kind in kinds]
     with page.expect_download() as waiting:

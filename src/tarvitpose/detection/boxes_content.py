@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from tarvitpose.errors import BoxesError
 from tarvitpose.formats.posetrack_layout import frame_number, slashed
 from tarvitpose.skeleton import PERSON_NAMES
-from tarvitpose.utils.json_file import read_json, whole_number
+from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.numeric import real_number, real_numbers, short, whole_number
 
 PERSON = 1  # the category of people in COCO and PoseTrack
 NO_TRACK = -1  # as several trackers write it
@@ -123,7 +124,9 @@ def _read_data_set(path: Path, content: dict[str, Any]) -> BoxesContent:
         fields = {"score": 1.0, **_fields(where, entry)}
         image_id = _id(where, fields, "image_id")
         if image_id not in images:
-            raise BoxesError(f"{where} has image_id {image_id!r}, which none of the images has")
+            raise BoxesError(
+                f"{where} has image_id {short(repr(image_id))}, which none of the images has"
+            )
         if not fields.get("iscrowd"):
             read.add(where, fields, images[image_id])
     return read
@@ -171,7 +174,7 @@ def _image_of(where: str, fields: dict[str, Any]) -> BoxesImage:
     number = whole_number(key)
     if number is None or name is not None:
         expected = 'an "image_name" in text or an "image_id" that is a whole number'
-        raise BoxesError(f"{where} has no usable image ({key!r}); expected {expected}")
+        raise BoxesError(f"{where} has no usable image ({short(repr(key))}); expected {expected}")
     if number not in POSETRACK_IDS:
         return BoxesImage("", "", number)
     video, frame = divmod(number, 10_000)
@@ -190,29 +193,33 @@ def image_stem(path: PurePosixPath) -> str:
 def _box(where: str, fields: dict[str, Any]) -> list[float]:
     expected = "four numbers: left, top, width, height"
     box = _required(where, fields, "bbox", expected)
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        raise BoxesError(f'{where} has "bbox" {_short(box)}; expected {expected}')
+    values = real_numbers(box)
+    if values is None or len(values) != 4:
+        raise BoxesError(f'{where} has "bbox" {short(json.dumps(box))}; expected {expected}')
     if box[2] < 0 or box[3] < 0:
         side = "width" if box[2] < 0 else "height"
         raise BoxesError(
-            f'{where} has "bbox" {_short(box)} of negative {side}; expected {expected}'
+            f'{where} has "bbox" {short(json.dumps(box))} of negative {side}; expected {expected}'
         )
-    return [float(value) for value in box]
+    return [*map(float, values)]
 
 
 def _score(where: str, fields: dict[str, Any]) -> float:
     expected = "a number from 0 to 1"
-    score = _required(where, fields, "score", expected)
-    if not _is_number(score) or not 0 <= score <= 1.001:  # some exports round up
-        raise BoxesError(f'{where} has "score" {_short(score)}; expected {expected}')
-    return min(float(score), 1.0)
+    value = _required(where, fields, "score", expected)
+    score = real_number(value)
+    if score is None or not 0 <= score <= 1.001:  # some exports round up
+        raise BoxesError(f'{where} has "score" {short(json.dumps(value))}; expected {expected}')
+    return min(score, 1.0)
 
 
 def _id(where: str, fields: dict[str, Any], name: str) -> int | str:
     value = _required(where, fields, name, "a whole number")
     number = whole_number(value)
     if number is None and not isinstance(value, str):
-        raise BoxesError(f'{where} has "{name}" {_short(value)}; expected a whole number')
+        raise BoxesError(
+            f'{where} has "{name}" {short(json.dumps(value))}; expected a whole number'
+        )
     return value if number is None else number
 
 
@@ -220,7 +227,9 @@ def _track(where: str, fields: dict[str, Any]) -> int | None:
     value = fields.get("track_id")
     number = whole_number(value)
     if value is not None and (number is None or number < NO_TRACK):
-        raise BoxesError(f'{where} has "track_id" {_short(value)}; expected a whole number from 0')
+        raise BoxesError(
+            f'{where} has "track_id" {short(json.dumps(value))}; expected a whole number from 0'
+        )
     return None if number == NO_TRACK else number
 
 
@@ -241,17 +250,6 @@ def _records(path: Path, content: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(records, list):
         raise BoxesError(f'{path}: "{name}" is {_kind(records)}; expected a list')
     return records
-
-
-def _is_number(value: Any) -> bool:
-    """Tell whether the value is a finite number of sane size; true and false are none."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and -1e9 < value < 1e9
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _kind(value: Any) -> str:

@@ -79,7 +79,7 @@ class CocoWriter(PoseWriter):
             entry = {"id": self._people, **self._annotation(poses, person)}
             append_json(self._annotations, entry, is_first=self._people == 1)
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         self._file.write('],\n"annotations": [')
         self._annotations.seek(0)
         shutil.copyfileobj(self._annotations, self._file)

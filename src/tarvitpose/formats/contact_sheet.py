@@ -55,7 +55,7 @@ class ContactSheetWriter(PoseWriter):
             self._samples = self._samples[::2]
             self._interval *= 2
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         if self._last is not None and self._samples[-1][1].index != self._last[1].index:
             self._samples.append(self._small(*self._last))
         chosen = [self._samples[i] for i in spread(len(self._samples), self.tiles)]

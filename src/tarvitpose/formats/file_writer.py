@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +17,7 @@ from tarvitpose.geometry import xyxy_to_xywh
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.finished import FinishedOnExit
 from tarvitpose.utils.source_names import printable
 from tarvitpose.video.frame_source import FrameSource
 
@@ -26,12 +26,12 @@ SCORE_DIGITS = 5
 TIME_DIGITS = 6  # microseconds
 
 
-class PoseWriter(ABC):
+class PoseWriter(FinishedOnExit):
     """Takes the frames of a video in order; the file appears when the `with` block succeeds."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
-        self._stack = ExitStack()
         self._frames = 0
         self._is_smoothed = False
 
@@ -39,27 +39,6 @@ class PoseWriter(ABC):
     def warnings(self) -> list[str]:
         """Return what could not be written as expected, one line each."""
         return []
-
-    def __enter__(self) -> Self:
-        """Start the file. Raises OutputError where it cannot be written."""
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Finish the file, or remove it after an error. Raises OutputError."""
-        with self._stack:  # open files see the error of the caller as well as one raised here
-            if error is not None:
-                raise error
-            if not self._frames:
-                raise OutputError(f"{self.path}: not written, because there was no frame to write")
-            self._finish()
 
     def write(self, poses: FramePoses, image: UInt8 | None = None) -> None:
         """Append a frame; formats with pictures need its image, (height, width, 3) RGB."""
@@ -72,14 +51,15 @@ class PoseWriter(ABC):
         self._frames += 1
 
     @abstractmethod
-    def _start(self, stack: ExitStack) -> None:
-        """Open files, which the stack closes."""
-
-    @abstractmethod
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
         """Write one frame."""
 
-    def _finish(self) -> None:  # noqa: B027  (not every format has an end)
+    def _finish(self) -> None:
+        if not self._frames:
+            raise OutputError(f"{self.path}: not written, because there was no frame to write")
+        self._end()
+
+    def _end(self) -> None:
         """Write the end of the file."""
 
 

@@ -53,7 +53,7 @@ class MmposeWriter(PoseWriter):
         entry = {"frame_id": poses.index, **size_and_time(poses), "instances": instances}
         append_json(self._file, entry, is_first=not self._frames)
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         self._file.write("]}\n")
 
 

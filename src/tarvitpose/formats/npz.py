@@ -66,7 +66,7 @@ class NpzWriter(PoseWriter):
     def _append(self, name: str, values: Any) -> None:
         self._spools[name].write(np.asarray(values, _dtype(name)).tobytes())
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         joints = len(self._joint_names)
         frames = self._frames
         with zipfile.ZipFile(self._temporary, "w") as archive:

@@ -14,7 +14,7 @@ from tarvitpose.formats.table import INTEGER_COLUMNS, columns_to_read, read_rows
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.json_file import whole_number
+from tarvitpose.utils.numeric import whole_number
 from tarvitpose.utils.optional import require
 from tarvitpose.video.frame_source import FrameSource
 
@@ -55,7 +55,7 @@ class ParquetWriter(PoseWriter):
         if self._rows >= ROWS:
             self._write_group()
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         if self._batches:
             self._write_group()
 

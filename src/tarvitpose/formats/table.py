@@ -25,7 +25,7 @@ from tarvitpose.formats.file_writer import (
 )
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.utils.json_file import whole_number
+from tarvitpose.utils.numeric import whole_number
 
 COLUMNS = ("frame", "time_s", "track_id", "joint", "x", "y", "score")
 RAW_COLUMNS = ("x_raw", "y_raw")

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.numeric import real_number, real_numbers, short, whole_number
 
 
 def read_json(path: Path, error: type[UserError] = DataError) -> Any:
@@ -37,19 +36,6 @@ def write_json(path: Path, content: object, *, indent: int | None = 2) -> None:
     text = json.dumps(_finite(content), indent=indent, allow_nan=False, default=_path_text)
     with atomic_file(path) as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
-
-
-def whole_number(value: object) -> int | None:
-    """Return a whole number, None for anything else.
-
-    Tables and other languages write 7 as 7.0.
-
-    >>> whole_number(7), whole_number(7.0), whole_number(7.5), whole_number(True)
-    (7, 7, None, None)
-    """
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def read_entry(path: Path) -> Entry:
@@ -105,27 +91,35 @@ class Entry:
         value = self.unwrap().value
         number = whole_number(value)
         if number is None:
-            raise DataError(f"{self.where}: expected a whole number, found {value!r}")
+            raise DataError(f"{self.where}: expected a whole number, found {short(repr(value))}")
         return number
 
     def identity(self) -> int | str:
         """Return an id: a whole number or a text."""
         number = whole_number(self.value)
         if number is None and not isinstance(self.value, str):
-            raise DataError(f"{self.where}: expected a whole number, found {self.value!r}")
+            raise DataError(
+                f"{self.where}: expected a whole number, found {short(repr(self.value))}"
+            )
         return self.value if number is None else number
 
+    def number(self) -> float:
+        """Return a number, which is finite and in range."""
+        number = real_number(self.value)
+        if number is None:
+            raise DataError(f"{self.where}: expected a number, found {short(repr(self.value))}")
+        return number
+
     def numbers(self, count: int | None = None) -> Float64:
-        """Return a list of `count` numbers, or of any length."""
-        try:
-            values = np.array(self.value, np.float64)
-        except (TypeError, ValueError):
-            raise DataError(f"{self.where}: expected numbers, found {self.value}") from None
-        if values.ndim != 1 or (count is not None and len(values) != count):
-            raise DataError(f"{self.where}: expected {count or 'a list of'} numbers")
-        if not np.isfinite(values).all():
-            raise DataError(f"{self.where}: a number is missing or not finite")
-        return values
+        """Return a list of `count` numbers, or of any length, which are finite and in range."""
+        if not isinstance(self.value, list) or not all(map(_is_number_or_null, self.value)):
+            raise DataError(f"{self.where}: expected numbers, found {short(repr(self.value))}")
+        if count is not None and len(self.value) != count:
+            raise DataError(f"{self.where}: expected {count} numbers")
+        numbers = real_numbers(self.value)
+        if numbers is None:
+            raise DataError(f"{self.where}: a number is missing or not finite, or beyond 1e18")
+        return numbers
 
     def column(self, key: str, default: float | None = None) -> Float64:
         """Return one number of each object of a list, (P,)."""
@@ -158,6 +152,10 @@ def _path_text(value: object) -> str:
 
 def _constant(name: str) -> float | None:
     return None if name == "NaN" else float(name)
+
+
+def _is_number_or_null(value: object) -> bool:
+    return value is None or type(value) in (int, float)
 
 
 def _is_wrapped(value: object) -> bool:

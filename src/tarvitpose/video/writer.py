@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 import numpy as np
@@ -17,6 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from tarvitpose.errors import OutputError
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file, cannot_write
+from tarvitpose.utils.finished import FinishedOnExit
 from tarvitpose.video.audio import AudioTrack
 
 CLOCK = 90_000  # ticks per second; fine enough for every common frame rate
@@ -25,7 +25,7 @@ CODEC_OPTIONS = {"crf": "20", "preset": "veryfast", "mbtree": "0"}
 BT709 = 1  # FFmpeg's number for this colour matrix, its primaries and its transfer
 
 
-class VideoWriter:
+class VideoWriter(FinishedOnExit):
     """Write an mp4 file, which appears under its name only when it is complete.
 
     `image_size` is (height, width); where one is odd, the last row or column is repeated, because
@@ -45,51 +45,35 @@ class VideoWriter:
         end: float | None = None,
         allow_playlists: bool = False,
     ) -> None:
+        super().__init__()
         self.path = path
         self.image_size = image_size
         self.frame_rate = frame_rate
         self.audio_from = audio_from
         self.start, self.end = start, end
         self.allow_playlists = allow_playlists  # for the file with the audio
-        self._stack = ExitStack()
         self._audio: AudioTrack | None = None
         self._last_tick: int | None = None
         self._reformatter = VideoReformatter()
 
-    def __enter__(self) -> Self:
-        """Start the file; raises OutputError where it cannot be written."""
-        with ExitStack() as stack:
-            temporary = stack.enter_context(atomic_file(self.path))
-            options = {"movflags": "+faststart"}
-            self._output = stack.enter_context(
-                av.open(f"file:{temporary}", "w", format="mp4", options=options)
+    def _start(self, stack: ExitStack) -> None:
+        temporary = stack.enter_context(atomic_file(self.path))
+        options = {"movflags": "+faststart"}
+        self._output = stack.enter_context(
+            av.open(f"file:{temporary}", "w", format="mp4", options=options)
+        )
+        self._video = self._add_video()
+        if self.audio_from is not None and self.audio_from.is_file():
+            self._audio = AudioTrack(
+                self.audio_from,
+                self._output,
+                self.start,
+                self.end,
+                allow_playlists=self.allow_playlists,
             )
-            self._video = self._add_video()
-            if self.audio_from is not None and self.audio_from.is_file():
-                self._audio = AudioTrack(
-                    self.audio_from,
-                    self._output,
-                    self.start,
-                    self.end,
-                    allow_playlists=self.allow_playlists,
-                )
-                stack.enter_context(closing(self._audio))
-            with self._writing():
-                self._output.start_encoding()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Finish the file, or remove it after an error."""
-        with self._stack:  # the stack sees errors of the caller and of the last frames
-            if error is not None:
-                raise error
-            self._finish()
+            stack.enter_context(closing(self._audio))
+        with self._writing():
+            self._output.start_encoding()
 
     @property
     def warnings(self) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tarvitpose.results import FramePoses
-from tarvitpose.visualization.tracks import Track
+from tarvitpose.visualization.tracks import TrackSummary
 
 MAX_FLAGGED = 6
 MIN_JUMP = 0.05  # of the body's height; nobody would see a smaller one
@@ -26,7 +26,7 @@ class FlaggedFrame:
 
 
 def flagged_frames(
-    poses: Sequence[FramePoses], tracks: Sequence[Track], limit: int = MAX_FLAGGED
+    poses: Sequence[FramePoses], tracks: Sequence[TrackSummary], limit: int = MAX_FLAGGED
 ) -> list[FlaggedFrame]:
     """Return at most `limit` moments in the order of time, no two of them close together.
 
@@ -58,7 +58,7 @@ def _low_scores(poses: Sequence[FramePoses]) -> Iterator[FlaggedFrame]:
         yield FlaggedFrame(position, person, why)
 
 
-def _jumps(poses: Sequence[FramePoses], tracks: Sequence[Track]) -> Iterator[FlaggedFrame]:
+def _jumps(poses: Sequence[FramePoses], tracks: Sequence[TrackSummary]) -> Iterator[FlaggedFrame]:
     """Yield the joint of the largest jump of each frame, the largest of all first."""
     positions = {frame.index: position for position, frame in enumerate(poses)}
     largest: dict[int, tuple[float, int, int]] = {}  # by frame: the jump, whose, which joint

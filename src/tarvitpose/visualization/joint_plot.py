@@ -62,14 +62,16 @@ def follow(poses: Poses, track_id: int, joint: str, *, raw: bool = False) -> Flo
 
     Where a file has no times, the number of the frame stands for it. Raises UserError.
     """
-    found = np.full((len(poses), 4), np.nan, np.float32)
-    for row, one in zip(found, poses, strict=True):
-        row[0] = one.index if np.isnan(one.time) else one.time
-        for person in np.flatnonzero(one.track_ids == track_id)[:1]:
-            at = _joint_index(one.joint_names, joint)
-            points = one.raw_keypoints if raw and one.raw_keypoints is not None else one.keypoints
-            row[1:3], row[3] = points[person, at], one.scores[person, at]
-    return found
+    values = np.full((len(poses), 4), np.nan, np.float32)
+    for row, frame in zip(values, poses, strict=True):
+        row[0] = frame.index if np.isnan(frame.time) else frame.time
+        for person in np.flatnonzero(frame.track_ids == track_id)[:1]:
+            at = _joint_index(frame.joint_names, joint)
+            points = (
+                frame.raw_keypoints if raw and frame.raw_keypoints is not None else frame.keypoints
+            )
+            row[1:3], row[3] = points[person, at], frame.scores[person, at]
+    return values
 
 
 def _joint_index(names: Sequence[str], joint: str) -> int:
@@ -80,15 +82,15 @@ def _joint_index(names: Sequence[str], joint: str) -> int:
 
 def _tracks(poses: Poses, wanted: Sequence[int]) -> list[int]:
     """Return the tracks of a file that are drawn, by id."""
-    there = sorted({track_id for one in poses for track_id in one.track_ids.tolist()})
-    return [track_id for track_id in there if not wanted or track_id in wanted]
+    present = sorted({track_id for frame in poses for track_id in frame.track_ids.tolist()})
+    return [track_id for track_id in present if not wanted or track_id in wanted]
 
 
 def _nobody(files: Mapping[str, Poses], wanted: Sequence[int]) -> str:
-    there = sorted({track_id for poses in files.values() for track_id in _tracks(poses, ())})
-    if not there:
+    present = sorted({track_id for poses in files.values() for track_id in _tracks(poses, ())})
+    if not present:
         return f"{', '.join(files)}: nobody is seen in any frame"
-    return f"track {wanted[0]}: not there; the tracks are {', '.join(map(str, there))}"
+    return f"track {wanted[0]}: not there; the tracks are {', '.join(map(str, present))}"
 
 
 def _label(name: str, track_id: int, shown: Mapping[str, list[int]]) -> str:
@@ -100,7 +102,7 @@ def _label(name: str, track_id: int, shown: Mapping[str, list[int]]) -> str:
 
 def _draw(column: Any, poses: Poses, track_id: int, joint: str, label: str) -> None:
     line = follow(poses, track_id, joint)
-    if any(one.raw_keypoints is not None for one in poses):
+    if any(frame.raw_keypoints is not None for frame in poses):
         before = follow(poses, track_id, joint, raw=True)
         for panel, values in zip(column[:2], before.T[1:3], strict=True):
             panel.plot(before[:, 0], values, **RAW, label=f"{label}, raw", zorder=1)
@@ -109,5 +111,5 @@ def _draw(column: Any, poses: Poses, track_id: int, joint: str, label: str) -> N
 
 
 def _time_axis(files: Mapping[str, Poses]) -> str:
-    timed = all(not np.isnan(one.time) for poses in files.values() for one in poses)
+    timed = all(not np.isnan(frame.time) for poses in files.values() for frame in poses)
     return "time (s)" if timed else "frame"

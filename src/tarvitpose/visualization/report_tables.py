@@ -11,7 +11,7 @@ import numpy as np
 from tarvitpose.benchmark.stages import Stages
 from tarvitpose.drawing import shown_time
 from tarvitpose.visualization.report_data import ReportData
-from tarvitpose.visualization.tracks import Track
+from tarvitpose.visualization.tracks import TrackSummary
 
 MAX_ROWS = 40  # tracks that are shown
 TIMELINE_WIDTH = 1000  # units; a gap shorter than one of them is counted but not drawn
@@ -64,18 +64,18 @@ class JitterTable:
     num_left_out: int
 
 
-def longest(tracks: Sequence[Track], num_rows: int = MAX_ROWS) -> list[Track]:
+def longest(tracks: Sequence[TrackSummary], num_rows: int = MAX_ROWS) -> list[TrackSummary]:
     """Return the tracks of most frames, by id."""
     chosen = sorted(tracks, key=lambda track: -len(track.frames))[:num_rows]
     return sorted(chosen, key=lambda track: track.track_id)
 
 
-def track_rows(data: ReportData, tracks: Sequence[Track]) -> list[TrackRow]:
+def track_rows(data: ReportData, tracks: Sequence[TrackSummary]) -> list[TrackRow]:
     """Return a row for each of the longest tracks."""
     return [_track_row(data, track) for track in longest(tracks)]
 
 
-def _track_row(data: ReportData, track: Track) -> TrackRow:
+def _track_row(data: ReportData, track: TrackSummary) -> TrackRow:
     times = f"{shown_time(float(track.times[0]))} to {shown_time(float(track.times[-1]))}"
     return TrackRow(
         track_id=track.track_id,
@@ -87,7 +87,7 @@ def _track_row(data: ReportData, track: Track) -> TrackRow:
     )
 
 
-def _timeline_bars(data: ReportData, track: Track) -> list[tuple[float, float]]:
+def _timeline_bars(data: ReportData, track: TrackSummary) -> list[tuple[float, float]]:
     """Return when a person is seen, as left and width of bars on the time line."""
     start, end = data.time_span
     scale = TIMELINE_WIDTH / (end - start)
@@ -102,7 +102,7 @@ def _timeline_bars(data: ReportData, track: Track) -> list[tuple[float, float]]:
     return [(left, max(right - left, 1)) for left, right in ends]
 
 
-def jitter_table(tracks: Sequence[Track]) -> JitterTable | None:
+def jitter_table(tracks: Sequence[TrackSummary]) -> JitterTable | None:
     """Return how steady the longest tracks are; None where no jitter is known."""
     known = [track for track in tracks if np.isfinite([*track.jitter.values()]).any()]
     if not known:

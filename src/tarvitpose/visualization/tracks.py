@@ -22,7 +22,7 @@ Ways = dict[str, Float64]  # the same joints as smoothed, raw or of single frame
 
 
 @dataclass(frozen=True)
-class Track:
+class TrackSummary:
     """One person in all frames where they are."""
 
     track_id: int
@@ -45,28 +45,28 @@ def known_parts(poses: Sequence[FramePoses], frame_rate: float) -> list[FramePos
     A time is the frame's number over `frame_rate`, a box what holds the joints; people of whom no
     joint is known are left out.
     """
-    return [_known_part(one, frame_rate) for one in poses]
+    return [_known_part(frame, frame_rate) for frame in poses]
 
 
-def _known_part(one: FramePoses, frame_rate: float) -> FramePoses:
-    known = np.asarray(np.isfinite(one.keypoints).all(-1).any(-1))  # (N,)
-    unboxed = known & ~np.isfinite(one.boxes).all(-1)
-    boxes = one.boxes.copy()
+def _known_part(frame: FramePoses, frame_rate: float) -> FramePoses:
+    known = np.asarray(np.isfinite(frame.keypoints).all(-1).any(-1))  # (N,)
+    unboxed = known & ~np.isfinite(frame.boxes).all(-1)
+    boxes = frame.boxes.copy()
     for person in np.flatnonzero(unboxed):
-        points = one.keypoints[person]
+        points = frame.keypoints[person]
         points = points[np.isfinite(points).all(-1)]
         boxes[person] = [*points.min(0), *points.max(0)]
     return replace(
-        one,
-        time=one.index / frame_rate if np.isnan(one.time) else one.time,
+        frame,
+        time=frame.index / frame_rate if np.isnan(frame.time) else frame.time,
         boxes=boxes[known],
-        keypoints=one.keypoints[known],
-        scores=one.scores[known],
-        box_scores=one.box_scores[known],
-        track_ids=one.track_ids[known],
-        raw_keypoints=_chosen(one.raw_keypoints, known),
-        single_keypoints=_chosen(one.single_keypoints, known),
-        single_scores=_chosen(one.single_scores, known),
+        keypoints=frame.keypoints[known],
+        scores=frame.scores[known],
+        box_scores=frame.box_scores[known],
+        track_ids=frame.track_ids[known],
+        raw_keypoints=_chosen(frame.raw_keypoints, known),
+        single_keypoints=_chosen(frame.single_keypoints, known),
+        single_scores=_chosen(frame.single_scores, known),
     )
 
 
@@ -80,39 +80,41 @@ def with_single_frames(
     """Return poses from a file with the answers to single frames, by index, that it lacks."""
     return [
         replace(
-            one,
-            single_keypoints=alone[one.index].keypoints,
-            single_scores=alone[one.index].scores,
+            frame,
+            single_keypoints=alone[frame.index].keypoints,
+            single_scores=alone[frame.index].scores,
         )
-        for one in poses
+        for frame in poses
     ]
 
 
-def tracks_of(poses: Sequence[FramePoses]) -> list[Track]:
+def tracks_of(poses: Sequence[FramePoses]) -> list[TrackSummary]:
     """Return all tracks, by id; who has none (an id below 0) is in no track."""
     people: dict[int, list[Person]] = defaultdict(list)
-    for one in poses:
-        for track_id, at in zip(*np.unique(one.track_ids, return_index=True), strict=True):
-            people[int(track_id)].append((one, int(at)))
+    for frame in poses:
+        for track_id, at in zip(*np.unique(frame.track_ids, return_index=True), strict=True):
+            people[int(track_id)].append((frame, int(at)))
     return [_track(track_id, people[track_id]) for track_id in sorted(people) if track_id >= 0]
 
 
-def _track(track_id: int, people: list[Person]) -> Track:
-    frames = np.array([one.index for one, _ in people], np.int64)
-    sure = np.stack([_is_sure(one, at) for one, at in people])  # (F, J)
-    heights = np.array([one.boxes[at, 3] - one.boxes[at, 1] for one, at in people], np.float64)
+def _track(track_id: int, people: list[Person]) -> TrackSummary:
+    frames = np.array([frame.index for frame, _ in people], np.int64)
+    sure = np.stack([_is_sure(frame, at) for frame, at in people])  # (F, J)
+    heights = np.array(
+        [frame.boxes[at, 3] - frame.boxes[at, 1] for frame, at in people], np.float64
+    )
     shares = {
         way: _accelerations(np.where(sure[..., None], points, np.nan), heights, frames)
         for way, points in _ways(people).items()
     }
     largest = np.nan_to_num(next(iter(shares.values())), nan=-1.0)  # (F, J)
     jumps = largest.max(1)
-    return Track(
+    return TrackSummary(
         track_id=track_id,
         frames=frames,
-        times=np.array([one.time for one, _ in people]),
-        score=mean_of_known([one.scores[at].astype(np.float64) for one, at in people]),
-        jitter={way: mean_of_known([found]) for way, found in shares.items()},
+        times=np.array([frame.time for frame, _ in people]),
+        score=mean_of_known([frame.scores[at].astype(np.float64) for frame, at in people]),
+        jitter={way: mean_of_known([accelerations]) for way, accelerations in shares.items()},
         jumps=np.where(jumps < 0, np.nan, jumps),
         jumping=largest.argmax(1),
     )
@@ -123,36 +125,41 @@ def _ways(people: list[Person]) -> Ways:
     first = people[0][0]
     ways: Ways = {}
     if first.raw_keypoints is not None:
-        ways["smoothed"] = np.stack([one.keypoints[at] for one, at in people]).astype(np.float64)
-    raw = [one.keypoints if one.raw_keypoints is None else one.raw_keypoints for one, _ in people]
-    places = [at for _, at in people]
-    ways["raw"] = _stacked(raw, places)
-    alone = [one.single_keypoints for one, _ in people if one.single_keypoints is not None]
+        ways["smoothed"] = np.stack([frame.keypoints[at] for frame, at in people]).astype(
+            np.float64
+        )
+    raw = [
+        frame.keypoints if frame.raw_keypoints is None else frame.raw_keypoints
+        for frame, _ in people
+    ]
+    positions = [at for _, at in people]
+    ways["raw"] = _stacked(raw, positions)
+    alone = [frame.single_keypoints for frame, _ in people if frame.single_keypoints is not None]
     if len(alone) == len(people):
-        ways["single frame"] = _stacked(alone, places)
+        ways["single frame"] = _stacked(alone, positions)
     return ways
 
 
-def _stacked(values: Sequence[Float32], places: Sequence[int]) -> Float64:
+def _stacked(values: Sequence[Float32], positions: Sequence[int]) -> Float64:
     """Return one person's part of each frame's values, (F, J, 2)."""
-    parts = [one[at] for one, at in zip(values, places, strict=True)]
+    parts = [frame[at] for frame, at in zip(values, positions, strict=True)]
     return np.stack(parts).astype(np.float64)
 
 
-def _is_sure(one: FramePoses, at: int) -> NDArray[np.bool_]:
+def _is_sure(frame: FramePoses, at: int) -> NDArray[np.bool_]:
     """Return which joints (J,) count, in every way alike."""
-    unsure = one.scores[at] < SURE
-    if one.single_scores is not None:
-        unsure |= one.single_scores[at] < SURE
+    unsure = frame.scores[at] < SURE
+    if frame.single_scores is not None:
+        unsure |= frame.single_scores[at] < SURE
     return np.asarray(~unsure)
 
 
 def _accelerations(points: Float64, heights: Float64, frames: NDArray[np.int64]) -> Float64:
     """Return second differences as shares of the height, (F, J), NaN where a neighbour lacks."""
-    found = np.full(points.shape[:2], np.nan)
+    accelerations = np.full(points.shape[:2], np.nan)
     for some in _in_a_row(frames):
-        found[some[1:-1]] = relative_acceleration(points[some], heights[some])
-    return found
+        accelerations[some[1:-1]] = relative_acceleration(points[some], heights[some])
+    return accelerations
 
 
 def _in_a_row(frames: NDArray[np.int64]) -> list[NDArray[np.int64]]:

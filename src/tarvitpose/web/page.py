@@ -146,7 +146,7 @@ class Page:
         shown = [self.status, self.run, self.cancel, self.overlay, self.comparison]
         shown += [self.side_by_side, self.attention, self.downloads, self.track, self.time]
         self._update_at_once(self.run.click, self._emptied())
-        found = self.run.click(
+        finding = self.run.click(
             self.find_poses,
             options | {self.formats},
             shown,
@@ -155,7 +155,7 @@ class Page:
             **queued,
         )
         stopped = {self.status: messages.STOPPED_LINE, **self._idle()}
-        self._update_at_once(self.cancel.click, stopped, cancels=[found])
+        self._update_at_once(self.cancel.click, stopped, cancels=[finding])
         drawn = gr.on(
             [self.attention.select, self.joint.input, self.track.input, self.time.release],
             self.draw_attention,
@@ -167,7 +167,7 @@ class Page:
             **queued,
         )
         # What no function here can catch: a full queue, or an error of Gradio's own.
-        for event in (received, lent, found):
+        for event in (received, lent, finding):
             self._on_failure(event, self.status, self._idle())
         self._on_failure(drawn, self.attention_status, {self.picture: None})
         self.blocks.unload(self.leave)
