@@ -206,6 +206,19 @@ def test_a_label_that_is_not_trusted_at_all_is_none(tmp_path: Path) -> None:
         read_records("coco", write(tmp_path, coco(keypoint_weights=[0, 0, 0])), POSETRACK_15)
 
 
+@pytest.mark.parametrize("number", [1e39, -1e30, 10**400, float("inf"), float("nan")])
+@pytest.mark.parametrize("field", ["keypoints", "bbox", "area"])
+def test_numbers_beyond_float32_or_not_finite_are_refused_in_one_line(
+    tmp_path: Path, field: str, number: float
+) -> None:
+    value: Any = {"keypoints": [11, number, 2, 12, 22, 1, 13, 23, 1], "bbox": [10, 20, number, 4]}
+    path = write(tmp_path, coco(**{field: value.get(field, number)}))
+    with pytest.raises(DataError, match=rf"annotations\[0\].{field}: ") as caught:
+        read_records("coco", path, COCO_17)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize("weights", [[0.5, 1.5, 0], [-0.5, 1, 0], [1, 1]])
 def test_trust_is_a_number_from_0_to_1_for_each_joint(tmp_path: Path, weights: list[float]) -> None:
     with pytest.raises(DataError, match="keypoint_weights: expected"):

@@ -21,7 +21,7 @@ CLIPS = {  # action, clip: its part in split 1, and in Sub-JHMDB's (0: not in it
 
 def joints_of(number: int) -> NDArray[np.float64]:
     """Return pos_img of a clip, (2, 15, T), in MATLAB's pixels, which start at 1."""
-    points = np.stack([12.0 + 4 * np.arange(15), 8.0 + 3 * np.arange(15)])  # (2, 15)
+    points = np.stack([20.0 + 1.5 * np.arange(15), 12.0 + 2.5 * np.arange(15)])  # (2, 15)
     return points[..., None] + number + np.arange(FRAMES) * [[[0.5]], [[0.25]]]
 
 

@@ -356,3 +356,48 @@ def test_unreadable_states_are_refused_in_one_line(tmp_path: Path) -> None:
     save_state(path, {"weights": torch.ones(2)})
     with pytest.raises(WeightsError, match="expected a training state with a step"):
         load_state(path)
+
+
+def test_states_with_changed_bytes_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    parts = {"model": {"weight": torch.ones(500)}, "optimizer": {}, "precision": {}, "best": {}}
+    save_state(path, {"step": 3, **parts})
+    content = path.read_bytes()
+    start = content.index(np.ones(500, np.float32).tobytes())
+    random = np.random.default_rng(0)
+    for position in (10, start, start + 1999, *random.integers(len(content), size=40).tolist()):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        try:
+            state = load_state(path)
+        except WeightsError as error:
+            assert "\n" not in str(error)
+        else:
+            assert torch.equal(state["model"]["weight"], torch.ones(500))
+            assert not start <= position < start + 2000
+    for count in (0, 100, len(content) // 2):
+        path.write_bytes(content[:count])
+        with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable training state"):
+            load_state(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"step": -1}, {"step": "3"}, {"model": None}, {"optimizer": 5}, {"best": []}]
+)
+def test_states_without_their_parts_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    parts = {"model": {}, "optimizer": {}, "precision": {}, "best": {}}
+    save_state(tmp_path / "last.ckpt", {"step": 3, **parts, **changes})
+    with pytest.raises(WeightsError, match=r"last\.ckpt: expected a training state"):
+        load_state(tmp_path / "last.ckpt")
+
+
+def test_a_state_that_does_not_fit_is_refused_in_one_line(stills: Path, tmp_path: Path) -> None:
+    config = experiment(stills, tmp_path / "run", run={"epochs": 1})
+    loop.train(config, quiet)
+    state = load_state(tmp_path / "run" / "last.ckpt")
+    for part, wrong in (("best", {}), ("optimizer", {"state": {}}), ("model", {})):
+        save_state(tmp_path / "run" / "last.ckpt", {**state, part: wrong})
+        with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable .*") as caught:
+            loop.train(config, quiet)
+        assert "\n" not in str(caught.value)

@@ -22,6 +22,7 @@ from tarvitpose.errors import DataError
 from tarvitpose.skeleton import KNOWN_JOINTS, joint_names
 from tarvitpose.utils.arrays import Bools, Float64
 from tarvitpose.utils.json_file import Entry
+from tarvitpose.utils.numeric import in_range
 
 JOINTS = (  # in the order of joint_positions.mat; the face's middle is taken as the nose
     *("head_bottom", "belly", "nose", "right_shoulder", "left_shoulder", "right_hip", "left_hip"),
@@ -92,10 +93,10 @@ def mask_file(positions: Path) -> Path:
 
 def read_matlab(path: Path, name: str) -> Any:
     """Return an array of a MATLAB file. Raises DataError in one line."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
     try:
         values = loadmat(path, variable_names=[name]).get(name)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
     except Exception as error:  # SciPy raises whatever a damaged file makes of its parts
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"{path}: not a readable MATLAB file ({reason})") from None
@@ -202,8 +203,8 @@ def _numbers(value: Any, where: str) -> Float64:
         values = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise DataError(f"{where}: expected numbers, the same of each frame") from None
-    if not np.isfinite(values).all():
-        raise DataError(f"{where}: a number is missing or not finite")
+    if not in_range(values).all():
+        raise DataError(f"{where}: a number is missing or not finite, or beyond 1e18")
     return values
 
 
