@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from tarvitpose.cli import data_generate
-from tarvitpose.data.generated import FRAME_SIZE, HELD_OUT, random_figure, write_generated
-from tarvitpose.data.generated_figure import (
+from tarvitpose.data.generated import (
     ANGLES,
+    FRAME_SIZE,
+    HELD_OUT,
     HUES,
     LIMBS,
     Figure,
     bounds,
     draw,
     random_colours,
+    random_figure,
     random_joints,
+    write_generated,
 )
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records

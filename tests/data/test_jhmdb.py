@@ -186,7 +186,7 @@ def test_without_images_the_videos_are_read(tmp_path: Path) -> None:
     write_release(tmp_path, images=False)
     video = tmp_path / "ReCompress_Videos" / ACTION / f"{CLIP}.avi"
     video.parent.mkdir(parents=True)
-    make_video(video, FRAMES, size=SIZE, codec="mpeg4", options={"qscale": "2"})
+    make_video(video, FRAMES, size=SIZE, codec="ffv1")
     records = read(tmp_path)
     for t, record in enumerate(records):
         shown = read_image(record.frames[record.current], record.name).astype(int)

@@ -20,9 +20,8 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.training.checkpoint import load_state, save_state
 from tarvitpose.training.config import OptimConfig, load_train_config, model_config
-from tarvitpose.training.losses import heatmap_loss
 from tarvitpose.training.optim import parameter_groups, rate_factor, set_rate
-from tarvitpose.training.step import TrainingStep
+from tarvitpose.training.step import TrainingStep, heatmap_loss
 from tarvitpose.training.warm_start import warm_start
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")

@@ -41,7 +41,7 @@ TAIL = 4096  # bytes in which the end of an image is looked for; some cameras ap
 ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}  # beginning and end of JPEG and PNG
 HEADERS = (*ENDS, b"BM", b"RIFF", b"II*\0", b"MM\0*", b"GIF8")
 
-Progress = Callable[[int, int], None]  # receives how many frames are done, of how many
+ImagesDone = Callable[[int, int], None]  # receives how many frames are done, of how many
 Fault = tuple[str, str]  # kind and location
 
 
@@ -79,7 +79,7 @@ def check_data(
     images: Path | None,
     *,
     quick: bool,
-    progress: Progress,
+    progress: ImagesDone,
 ) -> DataReport:
     """Look at all annotation files and all images that they name.
 

@@ -26,7 +26,7 @@ from tarvitpose.utils.provenance import Facts, require_same
 JPEG_QUALITY = 95
 LEFTOVERS = ".*.tmp.*"  # what a killed run leaves of the file it was writing
 
-Progress = Callable[[int, int], None]  # receives how many videos are done, of how many
+VideosDone = Callable[[int, int], None]  # receives how many videos are done, of how many
 Scale = tuple[float, float]  # across and down; 1, 1 for an image as it is
 
 
@@ -62,7 +62,7 @@ class Summary:
 def prepare(
     videos: Iterable[tuple[Path, Video]],
     options: PrepareOptions,
-    progress: Progress = lambda _, __: None,
+    progress: VideosDone = lambda _, __: None,
 ) -> Summary:
     """Write every video that is not there yet; `videos` come with the root of their images.
 

@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data import jhmdb
 from tarvitpose.data.coco import coco_stills
-from tarvitpose.data.dcpose import dcpose_videos
-from tarvitpose.data.posetrack import annotation_files, posetrack18_videos
+from tarvitpose.data.posetrack import annotation_files, dcpose_videos, posetrack18_videos
 from tarvitpose.data.posetrack17 import posetrack17_videos
 from tarvitpose.data.records import Record
 from tarvitpose.data.videos import Video, records_of, with_images
