@@ -15,7 +15,7 @@ from tiny_training import quiet
 
 from tarvitpose.ablation.table import load_table
 from tarvitpose.config import SIZES, ModelConfig
-from tarvitpose.model.cost import parameters
+from tarvitpose.inference.cost import parameters
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.config import (
     DataConfig,

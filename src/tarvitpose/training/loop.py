@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tarvitpose.errors import ConfigError
+from tarvitpose.inference.fast import fold_attention
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.batches import Batches, ReportLine, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
@@ -84,7 +85,7 @@ def build_model(config: TrainConfig) -> TARViTPose:
     Joints are taken over by name. For a warm start the temporal part is a new one, also where
     `init` has one. Raises ConfigError where the weights' joints cannot be told apart.
     """
-    model = TARViTPose(model_config(config))
+    model = fold_attention(TARViTPose(model_config(config)))
     if config.init is not None:
         start, tensors, _ = load_checkpoint(config.init)
         initial = model.state_dict()
