@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tarvitpose.utils.numeric import short
+from tarvitpose.utils.source_names import short
 
 FLAGS = {  # fields that have another name on the command line
     "formats": "format",
