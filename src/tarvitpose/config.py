@@ -30,7 +30,7 @@ Aggregation = Literal[
     "auxiliary_first",  # Table 4 (c): self-attention over the auxiliary tokens, then (b)
     "regression",  # Table 5 (a): coordinates straight from JTA's queries
 ]
-AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose"]
+AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose", "jhmdb"]
 PoseFormat = Literal["coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz"]
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -127,7 +127,11 @@ class Ablation:
                 video
                 for source in sources
                 for video in read_labelled(
-                    source.format, source.annotations, config.joints, images=source.images
+                    source.format,
+                    source.annotations,
+                    config.joints,
+                    images=source.images,
+                    set_name=source.set,
                 )
             ]
             return DatasetEvaluator(videos, open_boxes(self.boxes, None, device, videos))

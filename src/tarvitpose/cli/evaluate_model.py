@@ -49,6 +49,7 @@ def score_model(options: EvaluateConfig) -> None:
         load_config(options.weights).joints,
         images=options.images,
         limit=options.limit,
+        set_name=options.set_name,
     )
     settings: dict[str, Any] = {}
     if options.every > 1:
@@ -162,7 +163,9 @@ def score_clips(options: EvaluateConfig) -> None:
     assert options.annotations is not None
     degradations = parse_degradations(options.degradations or "")
     joints = load_config(options.weights).joints
-    records = read_records(options.layout, options.annotations, joints, options.images)
+    records = read_records(
+        options.layout, options.annotations, joints, options.images, set_name=options.set_name
+    )
     records = records[: options.limit]
     if options.reliability is not None:
         check_installed("matplotlib", "--reliability", "plot")
