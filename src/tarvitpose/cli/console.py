@@ -143,13 +143,13 @@ def facts(title: str, pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def escaped(text: str) -> str:
-    """Return a text without what a terminal would act on instead of showing it.
+    r"""Return a text without what a terminal would act on instead of showing it.
 
     Names of files and what stands in them may hold escape sequences, or turn the direction of
     writing. Ends of lines and tabs stay.
 
-    >>> escaped("a\x1b]0;b\x07")
-    'a\\x1b]0;b\\x07'
+    >>> print(escaped("a\x1b]0;b\x07"))
+    a\x1b]0;b\x07
     """
     return COMMANDS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
