@@ -122,7 +122,7 @@ class TrainConfig(Config):
             raise ValueError("give only one of run.validate_every and run.validate_epochs")
         if self.run.warm_start and self.init is None:
             raise ValueError("run.warm_start needs an init, whose encoder and decoder it takes")
-        if self.init is None and "size" not in self.model:
+        if self.init is None and self.model.get("size") is None:
             raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
         return self
 
@@ -141,7 +141,7 @@ def model_config(config: TrainConfig) -> ModelConfig:
     """Return the network's config: that of `init` or of `size`, with the changes asked for."""
     changes = dict(config.model)
     size = changes.pop("size", None)
-    if size is not None and size not in SIZES:
+    if size not in (None, *SIZES):  # also what cannot be a key
         raise ConfigError(f"model.size: expected one of {', '.join(SIZES)}, got {size!r}")
     if config.init is not None:
         _check_start(config.init)
