@@ -17,6 +17,7 @@ import yaml
 from invoke import run
 
 from tarvitpose.ablation.table import load_table
+from tarvitpose.cli.defect import of_system
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError
 from tarvitpose.training.config import load_train_config, model_config
@@ -105,11 +106,13 @@ def one_line(message: str) -> None:
 
 
 def refused_in_a_line(work: Callable[[], object]) -> None:
-    """Run what may raise a UserError, and nothing else."""
+    """Run what may raise a UserError, or an error of the system that the command line tells."""
     try:
         work()
     except UserError as error:
         one_line(str(error))
+    except OSError as error:  # such as a name that is too long
+        one_line(of_system(error) or "")
 
 
 def damaged(value: Any, rng: random.Random) -> Any:

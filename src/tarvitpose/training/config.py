@@ -13,6 +13,7 @@ from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.config_files import parse_config, read_yaml
+from tarvitpose.utils.source_names import short
 from tarvitpose.weights.folder import load_config
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
@@ -142,7 +143,9 @@ def model_config(config: TrainConfig) -> ModelConfig:
     changes = dict(config.model)
     size = changes.pop("size", None)
     if size not in (None, *SIZES):  # also what cannot be a key
-        raise ConfigError(f"model.size: expected one of {', '.join(SIZES)}, got {size!r}")
+        raise ConfigError(
+            f"model.size: expected one of {', '.join(SIZES)}, got {short(repr(size))}"
+        )
     if config.init is not None:
         _check_start(config.init)
     base = SIZES[str(size)]() if config.init is None else load_config(config.init)

@@ -76,9 +76,10 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected sections with keys, found {type(values).__name__}")
     for override in overrides:
         key, equals, value = override.partition("=")
+        source = repr(short(override))
         if not equals or not key:
-            raise ConfigError(f"{override!r}: expected key=value, such as train.steps=100")
-        _set(values, key.split("."), _parse(value, repr(override)), key)
+            raise ConfigError(f"{source}: expected key=value, such as train.steps=100")
+        _set(values, key.split("."), _parse(value, source), key)
     return values
 
 
