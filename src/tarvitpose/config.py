@@ -34,6 +34,7 @@ Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
+PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["iou", "bytetrack", "ocsort"]
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 WorkerEngine = Literal["local", "ray"]  # where many videos are processed
@@ -266,6 +267,11 @@ class EstimatorConfig(NetworkConfig):
         "for each (exact, and several times slower).",
     )
     anchor: AnchorRule = AnchorRule()
+    peaks: PeakChoice = Field(
+        default="linked",
+        description="linked: where a heatmap has several peaks, take those that follow each other "
+        "over time; highest: each frame's highest peak.",
+    )
     detector: str = Field(
         default="nanodet",
         description="What finds people: nanodet, torchvision, or the folder or hub id of a "

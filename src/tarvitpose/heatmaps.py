@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.ndimage import maximum_filter
 
 from tarvitpose.config import Codec
 from tarvitpose.utils.arrays import Float32, Float64, Int64
 
 STRIDE = 4  # crop pixels of one heatmap pixel
 BLUR_RADIUS, BLUR_SIGMA = 5, 2.0  # of the smoothing before the Newton step, as in ViTPose
+PEAK_WINDOW = 7  # heatmap pixels of which a peak is the highest
 TINY = 1e-10
 
 
@@ -65,10 +67,36 @@ def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tupl
     best = flat.argmax(-1)
     peak = np.stack([best % width, best // width], -1)  # (N J, 2), x and y
     scores = flat[np.arange(len(flat)), best]
-    moved = peak + (_newton_step(maps, peak) if codec == "udp" else _quarter_step(maps, peak))
-    points = moved.astype(np.float32) / _scale(input_size, codec)
+    points = _refined(maps, peak, codec) / _scale(input_size, codec)
     shape = (people, joints)
     return points.reshape(*shape, 2), scores.clip(0, 1).reshape(shape)
+
+
+def decode_peaks(
+    heatmaps: Float32, input_size: tuple[int, int], codec: Codec, count: int
+) -> tuple[Float32, Float32]:
+    """Return the `count` highest peaks of each heatmap, from the highest, which is `decode`'s.
+
+    A peak is the maximum of the 7 x 7 pixels about it. Points (N, J, count, 2) are in crop pixels,
+    values (N, J, count) in 0..1; where there are fewer peaks the value is 0 and the point the
+    highest peak's.
+    """
+    people, joints, height, width = heatmaps.shape
+    maps = np.ascontiguousarray(heatmaps, np.float32).reshape(-1, height, width)  # (M, h, w)
+    is_peak = maps == maximum_filter(maps, (1, PEAK_WINDOW, PEAK_WINDOW))
+    flat = np.where(is_peak, maps, 0).reshape(len(maps), height * width)
+    best = np.argsort(-flat, axis=-1, kind="stable")[:, :count]  # (M, count)
+    values = np.take_along_axis(flat, best, -1).clip(0, 1)
+    best = np.where(values > 0, best, maps.reshape(flat.shape).argmax(-1)[:, None])
+    peaks = np.stack([best % width, best // width], -1).reshape(-1, 2)  # (M count, 2), x and y
+    points = _refined(maps.repeat(count, 0), peaks, codec) / _scale(input_size, codec)
+    return points.reshape(people, joints, count, 2), values.reshape(people, joints, count)
+
+
+def _refined(maps: Float32, peak: Int64, codec: Codec) -> Float32:
+    """Return the points (M, 2) in heatmap pixels that peaks at whole pixels (M, 2) stand for."""
+    step = _newton_step(maps, peak) if codec == "udp" else _quarter_step(maps, peak)
+    return (peak + step).astype(np.float32)
 
 
 def calibrate(scores: Float32, curve: Sequence[tuple[float, float]]) -> Float32:

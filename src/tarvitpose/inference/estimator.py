@@ -16,12 +16,14 @@ from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detec
 from tarvitpose.errors import UserError
 from tarvitpose.inference.graph_folder import local_config
 from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.peak_linking import Decoded, linked
 from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor, check_compare, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
+from tarvitpose.smoothing.peaks import LAG
 from tarvitpose.tracking import open_tracker
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.config_files import parse_config
@@ -103,6 +105,7 @@ class PoseEstimator:
             flip_test=config.flip_test,
             batch_size=config.batch_size,
             compare=config.compare,
+            peaks=config.peaks == "linked",
         )
         if detector is None:
             lowest, device = CONTINUE * config.start_threshold, str(choose_device(config.device))
@@ -149,13 +152,18 @@ class PoseEstimator:
         reading = partial(observer.stage, "decode")
         with closing(prefetched(source, reading=reading)) as frames, _warned(source, tracker):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            for batch in self._batches(tracked, at_once):
-                for window, joints in zip(batch, decode(batch), strict=True):
-                    current = window[self.predictor.current]
-                    poses = self._poses(current, joints)
-                    observer.frame_finished(current.frame, poses)
-                    with observer.stage("write"):  # what the caller does with the frame
-                        yield current.frame, poses
+            results: Iterator[Decoded] = (
+                (window[self.predictor.current], joints)
+                for batch in self._batches(tracked, at_once)
+                for window, joints in zip(batch, decode(batch), strict=True)
+            )
+            if self.predictor.peaks:
+                results = linked(results, 0.0 if is_live else LAG)
+            for current, joints in results:
+                poses = self._poses(current, joints)
+                observer.frame_finished(current.frame, poses)
+                with observer.stage("write"):  # what the caller does with the frame
+                    yield current.frame, poses
 
     def _open_decoder(self, observer: Observer) -> DecodeBatch:
         """Return what turns windows that follow each other into joints."""
