@@ -348,3 +348,69 @@ def test_a_model_without_temporal_part_has_no_steadiness_to_compare(tmp_path: Pa
     result = run("evaluate", "--weights", tmp_path, "--videos", video)
     assert result.exit_code == 2
     assert "has no temporal part, so there is nothing to compare" in result.stderr
+
+
+def walkers(ids: tuple[int, ...]) -> PredictedFrame:
+    """Return people who stand 3,000 pixels below each other."""
+    down = np.array([0.0, 3000])
+    keypoints = (
+        100.0 * np.arange(2 * J).reshape(1, J, 2) + down * np.arange(len(ids))[:, None, None]
+    )
+    return PredictedFrame(keypoints, np.full((len(ids), J), 0.9), np.array(ids))
+
+
+def write_crossing(folder: Path, *, heads: bool = True) -> None:
+    """Write two videos of two people in four frames; in the second, ids swap after two."""
+    names = [f"{at:06d}.jpg" for at in range(4)]
+    for video, later in (("a", (5, 6)), ("b", (6, 5))):
+        truth, made = folder / "truth" / f"{video}.json", folder / "made" / f"{video}.json"
+        for path in (truth, made):
+            path.parent.mkdir(exist_ok=True)
+        write_posetrack18(truth, {name: walkers((1, 2)) for name in names})
+        write_posetrack18(
+            made, {name: walkers((5, 6) if at < 2 else later) for at, name in enumerate(names)}
+        )
+        content = json.loads(truth.read_text(encoding="utf-8"))
+        if heads:
+            for person in content["annotations"]:
+                person["bbox_head"] = [0, 0, 30, 40]
+        save(truth, content)
+
+
+def test_tracks_are_scored_beside_ap(tmp_path: Path) -> None:
+    write_crossing(tmp_path)
+    result = evaluate(tmp_path, "--tracks", "--bootstrap", "50", "--json", tmp_path / "new.json")
+    assert result.exit_code == 0, result.output
+    assert "PoseTrack MOTA of each joint" in result.stdout
+    content = json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))
+    assert content["ap"]["mean"] == 100
+    assert content["tracks"]["id switches"] == 2
+    assert content["tracks"]["MOTA"] == pytest.approx(87.5)  # 2 errors of 16
+    assert content["tracks"]["IDF1"] == pytest.approx(75)
+    assert content["posetrack_mota"]["nose"] == pytest.approx(100 * 10 / 12)  # without last frames
+    assert content["tracks_interval95"]["MOTA"] == pytest.approx([75, 100])
+    assert content["posetrack_mota_interval95"]["mean"] == pytest.approx([100 * 2 / 3, 100])
+
+
+def test_without_heads_only_tracks_are_scored(tmp_path: Path) -> None:
+    write_crossing(tmp_path, heads=False)
+    assert evaluate(tmp_path).exit_code == 2
+    result = evaluate(tmp_path, "--tracks", "--json", tmp_path / "new.json")
+    assert result.exit_code == 0, result.output
+    assert "16 labelled people without a head" in " ".join(result.stderr.split())
+    content = json.loads((tmp_path / "new.json").read_text(encoding="utf-8"))
+    assert "ap" not in content
+    assert content["posetrack_mota"] == {}
+    assert content["tracks"]["MOTA"] == pytest.approx(87.5)
+
+
+def test_tracks_need_track_ids(tmp_path: Path) -> None:
+    write_crossing(tmp_path)
+    path = tmp_path / "made" / "b.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["annotations"][3]["track_id"]
+    save(path, content)
+    assert evaluate(tmp_path).exit_code == 0
+    assert "made: the predictions have people without track_id; score" in refusal(
+        *arguments(tmp_path, "--tracks")
+    )

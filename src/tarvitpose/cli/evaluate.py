@@ -9,10 +9,11 @@ from tarvitpose.cli import console
 from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
-from tarvitpose.cli.tables import ap_table, drawn
+from tarvitpose.cli.tables import ap_table, drawn, mota_table, tracking_table
 
 if TYPE_CHECKING:
     from tarvitpose.cli.tables import Intervals
+    from tarvitpose.evaluation.track_scores import TrackScorer
     from tarvitpose.metrics.posetrack_ap import FramePair, Matches
 
 UNKNOWN_BOXES = "unknown"  # files of poses do not say whose boxes they come from
@@ -25,7 +26,7 @@ def run(*, config: EvaluateConfig) -> None:
     With --weights a model is scored with and without its temporal part: PoseTrack's AP and PCK,
     COCO's AP (--format coco), PCK of clips made from stills (--degradations), or jitter (--videos).
     With --predictions, files are scored: PoseTrack's AP as poseval computes it, for any of its
-    formats.
+    formats, and with --tracks who is who.
     """
     mode = config.mode()
     if config.degradations is not None:
@@ -35,41 +36,79 @@ def run(*, config: EvaluateConfig) -> None:
 
 
 def score_files(options: EvaluateConfig) -> None:
-    """Score PoseTrack JSON by PoseTrack's average precision, as poseval does."""
-    from tarvitpose.metrics.posetrack_ap import aggregate
+    """Score PoseTrack JSON by PoseTrack's average precision, as poseval does, and its tracks."""
+    from tarvitpose.evaluation.track_scores import TrackScorer
 
     assert options.predictions is not None
     assert options.annotations is not None
-    videos = read_matches(options.predictions, options.annotations)
-    result = aggregate(videos)
-    ranges = intervals(videos, options.samples or 0)
+    scorer = TrackScorer(options.predictions) if options.tracks else None
+    videos = read_matches(options.predictions, options.annotations, scorer)
+    counted = console.counted(len(videos), "video")
+    title = f"{{}} of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
+    content: dict[str, Any] = {}
+    if scorer is None or not scorer.without_head:
+        content = score_ap(videos, options.samples or 0, title.format("PoseTrack AP"))
+    if scorer is not None:
+        content |= score_tracks(scorer, options.samples or 0, title.format("Tracks"))
     if options.json_file is not None:
         from tarvitpose.utils.json_file import write_json
 
-        names = (*result.joints, "mean")
-        content: dict[str, Any] = {"ap": {name: result.columns[name] for name in names}}
-        if ranges:
-            content["interval95"] = {name: ranges[name] for name in names}
         write_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
-    counted = console.counted(len(videos), "video")
-    title = f"PoseTrack AP of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
+
+
+def score_ap(videos: list[Matches], samples: int, title: str) -> dict[str, Any]:
+    """Print PoseTrack's average precision, and return it for JSON."""
+    from tarvitpose.metrics.posetrack_ap import aggregate
+
+    result = aggregate(videos)
+    ranges = intervals(videos, samples)
     console.say(title, style="bold")
     console.say(drawn(ap_table(result, ranges)))
+    names = (*result.joints, "mean")
+    content: dict[str, Any] = {"ap": {name: result.columns[name] for name in names}}
+    if ranges:
+        content["interval95"] = {name: ranges[name] for name in names}
+    return content
 
 
-def read_matches(predictions: Path, annotations: Path) -> list[Matches]:
+def score_tracks(scorer: TrackScorer, samples: int, title: str) -> dict[str, Any]:
+    """Print the scores of identities, and return them for JSON."""
+    people, joints = scorer.scores(), scorer.joint_scores()
+    several = len(scorer.people) > 1
+    of_people, of_joints = scorer.intervals(samples if several else 0)
+    console.say(title, style="bold")
+    console.say(drawn(tracking_table(people, of_people)))
+    if joints:
+        console.say("PoseTrack MOTA of each joint")
+        console.say(drawn(mota_table(joints, of_joints)))
+    else:
+        number = console.counted(scorer.without_head, "labelled person", "labelled people")
+        console.warn(f"{number} without a head: no PoseTrack AP and no PoseTrack MOTA")
+    content = {"tracks": people, "posetrack_mota": joints}
+    if not of_people:
+        return content
+    return {**content, "tracks_interval95": of_people, "posetrack_mota_interval95": of_joints}
+
+
+def read_matches(
+    predictions: Path, annotations: Path, scorer: TrackScorer | None = None
+) -> list[Matches]:
     """Read and match each video, one in memory at a time where each has its file.
 
-    Warns of joints without a score, and of frames that other names made match by order.
+    A `scorer` counts its tracks. Warns of joints without a score, and of frames that other names
+    made match by order.
     """
     from tarvitpose.evaluation.posetrack_pairs import read_videos
     from tarvitpose.metrics.posetrack_ap import match
 
     videos, unscored = [], 0
     renamed: list[str] = []
-    for pairs in read_videos(predictions, annotations, renamed.append):
+    tracks = scorer is not None
+    for pairs in read_videos(predictions, annotations, renamed.append, tracks=tracks):
         unscored += count_unscored(pairs)
         videos.append(match(pairs))
+        if scorer is not None:
+            scorer.add(pairs)
     if renamed:
         number = console.counted(len(renamed), "video")
         console.warn(

@@ -17,7 +17,7 @@ NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
 LABELS = {"annotations", "layout", "images", "limit"}
 MODEL = {"single_frame", "baselines", "every", "output", "overwrite", "samples"}
 MODES = {  # the option that decides what is scored, and all that go with it
-    "predictions": {"predictions", "annotations", "json_file", "samples"},
+    "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
     "videos": COMMON | NETWORK | {"videos", "end"},
     "degradations": COMMON | LABELS | {"degradations", "reliability"},
     "weights": COMMON | NETWORK | LABELS | MODEL,
@@ -34,6 +34,11 @@ class EvaluateConfig(NetworkConfig):
         default=None, description="Score these PoseTrack JSON files, one for each video."
     )
     annotations: Path | None = Field(default=None, description="The labels to compare with.")
+    tracks: bool = Field(
+        default=False,
+        description="With --predictions: also score track ids, by MOTA, IDF1, HOTA, id switches, "
+        "and PoseTrack's MOTA of each joint.",
+    )
     layout: AnnotationFormat | None = Field(
         default=None, description="Format of the annotations; recognised by default."
     )

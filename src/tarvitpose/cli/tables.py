@@ -66,6 +66,32 @@ def ap_table(result: ApResult, intervals: Intervals) -> Table:
     return rows
 
 
+def tracking_table(scores: dict[str, float], intervals: Intervals) -> Table:
+    """Return the measures of whole people's tracks, with their intervals below."""
+    rows = plain_table(["", *scores])
+    counts = ("id switches", "missed", "false", "people")
+    cells = [f"{v:.0f}" if name in counts else shown(v) for name, v in scores.items()]
+    rows.add_row("people, OKS 0.5", *cells)
+    _add_interval_rows(rows, intervals, list(scores))
+    return rows
+
+
+def mota_table(scores: dict[str, float], intervals: Intervals) -> Table:
+    """Return PoseTrack's MOTA of the groups and the mean, in the paper's order."""
+    from tarvitpose.metrics.posetrack_ap import GROUPS
+
+    columns = [*GROUPS, "mean"]
+    rows = plain_table(["", *(name.replace("mean", "Mean") for name in columns)])
+    rows.add_row("MOTA", *(shown(scores[name]) for name in columns))
+    _add_interval_rows(rows, intervals, columns)
+    return rows
+
+
+def _add_interval_rows(rows: Table, intervals: Intervals, columns: Sequence[str]) -> None:
+    for end, label in enumerate(("95% from", "to") if intervals else ()):
+        rows.add_row(label, *(shown(intervals[name][end]) for name in columns))
+
+
 def shown_interval(intervals: Intervals, name: str) -> list[str]:
     """Return the table's cell for an interval, if there are intervals."""
     return ["..".join(shown(end) for end in intervals[name])] if intervals else []

@@ -24,29 +24,30 @@ Frame = TypeVar("Frame")
 
 
 def read_videos(
-    predictions: Path, annotations: Path, warn: Warn | None = None
+    predictions: Path, annotations: Path, warn: Warn | None = None, *, tracks: bool = False
 ) -> Iterator[list[FramePair]]:
     """Yield the annotated frames of each video with what was predicted for each.
 
     `annotations` is a folder with a file for each video, and `predictions` has the same files; or
     it is a file with one video or many, and `predictions` a file or a folder of any. `warn` is
-    called with a line for each video whose frames are matched by order. Raises DataError.
+    called with a line for each video whose frames are matched by order; `tracks` as for
+    `read_truth`. Raises DataError.
     """
     if not annotations.is_file():
         for predicted, annotated in paired_files(predictions, annotations):
-            yield read_pairs(predicted, annotated, warn)
+            yield read_pairs(predicted, annotated, warn, tracks=tracks)
         return
     files = [predictions]
     if not predictions.is_file():
         files = sorted(_predicted(predictions).values())
     predicted_frames: dict[str, PredictedFrame] = {}
     for file in files:
-        frames = read_predictions(file)
+        frames = read_predictions(file, tracks=tracks)
         repeated = next((name for name in frames if name in predicted_frames), None)
         if repeated is not None:
             raise DataError(f"{file}: has the frame {repeated}, which another file has too")
         predicted_frames |= frames
-    truth = read_truth(annotations)
+    truth = read_truth(annotations, tracks=tracks)
     yield from _paired_videos(truth, predicted_frames, predictions, annotations, warn)
 
 
@@ -71,14 +72,17 @@ def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]
     return [(files[name], annotations / name) for name in sorted(expected)]
 
 
-def read_pairs(predictions: Path, annotations: Path, warn: Warn | None = None) -> list[FramePair]:
+def read_pairs(
+    predictions: Path, annotations: Path, warn: Warn | None = None, *, tracks: bool = False
+) -> list[FramePair]:
     """Return the annotated frames of one file with what was predicted for each.
 
     Frames without labelled people need no prediction, and are left out. Folders of frames count
     only where a file holds several videos. `warn` is called with a line for each video whose
     frames are matched by order. Raises DataError.
     """
-    truth, predicted = read_truth(annotations), read_predictions(predictions)
+    truth = read_truth(annotations, tracks=tracks)
+    predicted = read_predictions(predictions, tracks=tracks)
     videos = _paired_videos(truth, predicted, predictions, annotations, warn)
     return [pair for pairs in videos for pair in pairs]
 

@@ -7,6 +7,7 @@ with a DataError that names the file, the entry and the field.   Axes: J = 15 jo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,29 +37,34 @@ from tarvitpose.utils.json_file import Entry, read_entry, write_json
 
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
 ID_OF_JOINT = np.array([POINT_IDS.index(name) for name in JOINTS])
-NO_HEAD = np.full(4, np.nan)
+UNKNOWN_BOX = np.full(4, np.nan)
 
 
-def read_truth(path: Path) -> dict[str, TrueFrame]:
+def read_truth(path: Path, *, tracks: bool = False) -> dict[str, TrueFrame]:
     """Return the labelled people of a file, as `true_frames` does. Raises DataError."""
-    return true_frames(read_entry(path))
+    return true_frames(read_entry(path), tracks=tracks)
 
 
-def true_frames(content: Entry) -> dict[str, TrueFrame]:
+def true_frames(content: Entry, *, tracks: bool = False) -> dict[str, TrueFrame]:
     """Return the labelled people of every frame by its file name, in the file's order.
 
     A frame that is marked as not labelled has none, whoever stands on it: PoseTrack21 has people
-    with a box and no joints there. Raises DataError.
+    with a box and no joints there. With `tracks`, people have their ids and boxes, and joints that
+    the file does not know and heads that nobody labelled are NaN. Raises DataError, without
+    `tracks` also for those.
     """
-    source, frames = _layout(content), {}
+    source, frames = _layout(content, tracks), {}
     for name, frame, listed in _frames(source, content):
         people = [] if is_labelled(frame) is False else listed
         joints = [source.joints(person)[0] for person in people]
         heads = [
-            source.head_box(person) if present(points).any() else NO_HEAD
+            source.head_box(person) if present(points).any() else UNKNOWN_BOX
             for person, points in zip(people, joints, strict=True)
         ]
         frames[name] = TrueFrame(np.array(joints), np.array(heads), source.ignored(frame))
+        if tracks:
+            boxes = np.array([source.box(person) for person in people]).reshape(-1, 4)
+            frames[name] = replace(frames[name], track_ids=_track_ids(people), boxes=boxes)
     return frames
 
 
@@ -70,13 +76,14 @@ def missing_joints(content: Entry) -> list[str]:
     return [joint for joint in JOINTS if joint not in names]
 
 
-def read_predictions(path: Path) -> dict[str, PredictedFrame]:
+def read_predictions(path: Path, *, tracks: bool = False) -> dict[str, PredictedFrame]:
     """Return the predicted people of every frame by its file name. Raises DataError.
 
-    A joint without a score gets NO_SCORE, as in poseval.
+    A joint without a score gets NO_SCORE, as in poseval. Only with `tracks` may the file not know
+    some of the 15 joints.
     """
     content, frames = read_entry(path), {}
-    source = _layout(content)
+    source = _layout(content, tracks)
     for name, _, people in _frames(source, content):
         joints = [source.joints(person) for person in people]
         keypoints, scores = [points for points, _ in joints], [values for _, values in joints]
@@ -128,6 +135,9 @@ class _Source(Protocol):
     def head_box(self, person: Entry) -> Float64:
         """Return the head box, (4,) xyxy."""
 
+    def box(self, person: Entry) -> Float64:
+        """Return the box of a person, (4,) xyxy, NaN where there is none."""
+
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
         """Return the polygons of a frame's ignore regions, (corners, 2) each."""
 
@@ -135,8 +145,8 @@ class _Source(Protocol):
 class _PoseTrack17:
     """One annolist: a frame holds its people."""
 
-    def __init__(self, content: Entry) -> None:
-        self._content = content
+    def __init__(self, content: Entry, tracks: bool) -> None:
+        self._content, self._tracks = content, tracks
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for frame in self._content["annolist"].items():
@@ -149,7 +159,12 @@ class _PoseTrack17:
         return points[ID_OF_JOINT], scores[ID_OF_JOINT]
 
     def head_box(self, person: Entry) -> Float64:
+        if person.get("x1") is None and self._tracks:
+            return UNKNOWN_BOX
         return annolist_head(person)
+
+    def box(self, person: Entry) -> Float64:
+        return UNKNOWN_BOX
 
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
         return annolist_regions(frame)
@@ -158,45 +173,53 @@ class _PoseTrack17:
 class _PoseTrack18:
     """COCO's three lists: images, the people that refer to them, and the joints' names."""
 
-    def __init__(self, content: Entry) -> None:
-        self._content = content
+    def __init__(self, content: Entry, tracks: bool) -> None:
+        self._content, self._tracks = content, tracks
         category = keypoint_category(content)
         names = category_joints(category)
         missing = [joint for joint in JOINTS if joint not in names]
-        if missing:
+        if missing and not tracks:
             raise DataError(f"{category['keypoints'].where}: lacks {', '.join(missing)}")
-        self._order = [names.index(joint) for joint in JOINTS]
-        self._count = len(names)
+        self._count = len(names)  # what is missing comes from an empty slot behind the last
+        self._order = [len(names) if name in missing else names.index(name) for name in JOINTS]
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for image, people in coco_people(self._content):
             yield file_name(image), image, people
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
-        points = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)[self._order]
+        given = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)
+        points = np.concatenate([given, np.zeros((1, 3))])[self._order]
         # As in poseval: 0, 0, 0 is absent; a hidden joint with a position is present.
         keypoints = np.where((points == 0).all(1)[:, None], np.nan, points[:, :2])
         scores = person.get("scores")
         if scores is None or not scores.value:
             return keypoints, np.full(len(JOINTS), NO_SCORE)
-        return keypoints, scores.numbers(self._count)[self._order]
+        return keypoints, np.append(scores.numbers(self._count), NO_SCORE)[self._order]
 
     def head_box(self, person: Entry) -> Float64:
         corners = coco_head(person)
-        if corners is None:
+        if corners is None and not self._tracks:
             raise DataError(f"{person.where}: bbox_head is missing")
-        return corners
+        return UNKNOWN_BOX if corners is None else corners
+
+    def box(self, person: Entry) -> Float64:
+        box = person.non_empty("bbox")
+        if box is None:
+            return UNKNOWN_BOX
+        x, y, width, height = box.numbers(4).tolist()
+        return np.array([x, y, x + width, y + height])
 
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
         return coco_regions(frame)
 
 
-def _layout(content: Entry) -> _Source:
+def _layout(content: Entry, tracks: bool) -> _Source:
     """Recognise a file's layout by its keys."""
     if content.get("annolist"):
-        return _PoseTrack17(content)
+        return _PoseTrack17(content, tracks)
     if content.get("images"):
-        return _PoseTrack18(content)
+        return _PoseTrack18(content, tracks)
     raise DataError(
         f"{content.where}: has neither annolist (PoseTrack17) nor images (PoseTrack18 and 21)"
     )
@@ -215,7 +238,7 @@ def _frames(source: _Source, content: Entry) -> Iterator[tuple[str, Entry, list[
 def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
     """Return the track ids of people, (M,), if all have one."""
     ids = [person.get("track_id") for person in people]
-    known = [track.unwrap().value for track in ids if track is not None]
+    known = [track.integer() for track in ids if track is not None]
     return np.array(known, np.int64) if len(known) == len(people) else None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.skeleton import LIMB_JOINTS, POSETRACK_15
-from tarvitpose.utils.arrays import Bools, Float64
+from tarvitpose.utils.arrays import Bools, Float64, Int64
 
 JOINTS = POSETRACK_15.joints
 HEAD_SHARE = 0.6  # of the head box's diagonal: the head size
@@ -31,11 +31,13 @@ class TrueFrame:
     keypoints: Float64  # (N, J, 2), NaN where a joint is not labelled
     head_boxes: Float64  # (N, 4), xyxy
     ignored: tuple[Float64, ...] = ()  # polygons (corners, 2) inside which nothing counts
+    track_ids: Int64 | None = None  # (N,), None where somebody has none; AP does not read them
+    boxes: Float64 | None = None  # (N, 4), xyxy, NaN where a person has none; nor these
 
     def __post_init__(self) -> None:
         _set(self, "keypoints", self.keypoints, (len(JOINTS), 2))
         _set(self, "head_boxes", self.head_boxes, (4,))
-        _same_people(self.keypoints, self.head_boxes)
+        _same_people(self.keypoints, self.head_boxes, self.track_ids, self.boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class PredictedFrame:
 
     keypoints: Float64  # (M, J, 2), NaN where a joint is not predicted
     scores: Float64  # (M, J), of each joint; any range, higher is surer
-    track_ids: NDArray[np.int64] | None = None  # (M,); AP does not read them, submissions do
+    track_ids: Int64 | None = None  # (M,); AP does not read them, submissions do
 
     def __post_init__(self) -> None:
         _set(self, "keypoints", self.keypoints, (len(JOINTS), 2))
@@ -203,11 +205,19 @@ def _encloses(polygon: Float64, points: Float64) -> Bools:
     return np.asarray(enclosed)
 
 
+def head_distances(guessed: Float64, labelled: Float64, heads: Float64) -> Float64:
+    """Return how many head sizes predictions (M, J, 2) lie from labels (N, J, 2), (M, N, J).
+
+    `heads` are the labelled people's head sizes, (N,). It is NaN where a joint is missing, and
+    infinite or NaN where a head box is empty, so that nothing hits.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.linalg.norm(guessed[:, None] - labelled, axis=-1) / heads[:, None])
+
+
 def _hits(guessed: Float64, labelled: Float64, heads: Float64) -> Bools:
     """Return which joints of predictions (M, J, 2) hit, (M, J): at most one person can be hit."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # an empty head box: nothing hits
-        distance = np.linalg.norm(guessed[:, None] - labelled, axis=-1) / heads[:, None]
-    close = distance <= HIT_DISTANCE  # (M, N, J); False where a joint is missing
+    close = head_distances(guessed, labelled, heads) <= HIT_DISTANCE  # (M, N, J)
     matched = _matched(close.sum(2) / np.maximum(present(labelled).sum(1), 1))  # (M,)
     return np.asarray(close[np.arange(len(guessed)), matched] & (matched >= 0)[:, None])
 
