@@ -25,7 +25,8 @@ from tarvitpose.formats.file_writer import (
 )
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float64, UInt8
-from tarvitpose.utils.numeric import parse_number, short, whole_number
+from tarvitpose.utils.numeric import parse_number, whole_number
+from tarvitpose.utils.source_names import short
 
 COLUMNS = ("frame", "time_s", "track_id", "joint", "x", "y", "score")
 RAW_COLUMNS = ("x_raw", "y_raw")

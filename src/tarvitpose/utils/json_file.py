@@ -11,8 +11,9 @@ from typing import Any
 from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.numeric import real_number, real_numbers, short, whole_number
+from tarvitpose.utils.numeric import real_number, real_numbers, whole_number
 from tarvitpose.utils.reading import readable
+from tarvitpose.utils.source_names import short
 
 
 def read_json(path: Path, error: type[UserError] = DataError) -> Any:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tarvitpose.errors import DataError, UserError
-from tarvitpose.utils.numeric import short
+from tarvitpose.utils.source_names import short
 
 
 def is_folder(path: Path) -> bool:
