@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
 from tarvitpose.cli.tables import (
     comparison_table,
@@ -49,20 +49,22 @@ def score_model(options: EvaluateConfig) -> None:
         load_config(options.weights).joints,
         images=options.images,
         limit=options.limit,
+        set_name=options.set_name,
     )
     settings: dict[str, Any] = {}
     if options.every > 1:
         videos, settings = every_nth(videos, options.every), {"every": options.every}
     from tarvitpose.evaluation.run import evaluate, load_predictors
-    from tarvitpose.inference.torch_engine import choose_device, choose_precision
+    from tarvitpose.inference.devices import choose_device
+    from tarvitpose.inference.torch_engine import choose_precision
 
     device = choose_device(options.device)
-    boxes = open_boxes(options.boxes or "gt", options.box_threshold, str(device), videos)
+    boxes = open_boxes(options.boxes or "gt", options.box_threshold, device, videos)
     predictors = load_predictors(
         options.weights,
         single_frame=options.single_frame,
         baselines=options.baselines,
-        device=str(device),
+        device=device,
         precision=options.precision,
         flip_test=options.flip_test,
         batch_size=options.batch_size,
@@ -82,10 +84,7 @@ def score_model(options: EvaluateConfig) -> None:
             },
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        write_json(options.json_file, numbers(result, options))
+    checks.save_json(options.json_file, numbers(result, options))
     report(result, options)
 
 
@@ -161,7 +160,9 @@ def score_clips(options: EvaluateConfig) -> None:
     assert options.annotations is not None
     degradations = parse_degradations(options.degradations or "")
     joints = load_config(options.weights).joints
-    records = read_records(options.layout, options.annotations, joints, options.images)
+    records = read_records(
+        options.layout, options.annotations, joints, options.images, set_name=options.set_name
+    )
     records = records[: options.limit]
     if options.reliability is not None:
         check_installed("matplotlib", "--reliability", "plot")
@@ -169,11 +170,12 @@ def score_clips(options: EvaluateConfig) -> None:
     from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
     from tarvitpose.evaluation.clips import score_clips as score
-    from tarvitpose.inference.torch_engine import choose_device
+    from tarvitpose.inference.devices import choose_device
+    from tarvitpose.inference.fast import fold_attention
     from tarvitpose.model.tarvitpose import TARViTPose
 
     device = choose_device(options.device)
-    model = TARViTPose.from_pretrained(options.weights).eval().to(device)
+    model = fold_attention(TARViTPose.from_pretrained(options.weights).to(device))
     if not model.config.temporal:
         console.warn(f"{options.weights} has no temporal part: both columns are the same")
     counted = console.counted(len(records), "person", "people")
@@ -197,12 +199,9 @@ def score_clips(options: EvaluateConfig) -> None:
         single, temporal = whole.single_reliability, whole.temporal_reliability
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
         console.say(f"reliability of all degradations together: {options.reliability}")
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-        rows = {name: clip_numbers(each) for name, each in scores.items()}
-        write_json(options.json_file, {**content, "pck": rows})
+    content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
+    rows = {name: clip_numbers(each) for name, each in scores.items()}
+    checks.save_json(options.json_file, {**content, "pck": rows})
 
 
 def parse_degradations(text: str) -> tuple[Degradation, ...]:
@@ -263,12 +262,9 @@ def score_videos(options: EvaluateConfig) -> None:
         "both count."
     )
     console.say(drawn(jitter_table(jitters)))
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        content = {"boxes": label, "weights": options.weights}
-        rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
-        write_json(options.json_file, {**content, "videos": rows})
+    content = {"boxes": label, "weights": options.weights}
+    rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
+    checks.save_json(options.json_file, {**content, "videos": rows})
 
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:

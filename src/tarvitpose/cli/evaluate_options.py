@@ -14,7 +14,7 @@ from tarvitpose.utils.config_messages import option_name
 
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
-LABELS = {"annotations", "layout", "images", "limit"}
+LABELS = {"annotations", "layout", "images", "set_name", "limit"}
 MODEL = {"single_frame", "baselines", "every", "output", "overwrite", "samples"}
 MODES = {  # the option that decides what is scored, and all that go with it
     "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
@@ -41,6 +41,9 @@ class EvaluateConfig(NetworkConfig):
     )
     layout: AnnotationFormat | None = Field(
         default=None, description="Format of the annotations; recognised by default."
+    )
+    set_name: str | None = Field(
+        default=None, description="Part of the annotations, such as val; of JHMDB test1."
     )
     images: Path | None = Field(
         default=None,
@@ -129,14 +132,10 @@ def check_files(options: EvaluateConfig) -> None:
             checks.existing(path)
     for video in options.videos:
         checks.existing_source(video)
-    for path in (options.json_file, options.reliability):
-        if path is not None:
-            check_writable(path.parent)
+    checks.writable_files(options.json_file, options.reliability)
     if options.output is not None:
         check_writable(options.output)
     if options.boxes is not None and options.boxes.endswith(".json"):
         checks.existing(options.boxes, BoxesError)
     if options.weights is not None:
-        from tarvitpose.inference.graph_folder import local_config
-
-        local_config(options.weights)
+        checks.local_weights(options.weights)

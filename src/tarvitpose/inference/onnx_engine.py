@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 from numpy.typing import NDArray
 
 from tarvitpose.errors import WeightsError
+from tarvitpose.inference.devices import usable_cores
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 
@@ -26,6 +25,8 @@ class OnnxEngine(GraphEngine):
         """
         if precision not in ("auto", "fp32"):
             raise refuse_precision("onnxruntime", precision, "fp32")
+        import onnxruntime  # noqa: PLC0415  slow to import: what is wrong is said before
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.log_severity_level = SILENT
@@ -35,6 +36,8 @@ class OnnxEngine(GraphEngine):
 
 
 def _open(path: Path, options: Any) -> Graph:
+    import onnxruntime  # noqa: PLC0415
+
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base class
@@ -44,10 +47,3 @@ def _open(path: Path, options: Any) -> Graph:
         return list(session.run(None, inputs))
 
     return run
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

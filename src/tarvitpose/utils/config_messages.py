@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tarvitpose.utils.source_names import short
+
 FLAGS = {  # fields that have another name on the command line
     "formats": "format",
     "layout": "format",
+    "set_name": "set",
     "json_file": "json",
     "samples": "bootstrap",
+    "batches": "batch",
 }
 WHOLE, NUMBER, TRUTH = "must be a whole number", "must be a number", "must be true or false"
 LIMITS = {  # what pydantic checks, in words
@@ -43,7 +47,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     is_number = isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)
-    return str(value) if is_number else repr(value)
+    return short(str(value) if is_number else repr(value))
 
 
 def option_name(key: str) -> str:

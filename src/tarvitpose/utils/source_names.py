@@ -9,6 +9,7 @@ from pathlib import Path
 from tarvitpose.utils.hashing import content_digest
 
 LONGEST = 180  # bytes of a name; most file systems take 255, and results add their endings
+SHOWN = 60  # characters of a value that a message shows
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+?(?=[:,;.)'\"]*(?:\s|$))")
 SECRET = re.compile(
     r"([\w-]*(?:pass|pwd|token|secret|key|auth|sig|cred)[\w-]*=)[^?&;/,\s]*", re.IGNORECASE
@@ -42,6 +43,15 @@ def printable(text: str) -> str:
 def shown(source: str) -> str:
     """Return a source as it may be seen by anybody."""
     return printable(without_secrets(source))
+
+
+def short(text: str, longest: int = SHOWN) -> str:
+    """Return the text of a value as a message shows it, no longer than 60 characters.
+
+    >>> short("[1, 2]"), len(short("7" * 400))
+    ('[1, 2]', 60)
+    """
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def name_of(source: str) -> str:
@@ -92,7 +102,8 @@ def _address_without_secrets(address: str) -> str:
 
 
 def _name_of_address(address: str) -> str:
-    scheme, location = without_secrets(address).rstrip("/").split("://", 1)
+    scheme, _, location = without_secrets(address).partition("://")
+    location = location.rstrip("/")
     if scheme.lower() == "file":
         return printable(Path(location).stem)
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", location).strip("._-") or "stream"
@@ -106,5 +117,5 @@ def _digest(text: str) -> str:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that is too long for this system
+    except (OSError, ValueError):  # a name that is too long for this system, or has a NUL
         return False
