@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -26,7 +27,10 @@ class PoseArrays:
         With lower peaks they are (N, 9 J).
         """
         people, joints = self.scores.shape
-        columns = [array.reshape(people, joints, -1) for array in self._arrays().values()]
+        columns = [
+            array.reshape(people, joints, prod(array.shape[2:]))
+            for array in self._arrays().values()
+        ]
         together = np.concatenate(columns, 2)  # (N, J, 3, 6 or 9)
         return together.reshape(people, joints * together.shape[2])
 
