@@ -44,11 +44,11 @@ class _Link:
     def choice(self) -> Int64:
         """Return the peaks (J,) that this frame has on the best way to the end of its chain."""
         link = self.chain.last
-        peaks = link.cost.argmin(-1)
+        peaks: Int64 = link.cost.argmin(-1)
         while link is not self:
             assert link.before is not None
             assert link.came_from is not None
-            peaks = link.came_from[np.arange(len(peaks)), peaks]
+            peaks = np.asarray(link.came_from[np.arange(len(peaks)), peaks], np.int64)
             link = link.before
         return peaks
 
