@@ -310,7 +310,8 @@ def test_a_model_trains_and_is_evaluated_on_it(tmp_path: Path) -> None:
     result = run("evaluate", *arguments, "--set", "test1", "--json", tmp_path / "scores.json")
     assert result.exit_code == 0, result.output
     scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
-    assert scores["videos"] == 2
+    assert (scores["videos"], scores["set"]) == (2, "test1")
+    assert ", set test1: 2 videos, 8 labelled frames" in " ".join(result.stdout.split())
     assert scores["frames"] == scores["people"] == 2 * FRAMES
     metrics = ["PCK@0.2 person", "PCK@0.1 person", "PCK@0.2 torso", "PCK@0.1 torso", "jitter"]
     assert list(scores["metrics"]) == metrics
