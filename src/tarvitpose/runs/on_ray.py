@@ -15,8 +15,8 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs.many import DEATHS, BatchQueue, JobReport, VideoJob, explained
-from tarvitpose.runs.pipeline import Outcome, load_estimator, process
-from tarvitpose.utils.optional import require
+from tarvitpose.runs.pipeline import Outcome, process
+from tarvitpose.utils.optional import is_installed, require
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Worker:
         try:
             os.chdir(self._folder)
             use_cores(self._rank, self._threads)
-            self._estimator = load_estimator(self._config)
+            self._estimator = PoseEstimator.from_config(self._config)
         except FileNotFoundError:
             advice = "Ray's machines must share the folder that tarvitpose is started in"
             return Answer(error=f"{self._folder}: not on all machines; {advice}")
@@ -106,9 +106,10 @@ class Worker:
 
 def use_cores(rank: int, threads: int) -> None:
     """Keep this process to its share of the cores, or workers would wait for each other."""
-    import torch  # noqa: PLC0415 - slow, and needed here only
+    if is_installed("torch"):
+        import torch  # noqa: PLC0415 - slow, and needed here only
 
-    torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
     if hasattr(os, "sched_setaffinity"):  # what the other engines go by
         cores = sorted(os.sched_getaffinity(0))
         first = rank * threads
