@@ -33,7 +33,7 @@ OPTIONAL = {  # extra of the package: what it is for, and what it brings
     "export": ("tarvitpose export", ("onnx",)),
     "train": ("tarvitpose train", ("lightning-fabric", "tensorboard")),
     "wandb": ("training curves on Weights & Biases", ("wandb",)),
-    "evaluate": ("COCO's AP", ("faster-coco-eval",)),
+    "evaluate": ("COCO's AP and track ids", ("faster-coco-eval", "motrics")),
 }
 MODULES = {"pillow": "PIL"}  # of packages that are imported by another name
 OPENCV = tuple(
