@@ -68,7 +68,7 @@ def labelled_joints(
         boxes=np.concatenate([some.boxes for some in people]),
         heads=np.concatenate([some.heads for some in people]),
         areas=np.concatenate([some.areas for some in people]),
-        units=_units(videos),
+        units=video_units(videos),
         triples=_triples(videos),
         are_stills=videos[0].are_stills,
     )
@@ -128,7 +128,7 @@ def _jitter(
     )
     values = {mode: jitter(points) for mode, points in predicted.items()}
     cells = {mode: _columns(each, counted, truth.joints) for mode, each in values.items()}
-    return [_tabulated(JITTER, cells, truth.units[middle], samples, note)]
+    return [tabulated(JITTER, cells, truth.units[middle], samples, note)]
 
 
 def _comparison(
@@ -141,10 +141,10 @@ def _comparison(
     """Compare values (N, J) by mode, one for each joint of each labelled person."""
     note = NOTES[metric].format(counted.any(1).sum())
     cells = {mode: _columns(each, counted, truth.joints) for mode, each in values.items()}
-    return _tabulated(metric, cells, truth.units, samples, note)
+    return tabulated(metric, cells, truth.units, samples, note)
 
 
-def _tabulated(
+def tabulated(
     metric: str,
     cells: dict[str, dict[str, Cells]],
     units: NDArray[np.int64],
@@ -193,7 +193,7 @@ def _intervals(
     }
 
 
-def _units(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
+def video_units(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
     """Return for each labelled person the number of its video, or of its still, (N,)."""
     are_stills = videos[0].are_stills
     frames = [(at, frame) for at, video in enumerate(videos) for frame in video.frames]
