@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tarvitpose.evaluation.comparison import ModeComparison
     from tarvitpose.evaluation.motion_scores import MotionScores
 
+WIDTH = 120
 SEED = 0  # of degradations and shifted boxes
 
 
@@ -84,23 +85,31 @@ def report(scores: MotionScores) -> None:
     for metric, conditions in scores.comparisons.items():
         for condition, comparison in conditions.items():
             console.say(f"\n{metric}, {condition}")
-            console.say(drawn(condition_table(comparison, scores.joints)))
+            console.say(drawn(condition_table(comparison, scores.joints), WIDTH))
 
 
 def condition_table(comparison: ModeComparison, joints: dict[str, int]) -> Table:
-    """Return the estimators and their differences, each with its interval."""
+    """Return the estimators, and their differences with intervals."""
     from tarvitpose.evaluation.comparison import DIFFERENCES
 
     rows = plain_table(["", *(f"{name} ({count})" for name, count in joints.items())])
     for mode, values in comparison.rows.items():
-        sign = "+" if mode in DIFFERENCES else ""
-        cells = []
-        for name, value in values.items():
-            ends = comparison.intervals.get(mode, {}).get(name, ())
-            between = f" ({'..'.join(shown(end, sign) for end in ends)})" if ends else ""
-            cells.append(shown(value, sign) + between)
-        rows.add_row(mode, *cells)
+        if mode not in DIFFERENCES:
+            rows.add_row(mode, *(shown(value) for value in values.values()))
+            continue
+        ends = comparison.intervals.get(mode, {})
+        rows.add_row(
+            mode,
+            *(
+                " ".join([shown(value, "+"), *_between(ends.get(name, ()))])
+                for name, value in values.items()
+            ),
+        )
     return rows
+
+
+def _between(ends: tuple[float, ...]) -> list[str]:
+    return [f"({'..'.join(shown(end, '+') for end in ends)})"] if ends else []
 
 
 def numbers(scores: MotionScores) -> dict[str, Any]:

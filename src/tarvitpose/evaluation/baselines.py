@@ -23,8 +23,7 @@ from tarvitpose.utils.arrays import Float32, Float64, UInt8
 from tarvitpose.utils.hashing import content_digest
 
 CROPS_HELD = 512  # encoded ones, so that all modes share them
-FITS = 4  # rounds of the robust fit of a joint's motion
-BODY_WEIGHT = 0.25  # of the body's motion, beside the sum of weight x time² of a joint's peaks
+BODY_WEIGHT = 0.5  # of the body's velocity beside a joint's own, which have at most 20 for 5 frames
 LOOSE = 1 / 32  # of a heatmap's height: peaks farther from the fitted motion weigh less
 
 
@@ -136,26 +135,33 @@ def joint_motion(
 ) -> tuple[Float64, Float64]:
     """Return each joint's velocity (B, J, 2), and how well each peak agrees, (B, T, J), 0..1.
 
-    A line is fitted through the peaks (B, T, J, 2) of a joint, each with the weight of its squared
-    score (B, T, J); peaks farther than `loose` pixels from it weigh less in the next round
-    (Huber). Where a joint's peaks are unsure, its velocity tends to that of the whole body.
+    The velocity is the median of those between any two of a joint's `peaks`, (B, T, J, 2), with
+    the product of their `scores` (B, T, J) and their distance in time as weights (Theil and Sen):
+    a single jump changes nothing. The whole body's velocity votes too, and decides where a joint's
+    peaks are unsure. Peaks farther than `loose` pixels from the motion agree less.
     """
-    agrees = np.ones(scores.shape)
-    time = times[None, :, None]  # (1, T, 1)
-    for _ in range(FITS):
-        weights = scores.astype(np.float64) ** 2 * agrees + 1e-9  # (B, T, J)
-        total = weights.sum(1, keepdims=True)  # (B, 1, J)
-        middle = (weights * time).sum(1, keepdims=True) / total
-        centre = (weights[..., None] * peaks).sum(1, keepdims=True) / total[..., None]
-        lever = weights * (time - middle)  # (B, T, J)
-        spread = (lever * (time - middle)).sum(1)[..., None]  # (B, J, 1)
-        travel = (lever[..., None] * (peaks - centre)).sum(1)  # (B, J, 2)
-        body = travel.sum(1, keepdims=True) / (spread.sum(1, keepdims=True) + 1e-9)  # (B, 1, 2)
-        velocity = (travel + BODY_WEIGHT * body) / (spread + BODY_WEIGHT)
-        line = centre + velocity[:, None] * (time - middle)[..., None]  # (B, T, J, 2)
-        distance = np.linalg.norm(peaks - line, axis=-1)
-        agrees = loose / np.maximum(distance, loose)
-    return velocity, agrees
+    first, second = np.triu_indices(len(times), 1)  # (P,) pairs of frames
+    apart = (times[second] - times[first])[:, None]  # (P, 1)
+    slopes = (peaks[:, second] - peaks[:, first]) / apart[..., None]  # (B, P, J, 2)
+    weights = scores[:, second] * scores[:, first] * apart  # (B, P, J)
+    joints = peaks.shape[2]
+    of_all = (len(peaks), -1, 1)
+    body = _weighted_median(slopes.reshape(*of_all, 2), weights.reshape(of_all))  # (B, 1, 2)
+    slopes = np.concatenate([slopes, body[:, None].repeat(joints, 2)], 1)
+    weights = np.concatenate([weights, np.full((len(peaks), 1, joints), BODY_WEIGHT)], 1)
+    velocity = _weighted_median(slopes, weights)  # (B, J, 2)
+    origins = peaks - velocity[:, None] * times[:, None, None]  # (B, T, J, 2), of the current frame
+    distance = np.linalg.norm(origins - _weighted_median(origins, scores)[:, None], axis=-1)
+    return velocity, loose / np.maximum(distance, loose)
+
+
+def _weighted_median(values: Float64, weights: Float64 | Float32) -> Float64:
+    """Return the median of values (B, P, J, 2) by weights (B, P, J) over P, (B, J, 2)."""
+    order = values.argsort(1)
+    ranked = np.take_along_axis(values, order, 1)
+    passed = np.take_along_axis(weights[..., None].repeat(2, -1), order, 1).cumsum(1)
+    middle = (passed >= passed[:, -1:] / 2).argmax(1)[:, None]  # (B, 1, J, 2)
+    return np.asarray(np.take_along_axis(ranked, middle, 1)[:, 0])
 
 
 def _moved(maps: Float32, shift: Float64) -> Float32:

@@ -17,6 +17,7 @@ import numpy as np
 from tarvitpose import heatmaps as codec
 from tarvitpose.data.degrade import DEGRADE, STRONG
 from tarvitpose.data.records import read_image
+from tarvitpose.errors import DataError
 from tarvitpose.evaluation.baselines import combined_heatmaps, mean_tokens
 from tarvitpose.evaluation.comparison import BASELINES, MEAN_TOKENS, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
@@ -66,9 +67,13 @@ def estimate(
     for video in videos:
         read = lru_cache(IMAGES_HELD)(partial(read_image, record=video.name))
         for frame in video.frames:
+            if not len(frame.people.boxes):
+                continue
             parts.append(_estimated(predictor, video, frame, read, seed))
             if on_people is not None:
                 on_people(len(frame.people.boxes))
+    if not parts:
+        raise DataError(f"{videos[0].source}: has no labelled people")
     return {
         condition: {
             name: np.concatenate([part[condition][name] for part in parts])
