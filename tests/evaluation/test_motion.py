@@ -12,6 +12,7 @@ from invoke import refusal, run
 from label_files import NAMES, keypoints, person18, save, save_images, video18
 from tiny_models import modest_model, tiny_model
 
+from tarvitpose.data.records import read_image
 from tarvitpose.evaluation.comparison import BASELINES, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledVideo, read_labelled
 from tarvitpose.evaluation.motion import (
@@ -26,7 +27,8 @@ from tarvitpose.evaluation.motion import (
     estimate,
     shifted,
 )
-from tarvitpose.evaluation.motion_scores import ALL, BOX, TORSO, joint_speeds, score_motion
+from tarvitpose.evaluation.motion_scores import ALL, BOX, joint_speeds, score_motion
+from tarvitpose.evaluation.people_scores import TORSO
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -99,8 +101,6 @@ def test_clean_estimates_are_those_of_the_predictor(tmp_path: Path, predictor: P
     assert list(joints) == list(CONDITIONS)
     assert all(list(modes) == MODES for modes in joints.values())
     single = Predictor(predictor.engine, single_frame=True)
-    from tarvitpose.data.records import read_image
-
     for at, frame in enumerate(frame for video in videos for frame in video.frames):
         for mode, other in ((TEMPORAL, predictor), (SINGLE_FRAME, single)):
             paths, _ = frame.window(other.offsets, Path.exists)

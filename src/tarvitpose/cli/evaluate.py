@@ -39,11 +39,13 @@ def run(*, config: EvaluateConfig) -> None:
 
 def score_files(options: EvaluateConfig) -> None:
     """Score PoseTrack JSON by PoseTrack's average precision, as poseval does, and its tracks."""
-    from tarvitpose.evaluation.track_scores import TrackScorer
-
     assert options.predictions is not None
     assert options.annotations is not None
-    scorer = TrackScorer(options.predictions) if options.tracks else None
+    scorer = None
+    if options.tracks:
+        from tarvitpose.evaluation.track_scores import TrackScorer
+
+        scorer = TrackScorer(options.predictions)
     videos = read_matches(options.predictions, options.annotations, scorer)
     counted = console.counted(len(videos), "video")
     title = f"{{}} of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"

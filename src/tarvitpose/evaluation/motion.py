@@ -17,6 +17,7 @@ import numpy as np
 from tarvitpose import heatmaps as codec
 from tarvitpose.data.degrade import DEGRADE, STRONG
 from tarvitpose.data.records import read_image
+from tarvitpose.data.video_frames import image_exists
 from tarvitpose.errors import DataError
 from tarvitpose.evaluation.baselines import combined_heatmaps, mean_tokens
 from tarvitpose.evaluation.comparison import BASELINES, MEAN_TOKENS, SINGLE_FRAME, TEMPORAL
@@ -91,7 +92,7 @@ def _estimated(
     seed: int,
 ) -> Joints:
     """Return the joints of the N people of one frame."""
-    paths, _ = frame.window(predictor.offsets, cache(Path.exists))
+    paths, _ = frame.window(predictor.offsets, cache(image_exists))
     images = [read(path) for path in paths]
     boxes = frame.people.boxes
     generators = [
