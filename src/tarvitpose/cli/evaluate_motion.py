@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
 from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.errors import ConfigError, DataError
@@ -35,6 +35,7 @@ def score_motion(options: EvaluateConfig) -> None:
         config.joints,
         images=options.images,
         limit=options.limit,
+        set_name=options.set_name,
     )
     if videos[0].are_stills:
         raise DataError(f"{options.annotations}: has stills; --motion needs labelled videos")
@@ -67,12 +68,9 @@ def score_motion(options: EvaluateConfig) -> None:
     title = f"{options.weights} on {options.annotations}: {', '.join(counted)}"
     console.say(f"{title}, boxes: ground truth", style="bold")
     report(scores)
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        content = {"boxes": "ground truth", "weights": options.weights, "seed": SEED}
-        counts = {"videos": len(videos), "people": total, "every": options.every}
-        write_json(options.json_file, {**content, **counts, **numbers(scores)})
+    content = {"boxes": "ground truth", "weights": options.weights, "seed": SEED}
+    counts = {"videos": len(videos), "people": total, "every": options.every}
+    checks.save_json(options.json_file, {**content, **counts, **numbers(scores)})
 
 
 def report(scores: MotionScores) -> None:
