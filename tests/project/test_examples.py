@@ -67,8 +67,10 @@ def write_table(path: Path, people: list[Legs], noise: float = 0.0) -> Path:
         table.writerow(["frame", "time_s", "track_id", "joint", "x", "y", "score"])
         for index in range(max(map(len, people))):
             for track, legs in enumerate(people, 1):
-                for name, place in zip(NAMES, legs[min(index, len(legs) - 1)], strict=True):
-                    x, y = place + noise * random.standard_normal(2)
+                for name, joint_position in zip(
+                    NAMES, legs[min(index, len(legs) - 1)], strict=True
+                ):
+                    x, y = joint_position + noise * random.standard_normal(2)
                     table.writerow([index, index / RATE, track, name, x, y, 0.9])
     return path
 

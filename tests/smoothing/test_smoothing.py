@@ -42,29 +42,29 @@ def poses_of(
     scale: float = 1,
 ) -> list[FramePoses]:
     """Return frames of people; `ids` says which of the people (from 1 on) are in each."""
-    found = []
+    smooth_frames = []
     for index, time in enumerate(times):
         here = list(range(1, points.shape[1] + 1)) if ids is None else list(ids[index])
-        places = [one - 1 for one in here]
+        rows = [track - 1 for track in here]
         sure = np.ones(points.shape[:3]) if scores is None else scores
-        found.append(
+        smooth_frames.append(
             FramePoses(
                 index=index,
                 time=float(time),
                 image_size=(480, 640),
-                keypoints=(scale * points[index, places]).astype(np.float32).reshape(-1, J, 2),
-                scores=sure[index, places].astype(np.float32).reshape(-1, J),
+                keypoints=(scale * points[index, rows]).astype(np.float32).reshape(-1, J, 2),
+                scores=sure[index, rows].astype(np.float32).reshape(-1, J),
                 boxes=np.tile(np.float32([0, 0, 50, LENGTH]) * scale, (len(here), 1)),
                 box_scores=np.ones(len(here), np.float32),
                 track_ids=np.array(here, np.int64),
                 joint_names=("nose", "left_wrist", "right_wrist"),
             )
         )
-    return found
+    return smooth_frames
 
 
 def points_of(poses: Iterator[FramePoses] | list[FramePoses]) -> Array:
-    return np.array([one.keypoints for one in poses], np.float64)
+    return np.array([frame.keypoints for frame in poses], np.float64)
 
 
 def rate(frames_per_second: float, frames: int = F) -> Array:
@@ -79,24 +79,24 @@ def uneven(frames: int = F, seed: int = 3) -> Array:
 @pytest.mark.parametrize(("fps", "window"), [(30, 7), (60, 15), (25, 7), (24, 7), (10, 5), (5, 5)])
 def test_savgol_is_that_of_scipy_at_a_constant_rate(fps: float, window: int) -> None:
     points = shaken()
-    found = points_of(smooth(poses_of(points, rate(fps)), "savgol"))
+    smooth_frames = points_of(smooth(poses_of(points, rate(fps)), "savgol"))
     expected = savgol_filter(np.float32(points).astype(float), window, 2, axis=0, mode="interp")
-    assert np.abs(found - expected).max() < 1e-3
-    assert np.abs(found - points).max() > 1
+    assert np.abs(smooth_frames - expected).max() < 1e-3
+    assert np.abs(smooth_frames - points).max() > 1
 
 
 def test_the_window_of_savgol_is_in_seconds() -> None:
     points = shaken()
-    found = points_of(smooth(poses_of(points, rate(30)), "savgol", window=0.5))
+    smooth_frames = points_of(smooth(poses_of(points, rate(30)), "savgol", window=0.5))
     expected = savgol_filter(points, 15, 2, axis=0, mode="interp")
-    assert np.abs(found - expected).max() < 1e-3
+    assert np.abs(smooth_frames - expected).max() < 1e-3
 
 
 def test_savgol_leaves_a_parabola_in_true_time_as_it_is() -> None:
     times = uneven()
     points = np.zeros((F, N, J, 2)) + (100 + 300 * times - 90 * times**2)[:, None, None, None]
-    found = points_of(smooth(poses_of(points, times), "savgol"))
-    assert np.abs(found - points).max() < 1e-3
+    smooth_frames = points_of(smooth(poses_of(points, times), "savgol"))
+    assert np.abs(smooth_frames - points).max() < 1e-3
     as_if_even = savgol_filter(points, 7, 2, axis=0, mode="interp")
     assert np.abs(as_if_even - points).max() > 0.3  # what ignoring the times would do
 
@@ -110,9 +110,11 @@ def fitted(times: Array, values: Array, at: int, half: float) -> float:
 
 def test_savgol_fits_true_times_at_a_varying_rate() -> None:
     points, times = shaken(), uneven()
-    found = points_of(smooth(poses_of(points, times), "savgol"))
+    smooth_frames = points_of(smooth(poses_of(points, times), "savgol"))
     for at in range(10, F - 10):
-        assert found[at, 1, 2, 0] == pytest.approx(fitted(times, points[:, 1, 2, 0], at, 0.127))
+        assert smooth_frames[at, 1, 2, 0] == pytest.approx(
+            fitted(times, points[:, 1, 2, 0], at, 0.127)
+        )
 
 
 class Scalar:
@@ -144,21 +146,23 @@ class Scalar:
 def test_one_euro_is_the_papers_for_one_number(times: Array) -> None:
     points = shaken()
     points[..., 1] = 7  # only x moves: the speed in the plane is that of x
-    found = points_of(smooth(poses_of(points, times), "one-euro", min_cutoff=1.5, beta=3))
+    smooth_frames = points_of(smooth(poses_of(points, times), "one-euro", min_cutoff=1.5, beta=3))
     for person, joint in np.ndindex(N, J):
         scalar = Scalar(1.5, 3 / LENGTH)
         values = np.float32(points[:, person, joint, 0]).tolist()
-        expected = [scalar(*one) for one in zip(times, values, strict=True)]
-        assert np.allclose(found[:, person, joint, 0], expected, atol=1e-3)
-    assert np.abs(found[..., 1] - 7).max() < 1e-4
+        expected = [scalar(*sample) for sample in zip(times, values, strict=True)]
+        assert np.allclose(smooth_frames[:, person, joint, 0], expected, atol=1e-3)
+    assert np.abs(smooth_frames[..., 1] - 7).max() < 1e-4
 
 
 def test_one_euro_begins_as_computed_by_hand() -> None:
     points = np.zeros((3, 1, J, 2))
     points[1:, :, :, 0] = 10
-    found = points_of(smooth(poses_of(points, rate(10, 3)), "one-euro", min_cutoff=1, beta=0))
+    smooth_frames = points_of(
+        smooth(poses_of(points, rate(10, 3)), "one-euro", min_cutoff=1, beta=0)
+    )
     share = 0.2 * math.pi / (1 + 0.2 * math.pi)  # 1 Hz, 0.1 s
-    assert np.allclose(found[:, 0, 0, 0], [0, 10 * share, 10 * (1 - (1 - share) ** 2)])
+    assert np.allclose(smooth_frames[:, 0, 0, 0], [0, 10 * share, 10 * (1 - (1 - share) ** 2)])
 
 
 def test_one_euro_knows_only_the_past_and_turns_with_the_picture() -> None:
@@ -182,9 +186,9 @@ def test_the_size_of_the_picture_does_not_matter(method: SmoothMethod) -> None:
 
 def test_one_euro_counts_time_in_any_unit() -> None:
     points, times = shaken(), uneven()
-    found = points_of(smooth(poses_of(points, times), "one-euro", min_cutoff=2, beta=0))
+    smooth_frames = points_of(smooth(poses_of(points, times), "one-euro", min_cutoff=2, beta=0))
     slow = points_of(smooth(poses_of(points, 2 * times), "one-euro", min_cutoff=1, beta=0))
-    assert np.allclose(found, slow, atol=1e-3)
+    assert np.allclose(smooth_frames, slow, atol=1e-3)
 
 
 @pytest.mark.parametrize(("method", "tolerance"), [("one-euro", 8.0), ("savgol", 0.1)])
@@ -193,21 +197,21 @@ def test_the_frame_rate_hardly_matters(method: SmoothMethod, tolerance: float) -
         return np.zeros((len(times), N, J, 2)) + 80 * np.sin(6 * times)[:, None, None, None]
 
     slow, fast = rate(30), rate(120, 4 * F)
-    found = points_of(smooth(poses_of(swing(slow), slow), method))
+    smooth_frames = points_of(smooth(poses_of(swing(slow), slow), method))
     finer = points_of(smooth(poses_of(swing(fast), fast), method))[::4]
-    assert np.abs(found - finer)[10:-10].max() < tolerance
+    assert np.abs(smooth_frames - finer)[10:-10].max() < tolerance
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_shaking_is_less_and_all_else_is_as_it_was(method: SmoothMethod) -> None:
     given = poses_of(shaken(), rate(30))
-    found = list(smooth(given, method))
+    smooth_frames = list(smooth(given, method))
 
     def shaking(frames: list[FramePoses]) -> float:
         return float(np.abs(np.diff(points_of(frames), 2, axis=0)).mean())
 
-    assert shaking(found) < 0.6 * shaking(given)
-    for before, after in zip(given, found, strict=True):
+    assert shaking(smooth_frames) < 0.6 * shaking(given)
+    for before, after in zip(given, smooth_frames, strict=True):
         assert after.raw_keypoints is not None
         assert np.array_equal(after.raw_keypoints, before.keypoints)
         assert after.keypoints.dtype == np.float32
@@ -223,8 +227,8 @@ def test_shaking_is_less_and_all_else_is_as_it_was(method: SmoothMethod) -> None
 def parts(is_there: list[bool]) -> list[slice]:
     """Return the stretches of true values."""
     edges = [0, *(i for i in range(1, len(is_there)) if is_there[i] != is_there[i - 1])]
-    slices = [slice(*one) for one in pairwise([*edges, len(is_there)])]
-    return [one for one in slices if is_there[one.start]]
+    slices = [slice(*ends) for ends in pairwise([*edges, len(is_there)])]
+    return [part for part in slices if is_there[part.start]]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -234,7 +238,7 @@ def test_nothing_crosses_a_gap(method: SmoothMethod, reason: str) -> None:
     is_there = [index not in (*range(12), 25, 26, 41) for index in range(F)]
     options: dict[str, Any] = {}
     if reason == "person":
-        options["ids"] = [[1, 2] if there else [2] for there in is_there]
+        options["ids"] = [[1, 2] if is_seen else [2] for is_seen in is_there]
     if reason == "score":
         options["scores"] = np.ones((F, N, J))
         options["scores"][~np.array(is_there), 0] = LEAST_SCORE - 0.01
@@ -242,18 +246,18 @@ def test_nothing_crosses_a_gap(method: SmoothMethod, reason: str) -> None:
     if reason == "time":
         gaps = np.cumsum(~np.array(is_there))  # a jump before and one after each lonely frame
         times = times + 2 * LONGEST_STEP * (gaps + np.concatenate([[0], gaps[:-1]]))
-    found = list(smooth(poses_of(points, times, **options), method))
+    smooth_frames = list(smooth(poses_of(points, times, **options), method))
     for part in parts(is_there):
         alone = points_of(smooth(poses_of(points[part], times[part]), method))
-        for frame, expected in zip(found[part], alone, strict=True):
+        for frame, expected in zip(smooth_frames[part], alone, strict=True):
             assert np.allclose(frame.keypoints[0], expected[0], atol=1e-3)
     for index in np.flatnonzero(~np.array(is_there)).tolist():
-        assert len(found[index]) == (1 if reason == "person" else 2)
+        assert len(smooth_frames[index]) == (1 if reason == "person" else 2)
         if reason == "score":
-            assert np.allclose(found[index].keypoints[0], points[index, 0])  # not invented
+            assert np.allclose(smooth_frames[index].keypoints[0], points[index, 0])  # not invented
     if reason == "score":  # the other person and what is sure do not notice
         plain = points_of(smooth(poses_of(points, times), method))
-        assert np.array_equal(points_of(found)[:, 1], plain[:, 1])
+        assert np.array_equal(points_of(smooth_frames)[:, 1], plain[:, 1])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -261,25 +265,25 @@ def test_one_unsure_joint_does_not_touch_the_others(method: SmoothMethod) -> Non
     points, scores = shaken(), np.ones((F, N, J))
     plain = points_of(smooth(poses_of(points, uneven()), method))
     scores[20:23, 0, 1] = 0
-    found = points_of(smooth(poses_of(points, uneven(), scores=scores), method))
+    smooth_frames = points_of(smooth(poses_of(points, uneven(), scores=scores), method))
     same = np.ones((N, J), bool)
     same[0, 1] = False
-    assert np.array_equal(found[:, same], plain[:, same])
-    assert np.allclose(found[20:23, 0, 1], points[20:23, 0, 1])
-    assert not np.allclose(found[:, 0, 1], plain[:, 0, 1])
+    assert np.array_equal(smooth_frames[:, same], plain[:, same])
+    assert np.allclose(smooth_frames[20:23, 0, 1], points[20:23, 0, 1])
+    assert not np.allclose(smooth_frames[:, 0, 1], plain[:, 0, 1])
 
 
 @pytest.mark.parametrize("frames", range(1, 8))
 def test_a_track_shorter_than_the_window_is_one_parabola(frames: int) -> None:
     points = shaken(frames)
-    found = points_of(smooth(poses_of(points, rate(30, frames)), "savgol"))
+    smooth_frames = points_of(smooth(poses_of(points, rate(30, frames)), "savgol"))
     times = np.arange(frames)
     degree = min(2, frames - 1)
     curve = np.polyfit(times, points.reshape(frames, -1), degree)
     expected = np.array([np.polyval(curve[:, i], times) for i in range(curve.shape[1])]).T
-    assert np.allclose(found, expected.reshape(points.shape), atol=1e-3)
+    assert np.allclose(smooth_frames, expected.reshape(points.shape), atol=1e-3)
     if frames <= 3:
-        assert np.allclose(found, points)
+        assert np.allclose(smooth_frames, points)
 
 
 def coming_and_going(seed: int) -> list[FramePoses]:
@@ -305,9 +309,9 @@ def test_streaming_savgol_forgets_nothing_that_matters(
     monkeypatch.setattr("tarvitpose.smoothing.savgol.SavitzkyGolay._is_decided", lambda *_: False)
     monkeypatch.setattr("tarvitpose.smoothing.savgol.SavitzkyGolay._forget", lambda _: None)
     whole = list(smooth(given, "savgol", window=window))
-    for one, other in zip(streamed, whole, strict=True):
-        assert np.array_equal(one.keypoints, other.keypoints)
-        assert np.array_equal(one.track_ids, other.track_ids)
+    for frame, other in zip(streamed, whole, strict=True):
+        assert np.array_equal(frame.keypoints, other.keypoints)
+        assert np.array_equal(frame.track_ids, other.track_ids)
 
 
 @pytest.mark.parametrize(("method", "most"), [("one-euro", 1), ("savgol", 17)])
@@ -318,9 +322,9 @@ def test_few_frames_wait_however_long_the_video(method: SmoothMethod, most: int)
         nonlocal read
         for index in range(400):
             read += 1
-            yield replace(one, index=index, time=index / 60)
+            yield replace(frame, index=index, time=index / 60)
 
-    one = poses_of(shaken(1), [0.0])[0]
+    frame = poses_of(shaken(1), [0.0])[0]
     waiting = [read - given for given, _ in enumerate(smooth(frames(), method))]
     assert max(waiting) <= most
     assert len(waiting) == 400
@@ -330,16 +334,16 @@ def test_few_frames_wait_however_long_the_video(method: SmoothMethod, most: int)
 def test_each_pose_stays_beside_its_frame(method: SmoothMethod) -> None:
     closed = []
 
-    def found() -> Generator[tuple[str, FramePoses]]:
+    def pairs_of_frames() -> Generator[tuple[str, FramePoses]]:
         try:
-            yield from ((f"frame {one.index}", one) for one in poses_of(shaken(), uneven()))
+            yield from ((f"frame {frame.index}", frame) for frame in poses_of(shaken(), uneven()))
         finally:
             closed.append(True)
 
-    pairs = list(smoothed(found(), SmoothConfig(smooth=method)))
+    pairs = list(smoothed(pairs_of_frames(), SmoothConfig(smooth=method)))
     assert [item for item, _ in pairs] == [f"frame {poses.index}" for _, poses in pairs]
     assert len(pairs) == F
-    early = smoothed(found(), SmoothConfig(smooth=method))
+    early = smoothed(pairs_of_frames(), SmoothConfig(smooth=method))
     next(early)
     early.close()  # as where a live run is stopped
     assert closed == [True, True]
@@ -348,9 +352,9 @@ def test_each_pose_stays_beside_its_frame(method: SmoothMethod) -> None:
 def test_savgol_keeps_no_more_than_it_needs() -> None:
     from tarvitpose.smoothing.savgol import SavitzkyGolay
 
-    savgol, one = SavitzkyGolay(), poses_of(shaken(1), [0.0])[0]
+    savgol, frame = SavitzkyGolay(), poses_of(shaken(1), [0.0])[0]
     for index in range(300):
-        list(savgol.take(replace(one, index=index, time=index / 60)))
+        list(savgol.take(replace(frame, index=index, time=index / 60)))
     assert len(savgol._frames) < 50
 
 
@@ -359,17 +363,17 @@ def test_times_that_stand_still_or_run_back_end_nothing(method: SmoothMethod) ->
     points = shaken()
     times = np.repeat(rate(15, F // 2), 2)
     times[30] = 0.1
-    found = points_of(smooth(poses_of(points, times), method))
-    assert np.isfinite(found).all()
-    assert np.abs(found - points).max() < 60
+    smooth_frames = points_of(smooth(poses_of(points, times), method))
+    assert np.isfinite(smooth_frames).all()
+    assert np.abs(smooth_frames - points).max() < 60
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_frames_of_nobody_are_smoothed_as_well(method: SmoothMethod) -> None:
-    found = list(smooth(poses_of(shaken(), rate(30), ids=[[]] * F), method))
-    assert [one.index for one in found] == list(range(F))
-    assert {one.keypoints.shape for one in found} == {(0, J, 2)}
-    assert all(one.raw_keypoints is not None for one in found)
+    smooth_frames = list(smooth(poses_of(shaken(), rate(30), ids=[[]] * F), method))
+    assert [frame.index for frame in smooth_frames] == list(range(F))
+    assert {frame.keypoints.shape for frame in smooth_frames} == {(0, J, 2)}
+    assert all(frame.raw_keypoints is not None for frame in smooth_frames)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -403,8 +407,8 @@ def test_wrong_options_are_named(method: Any, options: dict[str, float], message
 def test_the_defaults_are_those_of_the_docs() -> None:
     given = poses_of(shaken(), rate(30))
     plain = points_of(smooth(given, "one-euro"))
-    told = points_of(smooth(given, "one-euro", min_cutoff=MIN_CUTOFF, beta=BETA))
-    assert np.array_equal(plain, told)
+    explicit = points_of(smooth(given, "one-euro", min_cutoff=MIN_CUTOFF, beta=BETA))
+    assert np.array_equal(plain, explicit)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -419,7 +423,7 @@ def test_the_defaults_are_those_of_the_docs() -> None:
 def test_what_a_file_did_not_tell_is_asked_for(
     method: SmoothMethod, lack: str, values: dict[str, Any]
 ) -> None:
-    frames = [replace(one, **values) for one in poses_of(shaken(), rate(30))]
+    frames = [replace(frame, **values) for frame in poses_of(shaken(), rate(30))]
     with pytest.raises(DataError, match=f"frame 0: smoothing needs {lack}"):
         list(smooth(frames, method))
 
@@ -429,6 +433,6 @@ def test_a_joint_that_a_file_does_not_have_stays_away(method: SmoothMethod) -> N
     points = shaken()
     plain = points_of(smooth(poses_of(points, rate(30)), method))
     points[:, :, 1] = np.nan
-    found = points_of(smooth(poses_of(points, rate(30)), method))
-    assert np.isnan(found[:, :, 1]).all()
-    assert np.array_equal(found[:, :, [0, 2]], plain[:, :, [0, 2]])
+    smooth_frames = points_of(smooth(poses_of(points, rate(30)), method))
+    assert np.isnan(smooth_frames[:, :, 1]).all()
+    assert np.array_equal(smooth_frames[:, :, [0, 2]], plain[:, :, [0, 2]])

@@ -63,8 +63,8 @@ def results(video: Path, values: dict[str, Any]) -> tuple[list[FramePoses], tupl
     return load_poses(config.output / "walk.npz"), outcome.warnings
 
 
-def keypoints(poses: Iterable[FramePoses], track: int) -> Any:
-    return np.concatenate([one.keypoints[one.track_ids == track] for one in poses])
+def keypoints(frames: Iterable[FramePoses], track: int) -> Any:
+    return np.concatenate([poses.keypoints[poses.track_ids == track] for poses in frames])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -72,30 +72,31 @@ def test_files_hold_smoothed_joints_and_beside_them_the_raw_ones(
     method: SmoothMethod, video: Path, base: dict[str, Any]
 ) -> None:
     plain, _ = results(video, base)
-    found, _ = results(video, {**base, "smooth": method})
-    for before, expected, after in zip(plain, smooth(plain, method), found, strict=True):
+    smooth_frames, _ = results(video, {**base, "smooth": method})
+    for before, expected, after in zip(plain, smooth(plain, method), smooth_frames, strict=True):
         assert before.raw_keypoints is None
         assert after.raw_keypoints is not None
         assert np.array_equal(after.raw_keypoints, before.keypoints)
         assert np.array_equal(after.keypoints, expected.keypoints)
         assert np.array_equal(after.scores, before.scores)
         assert after.track_ids.tolist() == before.track_ids.tolist()
-    assert not np.allclose(keypoints(found, 1), keypoints(plain, 1), atol=0.05)
+    assert not np.allclose(keypoints(smooth_frames, 1), keypoints(plain, 1), atol=0.05)
     for name in ("walk.csv", "walk.coco.json"):
         again = load_poses(base["output"] / name)
-        assert np.allclose(keypoints(again, 1), keypoints(found, 1), atol=0.02)
+        assert np.allclose(keypoints(again, 1), keypoints(smooth_frames, 1), atol=0.02)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_streaming_in_python_is_the_same(
     method: SmoothMethod, video: Path, base: dict[str, Any]
 ) -> None:
-    found, _ = results(video, {**base, "smooth": method})
+    smooth_frames, _ = results(video, {**base, "smooth": method})
     estimator = load_estimator(PredictConfig.model_validate(base))
     streamed = list(estimator.stream(video, smooth=method))
-    assert [one.index for one in streamed] == list(range(len(TIMES)))
+    assert [poses.index for poses in streamed] == list(range(len(TIMES)))
     assert all(
-        np.array_equal(a.keypoints, b.keypoints) for a, b in zip(streamed, found, strict=True)
+        np.array_equal(a.keypoints, b.keypoints)
+        for a, b in zip(streamed, smooth_frames, strict=True)
     )
 
 
@@ -115,20 +116,22 @@ def test_a_resumed_run_is_smoothed_as_one_in_one_piece(
         process(str(video), estimator, config, break_off)
     again = config.model_copy(update={"resume": True})
     assert process(str(video), estimator, again, lambda _: None).resumed > 4
-    found = load_poses(config.output / "walk.npz")
-    assert all(np.array_equal(a.keypoints, b.keypoints) for a, b in zip(found, whole, strict=True))
+    smooth_frames = load_poses(config.output / "walk.npz")
+    assert all(
+        np.array_equal(a.keypoints, b.keypoints) for a, b in zip(smooth_frames, whole, strict=True)
+    )
 
 
 def test_only_chosen_people_are_posed_as_in_the_run_of_all(
     video: Path, base: dict[str, Any]
 ) -> None:
     everybody, _ = results(video, base)
-    found, warnings = results(video, {**base, "person": (2,)})
+    smooth_frames, warnings = results(video, {**base, "person": (2,)})
     assert warnings == ()
-    assert [one.track_ids.tolist() for one in found] == [
-        [track for track in one.track_ids.tolist() if track == 2] for one in everybody
+    assert [poses.track_ids.tolist() for poses in smooth_frames] == [
+        [track for track in poses.track_ids.tolist() if track == 2] for poses in everybody
     ]
-    assert np.allclose(keypoints(found, 2), keypoints(everybody, 2), atol=1e-2)
+    assert np.allclose(keypoints(smooth_frames, 2), keypoints(everybody, 2), atol=1e-2)
 
 
 def test_others_cost_nothing(video: Path, base: dict[str, Any]) -> None:
@@ -153,9 +156,9 @@ def test_others_cost_nothing(video: Path, base: dict[str, Any]) -> None:
 def test_a_number_that_nobody_has_is_a_warning_that_names_the_others(
     video: Path, base: dict[str, Any]
 ) -> None:
-    found, warnings = results(video, {**base, "person": (1, 7)})
+    smooth_frames, warnings = results(video, {**base, "person": (1, 7)})
     assert warnings == ("--person 7: never seen; the tracks of this video are: 1, 2",)
-    assert {track for one in found for track in one.track_ids.tolist()} == {1}
+    assert {track for poses in smooth_frames for track in poses.track_ids.tolist()} == {1}
 
 
 @pytest.mark.parametrize("tracker", ["bytetrack", "ocsort"])
@@ -163,9 +166,9 @@ def test_another_tracker_finds_the_same_people(
     tracker: str, video: Path, base: dict[str, Any]
 ) -> None:
     pytest.importorskip("trackers", reason="the optional package trackers is not installed")
-    found, _ = results(video, {**base, "tracker": tracker, "det_every": 2})
-    assert {track for one in found for track in one.track_ids.tolist()} == {1, 2}
-    assert [len(one) for one in found[8:]] == [2] * len(found[8:])
+    smooth_frames, _ = results(video, {**base, "tracker": tracker, "det_every": 2})
+    assert {track for poses in smooth_frames for track in poses.track_ids.tolist()} == {1, 2}
+    assert [len(poses) for poses in smooth_frames[8:]] == [2] * len(smooth_frames[8:])
 
 
 def test_a_missing_tracker_is_said_before_anything_runs(
@@ -202,7 +205,7 @@ def test_the_command_line_reaches_all_of_it(video: Path, base: dict[str, Any]) -
     result = run("predict", video, *options, "--person", "2,3")
     assert result.exit_code == 0, result.output
     assert "--person 3: never seen; the tracks of this video are: 1, 2" in result.stderr
-    found = load_poses(base["output"] / "walk.npz")
+    smooth_frames = load_poses(base["output"] / "walk.npz")
     plain, _ = results(video, {**base, "person": (2,)})
     expected = list(smooth(plain, "one-euro", min_cutoff=0.5, beta=0))
-    assert np.allclose(keypoints(found, 2), keypoints(expected, 2), atol=1e-2)
+    assert np.allclose(keypoints(smooth_frames, 2), keypoints(expected, 2), atol=1e-2)

@@ -189,8 +189,8 @@ def test_a_file_without_times_gets_its_nominal_rate_and_a_warning(
         stream = output.add_stream("libx264", 25, options={"bf": "0"})
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
         images = [av.VideoFrame.from_ndarray(picture(i, (48, 64)), "rgb24") for i in range(12)]
-        found = [packet for image in (*images, None) for packet in stream.encode(image)]
-        for packet in found:
+        packets = [packet for image in (*images, None) for packet in stream.encode(image)]
+        for packet in packets:
             packet.pts = packet.dts = 0
             output.mux(packet)
     source, frames = read(path)
@@ -205,7 +205,7 @@ def test_a_file_without_times_gets_its_nominal_rate_and_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("average", "guessed", "stamps", "found"),
+    ("average", "guessed", "stamps", "expected"),
     [
         (None, 1000, [0, 84, 155, 218, 267], (4 / 0.267, True)),  # a browser's clock
         (25, 25, [0, 40, 80], (25, True)),
@@ -217,13 +217,13 @@ def test_a_file_without_times_gets_its_nominal_rate_and_a_warning(
     ],
 )
 def test_a_rate_is_believed_where_cameras_have_it(
-    average: int | None, guessed: int | None, stamps: list[int], found: tuple[float, bool]
+    average: int | None, guessed: int | None, stamps: list[int], expected: tuple[float, bool]
 ) -> None:
     stream = SimpleNamespace(
         average_rate=average, guessed_rate=guessed, time_base=Fraction(1, 1000)
     )
     rate, is_usable = rate_of(stream, stamps)
-    assert (rate, is_usable) == (pytest.approx(found[0]), found[1])
+    assert (rate, is_usable) == (pytest.approx(expected[0]), expected[1])
 
 
 def test_times_rise_whatever_the_stamps_do() -> None:

@@ -325,8 +325,8 @@ def test_prefetched_frames_are_the_same(tmp_path: Path) -> None:
     with open_source(path) as source:
         ahead = list(prefetched(source, ahead=3))
     assert times(ahead) == times(plain)
-    for one, other in zip(ahead, plain, strict=True):
-        assert np.array_equal(one.image, other.image)
+    for early, other in zip(ahead, plain, strict=True):
+        assert np.array_equal(early.image, other.image)
 
 
 def test_prefetching_reads_no_further_ahead_than_told() -> None:
@@ -613,14 +613,14 @@ def test_of_a_file_that_is_cut_off_the_frames_up_to_the_cut_come(
 
 
 def decode_as_far_as_possible(path: Path) -> list[int]:
-    found = []
+    markers = []
     with av.open(str(path)) as container:
         for packet in container.demux(video=0):
             try:
-                found += [marker(f.to_ndarray(format="rgb24")) for f in packet.decode()]
+                markers += [marker(f.to_ndarray(format="rgb24")) for f in packet.decode()]
             except av.FFmpegError:
                 continue
-    return found
+    return markers
 
 
 def test_a_damaged_packet_costs_its_frame_and_no_other(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tarvitpose.tracking.appearance import describe, difference
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.track import Carried, check_order
 from tarvitpose.utils.arrays import Bools, Float32, Float64, UInt8
+from tarvitpose.utils.assignment import assign
 
 RATE = 30.0  # frames per second where nobody says when a frame was
 ALONE = 26.0  # surprise from which a box and a track rather stay alone
@@ -150,8 +151,6 @@ class BodyTracker:
         self, seen: Sequence[Sighting], free: Sequence[int], moved: dict[int, Motion]
     ) -> NDArray[np.int64]:
         """Return which of the `free` tracks each sighting belongs to, (N,), 0 where to none."""
-        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to load
-
         ids = np.zeros(len(seen), np.int64)
         if not (len(seen) and free):
             return ids
@@ -159,9 +158,9 @@ class BodyTracker:
         possible = np.stack([moved[number].can_be(boxes) for number in free], 1)  # (N, M)
         cost = np.stack([moved[n].surprise(boxes) + moved[n].doubt for n in free], 1)
         cost += [[self._bodies[number].strangeness(each) for number in free] for each in seen]
-        cost = np.where(possible, np.minimum(cost, ALONE), ALONE)
-        rows, columns = linear_sum_assignment(cost)
-        is_pair = cost[rows, columns] < ALONE
+        benefit = np.where(possible, np.maximum(ALONE - cost, 0), 0)
+        rows, columns = assign(benefit)
+        is_pair = benefit[rows, columns] > 0
         ids[rows[is_pair]] = np.array(free)[columns[is_pair]]
         return ids
 

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tarvitpose.utils.numeric import short
+
 FLAGS = {  # fields that have another name on the command line
     "formats": "format",
     "layout": "format",
+    "set_name": "set",
     "json_file": "json",
     "samples": "bootstrap",
 }
@@ -43,7 +46,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     is_number = isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)
-    return str(value) if is_number else repr(value)
+    return short(str(value) if is_number else repr(value))
 
 
 def option_name(key: str) -> str:

@@ -92,7 +92,8 @@ def _address_without_secrets(address: str) -> str:
 
 
 def _name_of_address(address: str) -> str:
-    scheme, location = without_secrets(address).rstrip("/").split("://", 1)
+    scheme, _, location = without_secrets(address).partition("://")
+    location = location.rstrip("/")
     if scheme.lower() == "file":
         return printable(Path(location).stem)
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", location).strip("._-") or "stream"
@@ -106,5 +107,5 @@ def _digest(text: str) -> str:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that is too long for this system
+    except (OSError, ValueError):  # a name that is too long for this system, or has a NUL
         return False

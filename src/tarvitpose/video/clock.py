@@ -16,6 +16,7 @@ from tarvitpose.video.frame_source import DEFAULT_RATE
 FALL = Fraction(1, 5)  # seconds; where time stamps fall back by more, streams were joined
 FASTEST_STATED = 240.0  # frames/s; a higher rate may be that of a clock, so it is measured
 FASTEST = 10_000.0  # frames/s; time stamps that are closer together are not usable
+LATEST = 1e9  # seconds; a stamp beyond is none, and float64 counts microseconds up to it
 NUDGE = 0.25  # of a frame, added where a frame repeats the time of the one before
 
 
@@ -79,7 +80,7 @@ class Clock:
         """Return the time in seconds of the next frame."""
         if not self.is_usable:
             stamp = self._frames / self.rate
-        elif stamp is None:
+        elif stamp is None or not 0 <= stamp <= LATEST:
             stamp = self._regular + self._step if self._frames else 0.0
         if self._frames and stamp <= self._last:
             self._last += NUDGE / self.rate

@@ -41,6 +41,12 @@ SOUNDS = (
     *("mp3", "tta", "w64", "wav", "wv"),
 )
 TEXTS = ("tty", "bin", "adf", "idf", "xbin")  # recognised only to be refused by name
+ADDRESSES = (  # protocols that reach another machine, and no file on this one
+    *("ftp", "gopher", "gophers", "http", "httpproxy", "https", "mmsh", "mmst", "rist", "rtmp"),
+    *("rtmpe", "rtmps", "rtmpt", "rtmpte", "rtmpts", "rtp", "rtsp", "srt", "srtp", "tcp", "tls"),
+    *("udp", "udplite", "unix", "ffrtmphttp", "ffrtmpcrypt"),
+)
+MAX_PIXELS = 2**28  # of a picture: 16,384 x 16,384
 STREAMS = ("rtsp", "rtp", "sap", "sdp", "live_flv", "mpegtsraw")  # from addresses, not files
 PLAYLISTS = ("hls", "dash", "concat", "imf", "sdp")  # formats that name other files
 CONTAINERS = (*VIDEOS, *BARE, *PICTURES, *SOUNDS, *TEXTS)
@@ -53,11 +59,15 @@ def open_container(address: str, name: str, *, allow_playlists: bool = False) ->
     """
     is_file = address.startswith(FILE)
     formats = CONTAINERS if is_file else (*CONTAINERS, *STREAMS)
-    options = {"format_whitelist": ",".join(formats), "protocol_whitelist": "file"}
+    protocols: tuple[str, ...] = ("file",) if is_file else ADDRESSES
     if allow_playlists:
-        options = {"format_whitelist": ",".join((*formats, *PLAYLISTS)), "safe": "0"}
-    elif not is_file:
-        options.pop("protocol_whitelist")
+        formats, protocols = (*formats, *PLAYLISTS), ("file", "crypto", "data", *ADDRESSES)
+    options = {
+        "format_whitelist": ",".join(formats),
+        "protocol_whitelist": ",".join(protocols),
+        "max_pixels": str(MAX_PIXELS),
+        **({"safe": "0"} if allow_playlists else {}),
+    }
     # Like a stream, a playlist may wait for ever for its next part.
     timeout = None if is_file and not allow_playlists else URL_TIMEOUT
     try:
@@ -94,9 +104,21 @@ def video_stream(container: Any, name: str) -> Any:
     stream = videos[0]
     if stream.codec_context is None:
         raise VideoError(f"{name}: no decoder for its video stream; convert it to H.264 first")
-    if stream.codec_context.name in TEXT_ART:
+    context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise VideoError(f"{name}: {too_large(context.width, context.height)}")
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    if context.name in TEXT_ART:
         raise VideoError(f"{name}: a text file, expected a video, an image or a folder of frames")
     return stream
+
+
+def too_large(width: int, height: int) -> str:
+    """Return why pictures of this size are not read."""
+    return (
+        f"states pictures of {width} x {height} pixels, {MAX_PIXELS:,} are the limit; "
+        "scale it down first"
+    )
 
 
 def is_cut_riff(path: Path) -> bool:

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Generator
-from contextlib import closing
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
+
+import av
+import cv2
 
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.numeric import short
 from tarvitpose.utils.source_names import shown
 
 DEFAULT_RATE = 25.0  # frames per second where nothing states it
 TIME_SLACK = 1e-6  # seconds of rounding error allowed when times are compared
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turn whatever the system, PyAV and OpenCV raise while a source is read into VideoError."""
+    try:
+        yield
+    except MemoryError:
+        raise VideoError(f"{name}: needs more memory than there is; make it smaller") from None
+    except (av.FFmpegError, cv2.error, OSError, ValueError, ArithmeticError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        first = " ".join(reason.split()) or type(error).__name__
+        raise VideoError(f"{name}: damaged, or it cannot be read ({short(first)})") from error
 
 
 class LazyFrame(NamedTuple):
@@ -58,7 +76,7 @@ class FrameSource(ABC):
         """Yield the selected frames; raises VideoError if there is none."""
         self.warnings.clear()
         selected, last = 0, 0.0
-        with closing(self._lazy_frames()) as frames:
+        with closing(self._checked_frames()) as frames:
             for index, (time, name, load) in enumerate(frames):
                 last = time
                 if self.end is not None and time >= self.end - TIME_SLACK:
@@ -74,12 +92,26 @@ class FrameSource(ABC):
     def at(self, indices: Collection[int]) -> Generator[Frame]:
         """Yield the frames of these indices, in order, without loading the images of others."""
         last = max(indices, default=-1)
-        with closing(self._lazy_frames()) as frames:
+        with closing(self._checked_frames()) as frames:
             for index, (time, name, load) in enumerate(frames):
                 if index in indices:
                     yield Frame(index, time, load(), name)
                 if index >= last:
                     break
+
+    def _checked_frames(self) -> Generator[LazyFrame]:
+        """Yield every frame; whatever reading it or its image raises is a VideoError."""
+        with closing(self._lazy_frames()) as frames:
+            while True:
+                with readable(self.source):
+                    frame = next(frames, None)
+                if frame is None:
+                    return
+                yield frame._replace(load=partial(self._load, frame.load))
+
+    def _load(self, load: Callable[[], UInt8]) -> UInt8:
+        with readable(self.source):
+            return load()
 
     @property
     def frame_count(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 import time
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
@@ -17,7 +18,7 @@ from tarvitpose.errors import VideoError
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.source_names import name_of, printable, shown
 from tarvitpose.video.containers import FILE
-from tarvitpose.video.frame_source import DEFAULT_RATE, FrameSource, LazyFrame
+from tarvitpose.video.frame_source import DEFAULT_RATE, FrameSource, LazyFrame, readable
 from tarvitpose.video.image_source import (
     IMAGE_SUFFIXES,
     ImagesSource,
@@ -27,6 +28,7 @@ from tarvitpose.video.image_source import (
 from tarvitpose.video.playlists import named_sources, playlist_warnings
 from tarvitpose.video.reader import Reading, upright_rgb
 
+WEBCAM = re.compile(r"\d{1,3}", re.ASCII)  # the number of one
 LIVE_PROTOCOLS = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "srt", "udp", "rist"}
 
 
@@ -55,7 +57,8 @@ def open_source(
     """
     text = str(source)
     _check_window(shown(text), start, end, frame_rate)
-    opened = _open(text, frame_rate or DEFAULT_RATE, allow_playlists=allow_playlists)
+    with readable(shown(text)):
+        opened = _open(text, frame_rate or DEFAULT_RATE, allow_playlists=allow_playlists)
     opened.name = name or opened.name
     opened.start, opened.end = start, end
     if live is not None:
@@ -183,7 +186,7 @@ def _open(text: str, frame_rate: float, *, allow_playlists: bool) -> FrameSource
         return VideoSource(text, name, None, allow_playlists=allow_playlists)
     if _exists(path):
         return _open_path(text, path, frame_rate, allow_playlists=allow_playlists)
-    if text.isdecimal():
+    if WEBCAM.fullmatch(text):
         return WebcamSource(text)
     if glob.has_magic(text):
         matches = glob.glob(text, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute ones)
@@ -227,7 +230,7 @@ def _exists(path: Path) -> bool:
         path.stat()
     except PermissionError as error:
         raise VideoError(f"{printable(str(path))}: no permission to read it") from error
-    except OSError:
+    except (OSError, ValueError):  # a name that is too long, or has a NUL
         return False
     return True
 

@@ -20,6 +20,7 @@ from tarvitpose.utils.finished import FinishedOnExit
 from tarvitpose.video.audio import AudioTrack
 
 CLOCK = 90_000  # ticks per second; fine enough for every common frame rate
+LONGEST_STEP = 3600 * CLOCK  # ticks; mp4 has 31 bits for how long a frame is shown
 # With x264's macroblock tree, equal frames give different bytes from run to run on AVX-512.
 CODEC_OPTIONS = {"crf": "20", "preset": "veryfast", "mbtree": "0"}
 BT709 = 1  # FFmpeg's number for this colour matrix, its primaries and its transfer
@@ -54,6 +55,7 @@ class VideoWriter(FinishedOnExit):
         self.allow_playlists = allow_playlists  # for the file with the audio
         self._audio: AudioTrack | None = None
         self._last_tick: int | None = None
+        self._gaps = 0  # that are longer than the file can show
         self._reformatter = VideoReformatter()
 
     def _start(self, stack: ExitStack) -> None:
@@ -78,7 +80,9 @@ class VideoWriter(FinishedOnExit):
     @property
     def warnings(self) -> list[str]:
         """Return what could not be carried over, a line each; complete once the file is."""
-        return [] if self._audio is None else self._audio.warnings
+        gaps = f"{self.path}: {self._gaps} gaps between frames are cut to an hour each"
+        audio = [] if self._audio is None else self._audio.warnings
+        return [*audio, *([gaps] if self._gaps else [])]
 
     def write(self, image: UInt8, time: float) -> None:
         """Append one RGB image (height, width, 3), shown from `time` in seconds of the source."""
@@ -88,6 +92,9 @@ class VideoWriter(FinishedOnExit):
         tick = round(time * CLOCK)
         if self._last_tick is not None:
             tick = max(tick, self._last_tick + 1)  # H.264 needs increasing times
+            if tick > self._last_tick + LONGEST_STEP:
+                tick = self._last_tick + LONGEST_STEP
+                self._gaps += 1
         self._last_tick = tick
         with self._writing():
             self._mux_audio_until(time)

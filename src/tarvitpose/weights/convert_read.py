@@ -19,6 +19,7 @@ from tarvitpose.weights.folder import (
     CHECKPOINTS,
     CONFIG_FILE,
     WEIGHTS_FILE,
+    as_float32,
     find_folder,
     read_config_values,
     read_tensors,
@@ -58,10 +59,7 @@ def _read_file(path: Path) -> Tensors:
     content = _unwrap(_unpickle(path))
     if not content:
         raise WeightsError(f"{path}: holds no tensors by name")
-    return {
-        name: value.float() if value.is_floating_point() else value
-        for name, value in content.items()
-    }
+    return as_float32(content, path)
 
 
 def _unpickle(path: Path) -> object:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from safetensors import SafetensorError
 
@@ -15,6 +16,7 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import content_digest, file_digest
 from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.numeric import short
 from tarvitpose.weights.hub import HubOptions, download, is_hub_id
 
 if TYPE_CHECKING:  # a folder is checked before torch is loaded
@@ -96,11 +98,49 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     try:
         tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
-    return {
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path}: not a readable safetensors file ({short(reason)})") from None
+    return as_float32(tensors, path)
+
+
+def as_float32(tensors: Mapping[str, Tensor], origin: Path) -> dict[str, Tensor]:
+    """Return tensors with floats in float32. Raises WeightsError for NaN and infinity in them."""
+    converted = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
+    }
+    for name, tensor in converted.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                f"{origin}: {short(name)} holds NaN or infinity, as after a failed training or "
+                "damage; use another checkpoint"
+            )
+    return converted
+
+
+class TensorBytes(NamedTuple):
+    """Where a safetensors file holds a tensor."""
+
+    kind: str  # such as "F16"
+    shape: tuple[int, ...]
+    offset: int  # from the beginning of the file
+    length: int  # in bytes
+
+
+def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
+    """Return where each tensor of a safetensors file lies, by name. Raises WeightsError."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    header.pop("__metadata__", None)
+    return {
+        name: TensorBytes(part["dtype"], tuple(part["shape"]), 8 + length + start, end - start)
+        for name, part in header.items()
+        for start, end in [part["data_offsets"]]
     }
 
 
@@ -116,6 +156,14 @@ def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None
                 f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
                 for name in expected.keys() & tensors.keys()
                 if tensors[name].shape != expected[name].shape
+            ),
+        ),
+        *_listing(
+            "of another type",
+            (
+                f"{name} {tensors[name].dtype}".replace("torch.", "")
+                for name in expected.keys() & tensors.keys()
+                if tensors[name].is_floating_point() != expected[name].is_floating_point()
             ),
         ),
     ]
