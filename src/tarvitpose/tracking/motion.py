@@ -18,7 +18,7 @@ RESTLESSNESS = 0.7  # heights / s / sqrt(s): how fast a walk changes its speed
 FIRST_SPEED = 2.0  # heights / s: what a person may move at when first seen
 PERSISTENCE = 1.0  # s: after that long a third of a speed is left
 RESIZING = 0.3  # heights / sqrt(s): how fast a box changes its size: arms, turns, crouching
-REACH = 3.5  # deviations that the nearer edge may lie off on either side
+REACH = 6.0  # deviations that the nearer edge may lie off on either side: tails are heavy
 TAILS = 4.0  # degrees of freedom of Student's t: how often one edge lies far off, as of hidden legs
 
 
