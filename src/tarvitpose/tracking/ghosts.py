@@ -22,7 +22,7 @@ from tarvitpose.utils.arrays import Float32, Float64
 Item = TypeVar("Item")
 PERIOD = 1.0  # seconds about a frame that say what is seen now
 HELD = 15  # frames that wait to learn more about somebody new
-SAME_POSE = 0.7  # mean OKS of two tracks over a period from which they are one person
+SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one person
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
 
 
