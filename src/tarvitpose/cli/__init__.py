@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import _thread
+import sys
+from typing import Annotated, Any
 
 import typer
 
@@ -76,4 +78,13 @@ def _options(
 def main() -> None:
     """Run the command line."""
     console.print_anything()
+    sys.unraisablehook = _unraisable
     app(prog_name="tarvitpose")
+
+
+def _unraisable(event: Any) -> None:
+    """Ask again to stop where Ctrl-C fell into code that cannot raise, such as an import's lock."""
+    if isinstance(event.exc_value, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(event)

@@ -16,7 +16,7 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import content_digest, file_digest
 from tarvitpose.utils.json_file import read_json
-from tarvitpose.utils.numeric import short
+from tarvitpose.utils.source_names import short
 from tarvitpose.weights.hub import HubOptions, download, is_hub_id
 
 if TYPE_CHECKING:  # a folder is checked before torch is loaded
