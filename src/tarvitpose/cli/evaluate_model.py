@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.evaluate_options import EvaluateConfig
+from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
 from tarvitpose.cli.tables import (
     comparison_table,
     drawn,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tarvitpose.results import FramePoses
     from tarvitpose.runs.pipeline import Progress
 
-DRAWS = 1000  # of videos, for the 95% intervals
 ALL_DEGRADED = "all degraded"
 
 
