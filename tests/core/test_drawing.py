@@ -135,7 +135,7 @@ def test_by_side_everybody_has_the_same_colours_left_and_right() -> None:
         assert at(drawn, across) == pytest.approx(blended(LIGHT), abs=2)
         left, top, _, bottom = poses.boxes[0]
         edge = at(drawn, np.array([left, (top + 3 * bottom) / 4]))  # of the box
-        assert edge == pytest.approx(blended(colour_of(track_id)), abs=2)
+        assert edge == pytest.approx(blended(colour_of(track_id)), abs=20)  # a thin line
 
 
 def test_joints_of_low_score_and_their_limbs_are_left_out() -> None:
