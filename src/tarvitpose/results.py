@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     import supervision as sv
 
 
+OF_PEOPLE = (  # the fields of FramePoses that have a row for each person
+    *("keypoints", "scores", "boxes", "box_scores", "track_ids"),
+    *("raw_keypoints", "single_keypoints", "single_scores"),
+)
+
+
 @dataclass(frozen=True, repr=False)
 class FramePoses:
     """The N people of one frame, N may be 0.   Coordinates: pixels of the upright frame, (x, y)."""
@@ -86,6 +92,12 @@ class FramePoses:
         scale = np.float32(shape[1] / self.image_size[1])
         points, boxes = self.keypoints * scale, self.boxes * scale
         return replace(self, keypoints=points, boxes=boxes, image_size=(shape[0], shape[1]))
+
+    def people(self, chosen: NDArray[np.bool_] | slice) -> FramePoses:
+        """Return the poses of some of the people: where a mask (N,) is true, or of a slice."""
+        fields = {name: getattr(self, name) for name in OF_PEOPLE}
+        known = {name: values[chosen] for name, values in fields.items() if values is not None}
+        return replace(self, **known)
 
     def single_frame(self) -> FramePoses:
         """Return the same people as the network sees them without the temporal part.
