@@ -99,10 +99,10 @@ def test_what_is_no_rgb_image_is_refused(image: np.ndarray) -> None:
 
 def test_some_of_the_people_have_their_rows_of_every_field() -> None:
     (whole,) = smoothed([some_poses(0, 3, 0.0)])
-    chosen = whole.people(np.array([True, False, True]))
+    chosen = whole.only(np.array([True, False, True]))
     assert len(chosen) == 2
     assert chosen.track_ids.tolist() == whole.track_ids[[0, 2]].tolist()
     assert chosen.raw_keypoints is not None
     np.testing.assert_array_equal(chosen.raw_keypoints, whole.keypoints[[0, 2]] + 0.75)
-    assert whole.people(slice(1, 2)).scores.tolist() == whole.scores[1:2].tolist()
+    assert whole.only(slice(1, 2)).scores.tolist() == whole.scores[1:2].tolist()
     assert chosen.single_keypoints is None

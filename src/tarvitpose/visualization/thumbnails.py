@@ -95,7 +95,7 @@ def cut_out(whole: UInt8, poses: FramePoses, person: int) -> tuple[UInt8, FrameP
     sides = np.minimum(round(side), size)
     corner = np.clip(np.round((box[:2] + box[2:] - sides) / 2), 0, size - sides).astype(int)
     part = whole[corner[1] : corner[1] + sides[1], corner[0] : corner[0] + sides[0]]
-    alone = poses.people(slice(person, person + 1))
+    alone = poses.only(slice(person, person + 1))
     moved = replace(
         alone,
         image_size=part.shape[:2],

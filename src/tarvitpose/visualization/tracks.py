@@ -58,7 +58,7 @@ def _known_part(frame: FramePoses) -> FramePoses:
         points = frame.keypoints[person]
         points = points[np.isfinite(points).all(-1)]
         boxes[person] = [*points.min(0), *points.max(0)]
-    return replace(frame, boxes=boxes).people(known)
+    return replace(frame, boxes=boxes).only(known)
 
 
 def with_single_frames(
