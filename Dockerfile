@@ -12,12 +12,13 @@ ENV PATH=/opt/tarvitpose/bin:${PATH}
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 
-# What pip brings by default on Linux: torch for CUDA, several GB.
+# GPUs need torch, which pip brings for CUDA on Linux: several GB.
 FROM source AS install-cuda
-ARG EXTRAS=huggingface
+ARG EXTRAS=torch,huggingface
 RUN pip install -c constraints.txt ".[${EXTRAS}]"
 
-# uv knows where torch without CUDA is found; OpenVINO is what makes processors fast.
+# Without torch; OpenVINO is what makes processors fast. uv knows where extras that need torch find
+# the one without CUDA.
 FROM source AS install-cpu
 ARG EXTRAS=openvino
 RUN pip install uv==0.13.9 \

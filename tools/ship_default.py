@@ -1,22 +1,34 @@
-"""Put trained weights into the package as `default`, in float16.
+"""Put trained weights into the package as `default`, in float16, and beside them their graphs.
 
 python -m tools.ship_default data/default/runs/default/weights
+python -m tools.ship_default default   (the graphs alone, of the weights that are there)
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from tarvitpose.inference.graph_folder import describe
+from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.weights.folder import default_folder
+from tarvitpose.weights.folder import DEFAULT, WEIGHTS_FILE, default_folder, fingerprint
 
 
 def main() -> None:
     """Read a weights folder and write `assets/default`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights")
-    model = TARViTPose.from_pretrained(parser.parse_args().weights)
-    model.save_pretrained(default_folder(), half=True)
+    ship(parser.parse_args().weights, default_folder())
+
+
+def ship(weights: str, folder: Path) -> None:
+    """Write weights in float16, and the graphs that run them without PyTorch, into a folder."""
+    if weights != DEFAULT:
+        TARViTPose.from_pretrained(weights).save_pretrained(folder, half=True)
+    model = TARViTPose.from_pretrained(folder)  # as they are in float16
+    write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
+    describe(folder, model.config, fingerprint(model), "fp32")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from tarvitpose.errors import UserError
+from tarvitpose.errors import MissingDependencyError, UserError
 
 if TYPE_CHECKING:
     from tarvitpose.formats.reading import load_poses
@@ -30,7 +30,7 @@ __all__ = [
 # ONNX Runtime would report to its maker over the network; who wants that sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# Loaded at first use: torch alone takes seconds, and --help must not wait for it.
+# Loaded at first use: --help must not wait for it, and TARViTPose needs torch.
 _HOMES = {
     "FramePoses": "tarvitpose.results",
     "PoseEstimator": "tarvitpose.inference.estimator",
@@ -43,7 +43,12 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingDependencyError("torch", name, "torch") from None
 
 
 def __dir__() -> list[str]:

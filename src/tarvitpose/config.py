@@ -21,6 +21,8 @@ Size = Literal["tiny", ViTPoseSize]
 JointSetName = Literal["posetrack15", "posetrack17", "coco17"]
 NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack
 Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other
+MaskRule = Literal["paper", "released", "none"]
+Layout = Literal["paper", "released"]  # how features become tokens: model/layout.py
 Aggregation = Literal[
     "joints",  # JTA and GRA: Table 4 (d), Table 5 (b)
     "all_tokens",  # Table 4 (a): self-attention over the tokens of all frames
@@ -28,7 +30,7 @@ Aggregation = Literal[
     "auxiliary_first",  # Table 4 (c): self-attention over the auxiliary tokens, then (b)
     "regression",  # Table 5 (a): coordinates straight from JTA's queries
 ]
-AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose"]
+AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose", "jhmdb"]
 PoseFormat = Literal["coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz"]
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -87,12 +89,12 @@ class ModelConfig(Config):
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
     jta_layers: int = Field(default=6, gt=0)  # depth of JTA, or of the alternative to it
     temporal_heads: int = Field(default=4, gt=0)  # attention heads of JTA and GRA
-    mask_rule: Literal["paper", "released", "none"] = "paper"  # none: joints look everywhere
+    mask_rule: MaskRule = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
     # own: the decoder's BatchNorm has separate averages for the final heatmaps
     norm_averages: Literal["shared", "own"] = "shared"
-    layout: Literal["paper", "released"] = "paper"
+    layout: Layout = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
     single_score_curve: Curve = ()  # the same without the temporal part
 

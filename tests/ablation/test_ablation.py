@@ -19,8 +19,8 @@ from tarvitpose.ablation.table import Table, TableRow, load_table
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.degraded import EncodedPeople, PredictedJoints, ap_score, match_people
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
+from tarvitpose.inference.cost import count
 from tarvitpose.metrics.posetrack_ap import aggregate, match
-from tarvitpose.model.cost import count
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.training.config import load_train_config, model_config

@@ -20,8 +20,8 @@ from tarvitpose.benchmark.soak import Soak, TwoPeople
 from tarvitpose.benchmark.stages import Stages
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli.tables import WIDTH
+from tarvitpose.inference.cost import count
 from tarvitpose.inference.observer import STAGES
-from tarvitpose.model.cost import count
 
 
 @pytest.fixture

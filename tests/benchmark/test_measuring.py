@@ -24,8 +24,8 @@ from tarvitpose.benchmark.stages import Stopwatch, time_stages
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
+from tarvitpose.inference.cost import count
 from tarvitpose.inference.observer import STAGES
-from tarvitpose.model.cost import count
 from tarvitpose.results import Frame
 from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.utils.interleaved import Case, measure_interleaved, ratios, spread

@@ -16,9 +16,9 @@ from tarvitpose.benchmark.cases import CaseKey
 from tarvitpose.benchmark.model_under_test import ModelUnderTest, find_models
 from tarvitpose.benchmark.soak import Soak, TwoPeople, moving_people, soak, two_boxes
 from tarvitpose.errors import ConfigError, VideoError
+from tarvitpose.inference.cost import count
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.torch_engine import TorchEngine
-from tarvitpose.model.cost import count
 
 CROPS = np.random.default_rng(0).integers(0, 256, (5, H, W, 3), np.uint8)
 

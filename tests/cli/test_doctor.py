@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -16,7 +17,7 @@ from invoke import run
 
 from tarvitpose import __version__
 from tarvitpose.cli import doctor, models
-from tarvitpose.inference import torch_engine
+from tarvitpose.inference import devices
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +43,7 @@ def test_it_is_content_where_predict_can_run(shipped: Path) -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.output
     assert f"  tarvitpose  {__version__}\n" in result.stdout
-    assert f"  torch        {torch.__version__}\n" in result.stdout
+    assert f"(torch {torch.__version__})\n" in result.stdout
     assert f"  results  {Path.cwd()}, " in result.stdout
     assert result.stdout.endswith("predict can run; try: tarvitpose demo\n")
     assert sorted(shipped.rglob("*")) == before
@@ -52,7 +53,7 @@ def test_programs_get_the_same(shipped: Path) -> None:
     found = json.loads(run("doctor", "--json").stdout)
     assert found["can_predict"] is True
     assert found["problems"] == []
-    assert found["core"]["torch"] == torch.__version__
+    assert found["optional"][0]["packages"] == {"torch": torch.__version__}
     assert [one["extra"] for one in found["optional"]] == list(doctor.OPTIONAL)
 
 
@@ -84,7 +85,10 @@ def test_every_extra_of_the_package_is_known() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = {
-        extra: {one.split(">")[0].split("[")[0] for one in packages}
+        extra: {
+            re.split(r"[>\[]", package.replace("tarvitpose[torch]", "torch"))[0]
+            for package in packages
+        }
         for extra, packages in extras.items()
         if extra not in ("dev", "docs")  # for developers
     }
@@ -94,16 +98,17 @@ def test_every_extra_of_the_package_is_known() -> None:
 def test_an_extra_that_is_not_there_comes_with_its_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    installed(monkeypatch, openvino="2025.1")
-    facts = doctor.extra_facts("openvino")
-    assert facts["packages"] == {"openvino": "2025.1", "onnx": None}
+    installed(monkeypatch, onnx="1.17")
+    facts = doctor.extra_facts("export")
+    assert facts["packages"] == {"onnx": "1.17", "torch": None}
     assert facts["installed"] is False
     assert doctor.extra_line(facts) == (
-        "faster on a CPU: without onnx; pip install 'tarvitpose[openvino]'"
+        "tarvitpose export, and graphs of own weights: without torch; "
+        "pip install 'tarvitpose[export]'"
     )
-    installed(monkeypatch, openvino="2025.1", onnx="1.17")
-    assert doctor.extra_line(doctor.extra_facts("openvino")) == (
-        "faster on a CPU (openvino 2025.1, onnx 1.17)"
+    installed(monkeypatch, onnx="1.17", torch="2.13")
+    assert doctor.extra_line(doctor.extra_facts("export")) == (
+        "tarvitpose export, and graphs of own weights (onnx 1.17, torch 2.13)"
     )
 
 
@@ -163,7 +168,8 @@ def test_folders_that_cannot_be_written_or_are_full(
 
 
 def test_devices_and_what_auto_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_engine, "has_cpu_bfloat16", lambda: True)
+    monkeypatch.setattr(devices, "has_cpu_bfloat16", lambda: True)
+    monkeypatch.setattr(devices, "may_have_gpu", lambda: True)
     assert doctor.cpu_line().endswith(", bf16 in hardware")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)

@@ -34,11 +34,11 @@ def joined(seed: int, *known: str) -> UInt8:
     names = POSETRACK_15.joints
     visible = np.array([not known or name in known for name in names], np.float32)
     clip = np.zeros((T, H, W, 3), np.uint8)
-    places = np.tile(figure(W / 2, H / 2, 100), (T, 1, 1))
+    joints = np.tile(figure(W / 2, H / 2, 100), (T, 1, 1))
     image = np.full((160, 160, 3), 255, np.uint8)
     return add_person(
         clip,
-        places,
+        joints,
         visible,
         current=1,
         image=image,
@@ -96,7 +96,7 @@ def test_a_person_with_few_joints_is_not_cut_out() -> None:
 
 def test_a_clip_without_known_joints_stays_as_it_is() -> None:
     clip = np.full((T, H, W, 3), 7, np.uint8)
-    kept = add_person(
+    unchanged = add_person(
         clip,
         np.zeros((T, J, 2), np.float32),
         np.zeros(J),
@@ -106,4 +106,4 @@ def test_a_clip_without_known_joints_stays_as_it_is() -> None:
         joints=POSETRACK_15,
         rng=np.random.default_rng(0),
     )
-    np.testing.assert_array_equal(kept, clip)
+    np.testing.assert_array_equal(unchanged, clip)

@@ -59,8 +59,8 @@ def test_a_data_set_in_order_has_no_faults(images: Path, quick: bool) -> None:
 def test_missing_images_are_told_from_missing_neighbours(images: Path) -> None:
     for name in (CLIP[0], CLIP[2]):
         (images / name).unlink()
-    found = faults(images, video18([person18(89, 0)]))
-    assert found == {"missing image": [CLIP[2]], "missing neighbour": [CLIP[0]]}
+    listed = faults(images, video18([person18(89, 0)]))
+    assert listed == {"missing image": [CLIP[2]], "missing neighbour": [CLIP[0]]}
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_missing_images_are_told_from_missing_neighbours(images: Path) -> None:
 )
 def test_what_is_no_image(images: Path, content: bytes, message: str, quick: bool) -> None:
     (images / CLIP[3]).write_bytes(content)
-    found = faults(images, video18([person18(89, 0)]), quick=quick)
-    assert found == {"broken image": [f"{CLIP[3]}: {message}"]}
+    listed = faults(images, video18([person18(89, 0)]), quick=quick)
+    assert listed == {"broken image": [f"{CLIP[3]}: {message}"]}
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
@@ -108,40 +108,40 @@ def test_only_boxes_with_no_pixel_of_the_image_are_outside(
     images: Path, bbox: list[float], is_outside: bool
 ) -> None:
     someone = person18(89, 4, bbox=bbox)
-    found = faults(images, video18([someone])).get("box outside", [])
-    assert found == (["clip/000001#4"] if is_outside else [])
+    listed = faults(images, video18([someone])).get("box outside", [])
+    assert listed == (["clip/000001#4"] if is_outside else [])
 
 
 def test_without_decoding_the_size_that_the_file_tells_counts(tmp_path: Path) -> None:
     save_images(tmp_path, CLIP[:1])
     someone = person18(1, 0, bbox=[SIZE[1], 0, 50, 40])
     images = [image_dcpose(1, CLIP[0], 1)]
-    found = faults(tmp_path, dcpose(images, [someone]), "dcpose", quick=True)
-    assert found["box outside"] == ["clip/000000#0"]
+    listed = faults(tmp_path, dcpose(images, [someone]), "dcpose", quick=True)
+    assert listed["box outside"] == ["clip/000000#0"]
 
 
 @pytest.mark.parametrize(
-    ("place", "is_far"),
+    ("point", "is_far"),
     [((-4, 20), False), ((-6, 20), True), ((55, 79), False), ((55, 81), True), ((20, -1), True)],
 )
 def test_joints_may_be_half_a_box_away(
-    images: Path, place: tuple[float, float], is_far: bool
+    images: Path, point: tuple[float, float], is_far: bool
 ) -> None:
     """The box is 10..40 across and 20..60 down: its margin is 15 and 20."""
-    someone = person18(89, 0, keypoints=keypoints({"nose": place}))
+    someone = person18(89, 0, keypoints=keypoints({"nose": point}))
     assert ("joint far from box" in faults(images, video18([someone]))) == is_far
 
 
 def test_boxes_without_area_and_without_boxes(images: Path) -> None:
     flat, absent = person18(89, 0, bbox=[10, 20, 0, 40]), person18(89, 1, bbox=None)
-    found = faults(images, video18([flat, absent]))
-    assert found == {"box without area": ["clip/000001#0"]}
+    listed = faults(images, video18([flat, absent]))
+    assert listed == {"box without area": ["clip/000001#0"]}
 
 
 def test_ids_that_stand_twice(images: Path) -> None:
     people = [person18(89, 0), person18(89, 0), person18(88, 0, id=7), person18(88, 1, id=7)]
-    found = faults(images, video18(people))
-    assert found == {
+    listed = faults(images, video18(people))
+    assert listed == {
         "duplicate id": ["clip.json: 8900", "clip.json: 7"],
         "duplicate track id": ["clip/000001#0"],
     }
@@ -189,13 +189,13 @@ def test_what_posetrack17_leaves_open_is_told(tmp_path: Path) -> None:
     content = {"annolist": [frame17(1, *people), frame17(2, person17(), is_labeled=[0])]}
     report = check(tmp_path, content, "posetrack17")
     assert report.faults == ()
-    place = "clip.json: annolist[0].annorect[{}], " + names[0]
+    location = "clip.json: annolist[0].annorect[{}], " + names[0]
     assert report.notes_by_kind() == {
-        "no keypoints": [place.format(2)],
+        "no keypoints": [location.format(2)],
         "unlabelled frame": [f"clip.json: annolist[1].annorect[0], {names[1]}"],
-        "no box": [place.format(0), place.format(1)],
-        "unknown joint": [place.format(1)],
-        "joint given twice": [place.format(1)],
+        "no box": [location.format(0), location.format(1)],
+        "unknown joint": [location.format(1)],
+        "joint given twice": [location.format(1)],
         "unlisted frame": [names[2]],
     }
 
@@ -221,9 +221,9 @@ def test_a_file_that_cannot_be_read_is_a_fault_and_the_others_are_checked(images
     bad = save(images / "annotations" / "bad.json", video18([person18(12, 0)]))
     report = check_data([bad, good], "posetrack18", None, quick=True, progress=lambda _, __: None)
     assert report.videos == 1
-    ((kind, place),) = report.faults
+    ((kind, location),) = report.faults
     assert kind == "annotations"
-    assert place.startswith(f"{bad}: annotations[0]: image_id 12 is not among")
+    assert location.startswith(f"{bad}: annotations[0]: image_id 12 is not among")
 
 
 def test_progress_counts_every_frame(images: Path) -> None:

@@ -51,7 +51,7 @@ def unpacked(shards: list[Path], folder: Path) -> Path:
     return folder
 
 
-def told(record: Record, root: Path) -> tuple[Any, ...]:
+def labels(record: Record, root: Path) -> tuple[Any, ...]:
     """What a record says, wherever it lies."""
     frames = [(path.relative_to(root), path.read_bytes()) for path in record.frames]
     return record.keypoints.tolist(), record.visible.tolist(), record.box, record.current, frames
@@ -63,11 +63,13 @@ def test_unpacked_shards_read_as_what_was_packed(layout: AnnotationFormat, tmp_p
     source = (stills if layout == "coco" else videos)(root)
     shards = packed(source, layout, tmp_path / "shards", LIMIT if layout == "coco" else 45_000)
     assert len(shards) >= 2
-    there = unpacked(shards, tmp_path / "there")
+    folder = unpacked(shards, tmp_path / "there")
     before = read_records(layout, source, POSETRACK_17)
-    after = read_records(layout, there / "annotations" / "train", POSETRACK_17)
-    assert [told(one, there) for one in after] == [told(one, root) for one in before]
-    assert not (there / "images" / f"é{PEOPLE:03d}.png").exists()  # shows nobody
+    after = read_records(layout, folder / "annotations" / "train", POSETRACK_17)
+    assert [labels(record, folder) for record in after] == [
+        labels(record, root) for record in before
+    ]
+    assert not (folder / "images" / f"é{PEOPLE:03d}.png").exists()  # shows nobody
 
 
 @pytest.mark.parametrize("limit", [LIMIT, 90_000, 140_000])
@@ -83,8 +85,8 @@ def test_each_shard_is_complete_by_itself(tmp_path: Path) -> None:
     shards = packed(stills(tmp_path / "data"), "coco", tmp_path / "shards")
     counts = []
     for shard in shards:
-        there = unpacked([shard], tmp_path / shard.stem)
-        records = read_records("coco", there / "annotations" / "train", POSETRACK_17)
+        folder = unpacked([shard], tmp_path / shard.stem)
+        records = read_records("coco", folder / "annotations" / "train", POSETRACK_17)
         assert all(path.is_file() for record in records for path in record.frames)
         counts.append(len(records))
     assert sum(counts) == PEOPLE
@@ -95,7 +97,7 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     first, second = (packed(source, "coco", tmp_path / name) for name in ("one", "two"))
     for shard in tmp_path.glob("data/images/*"):
         shard.touch()
-    assert [one.read_bytes() for one in first] == [one.read_bytes() for one in second]
+    assert [shard.read_bytes() for shard in first] == [shard.read_bytes() for shard in second]
 
 
 def test_what_cannot_be_packed_is_said_and_nothing_is_written(tmp_path: Path) -> None:
@@ -133,11 +135,11 @@ def test_the_command_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_labels_are_numbers_as_they_were(tmp_path: Path) -> None:
     source = stills(tmp_path / "data")
-    there = unpacked(packed(source, "coco", tmp_path / "shards"), tmp_path / "there")
+    folder = unpacked(packed(source, "coco", tmp_path / "shards"), tmp_path / "there")
     before = json.loads(source.read_text())
-    parts = [json.loads(path.read_text()) for path in sorted(there.glob("annotations/train/*"))]
-    assert [one for part in parts for one in part["annotations"]] == before["annotations"]
+    parts = [json.loads(path.read_text()) for path in sorted(folder.glob("annotations/train/*"))]
+    assert [person for part in parts for person in part["annotations"]] == before["annotations"]
     assert all(part["categories"] == before["categories"] for part in parts)
-    assert np.concatenate([[one["id"] for one in part["images"]] for part in parts]).tolist() == [
-        *range(PEOPLE)
-    ]
+    assert np.concatenate(
+        [[image["id"] for image in part["images"]] for part in parts]
+    ).tolist() == [*range(PEOPLE)]

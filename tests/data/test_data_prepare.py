@@ -23,7 +23,6 @@ from label_files import (
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data import prepare as module
 from tarvitpose.data.check import check_data
-from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.data.prepare import PrepareOptions, Summary, near_labels, prepare
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import dataset_files, open_all, read_records, read_videos
@@ -71,7 +70,7 @@ def plan(output: Path, **changes: Any) -> PrepareOptions:
 
 
 def read_back(output: Path) -> list[Record]:
-    return read_posetrack18(output / "annotations" / "val", output, POSETRACK_17)
+    return read_records("posetrack18", output / "annotations" / "val", POSETRACK_17, output)
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -98,13 +97,15 @@ def test_what_is_prepared_reads_as_what_it_came_from(
     root, output = make(tmp_path / "in"), tmp_path / "out"
     run(root, layout, plan(output))
     before = [
-        one
+        record
         for file in dataset_files(root, "val")
-        for one in read_records(layout, file, POSETRACK_17, root)
+        for record in read_records(layout, file, POSETRACK_17, root)
     ]
     after = read_back(output)
     assert len(before) == len(after) > 1
-    for old, new in zip(sorted(before, key=by_place), sorted(after, key=by_place), strict=True):
+    for old, new in zip(
+        sorted(before, key=by_position), sorted(after, key=by_position), strict=True
+    ):
         assert old.name.rpartition("#")[2] == new.name.rpartition("#")[2]
         assert new.keypoints == pytest.approx(old.keypoints, abs=1e-3)
         assert new.visible.tolist() == old.visible.tolist()
@@ -116,7 +117,7 @@ def test_what_is_prepared_reads_as_what_it_came_from(
     assert report.faults == ()
 
 
-def by_place(record: Record) -> tuple[str, int]:
+def by_position(record: Record) -> tuple[str, int]:
     return record.name.partition("/")[0], int(record.frames[record.current].stem)
 
 
@@ -126,7 +127,7 @@ def test_ignore_regions_and_head_boxes_come_along(tmp_path: Path) -> None:
     after = read_truth(tmp_path / "out/annotations/val/clip.json")["images/val/clip/000002.jpg"]
     assert np.array_equal(before.keypoints, after.keypoints, equal_nan=True)
     assert np.array_equal(before.head_boxes, after.head_boxes)
-    assert [one.tolist() for one in after.ignored] == [[[1, 2], [5, 2], [5, 9]]]
+    assert [polygon.tolist() for polygon in after.ignored] == [[[1, 2], [5, 2], [5, 9]]]
 
 
 def test_only_frames_near_labels_are_kept_and_not_copied(tmp_path: Path) -> None:
@@ -156,11 +157,11 @@ def test_large_images_are_made_smaller_and_labels_with_them(tmp_path: Path) -> N
     image = cv2.imread(str(output / "images/val/clip/000002.jpg"))
     assert image is not None
     assert image.shape == (30, 40, 3)
-    one = read_back(output)[0]
-    nose = one.keypoints[POSETRACK_17.joints.index("nose")]
+    record = read_back(output)[0]
+    nose = record.keypoints[POSETRACK_17.joints.index("nose")]
     assert nose.tolist() == [(11 + 0.5) / 2 - 0.5, (22 + 0.5) / 2 - 0.5]
-    assert one.box[2] - one.box[0] == 15
-    assert not one.keypoints[one.visible == 0].any()
+    assert record.box[2] - record.box[0] == 15
+    assert not record.keypoints[record.visible == 0].any()
     run(root, "posetrack18", plan(tmp_path / "same", max_side=80))
     assert (tmp_path / "same/images/val/clip/000002.jpg").samefile(
         root / "images/val/clip/000002.jpg"
@@ -182,8 +183,8 @@ def test_a_joint_stays_on_the_same_spot_of_a_smaller_image(tmp_path: Path) -> No
     small = cv2.imread(str(output / "images/val/clip/000000.png"), cv2.IMREAD_GRAYSCALE)
     assert small is not None
     ys, xs = np.nonzero(small)
-    (one,) = read_back(output)
-    assert one.keypoints[0].tolist() == pytest.approx([xs.mean(), ys.mean()])
+    (record,) = read_back(output)
+    assert record.keypoints[0].tolist() == pytest.approx([xs.mean(), ys.mean()])
 
 
 @pytest.mark.parametrize("max_side", [0, 40])

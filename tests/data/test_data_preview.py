@@ -11,8 +11,8 @@ from tarvitpose.data.augment import NO_AUGMENTATION, AugmentConfig
 from tarvitpose.data.dataset import VALIDATION, ClipDataset
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.generated import write_generated
-from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.data.records import Record
+from tarvitpose.data.sources import read_records
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17, JointSet
 from tarvitpose.visualization import augmentation_preview as data_preview
@@ -29,7 +29,7 @@ ON = {  # keys that are no amounts of their own, and what they belong to
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     folder = write_generated(tmp_path_factory.mktemp("data") / "made", 2, 0, 5)
-    return read_posetrack18(folder / "annotations" / "train", folder, POSETRACK_15)
+    return read_records("posetrack18", folder / "annotations" / "train", POSETRACK_15, folder)
 
 
 def still(folder: Path, joints: int = J) -> Record:

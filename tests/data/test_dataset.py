@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 from tarvitpose.config import ModelConfig, vit_small, window_offsets
 from tarvitpose.data import dataset
 from tarvitpose.data.augment import AugmentConfig, cut_off
-from tarvitpose.data.coco import read_coco
 from tarvitpose.data.crowd import can_be_cut_out
 from tarvitpose.data.dataset import (
     ClipDataset,
@@ -30,6 +29,7 @@ from tarvitpose.data.dataset import (
 from tarvitpose.data.degrade import DEGRADATIONS, DegradeConfig
 from tarvitpose.data.framing import FRAMING, ClipSettings, Framing, Transform
 from tarvitpose.data.records import Record
+from tarvitpose.data.sources import read_records
 from tarvitpose.data.stills import STANDSTILL, MotionConfig
 from tarvitpose.data.transforms import APPEARANCE, DEGRADATION, MOTION, Clip
 from tarvitpose.errors import ConfigError, DataError
@@ -181,9 +181,9 @@ def test_joints_stay_exact_under_all_augmentation(records: list[Record]) -> None
     data = ClipDataset(records, model(), lively)
     for epoch in range(12):
         item = data[epoch, 0]
-        places = [dot_middle(item["clip"][2], channel) for channel in (0, 1)]
+        dots = [dot_middle(item["clip"][2], channel) for channel in (0, 1)]
         points = item["keypoints"].numpy()[[LEFT, RIGHT]]
-        error = min(np.abs(points - pair).max() for pair in (places, places[::-1]))
+        error = min(np.abs(points - pair).max() for pair in (dots, dots[::-1]))
         assert error < 0.5
 
 
@@ -197,10 +197,10 @@ def test_targets_peak_at_the_joints(records: list[Record]) -> None:
 
 
 def test_weights_are_those_of_the_method_and_0_outside(tmp_path: Path) -> None:
-    one = still(tmp_path)
-    points, visible = one.keypoints.copy(), one.visible.copy()
+    whole = still(tmp_path)
+    points, visible = whole.keypoints.copy(), whole.visible.copy()
     points[LEFT], visible[RIGHT] = (5000, 80), 0
-    cut = Record(one.name, one.frames, 0, BOX, points, visible)
+    cut = Record(whole.name, whole.frames, 0, BOX, points, visible)
     item = ClipDataset([cut], model(), STEADY)[0]
     expected = {"elbow": 1.2, "knee": 1.2, "wrist": 0.0, "ankle": 1.5}
     for at, name in enumerate(POSETRACK_15.joints):
@@ -212,7 +212,8 @@ def test_weights_are_those_of_the_method_and_0_outside(tmp_path: Path) -> None:
 
 def test_without_joint_weights_all_labelled_joints_count_alike(tmp_path: Path) -> None:
     config = STEADY.model_copy(update={"joint_weights": False})
-    plain, weighted = (ClipDataset([still(tmp_path)], model(), one)[0] for one in (config, STEADY))
+    record = still(tmp_path)
+    plain, weighted = (ClipDataset([record], model(), each)[0] for each in (config, STEADY))
     assert torch.equal(plain["weights"], (weighted["weights"] > 0).float())
     assert set(plain["weights"].tolist()) == {1.0}
 
@@ -382,8 +383,8 @@ def test_drawn_offsets_move_a_still_as_far_as_they_reach(records: list[Record]) 
     )
     moved = []
     for data in (near, far):
-        places = np.stack([data[epoch, 0]["frame_keypoints"].numpy() for epoch in range(8)])
-        moved.append(np.abs(places[:, [0, 2]] - places[:, 1:2]).mean())
+        points = np.stack([data[epoch, 0]["frame_keypoints"].numpy() for epoch in range(8)])
+        moved.append(np.abs(points[:, [0, 2]] - points[:, 1:2]).mean())
     assert moved[1] > 2 * moved[0]
 
 
@@ -418,14 +419,14 @@ def test_joints_are_exact_in_the_crop_that_each_frame_has_of_its_own(
             item = data[epoch, index]
             points = item["frame_keypoints"].numpy()[:, [LEFT, RIGHT]]
             for t in range(T):
-                places = [dot_middle(item["clip"][t], channel) for channel in (0, 1)]
-                error = min(np.abs(points[t] - pair).max() for pair in (places, places[::-1]))
+                dots = [dot_middle(item["clip"][t], channel) for channel in (0, 1)]
+                error = min(np.abs(points[t] - pair).max() for pair in (dots, dots[::-1]))
                 assert error < 0.5
-            own = transform_points(item["matrix"][None], keypoints()[None])[0]
+            expected = transform_points(item["matrix"][None], keypoints()[None])[0]
             assert torch.equal(item["frame_keypoints"][2], item["keypoints"])
             turned = np.linalg.det(item["matrix"][:, :2]) < 0
             order = POSETRACK_15.flip_order if turned else range(J)
-            assert np.allclose(own[list(order)], item["keypoints"], atol=0.01)
+            assert np.allclose(expected[list(order)], item["keypoints"], atol=0.01)
 
 
 def test_boxes_jitter_by_their_share_and_independently(records: list[Record]) -> None:
@@ -560,7 +561,9 @@ def test_real_stills_load(name: str) -> None:
     folder = SHARED / name
     if not folder.is_dir():
         pytest.skip(f"needs ../shared/data/{name}")
-    data = ClipDataset(read_coco(folder / "train.json", POSETRACK_15), model(), AugmentConfig())
+    data = ClipDataset(
+        read_records("coco", folder / "train.json", POSETRACK_15), model(), AugmentConfig()
+    )
     items = [data[1, at] for at in range(0, len(data), len(data) // 10)]
     assert all(torch.isfinite(item["keypoints"]).all() for item in items)
     assert np.mean([float((item["weights"] > 0).sum()) for item in items]) > 6
@@ -569,15 +572,15 @@ def test_real_stills_load(name: str) -> None:
 def test_joints_beyond_the_frames_edge_are_taught_to_have_no_heat(tmp_path: Path) -> None:
     config = STEADY.model_copy(update={"truncate": 1.0, "absent": 0.5})
     clips = ClipDataset([still(tmp_path)], model(), config)
-    found = 0
+    outside_count = 0
     for epoch in range(8):
         item = clips[epoch, 0]
         outside = item["targets"].amax((1, 2)) == 0
-        found += int(outside.sum())
+        outside_count += int(outside.sum())
         base = torch.from_numpy(joint_weights(POSETRACK_15))
         torch.testing.assert_close(item["weights"], torch.where(outside, 0.5 * base, base))
         assert (item["keypoints"][outside] < 0).all()
-    assert found > 8
+    assert outside_count > 8
 
 
 def test_without_absent_joints_outside_are_not_trained_on(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_each_folder_is_a_video_with_the_frames_that_nframes_counts(tmp_path: Pa
         image_dcpose(3, f"{NEW}/000000.jpg", 6),
     ]
     people = [person18(1, 0), person18(2, 1), person18(3, 1)]
-    start, late, old = sorted(read(tmp_path, dcpose(images, people)), key=lambda one: one.name)
+    start, late, old = sorted(read(tmp_path, dcpose(images, people)), key=lambda each: each.name)
     assert old.frames == tuple(tmp_path / OLD / f"{at:08d}.jpg" for at in range(1, 6))
     assert (old.current, old.name) == (3, "old_video/00000004#0")
     assert start.frames == tuple(tmp_path / NEW / f"{at:06d}.jpg" for at in range(6))
@@ -38,10 +38,10 @@ def test_joints_are_mapped_by_name(tmp_path: Path) -> None:
     someone = person18(1, 0, keypoints=keypoints({"head_top": (3, 4), "nose": (1, 2)}, reverse))
     content = dcpose([image_dcpose(1, f"{NEW}/000000.jpg", 2)], [someone])
     content["categories"][0]["keypoints"] = reverse
-    (one,) = read(tmp_path, content)
-    assert one.keypoints[POSETRACK_15.joints.index("head_top")].tolist() == [3, 4]
-    assert one.keypoints[POSETRACK_15.joints.index("nose")].tolist() == [1, 2]
-    assert one.visible.sum() == 2
+    (record,) = read(tmp_path, content)
+    assert record.keypoints[POSETRACK_15.joints.index("head_top")].tolist() == [3, 4]
+    assert record.keypoints[POSETRACK_15.joints.index("nose")].tolist() == [1, 2]
+    assert record.visible.sum() == 2
 
 
 def test_without_the_joints_names_nothing_is_guessed(tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_without_the_joints_names_nothing_is_guessed(tmp_path: Path) -> None:
 
 def test_one_folder_is_named_by_the_folder_too(tmp_path: Path) -> None:
     content = dcpose([image_dcpose(1, f"{NEW}/000001.jpg", 3)], [person18(1, 0)])
-    (one,) = read(tmp_path, content)
-    assert one.name == "new_video/000001#0"
+    (record,) = read(tmp_path, content)
+    assert record.name == "new_video/000001#0"
 
 
 def test_records_cannot_be_changed(tmp_path: Path) -> None:
     content = dcpose([image_dcpose(1, f"{NEW}/000001.jpg", 3)], [person18(1, 0)])
-    (one,) = read(tmp_path, content)
+    (record,) = read(tmp_path, content)
     with pytest.raises(ValueError, match="read-only"):
-        one.keypoints += 1
+        record.keypoints += 1

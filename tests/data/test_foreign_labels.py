@@ -165,11 +165,11 @@ def test_records_are_those_of_the_file_in_order(tmp_path: Path, name: str) -> No
     expected = read_records("coco", written(tmp_path / "a", in_order()), POSETRACK_15)
     records = read_records("coco", variant(tmp_path / "b", name), POSETRACK_15)
     assert len(records) == len(expected) == 4
-    for one, other in zip(records, expected, strict=True):
-        assert one.visible.sum() == 13
-        assert np.array_equal(one.keypoints, other.keypoints)
-        assert one.box == other.box
-        assert one.frames[0].is_file()
+    for record, other in zip(records, expected, strict=True):
+        assert record.visible.sum() == 13
+        assert np.array_equal(record.keypoints, other.keypoints)
+        assert record.box == other.box
+        assert record.frames[0].is_file()
 
 
 @changed
@@ -183,12 +183,12 @@ def test_ap_is_that_of_the_file_in_order(tmp_path: Path, name: str) -> None:
 
 @changed
 def test_what_is_filled_in_or_left_out_is_told_and_no_fault(tmp_path: Path, name: str) -> None:
-    path, found = variant(tmp_path, name), tmp_path / "found.json"
-    done = check(path, "--json", str(found))
+    path, report = variant(tmp_path, name), tmp_path / "found.json"
+    done = check(path, "--json", str(report))
     assert done.exit_code == 0, done.output
     assert "4 people with joints" in done.output
-    content = json.loads(found.read_text(encoding="utf-8"))
-    counts = {kind: one["count"] for kind, one in content["notes"].items()}
+    content = json.loads(report.read_text(encoding="utf-8"))
+    counts = {kind: note["count"] for kind, note in content["notes"].items()}
     assert counts == CHANGES[name][1]
     assert all(f"{count}  {kind}: " in done.output for kind, count in counts.items())
 
@@ -204,10 +204,10 @@ def test_labelled_people_are_those_of_the_file_in_order(tmp_path: Path, name: st
 def test_poses_are_those_of_the_file_in_order(tmp_path: Path, name: str) -> None:
     expected = load_poses(written(tmp_path / "a", in_order()))
     poses = load_poses(variant(tmp_path / "b", name))
-    assert [one.index for one in poses] == [1, 2]
-    for one, other in zip(poses, expected, strict=True):
-        assert one.joint_names == COCO_17.joints
-        assert np.array_equal(one.keypoints[:2], other.keypoints)
+    assert [frame.index for frame in poses] == [1, 2]
+    for frame, other in zip(poses, expected, strict=True):
+        assert frame.joint_names == COCO_17.joints
+        assert np.array_equal(frame.keypoints[:2], other.keypoints)
 
 
 def test_people_without_a_box_have_one_around_their_joints(tmp_path: Path) -> None:
@@ -224,8 +224,8 @@ def test_people_without_a_box_have_one_around_their_joints(tmp_path: Path) -> No
     assert "4  no box" in done.output
     no_field("area")(content)
     perfect = [
-        {"image_id": one["image_id"], "keypoints": one["keypoints"], "score": 1.0}
-        for one in content["annotations"]
+        {"image_id": person["image_id"], "keypoints": person["keypoints"], "score": 1.0}
+        for person in content["annotations"]
     ]
     assert coco_ap(content, perfect, COCO_17.joints).ap == pytest.approx(100)
 
@@ -279,7 +279,7 @@ def test_joints_that_no_model_has_are_named(tmp_path: Path) -> None:
 )
 def test_files_from_the_field(name: str, note: str) -> None:
     records = read_records("coco", CASES / f"{name}.json", POSETRACK_15)
-    assert [one.visible.sum() for one in records] == [13] * 6
+    assert [record.visible.sum() for record in records] == [13] * 6
     done = check(CASES / f"{name}.json")
     assert done.exit_code == 0, done.output
     assert note in done.output

@@ -11,19 +11,22 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from tarvitpose.cli import data_generate
-from tarvitpose.data.generated import FRAME_SIZE, HELD_OUT, random_figure, write_generated
-from tarvitpose.data.generated_figure import (
+from tarvitpose.data.generated import (
     ANGLES,
+    FRAME_SIZE,
+    HELD_OUT,
     HUES,
     LIMBS,
     Figure,
     bounds,
     draw,
     random_colours,
+    random_figure,
     random_joints,
+    write_generated,
 )
-from tarvitpose.data.posetrack import read_posetrack18
 from tarvitpose.data.records import Record, read_image
+from tarvitpose.data.sources import read_records
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_15
 
@@ -37,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(folder: Path, name: str = "train") -> list[Record]:
-    return read_posetrack18(folder / "annotations" / name, folder, POSETRACK_15)
+    return read_records("posetrack18", folder / "annotations" / name, POSETRACK_15, folder)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from label_files import NAMES, keypoints, person18, save, video18
 
-from tarvitpose.data.posetrack import posetrack18_videos, read_posetrack18
+from tarvitpose.data.posetrack import posetrack18_videos
 from tarvitpose.data.records import read_image
+from tarvitpose.data.sources import read_records
 from tarvitpose.data.videos import box_around
 from tarvitpose.errors import DataError
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
@@ -23,7 +24,7 @@ def write(folder: Path, content: Any, name: str = "clip.json") -> Path:
 
 def test_a_record_has_all_frames_of_its_video_in_order(tmp_path: Path) -> None:
     path = write(tmp_path, video18([person18(89, 0), person18(88, 5)]))
-    first, second = read_posetrack18(path, Path("/pt"), POSETRACK_15)
+    first, second = read_records("posetrack18", path, POSETRACK_15, Path("/pt"))
     assert [frame.name for frame in first.frames] == [f"{at:06d}.jpg" for at in range(4)]
     assert first.frames == second.frames
     assert first.frames[0] == Path("/pt/images/val/clip/000000.jpg")
@@ -38,14 +39,14 @@ def test_joints_are_mapped_by_name_in_any_order(tmp_path: Path) -> None:
     content["categories"] = [{"keypoints": shuffled}]
     path = write(tmp_path, content)
     for joints, seen in ((POSETRACK_15, 2), (POSETRACK_17, 3)):
-        (one,) = read_posetrack18(path, tmp_path, joints)
-        assert one.keypoints.shape == (len(joints), 2)
-        assert one.keypoints[joints.joints.index("left_knee")].tolist() == [33, 44]
-        assert one.keypoints[joints.joints.index("nose")].tolist() == [11, 22]
-        assert one.visible.sum() == seen
-        assert one.box == (10, 20, 40, 60)
+        (record,) = read_records("posetrack18", path, joints, tmp_path)
+        assert record.keypoints.shape == (len(joints), 2)
+        assert record.keypoints[joints.joints.index("left_knee")].tolist() == [33, 44]
+        assert record.keypoints[joints.joints.index("nose")].tolist() == [11, 22]
+        assert record.visible.sum() == seen
+        assert record.box == (10, 20, 40, 60)
         with pytest.raises(ValueError, match="read-only"):
-            one.keypoints[0] = 0
+            record.keypoints[0] = 0
 
 
 def test_unlabelled_frames_and_people_without_joints_give_no_record(tmp_path: Path) -> None:
@@ -53,7 +54,9 @@ def test_unlabelled_frames_and_people_without_joints_give_no_record(tmp_path: Pa
     ears_only = person18(89, 2, keypoints=keypoints({"left_ear": (5, 6)}))
     unlabelled = person18(90, 3)
     path = write(tmp_path, video18([unseen, ears_only, unlabelled, person18(88, 4)]))
-    assert [one.name for one in read_posetrack18(path, tmp_path, POSETRACK_15)] == ["clip/000002#4"]
+    assert [
+        record.name for record in read_records("posetrack18", path, POSETRACK_15, tmp_path)
+    ] == ["clip/000002#4"]
 
 
 @pytest.mark.parametrize("bbox", [None, [], [10, 20, 0, 40]])
@@ -62,8 +65,10 @@ def test_a_box_that_is_missing_is_made_from_the_visible_joints(
 ) -> None:
     points = keypoints({"nose": (100, 50), "left_ankle": (200, 250)})
     someone = person18(89, 0, keypoints=points, bbox=bbox)
-    (one,) = read_posetrack18(write(tmp_path, video18([someone])), tmp_path, POSETRACK_15)
-    assert one.box == pytest.approx((85, 20, 215, 280))
+    (record,) = read_records(
+        "posetrack18", write(tmp_path, video18([someone])), POSETRACK_15, tmp_path
+    )
+    assert record.box == pytest.approx((85, 20, 215, 280))
 
 
 def test_a_box_around_one_joint_is_not_tiny() -> None:
@@ -73,7 +78,7 @@ def test_a_box_around_one_joint_is_not_tiny() -> None:
 def test_frames_beyond_a_gap_are_no_neighbours(tmp_path: Path) -> None:
     """Frames 0, 1 | 7, 8, 9: what lies before 7 in time is not known, and 7 is repeated."""
     content = video18([person18(89, 0), person18(82, 0)], (0, 1, 7, 8, 9), labelled=(1, 8))
-    early, late = read_posetrack18(write(tmp_path, content), tmp_path, POSETRACK_15)
+    early, late = read_records("posetrack18", write(tmp_path, content), POSETRACK_15, tmp_path)
     assert [frame.stem for frame in early.frames] == ["000000", "000001"]
     assert [frame.stem for frame in late.frames] == ["000007", "000008", "000009"]
     assert (early.current, late.current) == (1, 1)
@@ -83,9 +88,9 @@ def test_images_without_numbers_are_in_the_order_of_their_names(tmp_path: Path) 
     content = video18([person18(89, 0)])
     for image in content["images"]:
         image["file_name"] = f"images/val/clip/{'abcd'[90 - image['id']]}.jpg"
-    (one,) = read_posetrack18(write(tmp_path, content), tmp_path, POSETRACK_15)
-    assert [frame.stem for frame in one.frames] == ["a", "b", "c", "d"]
-    assert one.current == 1
+    (record,) = read_records("posetrack18", write(tmp_path, content), POSETRACK_15, tmp_path)
+    assert [frame.stem for frame in record.frames] == ["a", "b", "c", "d"]
+    assert record.current == 1
 
 
 def test_images_of_posetrack21_have_an_image_id_and_no_frame_id(tmp_path: Path) -> None:
@@ -95,7 +100,9 @@ def test_images_of_posetrack21_have_an_image_id_and_no_frame_id(tmp_path: Path) 
         image["has_labeled_person"] = True
         del image["id"], image["frame_id"]
     path = write(tmp_path, content)
-    assert [one.name for one in read_posetrack18(path, tmp_path, POSETRACK_15)] == ["clip/000001#0"]
+    assert [
+        record.name for record in read_records("posetrack18", path, POSETRACK_15, tmp_path)
+    ] == ["clip/000001#0"]
 
 
 def test_head_boxes_and_ignore_regions_are_read(tmp_path: Path) -> None:
@@ -103,20 +110,20 @@ def test_head_boxes_and_ignore_regions_are_read(tmp_path: Path) -> None:
     content["images"][2] |= {"ignore_regions_x": [[1, 5, 5]], "ignore_regions_y": [[2, 2, 9]]}
     (video,) = posetrack18_videos(Path("clip.json"), Entry("clip.json", content))
     frame = video.frames[1]
-    assert [one.tolist() for one in frame.ignored] == [[[1, 2], [5, 2], [5, 9]]]
+    assert [polygon.tolist() for polygon in frame.ignored] == [[[1, 2], [5, 2], [5, 9]]]
     assert frame.people[0].head == (8, 18, 14, 26)
 
 
 def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     for name in ("b.json", "a.json", "._a.json"):  # macOS leaves such files on other disks
         write(tmp_path, video18([person18(89, 0)]), name)
-    records = read_posetrack18(tmp_path, tmp_path, POSETRACK_15)
-    assert [one.name for one in records] == ["a/000001#0", "b/000001#0"]
+    records = read_records("posetrack18", tmp_path, POSETRACK_15, tmp_path)
+    assert [record.name for record in records] == ["a/000001#0", "b/000001#0"]
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no JSON files"):
-        read_posetrack18(tmp_path, tmp_path, POSETRACK_15)
+        read_records("posetrack18", tmp_path, POSETRACK_15, tmp_path)
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
@@ -124,7 +131,7 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
     del someone["image_id"]
     path = write(tmp_path, video18([someone]))
     with pytest.raises(DataError, match=r"clip\.json: annotations\[0\]: image_id is missing"):
-        read_posetrack18(path, tmp_path, POSETRACK_15)
+        read_records("posetrack18", path, POSETRACK_15, tmp_path)
 
 
 @pytest.mark.parametrize("field", ["id", "file_name"])
@@ -132,7 +139,7 @@ def test_a_missing_field_of_an_image_is_named(tmp_path: Path, field: str) -> Non
     content = video18([])
     del content["images"][2][field]
     with pytest.raises(DataError, match=rf"clip\.json: images\[2\]: {field} is missing"):
-        read_posetrack18(write(tmp_path, content), tmp_path, POSETRACK_15)
+        read_records("posetrack18", write(tmp_path, content), POSETRACK_15, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -149,20 +156,20 @@ def test_what_a_person_has_wrong_is_named(
 ) -> None:
     path = write(tmp_path, video18([{**person18(89, 0), **changes}]))
     with pytest.raises(DataError, match=rf"clip\.json: annotations\[0\].*{message}"):
-        read_posetrack18(path, tmp_path, POSETRACK_15)
+        read_records("posetrack18", path, POSETRACK_15, tmp_path)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/posetrack18_sample")
 def test_the_official_sample_reads() -> None:
-    records = read_posetrack18(SHARED / "annotations" / "val", SHARED, POSETRACK_15)
+    records = read_records("posetrack18", SHARED / "annotations" / "val", POSETRACK_15, SHARED)
     assert len(records) == 14
-    assert len({one.name for one in records}) == 14
-    assert {read_image(one.frames[one.current], one.name).shape for one in records} == {
+    assert len({record.name for record in records}) == 14
+    assert {read_image(record.frames[record.current], record.name).shape for record in records} == {
         (1080, 1920, 3)
     }
-    for one in records:
-        seen = one.keypoints[one.visible > 0]
-        middle = np.array([one.box[0] + one.box[2], one.box[1] + one.box[3]]) / 2
+    for record in records:
+        seen = record.keypoints[record.visible > 0]
+        middle = np.array([record.box[0] + record.box[2], record.box[1] + record.box[3]]) / 2
         assert np.abs(np.median(seen, 0) - middle).max() < max(
-            one.box[2] - one.box[0], one.box[3] - one.box[1]
+            record.box[2] - record.box[0], record.box[3] - record.box[1]
         )

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tarvitpose.data.coco import read_coco
 from tarvitpose.data.records import Record, read_image
+from tarvitpose.data.sources import read_records
 from tarvitpose.data.videos import by_name
 from tarvitpose.errors import DataError
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
@@ -53,21 +53,21 @@ def write(folder: Path, content: Any) -> Path:
 
 
 def test_nothing_can_write_to_a_record() -> None:
-    one = record()
+    labelled = record()
     with pytest.raises(ValueError, match="read-only"):
-        one.keypoints[0, 0] = 5
+        labelled.keypoints[0, 0] = 5
     with pytest.raises(ValueError, match="read-only"):
-        one.visible *= 0
+        labelled.visible *= 0
     with pytest.raises(FrozenInstanceError):
-        one.current = 1  # type: ignore[misc]
+        labelled.current = 1  # type: ignore[misc]
 
 
 def test_a_record_keeps_its_own_copy() -> None:
     points = np.zeros((15, 2), np.float32)
-    one = record(keypoints=points)
+    labelled = record(keypoints=points)
     points += 9
-    assert not one.keypoints.any()
-    assert one.keypoints.dtype == one.visible.dtype == np.float32
+    assert not labelled.keypoints.any()
+    assert labelled.keypoints.dtype == labelled.visible.dtype == np.float32
 
 
 @pytest.mark.parametrize("current", [-1, 1])
@@ -93,31 +93,31 @@ def test_a_joint_with_v_0_is_not_visible_and_has_no_place() -> None:
 
 
 def test_a_coco_person_becomes_a_record(tmp_path: Path) -> None:
-    (one,) = read_coco(write(tmp_path, coco()), COCO_17)
-    assert one.name == f"{tmp_path.name}/walk#7"
-    assert one.frames == (tmp_path / "images" / "walk.jpg",)
-    assert one.current == 0
-    assert one.box == (10, 20, 40, 60)
-    assert one.keypoints[COCO_17.joints.index("left_ankle")].tolist() == [11, 21]
-    assert one.visible.sum() == 2
+    (read,) = read_records("coco", write(tmp_path, coco()), COCO_17)
+    assert read.name == f"{tmp_path.name}/walk#7"
+    assert read.frames == (tmp_path / "images" / "walk.jpg",)
+    assert read.current == 0
+    assert read.box == (10, 20, 40, 60)
+    assert read.keypoints[COCO_17.joints.index("left_ankle")].tolist() == [11, 21]
+    assert read.visible.sum() == 2
 
 
 def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
-    (one,) = read_coco(write(tmp_path, coco()), COCO_17, image_root=Path("/photos"))
-    assert one.frames == (Path("/photos/images/walk.jpg"),)
+    (read,) = read_records("coco", write(tmp_path, coco()), COCO_17, Path("/photos"))
+    assert read.frames == (Path("/photos/images/walk.jpg"),)
 
 
 def test_fields_of_coco_that_training_does_not_need_do_no_harm(tmp_path: Path) -> None:
     outline = {"counts": "0;5", "size": [3, 4]}
     content = coco(segmentation=outline, area=12.5, num_keypoints=2, iscrowd=0, category_id=1)
-    (one,) = read_coco(write(tmp_path, content), COCO_17)
-    assert one.visible.sum() == 2
+    (read,) = read_records("coco", write(tmp_path, content), COCO_17)
+    assert read.visible.sum() == 2
 
 
 @pytest.mark.parametrize("bbox", [[11, 20, 0, 40], None])
 def test_a_box_without_area_is_made_from_the_joints(tmp_path: Path, bbox: list[int] | None) -> None:
-    (one,) = read_coco(write(tmp_path, coco(bbox=bbox)), COCO_17)
-    assert one.box == (11.5 - 16, 21.5 - 16, 11.5 + 16, 21.5 + 16)
+    (read,) = read_records("coco", write(tmp_path, coco(bbox=bbox)), COCO_17)
+    assert read.box == (11.5 - 16, 21.5 - 16, 11.5 + 16, 21.5 + 16)
 
 
 def test_eyes_and_ears_are_kept_or_dropped_by_name(tmp_path: Path) -> None:
@@ -125,7 +125,10 @@ def test_eyes_and_ears_are_kept_or_dropped_by_name(tmp_path: Path) -> None:
     flat = [value for at in range(17) for value in (at, at + 0.5, 2)]
     content = {**coco(keypoints=flat), "categories": [{"keypoints": names}]}
     path = write(tmp_path, content)
-    (all_17,), (posetrack,) = read_coco(path, COCO_17), read_coco(path, POSETRACK_15)
+    (all_17,), (posetrack,) = (
+        read_records("coco", path, COCO_17),
+        read_records("coco", path, POSETRACK_15),
+    )
     assert all_17.visible.all()
     assert all_17.keypoints[:, 0].tolist() == list(range(17))[::-1]
     assert posetrack.visible.sum() == 13
@@ -138,7 +141,8 @@ def test_eyes_and_ears_are_kept_or_dropped_by_name(tmp_path: Path) -> None:
 def test_people_of_another_category_are_left_out(tmp_path: Path) -> None:
     content = coco(category_id=2)
     content["categories"] = [{"id": 2, "name": "dog"}, {"id": 1, "keypoints": NAMES}]
-    assert read_coco(write(tmp_path, content), COCO_17) == []
+    with pytest.raises(DataError, match="no person with a labelled joint of coco17"):
+        read_records("coco", write(tmp_path, content), COCO_17)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,8 @@ def test_people_of_another_category_are_left_out(tmp_path: Path) -> None:
 def test_crowds_and_people_without_joints_are_left_out(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    assert read_coco(write(tmp_path, coco(**changes)), COCO_17) == []
+    with pytest.raises(DataError, match="no person with a labelled joint of coco17"):
+        read_records("coco", write(tmp_path, coco(**changes)), COCO_17)
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
@@ -156,7 +161,7 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
     del content["annotations"][0]["image_id"]
     path = write(tmp_path, content)
     with pytest.raises(DataError) as error:
-        read_coco(path, COCO_17)
+        read_records("coco", path, COCO_17)
     assert str(error.value) == f"{path}: annotations[0]: image_id is missing"
 
 
@@ -165,7 +170,7 @@ def test_a_missing_section_is_named(tmp_path: Path, field: str) -> None:
     content = coco()
     del content[field]
     with pytest.raises(DataError, match=f"people.json: {field} is missing"):
-        read_coco(write(tmp_path, content), COCO_17)
+        read_records("coco", write(tmp_path, content), COCO_17)
 
 
 @pytest.mark.parametrize(
@@ -180,33 +185,49 @@ def test_a_missing_section_is_named(tmp_path: Path, field: str) -> None:
 )
 def test_a_contradiction_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=rf"annotations\[0\].*{message}"):
-        read_coco(write(tmp_path, coco(**changes)), COCO_17)
+        read_records("coco", write(tmp_path, coco(**changes)), COCO_17)
 
 
 def test_a_label_may_say_how_far_it_is_trusted(tmp_path: Path) -> None:
     path = write(tmp_path, coco(keypoint_weights=[0.25, 1, 0]))
-    (read,) = read_coco(path, POSETRACK_15)
+    (read,) = read_records("coco", path, POSETRACK_15)
     ankle, nose = (POSETRACK_15.joints.index(name) for name in ("left_ankle", "nose"))
     assert read.visible[[ankle, nose]].tolist() == [0.25, 1]
     assert read.keypoints[ankle].tolist() == [11, 21]
 
 
 def test_a_label_that_is_not_trusted_at_all_is_none(tmp_path: Path) -> None:
-    (read,) = read_coco(write(tmp_path, coco(keypoint_weights=[0.5, 0, 1])), POSETRACK_15)
+    (read,) = read_records(
+        "coco", write(tmp_path, coco(keypoint_weights=[0.5, 0, 1])), POSETRACK_15
+    )
     assert read.labelled.sum() == 1  # a count, whatever the trust
     assert read.keypoints[POSETRACK_15.joints.index("nose")].tolist() == [0, 0]
-    assert read_coco(write(tmp_path, coco(keypoint_weights=[0, 0, 0])), POSETRACK_15) == []
+    with pytest.raises(DataError, match="no person with a labelled joint of posetrack15"):
+        read_records("coco", write(tmp_path, coco(keypoint_weights=[0, 0, 0])), POSETRACK_15)
+
+
+@pytest.mark.parametrize("number", [1e39, -1e30, 10**400, float("inf")])
+@pytest.mark.parametrize("field", ["keypoints", "bbox", "area"])
+def test_numbers_beyond_float32_or_not_finite_are_refused_in_one_line(
+    tmp_path: Path, field: str, number: float
+) -> None:
+    value: Any = {"keypoints": [11, number, 2, 12, 22, 1, 13, 23, 1], "bbox": [10, 20, number, 4]}
+    path = write(tmp_path, coco(**{field: value.get(field, number)}))
+    with pytest.raises(DataError, match=rf"annotations\[0\].{field}: ") as caught:
+        read_records("coco", path, COCO_17)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("weights", [[0.5, 1.5, 0], [-0.5, 1, 0], [1, 1]])
 def test_trust_is_a_number_from_0_to_1_for_each_joint(tmp_path: Path, weights: list[float]) -> None:
     with pytest.raises(DataError, match="keypoint_weights: expected"):
-        read_coco(write(tmp_path, coco(keypoint_weights=weights)), POSETRACK_15)
+        read_records("coco", write(tmp_path, coco(keypoint_weights=weights)), POSETRACK_15)
 
 
 def test_joints_without_names_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="categories: none has keypoints"):
-        read_coco(write(tmp_path, {**coco(), "categories": []}), COCO_17)
+        read_records("coco", write(tmp_path, {**coco(), "categories": []}), COCO_17)
 
 
 def test_images_are_read_as_rgb(tmp_path: Path) -> None:
@@ -228,17 +249,17 @@ def test_an_unreadable_image_names_file_and_record(tmp_path: Path, content: byte
 
 @pytest.mark.skipif(not (SHARED / "lspet").is_dir(), reason="needs ../shared/data/lspet")
 def test_lspet_has_all_its_people_and_no_noses() -> None:
-    records = read_coco(SHARED / "lspet" / "val.json", POSETRACK_15)
-    assert len(records) == len({one.name for one in records}) == 160
+    records = read_records("coco", SHARED / "lspet" / "val.json", POSETRACK_15)
+    assert len(records) == len({record.name for record in records}) == 160
     assert records[0].name == "lspet/im00155#155"
-    assert all(not one.visible[POSETRACK_15.joints.index("nose")] for one in records)
-    assert all(one.frames[0].is_file() for one in records)
+    assert all(not record.visible[POSETRACK_15.joints.index("nose")] for record in records)
+    assert all(record.frames[0].is_file() for record in records)
 
 
 @pytest.mark.skipif(not (SHARED / "people").is_dir(), reason="needs ../shared/data/people")
 def test_people_have_noses_and_no_head_tops() -> None:
-    records = read_coco(SHARED / "people" / "train.json", POSETRACK_15)
-    seen = np.sum([one.visible for one in records], 0)
+    records = read_records("coco", SHARED / "people" / "train.json", POSETRACK_15)
+    seen = np.sum([record.visible for record in records], 0)
     assert len(records) == 1809
     assert seen[0] > 1000
     assert seen[1:3].tolist() == [0, 0]

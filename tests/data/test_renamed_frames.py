@@ -29,7 +29,7 @@ from tarvitpose.formats.posetrack_files import read_predictions
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.skeleton import POSETRACK_15
 
-COUNT, LABELLED = 8, (2, 4)  # frames of a video, and places of the labelled ones
+COUNT, LABELLED = 8, (2, 4)  # frames of a video, and numbers of the labelled ones
 OFFICIAL = {  # the names of images in the official folders
     "counted": [f"{at:08d}.jpg" for at in range(1, COUNT + 1)],
     "shifted": [f"{at:08d}.jpg" for at in range(4, COUNT + 4)],  # most are also renamed ones
@@ -84,13 +84,13 @@ def merged(root: Path) -> Path:
 def test_boxes_of_renamed_frames_reach_the_official_ones(tmp_path: Path) -> None:
     videos = read_labelled("posetrack17", official(tmp_path), POSETRACK_15, images=tmp_path)
     path = boxes(tmp_path / "boxes.json")
-    found = open_boxes(str(path), None, "cpu", videos)
+    known = open_boxes(str(path), None, "cpu", videos)
     lefts = {
-        video.name: [found.people(one, None).boxes[:, 0].tolist() for one in video.frames]  # type: ignore[arg-type]
+        video.name: [known.people(frame, None).boxes[:, 0].tolist() for frame in video.frames]  # type: ignore[arg-type]
         for video in videos
     }
     assert lefts == {video: [[left(at)] for at in LABELLED] for video in OFFICIAL}
-    assert found.warnings == (
+    assert known.warnings == (
         f"{path}: has other frame names for 2 of 3 videos, matched by order "
         "(its first frame is cropped/0001_crop.jpg)",
     )
@@ -122,11 +122,11 @@ def test_boxes_with_the_official_names_stay_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["00000009.jpg", "000001.jpg", "cover.jpg"])
 def test_boxes_that_do_not_count_the_frames_are_not_guessed(tmp_path: Path, name: str) -> None:
     entries = [
-        {"image_name": f"bonn/cropped/{one}", "bbox": [7, 5, 30, 40], "score": 0.9}
-        for one in ("00000001.jpg", name)
+        {"image_name": f"bonn/cropped/{image}", "bbox": [7, 5, 30, 40], "score": 0.9}
+        for image in ("00000001.jpg", name)
     ]
     file = BoxesFile(save(tmp_path / "boxes.json", entries))
-    assert not file.match_by_order([f"cropped/{one}" for one in OFFICIAL["cropped"]])
+    assert not file.match_by_order([f"cropped/{image}" for image in OFFICIAL["cropped"]])
 
 
 def test_predict_takes_renamed_boxes_for_a_folder_of_frames(tmp_path: Path) -> None:
@@ -149,9 +149,9 @@ def test_merged_annotations_find_official_images(tmp_path: Path) -> None:
     path = merged(tmp_path)
     records = read_records("dcpose", path, POSETRACK_15, tmp_path / "images")
     for video, names in OFFICIAL.items():
-        own = [one for one in records if one.frames[0].parent.name == video]
-        assert [one.current for one in own] == list(LABELLED)
-        assert {tuple(path.name for path in one.frames) for one in own} == {tuple(names)}
+        matching = [record for record in records if record.frames[0].parent.name == video]
+        assert [record.current for record in matching] == list(LABELLED)
+        assert {tuple(path.name for path in record.frames) for record in matching} == {tuple(names)}
     report = check_data([path], "dcpose", tmp_path / "images", quick=True, progress=lambda *_: None)
     assert list(report.by_kind()) == ["other image name"]
     assert report.by_kind()["other image name"] == [
@@ -166,9 +166,9 @@ def test_official_annotations_find_renamed_images(tmp_path: Path) -> None:
     save_images(renamed, [f"images/bonn/{video}/{name}" for video in OFFICIAL for name in RENAMED])
     records = read_records("posetrack17", annotations, POSETRACK_15, renamed)
     assert len(records) == len(OFFICIAL) * len(LABELLED)
-    for one in records:
-        assert [path.name for path in one.frames] == RENAMED
-        assert one.current in LABELLED
+    for record in records:
+        assert [path.name for path in record.frames] == RENAMED
+        assert record.current in LABELLED
 
 
 def test_predictions_keep_the_names_of_the_annotations(tmp_path: Path) -> None:
@@ -193,8 +193,8 @@ def test_images_are_not_matched_where_their_number_or_naming_differs(
     else:
         last.rename(folder / "cover.jpg")
     records = read_records("dcpose", merged(tmp_path), POSETRACK_15, tmp_path / "images")
-    own = [one for one in records if one.frames[0].parent.name == "shifted"]
-    assert {tuple(path.name for path in one.frames) for one in own} == {tuple(RENAMED)}
+    matching = [record for record in records if record.frames[0].parent.name == "shifted"]
+    assert {tuple(path.name for path in record.frames) for record in matching} == {tuple(RENAMED)}
 
 
 def test_cropped_frames_that_are_only_on_disk_are_neighbours(tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ def test_cropped_frames_that_are_only_on_disk_are_neighbours(tmp_path: Path) -> 
     save_images(tmp_path, [f"{folder}/{name}" for name in names])
     frame = frame17(1, person17(), image=[{"name": f"{folder}/{names[3]}"}])
     path = save(tmp_path / "annotations" / "cropped.json", {"annolist": [frame]})
-    [one] = read_records("posetrack17", path, POSETRACK_15, tmp_path)
-    assert ([path.name for path in one.frames], one.current) == (names, 3)
+    [record] = read_records("posetrack17", path, POSETRACK_15, tmp_path)
+    assert ([path.name for path in record.frames], record.current) == (names, 3)
 
 
 def scored(tmp_path: Path, truth: list[str], made: list[str]) -> Result:

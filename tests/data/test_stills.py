@@ -47,7 +47,7 @@ def noise_image() -> NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
 
-def dot_place(frame: NDArray[np.uint8]) -> Array:
+def dot_position(frame: NDArray[np.uint8]) -> Array:
     """The dot's middle in a crop, (2,)."""
     bright = frame[..., 0].astype(np.float64)
     y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
@@ -95,11 +95,11 @@ def test_the_joints_are_exact_in_the_current_frame(crop: CropArea, codec: Codec)
     keypoints = joints_inside()
     errors = []
     for at, joint in enumerate(keypoints):
-        clip, places = clip_of(dot(joint), keypoints, LIVELY, crop=crop, codec=codec)
-        points = places[CURRENT]
+        clip, joints = clip_of(dot(joint), keypoints, LIVELY, crop=crop, codec=codec)
+        points = joints[CURRENT]
         inside = ((points[at] > 15) & (points[at] < np.array(SIZE[::-1]) - 16)).all()
         if inside:  # elsewhere the border cuts the dot
-            errors.append(np.abs(dot_place(clip[CURRENT]) - points[at]).max())
+            errors.append(np.abs(dot_position(clip[CURRENT]) - points[at]).max())
     assert len(errors) >= 5
     assert max(errors) < 0.1
 
@@ -127,12 +127,12 @@ def test_the_current_frame_is_the_plain_crop_whatever_moves() -> None:
 def test_the_other_frames_follow_the_camera() -> None:
     keypoints = joints_inside()
     keypoints[0] = (105, 118)
-    clip, places = clip_of(dot(keypoints[0]), keypoints, CAMERA, seed=8)
-    points = places[CURRENT]
+    clip, joints = clip_of(dot(keypoints[0]), keypoints, CAMERA, seed=8)
+    points = joints[CURRENT]
     moves = camera_path(OFFSETS, SIZE, np.random.default_rng(8), CAMERA)
     expected = transform_points(moves, np.broadcast_to(points[:1], (5, 1, 2)))[:, 0]
-    for frame, place in zip(clip, expected, strict=True):
-        assert np.abs(dot_place(frame) - place).max() < 0.1
+    for frame, position in zip(clip, expected, strict=True):
+        assert np.abs(dot_position(frame) - position).max() < 0.1
 
 
 def test_a_swinging_wrist_moves_as_its_path_says_and_the_neck_stays() -> None:
@@ -145,8 +145,8 @@ def test_a_swinging_wrist_moves_as_its_path_says_and_the_neck_stays() -> None:
     swings = limb_path(OFFSETS, SIZE, rng, LIMBS, JOINTS)[:, wrist]
     moved = {}
     for at in (wrist, neck):
-        clip, places = clip_of(dot(keypoints[at]), keypoints, LIMBS, visible=visible)
-        moved[at] = np.array([dot_place(frame) for frame in clip]) - places[CURRENT, at]
+        clip, joints = clip_of(dot(keypoints[at]), keypoints, LIMBS, visible=visible)
+        moved[at] = np.array([dot_position(frame) for frame in clip]) - joints[CURRENT, at]
     assert np.linalg.norm(swings[0]) > 2
     assert np.abs(moved[neck]).max() < 0.15
     assert np.abs(moved[wrist] - 0.8 * swings).max() < 0.3 * np.abs(swings).max()
@@ -224,29 +224,29 @@ def test_composing_applies_the_matrix_first() -> None:
 
 
 def test_crops_of_their_own_move_joints_and_frames_alike() -> None:
-    own = jitter_boxes(5, SIZE, 0.1, np.random.default_rng(0))
+    crops = jitter_boxes(5, SIZE, 0.1, np.random.default_rng(0))
     smooth = np.asarray(cv2.GaussianBlur(noise_image(), (0, 0), 4))
-    clip, places = clip_of(smooth, joints_inside(), CAMERA, moves=own)
+    clip, joints = clip_of(smooth, joints_inside(), CAMERA, moves=crops)
     plain, homes = clip_of(smooth, joints_inside(), CAMERA)
-    assert np.allclose(places, transform_points(own, homes), atol=1e-3)
+    assert np.allclose(joints, transform_points(crops, homes), atol=1e-3)
     for t in range(5):
-        moved = warp(plain[t], own[t], SIZE).astype(int)[20:-20, 20:-20]
+        moved = warp(plain[t], crops[t], SIZE).astype(int)[20:-20, 20:-20]
         shown = clip[t].astype(int)[20:-20, 20:-20]
         assert np.abs(moved - shown).max() < 6  # resampled twice, and once
 
 
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("has_crops", [False, True])
 @pytest.mark.parametrize("offsets", [OFFSETS, OFFSETS[::-1]])
-def test_the_joints_are_exact_in_every_frame(offsets: tuple[int, ...], own: bool) -> None:
+def test_the_joints_are_exact_in_every_frame(offsets: tuple[int, ...], has_crops: bool) -> None:
     keypoints = joints_inside()
     errors = []
-    moves = jitter_boxes(5, SIZE, 0.05, np.random.default_rng(1)) if own else None
+    moves = jitter_boxes(5, SIZE, 0.05, np.random.default_rng(1)) if has_crops else None
     for at, joint in enumerate(keypoints):
         image, crop = dot(joint), CROPS["plain"]
-        clip, places = clip_of(image, keypoints, LIVELY, crop=crop, offsets=offsets, moves=moves)
+        clip, joints = clip_of(image, keypoints, LIVELY, crop=crop, offsets=offsets, moves=moves)
         for t in range(len(OFFSETS)):
-            inside = ((places[t, at] > 15) & (places[t, at] < np.array(SIZE[::-1]) - 16)).all()
+            inside = ((joints[t, at] > 15) & (joints[t, at] < np.array(SIZE[::-1]) - 16)).all()
             if inside:  # elsewhere the border cuts the dot
-                errors.append(np.abs(dot_place(clip[t]) - places[t, at]).max())
+                errors.append(np.abs(dot_position(clip[t]) - joints[t, at]).max())
     assert len(errors) >= 25
     assert max(errors) < 0.75  # a dot that is stretched unevenly shifts its middle

@@ -279,6 +279,15 @@ def test_people_that_were_encoded_otherwise_are_refused(
         assert str(caught.value).endswith("remove that folder")
 
 
+def test_people_whose_clips_were_drawn_in_another_way_are_refused(
+    stored: tuple[Path, list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tarvitpose.evaluation.degraded.DRAWING", 99)
+    folder, records = stored
+    with pytest.raises(ConfigError, match=r"held_out: made with other .*\(drawing: \d+ -> 99\)"):
+        encode_people(folder, modest_model(), records, ("clean",), quiet, scores=True)
+
+
 def test_stored_scores_are_for_models_of_the_same_mask_alone(
     stored: tuple[Path, list[Record]],
 ) -> None:

@@ -14,11 +14,11 @@ from tiny_models import H, J, N, W, h, modest_model, w
 
 from tarvitpose.config import Backend
 from tarvitpose.errors import UserError
+from tarvitpose.inference.devices import usable_cores
 from tarvitpose.inference.engine import EncodedCrop, Engine
 from tarvitpose.inference.graph_decoder import GraphDecoder
 from tarvitpose.inference.graph_engine import STRIDE, VisibleTokens, padded, visible_tokens
 from tarvitpose.inference.load import open_graphs
-from tarvitpose.inference.onnx_engine import usable_cores
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.model.decoder import ClassicDecoder

@@ -19,11 +19,11 @@ from tarvitpose.config import GraphPrecision
 from tarvitpose.detection import Detections
 from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.inference import export as module
+from tarvitpose.inference.devices import has_cpu_bfloat16
 from tarvitpose.inference.export import Agreement, errors, export
 from tarvitpose.inference.graph_folder import read_graphs
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.onnx_engine import OnnxEngine
-from tarvitpose.inference.torch_engine import has_cpu_bfloat16
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, FramePoses
 

@@ -15,15 +15,17 @@ import pytest
 from tiny_graphs import graphs, write
 from tiny_models import H, W, modest_model, tiny_model
 
-from tarvitpose.config import Backend, ModelConfig
+from tarvitpose.config import Backend
 from tarvitpose.errors import MissingDependencyError, OutputError, UserError, WeightsError
+from tarvitpose.inference import graphs as network_graphs
 from tarvitpose.inference import load
 from tarvitpose.inference.graph_folder import FRAME, STEP, graph_cache_root
-from tarvitpose.inference.load import cached_graphs, load_engine, openvino_fits
+from tarvitpose.inference.load import cached_graphs, choose_backend, load_engine
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.openvino_engine import OpenVinoEngine
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.utils.atomic import atomic_folder
+from tarvitpose.weights.folder import default_folder
 
 CROPS = np.random.default_rng(0).integers(0, 256, (1, H, W, 3), np.uint8)
 
@@ -52,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         for name in (FRAME, STEP):  # those of the first weights, whatever the model
             shutil.copy(graphs().path / name, folder / name)
 
-    monkeypatch.setattr(load, "write_graphs", write_graphs)
+    monkeypatch.setattr(network_graphs, "write_graphs", write_graphs)
     return noted
 
 
@@ -114,7 +116,7 @@ def test_what_another_process_wrote_meanwhile_is_kept(
         elsewhere.rename(first.path)
         (folder / FRAME).write_bytes(b"ours")
 
-    monkeypatch.setattr(load, "write_graphs", write_graphs)
+    monkeypatch.setattr(network_graphs, "write_graphs", write_graphs)
     assert cached_graphs(weights) == first
     assert (first.path / FRAME).read_bytes() != b"ours"
 
@@ -169,21 +171,44 @@ def test_auto_takes_openvino_where_it_is_installed(
     assert type(load_engine(weights, device="cpu", backend="torch")) is TorchEngine
 
 
-def test_auto_leaves_to_pytorch_what_openvino_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_leaves_to_pytorch_what_openvino_cannot_do(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(load, "openvino_is_installed", lambda: True)
     monkeypatch.setattr(load, "has_cpu_bfloat16", lambda: False)
-    config, other = tiny_model().config, ModelConfig(**tiny("all_tokens"))
-    assert openvino_fits(config, "cpu", "auto")
-    assert openvino_fits(config, "cpu", "fp32")
-    assert not openvino_fits(config, "cpu", "bf16")
-    assert not openvino_fits(config, "cpu", "fp16")
-    assert not openvino_fits(other, "cpu", "auto")
+    tiny_model(aggregation="all_tokens").save_pretrained(tmp_path / "other")
+    assert choose_backend(weights, "cpu", "auto") == "openvino"
+    assert choose_backend(weights, "cpu", "fp32") == "openvino"
+    assert choose_backend(weights, "cpu", "bf16") == "torch"
+    assert choose_backend(weights, "cpu", "fp16") == "torch"
+    assert choose_backend(tmp_path / "other", "cpu", "auto") == "torch"
     monkeypatch.setattr(load, "can_write_graphs", lambda config: False)
-    assert not openvino_fits(config, "cpu", "auto")
+    assert choose_backend(weights, "cpu", "auto") == "torch"
 
 
-def tiny(aggregation: str) -> dict[str, Any]:
-    return {**tiny_model().config.model_dump(), "aggregation": aggregation}
+@pytest.mark.parametrize(
+    ("packages", "bfloat16", "precision", "expected"),
+    [
+        ((), True, "auto", "onnxruntime"),
+        (("torch",), False, "auto", "onnxruntime"),
+        (("torch",), False, "fp32", "onnxruntime"),
+        (("torch",), True, "auto", "torch"),  # which then computes in bfloat16
+        (("torch",), False, "bf16", "torch"),  # emulated, as asked for
+        (("torch", "openvino"), True, "auto", "openvino"),
+        (("openvino",), False, "auto", "openvino"),
+    ],
+)
+def test_auto_runs_graphs_beside_weights_on_what_is_installed_and_fast(
+    monkeypatch: pytest.MonkeyPatch,
+    packages: tuple[str, ...],
+    bfloat16: bool,
+    precision: str,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(load, "is_installed", packages.__contains__)
+    monkeypatch.setattr(load, "openvino_is_installed", lambda: "openvino" in packages)
+    monkeypatch.setattr(load, "has_cpu_bfloat16", lambda: bfloat16)
+    assert choose_backend(default_folder(), "cpu", precision) == expected
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
@@ -206,6 +231,8 @@ def test_missing_packages_are_named(weights: Path, monkeypatch: pytest.MonkeyPat
     (cached.path / FRAME).unlink()
     with pytest.raises(MissingDependencyError, match=r"package onnx.*tarvitpose\[export\]"):
         load_engine(weights, backend="onnxruntime")
+    with pytest.raises(MissingDependencyError, match=r"package torch.*tarvitpose\[torch\]"):
+        load_engine(weights)
 
 
 @pytest.mark.parametrize("backend", ["auto", "onnxruntime"])

@@ -19,8 +19,9 @@ from tarvitpose.geometry import (
     transform_points,
     warp,
 )
+from tarvitpose.inference.devices import choose_device
 from tarvitpose.inference.predictor import Predictor, windows
-from tarvitpose.inference.torch_engine import TorchEngine, choose_device, choose_precision
+from tarvitpose.inference.torch_engine import TorchEngine, choose_precision
 from tarvitpose.model.tarvitpose import TARViTPose
 
 rng = np.random.default_rng(0)
@@ -135,7 +136,7 @@ def test_unknown_devices_and_precisions_are_refused_in_one_line() -> None:
     with pytest.raises(UserError, match=r"device 'cuda:99' is not on this machine"):
         choose_device("cuda:99")
     with pytest.raises(UserError, match=r"precision 'int4': expected auto, fp32, bf16, fp16"):
-        choose_precision("int4", torch.device("cpu"))
+        choose_precision("int4", "cpu")
 
 
 def test_bfloat16_is_chosen_only_where_the_processor_has_it(
@@ -145,7 +146,7 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(
         monkeypatch.setattr(
             "tarvitpose.inference.torch_engine.has_cpu_bfloat16", lambda has_it=has_it: has_it
         )
-        assert choose_precision("auto", torch.device("cpu")) == expected
+        assert choose_precision("auto", "cpu") == expected
 
 
 def test_bfloat16_stays_close_to_float32() -> None:

@@ -11,7 +11,7 @@ from tarvitpose.model.attention import CrossAttention
 
 Q = 5
 HEADS = 4
-# Positions for which the keys are folded into W_q, projected, and not projected at all.
+# Fewer positions than queries, more, and many more.
 every_way = pytest.mark.parametrize("keys", [2, 11, 31])
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jhmdb_release import write_release
 from label_files import frame17, keypoints, person17, person18, save, save_images, video18
 from tiny_models import H, W, h, tiny_config, w
 
@@ -22,7 +23,8 @@ VIDEOS = ("one", "two")
 
 
 def write_data_sets(root: Path) -> None:
-    """Write PoseTrack17, 18 and 21 and COCO to the folder `data` below a root."""
+    """Write PoseTrack17, 18 and 21, COCO and JHMDB to the folder `data` below a root."""
+    write_release(root / "data" / "jhmdb")
     for part in ("train", "val"):
         write_posetrack17(root / "data" / "posetrack17", part)
         write_posetrack18(root / "data" / "posetrack18", part, "annotations")

@@ -26,7 +26,7 @@ BACKENDS = (
         "openvino", marks=pytest.mark.skipif(not is_installed(), reason="openvino is not installed")
     ),
 )
-_PLACE = tempfile.TemporaryDirectory()
+_FOLDER = tempfile.TemporaryDirectory()
 
 
 @cache
@@ -40,7 +40,7 @@ def both(backend: Backend, changes: tuple[tuple[str, Any], ...] = ()) -> tuple[E
 @cache
 def graphs(changes: tuple[tuple[str, Any], ...] = ()) -> GraphFolder:
     """Return the graphs of a network with these changes to its config."""
-    folder = Path(tempfile.mkdtemp(dir=_PLACE.name))
+    folder = Path(tempfile.mkdtemp(dir=_FOLDER.name))
     return write(network(changes), folder)
 
 

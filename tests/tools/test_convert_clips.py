@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import video_files
 
-from tarvitpose.data.posetrack import read_posetrack18
+from tarvitpose.data.sources import read_records
 from tarvitpose.skeleton import POSETRACK_15
 from tools import convert_clips
 
@@ -34,7 +34,9 @@ def test_jhmdb_joints_outside_the_frame_are_not_labelled(tmp_path: Path) -> None
     points = [[[10 + at, 20], [30, 50 if at == 2 else 40]] for at in range(4)]  # 48 rows
     clip = {"xy": points, "boxes": [[5, 6, 25, 46]] * 4, "split": "train"}
     output = convert("jhmdb", clip, tmp_path, every=2)
-    first, third = read_posetrack18(output / "annotations" / "train", output, POSETRACK_15)
+    first, third = read_records(
+        "posetrack18", output / "annotations" / "train", POSETRACK_15, output
+    )
     assert (first.current, third.current) == (0, 2)
     assert len(first.frames) == 4
     assert first.frames[3].exists()
@@ -46,7 +48,7 @@ def test_jhmdb_joints_outside_the_frame_are_not_labelled(tmp_path: Path) -> None
 def test_validation_clips_are_labelled_on_every_frame(tmp_path: Path) -> None:
     clip = {"xy": [[[1, 2], [3, 4]]] * 4, "boxes": [[0, 0, 9, 9]] * 4, "split": "val"}
     output = convert("jhmdb", clip, tmp_path, every=2)
-    records = read_posetrack18(output / "annotations" / "val", output, POSETRACK_15)
+    records = read_records("posetrack18", output / "annotations" / "val", POSETRACK_15, output)
     assert [record.current for record in records] == [0, 1, 2, 3]
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tarvitpose.data.posetrack import read_posetrack18
+from tarvitpose.data.sources import read_records
 from tarvitpose.skeleton import COCO_17, POSETRACK_15, POSETRACK_17
 from tarvitpose.utils.arrays import Float32
 from tools import label_clips, label_rules, teachers
@@ -252,7 +252,7 @@ def test_the_file_is_what_our_reader_of_posetrack18_reads(tmp_path: Path) -> Non
     content = label_rules.posetrack18("walk", 5, 4, [label(), second], ignored)
     path = tmp_path / "walk.json"
     path.write_text(json.dumps(content), encoding="utf-8")
-    first, other = read_posetrack18(path, tmp_path, POSETRACK_15)
+    first, other = read_records("posetrack18", path, POSETRACK_15, tmp_path)
     assert [frame.name for frame in first.frames] == [f"{i:06d}.jpg" for i in range(4)]
     assert (first.current, other.current, other.name) == (0, 3, "walk/000003#7")
     assert first.box == (50, 40, 150, 240)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tarvitpose.data.coco import read_coco
 from tarvitpose.data.records import Record
+from tarvitpose.data.sources import read_records
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Float32
 from tools import label_stills
@@ -84,6 +84,6 @@ def test_what_is_written_is_read_back_with_its_trust(tmp_path: Path) -> None:
     trust = np.linspace(0.1, 1, J).astype(np.float32)
     path = tmp_path / "people.json"
     path.write_text(json.dumps(label_stills.with_labels(content, [(keypoints, trust)])))
-    (read,) = read_coco(path, POSETRACK_15)
+    (read,) = read_records("coco", path, POSETRACK_15)
     np.testing.assert_allclose(read.keypoints, keypoints[:, :2])
     np.testing.assert_allclose(read.visible, trust, atol=1e-3)

@@ -15,7 +15,7 @@ from tiny_training import quiet
 
 from tarvitpose.ablation.table import load_table
 from tarvitpose.config import SIZES, ModelConfig
-from tarvitpose.model.cost import parameters
+from tarvitpose.inference.cost import parameters
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.config import (
     DataConfig,
@@ -38,6 +38,7 @@ VITPOSE_SIZES = [size for size in SIZES if size != "tiny"]  # which is not the p
 PAPERS = [ROOT / "configs" / name / f"{size}.yaml" for name in POSETRACK for size in VITPOSE_SIZES]
 COCO = [ROOT / "configs" / "coco" / f"{size}.yaml" for size in VITPOSE_SIZES]
 BASES = [ROOT / "configs" / "ablation" / f"{name}.yaml" for name in ("stills", "generated")]
+JHMDB = ROOT / "configs" / "jhmdb" / "split1.yaml"
 # Million parameters at 17 joints (method section 3), and channels of a token.
 KNOWN = {"s": (35.551, 384), "b": (134.929, 768), "l": (388.381, 1024), "h": (761.908, 1280)}
 LAYER_DECAY = {"s": 0.8, "b": 0.75, "l": 0.8, "h": 0.85}  # method section 1.1
@@ -154,9 +155,9 @@ def test_coco_is_vitposes_recipe(path: Path, tmp_path: Path) -> None:
     assert (augment.rotation, augment.rotation_sigma) == (80, 40)
     other = read_yaml(COCO[0])
     values = read_yaml(path)
-    for one in (values, other):
-        one["output"], one["model"]["size"], one["model"]["drop_path"] = "", "", 0
-        one["optim"]["layer_decay"] = 0
+    for recipe in (values, other):
+        recipe["output"], recipe["model"]["size"], recipe["model"]["drop_path"] = "", "", 0
+        recipe["optim"]["layer_decay"] = 0
     assert values == other
 
 
@@ -204,6 +205,15 @@ def test_what_ablations_share_trains_a_step(path: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     loop.train(config, lines.append)
     assert any("step 1/1" in line for line in lines)
+
+
+def test_the_recipe_of_jhmdb_trains_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data_sets(tmp_path)
+    config = load_train_config(JHMDB, tiny_changes(tmp_path / "start"))
+    lines: list[str] = []
+    assert loop.train(config, lines.append) == Path("runs/jhmdb/split1/weights")
+    assert any(line.startswith("step 1/1: loss 0.") for line in lines)
 
 
 def test_the_single_frame_baseline_is_one_change(

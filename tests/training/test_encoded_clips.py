@@ -68,11 +68,11 @@ def stored(folder: Path, *, scores: bool) -> Path:
 def test_every_labelled_frame_is_once_the_current_one(tmp_path: Path) -> None:
     clips = EncodedClips(stored(tmp_path / "some", scores=False), tiny_config())
     assert len(clips) == 5 + 1 + 5
-    middle = [clips[0, index]["features"][1, 0, 0, 0].item() for index in range(len(clips))]
+    middle = [clips[index]["features"][1, 0, 0, 0].item() for index in range(len(clips))]
     assert middle == [0, 1, 2, 3, 4, 12, 20, 21, 22, 23, 24]
-    assert [clips[0, index]["name"] for index in (0, 5, 6)] == ["a", "b", "c"]
-    assert clips[0, 5]["features"][:, 0, 0, 0].tolist() == [11, 12, 13]
-    assert "regions" not in clips[0, 0]
+    assert [clips[index]["name"] for index in (0, 5, 6)] == ["a", "b", "c"]
+    assert clips[5]["features"][:, 0, 0, 0].tolist() == [11, 12, 13]
+    assert "regions" not in clips[0]
 
 
 def test_stored_scores_become_regions_by_the_models_own_rule(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_stored_scores_become_regions_by_the_models_own_rule(tmp_path: Path) -> 
     scores = torch.from_numpy(np.load(folder / "scores.npy"))[0, [1, 2, 3]].float()
     for rule, threshold in (("paper", 0.1), ("paper", 0.05), ("none", 0.1)):
         model = tiny_config(mask_rule=rule, mask_threshold=threshold)
-        regions = EncodedClips(folder, model)[0, 2]["regions"]
+        regions = EncodedClips(folder, model)[2]["regions"]
         assert torch.equal(regions, seen_regions(scores, rule, threshold))  # type: ignore[arg-type]
-    assert "regions" not in EncodedClips(folder, tiny_config(), scores=False)[0, 2]
+    assert "regions" not in EncodedClips(folder, tiny_config(), scores=False)[2]
 
 
 def test_only_the_frame_that_is_known_clean_is_the_current_one(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_only_the_frame_that_is_known_clean_is_the_current_one(tmp_path: Path) -
     clean = np.arange(3)[:, None, None, None] * np.ones((C, h, w))
     np.save(folder / "clean.npy", clean.astype(np.float16))
     clips = EncodedClips(folder, tiny_config())
-    middle = [clips[0, index]["features"][1, 0, 0, 0].item() for index in range(len(clips))]
+    middle = [clips[index]["features"][1, 0, 0, 0].item() for index in range(len(clips))]
     assert middle == [2, 12, 22]
-    assert [clips[0, index]["clean"][0, 0, 0].item() for index in range(3)] == [0, 1, 2]
+    assert [clips[index]["clean"][0, 0, 0].item() for index in range(3)] == [0, 1, 2]
 
 
 def test_the_clean_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_several_sets_follow_each_other(tmp_path: Path) -> None:
     both = JoinedClips(parts)
     assert len(both) == 22
     for index in (0, 10, 11, 21):
-        own = parts[index // 11][0, index % 11]
-        assert torch.equal(both[0, index]["features"], own["features"])
+        alone = parts[index // 11][index % 11]
+        assert torch.equal(both[0, index]["features"], alone["features"])
 
 
 def test_a_model_that_looks_at_more_frames_is_refused(tmp_path: Path) -> None:
@@ -202,12 +202,12 @@ def test_runs_that_differ_in_their_temporal_part_share_encoded_clips(tmp_path: P
 
 def test_a_fresh_start_encodes_the_runs_own_clips_anew(tmp_path: Path) -> None:
     stills = write_stills(tmp_path)
-    own: dict[str, Any] = {"run": {"frozen": ["encoder"], "epochs": 0.1}}
-    own |= {"source": {"cached_clips": 2}}
-    loop.train(experiment(stills, tmp_path / "run", **own), quiet)
+    changes: dict[str, Any] = {"run": {"frozen": ["encoder"], "epochs": 0.1}}
+    changes |= {"source": {"cached_clips": 2}}
+    loop.train(experiment(stills, tmp_path / "run", **changes), quiet)
     folder = tmp_path.joinpath("run", *FEATURES)
     before = np.load(folder / "features.npy")
-    other = experiment(stills, tmp_path / "run", data={"augment": {"colour": 0}}, **own)
+    other = experiment(stills, tmp_path / "run", data={"augment": {"colour": 0}}, **changes)
     with pytest.raises(ConfigError, match=r"last\.ckpt: made with other .*--fresh"):
         loop.train(other, quiet)
     (tmp_path / "run" / "last.ckpt").unlink()
@@ -236,6 +236,16 @@ def test_encoding_goes_on_in_batches_of_another_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(after[0], before[0], atol=2e-2)
     np.testing.assert_array_equal(after[1], before[1])
     assert json.loads((folder / "about.json").read_text()) == about
+
+
+def test_clips_that_were_drawn_in_another_way_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stills = write_stills(tmp_path)
+    loop.train(shared(stills, 0), quiet)
+    monkeypatch.setattr("tarvitpose.training.facts.DRAWING", 99)
+    with pytest.raises(ConfigError, match=r"features/0: .*\(drawing: \d+ -> 99\); remove"):
+        loop.train(shared(stills, 1), quiet)
 
 
 def test_clips_of_an_earlier_version_get_one_line(tmp_path: Path) -> None:

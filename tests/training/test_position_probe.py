@@ -1,4 +1,4 @@
-"""How much of a token's place can be read out of it."""
+"""How much of a token's position can be read out of it."""
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ def test_an_encoder_learns_to_keep_the_places() -> None:
     losses = []
     for _ in range(30):
         batch["features"] = model.encoder(images).unsqueeze(1)
-        loss = step(batch)  # the heatmaps weigh nothing: the loss is of the places alone
+        loss = step(batch)  # the heatmaps weigh nothing: the loss is of the positions alone
         losses.append(loss.item())
         loss.backward()
         optimizer.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,8 @@ from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.training.checkpoint import load_state, save_state
 from tarvitpose.training.config import OptimConfig, load_train_config, model_config
-from tarvitpose.training.losses import heatmap_loss
 from tarvitpose.training.optim import parameter_groups, rate_factor, set_rate
-from tarvitpose.training.step import TrainingStep
+from tarvitpose.training.step import TrainingStep, heatmap_loss
 from tarvitpose.training.warm_start import warm_start
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
@@ -94,9 +94,9 @@ def test_frozen_blocks_keep_their_weights_with_all_that_comes_before(
 ) -> None:
     config = experiment(stills, tmp_path / "run", run={"frozen_blocks": 1})
     trained = weights_of(loop.train(config, quiet))
-    kept = ("encoder.pos_embed", "encoder.patch_embed.", "encoder.blocks.0.")
+    unchanged = ("encoder.pos_embed", "encoder.patch_embed.", "encoder.blocks.0.")
     for name, value in weights_of(stills.parent / "start").items():
-        assert torch.equal(value, trained[name]) == name.startswith(kept), name
+        assert torch.equal(value, trained[name]) == name.startswith(unchanged), name
     config = experiment(stills, tmp_path / "other", run={"frozen_blocks": 99})
     with pytest.raises(ConfigError, match=r"^run\.frozen_blocks: asked for 99, the encoder has"):
         loop.train(config, quiet)
@@ -120,14 +120,14 @@ def test_encoded_clips_give_the_features_and_joints_of_the_clips_themselves(
     step = TrainingStep(TARViTPose.from_pretrained(stills.parent / "start"), frozen=("encoder",))
     with torch.inference_mode():
         features, regions = step.encode({"clip": item["clip"][None]})
-    own = encoded[0, 1]  # the middle frame of the first clip is the current one as it was
-    assert torch.allclose(own["features"].float(), features[0], atol=2e-2)
-    assert torch.equal(own["regions"], regions[0])
-    assert torch.allclose(own["targets"], item["targets"], atol=1e-5)
-    first = encoded[0, 0]
-    assert torch.equal(first["features"][1], own["features"][0])
-    assert torch.equal(first["features"][0], own["features"][1])
-    assert not torch.equal(first["targets"], own["targets"])
+    clip = encoded[1]  # the middle frame of the first clip is the current one as it was
+    assert torch.allclose(clip["features"].float(), features[0], atol=2e-2)
+    assert torch.equal(clip["regions"], regions[0])
+    assert torch.allclose(clip["targets"], item["targets"], atol=1e-5)
+    first = encoded[0]
+    assert torch.equal(first["features"][1], clip["features"][0])
+    assert torch.equal(first["features"][0], clip["features"][1])
+    assert not torch.equal(first["targets"], clip["targets"])
 
 
 def test_encoding_goes_on_where_it_stopped(
@@ -194,8 +194,8 @@ def test_the_clean_loss_draws_towards_what_the_clean_frame_shows() -> None:
     plain = TrainingStep(model)(batch)
     both = TrainingStep(model, clean_loss_weight=0.5)(batch)
     shown = model.decoder(model.encoder(normalise_clip(batch["clean"][:, None])[:, 0]))
-    found = model.aggregate(batch["features"], batch["regions"])
-    expected = 0.5 * heatmap_loss(found, shown, batch["weights"])
+    heatmaps = model.aggregate(batch["features"], batch["regions"])
+    expected = 0.5 * heatmap_loss(heatmaps, shown, batch["weights"])
     assert torch.allclose(both - plain, expected, rtol=1e-3)
 
 
@@ -211,19 +211,19 @@ def test_the_encoder_learns_more_slowly_the_deeper_and_vectors_do_not_decay() ->
     config = OptimConfig(lr=1.0, encoder_lr_scale=0.5, layer_decay=0.5, weight_decay=0.1)
     model = tiny_model()  # two blocks: layers 0 to 3
     groups = parameter_groups(model, config)
-    found = {
+    groups = {
         name: (group["lr"], group["weight_decay"])
         for name, parameter in model.named_parameters()
         for group in groups
         if any(parameter is member for member in group["params"])  # type: ignore[attr-defined]
     }
-    assert len(found) == len(list(model.parameters()))
-    assert found["encoder.patch_embed.weight"] == (0.5 * 0.5**3, 0.1)
-    assert found["encoder.pos_embed"] == (0.5 * 0.5**3, 0.0)
-    assert found["encoder.blocks.1.fc1.weight"] == (0.5 * 0.5, 0.1)
-    assert found["encoder.norm.weight"] == (0.5, 0.0)
-    assert found["jta.query"] == (1.0, 0.0)
-    assert found["decoder.final.weight"] == (1.0, 0.1)
+    assert len(groups) == len(list(model.parameters()))
+    assert groups["encoder.patch_embed.weight"] == (0.5 * 0.5**3, 0.1)
+    assert groups["encoder.pos_embed"] == (0.5 * 0.5**3, 0.0)
+    assert groups["encoder.blocks.1.fc1.weight"] == (0.5 * 0.5, 0.1)
+    assert groups["encoder.norm.weight"] == (0.5, 0.0)
+    assert groups["jta.query"] == (1.0, 0.0)
+    assert groups["decoder.final.weight"] == (1.0, 0.1)
 
 
 def test_the_paper_halves_the_rate_every_five_epochs() -> None:
@@ -279,9 +279,9 @@ def placed_features(channels: int = 48, frames: int = 40) -> torch.Tensor:
     rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(6.0), indexing="ij")
     grid = torch.stack([rows.flatten(), columns.flatten()], -1)  # (N, 2)
     waves = torch.cos(grid @ torch.randn(2, channels, generator=random) * 0.5)
-    places = waves @ torch.randn(channels, channels, generator=random) / 5  # (N, C)
+    positions = waves @ torch.randn(channels, channels, generator=random) / 5  # (N, C)
     content = torch.randn(frames, len(grid), channels, generator=random) / 3
-    return (places + content).transpose(1, 2).unflatten(2, (8, 6))[None]
+    return (positions + content).transpose(1, 2).unflatten(2, (8, 6))[None]
 
 
 def test_after_a_warm_start_tokens_listen_to_the_joint_seen_where_they_are() -> None:
@@ -291,14 +291,14 @@ def test_after_a_warm_start_tokens_listen_to_the_joint_seen_where_they_are() -> 
     warm_start(model, features)
     layer = model.gra.layers[0]
     tokens = features[0, 0].flatten(1).T[None]  # (1, N, C), of one frame
-    elsewhere = features[0, 1:].mean(0).flatten(1).T[None]  # what other frames show at each place
+    elsewhere = features[0, 1:].mean(0).flatten(1).T[None]  # what others show at each position
     q = layer._split_heads(layer.to_query(tokens))
     k = layer._split_heads(layer.to_key_value(elsewhere).chunk(2, dim=-1)[0])
-    scores = (q @ k.transpose(-1, -2)).mean(1)[0]  # (N, N), token by place
+    scores = (q @ k.transpose(-1, -2)).mean(1)[0]  # (N, N), token by position
     best = scores.argmax(1)
     rows, columns = torch.arange(48) // 6, torch.arange(48) % 6
     distance = torch.hypot((best // 6 - rows).float(), (best % 6 - columns).float())
-    assert distance.mean() < 1.0  # a place at random is about 3.3 away
+    assert distance.mean() < 1.0  # a position at random is about 3.3 away
 
 
 def test_after_a_warm_start_a_query_is_the_mean_of_what_it_may_look_at() -> None:
@@ -356,3 +356,44 @@ def test_unreadable_states_are_refused_in_one_line(tmp_path: Path) -> None:
     save_state(path, {"weights": torch.ones(2)})
     with pytest.raises(WeightsError, match="expected a training state with a step"):
         load_state(path)
+
+
+def test_states_with_changed_bytes_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    parts = {"model": {"weight": torch.ones(500)}, "optimizer": {}, "precision": {}, "best": {}}
+    save_state(path, {"step": 3, **parts})
+    content = path.read_bytes()
+    start = content.index(np.ones(500, np.float32).tobytes())
+    random = np.random.default_rng(0)
+    for position in (10, start, start + 1999, *random.integers(len(content), size=40).tolist()):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        is_data = start <= position < start + 2000
+        with pytest.raises(WeightsError) if is_data else suppress(WeightsError):
+            assert torch.equal(load_state(path)["model"]["weight"], torch.ones(500))
+    for count in (0, 100, len(content) // 2):
+        path.write_bytes(content[:count])
+        with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable training state"):
+            load_state(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"step": -1}, {"step": "3"}, {"model": None}, {"optimizer": 5}, {"best": []}]
+)
+def test_states_without_their_parts_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    parts = {"model": {}, "optimizer": {}, "precision": {}, "best": {}}
+    save_state(tmp_path / "last.ckpt", {"step": 3, **parts, **changes})
+    with pytest.raises(WeightsError, match=r"last\.ckpt: expected a training state"):
+        load_state(tmp_path / "last.ckpt")
+
+
+def test_a_state_that_does_not_fit_is_refused_in_one_line(stills: Path, tmp_path: Path) -> None:
+    config = experiment(stills, tmp_path / "run", run={"epochs": 1})
+    loop.train(config, quiet)
+    state = load_state(tmp_path / "run" / "last.ckpt")
+    for part, wrong in (("best", {}), ("optimizer", {"state": {}}), ("model", {})):
+        save_state(tmp_path / "run" / "last.ckpt", {**state, part: wrong})
+        with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable .*") as caught:
+            loop.train(config, quiet)
+        assert "\n" not in str(caught.value)

@@ -93,8 +93,8 @@ def test_without_a_monitor_the_mean_of_the_whole_models_scores_counts() -> None:
 def test_patience_counts_validations_without_a_new_best() -> None:
     best = Best("", patience=2)
     scores = [math.nan, 1.0, 1.0, 2.0, 1.5, math.nan]
-    found = [best.note(step, {"val/x/temporal": score}) for step, score in enumerate(scores)]
-    assert found == [False, True, False, True, False, False]
+    noted = [best.note(step, {"val/x/temporal": score}) for step, score in enumerate(scores)]
+    assert noted == [False, True, False, True, False, False]
     assert (best.step, best.score, best.is_over) == (3, 2.0, True)
 
 
@@ -156,7 +156,9 @@ def test_a_share_of_the_held_out_people_is_always_the_same(stills: Path, tmp_pat
     records = read_sources(experiment(stills, tmp_path).data.train, POSETRACK_15)
     half = fixed_share(records, 0.5)
     assert len(half) == len(records) / 2
-    assert [records.index(one) for one in half] == sorted(records.index(one) for one in half)
+    assert [records.index(record) for record in half] == sorted(
+        records.index(record) for record in half
+    )
     assert half == fixed_share(records, 0.5) != records[: len(half)]
     assert len(fixed_share(records, 1e-6)) == 1
     assert fixed_share(records, 1.0) == records
@@ -173,9 +175,9 @@ def test_validation_reads_its_share_with_its_own_workers(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tarvitpose.training.validation.encoded_batches", noted)
-    for own, expected in ((None, 0), (2, 2)):
-        data = {**validated(stills), "validation_share": 0.5, "validation_workers": own}
-        config = experiment(stills, tmp_path / str(own), data=data)
+    for workers, expected in ((None, 0), (2, 2)):
+        data = {**validated(stills), "validation_share": 0.5, "validation_workers": workers}
+        config = experiment(stills, tmp_path / str(workers), data=data)
         with pytest.raises(KeyboardInterrupt):
             loop.train(config, quiet)
         assert seen[-1] == (3, expected)

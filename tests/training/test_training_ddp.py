@@ -51,10 +51,10 @@ def run_two(*arguments: str, output: Path, function: Any = command_line) -> list
 
 
 def test_all_ranks_together_read_the_batches_of_one_process() -> None:
-    one = islice(RankBatches(7, 3, start=2, size=4), 9)
+    alone = islice(RankBatches(7, 3, start=2, size=4), 9)
     parts = [RankBatches(7, 3, start=2, size=2, rank=rank, ranks=2) for rank in (0, 1)]
     both = zip(*parts, strict=True)
-    assert [first + second for first, second in islice(both, 9)] == list(one)
+    assert [first + second for first, second in islice(both, 9)] == list(alone)
 
 
 @pytest.mark.slow
@@ -71,9 +71,9 @@ def test_two_processes_give_the_weights_of_one_with_twice_the_batch(
     codes = run_two("train", path, *changes, output=output)
     assert codes == [0, 0], output.read_text()
     for folder in ("weights", "best"):
-        one = without_key_biases(weights_of(tmp_path / "one" / folder))
+        alone = without_key_biases(weights_of(tmp_path / "one" / folder))
         two = without_key_biases(weights_of(tmp_path / "two" / folder))
-        for name, value in one.items():
+        for name, value in alone.items():
             assert torch.allclose(value, two[name], atol=2e-5), name
     assert losses_of(tmp_path / "two") == pytest.approx(losses_of(tmp_path / "one"), rel=1e-4)
     assert output.read_text().count("training: 9 steps of 2 clips") == 1

@@ -162,8 +162,8 @@ def test_the_class_token_is_added_to_every_position(
 ) -> None:
     model = single()
     tensors = rename(model.state_dict())
-    places, token = tensors["backbone.pos_embed"], torch.randn(1, 1, 24)
-    tensors["backbone.pos_embed"] = torch.cat([token, places - token], 1)
+    positions, token = tensors["backbone.pos_embed"], torch.randn(1, 1, 24)
+    tensors["backbone.pos_embed"] = torch.cat([token, positions - token], 1)
     expect_equal(converted(tmp_path, tensors), model)
 
 

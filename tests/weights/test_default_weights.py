@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tarvitpose.data.coco import read_coco
 from tarvitpose.data.dataset import validation_clips
+from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.video.sources import open_source
@@ -71,7 +71,7 @@ def test_the_demo_clip_is_short_and_has_two_people_of_known_size() -> None:
 @pytest.mark.skipif(not LSPET.exists(), reason="../shared/data is not here: no held-out stills")
 def test_the_temporal_part_helps_where_the_current_frame_is_lost() -> None:
     model = TARViTPose.from_pretrained("default")
-    records = read_coco(LSPET, model.config.joints)[:10]
+    records = read_records("coco", LSPET, model.config.joints)[:10]
     clips = validation_clips(records, model.config, "dropped")
     scores = score_clips(model, encoded_batches(model, clips, torch.device("cpu")))
     assert scores.temporal_pck > scores.single_pck + 5

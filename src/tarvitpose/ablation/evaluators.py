@@ -35,6 +35,7 @@ from tarvitpose.evaluation.predictions import (
 )
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import match_video
+from tarvitpose.inference.fast import fold_attention
 from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
@@ -88,7 +89,7 @@ class EncodedEvaluator:
 
     def run(self, folder: Path) -> None:
         """Predict all joints with a row's weights. Raises ConfigError or OutputError."""
-        model = TARViTPose.from_pretrained(folder / WEIGHTS)
+        model = fold_attention(TARViTPose.from_pretrained(folder / WEIGHTS))
         people = for_model(self.people, model)
         facts = {**people.facts, WEIGHTS: file_digest(folder / WEIGHTS / WEIGHTS_FILE)}
         arrays: dict[str, Any] = {"facts": json.dumps(facts)}

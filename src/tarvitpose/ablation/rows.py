@@ -26,9 +26,9 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.degraded import Score, ap_score, encode_people, pck_score
-from tarvitpose.inference.torch_engine import choose_device
+from tarvitpose.inference.cost import Cost, count
+from tarvitpose.inference.devices import choose_device
 from tarvitpose.metrics.posetrack_ap import Matches
-from tarvitpose.model.cost import Cost, count
 from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
 from tarvitpose.training.facts import experiment_facts, renamed_facts
@@ -122,12 +122,16 @@ class Ablation:
         """What the rows are evaluated on. Raises DataError or BoxesError."""
         config, sources = model_config(self.config), self.config.data.validation
         if not self.is_frozen:
-            device = str(choose_device("auto"))
+            device = choose_device("auto")
             videos = [
                 video
                 for source in sources
                 for video in read_labelled(
-                    source.format, source.annotations, config.joints, images=source.images
+                    source.format,
+                    source.annotations,
+                    config.joints,
+                    images=source.images,
+                    set_name=source.set,
                 )
             ]
             return DatasetEvaluator(videos, open_boxes(self.boxes, None, device, videos))

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from tarvitpose.benchmark.cases import TRANSFORMERS
 from tarvitpose.config import ModelConfig
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.torch_engine import PRECISIONS, choose_device, has_cpu_bfloat16
+from tarvitpose.inference.torch_engine import PRECISIONS
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case
 from tarvitpose.utils.optional import require
 
-TRANSFORMERS = "transformers"
 LARGE, SMALL = 2048, 512  # sides of matrices; the small ones where bfloat16 is emulated
 
 
@@ -77,12 +78,12 @@ def _vitpose(config: ModelConfig) -> Any:
 def product_cases(device: str) -> list[Case[str]]:
     """Return products of large square matrices, by precision; outputs are 10^9 operations."""
     chosen = choose_device(device)
-    emulated = chosen.type == "cpu" and not has_cpu_bfloat16()
+    emulated = chosen == "cpu" and not has_cpu_bfloat16()
     half = _product("bf16 emulated" if emulated else "bf16", SMALL if emulated else LARGE, chosen)
     return [_product("fp32", LARGE, chosen), half]
 
 
-def _product(name: str, side: int, device: torch.device) -> Case[str]:
+def _product(name: str, side: int, device: str) -> Case[str]:
     """Return the product of two square matrices; multiplying and adding count as two."""
     kind = PRECISIONS[name.split(maxsplit=1)[0]]
     first, second = torch.randn(2, side, side, device=device).to(kind)

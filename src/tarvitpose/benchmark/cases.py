@@ -25,6 +25,7 @@ from tarvitpose.utils.interleaved import Case
 
 Mode = Literal["single", "windowed", "streaming", "encoder"]
 MODES: tuple[Mode, ...] = ("single", "windowed", "streaming")
+TRANSFORMERS = "transformers"  # a backend that is a baseline
 
 
 class CaseKey(NamedTuple):

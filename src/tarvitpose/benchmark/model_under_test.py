@@ -11,14 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 
 from tarvitpose.config import PATCH, SIZES, ModelConfig
 from tarvitpose.detection import load_detector
 from tarvitpose.errors import ConfigError, VideoError
 from tarvitpose.geometry import centre_and_size, crop_matrices, warp
 from tarvitpose.inference.graph_folder import graph_cache
-from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import open_source
 from tarvitpose.weights.folder import CONFIG_FILE, WEIGHTS_FILE, load_config
@@ -102,6 +100,10 @@ def weights_of(model: ModelUnderTest) -> Iterator[str]:
     if model.weights is not None:
         yield model.weights
         return
+    import torch  # noqa: PLC0415 - the weights that are there may need none
+
+    from tarvitpose.model.tarvitpose import TARViTPose  # noqa: PLC0415
+
     with TemporaryDirectory(prefix="tarvitpose-") as folder:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

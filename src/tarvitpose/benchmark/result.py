@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
-from tarvitpose.benchmark.baselines import TRANSFORMERS
-from tarvitpose.benchmark.cases import CaseKey, Mode
-from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest, encoder_alone
+from tarvitpose.benchmark.cases import TRANSFORMERS, CaseKey, Mode
+from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest
 from tarvitpose.benchmark.stages import Pipeline, Stages
 from tarvitpose.config import Backend
-from tarvitpose.model.cost import Cost, count
+from tarvitpose.inference.devices import usable_cores
 from tarvitpose.utils.interleaved import Spread, ratios, spread
 
+if TYPE_CHECKING:  # counting needs PyTorch
+    from tarvitpose.inference.cost import Cost
+
 AGAINST_BATCH = 8  # the batch at which others are compared with
-WORK = {"single": "single_frame", "windowed": "total", "streaming": "streaming"}
+ENCODER_ALONE = "encoder_alone"
+WORK = {
+    "single": "single_frame",
+    "windowed": "total",
+    "streaming": "streaming",
+    "encoder": ENCODER_ALONE,
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,9 @@ class BenchmarkResult:
 
     model: ModelUnderTest
     plan: BenchmarkPlan
-    costs: dict[str, Cost]
+    costs: dict[str, Cost]  # none without PyTorch, which counts them
     rates: dict[CaseKey, list[float]]  # poses per second, round by round
-    products: dict[str, list[float]]  # GFLOP/s of large matrix products, by precision
+    products: dict[str, list[float]]  # GFLOP/s of large matrix products, by precision; likewise
     stages: dict[Pipeline, Stages] = field(default_factory=dict)
     memory: dict[CaseKey, float] = field(default_factory=dict)  # megabytes at most
 
@@ -71,9 +77,7 @@ class BenchmarkResult:
         return self.plan.offsets or self.model.config.offsets
 
     def gmacs(self, key: CaseKey) -> float:
-        """Return the counted work of one pose."""
-        if key.mode == "encoder":
-            return count(encoder_alone(self.model).config)["total"].gmacs
+        """Return the counted work of one pose; there must be `costs`."""
         return self.costs[WORK[key.mode]].gmacs
 
     def peak_share(self, key: CaseKey, precision: str) -> Spread:
@@ -112,7 +116,7 @@ class BenchmarkResult:
         return comparisons
 
     def _compare(self, first: CaseKey, second: CaseKey) -> SpeedRatio:
-        counted = self.gmacs(second) / self.gmacs(first)
+        counted = self.gmacs(second) / self.gmacs(first) if self.costs else None
         return SpeedRatio(first, second, ratios(self.rates[first], self.rates[second]), counted)
 
     def facts(self) -> list[dict[str, Any]]:
@@ -133,9 +137,9 @@ class BenchmarkResult:
             "offsets": self.offsets if key.mode in ("windowed", "streaming") else (),
             "device": self.plan.device,
             "precision": "fp32" if key.backend == TRANSFORMERS else self.plan.precision,
-            "threads": torch.get_num_threads(),
-            "parameters": self.costs["total"].parameters,
-            "gmacs": self.gmacs(key),
+            "threads": usable_cores(),
+            "parameters": self.costs["total"].parameters if self.costs else None,
+            "gmacs": self.gmacs(key) if self.costs else None,
             "share_of_matrix_product": {
                 name: self.peak_share(key, name).median for name in self.products
             },

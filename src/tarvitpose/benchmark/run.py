@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-import torch
-
-from tarvitpose.benchmark.baselines import TRANSFORMERS, VitPoseEngine, product_cases
-from tarvitpose.benchmark.cases import CaseKey, Mode, backend_of, pose_case
+from tarvitpose.benchmark.cases import TRANSFORMERS, CaseKey, Mode, backend_of, pose_case
 from tarvitpose.benchmark.memory import in_child, peak_of
 from tarvitpose.benchmark.model_under_test import (
     ModelUnderTest,
@@ -19,7 +17,7 @@ from tarvitpose.benchmark.model_under_test import (
     person_crops,
     weights_of,
 )
-from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
+from tarvitpose.benchmark.result import ENCODER_ALONE, BenchmarkPlan, BenchmarkResult
 from tarvitpose.benchmark.stages import (
     POLICIES,
     Pipeline,
@@ -30,9 +28,12 @@ from tarvitpose.config import Backend, PredictConfig
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.load import load_engine
-from tarvitpose.model.cost import count
 from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.utils.interleaved import Case, measure_interleaved
+from tarvitpose.utils.optional import is_installed
+
+if TYPE_CHECKING:
+    from tarvitpose.inference.cost import Cost
 
 
 def measure(
@@ -44,15 +45,17 @@ def measure(
 ) -> BenchmarkResult:
     """Return all measurements of a plan for one network. Raises UserError.
 
-    A backend that is not installed is left out, and `warn` called with a line about it.
+    A backend that is not installed is left out, and `warn` called with a line about it. Without
+    PyTorch no work is counted, and neither encoder nor matrix products are timed.
     """
-    offsets = plan.offsets or model.config.offsets
-    costs = count(model.config.model_copy(update={"offsets": offsets}))
+    has_torch = is_installed("torch")
+    costs = _costs(model, plan) if has_torch else {}
     crops = person_crops(plan.video, model.config)
-    with weights_of(model) as weights, weights_of(encoder_alone(model)) as alone:
+    encoder = weights_of(encoder_alone(model)) if has_torch else nullcontext(None)
+    with weights_of(model) as weights, encoder as alone:
         engines = EnginePool(model, plan, weights, alone)
         keys = engines.keys(warn)
-        products = product_cases(plan.device)
+        products = _products(plan) if has_torch else []
         poses = [pose_case(key, engines[key], crops, plan.offsets) for key in keys]
         cases: Sequence[Case[CaseKey | str]] = [*products, *poses]
         rates = measure_interleaved(
@@ -79,21 +82,40 @@ def measure(
     )
 
 
+def _costs(model: ModelUnderTest, plan: BenchmarkPlan) -> dict[str, Cost]:
+    """Return what the parts of a network cost, and its encoder with next to nothing behind it."""
+    from tarvitpose.inference.cost import count  # noqa: PLC0415 - needs PyTorch
+
+    offsets = plan.offsets or model.config.offsets
+    costs = count(model.config.model_copy(update={"offsets": offsets}))
+    return {**costs, ENCODER_ALONE: count(encoder_alone(model).config)["total"]}
+
+
+def _products(plan: BenchmarkPlan) -> list[Case[str]]:
+    from tarvitpose.benchmark.baselines import product_cases  # noqa: PLC0415 - needs PyTorch
+
+    return product_cases(plan.device)
+
+
 @contextmanager
 def limited_threads(threads: int | None) -> Iterator[None]:
     """Use so many processor cores, for all backends alike where the system can pin a process."""
     if threads is None:
         yield
         return
-    before, can_pin = torch.get_num_threads(), hasattr(os, "sched_setaffinity")
+    can_pin = hasattr(os, "sched_setaffinity")
     cores = os.sched_getaffinity(0) if can_pin else set[int]()
-    torch.set_num_threads(threads)
+    torch: Any = import_module("torch") if is_installed("torch") else None
+    before = torch.get_num_threads() if torch else threads
+    if torch:
+        torch.set_num_threads(threads)
     try:
         if can_pin:
             os.sched_setaffinity(0, sorted(cores)[:threads])
         yield
     finally:
-        torch.set_num_threads(before)
+        if torch:
+            torch.set_num_threads(before)
         if can_pin:
             os.sched_setaffinity(0, cores)
 
@@ -102,9 +124,9 @@ class EnginePool:
     """The networks that are timed, each loaded once."""
 
     def __init__(
-        self, model: ModelUnderTest, plan: BenchmarkPlan, weights: str, alone: str
+        self, model: ModelUnderTest, plan: BenchmarkPlan, weights: str, alone: str | None
     ) -> None:
-        """`weights` are the model's, `alone` those of its encoder alone."""
+        """`weights` are the model's, `alone` those of its encoder alone, None without any."""
         self.model, self.plan, self.weights, self.alone = model, plan, weights, alone
         self._loaded: dict[tuple[str, bool], Engine] = {}
 
@@ -118,10 +140,14 @@ class EnginePool:
     def opener(self, key: CaseKey) -> Callable[[], Engine]:
         """Return what loads the network of a case; another process can call it as well."""
         if key.backend == TRANSFORMERS:
+            from tarvitpose.benchmark.baselines import (  # noqa: PLC0415 - needs PyTorch
+                VitPoseEngine,
+            )
+
             return partial(VitPoseEngine, self.model.config, device=self.plan.device)
         return partial(
             load_engine,
-            self.alone if key.mode == "encoder" else self.weights,
+            self.alone if self.alone and key.mode == "encoder" else self.weights,
             backend=cast(Backend, key.backend),
             device=self.plan.device,
             precision=self.plan.precision,
@@ -142,9 +168,8 @@ class EnginePool:
             warn(f"left out: {absent}")
         temporal, batches = self.model.config.temporal, self.plan.all_batches
         modes = [mode for mode in self.plan.modes if temporal or mode == "single"]
-        cases: list[tuple[str, Mode]] = [
-            (name, mode) for name in dict.fromkeys(names) for mode in (*modes, "encoder")
-        ]
+        timed: list[Mode] = [*modes, "encoder"] if self.alone else modes
+        cases = [(name, mode) for name in dict.fromkeys(names) for mode in timed]
         if self.plan.against_transformers:
             cases.append((TRANSFORMERS, "single"))
         return [CaseKey(mode, name, batch) for batch in batches for name, mode in cases]

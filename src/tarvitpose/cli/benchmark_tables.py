@@ -21,7 +21,8 @@ PAPER_TITLE = (
 
 def report(result: BenchmarkResult) -> str:
     """Return all tables about one network."""
-    parts = [costs(result), speeds(result)]
+    parts = [costs(result)] if result.costs else []
+    parts += [speeds(result)]
     parts += [times(result)] if result.comparisons() else []
     parts += [stages(result)] if result.stages else []
     return "\n\n".join(parts)
@@ -49,7 +50,8 @@ def costs(result: BenchmarkResult) -> str:
 
 def speeds(result: BenchmarkResult) -> str:
     """Return the table of crops per second."""
-    peak = f"of {result.peak}"  # a rate as a share of the large matrix product's
+    # A rate as a share of the large matrix product's.
+    peak = f"of {result.peak}" if result.costs else ""
     rows = plain_table(["", "backend", "batch", "crops/s", "quartiles", "GMAC", peak, "MB"], 2)
     for key in result.rates:
         middle = spread_of(result.rates[key])
@@ -60,8 +62,8 @@ def speeds(result: BenchmarkResult) -> str:
             str(key.batch),
             number(middle.median),
             interval(middle),
-            number(result.gmacs(key)),
-            f"{result.peak_share(key, result.peak).median:.0%}",
+            number(result.gmacs(key)) if result.costs else "",
+            f"{result.peak_share(key, result.peak).median:.0%}" if result.costs else "",
             "" if memory is None else f"{memory:.0f}",
         )
     return drawn(rows)
@@ -77,7 +79,7 @@ def times(result: BenchmarkResult) -> str:
             f"{one.second.mode}, {one.second.backend}",
             f"{one.times.median:.2f}",
             interval(one.times),
-            f"{one.counted:.2f}",
+            "" if one.counted is None else f"{one.counted:.2f}",
         )
     return drawn(rows)
 
@@ -102,7 +104,7 @@ def paper_table(results: Iterable[BenchmarkResult]) -> str:
     rows = plain_table(["", "paper M", "ours M", "paper frames/s", "crops/s here", "how"], 1)
     for result in results:
         streamed = {key: median(r) for key, r in result.rates.items() if key.mode == "streaming"}
-        if result.model.size not in PAPER or not streamed:
+        if result.model.size not in PAPER or not streamed or not result.costs:
             continue
         most = max(key.batch for key in streamed)
         best = max((key for key in streamed if key.batch == most), key=lambda key: streamed[key])

@@ -104,7 +104,7 @@ def run_prepare(
     from tarvitpose.errors import DataError
 
     videos: list[tuple[Path, Video]] = []
-    for file in open_all(dataset_files(dataset, set_name), layout, images):
+    for file in open_all(dataset_files(dataset, set_name), layout, images, set_name):
         if file.format == "coco":
             raise DataError(f"{dataset}: stills need no preparing; train on them with format: coco")
         videos += [(file.root, video) for video in read_videos(file)]

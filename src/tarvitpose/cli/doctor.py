@@ -19,10 +19,11 @@ from tarvitpose.cli import console
 from tarvitpose.cli.models import DETECTOR, WEIGHTS, assets_folder, is_whole
 from tarvitpose.utils.offline import VARIABLES, is_offline
 
-CORE = ("torch", "numpy", "scipy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
+CORE = ("numpy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
 OPTIONAL = {  # extra of the package: what it is for, and what it brings
-    "openvino": ("faster on a CPU", ("openvino", "onnx")),
-    "huggingface": ("detectors of transformers", ("transformers", "pillow")),
+    "torch": ("weights without graphs, GPUs and bfloat16", ("torch",)),
+    "openvino": ("faster on a CPU", ("openvino",)),
+    "huggingface": ("detectors of transformers", ("transformers", "pillow", "torch")),
     "torchvision": ("the detector Faster R-CNN", ("torchvision",)),
     "parquet": ("--format parquet", ("pyarrow",)),
     "dataframe": ("FramePoses.to_dataframe", ("pandas",)),
@@ -30,10 +31,10 @@ OPTIONAL = {  # extra of the package: what it is for, and what it brings
     "ray": ("predict --engine ray", ("ray",)),
     "web": ("tarvitpose web", ("gradio",)),
     "plot": ("plots", ("matplotlib",)),
-    "export": ("tarvitpose export", ("onnx",)),
-    "train": ("tarvitpose train", ("lightning-fabric", "tensorboard")),
+    "export": ("tarvitpose export, and graphs of own weights", ("onnx", "torch")),
+    "train": ("tarvitpose train", ("torch", "lightning-fabric", "scipy", "tensorboard")),
     "wandb": ("training curves on Weights & Biases", ("wandb",)),
-    "evaluate": ("COCO's AP", ("faster-coco-eval",)),
+    "evaluate": ("tarvitpose evaluate", ("faster-coco-eval", "motrics", "scipy")),
 }
 MODULES = {"pillow": "PIL"}  # of packages that are imported by another name
 OPENCV = tuple(
@@ -177,29 +178,35 @@ def default_detector() -> str:
 
 
 def default_device() -> str:
-    """Return what --device, --precision and --backend auto come to."""
-    from tarvitpose.inference.openvino_engine import is_installed
-    from tarvitpose.inference.torch_engine import PRECISIONS, choose_device, choose_precision
+    """Return what --device, --precision and --backend auto come to for the default weights."""
+    from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
+    from tarvitpose.inference.load import choose_backend
+    from tarvitpose.weights.folder import default_folder
 
-    device = choose_device("auto")
-    dtype = choose_precision("auto", device)
-    precision = next(name for name, kind in PRECISIONS.items() if kind == dtype)
-    backend = "openvino" if device.type == "cpu" and is_installed() else "torch"
+    device, backend = choose_device("auto"), choose_backend(default_folder())
+    precision = "bf16" if has_cpu_bfloat16() and backend == "openvino" else "fp32"
+    if backend == "torch":
+        from tarvitpose.inference.torch_engine import PRECISIONS, choose_precision
+
+        dtype = choose_precision("auto", device)
+        precision = next(name for name, kind in PRECISIONS.items() if kind == dtype)
     return f"--device {device} --precision {precision} --backend {backend}"
 
 
 def cpu_line() -> str:
-    """Return how many threads torch takes, and whether bfloat16 is worth it."""
-    import torch
-
-    from tarvitpose.inference.torch_engine import has_cpu_bfloat16
+    """Return how many cores this process may use, and whether bfloat16 is worth it."""
+    from tarvitpose.inference.devices import has_cpu_bfloat16, usable_cores
 
     low = "bf16 in hardware" if has_cpu_bfloat16() else "bf16 only emulated: keep fp32"
-    return f"{console.counted(torch.get_num_threads(), 'thread')}, {low}"
+    return f"{console.counted(usable_cores(), 'thread')}, {low}"
 
 
 def gpu_line() -> str:
     """Return the GPUs that torch can use, with memory and precisions, or why there are none."""
+    from tarvitpose.utils.optional import is_installed
+
+    if not is_installed("torch"):
+        return "none: GPUs need PyTorch, pip install 'tarvitpose[torch]'"
     import torch
 
     gpus = []

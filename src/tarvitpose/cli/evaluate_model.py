@@ -49,20 +49,22 @@ def score_model(options: EvaluateConfig) -> None:
         load_config(options.weights).joints,
         images=options.images,
         limit=options.limit,
+        set_name=options.set_name,
     )
     settings: dict[str, Any] = {}
     if options.every > 1:
         videos, settings = every_nth(videos, options.every), {"every": options.every}
     from tarvitpose.evaluation.run import evaluate, load_predictors
-    from tarvitpose.inference.torch_engine import choose_device, choose_precision
+    from tarvitpose.inference.devices import choose_device
+    from tarvitpose.inference.torch_engine import choose_precision
 
     device = choose_device(options.device)
-    boxes = open_boxes(options.boxes or "gt", options.box_threshold, str(device), videos)
+    boxes = open_boxes(options.boxes or "gt", options.box_threshold, device, videos)
     predictors = load_predictors(
         options.weights,
         single_frame=options.single_frame,
         baselines=options.baselines,
-        device=str(device),
+        device=device,
         precision=options.precision,
         flip_test=options.flip_test,
         batch_size=options.batch_size,
@@ -161,7 +163,9 @@ def score_clips(options: EvaluateConfig) -> None:
     assert options.annotations is not None
     degradations = parse_degradations(options.degradations or "")
     joints = load_config(options.weights).joints
-    records = read_records(options.layout, options.annotations, joints, options.images)
+    records = read_records(
+        options.layout, options.annotations, joints, options.images, set_name=options.set_name
+    )
     records = records[: options.limit]
     if options.reliability is not None:
         check_installed("matplotlib", "--reliability", "plot")
@@ -169,11 +173,12 @@ def score_clips(options: EvaluateConfig) -> None:
     from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clips import encoded_batches, side_by_side
     from tarvitpose.evaluation.clips import score_clips as score
-    from tarvitpose.inference.torch_engine import choose_device
+    from tarvitpose.inference.devices import choose_device
+    from tarvitpose.inference.fast import fold_attention
     from tarvitpose.model.tarvitpose import TARViTPose
 
     device = choose_device(options.device)
-    model = TARViTPose.from_pretrained(options.weights).eval().to(device)
+    model = fold_attention(TARViTPose.from_pretrained(options.weights).to(device))
     if not model.config.temporal:
         console.warn(f"{options.weights} has no temporal part: both columns are the same")
     counted = console.counted(len(records), "person", "people")

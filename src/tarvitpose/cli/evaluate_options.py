@@ -14,7 +14,7 @@ from tarvitpose.utils.config_messages import option_name
 
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
-LABELS = {"annotations", "layout", "images", "limit"}
+LABELS = {"annotations", "layout", "images", "set_name", "limit"}
 MODEL = {"single_frame", "baselines", "every", "output", "overwrite", "samples"}
 MODES = {  # the option that decides what is scored, and all that go with it
     "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
@@ -41,6 +41,9 @@ class EvaluateConfig(NetworkConfig):
     )
     layout: AnnotationFormat | None = Field(
         default=None, description="Format of the annotations; recognised by default."
+    )
+    set_name: str | None = Field(
+        default=None, description="Part of the annotations, such as val; of JHMDB test1."
     )
     images: Path | None = Field(
         default=None,

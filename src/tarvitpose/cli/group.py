@@ -11,13 +11,15 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from tarvitpose.cli import console
-from tarvitpose.errors import UserError
+from tarvitpose.errors import MissingDependencyError, UserError
 from tarvitpose.utils import config_messages as config_words
 from tarvitpose.utils.offline import is_offline, offline
 
 STOPPED, A_BUG = 130, 1
 SHOWN = 60  # characters of a name that is too long
 LOG_JSON, OFFLINE = "--log-json", "--offline"
+EXTRAS = {"torch": "torch", "scipy": "evaluate"}  # which brings a package that a verb imports
+EXTRAS_OF_VERBS = {"train": "train", "ablate": "train", "export": "export"}
 FORMER = {"--kinds": "--degradations"}  # options under the name of an earlier version
 UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
 
@@ -63,6 +65,12 @@ class Verbs(TyperGroup):
         except UsageError as error:
             command = error.ctx.command_path if error.ctx else "tarvitpose"
             console.fail(f"{in_words(error)}; see {command} --help", kind="UsageError")
+        except ModuleNotFoundError as error:
+            package, verb = str(error.name).partition(".")[0], str(ctx.invoked_subcommand)
+            if package not in EXTRAS:
+                raise
+            extra = EXTRAS_OF_VERBS.get(verb, EXTRAS[package])
+            console.fail(MissingDependencyError(package, f"tarvitpose {verb}", extra))
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise

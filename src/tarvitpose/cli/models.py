@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import chain, repeat
 from pathlib import Path
@@ -222,13 +221,8 @@ def parameter_count(file: Path) -> tuple[int, str]:
 
     Raises WeightsError if its header cannot be read.
     """
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header: dict[str, Any] = json.loads(stream.read(min(length, file.stat().st_size)))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{file}: not a readable safetensors file ({error})") from None
-    header.pop("__metadata__", None)
-    learnt = [value for name, value in header.items() if not name.endswith(STATISTICS)]
-    kinds = sorted({str(value["dtype"]) for value in learnt})
-    return sum(math.prod(value["shape"]) for value in learnt), " and ".join(kinds)
+    from tarvitpose.weights.folder import tensor_bytes
+
+    learnt = [part for name, part in tensor_bytes(file).items() if not name.endswith(STATISTICS)]
+    kinds = " and ".join(sorted({part.kind for part in learnt}))
+    return sum(math.prod(part.shape) for part in learnt), kinds

@@ -67,6 +67,7 @@ DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
     "samples": {"metavar": "N"},
     "reliability": {"metavar": "FILE"},
     "json_file": {"metavar": "FILE"},
+    "set_name": {"metavar": "NAME"},
     "live": {"show_default": False},
 }
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check_notes import NOTES, Note, notes_of
-from tarvitpose.data.records import Box, decode_image
+from tarvitpose.data.records import Box, decode_image, read_image
 from tarvitpose.data.sources import open_annotations, read_videos
+from tarvitpose.data.video_frames import image_file
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
 
@@ -40,7 +41,7 @@ TAIL = 4096  # bytes in which the end of an image is looked for; some cameras ap
 ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND"}  # beginning and end of JPEG and PNG
 HEADERS = (*ENDS, b"BM", b"RIFF", b"II*\0", b"MM\0*", b"GIF8")
 
-Progress = Callable[[int, int], None]  # receives how many frames are done, of how many
+ImagesDone = Callable[[int, int], None]  # receives how many frames are done, of how many
 Fault = tuple[str, str]  # kind and location
 
 
@@ -78,7 +79,7 @@ def check_data(
     images: Path | None,
     *,
     quick: bool,
-    progress: Progress,
+    progress: ImagesDone,
 ) -> DataReport:
     """Look at all annotation files and all images that they name.
 
@@ -162,11 +163,15 @@ def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fa
     """What is wrong with one image, and with its people's boxes and joints in it."""
     root, video, frame = job
     path = root / frame.image
-    if not path.is_file():
+    file = image_file(path)
+    if not file.is_file():
         return [("missing image" if frame.labelled else "missing neighbour", frame.name)]
     try:
-        size = _header_size(path, frame) if quick else _decoded_size(path)
-    except ValueError as error:
+        if file != path:  # of a video
+            size = frame.size if quick else read_image(path, frame.name).shape[:2]
+        else:
+            size = _header_size(path, frame) if quick else _decoded_size(path)
+    except (ValueError, DataError) as error:
         return [("broken image", f"{frame.name}: {error}")]
     people = _with_joints(frame) if frame.labelled else []
     return [

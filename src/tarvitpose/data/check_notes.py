@@ -33,6 +33,7 @@ NOTES = {  # in the order of the table: what it is called, and what the readers 
     "no area": "a person without area: COCO AP takes a share of the box",
     "unknown joint": "no model knows it: left out",
     "joint given twice": "the first counts",
+    "joint outside": "joints of a clip of JHMDB beyond the frame: left out",
     "joint spelling": "a joint's name in another spelling: read as ours",
     "backslash": "a path with backslashes: read as slashes",
     "unlisted frame": "a frame that the file does not list: taken as a neighbour",
@@ -43,12 +44,29 @@ Note = tuple[str, str]  # kind and location
 def notes_of(file: AnnotationFile, videos: Sequence[Video]) -> Iterator[Note]:
     """Yield what readers fill in, change or leave out of a file, `videos` being what they read."""
     content, layout = file.content, file.format
+    if layout == "jhmdb":
+        yield from _of_clips(videos)
+        return
     yield from _of_annolist(content) if layout == "posetrack17" else _of_coco(content, layout)
     listed = set(image_names(content))
     for video in videos:
         for frame in video.frames:
             if frame.name not in listed:
                 yield "unlisted frame", frame.name
+
+
+def _of_clips(videos: Sequence[Video]) -> Iterator[Note]:
+    """What is noted of JHMDB, whose people have all joints, also outside the frame."""
+    for video in videos:
+        for joint in set(video.joints) - KNOWN_JOINTS:
+            yield "unknown joint", f"{video.name}: {joint}"
+        for frame in video.frames:
+            for person in frame.people:
+                outside = int((person.points[:, 2] == 0).sum())
+                if outside:
+                    yield "joint outside", f"{frame.name}: {outside} of {len(person.points)}"
+                if person.box is None:
+                    yield "no box", frame.name
 
 
 def _of_coco(content: Entry, layout: AnnotationFormat) -> Iterator[Note]:

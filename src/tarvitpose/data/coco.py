@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tarvitpose.data.records import Box, Record
-from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, in_order, records_of
+from tarvitpose.data.records import Box
+from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, in_order
 from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_layout import (
     category_joints,
@@ -20,20 +20,8 @@ from tarvitpose.formats.posetrack_layout import (
     is_of_category,
     keypoint_category,
 )
-from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float64
-from tarvitpose.utils.json_file import Entry, read_entry
-
-
-def read_coco(path: Path, joints: JointSet, image_root: Path | None = None) -> list[Record]:
-    """Return a record for each person of a COCO keypoint file who has a visible joint.
-
-    `image_root` is the folder that `file_name` starts from, the file's own when not given.
-    Crowds are left out. Raises DataError that names the file, the entry and the field.
-    """
-    root = image_root or path.parent
-    stills = coco_stills(path, read_entry(path))
-    return [record for still in stills for record in records_of(still, root, joints)]
+from tarvitpose.utils.json_file import Entry
 
 
 def coco_stills(path: Path, content: Entry) -> Iterator[Video]:

@@ -25,8 +25,9 @@ from tarvitpose.heatmaps import encode
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
 
-Key = tuple[int, int]  # epoch and index
+ClipKey = tuple[int, int]  # epoch and index
 
+DRAWING = 1  # counts up where the same records, settings and seed come to give other clips
 JOINT_WEIGHTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # as the authors' code
 VALIDATION = NO_AUGMENTATION.model_copy(update={"motion": MotionConfig(still=0, fast=0)})
 
@@ -92,7 +93,7 @@ class ClipDataset(Dataset[ClipItem]):
     def __len__(self) -> int:
         return len(self.settings.records)
 
-    def __getitem__(self, key: Key | int) -> ClipItem:
+    def __getitem__(self, key: ClipKey | int) -> ClipItem:
         """Return the clip of (epoch, index); an index alone is of epoch 0."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         if not 0 <= index < len(self):
@@ -147,13 +148,13 @@ def validation_clips(
     return ClipDataset(records, model, VALIDATION.model_copy(update={"degrade": degrade}), seed)
 
 
-class KeySampler(Sampler[Key]):
+class KeySampler(Sampler[ClipKey]):
     """Endless keys (epoch, index), shuffled anew in each epoch; can start at any step."""
 
     def __init__(self, length: int, seed: int, start_step: int = 0, batch_size: int = 1) -> None:
         self.length, self.seed, self.start = length, seed, start_step * batch_size
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[ClipKey]:
         epoch, done = divmod(self.start, self.length)
         while True:
             order = np.random.default_rng((self.seed, epoch)).permutation(self.length)

@@ -1,33 +1,17 @@
-"""Read PoseTrack's videos: the per-video JSON of PoseTrack18 and PoseTrack21."""
+"""Read PoseTrack's videos: the JSON of PoseTrack18 and 21, and the merged files of DCPose."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tarvitpose.data.coco import image_frames, joint_names
-from tarvitpose.data.records import Record
-from tarvitpose.data.videos import Video, VideoFrame, in_time, records_of
+from tarvitpose.data.videos import Video, VideoFrame, in_time
 from tarvitpose.errors import DataError
-from tarvitpose.formats.posetrack_layout import file_name
-from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.json_file import Entry, read_entry
-
-
-def read_posetrack18(path: Path, image_root: Path, joints: JointSet) -> list[Record]:
-    """Return a record for each person with a visible joint in each labelled frame.
-
-    `path` is the JSON file of one video or a folder of them; `image_root` is the folder that
-    `file_name` starts from, the one with `images` in it. A record's frames are the images of
-    its video around it, labelled or not. Raises DataError that names file, entry and field.
-    """
-    return [
-        record
-        for file in annotation_files(path)
-        for video in posetrack18_videos(file, read_entry(file))
-        for record in records_of(video, image_root, joints)
-    ]
+from tarvitpose.formats.posetrack_layout import file_name, is_counted_from_1
+from tarvitpose.utils.json_file import Entry
 
 
 def annotation_files(path: Path) -> list[Path]:
@@ -66,3 +50,28 @@ def frame_counts(content: Entry) -> dict[PurePosixPath, int]:
         if count is not None:
             counts[PurePosixPath(file_name(image)).parent] = count.integer()
     return counts
+
+
+def dcpose_videos(path: Path, content: Entry) -> Iterator[Video]:
+    """Yield each folder of images as a video. Raises DataError.
+
+    `nframes` tells how many frames exist. Those that the file does not list are named by
+    counting: eight digits from 1 for PoseTrack17, as many digits as the others from 0 for 18.
+    """
+    for video in posetrack18_videos(path, content):
+        folder = PurePosixPath(video.frames[0].name).parent.name
+        yield replace(video, name=folder, frames=_with_unlisted(video))
+
+
+def _with_unlisted(video: Video) -> tuple[VideoFrame, ...]:
+    listed = {frame.name for frame in video.frames}
+    first = PurePosixPath(video.frames[0].name)
+    if video.frame_count is None or not first.stem.isdecimal():
+        return video.frames
+    start = int(is_counted_from_1(first.stem))
+    names = (
+        str(first.with_stem(f"{at:0{len(first.stem)}d}"))
+        for at in range(start, start + video.frame_count)
+    )
+    unlisted = [VideoFrame(name) for name in names if name not in listed]
+    return in_time([*video.frames, *unlisted])

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from tarvitpose.data.records import Box, read_image
+from tarvitpose.data.video_frames import image_file
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.utils.arrays import Float64
@@ -25,7 +26,7 @@ from tarvitpose.utils.provenance import Facts, require_same
 JPEG_QUALITY = 95
 LEFTOVERS = ".*.tmp.*"  # what a killed run leaves of the file it was writing
 
-Progress = Callable[[int, int], None]  # receives how many videos are done, of how many
+VideosDone = Callable[[int, int], None]  # receives how many videos are done, of how many
 Scale = tuple[float, float]  # across and down; 1, 1 for an image as it is
 
 
@@ -61,7 +62,7 @@ class Summary:
 def prepare(
     videos: Iterable[tuple[Path, Video]],
     options: PrepareOptions,
-    progress: Progress = lambda _, __: None,
+    progress: VideosDone = lambda _, __: None,
 ) -> Summary:
     """Write every video that is not there yet; `videos` come with the root of their images.
 
@@ -109,7 +110,7 @@ def _write_video(video: Video, root: Path, options: PrepareOptions) -> tuple[int
         for leftover in target.glob(LEFTOVERS):
             leftover.unlink()
     near = near_labels(video.frames, options.span)
-    frames = [frame for frame in near if frame.labelled or (root / frame.image).is_file()]
+    frames = [frame for frame in near if frame.labelled or image_file(root / frame.image).is_file()]
     before_0 = min([0, *(frame.number for frame in frames)])
     images: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
@@ -145,16 +146,17 @@ def _refuse_others(folder: Path, names: set[str]) -> None:
 
 
 def _write_image(source: Path, target: Path, max_side: int) -> Scale:
-    """Link or copy an image, or write it smaller; returns its scale."""
-    if not source.is_file():
+    """Link or copy an image, or write it smaller or out of its video; returns its scale."""
+    file = image_file(source)
+    if not file.is_file():
         raise DataError(f"{source}: a labelled frame is missing; see 'tarvitpose data check'")
-    if max_side:
+    if max_side or file != source:
         image = read_image(source, str(target))
         height, width = image.shape[:2]
-        if max(height, width) > max_side:
-            share = max_side / max(height, width)
+        share = min(max_side / max(height, width), 1.0) if max_side else 1.0
+        if share < 1 or file != source:
             size = (max(round(width * share), 1), max(round(height * share), 1))
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if share < 1 else image
             with atomic_file(target) as temporary:
                 write_image(temporary, small, JPEG_QUALITY)
             return size[0] / width, size[1] / height

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.data.video_frames import image_file, read_frame
 from tarvitpose.errors import DataError
 from tarvitpose.utils.arrays import Float32
 
@@ -48,6 +49,8 @@ def _read_only(values: ArrayLike) -> Float32:
 
 def read_image(path: Path, record: str) -> NDArray[np.uint8]:
     """Read an RGB image (height, width, 3). Raises DataError naming the file and the record."""
+    if image_file(path) != path:
+        return read_frame(path, record)
     try:
         image = decode_image(path.read_bytes())
     except OSError as error:

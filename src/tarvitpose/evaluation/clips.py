@@ -124,7 +124,7 @@ def encoding_facts(model: TARViTPose, frozen: Collection[str]) -> Facts:
 def encoded_batches(
     model: TARViTPose,
     clips: ClipDataset,
-    device: torch.device,
+    device: torch.device | str,
     batch_size: int = 8,
     *,
     workers: int = 0,

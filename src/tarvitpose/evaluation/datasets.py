@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.config import AnnotationFormat
-from tarvitpose.data.posetrack import annotation_files
-from tarvitpose.data.sources import AnnotationFile, open_all, read_videos
+from tarvitpose.data.sources import AnnotationFile, open_set, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_files import missing_joints, true_frames
 from tarvitpose.formats.posetrack_layout import file_name, image_id
 from tarvitpose.metrics.oks import AREA_OF_BOX
-from tarvitpose.metrics.posetrack_ap import TrueFrame
+from tarvitpose.metrics.posetrack_ap import JOINTS, TrueFrame
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.json_file import Entry
@@ -87,6 +86,7 @@ class LabelledVideo:
     images: tuple[Path, ...] = ()  # of all frames, listed or not, in time
     content: Entry | None = None  # of stills: the annotations, for COCO's evaluator
     missing_joints: tuple[str, ...] = ()  # of PoseTrack's: without all of them there is no AP
+    is_jhmdb: bool = False  # a clip of JHMDB, scored by its benchmark's PCK
 
     @property
     def are_stills(self) -> bool:
@@ -101,19 +101,22 @@ def read_labelled(
     *,
     images: Path | None = None,
     limit: int | None = None,
+    set_name: str | None = None,
 ) -> list[LabelledVideo]:
-    """Return the first `limit` videos of a file or folder of annotations.
+    """Return the first `limit` videos of a file or folder of annotations, or of a set in it.
 
     The stills of a COCO file are one "video" together, and `limit` counts them. `joints` are what
     its people are compared in; PoseTrack's are always its 15. Raises DataError in one line, also
     where nothing is labelled.
     """
     videos: list[LabelledVideo] = []
-    for file in open_all(annotation_files(annotations), layout, images):
+    for file in open_set(annotations, layout, images, set_name):
         left = None if limit is None else limit - len(videos)
         listed = islice(read_videos(file), left)
         if file.format == "coco":
             videos += _stills(file, listed, joints)
+        elif file.format == "jhmdb":
+            videos += _clips(file, listed)
         else:
             videos += _posetrack(file, listed)
     videos = [video for video in videos if video.frames]
@@ -155,10 +158,7 @@ def _posetrack(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[Labell
     for video in videos:
         names = {frame.name for frame in video.frames}
         frames = [
-            replace(_frame(video, run, at, root, POSETRACK_15), truth=truth.get(frame.name))
-            for run in runs(video.frames)
-            for at, frame in enumerate(run)
-            if frame.labelled
+            replace(frame, truth=truth.get(frame.name)) for frame in _labelled_frames(video, root)
         ]
         yield LabelledVideo(
             name=video.name,
@@ -168,6 +168,30 @@ def _posetrack(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[Labell
             images=tuple(root / frame.image for frame in video.frames),
             missing_joints=tuple(missing),
         )
+
+
+def _clips(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[LabelledVideo]:
+    """The clips of JHMDB, which has no ids and not all of PoseTrack's joints."""
+    for video in videos:
+        ids = {frame.name: frame.number for frame in video.frames}
+        yield LabelledVideo(
+            name=video.name,
+            source=file.path,
+            frames=_with_ids(_labelled_frames(video, file.root), ids),
+            listed=ids,
+            images=tuple(file.root / frame.image for frame in video.frames),
+            missing_joints=tuple(name for name in JOINTS if name not in video.joints),
+            is_jhmdb=True,
+        )
+
+
+def _labelled_frames(video: Video, root: Path) -> list[LabelledFrame]:
+    return [
+        _frame(video, run, at, root, POSETRACK_15)
+        for run in runs(video.frames)
+        for at, frame in enumerate(run)
+        if frame.labelled
+    ]
 
 
 def _with_ids(frames: Iterable[LabelledFrame], ids: dict[str, int]) -> tuple[LabelledFrame, ...]:

@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from tarvitpose.config import window_offsets
-from tarvitpose.data.dataset import ClipItem, validation_clips
+from tarvitpose.data.dataset import DRAWING, VALIDATION, ClipItem, validation_clips
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
+from tarvitpose.data.video_frames import images_digest
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import THRESHOLD, decoded_joints, encode_crops, encoding_facts
 from tarvitpose.evaluation.feature_cache import FeatureCache
@@ -39,7 +40,7 @@ from tarvitpose.model.jta import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.utils.hashing import content_digest, sample_digest
+from tarvitpose.utils.hashing import content_digest
 from tarvitpose.utils.provenance import Facts, as_json, require_same
 
 FRAMES = (NEIGHBOURS, CURRENT) = ("neighbours", "current")
@@ -104,9 +105,11 @@ def encode_people(
     facts = as_json(
         {
             "kinds": degradations,
+            "drawing": DRAWING,
+            "augment": VALIDATION.model_dump(mode="json", exclude={"degrade"}),
             "offsets": model.config.offsets,
             "people": _digest_of_people(records),
-            "images": sample_digest([record.frames[record.current] for record in records]),
+            "images": images_digest([record.frames[record.current] for record in records]),
             **encoding_facts(model, ("encoder", "decoder") if scores else ("encoder",)),
         }
     )

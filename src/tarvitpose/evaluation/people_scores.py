@@ -18,6 +18,7 @@ from tarvitpose.evaluation.comparison import (
     known_differences,
 )
 from tarvitpose.evaluation.datasets import LabelledVideo
+from tarvitpose.metrics.jhmdb import SCORED, Reference, jhmdb_references
 from tarvitpose.metrics.jitter import acceleration
 from tarvitpose.metrics.oks import similarity
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
@@ -27,15 +28,11 @@ from tarvitpose.utils.arrays import Bools, Float32, Float64
 
 TORSO, HEAD, BOX = "PCK@0.2", "PCKh@0.5", "PCK@0.2 box"
 OKS, JITTER = "OKS", "jitter"
-SHARES = {TORSO: 0.2, HEAD: 0.5, BOX: 0.2}  # of the torso, of the head, of the box
 LIMBS = "limbs"  # a column: each person's mean over the 12 limb joints, then the people's mean
-NOTES = {
-    TORSO: "within 0.2 of the torso (shoulder to opposite hip), {} people",
-    HEAD: "within 0.5 of the head (0.6 x the head box's diagonal; without one, head_bottom to "
-    "head_top), {} people",
-    BOX: "within 0.2 of the box's longer side, {} people",
-    OKS: "mean object keypoint similarity x 100 of the labelled joints, {} people",
-}
+HEAD_NOTE = (
+    "within 0.5 of the head (0.6 x the head box's diagonal; without one, head_bottom to head_top)"
+)
+OKS_NOTE = "mean object keypoint similarity x 100 of the labelled joints"
 
 Cells = tuple[Float64, Bools]  # of one column: values (rows, K) from 0 to 1, and which count
 
@@ -53,24 +50,31 @@ class LabelledJoints:
     units: NDArray[np.int64]  # (N,): intervals draw people of one video, or still, together
     triples: NDArray[np.int64]  # (M, 3): one person in three neighbouring frames
     are_stills: bool
+    are_jhmdb: bool
 
 
 def labelled_joints(
     videos: Sequence[LabelledVideo], joints: JointSet, known: Collection[str]
 ) -> LabelledJoints:
-    """Gather the people of all videos; joints that are not `known` to the model do not count."""
+    """Gather the people of all videos; joints that are not `known` to the model do not count.
+
+    Of JHMDB those alone count that its benchmark scores.
+    """
+    are_jhmdb = videos[0].is_jhmdb
+    counted = [name for name in known if not are_jhmdb or name in SCORED]
     people = [frame.people for video in videos for frame in video.frames]
     seen = np.concatenate([some.visible for some in people]) > 0
     return LabelledJoints(
         joints=joints,
         keypoints=np.concatenate([some.keypoints for some in people]),
-        visible=seen & np.isin(joints.joints, list(known)),
+        visible=seen & np.isin(joints.joints, counted),
         boxes=np.concatenate([some.boxes for some in people]),
         heads=np.concatenate([some.heads for some in people]),
         areas=np.concatenate([some.areas for some in people]),
         units=_units(videos),
         triples=_triples(videos),
         are_stills=videos[0].are_stills,
+        are_jhmdb=are_jhmdb,
     )
 
 
@@ -79,32 +83,46 @@ def people_comparisons(
 ) -> list[ModeComparison]:
     """Compare joints (N, J, 2) of each mode with the labels.
 
-    PCK of the torso, of the head and of the box; OKS of stills; jitter of videos in which three
-    frames in a row are labelled. Metrics that nobody can be measured by are left out. Intervals
-    are over `samples` draws of videos, of stills over images.
+    PCK of the torso, of the head and of the box, or JHMDB's own; OKS of stills; jitter of videos in
+    which three frames in a row are labelled. Metrics that nobody can be measured by are left out.
+    Intervals are over `samples` draws of videos, of stills over images.
     """
-    sizes = {
-        TORSO: torso_size(truth.keypoints, truth.visible, truth.joints),
-        HEAD: head_size(truth.keypoints, truth.visible, truth.joints, truth.heads),
-        BOX: (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1),
-    }
     result = []
-    for metric, size in sizes.items():
+    for metric, size, share, note in _references(truth):
         counted = truth.visible & np.isfinite(size)[:, None]
         correct = {
-            mode: hits(points, truth.keypoints, size, SHARES[metric]).astype(np.float64)
+            mode: hits(points, truth.keypoints, size, share).astype(np.float64)
             for mode, points in predicted.items()
         }
         if counted.any():
-            result.append(_comparison(metric, correct, counted, truth, samples))
+            cells = _cells(correct, counted, truth.joints)
+            described = f"{note}, {counted.any(1).sum()} people"
+            result.append(_tabulated(metric, cells, truth.units, samples, described))
     if truth.are_stills and truth.visible.any():
         sigmas = [SIGMAS[name] for name in truth.joints.joints]
         near = {
             mode: similarity(points, truth.keypoints, truth.areas, sigmas)
             for mode, points in predicted.items()
         }
-        result.append(_comparison(OKS, near, truth.visible, truth, samples))
+        cells = _cells(near, truth.visible, truth.joints)
+        described = f"{OKS_NOTE}, {truth.visible.any(1).sum()} people"
+        result.append(_tabulated(OKS, cells, truth.units, samples, described))
     return [*result, *_jitter(truth, predicted, samples)]
+
+
+def _references(truth: LabelledJoints) -> list[Reference]:
+    """What errors are compared with."""
+    keypoints, visible, joints = truth.keypoints, truth.visible, truth.joints
+    if truth.are_jhmdb:
+        return jhmdb_references(keypoints, visible, truth.boxes, joints)
+    torso = torso_size(keypoints, visible, joints)
+    head = head_size(keypoints, visible, joints, truth.heads)
+    box = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1)
+    return [
+        Reference(TORSO, torso, 0.2, "within 0.2 of the torso (shoulder to opposite hip)"),
+        Reference(HEAD, head, 0.5, HEAD_NOTE),
+        Reference(BOX, box, 0.2, "within 0.2 of the box's longer side"),
+    ]
 
 
 def _jitter(
@@ -127,21 +145,15 @@ def _jitter(
         f"the labels themselves have {labels:.2f}"
     )
     values = {mode: jitter(points) for mode, points in predicted.items()}
-    cells = {mode: _columns(each, counted, truth.joints) for mode, each in values.items()}
+    cells = _cells(values, counted, truth.joints)
     return [_tabulated(JITTER, cells, truth.units[middle], samples, note)]
 
 
-def _comparison(
-    metric: str,
-    values: dict[str, Float64],
-    counted: Bools,
-    truth: LabelledJoints,
-    samples: int,
-) -> ModeComparison:
-    """Compare values (N, J) by mode, one for each joint of each labelled person."""
-    note = NOTES[metric].format(counted.any(1).sum())
-    cells = {mode: _columns(each, counted, truth.joints) for mode, each in values.items()}
-    return _tabulated(metric, cells, truth.units, samples, note)
+def _cells(
+    values: dict[str, Float64], counted: Bools, joints: JointSet
+) -> dict[str, dict[str, Cells]]:
+    """Return the columns of each mode of values (rows, J)."""
+    return {mode: _columns(each, counted, joints) for mode, each in values.items()}
 
 
 def _tabulated(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tarvitpose import __version__
 from tarvitpose.data.records import read_image
+from tarvitpose.data.video_frames import image_exists, images_digest
 from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.comparison import MEAN_HEATMAPS, SINGLE_FRAME, TEMPORAL
@@ -27,7 +28,7 @@ from tarvitpose.inference.predictor import WindowPredictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
-from tarvitpose.utils.hashing import file_digest, sample_digest
+from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
@@ -84,7 +85,7 @@ def prediction_facts(boxes: Boxes, videos: Iterable[LabelledVideo]) -> Facts:
 
 
 def _video_facts(video: LabelledVideo) -> Facts:
-    images = sample_digest([frame.frames[frame.current] for frame in video.frames])
+    images = images_digest([frame.frames[frame.current] for frame in video.frames])
     facts: Facts = {"annotations": file_digest(video.source), "images": images}
     return facts | ({"stills": len(video.frames)} if video.are_stills else {})
 
@@ -115,7 +116,7 @@ class _Images:
 
     def __init__(self, video: str) -> None:
         self.read = lru_cache(IMAGES_HELD)(partial(read_image, record=video))
-        self.exists = cache(Path.exists)
+        self.exists = cache(image_exists)
 
 
 DetectedFrame = tuple[

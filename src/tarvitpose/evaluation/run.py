@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tarvitpose.data.video_frames import image_exists
 from tarvitpose.evaluation.baselines import MeanHeatmaps
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.comparison import (
@@ -155,6 +156,6 @@ def _is_renamed(frame: LabelledFrame) -> bool:
 
 def missing_images(videos: Sequence[LabelledVideo], offsets: Sequence[int]) -> int:
     """Return how many images of the windows of labelled frames exist, but not on this disk."""
-    exists = cache(Path.exists)
+    exists = cache(image_exists)
     frames = [frame for video in videos for frame in video.frames]
     return sum(frame.window(offsets, exists)[1] for frame in frames)

@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 from tarvitpose.config import EstimatorConfig, SmoothConfig, SmoothMethod
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
+from tarvitpose.inference.devices import choose_device
 from tarvitpose.inference.graph_folder import local_config
+from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.inference.pose_arrays import PoseArrays
@@ -79,7 +81,7 @@ class PoseEstimator:
     def from_config(cls, config: EstimatorConfig, detector: Detector | None = None) -> Self:
         """Load what a configuration names; `detector` takes the place of its own one.
 
-        Raises UserError, for all that can be refused without PyTorch before PyTorch is loaded.
+        Raises UserError, for all that can be refused without the network before that is loaded.
         """
         if detector is None and config.boxes is not None:
             detector = BoxesFile(config.boxes, threshold=config.start_threshold)
@@ -88,9 +90,6 @@ class PoseEstimator:
         network = local_config(config.weights)
         if config.compare and network is not None:
             check_compare(network, single_frame=config.single_frame)
-        from tarvitpose.inference.load import load_engine  # noqa: PLC0415
-        from tarvitpose.inference.torch_engine import choose_device  # noqa: PLC0415
-
         predictor = Predictor(
             load_engine(
                 config.weights,
@@ -105,7 +104,7 @@ class PoseEstimator:
             compare=config.compare,
         )
         if detector is None:
-            lowest, device = CONTINUE * config.start_threshold, str(choose_device(config.device))
+            lowest, device = CONTINUE * config.start_threshold, choose_device(config.device)
             detector = load_detector(config.detector, threshold=lowest, device=device)
         return cls(predictor, detector, config)
 

@@ -21,8 +21,9 @@ from tarvitpose.inference.graph_folder import (
     is_exported,
     read_graphs,
     refuse_existing,
+    refuse_unsupported,
 )
-from tarvitpose.inference.graphs import refuse_unsupported, write_graphs
+from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.inference.load import open_graphs
 from tarvitpose.inference.openvino_engine import default_precision
 from tarvitpose.inference.openvino_engine import is_installed as openvino_is_installed

@@ -1,25 +1,103 @@
 """Cheaper ways to the numbers of `tarvitpose.model`, for inference on a processor.
 
-The decoder's transposed convolutions become Winograd products, and JTA reads only the tokens that
-some joint may attend to. Axes: B batch, T frames, J joints, K tokens of a window, C channels in,
+Attention is folded, the decoder's transposed convolutions become Winograd products, and JTA reads
+only the tokens that some joint may attend to.
+Axes: B batch, T frames, J joints, K tokens of a window, C channels in,
 O channels out, h w the token grid.
 """
 
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tarvitpose.model.attention import unmask_empty_rows
+from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 from tarvitpose.model.decoder import ClassicDecoder
 from tarvitpose.model.jta import JTA
 from tarvitpose.model.tarvitpose import TARViTPose
 
 TOKENS_AT_ONCE = 384  # what the decoder works on at a time; more would not stay in the cache
 WORTH_PICKING = 0.75  # visible tokens are picked out where they are at most this share of all
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class FoldedAttention(CrossAttention):
+    """The same attention, in whichever of three forms is the least work.
+
+    There are few joints and many tokens: tokens need not be projected, where the projection is
+    folded into the joints instead.
+    """
+
+    def __init__(self, layer: CrossAttention) -> None:
+        """Share all weights with a layer."""
+        nn.Module.__init__(self)
+        self.__dict__ |= layer.__dict__
+
+    def attend(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
+        """Return what `CrossAttention.attend` does, (B, Q, C)."""
+        queries, keys, width = query.shape[1], context.shape[1], query.shape[2]
+        # Multiply-adds of the three forms, over 2 C.
+        scored = self.heads * queries * keys
+        plain = (queries + keys) * width + scored // self.heads
+        few_queries, few_keys = 2 * queries * width + scored, 2 * keys * width + scored
+        if plain <= min(few_queries, few_keys):
+            return super().attend(query, context, visible)
+        folded = self._few_queries if few_queries <= few_keys else self._few_keys
+        return folded(query, context, visible)
+
+    def _few_queries(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
+        """Fold W_k into the queries, and apply W_v after pooling.
+
+        The keys' bias adds the same to all scores of a query, which softmax does not see.
+        """
+        w_k, w_v = torch.unflatten(self.to_key_value.weight, 0, (2, self.heads, -1))
+        b_v = self.to_key_value.bias[context.shape[-1] :]
+        q = torch.unflatten(self.to_query(query), -1, (self.heads, -1))  # (B, Q, heads, C / heads)
+        folded = torch.einsum("bqhd,hdc->bhqc", q * q.shape[-1] ** -0.5, w_k)  # (B, heads, Q, C)
+        scores = folded.flatten(1, 2) @ context.transpose(1, 2)  # (B, heads Q, K)
+        scores = torch.unflatten(scores, 1, (self.heads, -1))  # (B, heads, Q, K)
+        if visible is not None:
+            scores = scores.masked_fill(~visible.unsqueeze(1), float("-inf"))
+        pooled = scores.softmax(-1).flatten(1, 2) @ context  # (B, heads Q, C)
+        pooled = torch.unflatten(pooled, 1, (self.heads, -1))  # (B, heads, Q, C)
+        values = torch.einsum("bhqc,hdc->bqhd", pooled, w_v).flatten(2) + b_v  # (B, Q, C)
+        out: Tensor = self.to_out(values)
+        return out
+
+    def _few_keys(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
+        """Fold W_q into the keys and W_o into the values."""
+        k, v = torch.unflatten(self.to_key_value(context), -1, (2, self.heads, -1)).unbind(2)
+        k = k * k.shape[-1] ** -0.5  # (B, K, heads, C / heads)
+        w_q = torch.unflatten(self.to_query.weight, 0, (self.heads, -1))  # (heads, C / heads, C)
+        b_q = torch.unflatten(self.to_query.bias, 0, (self.heads, -1))
+        w_o = torch.unflatten(self.to_out.weight, 1, (self.heads, -1))  # (C, heads, C / heads)
+        folded = torch.einsum("bkhd,hdc->bhkc", k, w_q).flatten(1, 2)  # (B, heads K, C)
+        always = torch.einsum("bkhd,hd->bhk", k, b_q).flatten(1)  # (B, heads K)
+        scores = torch.baddbmm(
+            always.unsqueeze(1), query, folded.transpose(-2, -1)
+        )  # (B, Q, heads K)
+        scores = torch.unflatten(scores, 2, (self.heads, -1))  # (B, Q, heads, K)
+        if visible is not None:
+            scores = scores.masked_fill(~visible.unsqueeze(2), float("-inf"))
+        weights = scores.softmax(-1).flatten(2)  # (B, Q, heads K)
+        values = torch.einsum("bkhd,chd->bhkc", v, w_o).flatten(1, 2)  # (B, heads K, C)
+        return weights @ values + self.to_out.bias  # (B, Q, C)
+
+
+def fold_attention(model: Network) -> Network:
+    """Let all attention of JTA and GRA take the least work, and return the model itself.
+
+    Training profits as well. The weights stay where they are.
+    """
+    for parent in list(model.modules()):
+        for name, layer in parent.named_children():
+            if type(layer) is CrossAttention:
+                parent.add_module(name, FoldedAttention(layer))
+    return model
 
 
 class PickingJTA(nn.Module):
@@ -60,6 +138,35 @@ def with_modules(model: TARViTPose, **modules: nn.Module) -> TARViTPose:
     return other
 
 
+# What Winograd's F(3, 2) makes of a transposed convolution's four taps along an axis: four points
+# for the two taps of the even outputs, then four for those of the odd ones, (8, 4).
+TAPS_TO_POINTS = (
+    *((0, 0, 0, 1), (0, 0.5, 0, 0.5), (0, -0.5, 0, 0.5), (0, 1, 0, 0)),
+    *((0, 0, 1, 0), (0.5, 0, 0.5, 0), (-0.5, 0, 0.5, 0), (1, 0, 0, 0)),
+)
+
+
+def winograd_weights(deconv: nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> Tensor:
+    """Return the weights of `Enlargement`, (C, O, 8 points of a row, 8 points of a column).
+
+    They include the scale of the normalisation.
+    """
+    to_points = deconv.weight.new_tensor(TAPS_TO_POINTS).T  # (4, 8)
+    taps = deconv.weight * _scale(norm)[:, None, None]  # (C, O, 4, 4), row by row
+    return (taps @ to_points).transpose(2, 3) @ to_points
+
+
+def folded_bias(norm: nn.BatchNorm2d) -> Tensor:
+    """Return what a normalisation of running averages adds, (O,)."""
+    assert norm.running_mean is not None
+    return norm.bias - norm.running_mean * _scale(norm)
+
+
+def _scale(norm: nn.BatchNorm2d) -> Tensor:
+    assert norm.running_var is not None
+    return norm.weight / (norm.running_var + norm.eps).sqrt()  # (O,)
+
+
 class Enlargement(nn.Module):
     """A transposed convolution (4 taps, stride 2), its normalisation and ReLU, for inference.
 
@@ -70,15 +177,9 @@ class Enlargement(nn.Module):
 
     def __init__(self, deconv: nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
         super().__init__()
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # (O,)
-        of_parity = torch.tensor([[3, 1], [2, 0]])  # each has two of the four taps
-        taps = (deconv.weight * scale[:, None, None])[:, :, of_parity][..., of_parity]
-        points = taps.new_tensor([[1, 0], [0.5, 0.5], [0.5, -0.5], [0, 1]])
-        weight = torch.einsum("copiqj,yi,xj->pyqxco", taps, points, points)
-        self.weight = nn.Buffer(weight.flatten(0, 3).contiguous())  # (2 4 2 4, C, O)
-        self.bias = nn.Buffer(norm.bias - norm.running_mean * scale)  # (O,)
+        points = winograd_weights(deconv, norm)  # (C, O, 8, 8)
+        self.weight = nn.Buffer(points.permute(3, 2, 0, 1).flatten(0, 1).contiguous())  # (64, C, O)
+        self.bias = nn.Buffer(folded_bias(norm))  # (O,)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 2h, 2w, O) for (B, h, w, C), both rounded up to whole threes of h and w."""

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tarvitpose.config import Layout
 from tarvitpose.errors import UserError
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.graph_folder import FRAME, STEP, GraphFolder
-from tarvitpose.model.layout import Layout
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
 
 Graph = Callable[[dict[str, NDArray[Any]]], Sequence[NDArray[Any]]]  # inputs by name to outputs

@@ -1,6 +1,7 @@
 """Folders of exported graphs: `frame.onnx`, `step.onnx`, `config.json`, `export.json` about them.
 
-For OpenVINO and ONNX Runtime they are made on first use, in the user's cache folder.
+Those of the default weights lie beside the weights, and read them from their file. Of other weights
+they are made on first use, in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import files_digest
 from tarvitpose.utils.json_file import read_json, write_json
-from tarvitpose.weights.folder import find_folder, load_config
+from tarvitpose.utils.optional import check_installed, is_installed
+from tarvitpose.weights.folder import WEIGHTS_FILE, find_folder, load_config
 from tarvitpose.weights.hub import is_hub_id
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
@@ -35,9 +37,14 @@ class GraphFolder:
     version: str  # of the package that wrote them
 
 
+def has_graphs(folder: Path) -> bool:
+    """Tell whether a folder holds graphs, alone or beside the weights that they read."""
+    return (folder / ABOUT).is_file() or (folder / FRAME).is_file()
+
+
 def is_exported(folder: Path) -> bool:
     """Tell whether a folder holds graphs instead of weights."""
-    return (folder / ABOUT).is_file() or (folder / FRAME).is_file()
+    return has_graphs(folder) and not (folder / WEIGHTS_FILE).is_file()
 
 
 def read_graphs(folder: Path) -> GraphFolder:
@@ -98,6 +105,23 @@ def describe(
         "check": check,
     }
     write_json(folder / ABOUT, about)
+
+
+def can_write_graphs(config: ModelConfig) -> bool:
+    """Tell whether graphs of a model of this config can be written here."""
+    fits = not config.temporal or config.aggregation == "joints"
+    return fits and is_installed("onnx") and is_installed("torch")
+
+
+def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
+    """Raise UserError where a purpose needs graphs that cannot be written."""
+    for package in ("onnx", "torch"):
+        check_installed(package, purpose, "export")
+    if not can_write_graphs(config):
+        raise UserError(
+            f"{purpose} works with aggregation joints only, these weights have "
+            f"{config.aggregation}; use --backend torch"
+        )
 
 
 def graph_cache_root() -> Path:

@@ -10,20 +10,21 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import PATCH, ModelConfig
-from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.fast import fold_attention
 from tarvitpose.inference.graph_decoder import GraphDecoder
 from tarvitpose.inference.graph_folder import FRAME, STEP
+from tarvitpose.inference.linked_weights import link_weights
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.jta import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.utils.optional import check_installed, is_installed
 
 OPSET = 17
 FRAME_OUTPUTS = ("tokens", "visible", "heatmaps")
@@ -98,28 +99,18 @@ def resized(encoder: Encoder, grid: tuple[int, int]) -> Encoder:
     return new
 
 
-def can_write_graphs(config: ModelConfig) -> bool:
-    """Tell whether `write_graphs` can write a model of this config here."""
-    return is_installed("onnx") and (not config.temporal or config.aggregation == "joints")
+def write_graphs(model: TARViTPose, folder: Path, *, weights: Path | None = None) -> None:
+    """Write a model's graphs into a folder; without temporal part there is no step.
 
-
-def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
-    """Raise UserError where a purpose needs graphs that cannot be written."""
-    check_installed("onnx", purpose, "export")
-    if not can_write_graphs(config):
-        raise UserError(
-            f"{purpose} works with aggregation joints only, these weights have "
-            f"{config.aggregation}; use --backend torch"
-        )
-
-
-def write_graphs(model: TARViTPose, folder: Path) -> None:
-    """Write a model's graphs into a folder; without temporal part there is no step."""
-    config = model.config
+    With `weights`, the model's safetensors file in that folder, they hold no weights of their own
+    but read them from it. Raises WeightsError where the file holds others.
+    """
+    config = fold_attention(model).config
     batch = {0: BATCH}
+    write = partial(_write, model=model, weights=weights)
     crops = torch.zeros(1, *config.input_size, 3, dtype=torch.uint8)
     outputs = FRAME_OUTPUTS if config.temporal else ("heatmaps",)
-    _write(FrameGraph(model), (crops,), folder / FRAME, {"crops": batch}, outputs)
+    write(FrameGraph(model), (crops,), folder / FRAME, {"crops": batch}, outputs)
     if not config.temporal:
         return
     tokens = math.prod(token_grid(config))
@@ -128,7 +119,7 @@ def write_graphs(model: TARViTPose, folder: Path) -> None:
     all_tokens = torch.zeros(1, window, config.width)
     visible = torch.ones(1, len(config.joints), window, dtype=torch.bool)
     axes = {"current": batch, "tokens": {**batch, 1: KEYS}, "visible": {**batch, 2: KEYS}}
-    _write(StepGraph(model), (current, all_tokens, visible), folder / STEP, axes, ("heatmaps",))
+    write(StepGraph(model), (current, all_tokens, visible), folder / STEP, axes, ("heatmaps",))
 
 
 @torch.no_grad()
@@ -138,6 +129,9 @@ def _write(
     path: Path,
     inputs: dict[str, dict[int, str]],
     outputs: tuple[str, ...],
+    *,
+    model: TARViTPose,
+    weights: Path | None,
 ) -> None:
     """Trace a graph; the example's batch is 1, because what tracing freezes must broadcast.
 
@@ -152,7 +146,12 @@ def _write(
             str(path),
             dynamo=False,
             opset_version=OPSET,
+            do_constant_folding=weights is None,  # else what is made of weights would be stored
             input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes={**inputs, **{name: {0: BATCH} for name in outputs}},
         )
+    if weights is not None:
+        names = {value.data_ptr(): name for name, value in model.state_dict().items()}
+        parts = graph.state_dict().items()
+        link_weights(path, weights, {k: names.get(v.data_ptr(), k) for k, v in parts})

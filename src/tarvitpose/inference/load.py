@@ -1,8 +1,8 @@
 """From weights, or graphs made of them, to an engine.
 
 Which backend is fastest was measured on two cores, with and without bfloat16 (docs/performance.md):
-OpenVINO before PyTorch, and ONNX Runtime no faster than PyTorch, so that "auto" never takes it for
-weights.
+OpenVINO before PyTorch, and PyTorch before ONNX Runtime only where it has a GPU, or a processor
+with bfloat16. PyTorch is loaded where it is needed, because that takes seconds.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tarvitpose.config import Backend, ModelConfig
+from tarvitpose.config import Backend
 from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.graph_folder import (
     GraphFolder,
+    can_write_graphs,
     describe,
     graph_cache,
+    has_graphs,
     is_current,
     is_exported,
     read_graphs,
+    refuse_unsupported,
 )
-from tarvitpose.inference.graphs import can_write_graphs, refuse_unsupported, write_graphs
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.openvino_engine import OpenVinoEngine
 from tarvitpose.inference.openvino_engine import is_installed as openvino_is_installed
-from tarvitpose.inference.torch_engine import TorchEngine, choose_device, has_cpu_bfloat16
-from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.atomic import atomic_folder
+from tarvitpose.utils.optional import check_installed, is_installed
 from tarvitpose.weights.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -48,21 +50,42 @@ def load_engine(
 ) -> Engine:
     """Return the network of "default", a folder or a hub id, ready to run. Raises UserError.
 
-    A folder may hold exported graphs instead of weights. "auto" takes PyTorch on a GPU; on a
-    processor OpenVINO where it is installed and can run the weights, else PyTorch.
+    A folder may hold exported graphs, instead of weights or beside them. `choose_backend` says
+    what "auto" takes.
     """
     folder = find_folder(weights)
     if is_exported(folder):
         return _load_exported(folder, backend, device, precision)
-    if backend == "auto" and openvino_fits(load_config(folder), device, precision):
+    chosen = choose_backend(folder, device, precision) if backend == "auto" else backend
+    if chosen != "torch":
+        _refuse_other_devices(chosen, device)
         try:
-            return OpenVinoEngine(cached_graphs(folder), precision=precision)
+            return open_graphs(find_graphs(folder), chosen, precision=precision)
         except OutputError as error:
+            if backend != "auto" or not is_installed("torch"):
+                raise
             log.info("PyTorch instead of OpenVINO: %s", error)
-    if backend in ("auto", "torch"):
-        return TorchEngine(TARViTPose.from_pretrained(folder), device=device, precision=precision)
-    _refuse_other_devices(backend, device)
-    return open_graphs(cached_graphs(folder), backend, precision=precision)
+    check_installed("torch", f"running {weights} on backend torch", "torch")
+    from tarvitpose.inference.torch_engine import TorchEngine  # noqa: PLC0415 - slow
+    from tarvitpose.model.tarvitpose import TARViTPose  # noqa: PLC0415
+
+    return TorchEngine(TARViTPose.from_pretrained(folder), device=device, precision=precision)
+
+
+def choose_backend(folder: Path, device: str = "auto", precision: str = "auto") -> Backend:
+    """Return which backend runs a folder of weights fastest here. Raises UserError.
+
+    That is PyTorch on a GPU, else OpenVINO. Where neither is, graphs that lie beside the weights
+    run on ONNX Runtime, unless PyTorch is installed and computes in bfloat16.
+    """
+    if choose_device(device) != "cpu":
+        return "torch"
+    can_run = has_graphs(folder) or can_write_graphs(load_config(folder))
+    has_torch, in_bfloat16 = is_installed("torch"), precision == "bf16" and has_cpu_bfloat16()
+    if can_run and openvino_is_installed() and (in_bfloat16 or precision in ("auto", "fp32")):
+        return "openvino"
+    is_slower = has_torch and (precision not in ("auto", "fp32") or has_cpu_bfloat16())
+    return "onnxruntime" if has_graphs(folder) and not is_slower else "torch"
 
 
 def open_graphs(
@@ -76,6 +99,11 @@ def open_graphs(
     return kind(folder, precision=precision, threads=threads)
 
 
+def find_graphs(folder: Path) -> GraphFolder:
+    """Return the graphs that lie beside the weights in a folder, else those of `cached_graphs`."""
+    return read_graphs(folder) if has_graphs(folder) else cached_graphs(folder)
+
+
 def cached_graphs(folder: Path) -> GraphFolder:
     """Return the graphs of a weights folder, written on first use (some seconds) and cached.
 
@@ -85,19 +113,15 @@ def cached_graphs(folder: Path) -> GraphFolder:
     cache = graph_cache((folder / CONFIG_FILE, folder / WEIGHTS_FILE))
     if not is_current(cache):
         refuse_unsupported(load_config(folder), "a backend other than torch")
+        from tarvitpose.inference.graphs import write_graphs  # noqa: PLC0415 - slow
+        from tarvitpose.model.tarvitpose import TARViTPose  # noqa: PLC0415
+
         log.info("writing the network's graphs into %s, once for these weights", cache)
         with atomic_folder(cache, keep=is_current) as new:
             model = TARViTPose.from_pretrained(folder)
             write_graphs(model, new)
             describe(new, model.config, fingerprint(model), "fp32")
     return read_graphs(cache)
-
-
-def openvino_fits(config: ModelConfig, device: str, precision: str) -> bool:
-    """Tell whether OpenVINO is installed and can run these options. Raises UserError."""
-    precisions = ("auto", "fp32", "bf16") if has_cpu_bfloat16() else ("auto", "fp32")
-    can_run = openvino_is_installed() and can_write_graphs(config)
-    return can_run and precision in precisions and choose_device(device).type == "cpu"
 
 
 def _load_exported(folder: Path, backend: Backend, device: str, precision: str) -> Engine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from tarvitpose.errors import WeightsError
+from tarvitpose.inference.devices import usable_cores
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
 
@@ -44,10 +44,3 @@ def _open(path: Path, options: Any) -> Graph:
         return list(session.run(None, inputs))
 
     return run
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tarvitpose.config import PATCH, check_device
+from tarvitpose.config import PATCH
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.fast import PickingJTA, fast_decoder, with_modules
+from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, with_modules
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.weights.folder import fingerprint
@@ -31,9 +32,9 @@ class TorchEngine:
 
     def __init__(self, model: TARViTPose, *, device: str = "auto", precision: str = "auto") -> None:
         """Raises UserError for a device that this machine lacks, or an unknown precision."""
-        self.device = choose_device(device)
-        self.dtype = choose_precision(precision, self.device)
-        self.model = model.eval().to(self.device)
+        self.device = torch.device(choose_device(device))
+        self.dtype = choose_precision(precision, self.device.type)
+        self.model = fold_attention(model.eval().to(self.device))
         self.config = model.config
         self._running = model if self.dtype == torch.float32 else lowered(model, self.dtype)
         self._final_decoder: nn.Module | None = None  # a faster form, if there is one
@@ -140,28 +141,7 @@ def _to_numpy(heatmaps: Tensor) -> Float32:
     return np.asarray(heatmaps.float().cpu().numpy())
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" takes a GPU where there is one. Raises UserError."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        check_device(name)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    kind, _, number = name.partition(":")
-    count = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-    }
-    if int(number or 0) >= count[kind]:
-        raise UserError(f"device {name!r} is not on this machine; use cpu or auto")
-    return torch.device(name)
-
-
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
+def choose_precision(name: str, device: str) -> torch.dtype:
     """Return the type of a name; "auto" takes the fast one that the device has in hardware.
 
     On a CPU that is bfloat16 with AVX512-BF16 or AMX; elsewhere it is emulated and many times
@@ -171,17 +151,12 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return PRECISIONS[name]
     if name != "auto":
         raise UserError(f"precision {name!r}: expected auto, {', '.join(PRECISIONS)}")
-    if device.type == "cuda":
+    if device.startswith("cuda"):
         return (
             torch.bfloat16
             if torch.cuda.is_bf16_supported(including_emulation=False)
             else torch.float16
         )
-    if device.type == "cpu" and has_cpu_bfloat16():
+    if device == "cpu" and has_cpu_bfloat16():
         return torch.bfloat16
     return torch.float32
-
-
-def has_cpu_bfloat16() -> bool:
-    """Return whether this processor multiplies bfloat16 in hardware."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

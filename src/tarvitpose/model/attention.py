@@ -27,22 +27,14 @@ class CrossAttention(nn.Module):
         `query` is (B, Q, C) and `context` (B, K, C). `visible` is (B, Q, K), true where a query
         may attend; each must attend to something (`unmask_empty_rows`).
         """
-        queries, keys, width = query.shape[1], context.shape[1], query.shape[2]
-        # Multiply-adds of the three forms, over 2 C: all give the same.
-        # Training takes the cheapest as well, so the choice belongs to the layer.
-        scored = self.heads * queries * keys
-        plain = (queries + keys) * width + scored // self.heads
-        folded, turned = 2 * queries * width + scored, 2 * keys * width + scored
-        if plain <= min(folded, turned):
-            attended = self._plain(query, context, visible)
-        elif folded <= turned:
-            attended = self._few_queries(query, context, visible)
-        else:
-            attended = self._few_keys(query, context, visible)
-        updated: Tensor = self.norm(query + attended)
+        updated: Tensor = self.norm(query + self.attend(query, context, visible))
         return updated
 
-    def _plain(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
+    def attend(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
+        """Return what every query finds, (B, Q, C), before it is added; takes what `forward` does.
+
+        `inference.fast.fold_attention` puts the same in forms of less work here.
+        """
         q = self._split_heads(self.to_query(query))  # (B, heads, Q, C / heads)
         k, v = map(self._split_heads, self.to_key_value(context).chunk(2, dim=-1))
         mask = None if visible is None else visible.unsqueeze(1)  # (B, 1, Q, K)
@@ -50,52 +42,20 @@ class CrossAttention(nn.Module):
         out: Tensor = self.to_out(pooled.transpose(1, 2).flatten(2))  # (B, Q, C)
         return out
 
-    def _few_queries(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
-        """The same without keys and values: fold W_k into the query, apply W_v after pooling."""
-        _, w_v = torch.unflatten(self.to_key_value.weight, 0, (2, self.heads, -1))
-        b_v = self.to_key_value.bias[context.shape[-1] :]
-        weights = self.attention_weights(query, context, visible)
-        pooled = weights.flatten(1, 2) @ context  # (B, heads Q, C)
-        pooled = torch.unflatten(pooled, 1, (self.heads, -1))  # (B, heads, Q, C)
-        values = torch.einsum("bhqc,hdc->bqhd", pooled, w_v).flatten(2) + b_v  # (B, Q, C)
-        out: Tensor = self.to_out(values)
-        return out
-
     def attention_weights(
         self, query: Tensor, context: Tensor, visible: Tensor | None = None
     ) -> Tensor:
         """Return how each query spreads its attention, (B, heads, Q, K), 1 in all for each head.
 
-        Takes what `forward` does. The keys' bias adds the same to all scores of a query, which
-        softmax does not see.
+        Takes what `forward` does.
         """
-        w_k, _ = torch.unflatten(self.to_key_value.weight, 0, (2, self.heads, -1))
-        q = torch.unflatten(self.to_query(query), -1, (self.heads, -1))  # (B, Q, heads, C / heads)
-        folded = torch.einsum("bqhd,hdc->bhqc", q * q.shape[-1] ** -0.5, w_k)  # (B, heads, Q, C)
-        scores = folded.flatten(1, 2) @ context.transpose(1, 2)  # (B, heads Q, K)
-        scores = torch.unflatten(scores, 1, (self.heads, -1))  # (B, heads, Q, K)
+        q = self._split_heads(self.to_query(query))  # (B, heads, Q, C / heads)
+        k = self._split_heads(self.to_key_value(context).chunk(2, dim=-1)[0])
+        scores = q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)  # (B, heads, Q, K)
         if visible is not None:
             scores = scores.masked_fill(~visible.unsqueeze(1), float("-inf"))
-        return scores.softmax(-1)
-
-    def _few_keys(self, query: Tensor, context: Tensor, visible: Tensor | None) -> Tensor:
-        """The same for many queries: fold W_q into the keys and W_o into the values."""
-        k, v = torch.unflatten(self.to_key_value(context), -1, (2, self.heads, -1)).unbind(2)
-        k = k * k.shape[-1] ** -0.5  # (B, K, heads, C / heads)
-        w_q = torch.unflatten(self.to_query.weight, 0, (self.heads, -1))  # (heads, C / heads, C)
-        b_q = torch.unflatten(self.to_query.bias, 0, (self.heads, -1))
-        w_o = torch.unflatten(self.to_out.weight, 1, (self.heads, -1))  # (C, heads, C / heads)
-        folded = torch.einsum("bkhd,hdc->bhkc", k, w_q).flatten(1, 2)  # (B, heads K, C)
-        always = torch.einsum("bkhd,hd->bhk", k, b_q).flatten(1)  # (B, heads K)
-        scores = torch.baddbmm(
-            always.unsqueeze(1), query, folded.transpose(-2, -1)
-        )  # (B, Q, heads K)
-        scores = torch.unflatten(scores, 2, (self.heads, -1))  # (B, Q, heads, K)
-        if visible is not None:
-            scores = scores.masked_fill(~visible.unsqueeze(2), float("-inf"))
-        weights = scores.softmax(-1).flatten(2)  # (B, Q, heads K)
-        values = torch.einsum("bkhd,chd->bhkc", v, w_o).flatten(1, 2)  # (B, heads K, C)
-        return weights @ values + self.to_out.bias  # (B, Q, C)
+        weights: Tensor = scores.softmax(-1)
+        return weights
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)  # (B, heads, ., C / heads)

@@ -5,17 +5,14 @@ Axes: B batch, T frames, J joints, N = h w tokens of one frame, C channels.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tarvitpose.config import ModelConfig
+from tarvitpose.config import MaskRule, ModelConfig
 from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 
 FEED_FORWARD_RATIO = 2
-MaskRule = Literal["paper", "released", "none"]
 
 
 class FeedForward(nn.Module):

@@ -6,12 +6,10 @@ Axes: B batch, T frames, J joints, N = h w tokens, C channels.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Layout = Literal["paper", "released"]
+from tarvitpose.config import Layout
 
 
 def to_tokens(features: Tensor, layout: Layout) -> Tensor:

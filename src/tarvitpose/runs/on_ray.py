@@ -16,7 +16,7 @@ from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs.many import DEATHS, BatchQueue, JobReport, VideoJob, explained
 from tarvitpose.runs.pipeline import Outcome, load_estimator, process
-from tarvitpose.utils.optional import require
+from tarvitpose.utils.optional import is_installed, require
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,10 @@ class Worker:
 
 def use_cores(rank: int, threads: int) -> None:
     """Keep this process to its share of the cores, or workers would wait for each other."""
-    import torch  # noqa: PLC0415 - slow, and needed here only
+    if is_installed("torch"):
+        import torch  # noqa: PLC0415 - slow, and needed here only
 
-    torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
     if hasattr(os, "sched_setaffinity"):  # what the other engines go by
         cores = sorted(os.sched_getaffinity(0))
         first = rank * threads

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tarvitpose.geometry import box_iou
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.assignment import assign
 
 MARGIN = 0.1  # of width and height, for each skipped frame: how far people may have moved
 LARGEST_MARGIN = 0.5
@@ -84,14 +85,12 @@ class IouTracker:
         self, boxes: Float32, free: Set[int], index: int, margin: float
     ) -> NDArray[np.int64]:
         """Return which of the `free` tracks each box belongs to, (N,), 0 where to none."""
-        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to load
-
         ids = np.zeros(len(boxes), np.int64)
         known = np.array(sorted(free), np.int64)
         expected = [self._tracks[track_id].expected(index) for track_id in known.tolist()]
         overlap = box_iou(_grown(boxes, margin), _grown(expected, margin))  # (N, tracks)
         overlap[overlap < self.iou_threshold] = 0  # what is no pair must not sway the others
-        rows, columns = linear_sum_assignment(overlap, maximize=True)
+        rows, columns = assign(overlap)
         pairs = overlap[rows, columns] > 0
         ids[rows[pairs]] = known[columns[pairs]]
         return ids

@@ -11,7 +11,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tarvitpose.config import ModelConfig
-from tarvitpose.data.dataset import ClipDataset, Key, KeySampler, single_threaded
+from tarvitpose.data.dataset import ClipDataset, ClipKey, KeySampler, single_threaded
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import ConfigError, UserError
@@ -30,7 +30,12 @@ SHARED = "remove that folder, or set another data.features"
 def read_source(source: SourceConfig, joints: JointSet) -> list[Record]:
     """Return the records of one source, repeated as it asks. Raises DataError."""
     records = read_records(
-        source.format, source.annotations, joints, source.images, box_scale=source.box_scale
+        source.format,
+        source.annotations,
+        joints,
+        source.images,
+        box_scale=source.box_scale,
+        set_name=source.set,
     )
     return records * source.repeat
 
@@ -40,7 +45,7 @@ def read_sources(sources: Iterable[SourceConfig], joints: JointSet) -> list[Reco
     return [record for source in sources for record in read_source(source, joints)]
 
 
-class RankBatches(Sampler[list[Key]]):
+class RankBatches(Sampler[list[ClipKey]]):
     """One rank's part of every batch, endlessly: all ranks together read what one process would."""
 
     def __init__(
@@ -49,7 +54,7 @@ class RankBatches(Sampler[list[Key]]):
         self.keys = KeySampler(length, seed, start, size * ranks)
         self.whole, self.part = size * ranks, slice(rank * size, (rank + 1) * size)
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[ClipKey]]:
         keys = iter(self.keys)
         while True:
             yield list(islice(keys, self.whole))[self.part]

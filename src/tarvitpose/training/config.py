@@ -28,6 +28,7 @@ class SourceConfig(Config):
 
     format: AnnotationFormat
     annotations: Path  # relative paths start at the working directory
+    set: str | None = None  # part of the annotations: train, val; of JHMDB train1 to sub-test3
     images: Path | None = None  # where file names in the annotations start; beside them if absent
     box_scale: float | None = Field(default=None, gt=0)  # times the joints' extent, of a person
     # without a box; None: 1.2 in PoseTrack17's layout, 1.3 in others

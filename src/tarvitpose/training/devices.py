@@ -42,21 +42,22 @@ def open_devices(run: RunConfig, *, some_unused: bool) -> Any:
 
 def _accelerator(run: RunConfig) -> str:
     """The kind of device, where it can do what the run asks for. Raises ConfigError."""
-    found = {
+    available = {
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
         "cpu": run.devices,  # as many processes as one likes
     }
     kind = run.accelerator
     if kind == "auto":
-        kind = "cuda" if found["cuda"] else "mps" if found["mps"] else "cpu"
+        kind = "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
     if run.precision == "16-mixed" and kind != "cuda":
         raise ConfigError(
             f"run.precision: 16-mixed needs cuda, this run is on {kind}: use bf16-mixed or 32-true"
         )
-    if run.devices > found[kind]:
+    if run.devices > available[kind]:
         raise ConfigError(
-            f"run.devices: asked for {run.devices} of kind {kind}, this machine has {found[kind]}"
+            f"run.devices: asked for {run.devices} of kind {kind}, this machine has "
+            f"{available[kind]}"
         )
     started = int(os.environ.get("WORLD_SIZE", run.devices))
     if "TORCHELASTIC_RUN_ID" in os.environ and started != run.devices:
@@ -128,12 +129,12 @@ def any_rank(fabric: Any, value: bool) -> bool:
 
 def stop_all(fabric: Any, problem: Exception | None) -> NoReturn:
     """Raise rank 0's problem, or DataError with another's; the other ranks end quietly."""
-    found = gathered(fabric, None if problem is None else str(problem))
+    problems = gathered(fabric, None if problem is None else str(problem))
     is_surprise = problem is not None and not isinstance(problem, UserError)
     if problem is not None and (fabric.is_global_zero or is_surprise):
         raise problem
     if fabric.is_global_zero:
-        raise DataError(next(text for text in found if text is not None))
+        raise DataError(next(text for text in problems if text is not None))
     raise SystemExit(0)  # rank 0 says it once, and fails for all
 
 

@@ -27,6 +27,13 @@ class Ema:
         follow: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         follow(list(self.average.values()), values, None)
 
+    def resume(self, average: dict[str, Tensor]) -> None:
+        """Go on from an average that was saved. Raises ValueError for that of another model."""
+        if average.keys() != self.average.keys():
+            raise ValueError("the running average is of another model")
+        for name, value in self.average.items():
+            value.copy_(average[name])
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Let the model have the average while the block runs."""

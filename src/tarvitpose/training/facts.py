@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tarvitpose.config import renamed
-from tarvitpose.data.posetrack import annotation_files
+from tarvitpose.data.dataset import DRAWING
 from tarvitpose.data.records import Record
+from tarvitpose.data.sources import label_files
+from tarvitpose.data.video_frames import images_digest
 from tarvitpose.evaluation.clips import encoding_facts
 from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
 from tarvitpose.training.step import TrainingStep
-from tarvitpose.utils.hashing import files_digest, sample_digest
+from tarvitpose.utils.hashing import files_digest
 from tarvitpose.utils.provenance import Facts
 from tarvitpose.weights.folder import WEIGHTS_FILE, weights_digests
 
@@ -59,13 +61,14 @@ def renamed_facts(facts: Facts | None) -> Facts | None:
 
 def source_facts(source: SourceConfig) -> Facts:
     """Return what the records of a source depend on, but for their images. Raises DataError."""
-    facts = source.model_dump(mode="json", exclude={"annotations", "images"})
-    return {**facts, "annotations": files_digest(annotation_files(source.annotations))}
+    unset = {"set"} if source.set is None else set()  # states of before version 0.7 lack it
+    facts = source.model_dump(mode="json", exclude={"annotations", "images", *unset})
+    return {**facts, "annotations": files_digest(label_files(source.annotations, source.set))}
 
 
 def image_sample(records: Iterable[Record]) -> str:
-    """Return what tells the images of records from others: the content of three of them."""
-    return sample_digest([record.frames[record.current] for record in records])
+    """Return what tells the images of records from others."""
+    return images_digest([record.frames[record.current] for record in records])
 
 
 def clip_facts(
@@ -78,6 +81,7 @@ def clip_facts(
 ) -> Facts:
     """Return what the encoded clips of a source depend on; `offsets` are those of their frames."""
     return {
+        "drawing": DRAWING,
         "source": {**source_facts(source), "images": image_sample(records)},
         "augment": config.data.augment.model_dump(mode="json"),
         "offsets": offsets,

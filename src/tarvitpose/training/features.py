@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.augment import AugmentConfig
@@ -67,9 +67,9 @@ class EncodedClips(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """Return one clip with one of its frames as the current one, by (epoch, index)."""
-        clip, frame = (int(value) for value in self.items[key[1]])
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return one clip with one of its frames as the current one."""
+        clip, frame = (int(value) for value in self.items[index])
         order = window_order(frame, self.stored, self.model.offsets)
         keypoints = np.array(self.arrays["frame_keypoints"][clip, frame])
         visible = np.array(self.arrays["frame_visible"][clip, frame], np.float32)
@@ -106,21 +106,13 @@ def window_order(frame: int, stored: tuple[int, ...], offsets: tuple[int, ...]) 
     return order
 
 
-class JoinedClips(Dataset[dict[str, Any]]):
-    """Several sets of encoded clips, one after the other."""
+class JoinedClips(ConcatDataset[dict[str, Any]]):
+    """Several sets of encoded clips, one after the other, by (epoch, index)."""
 
-    def __init__(self, parts: list[EncodedClips]) -> None:
-        self.parts = parts
-        self.ends = np.cumsum([len(part) for part in parts])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """Return one clip by (epoch, index)."""
-        epoch, index = key
-        part = int(np.searchsorted(self.ends, index, side="right"))
-        return self.parts[part][epoch, index - int(self.ends[part]) + len(self.parts[part])]
+    def __getitem__(self, key: Any) -> dict[str, Any]:
+        """Return one clip; what the sets give does not depend on the epoch."""
+        clip: dict[str, Any] = super().__getitem__(key[1])  # type: ignore[no-untyped-call]
+        return clip
 
 
 def encode_clips(

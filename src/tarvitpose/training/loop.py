@@ -12,10 +12,17 @@ from typing import Any
 import torch
 
 from tarvitpose.errors import ConfigError
+from tarvitpose.inference.fast import fold_attention
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.batches import Batches, ReportLine, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
-from tarvitpose.training.checkpoint import LAST, load_state, remove_leftovers, save_state
+from tarvitpose.training.checkpoint import (
+    LAST,
+    load_state,
+    remove_leftovers,
+    save_state,
+    unusable,
+)
 from tarvitpose.training.config import TrainConfig, model_config
 from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
 from tarvitpose.training.ema import Ema
@@ -78,7 +85,7 @@ def build_model(config: TrainConfig) -> TARViTPose:
     Joints are taken over by name. For a warm start the temporal part is a new one, also where
     `init` has one. Raises ConfigError where the weights' joints cannot be told apart.
     """
-    model = TARViTPose(model_config(config))
+    model = fold_attention(TARViTPose(model_config(config)))
     if config.init is not None:
         start, tensors, _ = load_checkpoint(config.init)
         initial = model.state_dict()
@@ -156,8 +163,8 @@ class TrainingRun:
                 final = TARViTPose.from_pretrained(best) if keep_best else self.step.model.eval()
                 final.save_pretrained(weights)
         if self.best.step:
-            place = f"{best} and {weights}" if keep_best else best
-            self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {place}")
+            folders = f"{best} and {weights}" if keep_best else best
+            self.report(f"best: step {self.best.step}, score {self.best.score:.1f}, in {folders}")
         return weights
 
     def _report_new_joints(self) -> None:
@@ -224,12 +231,16 @@ class TrainingRun:
             )
 
     def _resume(self, state: dict[str, Any], optimizer: Any) -> None:
-        self.step.model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-        self.best.resume(state["best"])
-        if self.ema is not None:
-            self.ema.average = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
+        """Go on from a state. Raises WeightsError where it does not fit, as after damage."""
+        try:
+            self.step.model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
+            self.best.resume(state["best"])
+            if self.ema is not None:
+                self.ema.resume(state["ema"])
+        except Exception as error:
+            raise unusable(self.config.output / LAST, error) from None
 
     def _warm_start(self) -> None:
         """Set a new temporal part by the first batch's features, the same on all ranks."""

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from tarvitpose.config import window_offsets
 from tarvitpose.evaluation.clips import encode_crops
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.training.losses import heatmap_loss
 from tarvitpose.training.position_probe import position_loss
 
 Batch = dict[str, Tensor | list[str]]
@@ -103,3 +102,12 @@ def _tensor(batch: Batch, name: str) -> Tensor:
     values = batch[name]
     assert isinstance(values, Tensor)
     return values
+
+
+def heatmap_loss(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean squared error (paper, Eq. 6) of heatmaps and targets (B, J, h, w).
+
+    `weights` is (B, J), 0 for a joint without label. As in the released code it stands inside the
+    square, and joints without label count in the mean.
+    """
+    return ((heatmaps.float() - targets.float()) * weights[:, :, None, None]).square().mean()

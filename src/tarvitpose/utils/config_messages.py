@@ -11,6 +11,7 @@ from tarvitpose.utils.numeric import short
 FLAGS = {  # fields that have another name on the command line
     "formats": "format",
     "layout": "format",
+    "set_name": "set",
     "json_file": "json",
     "samples": "bootstrap",
 }

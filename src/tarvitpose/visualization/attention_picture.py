@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 
 from tarvitpose.drawing import Colour, draw_text, shown_time, text_width
 from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.visualization.attention_maps import AttentionMaps
+
+if TYPE_CHECKING:  # what it is made by needs PyTorch
+    from tarvitpose.visualization.attention_maps import AttentionMaps
 
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
 REGION, CURRENT = (255, 255, 255), (0, 110, 230)

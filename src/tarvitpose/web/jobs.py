@@ -24,7 +24,6 @@ from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
 from tarvitpose.utils.images import write_image
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
-from tarvitpose.visualization.attention_maps import attention_maps
 from tarvitpose.visualization.attention_options import Moment
 from tarvitpose.visualization.attention_picture import draw_attention_maps
 
@@ -150,6 +149,9 @@ def draw_attention(results: JobResults, seconds: float, joint: int, track: int |
     start = results.poses[max(position + offsets[0], 0)].time
     with open_source(results.source, start=start, end=config.end) as frames:
         moment = Moment(frame=results.poses[position].index)
+        # Here, because it needs PyTorch, which finding poses does not.
+        from tarvitpose.visualization.attention_maps import attention_maps  # noqa: PLC0415
+
         maps = attention_maps(estimator, frames, moment, track_id=track)
     picture = draw_attention_maps(maps, [joint], results.source.name)
     path = config.output / f"attention-{position}-{maps.track_id}-{joint}.png"

@@ -14,6 +14,7 @@ import gradio as gr
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.runs.pipeline import Progress
+from tarvitpose.utils.optional import is_installed
 from tarvitpose.visualization.attention_options import require_attention
 from tarvitpose.web import messages
 from tarvitpose.web.jobs import JobResults, StoppedError
@@ -37,12 +38,12 @@ class Features(NamedTuple):
 
     @property
     def shows_attention(self) -> bool:
-        """Whether the network has joint queries whose attention can be drawn."""
+        """Whether the network has joint queries whose attention can be drawn here, by PyTorch."""
         try:
             require_attention(self.network, "these weights")
         except WeightsError:
             return False
-        return True
+        return is_installed("torch")
 
 
 class Page:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from safetensors import SafetensorError
 
@@ -116,6 +117,31 @@ def as_float32(tensors: Mapping[str, Tensor], origin: Path) -> dict[str, Tensor]
                 "damage; use another checkpoint"
             )
     return converted
+
+
+class TensorBytes(NamedTuple):
+    """Where a safetensors file holds a tensor."""
+
+    kind: str  # such as "F16"
+    shape: tuple[int, ...]
+    offset: int  # from the beginning of the file
+    length: int  # in bytes
+
+
+def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
+    """Return where each tensor of a safetensors file lies, by name. Raises WeightsError."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
+    header.pop("__metadata__", None)
+    return {
+        name: TensorBytes(part["dtype"], tuple(part["shape"]), 8 + length + start, end - start)
+        for name, part in header.items()
+        for start, end in [part["data_offsets"]]
+    }
 
 
 def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import B, C, randomise
+from tiny_models import B, C, modest_model, randomise
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from tarvitpose.inference.fast import FoldedAttention, fold_attention
 from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 
 
@@ -19,12 +20,12 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("keys", [1, 3, 17, 90])
 @pytest.mark.parametrize("asking", [1, 15, 70])
 def test_all_forms_of_attention_agree(heads: int, keys: int, asking: int) -> None:
-    layer = CrossAttention(C, heads)
+    layer = FoldedAttention(CrossAttention(C, heads))
     randomise(layer)
     query, context = numbers(B, asking, C), numbers(B, keys, C, seed=1)
     visible = unmask_empty_rows(numbers(B, asking, keys, seed=2) > 0.3)
     for mask in (None, visible):
-        expected = layer._plain(query, context, mask)
+        expected = CrossAttention.attend(layer, query, context, mask)
         for form in (layer._few_queries, layer._few_keys):
             torch.testing.assert_close(form(query, context, mask), expected, atol=1e-5, rtol=1e-5)
 
@@ -33,19 +34,21 @@ def test_all_forms_of_attention_agree(heads: int, keys: int, asking: int) -> Non
     ("asking", "keys", "form"),
     [
         (15, 960, "_few_queries"),  # JTA looks at the tokens of five frames
-        (15, 15, "_plain"),  # the joints exchange what they found
+        (15, 15, "attend"),  # the joints exchange what they found
         (192, 15, "_few_keys"),  # GRA
-        (192, 768, "_plain"),  # tokens look at other frames' tokens (Table 4 b)
+        (192, 768, "attend"),  # tokens look at other frames' tokens (Table 4 b)
     ],
 )
 def test_the_form_that_is_taken_is_the_least_work(asking: int, keys: int, form: str) -> None:
     with torch.device("meta"):
-        layer = CrossAttention(384, 4)
+        plain = CrossAttention(384, 4)
+        layer = FoldedAttention(plain)
         query, context = torch.empty(1, asking, 384), torch.empty(1, keys, 384)
-    ways = {name: getattr(layer, name) for name in ("_plain", "_few_queries", "_few_keys")}
+    ways = {name: getattr(layer, name) for name in ("_few_queries", "_few_keys")}
+    ways["attend"] = plain.attend
     work = {name: flops(way, query, context, None) for name, way in ways.items()}
     assert min(work, key=work.__getitem__) == form
-    assert flops(layer, query, context) == work[form]
+    assert flops(layer.attend, query, context, None) == work[form]
 
 
 def flops(run: object, *arguments: Tensor | None) -> int:
@@ -56,10 +59,11 @@ def flops(run: object, *arguments: Tensor | None) -> int:
 
 
 def test_all_forms_have_the_same_gradients() -> None:
-    layer, visible = CrossAttention(C, 4), unmask_empty_rows(numbers(B, 9, 7, seed=2) > 0.3)
+    plain = CrossAttention(C, 4)
+    layer, visible = FoldedAttention(plain), unmask_empty_rows(numbers(B, 9, 7, seed=2) > 0.3)
     randomise(layer)
     gradients = []
-    for form in (layer._plain, layer._few_queries, layer._few_keys):
+    for form in (plain.attend, layer._few_queries, layer._few_keys):
         query, context = numbers(B, 9, C).requires_grad_(), numbers(B, 7, C, seed=1)
         form(query, context, visible).square().sum().backward()
         assert query.grad is not None
@@ -69,3 +73,16 @@ def test_all_forms_have_the_same_gradients() -> None:
     for other in gradients[1:]:
         for gradient, expected in zip(other, gradients[0], strict=True):
             torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_folded_network_keeps_its_weights_and_heatmaps() -> None:
+    plain, folded = modest_model(), modest_model()
+    before = {name: value.data_ptr() for name, value in folded.state_dict().items()}
+    assert fold_attention(folded) is folded
+    assert {name: value.data_ptr() for name, value in folded.state_dict().items()} == before
+    layers = [layer for layer in folded.modules() if isinstance(layer, CrossAttention)]
+    assert layers
+    assert all(type(layer) is FoldedAttention for layer in layers)
+    clip = numbers(2, len(plain.config.offsets) + 1, 3, *plain.config.input_size)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(clip), plain(clip), atol=1e-5, rtol=1e-5)

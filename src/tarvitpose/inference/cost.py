@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tarvitpose.config import ModelConfig
+from tarvitpose.inference.fast import fold_attention
 from tarvitpose.model.tarvitpose import TARViTPose
 
 
@@ -29,7 +30,7 @@ def count(config: ModelConfig) -> dict[str, Cost]:
     Profilers that hook layers do not see attention's weights; here every product is counted.
     """
     with torch.device("meta"):
-        model = TARViTPose(config).eval()
+        model = fold_attention(TARViTPose(config).eval())
         frames = len(config.offsets) + 1
         clip = torch.empty(1, frames, 3, *config.input_size)
         features = torch.empty(1, frames, config.width, *(side // 16 for side in config.input_size))

@@ -6,7 +6,7 @@ import pytest
 from tiny_models import C, N, tiny_config, tiny_model
 
 from tarvitpose.config import SIZES, ModelConfig
-from tarvitpose.model.cost import Cost, count, parameters
+from tarvitpose.inference.cost import Cost, count, parameters
 
 LARGE = (384, 288)
 # Million parameters at 17 joints: encoder, decoder, temporal part, all.
