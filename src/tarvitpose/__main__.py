@@ -1,6 +1,19 @@
-"""Run the command line as `python -m tarvitpose`."""
+"""Run the command line, as `tarvitpose` and `python -m tarvitpose` do."""
 
-from tarvitpose.cli import main
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it quietly also while it is being loaded."""
+    try:
+        from tarvitpose.cli import main as run  # noqa: PLC0415  (an import that may be stopped)
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

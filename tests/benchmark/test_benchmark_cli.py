@@ -15,7 +15,8 @@ from video_files import make_video
 from tarvitpose.benchmark import baselines
 from tarvitpose.benchmark.cases import CaseKey
 from tarvitpose.benchmark.model_under_test import ModelUnderTest
-from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
+from tarvitpose.benchmark.plan import BenchmarkPlan
+from tarvitpose.benchmark.result import BenchmarkResult
 from tarvitpose.benchmark.soak import Soak, TwoPeople
 from tarvitpose.benchmark.stages import Stages
 from tarvitpose.cli import benchmark_tables as tables
@@ -112,7 +113,9 @@ def made_up(size: str = "s", **changes: Any) -> BenchmarkResult:
     key = CaseKey("streaming", "torch", 16)
     values: dict[str, Any] = {
         "model": ModelUnderTest(size, config, None),
-        "plan": BenchmarkPlan("clip.mp4", modes, ("torch",), (16,), det_every=5),
+        "plan": BenchmarkPlan(
+            video="clip.mp4", modes=modes, backends=("torch",), batches=(16,), det_every=5
+        ),
         "costs": count(config),
         "rates": {key._replace(mode=mode): [10.0, 20.0, 30.0] for mode in modes},
         "products": {"fp32": [100.0] * 3, "bf16 emulated": [1.0] * 3},

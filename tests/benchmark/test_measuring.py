@@ -18,16 +18,17 @@ from video_files import make_video
 from tarvitpose.benchmark import baselines, plot, run
 from tarvitpose.benchmark.cases import MODES, CaseKey, Mode, pose_case
 from tarvitpose.benchmark.model_under_test import ModelUnderTest
-from tarvitpose.benchmark.result import BenchmarkPlan, BenchmarkResult
+from tarvitpose.benchmark.plan import BenchmarkPlan
+from tarvitpose.benchmark.result import BenchmarkResult
 from tarvitpose.benchmark.soak import TwoPeople
 from tarvitpose.benchmark.stages import Stopwatch, time_stages
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.inference.cost import count
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import STAGES
 from tarvitpose.results import Frame
-from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.utils.interleaved import Case, measure_interleaved, ratios, spread
 
 FRAMES = 3  # of a window of the tiny model
@@ -163,7 +164,7 @@ def test_detection_every_few_frames_takes_less_time(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", lambda *_, **__: Noting())
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, det_every=4)
-    assert time_stages(video, load_estimator(config), config).frames == 6
+    assert time_stages(video, PoseEstimator.from_config(config), config).frames == 6
     assert seen == [0, 4]
 
 
@@ -194,7 +195,7 @@ def test_stages_cover_the_whole_pipeline(
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", load)
     video = make_video(tmp_path / "clip.mp4", 6, size=(180, 320))
     config = PredictConfig(weights=weights, backend="torch", max_people=1, **changes)
-    stages = time_stages(video, load_estimator(config), config)
+    stages = time_stages(video, PoseEstimator.from_config(config), config)
     assert stages.frames == 6
     assert set(stages.milliseconds) == {*STAGES, "rest"}
     assert {name for name, value in stages.milliseconds.items() if value == 0} == without

@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tarvitpose.cli.outcome import summary
 from tarvitpose.cli.predict import expand
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import VideoError
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress
 
@@ -32,6 +34,7 @@ VERBS = (
 HEAVY = ("torch", "cv2", "av", "numpy", "onnxruntime", "scipy")
 HELP_OF_ALL = """
 import sys
+import tempfile
 from tarvitpose.cli import app
 for verb in sys.argv[2:]:
     try:
@@ -79,7 +82,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
 
     monkeypatch.setattr(checks, "existing_source", lambda source: None)
     monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
-    monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
+    monkeypatch.setattr(PoseEstimator, "from_config", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return noted
 
@@ -196,9 +199,88 @@ def test_ctrl_c_ends_with_one_line(calls: list[Call], monkeypatch: pytest.Monkey
     assert result.output == "stopped; nothing half-written was left\n"
 
 
-def test_a_bug_keeps_its_traceback(calls: list[Call], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_a_line_and_a_file(
+    calls: list[Call], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["tarvitpose", "predict", "rtsp://me:secret@host/a"])
     monkeypatch.setattr(pipeline, "process", lambda *_: 1 / 0)
-    assert isinstance(run("predict", "a.mp4").exception, ZeroDivisionError)
+    result = run("predict", "a.mp4")
+    assert result.exit_code == 70
+    [file] = tmp_path.iterdir()
+    assert result.output == (
+        "error: a defect of tarvitpose (ZeroDivisionError: division by zero); please report it "
+        f"with {file}\n"
+    )
+    text = file.read_text()
+    assert text.startswith(f"tarvitpose {__version__}, Python ")
+    assert "predict rtsp://host/a" in text
+    assert "Traceback (most recent call last)" in text
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    result = run("predict", "a.mp4")
+    assert result.exit_code == 70
+    assert result.output.endswith("which could not be written (No such file or directory)\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            PermissionError(13, "Permission denied", "a\x1b[31m.json"),
+            "a\\x1b[31m.json: Permission ",
+        ),
+        (OSError(36, "File name too long", "a" * 300), "a" * 60 + "...: the name is too long"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (MemoryError("3 TiB"), "not enough memory (3 TiB); give less at once"),
+    ],
+)
+def test_what_the_system_refuses_is_no_defect(
+    calls: list[Call], error: Exception, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "process", refuse)
+    assert refusal("predict", "a.mp4").startswith(line)
+
+
+def test_a_reader_that_ends_is_no_error() -> None:
+    shell = f"{sys.executable} -m tarvitpose models | head -c 1"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+INTERRUPTED = """
+import builtins, sys
+whole, target = builtins.__import__, sys.argv[1]
+def stopped(name, *rest):
+    if name == target:
+        raise KeyboardInterrupt
+    return whole(name, *rest)
+builtins.__import__ = stopped
+sys.argv = ["tarvitpose", "predict", "a.mp4"]
+from tarvitpose.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "tarvitpose.cli", "tarvitpose.runs.many"])
+def test_ctrl_c_while_it_is_loaded_is_quiet(module: str, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    command = [sys.executable, "-c", INTERRUPTED, module]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr in ("", "stopped; nothing half-written was left\n")
+
+
+def test_escape_sequences_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    video = tmp_path / "\x1b]0;owned\x07\u202e.mp4"
+    option = f"--{video.name}"
+    for arguments in (["predict", video], ["predict", "a.mp4", option], [video], [option]):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "\\x1b]0;owned\\x07\\u202e" in result.output
+        assert not {"\x1b", "\x07", "\u202e"} & {*result.output}
 
 
 @pytest.mark.parametrize(
@@ -251,7 +333,7 @@ def test_a_missing_video_is_refused_before_the_model_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[object] = []
-    monkeypatch.setattr(pipeline, "load_estimator", loaded.append)
+    monkeypatch.setattr(PoseEstimator, "from_config", loaded.append)
     missing = tmp_path / "no such.mp4"
     assert refusal("predict", missing) == f"{missing}: no such file or folder"
     assert loaded == []

@@ -20,6 +20,7 @@ from video_files import make_video
 from tarvitpose.cli import app, checks, console
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, VideoError, WeightsError
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress
 from tarvitpose.utils import offline
@@ -57,7 +58,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
 
     monkeypatch.setattr(checks, "existing_source", lambda source: None)
     monkeypatch.setattr(pipeline, "check_source", lambda *_: None)
-    monkeypatch.setattr(pipeline, "load_estimator", lambda config: "estimator")
+    monkeypatch.setattr(PoseEstimator, "from_config", lambda config: "estimator")
     monkeypatch.setattr(pipeline, "process", process)
     return doing
 
@@ -139,10 +140,9 @@ def test_ctrl_c_as_a_line(work: list[Callable[[], None]]) -> None:
 def test_a_bug_as_a_line(work: list[Callable[[], None]]) -> None:
     work.append(lambda: print(1 / 0))
     result = run("predict", "a.mp4", "--log-json")
-    assert isinstance(result.exception, ZeroDivisionError)  # its traceback goes to stderr
-    error, end = [json.loads(line) for line in result.stdout.splitlines()]
+    error, end = events(result)
     assert error["kind"] == "ZeroDivisionError"
-    assert error["exit_code"] == end["exit_code"] == 1
+    assert error["exit_code"] == end["exit_code"] == result.exit_code == 70
 
 
 def test_other_verbs_print_lines_as_well() -> None:

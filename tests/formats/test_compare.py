@@ -19,6 +19,7 @@ from tarvitpose.config import AnchorRule, Backend, CropPolicy, PredictConfig
 from tarvitpose.drawing import colour_of
 from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.formats.comparison import BACKGROUND, MAX_WIDTH, draw_comparison
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor
@@ -26,7 +27,7 @@ from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.results import FramePoses, TrackedFrame
 from tarvitpose.runs.journal import Journal, JournalObserver
-from tarvitpose.runs.pipeline import load_estimator, process
+from tarvitpose.runs.pipeline import process
 from tarvitpose.utils.config_files import parse_config
 
 CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
@@ -212,7 +213,7 @@ def test_a_run_leaves_the_video_with_the_times_and_the_sound(
         live=live,
         render=False,
     )
-    estimator = load_estimator(config)
+    estimator = PoseEstimator.from_config(config)
     outcome = process(str(path), estimator, config, lambda _: None)
     result = tmp_path / "out" / "walk.compare.mp4"
     assert result in outcome.files

@@ -14,6 +14,7 @@ from typer.testing import Result
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError, VideoError
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.many import (
     ATTEMPTS,
@@ -260,7 +261,7 @@ def predict(*arguments: str | Path) -> Result:
 def test_the_command_takes_a_folder_and_says_what_came_of_it(
     tmp_path: Path, calls: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "load_estimator", lambda config: None)
+    monkeypatch.setattr(PoseEstimator, "from_config", lambda config: None)
     monkeypatch.chdir(tmp_path)
     touch(tmp_path / "clips", "good.mp4", "day/good.mp4")  # of one name, in two folders
     result = predict("clips")
@@ -289,7 +290,7 @@ def test_ctrl_c_says_how_to_go_on(
 
     touch(tmp_path, "a.mp4", "b.mp4")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pipeline, "load_estimator", lambda config: None)
+    monkeypatch.setattr(PoseEstimator, "from_config", lambda config: None)
     monkeypatch.setattr(pipeline, "process", stop)
     for sources in (["a.mp4"], ["a.mp4", "b.mp4"]):
         result = predict(*sources, "--output", tmp_path)

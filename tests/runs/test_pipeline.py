@@ -16,7 +16,8 @@ from video_files import cut, decode_fully, make_video, picture
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, ConfigError, OutputError, VideoError, WeightsError
 from tarvitpose.formats.reading import load_poses
-from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
+from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.runs.pipeline import Outcome, Progress, process
 from tarvitpose.utils.images import write_image
 from tarvitpose.video.image_source import read_image
 
@@ -49,7 +50,7 @@ def config(tmp_path: Path) -> PredictConfig:
 
 def run(video: Path, config: PredictConfig, seen: list[Progress] | None = None) -> Outcome:
     report = seen.append if seen is not None else lambda _: None
-    return process(str(video), load_estimator(config), config, report)
+    return process(str(video), PoseEstimator.from_config(config), config, report)
 
 
 def changed(config: PredictConfig, **values: Any) -> PredictConfig:
@@ -123,7 +124,7 @@ def test_the_last_progress_says_how_many_frames_there_were(
 
 
 def test_results_of_the_file_are_those_of_the_estimator(video: Path, config: PredictConfig) -> None:
-    estimator = load_estimator(config)
+    estimator = PoseEstimator.from_config(config)
     process(str(video), estimator, config, lambda _: None)
     content = json.loads((config.output / "walk.coco.json").read_text())
     annotations = {entry["image_id"]: entry for entry in content["annotations"]}
@@ -157,7 +158,7 @@ def test_a_run_that_breaks_off_leaves_only_its_journal(
             raise error
 
     with pytest.raises(error):
-        process(str(video), load_estimator(config), config, stop)
+        process(str(video), PoseEstimator.from_config(config), config, stop)
     assert names(config.output) == [".walk.run"]
 
 
@@ -218,17 +219,17 @@ def test_a_source_that_is_no_video_leaves_no_folder(tmp_path: Path, config: Pred
 
 def test_wrong_weights_are_named(config: PredictConfig, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"expected \"default\", a folder"):
-        load_estimator(changed(config, weights=str(tmp_path / "nowhere")))
+        PoseEstimator.from_config(changed(config, weights=str(tmp_path / "nowhere")))
     (tmp_path / "weights" / "config.json").unlink()
     with pytest.raises(WeightsError, match=r"weights: no config.json"):
-        load_estimator(config)
+        PoseEstimator.from_config(config)
 
 
 def test_boxes_with_a_missing_field_are_named(config: PredictConfig) -> None:
     assert config.boxes is not None
     config.boxes.write_text(json.dumps([{"image_id": 1, "score": 1, "category_id": 1}]))
     with pytest.raises(BoxesError, match=r'boxes.json: entry 0 has no "bbox"'):
-        load_estimator(config)
+        PoseEstimator.from_config(config)
 
 
 def test_a_part_of_a_video_keeps_its_times_and_numbers(video: Path, config: PredictConfig) -> None:
@@ -258,7 +259,7 @@ def test_ctrl_c_ends_a_live_source_and_keeps_what_was_seen(
             signal.raise_signal(signal.SIGINT)
 
     live = changed(config, live=True)
-    outcome = process(str(video), load_estimator(live), live, press)
+    outcome = process(str(video), PoseEstimator.from_config(live), live, press)
     assert outcome.frames == 3
     assert all(path.is_file() for path in outcome.files)
     assert len(decode_fully(config.output / "walk.mp4")[0]) == 3

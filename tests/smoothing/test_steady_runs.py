@@ -18,7 +18,8 @@ from video_files import make_video
 from tarvitpose import FramePoses, load_poses, smooth
 from tarvitpose.config import PredictConfig, SmoothMethod
 from tarvitpose.errors import UserError
-from tarvitpose.runs.pipeline import Progress, load_estimator, process
+from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.runs.pipeline import Progress, process
 from tarvitpose.smoothing import runs
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3, 0.34, 0.37, 0.41, 0.5, 0.54, 0.58]  # uneven
@@ -59,7 +60,7 @@ def every_joint_is_sure_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def results(video: Path, values: dict[str, Any]) -> tuple[list[FramePoses], tuple[str, ...]]:
     config = PredictConfig.model_validate({"render": False, "overwrite": True, **values})
-    outcome = process(str(video), load_estimator(config), config, lambda _: None)
+    outcome = process(str(video), PoseEstimator.from_config(config), config, lambda _: None)
     return load_poses(config.output / "walk.npz"), outcome.warnings
 
 
@@ -91,7 +92,7 @@ def test_streaming_in_python_is_the_same(
     method: SmoothMethod, video: Path, base: dict[str, Any]
 ) -> None:
     smooth_frames, _ = results(video, {**base, "smooth": method})
-    estimator = load_estimator(PredictConfig.model_validate(base))
+    estimator = PoseEstimator.from_config(PredictConfig.model_validate(base))
     streamed = list(estimator.stream(video, smooth=method))
     assert [poses.index for poses in streamed] == list(range(len(TIMES)))
     assert all(
@@ -106,7 +107,7 @@ def test_a_resumed_run_is_smoothed_as_one_in_one_piece(
 ) -> None:
     whole, _ = results(video, {**base, "smooth": method, "output": base["output"] / "whole"})
     config = PredictConfig.model_validate({**base, "smooth": method, "render": False})
-    estimator = load_estimator(config)
+    estimator = PoseEstimator.from_config(config)
 
     def break_off(progress: Progress) -> None:
         if progress.frame == 5:
@@ -136,7 +137,7 @@ def test_only_chosen_people_are_posed_as_in_the_run_of_all(
 
 def test_others_cost_nothing(video: Path, base: dict[str, Any]) -> None:
     def crops(**values: Any) -> int:
-        estimator = load_estimator(PredictConfig.model_validate({**base, **values}))
+        estimator = PoseEstimator.from_config(PredictConfig.model_validate({**base, **values}))
         count, encode = 0, estimator.predictor.encode
 
         def counted(some: Any) -> Any:
@@ -176,7 +177,7 @@ def test_a_missing_tracker_is_said_before_anything_runs(
 ) -> None:
     monkeypatch.setitem(sys.modules, "trackers", None)
     with pytest.raises(UserError, match="needs the package trackers"):
-        load_estimator(PredictConfig.model_validate({**base, "tracker": "ocsort"}))
+        PoseEstimator.from_config(PredictConfig.model_validate({**base, "tracker": "ocsort"}))
 
 
 @pytest.mark.parametrize(

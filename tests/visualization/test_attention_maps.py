@@ -20,7 +20,6 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.model.jta import JTALayer
-from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.video.sources import open_source
 from tarvitpose.visualization.attention_maps import (
@@ -140,7 +139,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def estimator(folder: Path) -> PoseEstimator:
-    return load_estimator(
+    return PoseEstimator.from_config(
         PredictConfig(
             weights=str(folder / "weights"),
             boxes=folder / "boxes.json",

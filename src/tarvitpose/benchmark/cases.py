@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from tarvitpose.config import AnchorRule
+from tarvitpose.config import AnchorRule, MeasuredMode
 from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.openvino_engine import OpenVinoEngine
@@ -23,8 +23,8 @@ from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case
 
-Mode = Literal["single", "windowed", "streaming", "encoder"]
-MODES: tuple[Mode, ...] = ("single", "windowed", "streaming")
+Mode = MeasuredMode | Literal["encoder"]
+MODES: tuple[Mode, ...] = get_args(MeasuredMode)
 TRANSFORMERS = "transformers"  # a backend that is a baseline
 
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tarvitpose.benchmark.cases import TRANSFORMERS, CaseKey, Mode
 from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest
+from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.stages import Pipeline, Stages
-from tarvitpose.config import Backend
 from tarvitpose.inference.devices import usable_cores
 from tarvitpose.utils.interleaved import Spread, ratios, spread
 
 if TYPE_CHECKING:  # counting needs PyTorch
     from tarvitpose.inference.cost import Cost
 
-AGAINST_BATCH = 8  # the batch at which others are compared with
 ENCODER_ALONE = "encoder_alone"
 WORK = {
     "single": "single_frame",
@@ -23,31 +22,6 @@ WORK = {
     "streaming": "streaming",
     "encoder": ENCODER_ALONE,
 }
-
-
-@dataclass(frozen=True)
-class BenchmarkPlan:
-    """What is measured, and how long."""
-
-    video: str  # where crops come from, and what the stages run on
-    modes: tuple[Mode, ...]
-    backends: tuple[Backend, ...]
-    batches: tuple[int, ...]  # crops that the network reads at once
-    offsets: tuple[int, ...] | None = None  # auxiliary frames; None: those of the network
-    device: str = "auto"
-    precision: str = "auto"
-    rounds: int = 5
-    seconds: float = 0.7  # of one measurement, at least
-    against_transformers: bool = False
-    stages: bool = True  # of the whole pipeline on the video
-    det_every: int = 1  # frames between detections, in the stages
-    memory: bool = True  # the most that each case uses
-
-    @property
-    def all_batches(self) -> tuple[int, ...]:
-        """The batches asked for, and the one at which others are compared with."""
-        more = {AGAINST_BATCH} if self.against_transformers else set()
-        return tuple(sorted({*self.batches, *more}))
 
 
 class SpeedRatio(NamedTuple):

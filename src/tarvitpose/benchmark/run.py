@@ -17,7 +17,8 @@ from tarvitpose.benchmark.model_under_test import (
     person_crops,
     weights_of,
 )
-from tarvitpose.benchmark.result import ENCODER_ALONE, BenchmarkPlan, BenchmarkResult
+from tarvitpose.benchmark.plan import BenchmarkPlan
+from tarvitpose.benchmark.result import ENCODER_ALONE, BenchmarkResult
 from tarvitpose.benchmark.stages import (
     POLICIES,
     Pipeline,
@@ -27,8 +28,8 @@ from tarvitpose.benchmark.stages import (
 from tarvitpose.config import Backend, PredictConfig
 from tarvitpose.errors import MissingDependencyError
 from tarvitpose.inference.engine import Engine
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.load import load_engine
-from tarvitpose.runs.pipeline import load_estimator
 from tarvitpose.utils.interleaved import Case, measure_interleaved
 from tarvitpose.utils.optional import is_installed
 
@@ -167,10 +168,11 @@ class EnginePool:
         for absent in missing:
             warn(f"left out: {absent}")
         temporal, batches = self.model.config.temporal, self.plan.all_batches
-        modes = [mode for mode in self.plan.modes if temporal or mode == "single"]
-        timed: list[Mode] = [*modes, "encoder"] if self.alone else modes
-        cases = [(name, mode) for name in dict.fromkeys(names) for mode in timed]
-        if self.plan.against_transformers:
+        modes: list[Mode] = [mode for mode in self.plan.modes if temporal or mode == "single"]
+        if self.alone:
+            modes.append("encoder")
+        cases = [(name, mode) for name in dict.fromkeys(names) for mode in modes]
+        if TRANSFORMERS in self.plan.against:
             cases.append((TRANSFORMERS, "single"))
         return [CaseKey(mode, name, batch) for batch in batches for name, mode in cases]
 
@@ -188,12 +190,12 @@ def _stages(keys: list[CaseKey], plan: BenchmarkPlan, weights: str) -> dict[Pipe
             weights=weights,
             backend=cast(Backend, backend),
             device=plan.device,
-            precision=cast(Any, plan.precision),
+            precision=plan.precision,
             single_frame=mode == "single",
             crop_policy=POLICIES[mode],
             offsets=None if mode == "single" else plan.offsets,
             det_every=plan.det_every,
             max_people=1,
         )
-        pipelines[mode, backend] = (load_estimator(config), config)
+        pipelines[mode, backend] = (PoseEstimator.from_config(config), config)
     return time_stages_interleaved(plan.video, pipelines)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
 
@@ -77,6 +79,7 @@ def _options(
 def main() -> None:
     """Run the command line."""
     console.print_anything()
+    sys.unraisablehook = _unraisable
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) != signal.SIG_IGN:  # which nohup asks for
             signal.signal(number, _terminate)
@@ -87,3 +90,11 @@ def _terminate(number: int, frame: object) -> None:
     """End as after an error, so that unfinished files are removed; a second time ends at once."""
     signal.signal(number, signal.SIG_DFL)
     raise SystemExit(128 + number)
+
+
+def _unraisable(event: Any) -> None:
+    """Ask again to stop where Ctrl-C fell into code that cannot raise, such as an import's lock."""
+    if isinstance(event.exc_value, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(event)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
+from tarvitpose.cli.options import Changes, JsonFile
 from tarvitpose.cli.tables import drawn, plain_table, shown
-from tarvitpose.cli.train import check_experiment
-from tarvitpose.utils.atomic import check_writable
+from tarvitpose.cli.train import STOPPED, check_experiment
 from tarvitpose.utils.lists import parse_whole_numbers
 
 if TYPE_CHECKING:
@@ -23,53 +23,45 @@ if TYPE_CHECKING:
     from tarvitpose.evaluation.degraded import Score
 
 
+TableFile = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="YAML file, such as configs/ablation/table4.yaml.")
+]
+Base = Annotated[
+    Path, typer.Option("--base", metavar="CONFIG", help="Configuration that all rows share.")
+]
+Seeds = Annotated[
+    str, typer.Option(metavar="N,N", help="Train every row once with each of these seeds.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--row", metavar="TEXT", help="Only rows whose name contains this; repeatable."),
+]
+Boxes = Annotated[
+    str,
+    typer.Option(
+        metavar="gt|detector|FILE", help="Boxes of people; only gt works with a frozen encoder."
+    ),
+]
+Show = Annotated[
+    bool, typer.Option("--show", help="Train nothing; show the rows that have been trained.")
+]
+Costs = Annotated[
+    bool,
+    typer.Option("--costs", help="Train nothing; count parameters and multiply-adds of each row."),
+]
+
+
 def run(
     *,
-    table: Annotated[
-        Path,
-        typer.Argument(metavar="TABLE", help="YAML file, such as configs/ablation/table4.yaml."),
-    ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE",
-            help="Changes to all rows, such as run.epochs=2.",
-            show_default=False,
-        ),
-    ] = None,
-    base: Annotated[
-        Path,
-        typer.Option("--base", metavar="CONFIG", help="Configuration that all rows share."),
-    ] = Path("configs/ablation/stills.yaml"),
-    seeds: Annotated[
-        str, typer.Option(metavar="N,N", help="Train every row once with each of these seeds.")
-    ] = "0",
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--row", metavar="TEXT", help="Only rows whose name contains this; repeatable."
-        ),
-    ] = None,
-    boxes: Annotated[
-        str,
-        typer.Option(
-            metavar="gt|detector|FILE",
-            help="Boxes of people; only gt works with a frozen encoder.",
-        ),
-    ] = "gt",
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Also write all scores to this file."),
-    ] = None,
-    show: Annotated[
-        bool, typer.Option("--show", help="Train nothing; show the rows that have been trained.")
-    ] = False,
-    costs: Annotated[
-        bool,
-        typer.Option(
-            "--costs", help="Train nothing; count parameters and multiply-adds of each row."
-        ),
-    ] = False,
+    table: TableFile,
+    changes: Changes = None,
+    base: Base = Path("configs/ablation/stills.yaml"),
+    seeds: Seeds = "0",
+    only: Only = None,
+    boxes: Boxes = "gt",
+    json_file: JsonFile = None,
+    show: Show = False,
+    costs: Costs = False,
 ) -> None:
     """Train and score the rows of a table, beside the paper's numbers.
 
@@ -84,31 +76,20 @@ def run(
     if not chosen:
         names = ", ".join(row.name for row in rows.rows)
         raise typer.BadParameter(f"--row {', '.join(only or ())}: the rows are {names}")
-    check_files(None if show or costs else base, tuple(changes or ()), json_file)
+    checks.writable_files(json_file)
+    if not (show or costs):
+        check_experiment(base, changes)
     from tarvitpose.ablation.rows import Ablation
 
     ablation = Ablation(base, tuple(changes or ()), console.say, boxes)
     if costs:
         report_costs(ablation, rows, json_file)
         return
-    try:
+    with console.stoppable(STOPPED):
         for seed in () if show else numbers:
             for row in chosen:
                 ablation.train(row, seed)
-    except KeyboardInterrupt:
-        console.stopped("stopped; the same command continues from the last saved state")
-        raise typer.Exit(130) from None
     report(ablation, rows, ablation.scores(rows, numbers), json_file)
-
-
-def check_files(base: Path | None, changes: tuple[str, ...], json_file: Path | None) -> None:
-    """Refuse files that are missing or cannot be written, before PyTorch is loaded."""
-    from tarvitpose.training.config import load_train_config
-
-    if base is not None:
-        check_experiment(load_train_config(base, changes))
-    if json_file is not None:
-        check_writable(json_file.parent)
 
 
 def report(
@@ -118,10 +99,8 @@ def report(
     if not scores:
         console.say(f"{table.title}: no row has been trained yet in {ablation.config.output}")
         return
-    if json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        write_json(json_file, {"table": table.title, "rows": [row.facts() for row in scores]})
+    facts = {"table": table.title, "rows": [row.facts() for row in scores]}
+    checks.save_json(json_file, facts)
     console.say(f"{table.title}: {ablation.base}, {ablation.evaluator.label}", style="bold")
     console.say(drawn(comparison(scores), width=140))
     console.say(
@@ -133,14 +112,11 @@ def report(
 def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | None) -> None:
     """Print parameters and multiply-adds of every row by part, and write them to a file."""
     costs = ablation.costs(table)
-    if json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        facts = [
-            {"row": row.model_dump(), "costs": {name: asdict(cost) for name, cost in parts.items()}}
-            for row, parts in costs
-        ]
-        write_json(json_file, {"table": table.title, "rows": facts})
+    facts = [
+        {"row": row.model_dump(), "costs": {name: asdict(cost) for name, cost in parts.items()}}
+        for row, parts in costs
+    ]
+    checks.save_json(json_file, {"table": table.title, "rows": facts})
     names = ("encoder", "decoder", "jta", "gra", "temporal", "total")
     printed = any(row.paper_gflops is not None for row, _ in costs)
     rows = plain_table(["M / GMAC", *names, *["paper, GFLOP"] * printed])

@@ -105,11 +105,12 @@ def _find(
     quiet: bool,
 ) -> AttentionMaps:
     """Load the model, and look at one moment of a source, with a progress bar up to it."""
-    from tarvitpose.runs.pipeline import Progress, load_estimator
+    from tarvitpose.inference.estimator import PoseEstimator
+    from tarvitpose.runs.pipeline import Progress
     from tarvitpose.visualization.attention_maps import attention_maps
 
     with console.notes_shown(quiet=quiet):
-        estimator = load_estimator(config)
+        estimator = PoseEstimator.from_config(config)
     with console.progress_bar(source.name, quiet=quiet) as on_progress:
         done = count(1)  # how many frames come up to that moment nobody knows yet
 

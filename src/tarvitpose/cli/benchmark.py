@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
+from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
-from tarvitpose.cli.options import with_options
-from tarvitpose.config import Backend, PredictConfig, Size
+from tarvitpose.cli.options import JsonFile, with_options
 from tarvitpose.errors import ConfigError
-from tarvitpose.utils.atomic import check_writable
-from tarvitpose.utils.lists import parse_choices, parse_sizes, parse_whole_numbers
 
-MODES = ("single", "windowed", "streaming")
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
-BASELINES = ("transformers",)
-SIZES: tuple[Size, ...] = get_args(Size)
+INPUT = (256, 192)  # height, width of crops for sizes alone
 
-Sizes = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE,...",
-        help="Any of tiny, s, b, l, h; that of the weights by default.",
-        show_default=False,
-    ),
-]
-Inputs = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HxW,...",
-        help="Crop sizes for each of --sizes; 256x192 by default.",
-        show_default=False,
-    ),
-]
-Modes = Annotated[str, typer.Option(metavar="MODE,...", help=f"Any of {', '.join(MODES)}.")]
-Backends = Annotated[str, typer.Option(metavar="NAME,...", help=f"Any of {', '.join(BACKENDS)}.")]
-Batches = Annotated[
-    str, typer.Option(metavar="N,...", help="Crops that the network reads at once.")
-]
-Against = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="transformers: also time its VitPose of the same size, and every case at batch 8.",
-        show_default=False,
-    ),
-]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")]
-Rounds = Annotated[int, typer.Option(min=1, help="How often each case is timed.")]
-Seconds = Annotated[float, typer.Option(min=0, help="How long each case is timed at least.")]
-Video = Annotated[
-    str | None, typer.Option(help="Clip to take crops from; the demo clip by default.")
-]
-WithStages = Annotated[
-    bool, typer.Option("--stages/--no-stages", help="Also time the stages of predict on the clip.")
-]
-WithMemory = Annotated[
-    bool, typer.Option("--memory/--no-memory", help="Also measure the peak memory of each case.")
-]
 SoakFrames = Annotated[
     int | None,
     typer.Option(
@@ -77,30 +32,20 @@ SoakFrames = Annotated[
 SoakNetwork = Annotated[
     str, typer.Option(metavar="WEIGHTS", help="For --soak: tiny, default, a folder or a hub id.")
 ]
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers to this file.")
-]
 PlotFile = Annotated[
     Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the speeds (PNG).")
 ]
 
 
-@with_options(PredictConfig, "weights", "offsets", "device", "precision", "det_every")
+@with_options(
+    BenchmarkPlan,
+    *("sizes", "inputs", "modes", "backends", "batches", "against", "weights", "offsets"),
+    *("device", "precision", "rounds", "seconds", "video", "det_every", "stages", "memory"),
+)
 def run(
     *,
-    sizes: Sizes = None,
-    inputs: Inputs = None,
-    modes: Modes = "single,windowed,streaming",
-    backends: Backends = "auto",
-    batch: Batches = "1,16",
-    against: Against = None,
-    config: PredictConfig,
+    config: BenchmarkPlan,
     threads: Threads = None,
-    rounds: Rounds = 7,
-    seconds: Seconds = 0.7,
-    video: Video = None,
-    stages: WithStages = True,
-    memory: WithMemory = True,
     soak: SoakFrames = None,
     soak_network: SoakNetwork = "tiny",
     json_file: JsonFile = None,
@@ -115,67 +60,36 @@ def run(
     Sizes other than that of the weights run on random weights, which is the slowest case: the mask
     then hides nothing.
     """
-    values = {
-        "modes": parse_choices("--modes", modes, MODES),
-        "backends": parse_choices("--backends", backends, BACKENDS),
-        "batches": tuple(sorted({*parse_whole_numbers("--batch", batch, "1,16", least=1)})),
-        "offsets": config.offsets,
-        "device": config.device,
-        "precision": config.precision,
-        "rounds": rounds,
-        "seconds": seconds,
-        "against_transformers": against is not None
-        and bool(parse_choices("--against", against, BASELINES)),
-        "video": video,
-        "det_every": config.det_every,
-        "stages": stages,
-        "memory": memory,
-    }
-    names, crops = parse_networks(sizes, inputs)
-    check_files(video, config.weights, [json_file, plot_file])
+    if config.inputs and not config.sizes:
+        raise ConfigError(
+            "--inputs: needs --sizes, because weights have an input size of their own"
+        )
+    if config.video:
+        checks.existing_source(config.video)
+    checks.writable_files(json_file, plot_file)
+    checks.local_weights(config.weights)
     from tarvitpose.benchmark.run import limited_threads
 
     with limited_threads(threads):
         if soak is not None:
-            facts = watch_memory(soak, soak_network, values)
+            facts = watch_memory(soak, soak_network, config)
         else:
-            facts = measure_all(names, crops, config.weights, values, plot_file)
-    if json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        write_json(json_file, facts)
+            facts = measure_all(config, plot_file)
+    checks.save_json(json_file, facts)
 
 
-def check_files(video: str | None, weights: str, results: Sequence[Path | None]) -> None:
-    """Refuse files that are not there or cannot be written, before PyTorch is loaded."""
-    from tarvitpose.inference.graph_folder import local_config
-
-    if video is not None:
-        checks.existing_source(video)
-    for path in filter(None, results):
-        check_writable(path.parent)
-    local_config(weights)
-
-
-def measure_all(
-    sizes: Sequence[str],
-    inputs: Sequence[tuple[int, int]],
-    weights: str,
-    values: dict[str, Any],
-    plot_file: Path | None,
-) -> Any:
+def measure_all(plan: BenchmarkPlan, plot_file: Path | None) -> list[dict[str, Any]]:
     """Time every network, print its tables, and return all numbers for JSON. Raises UserError."""
     from tarvitpose.benchmark.model_under_test import find_models
     from tarvitpose.benchmark.plot import plot
-    from tarvitpose.benchmark.result import BenchmarkPlan
     from tarvitpose.benchmark.run import measure
     from tarvitpose.utils.optional import check_installed
 
     if plot_file is not None:
         check_installed("matplotlib", "--plot", "plot")
-    plan = BenchmarkPlan(**{**values, "video": values["video"] or str(demo_clip())})
+    plan = plan.model_copy(update={"video": plan.video or str(demo_clip())})
     results = []
-    for model in find_models(sizes, inputs, weights):
+    for model in find_models(plan.sizes, plan.inputs or (INPUT,), plan.weights):
         with console.count_bar(f"{model.title}, rounds") as show:
             count = partial(_show_round, show, plan.rounds)
             results.append(measure(model, plan, warn=console.warn, on_round=count))
@@ -193,24 +107,11 @@ def _show_round(show: Callable[[int, int], None], rounds: int, done: int) -> Non
     show(done, rounds)
 
 
-def watch_memory(frames: int, network: str, values: dict[str, Any]) -> Any:
+def watch_memory(frames: int, network: str, plan: BenchmarkPlan) -> list[dict[str, Any]]:
     """Stream a long generated video, say what the memory did, and return it for JSON."""
     from tarvitpose.benchmark.memory import in_child
     from tarvitpose.benchmark.soak import soak
 
-    backend, device, precision = values["backends"][0], values["device"], values["precision"]
-    done = in_child(soak, frames, network, backend, device, precision)
+    done = in_child(soak, frames, network, plan.backends[0], plan.device, plan.precision)
     console.say(tables.soak_line(done))
     return [done.facts()]
-
-
-def parse_networks(
-    sizes: str | None, inputs: str | None
-) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
-    """Return sizes, none for the weights' own, and inputs (height, width). Raises ConfigError."""
-    if sizes is None and inputs is not None:
-        raise ConfigError(
-            "--inputs: needs --sizes, because weights have an input size of their own"
-        )
-    crops = parse_sizes("--inputs", inputs or "256x192")
-    return () if sizes is None else parse_choices("--sizes", sizes.lower(), SIZES), crops

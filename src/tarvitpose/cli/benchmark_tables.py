@@ -72,14 +72,14 @@ def speeds(result: BenchmarkResult) -> str:
 def times(result: BenchmarkResult) -> str:
     """Return how many times as fast streaming is as other modes, and as transformers."""
     rows = plain_table(["", "batch", "is as fast as", "times", "quartiles", "by count"], 1)
-    for one in result.comparisons():
+    for ratio in result.comparisons():
         rows.add_row(
-            f"{one.first.mode}, {one.first.backend}",
-            str(one.first.batch),
-            f"{one.second.mode}, {one.second.backend}",
-            f"{one.times.median:.2f}",
-            interval(one.times),
-            "" if one.counted is None else f"{one.counted:.2f}",
+            f"{ratio.first.mode}, {ratio.first.backend}",
+            str(ratio.first.batch),
+            f"{ratio.second.mode}, {ratio.second.backend}",
+            f"{ratio.times.median:.2f}",
+            interval(ratio.times),
+            "" if ratio.counted is None else f"{ratio.counted:.2f}",
         )
     return drawn(rows)
 
@@ -88,9 +88,9 @@ def stages(result: BenchmarkResult) -> str:
     """Return where the time of the whole pipeline goes, in milliseconds for each frame."""
     names = list(next(iter(result.stages.values())).milliseconds)
     rows = plain_table(["ms per frame", *names, "frames/s"])
-    for (mode, backend), one in result.stages.items():
-        cells = (number(one.milliseconds[name]) for name in names)
-        rows.add_row(f"{mode}, {backend}", *cells, number(one.frame_rate))
+    for (mode, backend), spent in result.stages.items():
+        cells = (number(spent.milliseconds[name]) for name in names)
+        rows.add_row(f"{mode}, {backend}", *cells, number(spent.frame_rate))
     every = result.plan.det_every
     often = "in every frame" if every == 1 else f"every {every} frames"
     return (

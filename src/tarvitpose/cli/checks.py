@@ -1,4 +1,4 @@
-"""What is wrong with arguments, said before anything that is slow to load is imported."""
+"""The files that commands are given: what is wrong is said before anything slow is imported."""
 
 from __future__ import annotations
 
@@ -42,6 +42,29 @@ def new_file(path: Path, *, overwrite: bool, kinds: Sequence[str] = ()) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: there already; pass --overwrite or another --output")
     check_writable(path.parent)
+
+
+def writable_files(*paths: Path | None) -> None:
+    """Raise OutputError for a file that could not be written; None stands for one not asked for."""
+    for path in filter(None, paths):
+        if path.is_dir():
+            raise OutputError(f"{path}: a folder stands where the file should be written")
+        check_writable(path.parent)
+
+
+def save_json(path: Path | None, content: object) -> None:
+    """Write a JSON file if one is asked for. Raises OutputError."""
+    if path is not None:
+        from tarvitpose.utils.json_file import write_json
+
+        write_json(path, content)
+
+
+def local_weights(weights: str) -> None:
+    """Raise WeightsError for weights that are no hub id and are not here."""
+    from tarvitpose.inference.graph_folder import local_config
+
+    local_config(weights)
 
 
 def picture_path(output: Path, name: str) -> Path:

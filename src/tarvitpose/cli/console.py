@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from tarvitpose.utils.source_names import shown, without_secrets
 
 if TYPE_CHECKING:
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
     from tarvitpose.runs.pipeline import Progress
 
 
-BAD_INPUT = 2
+BAD_INPUT, STOPPED = 2, 130
+COMMANDS = re.compile(  # control characters, directions of writing, and halves of characters
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 EVERY = 0.5  # seconds between two lines of progress
 
 
@@ -60,7 +66,7 @@ def event(name: str, /, **fields: Any) -> None:
 def say(text: str, style: str | None = None) -> None:
     """Print a line of results."""
     if not _Mode.is_json:
-        _console().print(without_secrets(text), style=style)
+        _console().print(escaped(without_secrets(text)), style=style)
     elif text.strip():
         event("message", message=text.strip())
 
@@ -90,28 +96,32 @@ def warn(text: str) -> None:
         _console(stderr=True).print(f"warning: {_one_line(text)}", style="yellow")
 
 
-def fail(error: object, **fields: Any) -> None:
-    """Print one line about an error; `fields` are for programs."""
+def fail(error: object, *, exit_code: int = BAD_INPUT, **fields: Any) -> None:
+    """Print one line about an error; `exit_code` and `fields` are for programs."""
     if _Mode.is_json:
         kind = {"kind": type(error).__name__} if isinstance(error, Exception) else {}
         message = _one_line(str(error))
-        event("error", **kind, message=message, **fields, exit_code=BAD_INPUT)
+        event("error", **{**kind, **fields}, message=message, exit_code=exit_code)
     else:
         _console(stderr=True).print(f"error: {_one_line(str(error))}", style="red")
-
-
-def bug(error: Exception) -> None:
-    """Report a defect of this package to programs; people see its traceback."""
-    if _Mode.is_json:
-        event("error", kind=type(error).__name__, message=_one_line(str(error)), exit_code=1)
 
 
 def stopped(text: str) -> None:
     """Print one line after Ctrl-C."""
     if _Mode.is_json:
-        event("stopped", message=text, exit_code=130)
+        event("stopped", message=text, exit_code=STOPPED)
     else:
         _console(stderr=True).print(f"\n{text}" if sys.stderr.isatty() else text)
+
+
+@contextmanager
+def stoppable(text: str) -> Iterator[None]:
+    """End with 130 after Ctrl-C, and say what is left to do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stopped(text)
+        raise typer.Exit(STOPPED) from None
 
 
 def end(exit_code: int) -> None:
@@ -130,6 +140,18 @@ def facts(title: str, pairs: Iterable[tuple[str, str]]) -> None:
     say(title, style="bold")
     for name, value in pairs:
         say(f"  {name:<{width}}  {value}")
+
+
+def escaped(text: str) -> str:
+    r"""Return a text without what a terminal would act on instead of showing it.
+
+    Names of files and what stands in them may hold escape sequences, or turn the direction of
+    writing. Ends of lines and tabs stay.
+
+    >>> print(escaped("a\x1b]0;b\x07"))
+    a\x1b]0;b\x07
+    """
+    return COMMANDS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:
@@ -152,7 +174,7 @@ def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], N
         yield lambda progress: lines.show(source, progress)
         return
     with open_bars() as bar:
-        task = bar.add_task(Path(shown(source)).name, total=None, note="")
+        task = bar.add_task(escaped(Path(shown(source)).name), total=None, note="")
 
         def show(progress: Progress) -> None:
             speed = bar.tasks[0].speed or 0.0
@@ -169,7 +191,7 @@ def count_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: None
         return
     with open_bars() as bar:
-        task = bar.add_task(title, total=None, note="")
+        task = bar.add_task(escaped(title), total=None, note="")
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -216,7 +238,8 @@ def _ignore(progress: Progress) -> None:
 
 
 def _one_line(text: str) -> str:
-    return without_secrets(" ".join(line.strip() for line in text.splitlines() if line.strip()))
+    lines = (line.strip() for line in text.splitlines())
+    return escaped(without_secrets(" ".join(filter(None, lines))))
 
 
 def _clean(value: Any) -> Any:

@@ -6,53 +6,54 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import Field
 
 from tarvitpose.cli import checks, console
-from tarvitpose.config import Codec, JointSetName, ModelConfig, ViTPoseSize
+from tarvitpose.cli.options import with_options
+from tarvitpose.config import Codec, Config, JointSetName, ModelConfig, ViTPoseSize
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.lists import parse_sizes
 
 
+class ConvertConfig(Config):
+    """What the checkpoint does not say of itself."""
+
+    size: ViTPoseSize | None = Field(
+        default=None, description="Refuse a checkpoint of another size."
+    )
+    joint_set: JointSetName | None = Field(
+        default=None, description="Joints of the result; those of the source by default."
+    )
+    heads: int | None = Field(
+        default=None, ge=1, description="Attention heads of an encoder of unknown size."
+    )
+    dataset_index: int | None = Field(
+        default=None, ge=0, description="Expert of a ViTPose+ to use; by default 0 (COCO)."
+    )
+    codec: Codec | None = Field(
+        default=None,
+        description="Heatmap encoding of its training; by default classic for a released "
+        "TAR-ViTPose, otherwise udp.",
+    )
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A .pth, .pt, .bin or .safetensors file, a Hugging Face folder or a hub id.",
+    ),
+]
+Output = Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Weights folder to write.")]
+InputSize = Annotated[
+    str | None, typer.Option(metavar="HxW", help="Crop size of its training, such as 256x192.")
+]
+
+
+@with_options(ConvertConfig)
 def run(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A .pth, .pt, .bin or .safetensors file, a Hugging Face folder or a hub id.",
-        ),
-    ],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Weights folder to write.")],
-    *,
-    size: Annotated[
-        ViTPoseSize | None, typer.Option(help="Refuse a checkpoint of another size.")
-    ] = None,
-    joint_set: Annotated[
-        JointSetName | None,
-        typer.Option(help="Joints of the result; those of the source by default."),
-    ] = None,
-    heads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Attention heads of an encoder of unknown size.",
-        ),
-    ] = None,
-    dataset_index: Annotated[
-        int | None,
-        typer.Option(min=0, help="Expert of a ViTPose+ to use; by default 0 (COCO)."),
-    ] = None,
-    input_size: Annotated[
-        str | None,
-        typer.Option(metavar="HxW", help="Crop size of its training, such as 256x192."),
-    ] = None,
-    codec: Annotated[
-        Codec | None,
-        typer.Option(
-            help="Heatmap encoding of its training; by default classic for a released "
-            "TAR-ViTPose, otherwise udp."
-        ),
-    ] = None,
+    source: Source, output: Output, *, config: ConvertConfig, input_size: InputSize = None
 ) -> None:
     """Turn a checkpoint of another project into a weights folder.
 
@@ -64,17 +65,8 @@ def run(
     from tarvitpose.weights.convert import convert
 
     with console.notes_shown():
-        config = convert(
-            source,
-            output,
-            size=size,
-            joint_set=joint_set,
-            heads=heads,
-            dataset_index=dataset_index,
-            input_size=sides,
-            codec=codec,
-        )
-    console.facts(f"{source} -> {output}", described(config))
+        written = convert(source, output, input_size=sides, **config.model_dump())
+    console.facts(f"{source} -> {output}", described(written))
 
 
 def check_checkpoint(source: str) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tarvitpose.cli import console, data_generate, data_pack
+from tarvitpose.cli import checks, console, data_generate, data_pack
 from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName
+from tarvitpose.cli.options import JsonFile
 from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
@@ -37,10 +38,7 @@ def run_check(
     quick: Annotated[
         bool, typer.Option("--quick", help="Only check that the images exist, and decode none.")
     ] = False,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Also write the findings to this file."),
-    ] = None,
+    json_file: JsonFile = None,
     preview: Annotated[
         Path | None,
         typer.Option("--preview", metavar="FILE", help="Draw the effect of augmentation (PNG)."),
@@ -54,16 +52,14 @@ def run_check(
     from tarvitpose.data.sources import dataset_files
     from tarvitpose.errors import DataError
 
-    for path in filter(None, (json_file, preview)):
-        check_writable(path.parent)
+    checks.writable_files(json_file, preview)
     files = dataset_files(dataset)
     with console.count_bar("images") as progress:
         report = check_data(files, layout, images, quick=quick, progress=progress)
     unreadable = report.by_kind().get("annotations", [])
     if len(unreadable) == len(files):
         raise DataError(unreadable[0])
-    if json_file is not None:
-        write_findings(json_file, dataset, report)
+    checks.save_json(json_file, findings(dataset, report))
     say_report(dataset, report)
     if preview is not None:
         draw_preview(files, report.format, images, preview)
@@ -159,10 +155,10 @@ def say_report(dataset: Path, report: DataReport) -> None:
         console.say(line)
 
 
-def table(findings: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
+def table(examples_of: dict[str, list[str]], meanings: dict[str, str]) -> list[str]:
     """Return a line for each kind with its count, and lines with the first examples."""
     lines = []
-    for kind, examples in findings.items():
+    for kind, examples in examples_of.items():
         lines.append(f"{len(examples):>8}  {kind}: {meanings[kind]}")
         lines += [f"{'':>10}{example}" for example in examples[:EXAMPLES]]
         more = len(examples) - EXAMPLES
@@ -170,11 +166,9 @@ def table(findings: dict[str, list[str]], meanings: dict[str, str]) -> list[str]
     return lines
 
 
-def write_findings(path: Path, dataset: Path, report: DataReport) -> None:
-    """Write counts and the first places of each kind of fault and note. Raises OutputError."""
-    from tarvitpose.utils.json_file import write_json
-
-    content = {
+def findings(dataset: Path, report: DataReport) -> dict[str, Any]:
+    """Return counts and the first examples of each kind of fault and note, for JSON."""
+    return {
         "dataset": str(dataset),
         "format": report.format,
         "videos": report.videos,
@@ -184,11 +178,10 @@ def write_findings(path: Path, dataset: Path, report: DataReport) -> None:
         "faults": _counted(report.by_kind()),
         "notes": _counted(report.notes_by_kind()),
     }
-    write_json(path, content)
 
 
-def _counted(findings: dict[str, list[str]]) -> dict[str, Any]:
+def _counted(examples_of: dict[str, list[str]]) -> dict[str, Any]:
     return {
         kind: {"count": len(examples), "places": examples[:MOST_EXAMPLES]}
-        for kind, examples in findings.items()
+        for kind, examples in examples_of.items()
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
@@ -44,16 +44,13 @@ def score_files(options: EvaluateConfig) -> None:
     scorer = TrackScorer(options.predictions) if options.tracks else None
     videos = read_matches(options.predictions, options.annotations, scorer)
     counted = console.counted(len(videos), "video")
-    title = f"{{}} of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
+    title = f"of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
     content: dict[str, Any] = {}
     if scorer is None or not scorer.without_head:
-        content = score_ap(videos, options.samples or 0, title.format("PoseTrack AP"))
+        content = score_ap(videos, options.samples or 0, f"PoseTrack AP {title}")
     if scorer is not None:
-        content |= score_tracks(scorer, options.samples or 0, title.format("Tracks"))
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        write_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
+        content |= score_tracks(scorer, options.samples or 0, f"Tracks {title}")
+    checks.save_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
 
 
 def score_ap(videos: list[Matches], samples: int, title: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tarvitpose.cli import console
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
 from tarvitpose.cli.tables import (
     comparison_table,
@@ -84,10 +84,7 @@ def score_model(options: EvaluateConfig) -> None:
             },
             on_frames=lambda done, total: show(Progress(done, total, people)),
         )
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        write_json(options.json_file, numbers(result, options))
+    checks.save_json(options.json_file, numbers(result, options))
     report(result, options)
 
 
@@ -202,12 +199,9 @@ def score_clips(options: EvaluateConfig) -> None:
         single, temporal = whole.single_reliability, whole.temporal_reliability
         plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
         console.say(f"reliability of all degradations together: {options.reliability}")
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-        rows = {name: clip_numbers(each) for name, each in scores.items()}
-        write_json(options.json_file, {**content, "pck": rows})
+    content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
+    rows = {name: clip_numbers(each) for name, each in scores.items()}
+    checks.save_json(options.json_file, {**content, "pck": rows})
 
 
 def parse_degradations(text: str) -> tuple[Degradation, ...]:
@@ -268,12 +262,9 @@ def score_videos(options: EvaluateConfig) -> None:
         "both count."
     )
     console.say(drawn(jitter_table(jitters)))
-    if options.json_file is not None:
-        from tarvitpose.utils.json_file import write_json
-
-        content = {"boxes": label, "weights": options.weights}
-        rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
-        write_json(options.json_file, {**content, "videos": rows})
+    content = {"boxes": label, "weights": options.weights}
+    rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
+    checks.save_json(options.json_file, {**content, "videos": rows})
 
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:

@@ -132,14 +132,10 @@ def check_files(options: EvaluateConfig) -> None:
             checks.existing(path)
     for video in options.videos:
         checks.existing_source(video)
-    for path in (options.json_file, options.reliability):
-        if path is not None:
-            check_writable(path.parent)
+    checks.writable_files(options.json_file, options.reliability)
     if options.output is not None:
         check_writable(options.output)
     if options.boxes is not None and options.boxes.endswith(".json"):
         checks.existing(options.boxes, BoxesError)
     if options.weights is not None:
-        from tarvitpose.inference.graph_folder import local_config
-
-        local_config(options.weights)
+        checks.local_weights(options.weights)

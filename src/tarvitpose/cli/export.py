@@ -53,10 +53,10 @@ def run(
     clip = check or str(demo_clip())
     checks.existing_source(clip)
     check_writable(output.parent)
-    from tarvitpose.inference.graph_folder import local_config, refuse_existing
+    from tarvitpose.inference.graph_folder import refuse_existing
 
     refuse_existing(output, overwrite=overwrite)
-    local_config(config.weights)
+    checks.local_weights(config.weights)
     from tarvitpose.inference.export import export
 
     agreements = export(

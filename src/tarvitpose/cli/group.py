@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Annotated, Any, cast
 
@@ -10,13 +10,11 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from tarvitpose.cli import console
+from tarvitpose.cli import console, defect
 from tarvitpose.errors import MissingDependencyError, UserError
 from tarvitpose.utils import config_messages as config_words
 from tarvitpose.utils.offline import is_offline, offline
 
-STOPPED, A_BUG = 130, 1
-SHOWN = 60  # characters of a name that is too long
 LOG_JSON, OFFLINE = "--log-json", "--offline"
 EXTRAS = {"torch": "torch", "scipy": "evaluate"}  # which brings a package that a verb imports
 EXTRAS_OF_VERBS = {"train": "train", "ablate": "train", "export": "export"}
@@ -36,50 +34,53 @@ class Verbs(TyperGroup):
         args = [_renamed(argument) for argument in args]
         console.log_json(LOG_JSON in args)
         ctx.with_resource(offline() if OFFLINE in args or is_offline() else nullcontext())
-        return super().parse_args(ctx, args)
+        if not args:
+            return super().parse_args(ctx, args)  # which shows the help
+        return self._ending(ctx, lambda: super(Verbs, self).parse_args(ctx, args))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb; exits with 2 after bad input and with 130 after Ctrl-C."""
-        code: Any = A_BUG
+        """Run the verb; exits with 2 after bad input, 70 after a defect, and 130 after Ctrl-C."""
+        result = self._ending(ctx, lambda: super(Verbs, self).invoke(ctx))
+        console.end(0)
+        return result
+
+    def _ending(self, ctx: Any, work: Callable[[], Any]) -> Any:
+        """Return what the work returns, or print one line and exit with a code."""
+        code: Any
         try:
-            result = self._invoke(ctx)
-            code = 0
-            return result
+            with console.stoppable("stopped; nothing half-written was left"):
+                return work()
         except typer.Exit as end:
             code = end.exit_code
-            raise
         except SystemExit as end:
             code = end.code or 0
-            raise
-        except Exception as bug:
-            console.bug(bug)
-            raise
-        finally:
-            console.end(code)
-
-    def _invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
         except UserError as error:
             console.fail(error)
+            code = console.BAD_INPUT
         except UsageError as error:
             command = error.ctx.command_path if error.ctx else "tarvitpose"
             console.fail(f"{in_words(error)}; see {command} --help", kind="UsageError")
+            code = console.BAD_INPUT
         except ModuleNotFoundError as error:
-            package, verb = str(error.name).partition(".")[0], str(ctx.invoked_subcommand)
-            if package not in EXTRAS:
-                raise
-            extra = EXTRAS_OF_VERBS.get(verb, EXTRAS[package])
-            console.fail(MissingDependencyError(package, f"tarvitpose {verb}", extra))
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-            name = str(error.filename)
-            console.fail(f"{name[:SHOWN]}...: the name is too long for this file system")
-        except KeyboardInterrupt:
-            console.stopped("stopped; nothing half-written was left")
-            raise typer.Exit(STOPPED) from None
-        raise typer.Exit(console.BAD_INPUT)
+            missing = _missing(error, str(ctx.invoked_subcommand))
+            code = defect.report(error) if missing is None else console.BAD_INPUT
+            if missing is not None:
+                console.fail(missing)
+        except BrokenPipeError:  # nobody reads the output any more: not worth a word
+            raise
+        except Exception as error:
+            code = defect.report(error)
+        console.end(code)
+        raise typer.Exit(code) from None
+
+
+def _missing(error: ModuleNotFoundError, verb: str) -> MissingDependencyError | None:
+    """Return which extra a verb needs, None for a module that no extra brings."""
+    package = str(error.name).partition(".")[0]
+    if package not in EXTRAS:
+        return None
+    extra = EXTRAS_OF_VERBS.get(verb, EXTRAS[package])
+    return MissingDependencyError(package, f"tarvitpose {verb}", extra)
 
 
 def in_words(error: Any) -> str:

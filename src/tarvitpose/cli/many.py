@@ -49,7 +49,7 @@ def _attempts(
     queue: BatchQueue, bars: Bars, on_ray: bool, workers: int | None, address: str | None
 ) -> Iterator[JobReport]:
     """Yield a report on each attempt at a video."""
-    from tarvitpose.runs import pipeline
+    from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.runs.many import run_here
     from tarvitpose.runs.on_ray import run_on_ray
 
@@ -57,7 +57,7 @@ def _attempts(
         yield from run_on_ray(queue, workers=workers, address=address)
         return
     with console.notes_shown(quiet=bars.quiet):
-        estimator = pipeline.load_estimator(queue.config)
+        estimator = PoseEstimator.from_config(queue.config)
     yield from run_here(queue, estimator, bars.on_frame)
 
 
@@ -128,7 +128,7 @@ class Bars:
             people = console.counted(progress.people, "person", "people")
             self._bar.update(
                 self._current,
-                description=Path(shown(source)).name,
+                description=console.escaped(Path(shown(source)).name),
                 completed=progress.frame,
                 total=progress.total,
                 note=f"{people},",

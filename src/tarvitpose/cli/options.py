@@ -6,14 +6,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
-from tarvitpose.config import POSE_FORMATS, Config
+from tarvitpose.config import POSE_FORMATS, Backend, Baseline, Config, MeasuredMode, Size
 from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
-from tarvitpose.utils.lists import parse_choices, parse_whole_numbers
+from tarvitpose.utils.lists import parse_choices, parse_sizes, parse_whole_numbers
 
 Verb = Callable[..., None]
 FIELDS_WITHOUT_OPTION = {"anchor"}
@@ -39,11 +39,19 @@ LISTS: dict[str, Callable[[str], tuple[Any, ...]]] = {  # how fields are read th
     "formats": lambda text: parse_choices("--format", text, POSE_FORMATS),
     "offsets": lambda text: parse_whole_numbers("--offsets", text, "-2,-1,1,2"),
     "person": lambda text: tuple(sorted({*parse_whole_numbers("--person", text, "1,3", 0)})),
+    "sizes": lambda text: parse_choices("--sizes", text.lower(), get_args(Size)),
+    "inputs": lambda text: tuple(parse_sizes("--inputs", text)),
+    "modes": lambda text: parse_choices("--modes", text, get_args(MeasuredMode)),
+    "backends": lambda text: parse_choices("--backends", text, get_args(Backend)),
+    "batches": lambda text: tuple(sorted({*parse_whole_numbers("--batch", text, "1,16", 1)})),
+    "against": lambda text: parse_choices("--against", text, get_args(Baseline)),
 }
 FLAGS = {  # spellings that do not follow from the name of the field
     "output": ("--output", "-o"),
     "render": ("--render/--no-render",),
     "live": ("--live/--not-live",),
+    "stages": ("--stages/--no-stages",),
+    "memory": ("--memory/--no-memory",),
 }
 DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
     "weights": {"autocompletion": completing("default")},
@@ -62,6 +70,13 @@ DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
     "images": {"metavar": "DIR"},
     "degradations": {"metavar": "NAME,..."},
     "videos": {"metavar": "VIDEO"},
+    "sizes": {"metavar": "SIZE,..."},
+    "inputs": {"metavar": "HxW,..."},
+    "modes": {"metavar": "MODE,..."},
+    "backends": {"metavar": "NAME,..."},
+    "batches": {"metavar": "N,..."},
+    "against": {"metavar": "NAME"},
+    "video": {"show_default": False},
     "every": {"metavar": "N"},
     "limit": {"metavar": "N"},
     "samples": {"metavar": "N"},
@@ -144,6 +159,14 @@ Video = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Changes to the configuration, such as run.epochs=2 optim.lr=1e-4.",
+        show_default=False,
+    ),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
 ]

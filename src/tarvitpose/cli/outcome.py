@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 def print_outcome(outcome: Outcome, *, quiet: bool) -> None:
     """Print what came out of one source and where it is."""
     if not quiet:
-        lines = [summary(outcome), *(f"  {path}" for path in outcome.files)]
-        console.result(lines, **asdict(outcome))
+        print_result(outcome)
     for warning in outcome.warnings:
         console.warn(warning)
+
+
+def print_result(outcome: Outcome) -> None:
+    """Print the numbers of one source, and its files."""
+    lines = [summary(outcome), *(f"  {path}" for path in outcome.files)]
+    console.result(lines, **asdict(outcome))
 
 
 def summary(outcome: Outcome) -> str:

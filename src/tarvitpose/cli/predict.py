@@ -131,14 +131,15 @@ def process_all(
 
 def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
     """Process one source; exits with 2 if it fails."""
-    from tarvitpose.runs.pipeline import check_source, load_estimator, process
+    from tarvitpose.inference.estimator import PoseEstimator
+    from tarvitpose.runs.pipeline import check_source, process
 
     with reported_with(source):
         # Before the slow loading of a model that may not be needed.
         outcome = check_source(source, config)
         if outcome is None:
             with console.notes_shown(quiet=quiet):
-                estimator = load_estimator(config)
+                estimator = PoseEstimator.from_config(config)
             with console.progress_bar(source, quiet=quiet) as on_progress:
                 outcome = process(source, estimator, config, on_progress)
     print_outcome(outcome, quiet=quiet)

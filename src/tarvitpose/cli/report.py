@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import Quiet, Video, with_options
-from tarvitpose.cli.outcome import summary
+from tarvitpose.cli.outcome import print_result
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError, OutputError, VideoError
 
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
     from tarvitpose.visualization.report_data import ReportData
 
 ENDING = ".report.html"
+STOPPED = (
+    "stopped; predict with the same options and --resume goes on from here, and then report "
+    "--poses shows it"
+)
 OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"}
 
 Poses = Annotated[
@@ -122,7 +125,8 @@ def _load(
             f"{results}: there already; pass --poses {results} to report on it, --overwrite or "
             "another --output"
         )
-    from tarvitpose.runs.pipeline import check_source, load_estimator, process
+    from tarvitpose.inference.estimator import PoseEstimator
+    from tarvitpose.runs.pipeline import check_source, process
 
     check_source(source.given, config)
     from tarvitpose.benchmark.stages import stages_of
@@ -130,21 +134,15 @@ def _load(
     from tarvitpose.visualization.timed_run import ReportObserver
 
     with console.notes_shown(quiet=quiet):
-        estimator = load_estimator(config)
+        estimator = PoseEstimator.from_config(config)
     observer = ReportObserver()
-    try:
-        with console.progress_bar(source.source, quiet=quiet) as on_progress:
-            outcome = process(source.given, estimator, config, on_progress, observer=observer)
-    except KeyboardInterrupt:
-        console.stopped(
-            "stopped; predict with the same options and --resume goes on from here, and then "
-            "report --poses shows it"
-        )
-        raise typer.Exit(130) from None
+    with (
+        console.stoppable(STOPPED),
+        console.progress_bar(source.source, quiet=quiet) as on_progress,
+    ):
+        outcome = process(source.given, estimator, config, on_progress, observer=observer)
     if not quiet:
-        console.result(
-            [summary(outcome), *(f"  {path}" for path in outcome.files)], **asdict(outcome)
-        )
+        print_result(outcome)
     return report_data.load(
         source,
         results,

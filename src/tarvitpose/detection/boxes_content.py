@@ -12,7 +12,8 @@ from tarvitpose.errors import BoxesError
 from tarvitpose.formats.posetrack_layout import frame_number, slashed
 from tarvitpose.skeleton import PERSON_NAMES
 from tarvitpose.utils.json_file import read_json
-from tarvitpose.utils.numeric import real_number, real_numbers, short, whole_number
+from tarvitpose.utils.numeric import real_number, real_numbers, whole_number
+from tarvitpose.utils.source_names import short
 
 PERSON = 1  # the category of people in COCO and PoseTrack
 NO_TRACK = -1  # as several trackers write it

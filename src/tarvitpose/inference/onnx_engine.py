@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 from numpy.typing import NDArray
 
 from tarvitpose.errors import WeightsError
@@ -26,6 +25,8 @@ class OnnxEngine(GraphEngine):
         """
         if precision not in ("auto", "fp32"):
             raise refuse_precision("onnxruntime", precision, "fp32")
+        import onnxruntime  # noqa: PLC0415  slow to import: what is wrong is said before
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.log_severity_level = SILENT
@@ -35,6 +36,8 @@ class OnnxEngine(GraphEngine):
 
 
 def _open(path: Path, options: Any) -> Graph:
+    import onnxruntime  # noqa: PLC0415
+
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base class

@@ -15,7 +15,7 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs.many import DEATHS, BatchQueue, JobReport, VideoJob, explained
-from tarvitpose.runs.pipeline import Outcome, load_estimator, process
+from tarvitpose.runs.pipeline import Outcome, process
 from tarvitpose.utils.optional import is_installed, require
 
 
@@ -87,7 +87,7 @@ class Worker:
         try:
             os.chdir(self._folder)
             use_cores(self._rank, self._threads)
-            self._estimator = load_estimator(self._config)
+            self._estimator = PoseEstimator.from_config(self._config)
         except FileNotFoundError:
             advice = "Ray's machines must share the folder that tarvitpose is started in"
             return Answer(error=f"{self._folder}: not on all machines; {advice}")

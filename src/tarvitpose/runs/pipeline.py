@@ -49,11 +49,6 @@ class Outcome:
     is_old: bool = False  # an earlier run had done all of it
 
 
-def load_estimator(config: PredictConfig) -> PoseEstimator:
-    """Load the model and the detector that a run asks for. Raises UserError."""
-    return PoseEstimator.from_config(config)
-
-
 def check_source(source: str, config: PredictConfig, name: str | None = None) -> Outcome | None:
     """Refuse what cannot be read or would replace results, before a model is loaded.
 

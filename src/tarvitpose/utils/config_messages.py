@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tarvitpose.utils.numeric import short
+from tarvitpose.utils.source_names import short
 
 FLAGS = {  # fields that have another name on the command line
     "formats": "format",
@@ -14,6 +14,7 @@ FLAGS = {  # fields that have another name on the command line
     "set_name": "set",
     "json_file": "json",
     "samples": "bootstrap",
+    "batches": "batch",
 }
 WHOLE, NUMBER, TRUTH = "must be a whole number", "must be a number", "must be true or false"
 LIMITS = {  # what pydantic checks, in words

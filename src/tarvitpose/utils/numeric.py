@@ -12,7 +12,6 @@ from tarvitpose.utils.arrays import Bools, Float32, Float64
 
 LARGEST = 1e18  # of a size; sums of its squares still fit in float32
 INT64 = range(-(2**63), 2**63)
-SHOWN = 60  # characters of a value that a message shows
 
 
 def whole_number(value: object) -> int | None:
@@ -82,12 +81,3 @@ def parse_number(text: str) -> float | None:
         return real_number(float(text)) if text.isascii() and "_" not in text else None
     except ValueError:
         return None
-
-
-def short(text: str) -> str:
-    """Return the text of a value as a message shows it, no longer than 60 characters.
-
-    >>> short("[1, 2]"), len(short("7" * 400))
-    ('[1, 2]', 60)
-    """
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

@@ -9,6 +9,7 @@ from pathlib import Path
 from tarvitpose.utils.hashing import content_digest
 
 LONGEST = 180  # bytes of a name; most file systems take 255, and results add their endings
+SHOWN = 60  # characters of a value that a message shows
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+?(?=[:,;.)'\"]*(?:\s|$))")
 SECRET = re.compile(
     r"([\w-]*(?:pass|pwd|token|secret|key|auth|sig|cred)[\w-]*=)[^?&;/,\s]*", re.IGNORECASE
@@ -42,6 +43,15 @@ def printable(text: str) -> str:
 def shown(source: str) -> str:
     """Return a source as it may be seen by anybody."""
     return printable(without_secrets(source))
+
+
+def short(text: str, longest: int = SHOWN) -> str:
+    """Return the text of a value as a message shows it, no longer than 60 characters.
+
+    >>> short("[1, 2]"), len(short("7" * 400))
+    ('[1, 2]', 60)
+    """
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def name_of(source: str) -> str:

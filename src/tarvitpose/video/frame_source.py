@@ -16,8 +16,7 @@ import cv2
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.utils.numeric import short
-from tarvitpose.utils.source_names import shown
+from tarvitpose.utils.source_names import short, shown
 
 DEFAULT_RATE = 25.0  # frames per second where nothing states it
 TIME_SLACK = 1e-6  # seconds of rounding error allowed when times are compared

@@ -42,13 +42,15 @@ class TrackSummary:
 def known_parts(poses: Sequence[FramePoses], frame_rate: float) -> list[FramePoses]:
     """Return poses with what their file does not tell, as far as it follows from the rest.
 
-    A time is the frame's number over `frame_rate`, a box what holds the joints; people of whom no
-    joint is known are left out.
+    Where a time is missing, all are the frame's number over `frame_rate`; a box is what holds the
+    joints; people of whom no joint is known are left out.
     """
-    return [_known_part(frame, frame_rate) for frame in poses]
+    if any(np.isnan(frame.time) for frame in poses):
+        poses = [replace(frame, time=frame.index / frame_rate) for frame in poses]
+    return [*map(_known_part, poses)]
 
 
-def _known_part(frame: FramePoses, frame_rate: float) -> FramePoses:
+def _known_part(frame: FramePoses) -> FramePoses:
     known = np.asarray(np.isfinite(frame.keypoints).all(-1).any(-1))  # (N,)
     unboxed = known & ~np.isfinite(frame.boxes).all(-1)
     boxes = frame.boxes.copy()
@@ -58,7 +60,6 @@ def _known_part(frame: FramePoses, frame_rate: float) -> FramePoses:
         boxes[person] = [*points.min(0), *points.max(0)]
     return replace(
         frame,
-        time=frame.index / frame_rate if np.isnan(frame.time) else frame.time,
         boxes=boxes[known],
         keypoints=frame.keypoints[known],
         scores=frame.scores[known],

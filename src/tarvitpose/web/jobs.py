@@ -20,7 +20,7 @@ from tarvitpose.formats.reading import load_poses
 from tarvitpose.formats.writing import ENDINGS
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.results import Frame, FramePoses
-from tarvitpose.runs.pipeline import Outcome, Progress, load_estimator, process
+from tarvitpose.runs.pipeline import Outcome, Progress, process
 from tarvitpose.utils.images import write_image
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
@@ -173,7 +173,7 @@ class KnownPeople:
 
 @lru_cache(maxsize=3)  # with and without `compare`, and for the attention
 def _estimator(config: PredictConfig) -> PoseEstimator:
-    return load_estimator(config)
+    return PoseEstimator.from_config(config)
 
 
 def _loading_options(config: PredictConfig) -> PredictConfig:

@@ -1,0 +1,46 @@
+"""The options of a benchmark."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tarvitpose.config import Backend, Baseline, EstimatorConfig, MeasuredMode, Size
+
+AGAINST_BATCH = 8  # the batch at which others are compared with
+
+
+class BenchmarkPlan(EstimatorConfig):
+    """What is measured of a network, and how long."""
+
+    sizes: tuple[Size, ...] = Field(
+        default=(), description="Any of tiny, s, b, l, h; that of the weights by default."
+    )
+    inputs: tuple[tuple[int, int], ...] = Field(
+        default=(), description="Crop sizes for each of --sizes; 256x192 by default."
+    )
+    modes: tuple[MeasuredMode, ...] = Field(
+        default=("single", "windowed", "streaming"),
+        description="Any of single, windowed, streaming.",
+    )
+    backends: tuple[Backend, ...] = Field(
+        default=("auto",), description="Any of auto, torch, openvino, onnxruntime."
+    )
+    batches: tuple[int, ...] = Field(
+        default=(1, 16), description="Crops that the network reads at once."
+    )
+    against: tuple[Baseline, ...] = Field(
+        default=(),
+        description="transformers: also time its VitPose of the same size, and every case at "
+        "batch 8.",
+    )
+    rounds: int = Field(default=7, ge=1, description="How often each case is timed.")
+    seconds: float = Field(default=0.7, ge=0, description="How long each case is timed at least.")
+    video: str = Field(default="", description="Clip to take crops from; the demo clip by default.")
+    stages: bool = Field(default=True, description="Also time the stages of predict on the clip.")
+    memory: bool = Field(default=True, description="Also measure the peak memory of each case.")
+
+    @property
+    def all_batches(self) -> tuple[int, ...]:
+        """The batches asked for, and the one at which others are compared with."""
+        more = {AGAINST_BATCH} if self.against else set()
+        return tuple(sorted({*self.batches, *more}))
