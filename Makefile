@@ -20,7 +20,7 @@ demo: $(VENV)/.core
 test: lint
 	$(BIN)/python -m pytest
 
-FUZZ_ROUNDS ?= 3000
+FUZZ_ROUNDS ?= 700
 fuzz: $(VENV)/.dev
 	FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/python -m pytest tests/fuzz
 
