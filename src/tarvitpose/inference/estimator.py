@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.config import EstimatorConfig, SmoothConfig, SmoothMethod
+from tarvitpose.config import PERSON_SCORE, EstimatorConfig, SmoothConfig, SmoothMethod
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.devices import choose_device
@@ -24,7 +24,7 @@ from tarvitpose.inference.predictor import Predictor, check_compare, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
-from tarvitpose.tracking import open_tracker
+from tarvitpose.tracking import GhostFilter, open_tracker
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.video.frame_source import FrameSource
@@ -146,15 +146,43 @@ class PoseEstimator:
         decode = self._open_decoder(observer)
         at_once = 1 if is_live else self.predictor.batch_size
         reading = partial(observer.stage, "decode")
-        with closing(prefetched(source, reading=reading)) as frames, _warned(source, tracker):
+        ghosts = GhostFilter[Frame](self.least_person_score, is_live=is_live)
+        with (
+            closing(prefetched(source, reading=reading)) as frames,
+            _warned(source, tracker, ghosts),
+        ):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            for batch in self._batches(tracked, at_once):
-                for window, joints in zip(batch, decode(batch), strict=True):
-                    current = window[self.predictor.current]
-                    poses = self._poses(current, joints)
-                    observer.frame_finished(current.frame, poses)
-                    with observer.stage("write"):  # what the caller does with the frame
-                        yield current.frame, poses
+            decoded = (
+                pair
+                for batch in self._batches(tracked, at_once)
+                for pair in self._with_poses(batch, decode(batch))
+            )
+            for frame, poses in ghosts.without_ghosts(decoded):
+                observer.frame_finished(frame, poses)
+                with observer.stage("write"):  # what the caller does with the frame
+                    yield frame, poses
+
+    @property
+    def least_person_score(self) -> float:
+        """How well somebody must be seen; 0 where everybody is kept.
+
+        Boxes of a file are kept, and so is everybody where the weights' scores are no
+        probabilities, unless `person_score` is given.
+        """
+        if self.config.keep_all:
+            return 0.0
+        if self.config.person_score is not None:
+            return self.config.person_score
+        curve = self.predictor.config.curve(self.predictor.single_frame)
+        return PERSON_SCORE if curve and self.config.boxes is None else 0.0
+
+    def _with_poses(
+        self, batch: list[list[TrackedFrame]], joints: list[PoseArrays]
+    ) -> Iterator[tuple[Frame, FramePoses]]:
+        """Yield the current frame of each window with its poses."""
+        for window, arrays in zip(batch, joints, strict=True):
+            current = window[self.predictor.current]
+            yield current.frame, self._poses(current, arrays)
 
     def _open_decoder(self, observer: Observer) -> DecodeBatch:
         """Return what turns windows that follow each other into joints."""
@@ -206,9 +234,11 @@ class PoseEstimator:
             self.detector,
             start_threshold=self.config.start_threshold,
             max_people=self.config.max_people,
+            largest_first=self.config.largest_first,
             every=self.config.det_every,
             is_live=is_live,
             tracker=self.config.tracker,
+            reidentify=self.config.reidentify,
             chosen=self.config.person,
             observer=observer,
         )
@@ -249,10 +279,10 @@ class PoseEstimator:
 
 
 @contextmanager
-def _warned(source: object, tracker: PersonTracker) -> Iterator[None]:
-    """In the end add the warnings of detector and tracker to those of the source."""
+def _warned(source: object, tracker: PersonTracker, ghosts: GhostFilter[Frame]) -> Iterator[None]:
+    """In the end add the warnings of detector, tracker and filter to those of the source."""
     try:
         yield
     finally:
         if isinstance(source, FrameSource):
-            source.warnings += tracker.warnings()
+            source.warnings += [*tracker.warnings(), *ghosts.warnings()]
