@@ -25,7 +25,7 @@ def heatmap_size(input_size: tuple[int, int]) -> tuple[int, int]:
     return input_size[0] // STRIDE, input_size[1] // STRIDE
 
 
-def _scale(input_size: tuple[int, int], codec: Codec) -> Float32:
+def heatmap_scale(input_size: tuple[int, int], codec: Codec) -> Float32:
     """Return heatmap pixels per crop pixel, (2,) as x, y."""
     margin = 1 if codec == "udp" else 0  # udp measures between the centres of the outer pixels
     height, width = heatmap_size(input_size)
@@ -44,7 +44,7 @@ def encode(
     The Gaussian's sigma is 2 at 64x48 and 3 at 96x72.
     """
     height, width = heatmap_size(input_size)
-    centre = np.asarray(points, np.float32) * _scale(input_size, codec)
+    centre = np.asarray(points, np.float32) * heatmap_scale(input_size, codec)
     if codec == "classic":
         centre = np.floor(centre + 0.5)
     inside = ((centre > -0.5) & (centre < np.array([width, height]) - 0.5)).all(-1)
@@ -66,7 +66,7 @@ def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tupl
     peak = np.stack([best % width, best // width], -1)  # (N J, 2), x and y
     scores = flat[np.arange(len(flat)), best]
     moved = peak + (_newton_step(maps, peak) if codec == "udp" else _quarter_step(maps, peak))
-    points = moved.astype(np.float32) / _scale(input_size, codec)
+    points = moved.astype(np.float32) / heatmap_scale(input_size, codec)
     shape = (people, joints)
     return points.reshape(*shape, 2), scores.clip(0, 1).reshape(shape)
 
