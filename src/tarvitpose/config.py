@@ -39,6 +39,7 @@ GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
+Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
@@ -366,6 +367,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     )
     keypoint_threshold: float = Field(
         default=0.3, ge=0, le=1, description="Lowest score of a joint that is drawn."
+    )
+    colors: Colors = Field(
+        default="track",
+        description="Draw each person in a colour of their own, or the left side of everybody in "
+        "amber and the right side in blue.",
     )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")
