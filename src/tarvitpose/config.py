@@ -17,6 +17,7 @@ MOST_CHANNELS, MOST_BLOCKS, LARGEST_SIDE = 2048, 64, 1024
 CropSide = Annotated[int, Field(le=LARGEST_SIDE)]
 GridSide = Annotated[int, Field(le=LARGEST_SIDE // PATCH)]
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
+PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
 
 # Every choice of the configurations and of the command line stands here, once.
 ViTPoseSize = Literal["s", "b", "l", "h"]
@@ -39,7 +40,9 @@ Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
-TrackerName = Literal["iou", "bytetrack", "ocsort"]
+PeakChoice = Literal["linked", "highest"]
+TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
+Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
@@ -256,6 +259,11 @@ class EstimatorConfig(NetworkConfig):
         "for each (exact, and several times slower).",
     )
     anchor: AnchorRule = AnchorRule()
+    peaks: PeakChoice = Field(
+        default="linked",
+        description="linked: where a heatmap has several peaks, take those that follow each other "
+        "over time; highest: each frame's highest peak.",
+    )
     detector: str = Field(
         default="nanodet",
         description="What finds people: nanodet, torchvision, or the folder or hub id of a "
@@ -273,12 +281,34 @@ class EstimatorConfig(NetworkConfig):
     max_people: int | None = Field(
         default=None, ge=1, description="Keep only so many boxes of a frame, the highest-scoring."
     )
+    largest_first: bool = Field(
+        default=False, description="With max_people, keep the largest boxes instead."
+    )
     det_every: int = Field(
         default=1, ge=1, description="Detect people in every Nth frame, and track in between."
     )
+    person_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How well a person must be seen over time: the mean score of the better half "
+        f"of the joints; {PERSON_SCORE} by default, or 0 for boxes of a file and for weights whose "
+        "scores are not calibrated.",
+    )
+    keep_all: bool = Field(
+        default=False,
+        description="Keep people whose joints nobody sees, and those who double another.",
+    )
     tracker: TrackerName = Field(
-        default="iou",
-        description="What tells people apart; all but iou need the package trackers.",
+        default="body",
+        description="What tells people apart: body (motion and clothes), iou (overlap of boxes, as "
+        "in the paper), or bytetrack and ocsort, which need the package trackers.",
+    )
+    reidentify: float = Field(
+        default=0.0,
+        ge=0,
+        description="For the tracker body: for how many seconds somebody who is gone may be "
+        "recognised by the clothes; 0 for never.",
     )
     person: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(),
@@ -301,6 +331,12 @@ class EstimatorConfig(NetworkConfig):
                 raise ValueError("offsets is empty; single_frame uses no other frames")
         if self.compare and self.single_frame:
             raise ValueError("compare shows single frames beside the temporal part: give one")
+        if self.largest_first and self.max_people is None:
+            raise ValueError("largest_first chooses max_people: give both")
+        if self.reidentify and self.tracker != "body":
+            raise ValueError(f"reidentify is for tracker body, not for {self.tracker}")
+        if self.keep_all and self.person_score is not None:
+            raise ValueError("keep_all keeps everybody whatever the person_score: give one")
         return self
 
 
@@ -317,6 +353,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     )
     keypoint_threshold: float = Field(
         default=0.3, ge=0, le=1, description="Lowest score of a joint that is drawn."
+    )
+    colors: Colors = Field(
+        default="track",
+        description="Draw each person in a colour of their own, or the left side of everybody in "
+        "amber and the right side in blue.",
     )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")

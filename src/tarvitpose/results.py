@@ -10,12 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.skeleton import limbs_of
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.optional import require
 
 if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
+
+PERSON_ARRAYS = (  # the fields of FramePoses that have a row for each person
+    *("keypoints", "scores", "boxes", "box_scores", "track_ids"),
+    *("raw_keypoints", "single_keypoints", "single_scores"),
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,6 +91,24 @@ class FramePoses:
         scale = np.float32(shape[1] / self.image_size[1])
         points, boxes = self.keypoints * scale, self.boxes * scale
         return replace(self, keypoints=points, boxes=boxes, image_size=(shape[0], shape[1]))
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> FramePoses:
+        """Return the same people in pixels of a part of the frame, which may cut them off."""
+        corner = np.array([left, top], np.float32)
+        return replace(
+            self,
+            keypoints=self.keypoints - corner,
+            boxes=self.boxes - np.tile(corner, 2),
+            image_size=(height, width),
+        )
+
+    def only(self, which: Bools | slice) -> FramePoses:
+        """Return the frame with some of its people: a mask `which` (N,), or a slice."""
+        arrays: dict[str, Any] = {
+            name: None if getattr(self, name) is None else getattr(self, name)[which]
+            for name in PERSON_ARRAYS
+        }
+        return replace(self, **arrays)
 
     def single_frame(self) -> FramePoses:
         """Return the same people as the network sees them without the temporal part.

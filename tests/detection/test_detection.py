@@ -75,6 +75,16 @@ def test_the_surest_people_are_found_in_any_order() -> None:
     assert keep_best(people, 2).scores.tolist() == pytest.approx([0.9, 0.5])
 
 
+def test_the_largest_people_are_kept_if_asked() -> None:
+    boxes = np.array([[0, 0, 9, 9], [0, 0, 90, 30], [0, 0, 30, 60]], np.float32)
+    ids = np.array([5, 6, 7])
+    people = Detections(boxes, np.array([0.9, 0.4, 0.7], np.float32), ids)
+    best = keep_best(people, 2, largest_first=True)
+    assert best.track_ids is not None
+    assert best.track_ids.tolist() == [6, 7]
+    assert best.scores.tolist() == pytest.approx([0.4, 0.7])
+
+
 def test_keeping_nobody_is_a_mistake() -> None:
     people = ranked([[0, 0, 1, 1]], [0.5], 0)
     with pytest.raises(ValueError, match="max_people must be at least 1, not 0"):

@@ -281,6 +281,19 @@ def test_videos_whose_heads_nobody_labelled_have_no_ap(tmp_path: Path) -> None:
     )
 
 
+def test_videos_without_head_boxes_have_no_ap(tmp_path: Path) -> None:
+    annotations = write_videos(tmp_path)
+    for file in annotations.iterdir():  # all joints, as of rendered people
+        content = json.loads(file.read_text())
+        for labelled in content["annotations"]:
+            del labelled["bbox_head"]
+        file.write_text(json.dumps(content))
+    videos = read(annotations)
+    result = evaluate(both(videos, 9), videos, TRUE_BOXES, samples=0)
+    assert list(by_metric(result)) == [TORSO, HEAD, BOX]
+    assert result.warnings == ("head boxes are not labelled here, so there is no PoseTrack AP",)
+
+
 def write_stills(root: Path, names: Sequence[str], points: Sequence[Points]) -> Path:
     images = [{"id": at, "file_name": f"images/{at:03d}.jpg"} for at in range(1, len(points) + 2)]
     people = [

@@ -10,7 +10,6 @@ import pytest
 
 from tarvitpose.evaluation.comparison import (
     DIFFERENCE,
-    LEARNED,
     MEAN_HEATMAPS,
     SINGLE_FRAME,
     TEMPORAL,
@@ -118,5 +117,5 @@ def test_what_is_learned_is_the_gain_over_the_mean_of_heatmaps() -> None:
     modes = {SINGLE_FRAME: 50.0, MEAN_HEATMAPS: 60.0, TEMPORAL: 65.0}
     rows = ModeComparison("x", {mode: {"mean": value} for mode, value in modes.items()}).rows
     assert rows[DIFFERENCE] == {"mean": 15}
-    assert rows[LEARNED] == {"mean": 5}
+    assert rows[f"over {MEAN_HEATMAPS}"] == {"mean": 5}
     assert known_differences([SINGLE_FRAME]) == {}

@@ -21,7 +21,13 @@ from tarvitpose import __version__
 from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError, UserError
 from tarvitpose.formats.coco import CocoWriter, person_score
-from tarvitpose.formats.contact_sheet import ContactSheetWriter, contact_sheet, fit_width, spread
+from tarvitpose.formats.contact_sheet import (
+    ContactSheetWriter,
+    contact_sheet,
+    fit_width,
+    part_with_people,
+    spread,
+)
 from tarvitpose.formats.file_writer import PoseWriter
 from tarvitpose.formats.overlay import OverlayWriter
 from tarvitpose.formats.table import CsvWriter
@@ -435,10 +441,23 @@ def test_a_short_video_has_fewer_tiles(tmp_path: Path) -> None:
     assert tiles_of(sheet, 3 + 1, 1)[:3] == [0, 1, 2]
 
 
-def test_poses_shrink_with_the_frames(tmp_path: Path) -> None:
+def test_a_tile_shows_the_part_with_people() -> None:
+    def part(*boxes: list[float]) -> tuple[int, int, int, int]:
+        poses = replace(some_poses(0, len(boxes), 0.0), image_size=(480, 640))
+        poses.boxes[:] = np.reshape(boxes, (-1, 4))
+        return part_with_people(poses)
+
+    assert part() == (0, 0, 640, 480)
+    assert part([200, 100, 300, 300]) == (90, 80, 320, 240)  # 1.2 times 200 pixels high
+    assert part([200, 100, 300, 300], [0, 100, 640, 300]) == (0, 0, 640, 480)
+    assert part([600, 440, 640, 480]) == (427, 320, 213, 160)  # a third, inside the frame
+    assert part([-500, -500, 900, 900]) == (0, 0, 640, 480)
+
+
+def test_poses_shrink_with_the_part_of_the_frame_that_is_shown(tmp_path: Path) -> None:
     size = 480, 640
     poses = replace(some_poses(0, 1, 0.0), image_size=size)
-    poses.boxes[:], poses.scores[:], poses.keypoints[:] = (200, 200, 440, 400), 0.9, (320, 240)
+    poses.boxes[:], poses.scores[:], poses.keypoints[:] = (0, 0, 640, 480), 0.9, (320, 240)
     with ContactSheetWriter(tmp_path / "a.png", columns=1, tiles=1, width=324) as writer:
         writer.write(poses, flat(100, size))
     sheet = cv2.imread(str(tmp_path / "a.png"))

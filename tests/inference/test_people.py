@@ -99,8 +99,8 @@ def test_who_was_carried_out_of_the_frame_is_gone() -> None:
     finder = PersonTracker(
         Scene(boxes), start_threshold=0.0, max_people=None, every=1, is_live=True
     )
-    list(finder.find(Frame(index, 0.0, IMAGE) for index in range(3)))
-    later = [finder._carried(Frame(index, 0.0, IMAGE)) for index in (3, 14)]
+    list(finder.find(Frame(index, index / 25, IMAGE) for index in range(3)))
+    later = [finder._carried(Frame(index, index / 25, IMAGE)) for index in (3, 14)]
     assert [len(tracked.boxes) for tracked in later] == [1, 0]
 
 

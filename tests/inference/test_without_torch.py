@@ -110,6 +110,17 @@ def test_the_graphs_that_ship_are_of_the_weights_that_ship() -> None:
     assert WEIGHTS_FILE in (default_folder() / "export.json").read_text()
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_folder_of_links_to_the_weights_works(tmp_path: Path, backend: Backend) -> None:
+    folder = tmp_path / "mein Ordner ä"
+    folder.mkdir()
+    for path in default_folder().iterdir():
+        (folder / path.name).symlink_to(path)
+    crops = blurred_crops(1)
+    engine = load_engine(folder, backend=backend, precision="fp32")
+    assert np.abs(engine.single_frame(crops) - torch_engine().single_frame(crops)).max() <= 1e-3
+
+
 def test_graphs_are_linked_to_no_other_weights(tmp_path: Path) -> None:
     modest_model().save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match="is not that of the graph"):

@@ -19,7 +19,7 @@ def test_what_cannot_be_read_names_the_file_in_one_line(
     binary.write_bytes(b"\xff\xfe\x00")
     for path, message in (
         (tmp_path / "none.json", "no such file"),
-        (tmp_path, "not readable JSON"),
+        (tmp_path, "is a folder, expected a file"),
         (broken, "not readable JSON"),
         (binary, "not readable JSON"),
     ):

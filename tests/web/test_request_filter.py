@@ -223,8 +223,35 @@ def test_uploads_and_events_come_from_the_page_itself(headers: Headers, is_taken
         assert (reply.status, reply.body) == ((200, chunks[0]) if is_taken else (403, None))
 
 
-def test_an_upload_that_cannot_be_read_is_no_error_of_the_server() -> None:
-    error = TypeError("File is not an instance of UploadFile")
-    assert ask(UPLOAD, error=error).status == 400
-    with pytest.raises(TypeError):
-        ask(f"{API}/cancel", error=error)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", UPLOAD), ("POST", f"{API}/cancel"), ("GET", f"/assets/{'a' * 5000}")],
+)
+def test_a_request_that_cannot_be_read_is_no_error_of_the_server(method: str, path: str) -> None:
+    assert ask(path, method=method, error=OSError("File name too long")).status == 400
+
+
+def test_uploads_that_break_off_leave_nothing(files: Path) -> None:
+    going_on = files / "tmp1"
+
+    async def gradio(scope: Any, receive: Any, send: Any) -> None:
+        going_on.write_text("half")
+        if scope["number"] == 1:  # while a second one goes on
+            await upload(2)
+            assert going_on.exists()
+        raise ConnectionError
+
+    async def send(message: Any) -> None:
+        assert message["type"].startswith("http.response")
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def upload(number: int) -> None:
+        scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": [HOST]}
+        await request_filter(scope | {"number": number}, receive, send)
+
+    request_filter = RequestFilter(gradio, files)
+    finished(upload(1))
+    assert sorted(path.name for path in files.iterdir()) == ["visitor-a"]
+    assert (files / "visitor-a" / "dance.mp4").exists()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
+from tarvitpose.cli.evaluate_motion import score_motion
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
 from tarvitpose.cli.tables import ap_table, drawn, mota_table, tracking_table
@@ -24,7 +25,8 @@ def run(*, config: EvaluateConfig) -> None:
     """Score poses against labels.
 
     With --weights a model is scored with and without its temporal part: PoseTrack's AP and PCK,
-    COCO's AP (--format coco), PCK of clips made from stills (--degradations), or jitter (--videos).
+    COCO's AP (--format coco), PCK by motion beside baselines that learn nothing (--motion), PCK of
+    clips made from stills (--degradations), or jitter (--videos).
     With --predictions, files are scored: PoseTrack's AP as poseval computes it, for any of its
     formats, and with --tracks who is who.
     """
@@ -37,11 +39,13 @@ def run(*, config: EvaluateConfig) -> None:
 
 def score_files(options: EvaluateConfig) -> None:
     """Score PoseTrack JSON by PoseTrack's average precision, as poseval does, and its tracks."""
-    from tarvitpose.evaluation.track_scores import TrackScorer
-
     assert options.predictions is not None
     assert options.annotations is not None
-    scorer = TrackScorer(options.predictions) if options.tracks else None
+    scorer = None
+    if options.tracks:
+        from tarvitpose.evaluation.track_scores import TrackScorer
+
+        scorer = TrackScorer(options.predictions)
     videos = read_matches(options.predictions, options.annotations, scorer)
     counted = console.counted(len(videos), "video")
     title = f"of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
@@ -144,4 +148,5 @@ SCORERS = {
     "weights": score_model,
     "degradations": score_clips,
     "videos": score_videos,
+    "motion": score_motion,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.evaluate_options import EvaluateConfig
+from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
 from tarvitpose.cli.tables import (
     comparison_table,
     drawn,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tarvitpose.results import FramePoses
     from tarvitpose.runs.pipeline import Progress
 
-DRAWS = 1000  # of videos, for the 95% intervals
 ALL_DEGRADED = "all degraded"
 
 
@@ -100,7 +99,8 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
     if not result.are_stills:
         videos = console.counted(result.videos, "video")
         counts = [videos, console.counted(result.frames, "labelled frame"), people]
-    title = f"{options.weights} on {options.annotations}: {', '.join(counts)}"
+    part = f", set {options.set_name}" if options.set_name else ""
+    title = f"{options.weights} on {options.annotations}{part}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
     by_size = [each for each in result.comparisons if each.metric in (OKS_AP, LIMBS_AP)]
     by_joint = [each for each in result.comparisons if each not in by_size]
@@ -134,6 +134,7 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
         "boxes": result.boxes,
         "weights": options.weights,
         "annotations": str(options.annotations),
+        **({"set": options.set_name} if options.set_name else {}),
         "flip_test": options.flip_test,
         "videos": result.videos,
         "frames": result.frames,

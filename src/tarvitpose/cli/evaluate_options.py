@@ -16,10 +16,12 @@ COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
 LABELS = {"annotations", "layout", "images", "set_name", "limit"}
 MODEL = {"single_frame", "baselines", "every", "output", "overwrite", "samples"}
+DRAWS = 1000  # of videos, for the 95% intervals
 MODES = {  # the option that decides what is scored, and all that go with it
     "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
     "videos": COMMON | NETWORK | {"videos", "end"},
     "degradations": COMMON | LABELS | {"degradations", "reliability"},
+    "motion": COMMON | LABELS | {"motion", "every", "samples", "precision", "batch_size"},
     "weights": COMMON | NETWORK | LABELS | MODEL,
 }
 
@@ -65,7 +67,13 @@ class EvaluateConfig(NetworkConfig):
     )
     baselines: bool = Field(
         default=False,
-        description="Also score the mean of the window's heatmaps, which needs no learning.",
+        description="Also score what needs no learning: means of the window's heatmaps, of its "
+        "neighbours' and of its tokens, and heatmaps pooled along the joints' motion.",
+    )
+    motion: bool = Field(
+        default=False,
+        description="Score labelled videos by how fast joints move: clean, degraded and with "
+        "shifted boxes, beside the baselines.",
     )
     every: int = Field(default=1, ge=1, description="Only one of N labelled frames of each video.")
     degradations: str | None = Field(
@@ -98,7 +106,7 @@ class EvaluateConfig(NetworkConfig):
     )
 
     def mode(self) -> str:
-        """Return what is scored: "predictions", "videos", "degradations" or "weights".
+        """Return what is scored, a key of MODES.
 
         Raises ConfigError where an option is missing or does not go with the others.
         """

@@ -53,16 +53,21 @@ def clip_to_frame(boxes: ArrayLike, size: tuple[int, int]) -> Float32:
     return np.asarray(boxes, np.float32).reshape(-1, 4).clip(0, limits)
 
 
-def keep_best(detections: Detections, max_people: int | None) -> Detections:
+def keep_best(
+    detections: Detections, max_people: int | None, *, largest_first: bool = False
+) -> Detections:
     """Keep the `max_people` detections of the highest score; all of them when it is None.
 
-    Score decides and area does not: a close bystander must not push out a sure, distant person.
-    Equal scores keep the order in which they came. Raises ValueError when `max_people` is below 1.
+    With `largest_first` the area of their boxes decides instead, so that people far behind are
+    left out first. Equals keep the order in which they came. Raises ValueError when `max_people`
+    is below 1.
     """
     if max_people is None:
         return detections
     if max_people < 1:
         raise ValueError(f"max_people must be at least 1, not {max_people}")
-    best = ranked(detections.boxes, detections.scores, -np.inf, detections.track_ids)
-    ids = None if best.track_ids is None else best.track_ids[:max_people]
-    return Detections(best.boxes[:max_people], best.scores[:max_people], ids)
+    boxes = detections.boxes
+    worth = (boxes[:, 2:] - boxes[:, :2]).prod(1) if largest_first else detections.scores
+    chosen = np.argsort(-worth, kind="stable")[:max_people]
+    ids = None if detections.track_ids is None else detections.track_ids[chosen]
+    return Detections(boxes[chosen], detections.scores[chosen], ids)

@@ -9,10 +9,18 @@ Values = dict[str, float]  # by column, 0..100
 Intervals = dict[str, tuple[float, float]]  # by column
 
 TEMPORAL, SINGLE_FRAME = "temporal", "single-frame"  # modes, and the folders of their files
-MEAN_HEATMAPS = "mean-heatmaps"  # of the window's frames, each decoded alone: nothing is learned
+# Baselines: the frames of a window are combined without any learning.
+MEAN_HEATMAPS = "mean-heatmaps"  # of all frames, each decoded alone
+MEAN_NEIGHBOURS = "mean-neighbours"  # of all but the current frame
+MEAN_TOKENS = "mean-tokens"  # of the encoder's output for all frames, decoded once
+POOLED_HEATMAPS = "pooled-heatmaps"  # moved along with each joint, weighted by confidence
+BASELINES = (MEAN_HEATMAPS, MEAN_NEIGHBOURS, MEAN_TOKENS, POOLED_HEATMAPS)
 DIFFERENCE = "difference"
-LEARNED = f"over {MEAN_HEATMAPS}"
-DIFFERENCES = {DIFFERENCE: (TEMPORAL, SINGLE_FRAME), LEARNED: (TEMPORAL, MEAN_HEATMAPS)}
+DIFFERENCES = {
+    f"{POOLED_HEATMAPS} over {SINGLE_FRAME}": (POOLED_HEATMAPS, SINGLE_FRAME),
+    DIFFERENCE: (TEMPORAL, SINGLE_FRAME),
+    **{f"over {baseline}": (TEMPORAL, baseline) for baseline in BASELINES},
+}
 
 
 @dataclass(frozen=True)

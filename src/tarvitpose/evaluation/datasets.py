@@ -17,7 +17,7 @@ from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.sources import AnnotationFile, open_set, read_videos
 from tarvitpose.data.videos import Video, VideoFrame, by_name, crop_box, runs
 from tarvitpose.errors import DataError
-from tarvitpose.formats.posetrack_files import missing_joints, true_frames
+from tarvitpose.formats.posetrack_files import true_frames, unlabelled
 from tarvitpose.formats.posetrack_layout import file_name, image_id
 from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.metrics.posetrack_ap import JOINTS, TrueFrame
@@ -153,7 +153,7 @@ def _stills(
 
 
 def _posetrack(file: AnnotationFile, videos: Iterable[Video]) -> Iterator[LabelledVideo]:
-    missing, ids, root = missing_joints(file.content), image_ids(file.content), file.root
+    missing, ids, root = unlabelled(file.content), image_ids(file.content), file.root
     truth = {} if missing else true_frames(file.content)
     for video in videos:
         names = {frame.name for frame in video.frames}

@@ -71,7 +71,7 @@ def labelled_joints(
         boxes=np.concatenate([some.boxes for some in people]),
         heads=np.concatenate([some.heads for some in people]),
         areas=np.concatenate([some.areas for some in people]),
-        units=_units(videos),
+        units=video_units(videos),
         triples=_triples(videos),
         are_stills=videos[0].are_stills,
         are_jhmdb=are_jhmdb,
@@ -97,7 +97,7 @@ def people_comparisons(
         if counted.any():
             cells = _cells(correct, counted, truth.joints)
             described = f"{note}, {counted.any(1).sum()} people"
-            result.append(_tabulated(metric, cells, truth.units, samples, described))
+            result.append(tabulated(metric, cells, truth.units, samples, described))
     if truth.are_stills and truth.visible.any():
         sigmas = [SIGMAS[name] for name in truth.joints.joints]
         near = {
@@ -106,7 +106,7 @@ def people_comparisons(
         }
         cells = _cells(near, truth.visible, truth.joints)
         described = f"{OKS_NOTE}, {truth.visible.any(1).sum()} people"
-        result.append(_tabulated(OKS, cells, truth.units, samples, described))
+        result.append(tabulated(OKS, cells, truth.units, samples, described))
     return [*result, *_jitter(truth, predicted, samples)]
 
 
@@ -146,7 +146,7 @@ def _jitter(
     )
     values = {mode: jitter(points) for mode, points in predicted.items()}
     cells = _cells(values, counted, truth.joints)
-    return [_tabulated(JITTER, cells, truth.units[middle], samples, note)]
+    return [tabulated(JITTER, cells, truth.units[middle], samples, note)]
 
 
 def _cells(
@@ -156,7 +156,7 @@ def _cells(
     return {mode: _columns(each, counted, joints) for mode, each in values.items()}
 
 
-def _tabulated(
+def tabulated(
     metric: str,
     cells: dict[str, dict[str, Cells]],
     units: NDArray[np.int64],
@@ -205,7 +205,7 @@ def _intervals(
     }
 
 
-def _units(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
+def video_units(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
     """Return for each labelled person the number of its video, or of its still, (N,)."""
     are_stills = videos[0].are_stills
     frames = [(at, frame) for at, video in enumerate(videos) for frame in video.frames]

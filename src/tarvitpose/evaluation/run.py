@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tarvitpose.data.video_frames import image_exists
-from tarvitpose.evaluation.baselines import MeanHeatmaps
+from tarvitpose.evaluation.baselines import BaselineEngine, SharedEncodings
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.comparison import (
-    MEAN_HEATMAPS,
+    BASELINES,
     SINGLE_FRAME,
     TEMPORAL,
     ModeComparison,
@@ -22,6 +22,7 @@ from tarvitpose.evaluation.comparison import (
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
 from tarvitpose.evaluation.scores import AP, compare
+from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -56,14 +57,17 @@ def load_predictors(
     """Return the predictors of one model by mode.
 
     Single-frame alone with `single_frame` and for a model without temporal part; with `baselines`
-    also the mean of the frames' heatmaps. `how` is what Predictor takes. Raises UserError.
+    also `BASELINES`, which share their encoded crops. `how` is what Predictor takes. Raises
+    UserError.
     """
     model = TARViTPose.from_pretrained(weights)
-    engine = TorchEngine(model, device=device, precision=precision)
+    engine: Engine = TorchEngine(model, device=device, precision=precision)
+    if baselines:
+        engine = SharedEncodings(engine)
     predictors = {SINGLE_FRAME: Predictor(engine, single_frame=True, **how)}
     if model.config.temporal and not single_frame:
-        if baselines:
-            predictors[MEAN_HEATMAPS] = Predictor(MeanHeatmaps(engine), **how)
+        for baseline in BASELINES if baselines else ():
+            predictors[baseline] = Predictor(BaselineEngine(engine, baseline), **how)
         predictors[TEMPORAL] = Predictor(engine, **how)
     return predictors
 

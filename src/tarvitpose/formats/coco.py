@@ -187,7 +187,7 @@ def read_results(content: Entry) -> list[FramePoses]:
 
 
 def _joint_names(keypoints: Entry) -> tuple[str, ...]:
-    return joint_names(tuple(str(name.value) for name in keypoints.items()))
+    return joint_names(tuple(name.text() for name in keypoints.items()))
 
 
 def _chosen_joints(category: Entry, names: tuple[str, ...]) -> list[int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tarvitpose.config import Colors
 from tarvitpose.drawing import draw_poses, draw_text, fit_width, shown_time
 from tarvitpose.formats.file_writer import PoseWriter, required_image
 from tarvitpose.results import FramePoses
@@ -17,11 +18,15 @@ from tarvitpose.utils.images import write_image
 
 TILES, COLUMNS, WIDTH = 12, 4, 1280
 SAMPLES_PER_TILE = 6  # so that gaps between tiles differ by a third at most
+MARGIN = 1.2  # of what people fill
+SMALLEST_PART = 1 / 3  # of a frame's sides
 PAPER, INK = (24, 24, 24), (235, 235, 235)
 
 
 class ContactSheetWriter(PoseWriter):
     """Write a PNG of `tiles` evenly spaced frames, with the first and the last of the video.
+
+    Each tile shows the part of its frame with people in it (`part_with_people`).
 
     The length of a video is known only at its end, as containers often state it wrongly. So every
     n-th frame is stored, small, and n doubles whenever they become too many.
@@ -35,10 +40,11 @@ class ContactSheetWriter(PoseWriter):
         columns: int = COLUMNS,
         width: int = WIDTH,
         keypoint_threshold: float = 0.3,
+        colors: Colors = "track",
     ) -> None:
         super().__init__(path)
         self.tiles, self.columns, self.width = tiles, columns, width
-        self.keypoint_threshold = keypoint_threshold
+        self.keypoint_threshold, self.colors = keypoint_threshold, colors
         self._interval = 1
         self._samples: list[tuple[UInt8, FramePoses]] = []
         self._last: tuple[UInt8, FramePoses] | None = None
@@ -65,12 +71,38 @@ class ContactSheetWriter(PoseWriter):
         write_image(self._temporary, sheet)
 
     def _small(self, image: UInt8, poses: FramePoses) -> tuple[UInt8, FramePoses]:
+        left, top, width, height = part_with_people(poses)
+        image = image[top : top + height, left : left + width]
+        poses = poses.cropped(left, top, width, height)
         small = fit_width(image, _tile_width(self.columns, self.width))
         return small, poses.resized(small.shape)
 
     def _drawn(self, image: UInt8, poses: FramePoses) -> UInt8:
-        threshold = self.keypoint_threshold
-        return draw_poses(image, poses, keypoint_threshold=threshold, legend=False)
+        return draw_poses(
+            image,
+            poses,
+            keypoint_threshold=self.keypoint_threshold,
+            legend=False,
+            colors=self.colors,
+        )
+
+
+def part_with_people(poses: FramePoses) -> tuple[int, int, int, int]:
+    """Return the part of a frame that its people fill, as left, top, width and height in pixels.
+
+    It has the frame's aspect, a margin, and a third of the frame's sides at least, so that tiny
+    people are seen in their surroundings; where nobody is seen it is the whole frame.
+    """
+    height, width = poses.image_size
+    if not len(poses):
+        return 0, 0, width, height
+    low = poses.boxes[:, :2].min(0).clip(0, [width, height])
+    high = poses.boxes[:, 2:].max(0).clip(0, [width, height])
+    share = MARGIN * float(((high - low) / [width, height]).max())
+    share = min(max(share, SMALLEST_PART), 1.0)
+    size = np.array([round(share * width), round(share * height)])
+    corner = ((low + high) / 2 - size / 2).round().clip(0, [width, height] - size).astype(int)
+    return int(corner[0]), int(corner[1]), int(size[0]), int(size[1])
 
 
 def contact_sheet(

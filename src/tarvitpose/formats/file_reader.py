@@ -19,9 +19,11 @@ from tarvitpose.errors import DataError
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32, Float64
 from tarvitpose.utils.json_file import Entry
+from tarvitpose.utils.numeric import in_range, whole_number
 
 NO_TRACK = -1  # as OpenPose writes it
 NO_SIZE = (0, 0)
+MAX_SIDE = 2**31 - 1  # pixels of an image
 NAN = float("nan")
 
 
@@ -50,7 +52,7 @@ def frame_poses(
     raw = [person.raw_keypoints for person in people if person.raw_keypoints is not None]
     return FramePoses(
         index=index,
-        time=time,
+        time=float(time),
         image_size=image_size,
         keypoints=_stacked([person.keypoints for person in people], (joints, 2)),
         scores=_stacked([person.scores for person in people], (joints,)),
@@ -65,17 +67,62 @@ def frame_poses(
 def in_order(path: Path, frames: Iterable[FramePoses]) -> list[FramePoses]:
     """Return the frames in order, all of them with raw keypoints if some are.
 
-    Raises DataError if there is no frame, a frame comes twice, or only some people have raw ones.
+    Raises DataError if there is no frame, a frame comes twice or before an earlier one, only some
+    people have raw keypoints, or a value is impossible: see `_fault`.
     """
     ordered = sorted(frames, key=lambda poses: poses.index)
     if not ordered:
         raise DataError(f"{path}: no frame in this file")
+    for poses in ordered:
+        fault = _fault(poses)
+        if fault is not None:
+            raise DataError(f"{path}: frame {poses.index}: {fault}")
     for poses, following in pairwise(ordered):
         if poses.index == following.index:
             raise DataError(f"{path}: frame {poses.index} comes twice")
+    timed = [poses for poses in ordered if not np.isnan(poses.time)]
+    for poses, following in pairwise(timed):
+        if following.time < poses.time:
+            raise DataError(
+                f"{path}: frame {following.index}: its time, {following.time:g} s, is before that "
+                f"of frame {poses.index}"
+            )
     if all(poses.raw_keypoints is None for poses in ordered):
         return ordered
     return [_with_raw(path, poses) for poses in ordered]
+
+
+def _fault(poses: FramePoses) -> str | None:
+    """Return what no frame can be like, None for a good one; NaN is what the file lacks."""
+    names, (height, width) = poses.joint_names, poses.image_size
+    raw = [] if poses.raw_keypoints is None else [poses.raw_keypoints]
+    numbers = [poses.keypoints, *raw, poses.boxes, poses.scores, poses.box_scores]
+    checks = (
+        (poses.index < 0 or whole_number(poses.index) is None, "expected a number from 0 on"),
+        (min(height, width) < 0 or max(height, width) > MAX_SIDE, f"an image of {width}x{height}"),
+        (len(set(names)) < len(names), "two joints have the same name"),
+        (not all(map(_is_name, names)), "a joint has no name that can be printed"),
+        (len(poses) > 0 and not names, "has people without joints"),
+        (
+            not all(map(_are_known_or_nan, [*numbers, np.array(poses.time)])),
+            "a number is not finite or too large",
+        ),
+        (not _are_boxes(poses.boxes), "a box lacks a coordinate, or has a negative side"),
+    )
+    return next((text for is_wrong, text in checks if is_wrong), None)
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and name.isprintable()
+
+
+def _are_known_or_nan(values: Float32 | Float64) -> bool:
+    return bool((in_range(values) | np.isnan(values)).all())
+
+
+def _are_boxes(boxes: Float32) -> bool:
+    unknown = np.isnan(boxes).all(-1)
+    return bool((unknown | (boxes[:, 2:] >= boxes[:, :2]).all(-1)).all())
 
 
 def _with_raw(path: Path, poses: FramePoses) -> FramePoses:
@@ -100,8 +147,9 @@ def integer(parent: Entry, key: str, default: int) -> int:
 
 
 def image_size(parent: Entry) -> tuple[int, int]:
-    """Return `height` and `width` of an object, 0 for what is missing. Raises DataError."""
-    return integer(parent, "height", 0), integer(parent, "width", 0)
+    """Return `height` and `width` of an object, 0 for both without them. Raises DataError."""
+    height, width = integer(parent, "height", 0), integer(parent, "width", 0)
+    return (height, width) if height and width else NO_SIZE
 
 
 def read_xywh_box(parent: Entry) -> Float64:
@@ -119,6 +167,12 @@ def read_raw_keypoints(parent: Entry, joints: int) -> Float64 | None:
     return None if field is None else field.numbers(2 * joints).reshape(-1, 2)
 
 
+def as_float32(values: ArrayLike | Sequence[ArrayLike]) -> Float32:
+    """Return numbers as float32, infinite where they are too large: `in_order` refuses those."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, np.float64).astype(np.float32)
+
+
 def _stacked(values: Sequence[ArrayLike], shape: tuple[int, ...]) -> Float32:
     """Return values of one shape as (N, *shape), also where N is 0."""
-    return np.asarray(values, np.float32).reshape(len(values), *shape)
+    return as_float32(values).reshape(len(values), *shape)

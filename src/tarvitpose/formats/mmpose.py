@@ -6,6 +6,7 @@ Axes: J joints.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def read_mmpose(content: Entry) -> list[FramePoses]:
 
 def _joint_names(meta: Entry) -> tuple[str, ...]:
     by_id = meta["keypoint_id2name"]
-    names = (str(by_id[str(at)].value) for at in range(meta["num_keypoints"].integer()))
+    names = (by_id[str(at)].text() for at in range(meta["num_keypoints"].integer()))
     return joint_names(tuple(names))
 
 
@@ -137,10 +138,12 @@ def _box(entry: Entry) -> Float64:
 
 def _points(entry: Entry, joints: int) -> Float64:
     """Return a list of `joints` lists of x and y, (J, 2). Raises DataError."""
-    try:
-        values = np.array(entry.value, np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.shape != (joints, 2) or not np.isfinite(values).all():
+    points = entry.items()
+    if len(points) != joints or any(not _is_pair(point.value) for point in points):
         raise DataError(f"{entry.where}: expected {joints} points of two numbers, x and y")
-    return values
+    values = Entry(entry.where, [*chain(*entry.value)]).numbers(2 * joints)
+    return values.reshape(joints, 2)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2

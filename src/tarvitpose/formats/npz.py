@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import DataError
+from tarvitpose.formats.file_reader import NO_SIZE, as_float32
 from tarvitpose.formats.file_writer import PoseWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.reading import readable
 
 # By name: the shape after the first axis ("J" joints) and the type.
 OF_FRAMES: dict[str, tuple[tuple[int | str, ...], str]] = {
@@ -96,23 +98,29 @@ def _store(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], numbers:
 
 def read_npz(path: Path) -> list[FramePoses]:
     """Return the frames of a file. Raises DataError."""
-    try:
-        # Given a path, NumPy would not close a file that holds no arrays.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not readable npz ({str(error).splitlines()[0]})") from None
+    # Given a path, NumPy would not close a file that holds no arrays.
+    with (
+        readable(path, "npz"),
+        path.open("rb") as stream,
+        np.load(stream, allow_pickle=False) as file,
+    ):
+        known = [name for name in file.files if name in (*FIELDS, OFFSETS, JOINT_NAMES)]
+        arrays = {name: np.asarray(file[name]) for name in known}
     _check(path, arrays)
     names = tuple(arrays[JOINT_NAMES].tolist())
     offsets = arrays[OFFSETS].tolist()
-    people = [name for name in OF_PEOPLE if name in arrays]
+    people: dict[str, Any] = {
+        name: as_float32(arrays[name]) if dtype == "<f4" else arrays[name].astype(np.int64)
+        for name, (_, dtype) in OF_PEOPLE.items()
+        if name in arrays
+    }
     return [
         FramePoses(
             index=index,
             time=time,
-            image_size=(height, width),
+            image_size=(height, width) if height and width else NO_SIZE,
             joint_names=names,
-            **{name: arrays[name][offsets[at] : offsets[at + 1]] for name in people},
+            **{name: values[offsets[at] : offsets[at + 1]] for name, values in people.items()},
         )
         for at, (index, time, (height, width)) in enumerate(
             zip(*(arrays[name].tolist() for name in OF_FRAMES), strict=True)
@@ -137,9 +145,13 @@ def _check(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     if missing:
         raise DataError(f"{path}: lacks the array {missing[0]}, expected {', '.join(required)}")
     frames, joints = arrays["index"].size, arrays[JOINT_NAMES].size
+    names = arrays[JOINT_NAMES]
+    if names.dtype.kind != "U" or names.ndim != 1:
+        raise DataError(f"{path}: {JOINT_NAMES}: expected texts, found {names.dtype}")
     offsets = arrays[OFFSETS]
     are_integers = offsets.dtype.kind in "iu" and offsets.shape == (frames + 1,)
-    if not are_integers or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+    # Unsigned numbers have no negative differences.
+    if not are_integers or offsets[0] != 0 or (offsets[1:] < offsets[:-1]).any():
         raise DataError(f"{path}: offsets must be {frames + 1} whole numbers that rise from 0")
     rows = {**dict.fromkeys(OF_FRAMES, frames), **dict.fromkeys(OF_PEOPLE, int(offsets[-1]))}
     for name, count in rows.items():

@@ -166,7 +166,7 @@ def read_openpose_file(content: Entry) -> list[FramePoses]:
 def _read_frame(content: Entry, model: tuple[str, ...], index: int) -> FramePoses:
     """Return the people of one file; `model` names the joints by position. Raises DataError."""
     extra = content.get(EXTRA)
-    names = model if extra is None else tuple(str(name.value) for name in extra["joints"].items())
+    names = model if extra is None else tuple(name.text() for name in extra["joints"].items())
     people = [_person(person, model, names) for person in content["people"].items()]
     if extra is None:
         return frame_poses(index, people, names)
@@ -201,7 +201,7 @@ def _number(path: Path) -> int | None:
 
 def _person(entry: Entry, model: tuple[str, ...], names: tuple[str, ...]) -> PersonRecord:
     values = entry["pose_keypoints_2d"].numbers(3 * len(model)).reshape(-1, 3)
-    extra = entry.get(EXTRA)
+    extra = entry.get(EXTRA) if names == model else entry[EXTRA]
     if extra is None:
         is_detected = (values != 0).any(1)  # OpenPose writes 0, 0, 0 for the other joints
         keypoints = np.where(is_detected[:, None], values[:, :2], NAN)
@@ -220,7 +220,8 @@ def _person(entry: Entry, model: tuple[str, ...], names: tuple[str, ...]) -> Per
 def _all_joints(extra: Entry, body: dict[str, Float64], names: tuple[str, ...]) -> Float64:
     """Return x, y and score of each joint, (J, 3), also of those that BODY_25 lacks."""
     others = extra["keypoints"]
-    return np.array([others[name].numbers(3) if name not in body else body[name] for name in names])
+    points = [others[name].numbers(3) if name not in body else body[name] for name in names]
+    return np.array(points).reshape(-1, 3)
 
 
 def _track_id(entry: Entry) -> int:

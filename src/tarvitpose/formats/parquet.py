@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tarvitpose.errors import DataError
+from tarvitpose.formats.file_reader import image_size
 from tarvitpose.formats.file_writer import PoseWriter, json_text, origin
-from tarvitpose.formats.table import INTEGER_COLUMNS, columns_to_read, read_rows
+from tarvitpose.formats.table import INTEGER_COLUMNS, as_integer, columns_to_read, read_rows
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.numeric import whole_number
+from tarvitpose.utils.json_file import Entry
 from tarvitpose.utils.optional import require
+from tarvitpose.utils.reading import readable
 from tarvitpose.video.frame_source import FrameSource
 
 ROWS = 1 << 16  # of a row group: how many rows are held in memory
@@ -78,31 +79,54 @@ def read_parquet(path: Path) -> list[FramePoses]:
 
     Raises DataError, or MissingDependencyError without pyarrow.
     """
-    pyarrow = require("pyarrow", str(path), "parquet")
+    types = require("pyarrow.types", str(path), "parquet")
     parquet = require("pyarrow.parquet", str(path), "parquet")
-    try:
-        with parquet.ParquetFile(path) as file:
-            columns = columns_to_read(path, file.schema_arrow.names)
-            metadata = json.loads((file.schema_arrow.metadata or {}).get(METADATA_KEY, b"{}"))
-            rows = (
-                row
-                for batch in file.iter_batches(columns=columns)
-                for row in zip(*(_values(path, batch, name) for name in columns), strict=True)
-            )
-            size = metadata.get("height", 0), metadata.get("width", 0)
-            return read_rows(path, rows, tuple(metadata.get("joints", ())), size)
-    except (OSError, ValueError, TypeError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not readable Parquet ({str(error).splitlines()[0]})") from None
+    with readable(path, "Parquet"), parquet.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        columns = columns_to_read(path, schema.names)
+        _check_types(path, {name: schema.field(name).type for name in columns}, types)
+        metadata = Entry(f"{path}: metadata", json.loads(_metadata(schema)))
+        batches = [*file.iter_batches(columns=columns)]
+        for batch in batches:
+            batch.validate(full=True)  # so that all values can be turned into Python's
+    rows = (
+        row
+        for batch in batches
+        for row in zip(*(_values(path, name, batch.column(name)) for name in columns), strict=True)
+    )
+    joints = metadata.get("joints")
+    names = () if joints is None else tuple(name.text() for name in joints.items())
+    return read_rows(path, rows, names, image_size(metadata))
 
 
-def _values(path: Path, batch: Any, name: str) -> list[Any]:
-    """Return the values of a column; pandas stores integers as floats where some are missing."""
-    values: list[Any] = batch.column(name).to_pylist()
-    if name not in INTEGER_COLUMNS or not any(isinstance(value, float) for value in values):
+def _metadata(schema: Any) -> bytes:
+    content: bytes = (schema.metadata or {}).get(METADATA_KEY, b"{}")
+    return content
+
+
+def _check_types(path: Path, columns: dict[str, Any], types: Any) -> None:
+    """Raise DataError for a column of another type than the writer's, or what pandas makes of it.
+
+    pandas stores integers as floats where some are missing, and categories as dictionaries.
+    """
+    for name, kind in columns.items():
+        if types.is_dictionary(kind):
+            kind = kind.value_type  # noqa: PLW2901
+        if name == "joint":
+            expected, fits = "texts", types.is_string(kind) or types.is_large_string(kind)
+        else:
+            expected, fits = "numbers", types.is_integer(kind) or types.is_floating(kind)
+        if not fits and not types.is_null(kind):
+            raise DataError(f"{path}: {name}: expected {expected}, found a column of {kind}")
+
+
+def _values(path: Path, name: str, column: Any) -> list[Any]:
+    """Return the values of a column; whole numbers are None where they are missing."""
+    values: list[Any] = column.to_pylist()
+    if name not in INTEGER_COLUMNS:
         return values
-    present = [None if value is None or math.isnan(value) else value for value in values]
-    integers = [whole_number(value) for value in present]
-    for value, integer in zip(present, integers, strict=True):
-        if value is not None and integer is None:
-            raise DataError(f"{path}: {name}: expected a whole number, found {value!r}")
-    return integers
+    missing = column.is_null(nan_is_null=True).to_pylist()
+    return [
+        None if is_missing else as_integer(str(path), name, value, value)
+        for value, is_missing in zip(values, missing, strict=True)
+    ]

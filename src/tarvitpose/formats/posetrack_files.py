@@ -68,12 +68,18 @@ def true_frames(content: Entry, *, tracks: bool = False) -> dict[str, TrueFrame]
     return frames
 
 
-def missing_joints(content: Entry) -> list[str]:
-    """Return which of PoseTrack's joints a file's people cannot have. Raises DataError."""
+def unlabelled(content: Entry) -> list[str]:
+    """Return what PoseTrack's AP needs and nobody has: joints by name, or head boxes.
+
+    Raises DataError.
+    """
     if content.get("annolist"):
         return []
     names = category_joints(keypoint_category(content))
-    return [joint for joint in JOINTS if joint not in names]
+    joints = [joint for joint in JOINTS if joint not in names]
+    people = content["annotations"].items()
+    has_head = any(coco_head(person) is not None for person in people)
+    return joints or ([] if has_head or not people else ["head boxes"])
 
 
 def read_predictions(path: Path, *, tracks: bool = False) -> dict[str, PredictedFrame]:

@@ -14,6 +14,7 @@ from tarvitpose.formats.parquet import read_parquet
 from tarvitpose.formats.table import read_csv
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.json_file import Entry, read_entry
+from tarvitpose.utils.reading import is_folder, require_file
 
 EXPECTED = "a folder of OpenPose files, or a file .json, .csv, .parquet or .npz"
 
@@ -26,14 +27,13 @@ def load_poses(path: str | Path) -> list[FramePoses]:
     a UserError, for any other file, and MissingDependencyError for Parquet without pyarrow.
     """
     path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
     return in_order(path, _read(path))
 
 
 def _read(path: Path) -> list[FramePoses]:
-    if path.is_dir():
+    if is_folder(path):
         return read_openpose(path)
+    require_file(path, missing="no such file or folder")
     match path.suffix.lower():
         case ".json":
             return _read_json(read_entry(path))

@@ -24,12 +24,14 @@ from tarvitpose.formats.file_writer import (
     open_text,
 )
 from tarvitpose.results import FramePoses
-from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.utils.numeric import whole_number
+from tarvitpose.utils.arrays import Float64, UInt8
+from tarvitpose.utils.numeric import parse_number, whole_number
+from tarvitpose.utils.source_names import short
 
 COLUMNS = ("frame", "time_s", "track_id", "joint", "x", "y", "score")
 RAW_COLUMNS = ("x_raw", "y_raw")
 INTEGER_COLUMNS = ("frame", "track_id")
+MAX_DIGITS = 20  # of a whole number; one of 64 bits has 19
 DIGITS = {
     "time_s": TIME_DIGITS,
     "score": SCORE_DIGITS,
@@ -97,32 +99,30 @@ def _csv_rows(path: Path, table: csv.DictReader[str]) -> Iterator[TableRow]:
     columns = columns_to_read(path, table.fieldnames or ())
     decimal = "." if table.reader.dialect.delimiter == "," else ","  # a point is always accepted
     for cells in table:
-        row: list[Any] = []
-        for name in columns:
-            cell = cells[name] or ""
-            try:
-                row.append(_value(name, cell, decimal))
-            except ValueError:
-                where = f"{path}: line {table.line_num}: {name}"
-                expected = "a whole number" if name in INTEGER_COLUMNS else "a number"
-                raise DataError(f"{where}: expected {expected}, found {cell!r}") from None
-        yield tuple(row)
+        where = f"{path}: line {table.line_num}"
+        yield tuple(_value(where, name, cells[name] or "", decimal) for name in columns)
 
 
-def _value(name: str, cell: str, decimal: str) -> Any:
-    """Return the value of a cell, None if it is blank. Raises ValueError."""
+def _value(where: str, name: str, cell: str, decimal: str) -> Any:
+    """Return the value of a cell, None if it is blank. Raises DataError."""
     if cell.strip().lower() in BLANK:
         return None
     if name == "joint":
         return cell
-    if name in INTEGER_COLUMNS and cell.isdecimal():
-        return int(cell)
-    number = float(cell.replace(decimal, "."))
-    if name not in INTEGER_COLUMNS:
-        return number
-    integer = whole_number(number)
+    number = parse_number(cell.replace(decimal, "."))
+    if name in INTEGER_COLUMNS:
+        digits = cell.isdecimal() and len(cell) < MAX_DIGITS  # more than a float can tell apart
+        return as_integer(where, name, int(cell) if digits else number, cell)
+    if number is None:
+        raise DataError(f"{where}: {name}: expected a number, found {short(repr(cell))}")
+    return number
+
+
+def as_integer(where: str, name: str, value: object, shown: object) -> int:
+    """Return the whole number in a column. Raises DataError, which shows what the file has."""
+    integer = whole_number(value)
     if integer is None:
-        raise ValueError(cell)
+        raise DataError(f"{where}: {name}: expected a whole number, found {short(repr(shown))}")
     return integer
 
 
@@ -131,7 +131,7 @@ class _JointRows:
     """Joints of one person in consecutive rows, usually all of them."""
 
     joints: tuple[str, ...]
-    values: Float32  # (joints, 3 or 5): x, y, score and, if the table has them, raw x and y
+    values: Float64  # (joints, 3 or 5): x, y, score and, if the table has them, raw x and y
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _joint_rows(
     named = [row[3:] for row in rows if row[3] is not None]
     if named and track_id is None:
         raise DataError(f"{path}: frame {index}: {named[0][0]} has no track_id")
-    values = np.array([row[1:] for row in named], np.float32)
+    values = np.array([row[1:] for row in named], np.float64)
     return _JointRows(tuple(row[0] for row in named), values)
 
 

@@ -11,20 +11,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.config import EstimatorConfig, SmoothConfig, SmoothMethod
+from tarvitpose.config import PERSON_SCORE, EstimatorConfig, SmoothConfig, SmoothMethod
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.devices import choose_device
 from tarvitpose.inference.graph_folder import local_config
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.peak_linking import Decoded, linked
 from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor, check_compare, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
-from tarvitpose.tracking import open_tracker
+from tarvitpose.smoothing.peaks import LAG
+from tarvitpose.tracking import GhostFilter, open_tracker
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.video.frame_source import FrameSource
@@ -102,6 +104,7 @@ class PoseEstimator:
             flip_test=config.flip_test,
             batch_size=config.batch_size,
             compare=config.compare,
+            peaks=config.peaks == "linked",
         )
         if detector is None:
             lowest, device = CONTINUE * config.start_threshold, choose_device(config.device)
@@ -146,15 +149,38 @@ class PoseEstimator:
         decode = self._open_decoder(observer)
         at_once = 1 if is_live else self.predictor.batch_size
         reading = partial(observer.stage, "decode")
-        with closing(prefetched(source, reading=reading)) as frames, _warned(source, tracker):
+        ghosts = GhostFilter[Frame](self.least_person_score, is_live=is_live)
+        with (
+            closing(prefetched(source, reading=reading)) as frames,
+            _warned(source, tracker, ghosts),
+        ):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            for batch in self._batches(tracked, at_once):
-                for window, joints in zip(batch, decode(batch), strict=True):
-                    current = window[self.predictor.current]
-                    poses = self._poses(current, joints)
-                    observer.frame_finished(current.frame, poses)
-                    with observer.stage("write"):  # what the caller does with the frame
-                        yield current.frame, poses
+            decoded: Iterator[Decoded] = (
+                (window[self.predictor.current], joints)
+                for batch in self._batches(tracked, at_once)
+                for window, joints in zip(batch, decode(batch), strict=True)
+            )
+            if self.predictor.peaks:
+                decoded = linked(decoded, 0.0 if is_live else LAG)
+            pairs = ((current.frame, self._poses(current, joints)) for current, joints in decoded)
+            for frame, poses in ghosts.without_ghosts(pairs):
+                observer.frame_finished(frame, poses)
+                with observer.stage("write"):  # what the caller does with the frame
+                    yield frame, poses
+
+    @property
+    def least_person_score(self) -> float:
+        """How well somebody must be seen; 0 where everybody is kept.
+
+        Boxes of a file are kept, and so is everybody where the weights' scores are no
+        probabilities, unless `person_score` is given.
+        """
+        if self.config.keep_all:
+            return 0.0
+        if self.config.person_score is not None:
+            return self.config.person_score
+        curve = self.predictor.config.curve(self.predictor.single_frame)
+        return PERSON_SCORE if curve and self.config.boxes is None else 0.0
 
     def _open_decoder(self, observer: Observer) -> DecodeBatch:
         """Return what turns windows that follow each other into joints."""
@@ -206,9 +232,11 @@ class PoseEstimator:
             self.detector,
             start_threshold=self.config.start_threshold,
             max_people=self.config.max_people,
+            largest_first=self.config.largest_first,
             every=self.config.det_every,
             is_live=is_live,
             tracker=self.config.tracker,
+            reidentify=self.config.reidentify,
             chosen=self.config.person,
             observer=observer,
         )
@@ -249,10 +277,10 @@ class PoseEstimator:
 
 
 @contextmanager
-def _warned(source: object, tracker: PersonTracker) -> Iterator[None]:
-    """In the end add the warnings of detector and tracker to those of the source."""
+def _warned(source: object, tracker: PersonTracker, ghosts: GhostFilter[Frame]) -> Iterator[None]:
+    """In the end add the warnings of detector, tracker and filter to those of the source."""
     try:
         yield
     finally:
         if isinstance(source, FrameSource):
-            source.warnings += tracker.warnings()
+            source.warnings += [*tracker.warnings(), *ghosts.warnings()]

@@ -6,6 +6,7 @@ Axes: B batch, T frames, J joints, N tokens of one crop, K tokens that are read,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +25,13 @@ STRIDE = 64  # K is a multiple of it: an engine prepares itself anew for every s
 class GraphEngine:
     """Exported graphs, run by whatever calls them."""
 
-    def __init__(self, folder: GraphFolder, open_graph: Callable[[str], Graph]) -> None:
-        """`open_graph` opens a file of the folder by its name."""
+    def __init__(self, folder: GraphFolder, open_graph: Callable[[Path], Graph]) -> None:
+        """`open_graph` opens a file of the folder."""
         self.config, self._name = folder.config, folder.fingerprint
         self._numbers = folder.precision
-        self._frame = open_graph(FRAME)
-        self._step = open_graph(STEP) if self.config.temporal else None
+        # Graphs may read weights beside them, which engines look for beside the file itself.
+        self._frame = open_graph((folder.path / FRAME).resolve())
+        self._step = open_graph((folder.path / STEP).resolve()) if self.config.temporal else None
 
     def fingerprint(self) -> str:
         """Return a name of the weights that no others have."""

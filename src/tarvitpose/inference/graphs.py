@@ -153,5 +153,5 @@ def _write(
         )
     if weights is not None:
         names = {value.data_ptr(): name for name, value in model.state_dict().items()}
-        parts = graph.state_dict().items()
-        link_weights(path, weights, {k: names.get(v.data_ptr(), k) for k, v in parts})
+        parts = {name: value.data_ptr() for name, value in graph.state_dict().items()}
+        link_weights(path, weights, {k: names[at] for k, at in parts.items() if at in names})

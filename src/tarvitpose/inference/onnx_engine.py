@@ -32,7 +32,7 @@ class OnnxEngine(GraphEngine):
         options.log_severity_level = SILENT
         # Threads that spin while they wait would take the cores from decoder and detector.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        super().__init__(folder, lambda name: _open(folder.path / name, options))
+        super().__init__(folder, lambda path: _open(path, options))
 
 
 def _open(path: Path, options: Any) -> Graph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,10 +60,10 @@ class OpenVinoEngine(GraphEngine):
             precision = default_precision()
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
-        self._folder, self._threads = folder, threads or usable_cores()
-        super().__init__(folder, lambda name: self._open(name, precision))
+        self._threads = threads or usable_cores()
+        super().__init__(folder, lambda path: self._open(path, precision))
 
-    def _open(self, name: str, precision: str) -> Graph:
+    def _open(self, path: Path, precision: str) -> Graph:
         hint = PRECISIONS[precision]
         settings = {
             # Without it bfloat16 is used where the processor has it, against the options.
@@ -71,7 +72,6 @@ class OpenVinoEngine(GraphEngine):
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # decoder and detector use the same cores
         }
-        path = self._folder.path / name
         try:
             compiled = _core().compile_model(path, "CPU", settings)
         except RuntimeError as error:

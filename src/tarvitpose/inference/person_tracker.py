@@ -30,9 +30,11 @@ class PersonTracker:
         *,
         start_threshold: float,
         max_people: int | None,
+        largest_first: bool = False,
         every: int,
         is_live: bool,
-        tracker: TrackerName = "iou",
+        tracker: TrackerName = "body",
+        reidentify: float = 0.0,
         chosen: Collection[int] = (),
         observer: Observer | None = None,
     ) -> None:
@@ -43,9 +45,10 @@ class PersonTracker:
         none. Raises UserError for a tracker that is not installed.
         """
         self.observer = observer or Observer()
-        self.detector, self.max_people = detector, max_people
+        self.detector = detector
+        self.max_people, self.largest_first = max_people, largest_first
         self.every, self.is_live = every, is_live
-        self.tracker = open_tracker(tracker, start_threshold=start_threshold)
+        self.tracker = open_tracker(tracker, start_threshold=start_threshold, reidentify=reidentify)
         self._known = KnownTracks()
         self._following: Tracker | KnownTracks = self.tracker
         self.chosen = frozenset(chosen)
@@ -87,12 +90,12 @@ class PersonTracker:
 
     def _detected(self, frame: Frame) -> TrackedFrame:
         detections = self.observer.frame_detected(frame, partial(self._detect, frame))
-        people = keep_best(detections, self.max_people)
+        people = keep_best(detections, self.max_people, largest_first=self.largest_first)
         if people.track_ids is not None:
             self._following = self._known
             self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
             return TrackedFrame(frame, people.boxes, people.scores, people.track_ids)
-        ids = self.tracker.update(people.boxes, people.scores, frame.index)
+        ids = self.tracker.update(people.boxes, people.scores, frame.index, frame.time, frame.image)
         return _people_at(TrackedFrame(frame, people.boxes, people.scores, ids), ids > 0)
 
     def _detect(self, frame: Frame) -> Detections:
@@ -101,7 +104,7 @@ class PersonTracker:
 
     def _carried(self, frame: Frame) -> TrackedFrame:
         """Return the people detected last, at their predicted boxes, without those who left."""
-        boxes, scores, ids = self._following.carry(frame.index)
+        boxes, scores, ids = self._following.carry(frame.index, frame.time)
         height, width = frame.image.shape[:2]
         inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
         return _people_at(TrackedFrame(frame, boxes, scores, ids), np.asarray(inside))

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from tarvitpose.config import TrackerName
+from tarvitpose.tracking.body import BodyTracker
+from tarvitpose.tracking.ghosts import GhostFilter
 from tarvitpose.tracking.iou import IouTracker
 from tarvitpose.tracking.known import KnownTracks
 from tarvitpose.tracking.outside import OutsideTracker
 from tarvitpose.tracking.track import Carried, Tracker
 
-__all__ = ["Carried", "IouTracker", "KnownTracks", "OutsideTracker", "Tracker", "open_tracker"]
+__all__ = [
+    "BodyTracker",
+    "Carried",
+    "GhostFilter",
+    "IouTracker",
+    "KnownTracks",
+    "OutsideTracker",
+    "Tracker",
+    "open_tracker",
+]
 
 
-def open_tracker(name: TrackerName, *, start_threshold: float) -> Tracker:
-    """Return a tracker that starts tracks at a score of `start_threshold`. Raises UserError."""
+def open_tracker(name: TrackerName, *, start_threshold: float, reidentify: float = 0.0) -> Tracker:
+    """Return a tracker that starts tracks at a score of `start_threshold`. Raises UserError.
+
+    `reidentify` is for "body": for how many seconds somebody lost may be recognised.
+    """
+    if name == "body":
+        return BodyTracker(start_threshold, reidentify)
     if name == "iou":
         return IouTracker(start_threshold=start_threshold)
     return OutsideTracker(name, start_threshold=start_threshold)

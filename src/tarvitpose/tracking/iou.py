@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.geometry import box_iou
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.assignment import assign
 
 MARGIN = 0.1  # of width and height, for each skipped frame: how far people may have moved
@@ -41,7 +41,15 @@ class IouTracker:
         self._next_id = 1
         self._index: int | None = None
 
-    def update(self, boxes: ArrayLike, scores: ArrayLike, index: int) -> NDArray[np.int64]:
+    def update(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        index: int,
+        _time: float | None = None,
+        _image: UInt8 | None = None,
+        /,
+    ) -> NDArray[np.int64]:
         """Return the track of each box, (N,), for the boxes (N, 4) xyxy of frame `index`.
 
         A box that belongs to no track and may not start one has the number 0. Frames may be
@@ -68,7 +76,7 @@ class IouTracker:
                 ids[position] = self._record(int(ids[position]), boxes[position], score, index)
         return ids
 
-    def carry(self, index: int) -> Carried:
+    def carry(self, index: int, _time: float | None = None, /) -> Carried:
         """Return where the people of the last update are expected in frame `index`.
 
         Only those who had a box then, moved on at their velocity. Nothing is changed. Raises

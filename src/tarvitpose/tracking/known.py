@@ -33,6 +33,6 @@ class KnownTracks:
                 track.follow(box, score, index) if track else Track.begin(box, score, index)
             )
 
-    def carry(self, index: int) -> Carried:
+    def carry(self, index: int, _time: float | None = None, /) -> Carried:
         """Return where the people noted last are expected in frame `index`."""
         return carried(self._tracks, self._index, index)

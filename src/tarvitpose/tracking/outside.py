@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.errors import UserError
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.optional import is_installed
 
 PACKAGE_RATE = 30.0  # frames per second, in which the package counts gaps
@@ -48,7 +48,15 @@ class OutsideTracker:
         self._tracks: dict[int, Track] = {}
         self._index: int | None = None
 
-    def update(self, boxes: ArrayLike, scores: ArrayLike, index: int) -> NDArray[np.int64]:
+    def update(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        index: int,
+        _time: float | None = None,
+        _image: UInt8 | None = None,
+        /,
+    ) -> NDArray[np.int64]:
         """Return the track of each box, (N,), as `Tracker.update` says."""
         import supervision as sv  # noqa: PLC0415 - an optional package, which trackers needs
 
@@ -70,7 +78,7 @@ class OutsideTracker:
                 self._note(track_id, box, score)
         return ids
 
-    def carry(self, index: int) -> Carried:
+    def carry(self, index: int, _time: float | None = None, /) -> Carried:
         """Return where the people of the last update are expected in frame `index`."""
         return carried(self._tracks, self._index, index)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Float32, UInt8
 
 SMOOTHING = 0.3  # weight of the newest step in a velocity, low so that an odd box changes little
 LONGEST_DRIFT = 15  # frames; an old velocity says nothing about where a person is
@@ -27,15 +27,25 @@ class Carried(NamedTuple):
 class Tracker(Protocol):
     """Anything that gives every person a number that stays the same from frame to frame."""
 
-    def update(self, boxes: ArrayLike, scores: ArrayLike, index: int) -> NDArray[np.int64]:
+    def update(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        index: int,
+        time: float | None = None,
+        image: UInt8 | None = None,
+        /,
+    ) -> NDArray[np.int64]:
         """Return the track of each box, (N,), for the boxes (N, 4) xyxy of frame `index`.
 
-        Numbers start at 1 and are never given twice; 0 is a box without a track. Frames may be
-        skipped, never repeated: raises ValueError when `index` does not grow.
+        `time` is that of the frame in seconds, and `image` the frame (height, width, 3), RGB, for
+        trackers that look at them. Numbers start at 1 and are never given twice; 0 is a box without
+        a track. Frames may be skipped, never repeated: raises ValueError when `index` does not
+        grow.
         """
         ...
 
-    def carry(self, index: int) -> Carried:
+    def carry(self, index: int, time: float | None = None, /) -> Carried:
         """Return where the people of the last update are expected in frame `index`.
 
         Only those who had a box then, moved on at their velocity. Nothing is changed. Raises

@@ -12,6 +12,7 @@ from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.numeric import real_number, real_numbers, whole_number
+from tarvitpose.utils.reading import readable
 from tarvitpose.utils.source_names import short
 
 
@@ -20,13 +21,8 @@ def read_json(path: Path, error: type[UserError] = DataError) -> Any:
 
     NaN, which pandas and NumPy write where a value is missing, is None.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        return json.loads(text, parse_constant=_constant)
-    except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
-    except (OSError, ValueError, RecursionError) as cause:
-        raise error(f"{path}: not readable JSON ({str(cause).splitlines()[0]})") from None
+    with readable(path, "JSON", error):
+        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_constant)
 
 
 def write_json(path: Path, content: object, *, indent: int | None = 2) -> None:
@@ -98,11 +94,17 @@ class Entry:
     def identity(self) -> int | str:
         """Return an id: a whole number or a text."""
         number = whole_number(self.value)
-        if number is None and not isinstance(self.value, str):
+        if number is None and not _is_text(self.value):
             raise DataError(
                 f"{self.where}: expected a whole number, found {short(repr(self.value))}"
             )
         return self.value if number is None else number
+
+    def text(self) -> str:
+        """Return a text that can be printed and written."""
+        if not _is_text(self.value):
+            raise DataError(f"{self.where}: expected a text, found {short(repr(self.value))}")
+        return str(self.value)
 
     def number(self) -> float:
         """Return a number, which is finite and in range."""
@@ -157,6 +159,10 @@ def _constant(name: str) -> float | None:
 
 def _is_number_or_null(value: object) -> bool:
     return value is None or type(value) in (int, float)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _is_wrapped(value: object) -> bool:

@@ -45,13 +45,13 @@ def shown(source: str) -> str:
     return printable(without_secrets(source))
 
 
-def short(text: str) -> str:
+def short(text: str, longest: int = SHOWN) -> str:
     """Return the text of a value as a message shows it, no longer than 60 characters.
 
     >>> short("[1, 2]"), len(short("7" * 400))
     ('[1, 2]', 60)
     """
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def name_of(source: str) -> str:

@@ -13,8 +13,10 @@ from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.optional import require
+from tarvitpose.utils.source_names import printable
 
 WIDTH, HEIGHT = 5.5, 6.0  # inches of a joint's column
+DPI, MAX_SIDE = 150, 2**16 - 1  # pixels of an inch, and of the widest picture that can be drawn
 ROWS = ("x (pixels)", "y (pixels)", "score")
 RAW = {"color": "0.6", "linewidth": 0.8}  # what was smoothed, behind the rest
 Poses = Sequence[FramePoses]
@@ -54,7 +56,8 @@ def plot_joints(
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     with atomic_file(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower() or "png", dpi=150)
+        dpi = min(DPI, MAX_SIDE / figure.get_figwidth())
+        figure.savefig(temporary, format=path.suffix[1:].lower() or "png", dpi=dpi)
 
 
 def follow(poses: Poses, track_id: int, joint: str, *, raw: bool = False) -> Float32:
@@ -96,6 +99,8 @@ def _nobody(files: Mapping[str, Poses], wanted: Sequence[int]) -> str:
 def _label(name: str, track_id: int, shown: Mapping[str, list[int]]) -> str:
     """Return what tells a line from the others."""
     several = len(set().union(*shown.values())) > 1
+    # Matplotlib hides labels that begin with an underscore, and sets formulas between dollars.
+    name = printable(name).lstrip("_").replace("$", r"\$")
     parts = [name] * (len(shown) > 1) + [f"person {track_id}"] * (several or len(shown) == 1)
     return ", ".join(parts)
 

@@ -42,13 +42,15 @@ class TrackSummary:
 def known_parts(poses: Sequence[FramePoses], frame_rate: float) -> list[FramePoses]:
     """Return poses with what their file does not tell, as far as it follows from the rest.
 
-    A time is the frame's number over `frame_rate`, a box what holds the joints; people of whom no
-    joint is known are left out.
+    Where a time is missing, all are the frame's number over `frame_rate`; a box is what holds the
+    joints; people of whom no joint is known are left out.
     """
-    return [_known_part(frame, frame_rate) for frame in poses]
+    if any(np.isnan(frame.time) for frame in poses):
+        poses = [replace(frame, time=frame.index / frame_rate) for frame in poses]
+    return [*map(_known_part, poses)]
 
 
-def _known_part(frame: FramePoses, frame_rate: float) -> FramePoses:
+def _known_part(frame: FramePoses) -> FramePoses:
     known = np.asarray(np.isfinite(frame.keypoints).all(-1).any(-1))  # (N,)
     unboxed = known & ~np.isfinite(frame.boxes).all(-1)
     boxes = frame.boxes.copy()
@@ -56,22 +58,7 @@ def _known_part(frame: FramePoses, frame_rate: float) -> FramePoses:
         points = frame.keypoints[person]
         points = points[np.isfinite(points).all(-1)]
         boxes[person] = [*points.min(0), *points.max(0)]
-    return replace(
-        frame,
-        time=frame.index / frame_rate if np.isnan(frame.time) else frame.time,
-        boxes=boxes[known],
-        keypoints=frame.keypoints[known],
-        scores=frame.scores[known],
-        box_scores=frame.box_scores[known],
-        track_ids=frame.track_ids[known],
-        raw_keypoints=_chosen(frame.raw_keypoints, known),
-        single_keypoints=_chosen(frame.single_keypoints, known),
-        single_scores=_chosen(frame.single_scores, known),
-    )
-
-
-def _chosen(values: Float32 | None, known: NDArray[np.bool_]) -> Float32 | None:
-    return None if values is None else values[known]
+    return replace(frame, boxes=boxes).only(known)
 
 
 def with_single_frames(

@@ -46,6 +46,7 @@ class RequestFilter:
     def __init__(self, app: App, files: Path) -> None:
         """Only what lies in the folder `files` can be read or named."""
         self._app, self._files = app, files.resolve()
+        self._uploads = 0  # that go on
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -66,13 +67,25 @@ class RequestFilter:
                     await _refuse(scope, send)
                     return
                 receive = _replayed(body, receive)
+            await self._answered(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
     async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass an upload on, and answer 400 where it is malformed.
+        """Pass an upload on, and leave nothing of one that breaks off or is malformed.
 
-        The sweep of sessions removes the file of one that breaks off.
+        Gradio writes into plain files, and renames each into a folder once it is complete.
         """
+        self._uploads += 1
+        try:
+            await self._answered(scope, receive, send)
+        finally:
+            self._uploads -= 1
+            if not self._uploads:  # else the last one removes it, or the sweep of sessions
+                remove_plain_files(self._files)
+
+    async def _answered(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on, and answer 400 where Gradio stumbles over it."""
         has_begun = False
 
         async def send_and_note(message: Message) -> None:
@@ -85,8 +98,8 @@ class RequestFilter:
         except Exception:
             if has_begun:
                 raise
-            log.info("an upload could not be read", exc_info=True)
-            await _answer(send, 400, b"the upload could not be read")
+            log.info("a request could not be read", exc_info=True)
+            await _answer(send, 400, b"the request could not be read")
 
     def is_open(self, method: str, path: str) -> bool:
         """Tell whether the page makes requests of this method and path."""
@@ -113,6 +126,14 @@ class RequestFilter:
             return all(map(self.is_visitors_file, _paths(json.loads(body))))
         except (ValueError, RecursionError):
             return False
+
+
+def remove_plain_files(folder: Path) -> None:
+    """Remove the files in a folder, but none in the folders in it."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_file() or path.is_symlink():
+                path.unlink(missing_ok=True)
 
 
 def is_same_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:

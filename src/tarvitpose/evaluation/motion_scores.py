@@ -1,0 +1,112 @@
+"""Joints under each condition against their labels, by how fast they move.
+
+Axes: N labelled people of all frames, J joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tarvitpose.evaluation.comparison import ModeComparison
+from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
+from tarvitpose.evaluation.motion import Joints
+from tarvitpose.evaluation.people_scores import TORSO, labelled_joints, tabulated
+from tarvitpose.metrics.pck import hits, torso_size
+from tarvitpose.skeleton import POSETRACK_15, JointSet
+from tarvitpose.utils.arrays import Bools, Float32, Float64
+
+BOX = "PCK@0.1 box"
+SHARES = {TORSO: 0.2, BOX: 0.1}  # of the torso, of the box's longer side
+ALL, THIRDS = "all", ("slow", "middle", "fast")
+
+
+@dataclass(frozen=True)
+class MotionScores:
+    """The scores of estimators by metric and condition; columns are all joints and thirds."""
+
+    comparisons: dict[str, dict[str, ModeComparison]]
+    limits: tuple[float, float]  # between the thirds, in % of the box's longer side a frame
+    joints: dict[str, int]  # how many labelled joints each column has
+
+
+def joint_speeds(videos: Sequence[LabelledVideo]) -> dict[tuple[str, str, int], Float32]:
+    """Return how far the joints of each labelled person move from frame to frame, (J,).
+
+    It is the mean distance to the person's joint in the frames before and after, as a share of the
+    longer side of the person's box; NaN where neither is labelled. Keys are the names of video and
+    frame, and the person's position in it.
+    """
+    speeds = {}
+    for video in videos:
+        frames = {frame.number: frame for frame in video.frames}
+        for frame in video.frames:
+            near = [frames.get(frame.number + step) for step in (-1, 1)]
+            for at in range(len(frame.people.boxes)):
+                speeds[video.name, frame.name, at] = _speed(frame, at, near)
+    return speeds
+
+
+def _speed(frame: LabelledFrame, at: int, near: Sequence[LabelledFrame | None]) -> Float32:
+    people = frame.people
+    size = (people.boxes[at, 2:] - people.boxes[at, :2]).max()
+    total, count = np.zeros(people.keypoints.shape[1]), np.zeros(people.keypoints.shape[1])
+    for other in near:
+        if other is None or people.tracks[at] is None:
+            continue
+        for partner in np.flatnonzero([t == people.tracks[at] for t in other.people.tracks])[:1]:
+            seen = (people.visible[at] > 0) & (other.people.visible[partner] > 0)
+            step = people.keypoints[at] - other.people.keypoints[partner]
+            total += np.where(seen, np.linalg.norm(step, axis=-1), 0) / size
+            count += seen
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def score_motion(
+    videos: Sequence[LabelledVideo],
+    speeds: dict[tuple[str, str, int], Float32],
+    joints: Joints,
+    model_joints: JointSet,
+    samples: int,
+) -> MotionScores:
+    """Score the joints (N, J, 2) of every condition; intervals are over draws of videos.
+
+    The thirds have equally many of the joints that count, those with a labelled torso.
+    """
+    truth = labelled_joints(videos, POSETRACK_15, model_joints.joints)
+    speed = np.stack(
+        [
+            speeds[video.name, frame.name, at]
+            for video in videos
+            for frame in video.frames
+            for at in range(len(frame.people.boxes))
+        ]
+    )  # (N, J)
+    torso = torso_size(truth.keypoints, truth.visible, truth.joints)
+    counted = truth.visible & np.isfinite(torso)[:, None]
+    columns, limits = _columns(speed, counted)
+    sizes = {TORSO: torso, BOX: (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1)}
+    comparisons: dict[str, dict[str, ModeComparison]] = {}
+    for metric, size in sizes.items():
+        comparisons[metric] = {}
+        for condition, modes in joints.items():
+            cells: dict[str, dict[str, tuple[Float64, Bools]]] = {}
+            for mode, points in modes.items():
+                right = hits(points, truth.keypoints, size, SHARES[metric]).astype(np.float64)
+                cells[mode] = {name: (right, chosen) for name, chosen in columns.items()}
+            note = f"within {SHARES[metric]:g} of the {'torso' if metric == TORSO else 'box'}"
+            comparisons[metric][condition] = tabulated(metric, cells, truth.units, samples, note)
+    return MotionScores(
+        comparisons, limits, {name: int(chosen.sum()) for name, chosen in columns.items()}
+    )
+
+
+def _columns(speed: Float32, counted: Bools) -> tuple[dict[str, Bools], tuple[float, float]]:
+    """Return which joints (N, J) each column counts, and the speeds between the thirds, in %."""
+    moving = counted & np.isfinite(speed)
+    low, high = np.quantile(speed[moving], [1 / 3, 2 / 3]) if moving.any() else (np.nan, np.nan)
+    thirds = [speed <= low, (speed > low) & (speed <= high), speed > high]
+    columns = {name: moving & third for name, third in zip(THIRDS, thirds, strict=True)}
+    return {ALL: counted, **columns}, (100 * float(low), 100 * float(high))

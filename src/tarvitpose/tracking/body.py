@@ -1,0 +1,224 @@
+"""Who is who, by how bodies move and what they wear.   Axes: N boxes, M tracks, D colours.
+
+Time is counted in seconds and distance in heights of a person, so dropped frames, frames in which
+nobody was detected and the size of the picture change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tarvitpose.tracking.appearance import describe, difference
+from tarvitpose.tracking.motion import Motion
+from tarvitpose.tracking.track import Carried, check_order
+from tarvitpose.utils.arrays import Bools, Float32, Float64, UInt8
+from tarvitpose.utils.assignment import assign
+
+RATE = 30.0  # frames per second where nobody says when a frame was
+ALONE = 26.0  # surprise from which a box and a track rather stay alone
+CLOTHES = 12.0  # surprise of clothes that share no colour
+UNKNOWN = 0.2  # squared difference that is assumed where the clothes were never seen
+LONGEST_ABSENCE = 1.5  # seconds without a box that a track outlasts
+COVERED = 0.3  # share of a box inside another from which its colours are not the person's
+LEARNING = 0.1  # weight of the newest colours
+ALIKE = 0.45  # difference in colours: one person's are at 0.3, those of two at 0.6 to 0.8
+APART = 0.1  # by how much the second best must differ more to recognise somebody
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Somebody in one frame."""
+
+    box: Float32  # (4,), xyxy, as detected
+    score: float  # of the box
+    index: int  # of the frame
+    colours: Float32 | None  # (D,), None without an image
+    is_clear: bool  # whether nobody else stands in most of the box
+
+
+@dataclass(frozen=True)
+class Body:
+    """One person: motion, last sighting, and colours from when nobody stood in front."""
+
+    motion: Motion
+    last: Sighting
+    colours: Float32 | None
+
+    def follow(self, motion: Motion, seen: Sighting) -> Body:
+        """Return the person after a sighting, `motion` being what was expected at its time."""
+        colours = self.colours
+        if seen.is_clear and seen.colours is not None:
+            colours = seen.colours if colours is None else _blended(colours, seen.colours)
+        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours)
+
+    def strangeness(self, seen: Sighting) -> float:
+        """Return the surprise that this person has the colours of a sighting."""
+        if self.colours is None or seen.colours is None:
+            return CLOTHES * UNKNOWN
+        return CLOTHES * float(difference(self.colours, seen.colours)) ** 2
+
+
+class BodyTracker:
+    """Give every person a number that stays the same from frame to frame.
+
+    Boxes and tracks are paired so that the sum of surprises is least: how far the edges of a box
+    lie from where the motion of a track leads, given how much that says after this time, and how
+    much its colours differ. Sure boxes come first, from `start_threshold` on; what is left of them
+    starts tracks. A box below can only continue a track that has no sure one, so someone half
+    hidden is still followed. A track ends after LONGEST_ABSENCE without a box.
+
+    With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
+    seconds ago has that one's number again. Numbers start at 1 and are never given to others.
+    """
+
+    def __init__(self, start_threshold: float = 0.0, reidentify: float = 0.0) -> None:
+        self.start_threshold, self.reidentify = start_threshold, reidentify
+        self._bodies: dict[int, Body] = {}
+        self._absent: dict[int, Body] = {}
+        self._next_id = 1
+        self._index: int | None = None
+        self._time = -np.inf
+
+    def update(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        index: int,
+        time: float | None = None,
+        image: UInt8 | None = None,
+        /,
+    ) -> NDArray[np.int64]:
+        """Return the track of each box, (N,), as `Tracker.update` says.
+
+        Without `time` frames come 30 a second; without `image` motion alone decides.
+        """
+        check_order(index, self._index)
+        self._index, self._time = index, _seconds(index, time)
+        boxes = np.array(boxes, np.float32).reshape(-1, 4)
+        scores = np.asarray(scores, np.float32).reshape(-1)
+        seen = _sightings(boxes, scores, index, image)
+        is_sure = scores >= np.float32(self.start_threshold)
+        order = np.lexsort((*boxes.T[::-1], -scores))  # whatever order they come in
+        self._retire()
+        moved = {number: body.motion.at(self._time) for number, body in self._bodies.items()}
+        ids = np.zeros(len(boxes), np.int64)
+        for rows in (order[is_sure[order]], order[~is_sure[order]]):
+            free = sorted(moved.keys() - set(ids.tolist()))
+            ids[rows] = self._pairs([seen[row] for row in rows], free, moved)
+        for row in order.tolist():
+            number = int(ids[row])
+            if number:
+                self._bodies[number] = self._bodies[number].follow(moved[number], seen[row])
+            elif is_sure[row]:
+                ids[row] = self._begin(seen[row])
+        return ids
+
+    def carry(self, index: int, time: float | None = None, /) -> Carried:
+        """Return where the people of the last update are expected in frame `index`."""
+        check_order(index, self._index, may_repeat=True)
+        now = {
+            number: body
+            for number, body in sorted(self._bodies.items())
+            if body.last.index == self._index
+        }
+        later = max(_seconds(index, time), self._time)
+        boxes = [
+            body.last.box + np.tile(body.motion.at(later).centre - body.motion.centre, 2)
+            for body in now.values()
+        ]
+        return Carried(
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.array([body.last.score for body in now.values()], np.float32),
+            np.array([*now], np.int64),
+        )
+
+    def _retire(self) -> None:
+        """End the tracks that were not seen for too long, and remember them for a while."""
+        for number, body in list(self._bodies.items()):
+            if self._time - body.motion.time > LONGEST_ABSENCE:
+                self._absent[number] = self._bodies.pop(number)
+        self._absent = {
+            number: body
+            for number, body in self._absent.items()
+            if self._time - body.motion.time <= self.reidentify
+        }
+
+    def _pairs(
+        self, seen: Sequence[Sighting], free: Sequence[int], moved: dict[int, Motion]
+    ) -> NDArray[np.int64]:
+        """Return which of the `free` tracks each sighting belongs to, (N,), 0 where to none."""
+        ids = np.zeros(len(seen), np.int64)
+        if not (len(seen) and free):
+            return ids
+        boxes = np.array([each.box for each in seen], np.float64)
+        possible = np.stack([moved[number].can_be(boxes) for number in free], 1)  # (N, M)
+        cost = np.stack([moved[n].surprise(boxes) + moved[n].doubt for n in free], 1)
+        cost += [[self._bodies[number].strangeness(each) for number in free] for each in seen]
+        benefit = np.where(possible, np.maximum(ALONE - cost, 0), 0)
+        rows, columns = assign(benefit)
+        is_pair = benefit[rows, columns] > 0
+        ids[rows[is_pair]] = np.array(free)[columns[is_pair]]
+        return ids
+
+    def _begin(self, seen: Sighting) -> int:
+        """Start a track, or go on with one that was lost; return its number."""
+        number = self._recognised(seen)
+        if number is None:
+            number, self._next_id = self._next_id, self._next_id + 1
+        self._absent.pop(number, None)
+        motion = Motion.begin(seen.box.astype(np.float64), self._time)
+        self._bodies[number] = Body(motion, seen, seen.colours if seen.is_clear else None)
+        return number
+
+    def _recognised(self, seen: Sighting) -> int | None:
+        """Return the absent person who wears these colours, if one does and no second."""
+        if seen.colours is None or not seen.is_clear:
+            return None
+        unlike = sorted(
+            (float(difference(body.colours, seen.colours)), number)
+            for number, body in self._absent.items()
+            if body.colours is not None
+        )
+        if not unlike or unlike[0][0] > ALIKE:
+            return None
+        is_clear = len(unlike) == 1 or unlike[1][0] > unlike[0][0] + APART
+        return unlike[0][1] if is_clear else None
+
+
+def _sightings(boxes: Float32, scores: Float32, index: int, image: UInt8 | None) -> list[Sighting]:
+    clear = uncovered(boxes)
+    colours = [None] * len(boxes) if image is None else describe(image, boxes)
+    return [
+        Sighting(box, score, index, own, is_clear)
+        for box, score, own, is_clear in zip(
+            boxes, scores.tolist(), colours, clear.tolist(), strict=True
+        )
+    ]
+
+
+def uncovered(boxes: Float32) -> Bools:
+    """Tell for each box (N, 4) xyxy whether every other one leaves most of it free.
+
+    >>> uncovered(np.float32([[0, 0, 10, 10], [8, 0, 18, 10], [8, 4, 12, 10]])).tolist()
+    [True, True, False]
+    """
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = (high - low).clip(min=0).prod(-1)  # (N, N)
+    np.fill_diagonal(shared, 0)
+    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(-1), 1e-9)
+    return np.asarray((shared / area[:, None]).max(1, initial=0) < COVERED)
+
+
+def _blended(known: Float32, newest: Float32) -> Float32:
+    """Return colours (D,) with a little of the newest; square roots of histograms stay such."""
+    squares: Float64 = (1 - LEARNING) * known.astype(np.float64) ** 2 + LEARNING * newest**2
+    return np.asarray(np.sqrt(squares), np.float32)
+
+
+def _seconds(index: int, time: float | None) -> float:
+    return index / RATE if time is None else time

@@ -1,0 +1,162 @@
+"""People whom nobody sees: tracks without joints, and tracks that double another.   Axes: N people.
+
+A detector takes a pole, a bag or half of somebody for a person; the pose network looks closer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from tarvitpose.geometry import box_iou
+from tarvitpose.metrics.oks import AREA_OF_BOX, similarity
+from tarvitpose.results import FramePoses
+from tarvitpose.skeleton import SIGMAS
+from tarvitpose.utils.arrays import Float32, Float64
+
+Item = TypeVar("Item")
+PERIOD = 1.0  # seconds about a frame that say what is seen now
+HELD = 15  # frames that wait to learn more about somebody new
+SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one person
+OTHER_SIGMA = 0.079  # of joints that COCO does not know
+
+
+@dataclass
+class Average:
+    """The mean of values over time, and that of the last period."""
+
+    total: float = 0.0
+    count: int = 0
+    recent: deque[tuple[float, float]] = field(default_factory=deque)  # time and value
+
+    def add(self, time: float, value: float) -> None:
+        """Take in the value of one moment."""
+        self.total, self.count = self.total + value, self.count + 1
+        self.recent.append((time, value))
+        while self.recent[0][0] < time - PERIOD:
+            self.recent.popleft()
+
+    @property
+    def now(self) -> float:
+        """The mean of the last period."""
+        return sum(value for _, value in self.recent) / len(self.recent)
+
+    @property
+    def best(self) -> float:
+        """The larger of both means: someone well seen at any time stays, and so who is now."""
+        return max(self.total / self.count, self.now)
+
+
+class GhostFilter(Generic[Item]):
+    """Leave out the people whom nobody sees, frame by frame; every frame stays.
+
+    A person is seen where the mean of `person_scores` reaches `least_score`, over the whole track
+    until then or over the last second. Of two tracks whose poses are the same for a second the
+    one with less evidence is left out. A file's frame waits until everybody in it is known for HELD
+    frames, or has gone, so that who is new is judged by what follows; a live one never waits.
+    """
+
+    def __init__(self, least_score: float, *, is_live: bool) -> None:
+        self.least_score, self._longest = least_score, 0 if is_live else HELD
+        self._waiting: deque[tuple[Item, FramePoses]] = deque()
+        self._frames = 0  # so far
+        self._began: dict[int, int] = {}  # the frame in which each track began
+        self._seen: dict[int, Average] = {}  # by track
+        self._alike: dict[tuple[int, int], Average] = {}  # OKS, by two tracks
+        self._shown: set[int] = set()
+        self._unseen: set[int] = set()
+        self._doubles: set[int] = set()
+
+    def without_ghosts(
+        self, pairs: Iterable[tuple[Item, FramePoses]]
+    ) -> Iterator[tuple[Item, FramePoses]]:
+        """Yield the pairs of an item, such as a frame, and its poses, without ghosts."""
+        if not self.least_score:
+            yield from pairs
+            return
+        for pair in pairs:
+            yield from self.take(*pair)
+        yield from self.rest()
+
+    def take(self, item: Item, poses: FramePoses) -> Iterator[tuple[Item, FramePoses]]:
+        """Take in the next frame; yield those that are decided now, in order."""
+        self._note(poses)
+        self._waiting.append((item, poses))
+        while self._waiting and self._is_decided(self._waiting[0][1]):
+            yield self._next()
+
+    def rest(self) -> Iterator[tuple[Item, FramePoses]]:
+        """Yield the frames that are left when no more come."""
+        while self._waiting:
+            yield self._next()
+
+    def warnings(self) -> Iterator[str]:
+        """Yield a line for each kind of tracks that were left out as a whole."""
+        for tracks, why in (
+            (self._unseen - self._doubles, "in which no joints are seen"),
+            (self._doubles, "with the pose of somebody else"),
+        ):
+            hidden = sorted(tracks - self._shown)
+            if hidden:
+                numbers = ", ".join(map(str, hidden[:20])) + (", ..." if hidden[20:] else "")
+                count = "1 track" if len(hidden) == 1 else f"{len(hidden)} tracks"
+                yield f"{count} {why} left out ({numbers}); --keep-all keeps all"
+
+    def _note(self, poses: FramePoses) -> None:
+        """Learn from a frame how well its people are seen, and how alike their poses are."""
+        self._frames += 1
+        ids = poses.track_ids.tolist()
+        for track, score in zip(ids, person_scores(poses.scores).tolist(), strict=True):
+            self._began.setdefault(track, self._frames)
+            self._seen.setdefault(track, Average()).add(poses.time, score)
+        overlap = box_iou(poses.boxes, poses.boxes)
+        for first, second in combinations(range(len(ids)), 2):
+            if overlap[first, second] > 0:
+                low, high = sorted((ids[first], ids[second]))
+                pair = self._alike.setdefault((low, high), Average())
+                pair.add(poses.time, pose_similarity(poses, first, second))
+
+    def _is_decided(self, poses: FramePoses) -> bool:
+        """Whether everybody in the oldest frame that waits is known well enough."""
+        return len(self._waiting) > self._longest or all(
+            self._frames - self._began[track] >= self._longest for track in poses.track_ids.tolist()
+        )
+
+    def _next(self) -> tuple[Item, FramePoses]:
+        item, poses = self._waiting.popleft()
+        tracks = poses.track_ids.tolist()
+        seen = {track for track in tracks if self._seen[track].best >= self.least_score}
+        doubles = {
+            min(pair, key=lambda track: self._seen[track].total)
+            for pair in combinations(sorted(seen), 2)
+            if pair in self._alike and self._alike[pair].now >= SAME_POSE
+        }
+        self._unseen |= set(tracks) - seen
+        self._doubles |= doubles
+        self._shown |= seen - doubles
+        return item, poses.only(np.isin(poses.track_ids, list(seen - doubles)))
+
+
+def person_scores(scores: Float32) -> Float64:
+    """Return how well each person is seen, (N,): the mean of the better half of its joints.
+
+    `scores` are (N, J). Half of the joints are enough: of people at a desk or at the border of the
+    frame no more are to be seen.
+    """
+    half = (scores.shape[1] + 1) // 2
+    return np.asarray(np.sort(scores, 1)[:, -half:].mean(1), np.float64)
+
+
+def pose_similarity(poses: FramePoses, first: int, second: int) -> float:
+    """Return the OKS of two people's poses; a joint counts as much as both see it."""
+    sigmas = [SIGMAS.get(name, OTHER_SIGMA) for name in poses.joint_names]
+    sides = poses.boxes[[first, second], 2:] - poses.boxes[[first, second], :2]
+    area = AREA_OF_BOX * float(sides.prod(1).min())
+    each = similarity(poses.keypoints[[first]], poses.keypoints[[second]], [area], sigmas)[0]
+    weight = poses.scores[first] * poses.scores[second]
+    return float((each * weight).sum() / max(float(weight.sum()), 1e-9))

@@ -1,0 +1,54 @@
+"""Reading files that others made: what cannot be opened or understood is an error of one line."""
+
+from __future__ import annotations
+
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tarvitpose.errors import DataError, UserError
+from tarvitpose.utils.source_names import short
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder, also for one that no file system takes."""
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long
+        return False
+
+
+def require_file(
+    path: Path, error: type[UserError] = DataError, missing: str = "no such file"
+) -> None:
+    """Raise `error` unless a path is a file: opening a pipe would wait for its writer."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise error(f"{path}: {missing}") from None
+    except (OSError, ValueError) as cause:  # such as a name that is too long, or has a NUL
+        raise error(f"{path}: cannot be read ({getattr(cause, 'strerror', cause)})") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise error(f"{path}: is {kind}, expected a file")
+
+
+@contextmanager
+def readable(path: Path, kind: str, error: type[UserError] = DataError) -> Iterator[None]:
+    """Raise `error` for whatever a library raises over the bytes of a file.
+
+    A damaged file can bring a library to raise nearly anything, so that no list of exceptions is
+    complete. Only calls of libraries belong into the block.
+    """
+    require_file(path, error)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UserError:
+        raise
+    except Exception as cause:
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise error(f"{path}: not readable {kind} ({short(reason, 200)})") from None

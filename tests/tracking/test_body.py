@@ -1,0 +1,205 @@
+"""Who is who by motion and clothes, on boxes and colours that one can follow by hand."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from tarvitpose.tracking import BodyTracker
+from tarvitpose.tracking.appearance import describe, difference
+from tarvitpose.tracking.motion import Motion
+from tarvitpose.utils.arrays import UInt8
+
+SIZE = (300, 800)
+RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (40, 170, 40)
+Box = list[float]
+Person = tuple[Box, tuple[int, int, int]]
+
+
+def standing(x: float, y: float = 50) -> Box:
+    """A person 100 pixels tall, whose left edge is at x."""
+    return [x, y, x + 40, y + 100]
+
+
+def picture(*people: Person) -> UInt8:
+    """Paint the people as blocks of their colour, the last one in front."""
+    image = np.full((*SIZE, 3), 128, np.uint8)
+    for (left, top, right, bottom), colour in people:
+        image[int(top) : int(bottom), max(int(left), 0) : max(int(right), 0)] = colour
+    return image
+
+
+def update(
+    tracker: BodyTracker, index: int, rate: float, *people: Person, hidden: int = 0
+) -> list[int]:
+    """Track the people in front of the first `hidden`, in a picture of all of them."""
+    boxes = [box for box, _ in people[hidden:]]
+    scores = np.full(len(boxes), 0.9)
+    return tracker.update(boxes, scores, index, index / rate, picture(*people)).tolist()
+
+
+def test_people_keep_their_numbers_whatever_the_order_of_the_boxes() -> None:
+    boxes = np.array([standing(0), standing(200), standing(240)])
+    for order in map(list, permutations(range(3))):
+        tracker = BodyTracker()
+        assert tracker.update(boxes, [0.9, 0.8, 0.7], 0).tolist() == [1, 2, 3]
+        moved = np.add(boxes, [2, 0, 2, 0])[order]
+        ids = tracker.update(moved, np.array([0.9, 0.8, 0.7])[order], 1)
+        assert ids.tolist() == [number + 1 for number in order]
+
+
+@pytest.mark.parametrize("rate", [10, 25, 60])
+@pytest.mark.parametrize("dropped", [0.0, 0.5])
+def test_who_walks_past_another_keeps_the_number_at_any_rate(rate: int, dropped: float) -> None:
+    random, tracker, firsts, seconds = np.random.default_rng(0), BodyTracker(), set(), set()
+    for index in range(4 * rate):
+        if index and random.random() < dropped:
+            continue
+        away = 80 * (index / rate - 2)  # pixels: 0.8 heights a second, side by side after two
+        first, second = standing(400 + away, 55), standing(400 - away)
+        ids = tracker.update([first, second], [0.9, 0.8], index, index / rate).tolist()
+        firsts.add(ids[0])
+        seconds.add(ids[1])
+    assert (firsts, seconds) == ({1}, {2})
+
+
+def test_time_counts_and_not_the_number_of_frames() -> None:
+    for rate in (5, 50):
+        tracker = BodyTracker()
+        tracker.update([standing(100)], [0.9], 0, 0.0)
+        assert tracker.update([standing(100)], [0.9], rate, 1.0).tolist() == [1]
+        assert tracker.update([standing(100)], [0.9], 3 * rate, 3.0).tolist() == [2]
+
+
+@pytest.mark.parametrize("scale", [0.2, 5.0])
+def test_the_size_of_the_picture_changes_nothing(scale: float) -> None:
+    random = np.random.default_rng(1)
+    plain, scaled = BodyTracker(), BodyTracker()
+    for index in range(30):
+        boxes = np.array([standing(10 * index), standing(300 - 9 * index)])
+        boxes = boxes + random.normal(0, 5, boxes.shape)
+        expected = plain.update(boxes, [0.9, 0.8], index).tolist()
+        assert scaled.update(boxes * scale, [0.9, 0.8], index).tolist() == expected
+
+
+def test_two_who_meet_and_turn_back_are_told_apart_by_their_clothes() -> None:
+    numbers: dict[bool, list[int]] = {}
+    for with_clothes in (False, True):
+        tracker = BodyTracker()
+        for index in range(60):
+            away = 90 * abs(index / 30 - 1)  # they hide each other at 1 s, then walk back
+            left, right = standing(400 - away), standing(400 + away)
+            image = picture((left, RED), (right, BLUE)) if with_clothes else None
+            is_hidden = away < 20
+            boxes = [right] if is_hidden else [left, right]
+            ids = tracker.update(boxes, [0.9] * len(boxes), index, index / 30, image).tolist()
+        numbers[with_clothes] = ids
+    assert numbers[True] == [1, 2]
+
+
+def test_hidden_legs_are_no_other_person() -> None:
+    tracker = BodyTracker()
+    for index in range(10):
+        tracker.update([standing(100)], [0.9], index)
+    left, top, right, bottom = standing(100)
+    assert tracker.update([[left, top, right, bottom - 45]], [0.9], 10).tolist() == [1]
+
+
+def test_somebody_far_away_is_another_person() -> None:
+    tracker = BodyTracker()
+    tracker.update([standing(100)], [0.9], 0)
+    assert tracker.update([standing(200)], [0.9], 1).tolist() == [2]
+
+
+def test_a_faint_box_goes_on_with_a_track_but_starts_none() -> None:
+    tracker = BodyTracker(start_threshold=0.4)
+    boxes = [standing(0), standing(300)]
+    assert tracker.update(boxes, [0.9, 0.39], 0).tolist() == [1, 0]
+    assert tracker.update(boxes, [0.2, 0.3], 1).tolist() == [1, 0]
+    assert tracker.update(boxes, [0.2, 0.4], 2).tolist() == [1, 2]
+
+
+def test_who_comes_back_is_recognised_only_if_asked_and_only_by_the_clothes() -> None:
+    for reidentify, colour, expected in (
+        (0.0, RED, [3]),
+        (30.0, RED, [1]),
+        (30.0, BLUE, [2]),
+        (30.0, GREEN, [3]),
+        (5.0, RED, [3]),
+    ):
+        tracker = BodyTracker(reidentify=reidentify)
+        for index in range(5):
+            update(tracker, index, 10, (standing(100), RED), (standing(300), BLUE))
+        assert update(tracker, 40, 10) == []
+        assert update(tracker, 100, 10, (standing(600), colour)) == expected
+
+
+def test_of_two_absent_people_in_the_same_clothes_none_is_recognised() -> None:
+    tracker = BodyTracker(reidentify=60)
+    update(tracker, 0, 10, (standing(100), RED), (standing(300), RED))
+    assert update(tracker, 100, 10, (standing(600), RED)) == [3]
+
+
+def test_numbers_are_never_given_to_others() -> None:
+    tracker = BodyTracker()
+    visits = [tracker.update([standing(0)], [0.9], 100 * visit).tolist() for visit in range(4)]
+    assert visits == [[1], [2], [3], [4]]
+
+
+def test_people_are_carried_on_at_their_speed_and_nothing_changes() -> None:
+    tracker = BodyTracker()
+    for index in range(0, 60, 2):
+        tracker.update([standing(3 * index), standing(500)], [0.9, 0.8], index, index / 30)
+    boxes, scores, ids = tracker.carry(60, 2.0)
+    assert np.allclose(boxes, [standing(180), standing(500)], atol=1.5)
+    assert (scores.tolist(), ids.tolist()) == (pytest.approx([0.9, 0.8]), [1, 2])
+    assert np.array_equal(tracker.carry(60, 2.0).boxes, boxes)
+    assert np.allclose(tracker.carry(58, 58 / 30).boxes, [standing(174), standing(500)])
+    tracker.update([standing(500)], [0.8], 61, 61 / 30)
+    assert tracker.carry(62).track_ids.tolist() == [2]
+
+
+def test_nobody_is_nobody() -> None:
+    tracker = BodyTracker()
+    assert tracker.update([], [], 0, 0.0, picture()).tolist() == []
+    assert tracker.carry(1).boxes.shape == (0, 4)
+    assert update(tracker, 1, 30, (standing(5), RED)) == [1]
+
+
+@pytest.mark.parametrize("index", [4, 5])
+def test_frames_come_in_order(index: int) -> None:
+    tracker = BodyTracker()
+    tracker.update([standing(0)], [0.9], 5)
+    with pytest.raises(ValueError, match=f"frame {index} came after frame 5"):
+        tracker.update([standing(0)], [0.9], index)
+
+
+def test_the_callers_boxes_may_change_afterwards() -> None:
+    tracker, boxes = BodyTracker(), np.array([standing(0)], np.float32)
+    tracker.update(boxes, [0.9], 0)
+    boxes += 500
+    assert tracker.update([standing(0)], [0.9], 1).tolist() == [1]
+
+
+def test_two_short_steps_expect_what_one_long_step_does() -> None:
+    motion = Motion.begin(np.array(standing(0)), 0.0).at(0.1).follow(np.array(standing(20)))
+    long, short = motion.at(0.7), motion.at(0.3).at(0.7)
+    assert np.allclose(long.centre, short.centre)
+    assert np.allclose(long.speed, short.speed)
+    assert motion.doubt < motion.at(0.3).doubt < long.doubt
+
+
+def test_the_same_clothes_differ_little_and_others_much() -> None:
+    box = np.array([standing(100), standing(300), standing(500)])
+    image = picture((standing(100), RED), (standing(300), BLUE), (standing(500), RED))
+    red, blue, other_red = describe(image, box)
+    assert difference(red, other_red) < 0.05
+    assert difference(red, blue) > 0.9
+    dark = describe((image * 0.85).astype(np.uint8), box)[0]
+    assert difference(red, dark) < difference(red, blue)
+
+
+def test_a_box_outside_the_picture_has_colours_too() -> None:
+    assert np.isfinite(describe(picture(), np.array([[-90.0, -90, -50, -10]]))).all()

@@ -1,0 +1,121 @@
+"""Tracks whose joints nobody sees, and tracks that double another, are left out, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pytest
+
+from tarvitpose.results import FramePoses
+from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.tracking.ghosts import HELD, GhostFilter, person_scores
+
+J = len(POSETRACK_15)
+SHAPE = np.random.default_rng(0).random((J, 2)) * [40, 100]  # a pose in a box of 40 x 100
+Person = tuple[int, float, float]  # track, score of every joint, left edge
+
+
+def frame(index: int, *people: Person, rate: float = 25.0) -> FramePoses:
+    lefts = np.array([left for _, _, left in people], np.float32)
+    corner = np.stack([lefts, np.zeros_like(lefts)], 1) if people else np.zeros((0, 2), np.float32)
+    return FramePoses(
+        index=index,
+        time=index / rate,
+        image_size=(100, 400),
+        keypoints=np.asarray(corner[:, None] + SHAPE, np.float32).reshape(-1, J, 2),
+        scores=np.repeat(np.float32([[score] for _, score, _ in people]), J, -1).reshape(-1, J),
+        boxes=np.concatenate([corner, corner + np.float32([40, 100])], 1),
+        box_scores=np.full(len(people), 0.9, np.float32),
+        track_ids=np.array([track for track, _, _ in people], np.int64),
+        joint_names=POSETRACK_15.joints,
+    )
+
+
+def shown(frames: Iterable[FramePoses], ghosts: GhostFilter[int]) -> list[list[int]]:
+    pairs = list(ghosts.without_ghosts((poses.index, poses) for poses in frames))
+    assert [item for item, _ in pairs] == [poses.index for _, poses in pairs]
+    assert [item for item, _ in pairs] == list(range(len(pairs)))
+    return [poses.track_ids.tolist() for _, poses in pairs]
+
+
+def test_who_is_not_seen_is_left_out_of_all_frames_and_named() -> None:
+    ghosts = GhostFilter[int](0.35, is_live=False)
+    frames = [frame(i, (1, 0.8, 0), (2, 0.15, 200)) for i in range(40)]
+    assert shown(frames, ghosts) == [[1]] * 40
+    (line,) = ghosts.warnings()
+    assert line == ("1 track in which no joints are seen left out (2); --keep-all keeps all")
+
+
+def test_a_frame_in_which_nobody_is_left_stays() -> None:
+    assert shown([frame(i, (7, 0.1, 0)) for i in range(3)], GhostFilter(0.35, is_live=False)) == [
+        [],
+        [],
+        [],
+    ]
+
+
+def test_without_a_threshold_everybody_stays() -> None:
+    ghosts = GhostFilter[int](0.0, is_live=False)
+    assert shown([frame(i, (1, 0.0, 0), (2, 0.0, 0)) for i in range(3)], ghosts) == [[1, 2]] * 3
+    assert not list(ghosts.warnings())
+
+
+def test_someone_hidden_for_a_while_stays() -> None:
+    frames = [frame(i, (1, 0.8 if i < 50 else 0.1, 0)) for i in range(80)]
+    assert shown(frames, GhostFilter(0.35, is_live=False)) == [[1]] * 80
+
+
+def test_who_steps_out_is_seen_within_a_second() -> None:
+    frames = [frame(i, (2, 0.1 if i < 100 else 0.8, 200)) for i in range(160)]
+    ids = shown(frames, GhostFilter(0.35, is_live=True))
+    first = ids.index([2])
+    assert ids == [[]] * first + [[2]] * (160 - first)
+    assert 100 < first <= 125
+
+
+def test_in_a_file_what_follows_decides_about_who_is_new() -> None:
+    scores = [0.1] * 5 + [0.8] * 30
+    frames = [frame(i, (3, score, 0)) for i, score in enumerate(scores)]
+    assert shown(frames, GhostFilter(0.35, is_live=False)) == [[3]] * 35
+    assert shown(frames, GhostFilter(0.35, is_live=True))[:5] == [[]] * 5
+
+
+def test_of_two_tracks_with_one_pose_the_one_of_less_evidence_goes() -> None:
+    ghosts = GhostFilter[int](0.35, is_live=False)
+    frames = [frame(i, (1, 0.8, 0), *[(2, 0.7, 1)] * (i > 20)) for i in range(60)]
+    assert shown(frames, ghosts) == [[1]] * 60
+    assert list(ghosts.warnings()) == [
+        "1 track with the pose of somebody else left out (2); --keep-all keeps all"
+    ]
+
+
+def test_two_people_side_by_side_both_stay() -> None:
+    frames = [frame(i, (1, 0.8, 0), (2, 0.8, 25)) for i in range(30)]
+    assert shown(frames, GhostFilter(0.35, is_live=False)) == [[1, 2]] * 30
+
+
+def test_people_who_pass_in_one_pose_for_a_moment_both_stay() -> None:
+    frames = [frame(i, (1, 0.8, 4.0 * i), (2, 0.8, 240 - 4.0 * i)) for i in range(60)]
+    assert shown(frames, GhostFilter(0.35, is_live=False)) == [[1, 2]] * 60
+
+
+@pytest.mark.parametrize(("is_live", "longest"), [(True, 1), (False, HELD + 1)])
+def test_frames_wait_only_for_who_is_new_and_never_live(*, is_live: bool, longest: int) -> None:
+    read, waiting = 0, []
+
+    def frames() -> Iterator[tuple[int, FramePoses]]:
+        nonlocal read
+        for index in range(60):
+            read += 1
+            yield index, frame(index, (1, 0.8, 0), *[(2, 0.8, 200)] * (index >= 30))
+
+    for index, _ in GhostFilter[int](0.35, is_live=is_live).without_ghosts(frames()):
+        waiting.append(read - index)
+    assert max(waiting) == longest
+    assert waiting[20] == 1  # nobody is new
+
+
+def test_half_of_the_joints_are_enough() -> None:
+    at_a_desk = np.array([[0.9] * 8 + [0.0] * 7], np.float32)
+    assert person_scores(at_a_desk).tolist() == pytest.approx([0.9])
