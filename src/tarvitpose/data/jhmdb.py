@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from tarvitpose.data.records import Box
 from tarvitpose.data.video_frames import frame_name
@@ -94,6 +93,8 @@ def read_matlab(path: Path, name: str) -> Any:
     """Return an array of a MATLAB file. Raises DataError in one line."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    from scipy.io import loadmat  # noqa: PLC0415  slow to import, and for this format alone
+
     try:
         values = loadmat(path, variable_names=[name]).get(name)
     except Exception as error:  # SciPy raises whatever a damaged file makes of its parts
