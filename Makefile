@@ -1,5 +1,6 @@
 # make demo: install and run on the clip that comes with the package.
 # make test: install the developer's tools, then lint, types, formatting and tests.
+# make fuzz: about ten minutes of damaged files and hostile values; more with FUZZ_ROUNDS=9000.
 # make docs: the documentation as a site; open site/index.html. Warnings are errors.
 # Another Python: make demo PYTHON=python3.12
 
@@ -10,7 +11,7 @@ SETTINGS := pyproject.toml constraints.txt
 # The variable reaches the isolated build as well, where the option alone would not.
 PIP := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test fuzz lint docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/tarvitpose demo --output results/demo
@@ -18,6 +19,10 @@ demo: $(VENV)/.core
 
 test: lint
 	$(BIN)/python -m pytest
+
+FUZZ_ROUNDS ?= 700
+fuzz: $(VENV)/.dev
+	FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/python -m pytest tests/fuzz
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

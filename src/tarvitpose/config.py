@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -10,9 +9,13 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tarvitpose.skeleton import JOINT_SETS, JointSet
+from tarvitpose.utils.config_checks import check_curve, check_device, check_offsets
 
 PATCH = 16
-LARGEST_OFFSET = 300
+# Far above the largest network that is known; a config that claims more is damaged.
+MOST_CHANNELS, MOST_BLOCKS, LARGEST_SIDE = 2048, 64, 1024
+CropSide = Annotated[int, Field(le=LARGEST_SIDE)]
+GridSide = Annotated[int, Field(le=LARGEST_SIDE // PATCH)]
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
 
@@ -37,7 +40,9 @@ Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
+PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
+Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
@@ -70,28 +75,34 @@ def renamed(values: Any) -> Any:
 class Config(BaseModel):
     """What all configurations share: frozen, unknown keys are errors, and old keys are taken."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     _renamed = model_validator(mode="before")(renamed)
 
 
 class ModelConfig(Config):
     """One network, as `config.json` stores it beside the weights."""
 
-    width: int = Field(gt=0)  # C, channels of a token
-    depth: int = Field(gt=0)  # transformer blocks of the encoder
-    heads: int = Field(gt=0)  # attention heads of the encoder; a wrong value is silent
+    width: int = Field(gt=0, le=MOST_CHANNELS)  # C, channels of a token
+    depth: int = Field(gt=0, le=MOST_BLOCKS)  # transformer blocks of the encoder
+    heads: int = Field(
+        gt=0, le=MOST_CHANNELS
+    )  # attention heads of the encoder; a wrong value is silent
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # of the last block, linear from 0
     layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
-    position_grid: tuple[int, int] = (16, 12)  # h, w of the stored position embedding
-    input_size: tuple[int, int] = (256, 192)  # height, width of a crop
+    position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
+    input_size: tuple[CropSide, CropSide] = (256, 192)  # height, width of a crop
     joint_set: JointSetName = "posetrack15"
     decoder: Literal["classic", "simple"] = "classic"
-    decoder_width: int = Field(default=256, gt=0)  # channels between the classic decoder's layers
+    decoder_width: int = Field(
+        default=256, gt=0, le=MOST_CHANNELS
+    )  # channels between the classic decoder's layers
     codec: Codec = "udp"
     offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
-    jta_layers: int = Field(default=6, gt=0)  # depth of JTA, or of the alternative to it
-    temporal_heads: int = Field(default=4, gt=0)  # attention heads of JTA and GRA
+    jta_layers: int = Field(
+        default=6, gt=0, le=MOST_BLOCKS
+    )  # depth of JTA, or of the alternative to it
+    temporal_heads: int = Field(default=4, gt=0, le=MOST_CHANNELS)  # attention heads of JTA and GRA
     mask_rule: MaskRule = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
@@ -146,29 +157,6 @@ class ModelConfig(Config):
         """Whether the temporal part looks through a mask made from coarse heatmaps."""
         uses_joints = self.aggregation in ("joints", "regression")
         return self.temporal and uses_joints and self.mask_rule != "none"
-
-
-def check_offsets(offsets: tuple[int, ...]) -> None:
-    """Raise ValueError unless the offsets are sorted, distinct and without the current frame."""
-    if 0 in offsets or list(offsets) != sorted(set(offsets)):
-        raise ValueError(f"offsets {offsets} must be sorted, distinct and without 0")
-    if any(abs(offset) > LARGEST_OFFSET for offset in offsets):
-        raise ValueError(f"offsets {offsets} must lie within {LARGEST_OFFSET} frames")
-
-
-def check_curve(curve: Curve) -> None:
-    """Raise ValueError unless the points of a score curve rise in both values, within 0..1."""
-    for values in zip(*curve, strict=True):
-        if list(values) != sorted(set(values)) or not 0 <= values[0] <= values[-1] <= 1:
-            raise ValueError(
-                f"score curve {curve}: both values must rise from point to point, in 0..1"
-            )
-
-
-def check_device(name: str) -> None:
-    """Raise ValueError for what no device is called; whether it is here only PyTorch can say."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise ValueError(f"device {name!r}: expected auto, cpu, cuda, cuda:0 or mps")
 
 
 def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
@@ -271,6 +259,11 @@ class EstimatorConfig(NetworkConfig):
         "for each (exact, and several times slower).",
     )
     anchor: AnchorRule = AnchorRule()
+    peaks: PeakChoice = Field(
+        default="linked",
+        description="linked: where a heatmap has several peaks, take those that follow each other "
+        "over time; highest: each frame's highest peak.",
+    )
     detector: str = Field(
         default="nanodet",
         description="What finds people: nanodet, torchvision, or the folder or hub id of a "
@@ -360,6 +353,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     )
     keypoint_threshold: float = Field(
         default=0.3, ge=0, le=1, description="Lowest score of a joint that is drawn."
+    )
+    colors: Colors = Field(
+        default="track",
+        description="Draw each person in a colour of their own, or the left side of everybody in "
+        "amber and the right side in blue.",
     )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")

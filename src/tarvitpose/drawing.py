@@ -1,4 +1,4 @@
-"""Draw poses on an image: a colour for each person, their right side darker than their left."""
+"""Draw poses on an image: in a colour for each person, or for each side of the body."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.config import Colors
 from tarvitpose.skeleton import limbs_of
 from tarvitpose.utils.arrays import Float32, Int64, UInt8
 
@@ -28,6 +29,7 @@ PALETTE: tuple[Colour, ...] = (  # RGB; apart also for the colour-blind, most of
     (120, 165, 0),  # olive
     (195, 255, 255),  # ice
 )
+SIDE_COLOURS: dict[str, Colour] = {"left": (255, 196, 0), "right": (0, 150, 255)}
 DARK, LIGHT = (15, 15, 15), (245, 245, 245)
 OPACITY = 0.85  # of skeletons and boxes
 PANEL_SHADE = 0.4  # how much of the image is left behind the legend
@@ -99,25 +101,36 @@ class _Body:
     names: tuple[str, ...]
     colour: Colour
     dots: Colour | None  # of the joints, where it is not the limbs' colour
+    by_side: bool
     sizes: _Sizes
 
     def shade(self, first: int, second: int) -> Colour:
-        """Darken what belongs to the right side alone: not the line from shoulder to shoulder."""
+        """Return the colour of a joint or limb; the line between the shoulders has no side."""
         sides = {self.names[joint].partition("_")[0] for joint in (first, second)}
-        if "right" not in sides or "left" in sides:
+        sides &= SIDE_COLOURS.keys()
+        side = sides.pop() if len(sides) == 1 else ""
+        if self.by_side:
+            return SIDE_COLOURS.get(side, LIGHT)
+        if side != "right":
             return self.colour
         red, green, blue = (round(RIGHT_SHADE * value) for value in self.colour)
         return red, green, blue
 
 
 def draw_poses(
-    image: UInt8, poses: Drawable, *, keypoint_threshold: float = 0.3, legend: bool = True
+    image: UInt8,
+    poses: Drawable,
+    *,
+    keypoint_threshold: float = 0.3,
+    legend: bool = True,
+    colors: Colors = "track",
 ) -> UInt8:
     """Return a copy of an RGB image (height, width, 3) with the poses drawn on it.
 
     Joints that score below `keypoint_threshold` are left out, with their limbs. The legend, top
     left, shows the time and who is in the frame. Someone without a box, in files of others, has
-    one around the joints that is not drawn.
+    one around the joints that is not drawn. With `colors="side"` skeletons are amber on the left
+    and blue on the right, and only boxes and numbers have the person's colour.
     """
     boxes = _boxes_of(poses)
     below = np.array(image, order="C")  # a copy
@@ -129,7 +142,9 @@ def draw_poses(
     canvas = below.copy()
     order = boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
     for person in order:
-        _draw_person(canvas, poses, int(person), boxes[person], keypoint_threshold)
+        _draw_person(
+            canvas, poses, int(person), boxes[person], threshold=keypoint_threshold, colors=colors
+        )
     canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
     for person in order[::-1]:
         taken.append(_draw_label(canvas, int(poses.track_ids[person]), int(person), boxes, taken))
@@ -197,7 +212,7 @@ def _stroke(height: float) -> int:
 def _sizes(shape: tuple[int, ...], person_height: float = np.inf) -> _Sizes:
     """Fit widths to the shorter side of the image, and lines also to the person."""
     side = min(shape[:2])
-    line = max(round(min(side / 270 + 1, person_height / 50)), 1)
+    line = max(round(min(max(side / 270 + 1, side / 180), person_height / 50)), 1)
     rim = 0 if line == 1 else 1 + line // 6  # an edge would drown the colour of a thin line
     dot = 0.7 * line + min(1, person_height / 90)
     return _Sizes(line, rim, dot, max(side // 540, 1), max(side / 54, 8.5))
@@ -214,7 +229,7 @@ def _boxes_of(poses: Drawable) -> Float32:
 
 
 def _draw_person(
-    canvas: UInt8, poses: Drawable, person: int, box: Float32, threshold: float
+    canvas: UInt8, poses: Drawable, person: int, box: Float32, *, threshold: float, colors: Colors
 ) -> None:
     points = poses.keypoints[person]
     track_id = int(poses.track_ids[person])
@@ -224,7 +239,8 @@ def _draw_person(
         drawn=frozenset(np.flatnonzero(is_drawn).tolist()),
         names=poses.joint_names,
         colour=colour_of(track_id),
-        dots=LIGHT if is_dotted(track_id) else None,
+        dots=LIGHT if is_dotted(track_id) and colors == "track" else None,
+        by_side=colors == "side",
         sizes=_sizes(canvas.shape, float(box[3] - box[1])),
     )
     if np.isfinite(poses.boxes[person]).all():

@@ -8,6 +8,7 @@ pixels, decoded by a quarter of a pixel towards the higher neighbour).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,10 +66,44 @@ def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tupl
     best = flat.argmax(-1)
     peak = np.stack([best % width, best // width], -1)  # (N J, 2), x and y
     scores = flat[np.arange(len(flat)), best]
-    moved = peak + (_newton_step(maps, peak) if codec == "udp" else _quarter_step(maps, peak))
-    points = moved.astype(np.float32) / heatmap_scale(input_size, codec)
+    points = _refined(maps, peak, codec) / heatmap_scale(input_size, codec)
     shape = (people, joints)
     return points.reshape(*shape, 2), scores.clip(0, 1).reshape(shape)
+
+
+def decode_peaks(
+    heatmaps: Float32, input_size: tuple[int, int], codec: Codec, count: int
+) -> tuple[Float32, Float32]:
+    """Return the `count` highest peaks of each heatmap, from the highest, which is `decode`'s.
+
+    A peak is the maximum of the 7 x 7 pixels about it. Points (N, J, count, 2) are in crop pixels,
+    values (N, J, count) in 0..1; where there are fewer peaks the value is 0 and the point the
+    highest peak's.
+    """
+    people, joints, height, width = heatmaps.shape
+    maps = np.ascontiguousarray(heatmaps, np.float32).reshape(-1, height, width)  # (M, h, w)
+    is_peak = maps == _highest_nearby(maps)
+    flat = np.where(is_peak, maps, 0).reshape(len(maps), height * width)
+    best = np.argsort(-flat, axis=-1, kind="stable")[:, :count]  # (M, count)
+    values = np.take_along_axis(flat, best, -1).clip(0, 1)
+    best = np.where(values > 0, best, maps.reshape(flat.shape).argmax(-1)[:, None])
+    peaks = np.stack([best % width, best // width], -1).reshape(-1, 2)  # (M count, 2), x and y
+    points = _refined(maps.repeat(count, 0), peaks, codec) / heatmap_scale(input_size, codec)
+    return points.reshape(people, joints, count, 2), values.reshape(people, joints, count)
+
+
+def _highest_nearby(maps: Float32) -> Float32:
+    """Return the maximum of the 7 x 7 pixels about each pixel, (M, h, w)."""
+    height, width = maps.shape[1:]
+    wide = np.pad(maps, ((0, 0), (3, 3), (3, 3)), constant_values=-np.inf)
+    rows = reduce(np.maximum, [wide[:, shift : shift + height] for shift in range(7)])
+    return reduce(np.maximum, [rows[:, :, shift : shift + width] for shift in range(7)])
+
+
+def _refined(maps: Float32, peak: Int64, codec: Codec) -> Float32:
+    """Return the points (M, 2) in heatmap pixels that peaks at whole pixels (M, 2) stand for."""
+    step = _newton_step(maps, peak) if codec == "udp" else _quarter_step(maps, peak)
+    return (peak + step).astype(np.float32)
 
 
 def calibrate(scores: Float32, curve: Sequence[tuple[float, float]]) -> Float32:

@@ -102,8 +102,8 @@ class FramePoses:
             image_size=(height, width),
         )
 
-    def only(self, which: Bools) -> FramePoses:
-        """Return the frame with some of its people, `which` (N,)."""
+    def only(self, which: Bools | slice) -> FramePoses:
+        """Return the frame with some of its people: a mask `which` (N,), or a slice."""
         arrays: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[which]
             for name in PERSON_ARRAYS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,15 @@ def test_it_prints_the_groups_in_the_papers_order(folder: Path) -> None:
     assert rows[8][:2] == ["Mean", "95.0"]
 
 
+def test_what_a_killed_run_left_does_not_count(folder: Path) -> None:
+    before = evaluate(folder).stdout
+    for name in ("made", "truth"):
+        shutil.copy(folder / name / "a.json", folder / name / ".c.4711.tmp.json")
+        (folder / name / ".d.4711.tmp.json").write_text('{"annol')
+    after = evaluate(folder)
+    assert (after.exit_code, after.stdout, after.stderr) == (0, before, "")
+
+
 def test_it_writes_json(folder: Path) -> None:
     path = folder / "new" / "ap.json"
     assert evaluate(folder, "--json", path).exit_code == 0
@@ -109,9 +119,9 @@ def test_a_bootstrap_gives_intervals(folder: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "95% interval" in result.stdout
     assert "95.0..95.0" in result.stdout  # both videos are the same
-    found = json.loads((folder / "ap.json").read_text(encoding="utf-8"))["interval95"]
-    assert list(found) == [*JOINTS, "mean"]
-    assert found["left_wrist"] == pytest.approx([25, 25])
+    intervals = json.loads((folder / "ap.json").read_text(encoding="utf-8"))["interval95"]
+    assert list(intervals) == [*JOINTS, "mean"]
+    assert intervals["left_wrist"] == pytest.approx([25, 25])
 
 
 def test_a_single_video_has_no_interval(folder: Path) -> None:

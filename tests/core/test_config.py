@@ -12,13 +12,13 @@ from tarvitpose.config import (
     SIZES,
     Config,
     ModelConfig,
-    check_offsets,
     vit_base,
     vit_small,
     window_offsets,
 )
 from tarvitpose.errors import ConfigError
-from tarvitpose.training.config import RunConfig
+from tarvitpose.training.config import RunConfig, load_train_config, model_config
+from tarvitpose.utils.config_checks import check_offsets
 from tarvitpose.utils.config_files import parse_config, read_yaml
 
 TINY = {"width": 24, "depth": 1, "heads": 3}
@@ -130,6 +130,11 @@ def test_a_wrong_value_is_named() -> None:
         ({"offsets": (-1, 0)}, "offsets (-1, 0) must be sorted, distinct and without 0"),
         ({"offsets": (-1, -1)}, "offsets (-1, -1) must be sorted, distinct and without 0"),
         ({"offsets": (-999,)}, "offsets (-999,) must lie within 300 frames"),
+        ({"depth": 1_000_000}, "depth: must be 64 or less, got 1000000"),
+        ({"width": 10**400}, "width: must be 2048 or less, got 1000"),
+        ({"input_size": (160_000, 192)}, "input_size.0: must be 1024 or less, got 160000"),
+        ({"position_grid": (16, 9999)}, "position_grid.1: must be 64 or less, got 9999"),
+        ({"layer_norm_eps": float("inf")}, "layer_norm_eps: must be a number, got inf"),
         ({"gra_layers": 5}, "gra_layers: must be 4 or less, got 5"),
         ({"mask_threshold": 1.5}, "mask_threshold: must be 1 or less, got 1.5"),
     ],
@@ -183,7 +188,7 @@ def test_an_empty_section_can_be_filled(tmp_path: Path) -> None:
         ("train.rate", "'train.rate': expected key=value"),
         ("=3", "'=3': expected key=value"),
         ("name.rate=3", "name.rate: name is a value, it has no keys"),
-        ("train.rate=[1, 2", "'train.rate=[1, 2': the value is not YAML"),
+        ("train.rate=[1, 2", "'train.rate=[1, 2': not readable YAML"),
     ],
 )
 def test_bad_overrides(tmp_path: Path, override: str, message: str) -> None:
@@ -201,3 +206,47 @@ def test_bad_files(tmp_path: Path) -> None:
         read_yaml(written(tmp_path, "- 1\n"))
     with pytest.raises(ConfigError, match="not readable YAML"):
         read_yaml(tmp_path)
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 19))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: &a [*a]", "sections within sections, more than 20 deep"),
+        ("[" * 5000, "recursion"),
+        (LAUGHS, "more than 20000 values"),
+        ("a: !!python/object:os.system {}", "could not determine a constructor for the tag"),
+        ("a: !!binary aGk=", "a value of the type bytes"),
+        ("a: !!set {b}", "a value of the type set"),
+        ("2: 3", "the key 2 is no text; write it in quotes"),
+        ("? [1, 2]\n: 3", "while constructing a mapping"),
+        ('a: "\\0"', "a text with a NUL"),
+        ("a: " + "9" * 5000, "Exceeds the limit"),
+        ("#" * 1_000_001, "larger than 1000 kB"),
+        ("a: \ud800", ""),
+    ],
+)
+def test_odd_yaml_is_refused_in_a_line(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert reason in message
+    assert "\n" not in message
+    assert len(message) < len(str(path)) + 120
+
+
+@pytest.mark.parametrize("override", ["init=!!timestamp x", "run=&a [*a]", "model.size=[s]"])
+def test_odd_overrides_are_refused_in_a_line(override: str) -> None:
+    path = Path(__file__).parents[2] / "configs/coco/s.yaml"
+    with pytest.raises(ConfigError) as caught:
+        model_config(load_train_config(path, (override,)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_date_is_a_text(tmp_path: Path) -> None:
+    assert read_yaml(written(tmp_path, "a: 2024-01-31\n")) == {"a": "2024-01-31"}

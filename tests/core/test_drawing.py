@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,8 +13,11 @@ from drawn_people import GREY, SIZE, at, grey, joint, people, standing
 from numpy.typing import NDArray
 
 from tarvitpose.drawing import (
+    LIGHT,
     PALETTE,
     RIGHT_SHADE,
+    SIDE_COLOURS,
+    Colour,
     colour_of,
     draw_poses,
     draw_text,
@@ -116,6 +120,22 @@ def test_the_right_side_is_darker_and_the_line_across_is_not() -> None:
     assert at(drawn, (knee + hip) / 2) == pytest.approx(blended(colour_of(1)), abs=2)
     across = (joint(poses, "left_hip") + joint(poses, "right_hip")) / 2
     assert at(drawn, across) == pytest.approx(blended(colour_of(1)), abs=2)
+
+
+def test_by_side_everybody_has_the_same_colours_left_and_right() -> None:
+    poses = people((60, 20), height=170)
+    for track_id in (1, 2, 14):
+        someone = replace(poses, track_ids=np.array([track_id]))
+        drawn = draw_poses(grey(), someone, legend=False, colors="side")
+        for side, colour in SIDE_COLOURS.items():
+            knee, hip = joint(poses, f"{side}_knee"), joint(poses, f"{side}_hip")
+            assert at(drawn, (knee + hip) / 2) == pytest.approx(blended(colour), abs=2)
+            assert at(drawn, knee) == pytest.approx(blended(colour), abs=2)
+        across = (joint(poses, "left_hip") + joint(poses, "right_hip")) / 2
+        assert at(drawn, across) == pytest.approx(blended(LIGHT), abs=2)
+        left, top, _, bottom = poses.boxes[0]
+        edge = at(drawn, np.array([left, (top + 3 * bottom) / 4]))  # of the box
+        assert edge == pytest.approx(blended(colour_of(track_id)), abs=20)  # a thin line
 
 
 def test_joints_of_low_score_and_their_limbs_are_left_out() -> None:
@@ -239,9 +259,9 @@ EYES = {
 }
 
 
-def seen_by(eyes: str) -> NDArray[np.float32]:
-    """Return the palette in CIE Lab, where distances are about as large as they look."""
-    linear = (np.array(PALETTE) / 255) ** 2.2
+def seen_by(eyes: str, colours: Sequence[Colour] = PALETTE) -> NDArray[np.float32]:
+    """Return colours in CIE Lab, where distances are about as large as they look."""
+    linear = (np.array(colours) / 255) ** 2.2
     seen = (linear @ np.array(EYES[eyes]).T).clip(0, 1) ** (1 / 2.2)
     return cv2.cvtColor(seen[None].astype(np.float32), cv2.COLOR_RGB2LAB)[0]
 
@@ -251,6 +271,12 @@ def test_the_palette_is_distinct_for_the_colour_blind_too(eyes: str) -> None:
     for (i, first), (j, second) in combinations(enumerate(seen_by(eyes)), 2):
         least = 35 if eyes == "full" else 19
         assert np.linalg.norm(first - second) > least, (PALETTE[i], PALETTE[j])
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_left_right_and_middle_are_told_apart_by_the_colour_blind_too(eyes: str) -> None:
+    for first, second in combinations(seen_by(eyes, [*SIDE_COLOURS.values(), LIGHT]), 2):
+        assert np.linalg.norm(first - second) > 35
 
 
 @pytest.mark.parametrize("eyes", EYES)

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from tarvitpose.config import Codec
-from tarvitpose.heatmaps import decode, encode, flip_back, heatmap_size
+from tarvitpose.heatmaps import decode, decode_peaks, encode, flip_back, heatmap_size
 from tarvitpose.skeleton import POSETRACK_15
 
 SIZES = [(256, 192), (384, 288)]
@@ -206,3 +206,28 @@ def test_heatmaps_of_the_mirror_image_come_back(size: tuple[int, int]) -> None:
     of_mirror, _ = encode(mirrored, np.ones(15), size, "udp")
     restored = flip_back(of_mirror[None], POSETRACK_15.flip_order, "udp")
     np.testing.assert_allclose(restored[0], targets, atol=1e-4)
+
+
+@pytest.mark.parametrize("codec", ["udp", "classic"])
+def test_the_highest_peak_is_what_decode_gives(codec: Codec) -> None:
+    maps = np.random.default_rng(0).random((3, 4, 64, 48), np.float32)
+    points, scores = decode(maps, SIZES[0], codec)
+    peaks, values = decode_peaks(maps, SIZES[0], codec, 3)
+    assert np.array_equal(peaks[:, :, 0], points)
+    assert np.array_equal(values[:, :, 0], scores)
+    assert (np.diff(values, axis=-1) <= 0).all()
+
+
+def test_both_peaks_of_two_gaussians_and_no_third() -> None:
+    points = np.float32([[40, 60], [140, 200]])
+    targets, _ = encode(points, np.ones(2), SIZES[0], "udp")
+    both = (targets[0] + 0.6 * targets[1])[None, None]
+    peaks, values = decode_peaks(both, SIZES[0], "udp", 3)
+    np.testing.assert_allclose(peaks[0, 0], [points[0], points[1], points[0]], atol=0.05)
+    np.testing.assert_allclose(values[0, 0], [1, 0.6, 0], atol=0.06)
+
+
+def test_an_empty_heatmap_has_no_peaks() -> None:
+    peaks, values = decode_peaks(np.zeros((1, 1, 64, 48), np.float32), SIZES[0], "udp", 3)
+    assert np.isfinite(peaks).all()
+    assert (values == 0).all()

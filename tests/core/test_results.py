@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from some_poses import SIZE, some_poses
+from some_poses import SIZE, smoothed, some_poses
 
 from tarvitpose.drawing import draw_poses
 from tarvitpose.formats.file_reader import NO_SIZE
@@ -95,3 +95,14 @@ def test_poses_of_a_file_without_boxes_and_times_are_drawn() -> None:
 def test_what_is_no_rgb_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected an RGB image \(height, width, 3\) uint8, got"):
         some_poses(0, 1, 0.0).draw(image)
+
+
+def test_some_of_the_people_have_their_rows_of_every_field() -> None:
+    (whole,) = smoothed([some_poses(0, 3, 0.0)])
+    chosen = whole.only(np.array([True, False, True]))
+    assert len(chosen) == 2
+    assert chosen.track_ids.tolist() == whole.track_ids[[0, 2]].tolist()
+    assert chosen.raw_keypoints is not None
+    np.testing.assert_array_equal(chosen.raw_keypoints, whole.keypoints[[0, 2]] + 0.75)
+    assert whole.only(slice(1, 2)).scores.tolist() == whole.scores[1:2].tolist()
+    assert chosen.single_keypoints is None

@@ -7,26 +7,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from tiny_models import tiny_config
 
+from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import (
     DEGRADATIONS,
     DEGRADE,
     Degradation,
     DegradeConfig,
-    blur_others,
     compressed,
     dark,
     defocus,
-    degrade_everywhere,
-    degrade_frame,
-    degrade_others,
-    drop_others,
     dropped,
     low_resolution,
     motion_blur,
     noisy,
 )
+from tarvitpose.data.framing import ClipSettings
 from tarvitpose.data.occluder import occlude
+from tarvitpose.data.transforms import DEGRADATION, Clip
 
 T, H, W, CURRENT = 5, 128, 96, 2
 OTHERS = [t for t in range(T) if t != CURRENT]
@@ -57,6 +56,19 @@ def lit(image: Image) -> tuple[int, int]:
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def degraded(
+    name: str, frames: Image, seed: int, at: int = CURRENT, **config: Any
+) -> tuple[Image, NDArray[np.bool_]]:
+    """Return frames (T, H, W, 3) after one transform, and which of them lost their joints, (T,)."""
+    (transform,) = (each for each in DEGRADATION if each.name == name)
+    degrade = DegradeConfig.model_validate({"current": 0, "auxiliary": 0, **config})
+    settings = ClipSettings(tiny_config(), AugmentConfig(degrade=degrade), [])
+    known = np.ones((len(frames), 1), np.float32)
+    before = Clip(frames, np.zeros((len(frames), 1, 2), np.float32), known, at, np.eye(2, 3))
+    after = transform.apply(before, settings, rng(seed))
+    return after.frames, after.visible[:, 0] == 0
 
 
 def roughness(image: Image) -> float:
@@ -171,7 +183,7 @@ def test_a_dropped_frame_shows_nothing() -> None:
 @pytest.mark.parametrize("degradation", DEGRADE)
 def test_only_the_given_frame_changes(degradation: Degradation) -> None:
     before = clip()
-    after = degrade_frame(before, CURRENT, degradation, rng())
+    after, _ = degraded("current", before, 0, current=1, degradations=[degradation])
     assert np.array_equal(before, clip())
     assert (after[CURRENT] != before[CURRENT]).mean() > 0.05
     assert np.array_equal(after[OTHERS], before[OTHERS])
@@ -182,7 +194,7 @@ def test_the_other_frames_are_degraded_with_their_probability(mild: float, stron
     before = clip()
     changed = np.zeros(T)
     for seed in range(60):
-        after = degrade_others(before, CURRENT, rng(seed), mild=mild, strong=strong)
+        after, _ = degraded("auxiliary", before, seed, auxiliary=mild, auxiliary_strong=strong)
         changed += (after != before).reshape(T, -1).any(1)
     assert np.array_equal(before, clip())
     assert changed[CURRENT] == 0
@@ -192,9 +204,8 @@ def test_the_other_frames_are_degraded_with_their_probability(mild: float, stron
 def test_strong_degradations_are_further_from_the_picture_than_mild_ones() -> None:
     before, errors = clip(), []
     for mild, strong in ((1.0, 0.0), (0.0, 1.0)):
-        clips = [
-            degrade_others(before, CURRENT, rng(s), mild=mild, strong=strong) for s in range(9)
-        ]
+        config = {"auxiliary": mild, "auxiliary_strong": strong}
+        clips = [degraded("auxiliary", before, seed, **config)[0] for seed in range(9)]
         errors.append(np.abs(np.stack(clips).astype(float) - before).mean())
     assert errors[1] > errors[0]
 
@@ -240,20 +251,20 @@ def test_joints_outside_the_crop_draw_no_occluder_out() -> None:
     assert (after[CURRENT] != clip()[CURRENT]).any()
 
 
-@pytest.mark.parametrize("degradation", ["motion_blur", "defocus"])
-def test_each_other_frame_is_blurred_with_its_probability(degradation: Any) -> None:
+@pytest.mark.parametrize("name", ["blurred", "defocused"])
+def test_each_other_frame_is_blurred_with_its_probability(name: str) -> None:
     before, changed = clip(), np.zeros(T)
     for seed in range(100):
-        after = blur_others(before, CURRENT, rng(seed), degradation=degradation, share=0.3)
+        after, _ = degraded(name, before, seed, **{name: 0.3})
         changed += (after != before).reshape(T, -1).any(1)
     assert np.array_equal(before, clip())
     assert changed[CURRENT] == 0
     assert (np.abs(changed[OTHERS] / 100 - 0.3) < 0.15).all()
 
 
-@pytest.mark.parametrize("degradation", ["motion_blur", "defocus"])
-def test_blurred_frames_are_smoother_and_as_light(degradation: Any) -> None:
-    after = blur_others(clip(), CURRENT, rng(), degradation=degradation, share=1.0)
+@pytest.mark.parametrize("name", ["blurred", "defocused"])
+def test_blurred_frames_are_smoother_and_as_light(name: str) -> None:
+    after, _ = degraded(name, clip(), 0, **{name: 1.0})
     for t in OTHERS:
         edges = [cv2.Laplacian(image, cv2.CV_64F).std() for image in (after[t], clip()[t])]
         assert edges[0] < 0.6 * edges[1]
@@ -263,7 +274,7 @@ def test_blurred_frames_are_smoother_and_as_light(degradation: Any) -> None:
 def test_each_other_frame_is_lost_with_its_probability() -> None:
     before, changed, all_lost = clip(), np.zeros(T), np.zeros(T)
     for seed in range(100):
-        after, lost = drop_others(before, CURRENT, rng(seed), share=0.3)
+        after, lost = degraded("dropped", before, seed, dropped=0.3)
         changed += (after != before).reshape(T, -1).any(1)
         all_lost += lost
     assert np.array_equal(before, clip())
@@ -275,7 +286,7 @@ def test_each_other_frame_is_lost_with_its_probability() -> None:
 def test_lost_frames_show_nothing_or_the_last_frame_again() -> None:
     before, outcomes = clip(), set()
     for seed in range(30):
-        after, lost = drop_others(before, CURRENT, rng(seed), share=1.0)
+        after, lost = degraded("dropped", before, seed, dropped=1.0)
         assert lost.tolist() == [t != CURRENT for t in range(T)]
         for t in OTHERS:
             flat = bool((after[t] == after[t, 0, 0, 0]).all())
@@ -287,7 +298,7 @@ def test_lost_frames_show_nothing_or_the_last_frame_again() -> None:
 
 def test_a_single_frame_or_a_share_of_0_loses_nothing() -> None:
     for frames, current, share in ((clip()[:1], 0, 1.0), (clip(), CURRENT, 0.0)):
-        after, lost = drop_others(frames, current, rng(), share=share)
+        after, lost = degraded("dropped", frames, 0, current, dropped=share)
         assert np.array_equal(after, frames)
         assert not lost.any()
 
@@ -295,7 +306,7 @@ def test_a_single_frame_or_a_share_of_0_loses_nothing() -> None:
 def test_a_poor_camera_degrades_all_frames_alike_and_each_anew() -> None:
     still, anew = np.repeat(picture()[None], T, 0), 0
     for seed in range(12):
-        after = degrade_everywhere(still, rng(seed)).astype(int)
+        after = degraded("everywhere", still, seed, everywhere=1)[0].astype(int)
         changed = np.abs(after - still).mean((1, 2, 3))
         assert 0 < changed.max() < 1.3 * changed.min()
         anew += bool((after[1] != after[0]).any())

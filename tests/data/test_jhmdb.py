@@ -104,6 +104,16 @@ def test_sets_are_those_of_the_lists(
     assert len(dataset_files(tmp_path)) == len(CLIPS)
 
 
+def test_hidden_folders_of_other_systems_are_no_clips(tmp_path: Path) -> None:
+    write_release(tmp_path)
+    for folder in ("joint_positions/.AppleDouble/x", "joint_positions/catch/.AppleDouble"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "joint_positions.mat").write_bytes(b"")
+    (tmp_path / "splits" / "._catch_test_split1.txt").write_bytes(b"\x00\x05")
+    assert len(dataset_files(tmp_path)) == len(CLIPS)
+    assert names(read(tmp_path)) == {f"{ACTION}__{CLIP}"}
+
+
 def test_without_a_set_nothing_is_trained_on_or_evaluated(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="several sets; choose one of train1, test1, sub-train1"):
         read(write_release(tmp_path), None)
@@ -300,7 +310,8 @@ def test_a_model_trains_and_is_evaluated_on_it(tmp_path: Path) -> None:
     result = run("evaluate", *arguments, "--set", "test1", "--json", tmp_path / "scores.json")
     assert result.exit_code == 0, result.output
     scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
-    assert scores["videos"] == 2
+    assert (scores["videos"], scores["set"]) == (2, "test1")
+    assert ", set test1: 2 videos, 8 labelled frames" in " ".join(result.stdout.split())
     assert scores["frames"] == scores["people"] == 2 * FRAMES
     metrics = ["PCK@0.2 person", "PCK@0.1 person", "PCK@0.2 torso", "PCK@0.1 torso", "jitter"]
     assert list(scores["metrics"]) == metrics

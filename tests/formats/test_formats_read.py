@@ -13,13 +13,12 @@ import pytest
 from error_lines import error_line
 from some_poses import TIMES, clip, smoothed
 from video_files import make_video
+from written_results import written_results
 
 from tarvitpose import UserError, load_poses
-from tarvitpose.config import POSE_FORMATS, PredictConfig
+from tarvitpose.config import POSE_FORMATS
 from tarvitpose.formats.openpose import BODY_25, COCO_18
-from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.skeleton import COCO_17
-from tarvitpose.video.sources import open_source
 
 PERSON = {"id": 1, "name": "person", "keypoints": ["nose", "left_wrist"]}
 HEADER = "frame,time_s,track_id,joint,x,y,score\n"
@@ -28,15 +27,7 @@ HEADER = "frame,time_s,track_id,joint,x,y,score\n"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return results of all formats."""
-    folder = tmp_path_factory.mktemp("results")
-    config = PredictConfig(output=folder / "out", formats=POSE_FORMATS, render=False)
-    with open_source(make_video(folder / "walk.mp4", TIMES)) as source:
-        paths = output_paths(source, config)
-        for kind, path in paths.items():
-            with open_writer(kind, path, source, config) as writer:
-                for poses in smoothed(clip()):
-                    writer.write(poses)
-    return paths
+    return written_results(tmp_path_factory.mktemp("results"), POSE_FORMATS)
 
 
 def write_json(path: Path, content: Any) -> Path:

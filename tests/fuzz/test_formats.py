@@ -19,19 +19,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from some_poses import SIZE, TIMES, clip, smoothed
-from video_files import make_video
+from some_poses import SIZE, TIMES
+from written_results import written_results
 
-from tarvitpose.config import PredictConfig
 from tarvitpose.drawing import draw_poses
 from tarvitpose.errors import UserError
 from tarvitpose.formats.reading import load_poses
-from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.numeric import LARGEST
 from tarvitpose.utils.optional import is_installed
-from tarvitpose.video.sources import open_source
 from tarvitpose.visualization.flagged_frames import flagged_frames
 from tarvitpose.visualization.joint_plot import follow
 from tarvitpose.visualization.tracks import known_parts, tracks_of
@@ -80,15 +77,7 @@ Damage = Callable[[random.Random, Path], None]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return results of all formats, smoothed."""
-    folder = tmp_path_factory.mktemp("results")
-    config = PredictConfig(output=folder, formats=tuple(FORMATS), render=False)
-    with open_source(make_video(folder / "walk.mp4", TIMES)) as source:
-        paths = output_paths(source, config)
-        for kind, path in paths.items():
-            with open_writer(kind, path, source, config) as writer:
-                for poses in smoothed(clip()):
-                    writer.write(poses)
-    return paths
+    return written_results(tmp_path_factory.mktemp("results"), FORMATS)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -130,11 +130,13 @@ def test_the_flip_test_is_the_mean_of_both_views(method: str) -> None:
     np.testing.assert_allclose(heatmaps(FlipTestEngine(engine), CROPS), mean, atol=1e-6)
 
 
-@pytest.mark.parametrize("compare", [False, True])
-def test_pose_arrays_come_back_from_a_table_and_from_parts(compare: bool) -> None:
+@pytest.mark.parametrize("kind", ["plain", "compare", "peaks"])
+def test_pose_arrays_come_back_from_a_table_and_from_parts(kind: str) -> None:
     random = np.random.default_rng(0)
-    arrays = [random.random(shape, np.float32) for shape in [(5, J, 2), (5, J)] * (1 + compare)]
-    poses = PoseArrays(*arrays)
+    joints = [(5, J, 2), (5, J)]
+    arrays = [random.random(shape, np.float32) for shape in joints * (1 + (kind == "compare"))]
+    peaks = random.random((5, J, 2, 3), np.float32) if kind == "peaks" else None
+    poses = PoseArrays(*arrays, lower_peaks=peaks)
     again = PoseArrays.from_table(poses.table(), J)
     parts = poses.split([2, 0, 3])
     assert [len(part.scores) for part in parts] == [2, 0, 3]
@@ -142,5 +144,6 @@ def test_pose_arrays_come_back_from_a_table_and_from_parts(compare: bool) -> Non
     for other in (again, PoseArrays.joined(parts)):
         for name, array in vars(poses).items():
             assert np.array_equal(getattr(other, name), array)
-    nobody = PoseArrays.of_nobody(J, compare=compare)
+    nobody = PoseArrays.of_nobody(J, compare=kind == "compare", peaks=kind == "peaks")
+    assert PoseArrays.joined([nobody, poses]).table().shape == poses.table().shape
     assert PoseArrays.from_table(nobody.table(), J).keypoints.shape == (0, J, 2)

@@ -21,7 +21,7 @@ from tarvitpose.training.config import load_train_config
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py")) + sorted((ROOT / "examples").glob("*.ipynb"))
 PAGES = [
-    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 POSETRACK = (ROOT / "docs" / "posetrack.md").read_text(encoding="utf-8")

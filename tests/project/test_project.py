@@ -112,7 +112,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "docs", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "fuzz", "lint", "docs", "clean"])
 def test_make_knows_its_targets(target: str) -> None:
     command = ["make", "--dry-run", target]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -79,7 +80,16 @@ def main() -> None:
     """Run the command line."""
     console.print_anything()
     sys.unraisablehook = _unraisable
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:  # which nohup asks for
+            signal.signal(number, _terminate)
     app(prog_name="tarvitpose")
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End as after an error, so that unfinished files are removed; a second time ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(128 + number)
 
 
 def _unraisable(event: Any) -> None:

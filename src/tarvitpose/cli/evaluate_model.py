@@ -99,7 +99,8 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
     if not result.are_stills:
         videos = console.counted(result.videos, "video")
         counts = [videos, console.counted(result.frames, "labelled frame"), people]
-    title = f"{options.weights} on {options.annotations}: {', '.join(counts)}"
+    part = f", set {options.set_name}" if options.set_name else ""
+    title = f"{options.weights} on {options.annotations}{part}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
     by_size = [each for each in result.comparisons if each.metric in (OKS_AP, LIMBS_AP)]
     by_joint = [each for each in result.comparisons if each not in by_size]
@@ -133,6 +134,7 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
         "boxes": result.boxes,
         "weights": options.weights,
         "annotations": str(options.annotations),
+        **({"set": options.set_name} if options.set_name else {}),
         "flip_test": options.flip_test,
         "videos": result.videos,
         "frames": result.frames,

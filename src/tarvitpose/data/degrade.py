@@ -1,4 +1,4 @@
-"""Blur, darkness, noise and lost frames.   Axes: T frames, h w of a crop.
+"""Blur, darkness, noise and lost frames.   Axes: h w of a crop.
 
 The functions in `DEGRADE` take one RGB crop (h, w, 3) and a severity in 0..1, and return a new
 crop. Lengths are given for crops 256 pixels high and grow with the crop.
@@ -140,74 +140,3 @@ MILD_DEGRADATIONS: tuple[Degradation, ...] = (
     "compressed",
 )
 EVERYWHERE_DEGRADATIONS: tuple[Degradation, ...] = ("dark", "noisy", "compressed")
-
-
-def degrade_frame(clip: UInt8, t: int, degradation: Degradation, rng: Generator) -> UInt8:
-    """Degrade frame `t` of a clip (T, h, w, 3) strongly, in any way but by an occluder."""
-    degraded = clip.copy()
-    degraded[t] = DEGRADE[degradation](clip[t], rng, rng.uniform(*STRONG))
-    return degraded
-
-
-def degrade_others(
-    clip: UInt8, current: int, rng: Generator, *, mild: float, strong: float
-) -> UInt8:
-    """Degrade each frame of a clip (T, h, w, 3) but the current one with a probability.
-
-    A frame is degraded mildly with the probability `mild`, strongly with `strong`.
-    """
-    degraded = clip.copy()
-    for t in _others(clip, current):
-        chance = rng.uniform()
-        if chance < mild + strong:
-            severity = rng.uniform(*(STRONG if chance < strong else MILD))
-            degradation = MILD_DEGRADATIONS[rng.integers(len(MILD_DEGRADATIONS))]
-            degraded[t] = DEGRADE[degradation](clip[t], rng, severity)
-    return degraded
-
-
-def degrade_everywhere(clip: UInt8, rng: Generator) -> UInt8:
-    """Degrade all frames of a clip (T, h, w, 3) mildly, as a poor camera or codec does.
-
-    The degradation and its severity are the same in all frames, their noise is not.
-    """
-    degrade = DEGRADE[EVERYWHERE_DEGRADATIONS[int(rng.integers(len(EVERYWHERE_DEGRADATIONS)))]]
-    severity = rng.uniform(*MILD)
-    return np.stack([degrade(frame, rng, severity) for frame in clip])
-
-
-def blur_others(
-    clip: UInt8,
-    current: int,
-    rng: Generator,
-    *,
-    degradation: Literal["motion_blur", "defocus"],
-    share: float,
-) -> UInt8:
-    """Blur each frame of a clip (T, h, w, 3) but the current one strongly, with a probability."""
-    blurred = clip.copy()
-    for t in _others(clip, current):
-        if rng.uniform() < share:
-            blurred[t] = DEGRADE[degradation](clip[t], rng, rng.uniform(*STRONG))
-    return blurred
-
-
-def drop_others(
-    clip: UInt8, current: int, rng: Generator, *, share: float
-) -> tuple[UInt8, NDArray[np.bool_]]:
-    """Lose each frame of a clip (T, h, w, 3) but the current one with the probability `share`.
-
-    Returns the clip and which frames are lost, (T,). Half of them show nothing, and half repeat
-    the frame before them, as a frozen video does; the first frame has none before it.
-    """
-    shown, lost = clip.copy(), np.zeros(len(clip), bool)
-    for t in _others(clip, current):
-        chance, is_repeated = rng.uniform(), rng.uniform() < 0.5
-        if chance < share:
-            lost[t] = True
-            shown[t] = shown[t - 1] if t and is_repeated else dropped(clip[t], rng, 1.0)
-    return shown, lost
-
-
-def _others(clip: UInt8, current: int) -> list[int]:
-    return [t for t in range(len(clip)) if t != current]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from tarvitpose.data.records import Box
 from tarvitpose.data.video_frames import frame_name
@@ -49,7 +48,7 @@ def position_files(root: Path, set_name: str | None) -> list[Path]:
     DataError.
     """
     if set_name is None:
-        files = sorted((root / POSITIONS).glob(f"*/*/{POSITIONS}.mat"))
+        files = sorted((root / POSITIONS).glob(f"[!.]*/[!.]*/{POSITIONS}.mat"))
     else:
         files = [_position_file(root, action, clip) for action, clip in _listed(root, set_name)]
     if not files:
@@ -68,21 +67,20 @@ def _listed(root: Path, set_name: str) -> Iterator[tuple[str, str]]:
         raise DataError(f"{root}: JHMDB has no set {set_name}; its sets are {SET_NAMES}")
     prefix, part, split = match.groups()
     folder = root / LISTS[prefix]
-    lists = {path: re.fullmatch(rf"(.+)_test_split_?{split}", path.stem) for path in _texts(folder)}
+    lists = {
+        path: re.fullmatch(rf"(.+)_test_split_?{split}", path.stem)
+        for path in sorted(folder.glob("[!.]*.txt"))
+    }
     actions = {path: name[1] for path, name in lists.items() if name is not None}
     if not actions:
         raise DataError(f"{folder}: no lists of split {split}, such as catch_test_split{split}.txt")
     for path, action in actions.items():
         for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-            name, _, value = line.strip().rpartition(" ")
-            if line.strip() and value not in PARTS.values():
+            words = line.split()  # clips' names have no spaces
+            if words and (len(words) != 2 or words[1] not in PARTS.values()):
                 raise DataError(f"{path}: line {number}: expected a clip and 1 or 2, found {line}")
-            if value == PARTS[part]:
-                yield action, name.strip().removesuffix(".avi")
-
-
-def _texts(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.txt"))
+            if words and words[1] == PARTS[part]:
+                yield action, words[0].removesuffix(".avi")
 
 
 def mask_file(positions: Path) -> Path:
@@ -95,6 +93,8 @@ def read_matlab(path: Path, name: str) -> Any:
     """Return an array of a MATLAB file. Raises DataError in one line."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    from scipy.io import loadmat  # noqa: PLC0415  slow to import, and for this format alone
+
     try:
         values = loadmat(path, variable_names=[name]).get(name)
     except Exception as error:  # SciPy raises whatever a damaged file makes of its parts

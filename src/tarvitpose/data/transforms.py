@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from tarvitpose.data.augment import black_outside, jitter_colour, shrink, swap_sides
 from tarvitpose.data.crowd import add_person, can_be_cut_out
 from tarvitpose.data.degrade import (
-    blur_others,
-    degrade_everywhere,
-    degrade_frame,
-    degrade_others,
-    drop_others,
+    DEGRADE,
+    EVERYWHERE_DEGRADATIONS,
+    MILD,
+    MILD_DEGRADATIONS,
+    STRONG,
+    Degradation,
 )
 from tarvitpose.data.framing import ClipSettings, Framing, Transform
 from tarvitpose.data.occluder import occlude
@@ -40,6 +41,11 @@ class Clip:
     visible: Float32  # (T, J), as in `Record`; 0 where the frame's joints are not known
     current: int  # position of the current frame
     matrix: NDArray[np.float64]  # (2, 3), from pixels of the current frame to those of its crop
+
+    @property
+    def others(self) -> list[int]:
+        """The positions of all frames but the current one."""
+        return [t for t in range(len(self.frames)) if t != self.current]
 
     @property
     def labelled_points(self) -> Float32:
@@ -143,14 +149,19 @@ def small(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
 
 
 def everywhere(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
-    """Degrade all frames a little."""
+    """Degrade all frames a little, as a poor camera or codec does.
+
+    The degradation and its severity are the same in all frames, their noise is not.
+    """
     if rng.uniform() >= settings.augment.degrade.everywhere:
         return clip
-    return replace(clip, frames=degrade_everywhere(clip.frames, rng))
+    degrade = DEGRADE[EVERYWHERE_DEGRADATIONS[int(rng.integers(len(EVERYWHERE_DEGRADATIONS)))]]
+    severity = rng.uniform(*MILD)
+    return replace(clip, frames=np.stack([degrade(frame, rng, severity) for frame in clip.frames]))
 
 
 def current(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
-    """Degrade the current frame; an occluder may go on through the others."""
+    """Degrade the current frame strongly; an occluder may go on through the others."""
     config = settings.augment.degrade
     if rng.uniform() >= config.current:
         return clip
@@ -158,7 +169,10 @@ def current(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
     if degradation == "clean":
         return clip
     if degradation != "occluded":
-        return replace(clip, frames=degrade_frame(clip.frames, clip.current, degradation, rng))
+        frames = clip.frames.copy()
+        frame, severity = frames[clip.current], rng.uniform(*STRONG)
+        frames[clip.current] = DEGRADE[degradation](frame, rng, severity)
+        return replace(clip, frames=frames)
     frames = occlude(
         clip.frames,
         clip.current,
@@ -172,31 +186,48 @@ def current(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
 
 def auxiliary(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
     """Degrade some of the other frames, mildly or strongly."""
-    config = settings.augment.degrade
-    mild, strong = config.auxiliary, config.auxiliary_strong
-    frames = degrade_others(clip.frames, clip.current, rng, mild=mild, strong=strong)
+    config, frames = settings.augment.degrade, clip.frames.copy()
+    for t in clip.others:
+        chance = rng.uniform()
+        if chance < config.auxiliary + config.auxiliary_strong:
+            severity = rng.uniform(*(STRONG if chance < config.auxiliary_strong else MILD))
+            degradation = MILD_DEGRADATIONS[rng.integers(len(MILD_DEGRADATIONS))]
+            frames[t] = DEGRADE[degradation](frames[t], rng, severity)
     return replace(clip, frames=frames)
 
 
 def blurred(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
     """Smear some of the other frames strongly."""
-    share = settings.augment.degrade.blurred
-    frames = blur_others(clip.frames, clip.current, rng, degradation="motion_blur", share=share)
-    return replace(clip, frames=frames)
+    return _blur(clip, "motion_blur", settings.augment.degrade.blurred, rng)
 
 
 def defocused(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
     """Defocus some of the other frames strongly."""
-    share = settings.augment.degrade.defocused
-    frames = blur_others(clip.frames, clip.current, rng, degradation="defocus", share=share)
+    return _blur(clip, "defocus", settings.augment.degrade.defocused, rng)
+
+
+def _blur(clip: Clip, degradation: Degradation, share: float, rng: Generator) -> Clip:
+    frames = clip.frames.copy()
+    for t in clip.others:
+        if rng.uniform() < share:
+            frames[t] = DEGRADE[degradation](frames[t], rng, rng.uniform(*STRONG))
     return replace(clip, frames=frames)
 
 
 def dropped(clip: Clip, settings: ClipSettings, rng: Generator) -> Clip:
-    """Lose some of the other frames; their joints are no longer known."""
-    share = settings.augment.degrade.dropped
-    frames, lost = drop_others(clip.frames, clip.current, rng, share=share)
-    return replace(clip, frames=frames, visible=clip.visible * ~lost[:, None])
+    """Lose some of the other frames; their joints are no longer known.
+
+    Half of them show nothing, and half repeat the frame before them, as a frozen video does; the
+    first frame has none before it.
+    """
+    frames, visible = clip.frames.copy(), clip.visible.copy()
+    for t in clip.others:
+        chance, is_repeated = rng.uniform(), rng.uniform() < 0.5
+        if chance < settings.augment.degrade.dropped:
+            visible[t] = 0
+            is_repeated = bool(t) and is_repeated
+            frames[t] = frames[t - 1] if is_repeated else DEGRADE["dropped"](frames[t], rng, 1.0)
+    return replace(clip, frames=frames, visible=visible)
 
 
 MOTION = Transform("motion", 0, motion)

@@ -98,7 +98,7 @@ def claim(output: Path, facts: Facts, remedy: str, *, overwrite: bool = False) -
     depend on other facts, which ends with the `remedy`.
     """
     path = output / SETTINGS_FILE
-    existing = [file for folder in FOLDERS for file in (output / folder).glob("*.json")]
+    existing = [file for folder in FOLDERS for file in (output / folder).glob("[!.]*.json")]
     if existing and not overwrite:
         before = read_facts(path)
         known = {} if before is None else dict(before.get(VIDEOS, {}))

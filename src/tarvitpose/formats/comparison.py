@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from tarvitpose.config import Colors
 from tarvitpose.drawing import (
     Colour,
     draw_poses,
@@ -43,7 +44,9 @@ class ComparisonWriter(OverlayWriter):
         return _layout(image_size).size
 
     def _picture(self, poses: FramePoses, image: UInt8) -> UInt8:
-        return draw_comparison(image, poses, keypoint_threshold=self.keypoint_threshold)
+        return draw_comparison(
+            image, poses, keypoint_threshold=self.keypoint_threshold, colors=self.colors
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,13 @@ class _CanvasLayout:
         return self.header + self.side[0], 2 * self.side[1] + self.gap
 
 
-def draw_comparison(image: UInt8, poses: FramePoses, *, keypoint_threshold: float = 0.3) -> UInt8:
+def draw_comparison(
+    image: UInt8,
+    poses: FramePoses,
+    *,
+    keypoint_threshold: float = 0.3,
+    colors: Colors = "track",
+) -> UInt8:
     """Return the RGB image (height, width, 3) twice, with the poses of one mode on each, labelled.
 
     Raises ValueError unless the poses hold both modes.
@@ -74,7 +83,9 @@ def draw_comparison(image: UInt8, poses: FramePoses, *, keypoint_threshold: floa
     canvas = np.full((*layout.size, 3), BACKGROUND, np.uint8)
     for column, (side, titles) in enumerate(((single, LEFT), (temporal, RIGHT))):
         scaled = side.resized(small.shape)
-        drawn = draw_poses(small, scaled, keypoint_threshold=keypoint_threshold, legend=False)
+        drawn = draw_poses(
+            small, scaled, keypoint_threshold=keypoint_threshold, legend=False, colors=colors
+        )
         _ring(drawn, scaled, ringed, layout.text)
         left = column * (layout.side[1] + layout.gap)
         canvas[layout.header :, left : left + layout.side[1]] = drawn

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tarvitpose.config import Colors
 from tarvitpose.drawing import draw_poses, draw_text, fit_width, shown_time
 from tarvitpose.formats.file_writer import PoseWriter, required_image
 from tarvitpose.results import FramePoses
@@ -39,10 +40,11 @@ class ContactSheetWriter(PoseWriter):
         columns: int = COLUMNS,
         width: int = WIDTH,
         keypoint_threshold: float = 0.3,
+        colors: Colors = "track",
     ) -> None:
         super().__init__(path)
         self.tiles, self.columns, self.width = tiles, columns, width
-        self.keypoint_threshold = keypoint_threshold
+        self.keypoint_threshold, self.colors = keypoint_threshold, colors
         self._interval = 1
         self._samples: list[tuple[UInt8, FramePoses]] = []
         self._last: tuple[UInt8, FramePoses] | None = None
@@ -76,8 +78,13 @@ class ContactSheetWriter(PoseWriter):
         return small, poses.resized(small.shape)
 
     def _drawn(self, image: UInt8, poses: FramePoses) -> UInt8:
-        threshold = self.keypoint_threshold
-        return draw_poses(image, poses, keypoint_threshold=threshold, legend=False)
+        return draw_poses(
+            image,
+            poses,
+            keypoint_threshold=self.keypoint_threshold,
+            legend=False,
+            colors=self.colors,
+        )
 
 
 def part_with_people(poses: FramePoses) -> tuple[int, int, int, int]:

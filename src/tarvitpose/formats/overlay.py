@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from tarvitpose.config import Colors
 from tarvitpose.drawing import draw_poses
 from tarvitpose.formats.file_writer import PoseWriter, required_image
 from tarvitpose.results import FramePoses
@@ -21,9 +22,16 @@ class OverlayWriter(PoseWriter):
     If `path` ends in .png it is a picture, of a source with a single image.
     """
 
-    def __init__(self, path: Path, source: FrameSource, *, keypoint_threshold: float = 0.3) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source: FrameSource,
+        *,
+        keypoint_threshold: float = 0.3,
+        colors: Colors = "track",
+    ) -> None:
         super().__init__(path)
-        self.keypoint_threshold = keypoint_threshold
+        self.keypoint_threshold, self.colors = keypoint_threshold, colors
         self._video = None if path.suffix == ".png" else self._video_writer(source)
 
     @property
@@ -60,4 +68,6 @@ class OverlayWriter(PoseWriter):
         return image_size
 
     def _picture(self, poses: FramePoses, image: UInt8) -> UInt8:
-        return draw_poses(image, poses, keypoint_threshold=self.keypoint_threshold)
+        return draw_poses(
+            image, poses, keypoint_threshold=self.keypoint_threshold, colors=self.colors
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError
@@ -65,7 +66,10 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
 
     Raises OutputError for an unknown kind.
     """
-    threshold = config.keypoint_threshold
+    drawing: dict[str, Any] = {
+        "keypoint_threshold": config.keypoint_threshold,
+        "colors": config.colors,
+    }
     writer: PoseWriter
     match kind:
         case "coco":
@@ -83,10 +87,10 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
         case "npz":
             writer = NpzWriter(path)
         case "overlay" | "compare":
-            drawing = OverlayWriter if kind == "overlay" else ComparisonWriter
-            writer = drawing(path, source, keypoint_threshold=threshold)
+            video = OverlayWriter if kind == "overlay" else ComparisonWriter
+            writer = video(path, source, **drawing)
         case "contact_sheet":
-            writer = ContactSheetWriter(path, keypoint_threshold=threshold)
+            writer = ContactSheetWriter(path, **drawing)
         case _:
             raise OutputError(f"{kind}: unknown format; available are {', '.join(ENDINGS)}")
     return writer

@@ -18,12 +18,14 @@ from tarvitpose.inference.devices import choose_device
 from tarvitpose.inference.graph_folder import local_config
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.observer import Observer
+from tarvitpose.inference.peak_linking import Decoded, linked
 from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor, check_compare, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
+from tarvitpose.smoothing.peaks import LAG
 from tarvitpose.tracking import GhostFilter, open_tracker
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.config_files import parse_config
@@ -102,6 +104,7 @@ class PoseEstimator:
             flip_test=config.flip_test,
             batch_size=config.batch_size,
             compare=config.compare,
+            peaks=config.peaks == "linked",
         )
         if detector is None:
             lowest, device = CONTINUE * config.start_threshold, choose_device(config.device)
@@ -152,12 +155,15 @@ class PoseEstimator:
             _warned(source, tracker, ghosts),
         ):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            decoded = (
-                pair
+            decoded: Iterator[Decoded] = (
+                (window[self.predictor.current], joints)
                 for batch in self._batches(tracked, at_once)
-                for pair in self._with_poses(batch, decode(batch))
+                for window, joints in zip(batch, decode(batch), strict=True)
             )
-            for frame, poses in ghosts.without_ghosts(decoded):
+            if self.predictor.peaks:
+                decoded = linked(decoded, 0.0 if is_live else LAG)
+            pairs = ((current.frame, self._poses(current, joints)) for current, joints in decoded)
+            for frame, poses in ghosts.without_ghosts(pairs):
                 observer.frame_finished(frame, poses)
                 with observer.stage("write"):  # what the caller does with the frame
                     yield frame, poses
@@ -175,14 +181,6 @@ class PoseEstimator:
             return self.config.person_score
         curve = self.predictor.config.curve(self.predictor.single_frame)
         return PERSON_SCORE if curve and self.config.boxes is None else 0.0
-
-    def _with_poses(
-        self, batch: list[list[TrackedFrame]], joints: list[PoseArrays]
-    ) -> Iterator[tuple[Frame, FramePoses]]:
-        """Yield the current frame of each window with its poses."""
-        for window, arrays in zip(batch, joints, strict=True):
-            current = window[self.predictor.current]
-            yield current.frame, self._poses(current, arrays)
 
     def _open_decoder(self, observer: Observer) -> DecodeBatch:
         """Return what turns windows that follow each other into joints."""

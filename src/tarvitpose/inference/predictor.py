@@ -25,6 +25,7 @@ from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.results import TrackedFrame
 from tarvitpose.utils.arrays import Float32, UInt8
 
+PEAKS = 3  # of a heatmap, where lower ones are asked for
 Item = TypeVar("Item")
 # From N images (height, width, 3) and N boxes (N, 4) xyxy to crops (N, h, w, 3).
 CutCrops = Callable[[Sequence[UInt8], Float32], UInt8]
@@ -114,17 +115,19 @@ class Predictor:
         flip_test: bool = False,
         batch_size: int = 16,
         compare: bool = False,
+        peaks: bool = False,
         cut_crops: CutCrops | None = None,
     ) -> None:
         """Other `offsets` than those of the weights may be given; `batch_size` is in crops.
 
-        With `compare` the same crops are also decoded without the temporal part. `cut_crops`
+        With `compare` the same crops are also decoded without the temporal part; with `peaks`,
+        joints come with the lower peaks of their heatmaps, in a comparison not. `cut_crops`
         replaces the way crops are cut out of frames. Raises UserError where there is no temporal
         part to compare with.
         """
         self.engine, self.config = engine, engine.config
         self.single_frame = single_frame or not self.config.temporal
-        self.compare = compare
+        self.compare, self.peaks = compare, peaks and not compare
         if compare:
             check_compare(self.config, single_frame=single_frame)
         self.flip_test, self.batch_size = flip_test, batch_size
@@ -219,9 +222,24 @@ class Predictor:
     def _read(self, boxes: Float32, heatmaps: Float32, *, single_frame: bool = False) -> PoseArrays:
         """Return joints in frame pixels from heatmaps (N, J, h / 4, w / 4)."""
         with self.observer.stage("heatmaps"):
-            points, scores = codec.decode(heatmaps, self.config.input_size, self.config.codec)
-            scores = codec.calibrate(scores, self.config.curve(single_frame))
-            return PoseArrays(self.to_frame(points, boxes), scores)
+            size, curve = self.config.input_size, self.config.curve(single_frame)
+            if self.peaks:
+                return self._with_peaks(boxes, heatmaps, curve)
+            points, scores = codec.decode(heatmaps, size, self.config.codec)
+            return PoseArrays(self.to_frame(points, boxes), codec.calibrate(scores, curve))
+
+    def _with_peaks(
+        self, boxes: Float32, heatmaps: Float32, curve: Sequence[tuple[float, float]]
+    ) -> PoseArrays:
+        """Return joints and the lower peaks of their heatmaps; a score of 0 says there is none."""
+        points, values = codec.decode_peaks(
+            heatmaps, self.config.input_size, self.config.codec, PEAKS
+        )
+        people, joints = values.shape[:2]
+        at = self.to_frame(points.reshape(people, joints * PEAKS, 2), boxes).reshape(points.shape)
+        scores = np.where(values > 0, codec.calibrate(values, curve), 0).astype(np.float32)
+        peaks = np.concatenate([at, scores[..., None]], -1)  # (N, J, PEAKS, 3)
+        return PoseArrays(at[:, :, 0], scores[:, :, 0], lower_peaks=peaks[:, :, 1:])
 
     def to_frame(self, points: Float32, boxes: Float32) -> Float32:
         """Return points (N, J, 2) in frame pixels, given in pixels of crops cut by `boxes`."""
@@ -238,7 +256,9 @@ class Predictor:
 
     def joined(self, parts: Sequence[PoseArrays]) -> PoseArrays:
         """Return the joints of several groups of people as one; of nobody where there is none."""
-        nobody = PoseArrays.of_nobody(len(self.config.joints), compare=self.compare)
+        nobody = PoseArrays.of_nobody(
+            len(self.config.joints), compare=self.compare, peaks=self.peaks
+        )
         return PoseArrays.joined([nobody, *parts])
 
 

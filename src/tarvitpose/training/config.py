@@ -13,6 +13,7 @@ from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.config_files import parse_config, read_yaml
+from tarvitpose.utils.source_names import short
 from tarvitpose.weights.folder import load_config
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
@@ -122,7 +123,7 @@ class TrainConfig(Config):
             raise ValueError("give only one of run.validate_every and run.validate_epochs")
         if self.run.warm_start and self.init is None:
             raise ValueError("run.warm_start needs an init, whose encoder and decoder it takes")
-        if self.init is None and "size" not in self.model:
+        if self.init is None and self.model.get("size") is None:
             raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
         return self
 
@@ -141,8 +142,10 @@ def model_config(config: TrainConfig) -> ModelConfig:
     """Return the network's config: that of `init` or of `size`, with the changes asked for."""
     changes = dict(config.model)
     size = changes.pop("size", None)
-    if size is not None and size not in SIZES:
-        raise ConfigError(f"model.size: expected one of {', '.join(SIZES)}, got {size!r}")
+    if size not in (None, *SIZES):  # also what cannot be a key
+        raise ConfigError(
+            f"model.size: expected one of {', '.join(SIZES)}, got {short(repr(size))}"
+        )
     if config.init is not None:
         _check_start(config.init)
     base = SIZES[str(size)]() if config.init is None else load_config(config.init)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,8 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.config_messages import in_words, of_options
+from tarvitpose.utils.source_names import short
 
 OPTIONS = "the command line"  # the source of values that are options
+LARGEST = 1_000_000  # bytes of a file
+MOST_VALUES, DEEPEST = 20_000, 20
 AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 
@@ -45,29 +49,73 @@ def _hint(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+class _Loader(yaml.SafeLoader):
+    """Reads dates as the texts that they are: no configuration has any."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  (as PyYAML declares it)
+        first: [(tag, form) for tag, form in forms if not tag.endswith(":timestamp")]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read a YAML file and apply `section.key=value` overrides. Raises ConfigError."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable YAML ({str(error).splitlines()[0]})") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable YAML ({error})") from None
+    if len(data) > LARGEST:
+        raise ConfigError(f"{path}: larger than {LARGEST // 1000} kB, so not a configuration")
+    values = _parse(data, str(path))
+    if values is None:
+        values = {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected sections with keys, found {type(values).__name__}")
     for override in overrides:
         key, equals, value = override.partition("=")
+        source = repr(short(override))
         if not equals or not key:
-            raise ConfigError(f"{override!r}: expected key=value, such as train.steps=100")
-        _set(values, key.split("."), _yaml_value(override, value), key)
+            raise ConfigError(f"{source}: expected key=value, such as train.steps=100")
+        _set(values, key.split("."), _parse(value, source), key)
     return values
 
 
-def _yaml_value(override: str, text: str) -> Any:
+def _parse(text: bytes | str, source: str) -> Any:
+    """Return the value that YAML stands for. Raises ConfigError."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"{override!r}: the value is not YAML") from None
+        value = yaml.load(text, _Loader)
+        _check_plain(value, [MOST_VALUES], 0)
+    except Exception as error:  # PyYAML raises whatever an odd tag or number makes of its parts
+        reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
+        raise ConfigError(f"{source}: not readable YAML ({short(reason)})") from None
+    return value
+
+
+def _check_plain(value: Any, left: list[int], depth: int) -> None:
+    """Raise ValueError for what JSON does not have, for sections in themselves, and for too much.
+
+    `left` holds how many values there may still be; a value that is named twice counts twice.
+    """
+    left[0] -= 1
+    if depth > DEEPEST:
+        raise ValueError(f"sections within sections, more than {DEEPEST} deep")
+    if left[0] < 0:
+        raise ValueError(f"more than {MOST_VALUES} values")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"the key {short(repr(key))} is no text; write it in quotes")
+            _check_plain(item, left, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_plain(item, left, depth + 1)
+    elif isinstance(value, str) and "\0" in value:
+        raise ValueError(f"a text with a NUL: {short(repr(value))}")
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(f"a value of the type {type(value).__name__}")
 
 
 def _set(values: dict[str, Any], keys: list[str], value: Any, whole: str) -> None:
@@ -76,5 +124,5 @@ def _set(values: dict[str, Any], keys: list[str], value: Any, whole: str) -> Non
             values[key] = {}
         values = values[key]
         if not isinstance(values, dict):
-            raise ConfigError(f"{whole}: {key} is a value, it has no keys")
+            raise ConfigError(f"{short(whole)}: {short(key)} is a value, it has no keys")
     values[keys[-1]] = value

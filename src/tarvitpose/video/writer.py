@@ -55,7 +55,7 @@ class VideoWriter(FinishedOnExit):
         self.allow_playlists = allow_playlists  # for the file with the audio
         self._audio: AudioTrack | None = None
         self._last_tick: int | None = None
-        self._gaps = 0  # that are longer than the file can show
+        self._gaps, self._cut = 0, 0  # gaps longer than the file can show, ticks cut from them
         self._reformatter = VideoReformatter()
 
     def _start(self, stack: ExitStack) -> None:
@@ -80,7 +80,7 @@ class VideoWriter(FinishedOnExit):
     @property
     def warnings(self) -> list[str]:
         """Return what could not be carried over, a line each; complete once the file is."""
-        gaps = f"{self.path}: {self._gaps} gaps between frames are cut to an hour each"
+        gaps = f"{self.path}: gaps between frames are cut to an hour each ({self._gaps} of them)"
         audio = [] if self._audio is None else self._audio.warnings
         return [*audio, *([gaps] if self._gaps else [])]
 
@@ -89,12 +89,12 @@ class VideoWriter(FinishedOnExit):
         if image.shape != (*self.image_size, 3):
             raise ValueError(f"expected an image {(*self.image_size, 3)}, got {image.shape}")
         time -= self.start or 0.0
-        tick = round(time * CLOCK)
+        tick = round(time * CLOCK) - self._cut
         if self._last_tick is not None:
             tick = max(tick, self._last_tick + 1)  # H.264 needs increasing times
-            if tick > self._last_tick + LONGEST_STEP:
-                tick = self._last_tick + LONGEST_STEP
-                self._gaps += 1
+            excess = tick - self._last_tick - LONGEST_STEP
+            if excess > 0:
+                tick, self._cut, self._gaps = tick - excess, self._cut + excess, self._gaps + 1
         self._last_tick = tick
         with self._writing():
             self._mux_audio_until(time)

@@ -16,7 +16,7 @@ from tarvitpose.data.dataset import ClipDataset, ClipItem
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Record
 from tarvitpose.data.stills import MotionConfig
-from tarvitpose.drawing import DARK, LIGHT, Colour, draw_text, text_width
+from tarvitpose.drawing import DARK, LIGHT, SIDE_COLOURS, Colour, draw_text, text_width
 from tarvitpose.errors import DataError
 from tarvitpose.formats.contact_sheet import contact_sheet
 from tarvitpose.skeleton import POSETRACK_15, JointSet
@@ -70,7 +70,7 @@ ROWS = (
     ),
 )
 COLUMNS, STRIP_WIDTH, TITLE_HEIGHT, GAP, TEXT = 2, 760, 34, 8, 13.0  # pixels
-LEFT, MIDDLE, RIGHT = (255, 196, 0), LIGHT, (0, 190, 255)
+MIDDLE = LIGHT
 LARGE_ENOUGH = 256  # pixels, the height of a crop
 SEED = 6  # the first clip of this seed has both empty and repeated lost frames
 OTHER_PEOPLE = 20  # whose pictures an occluder may be cut from
@@ -162,7 +162,7 @@ def _with_joints(crop: UInt8, keypoints: Float32, known: Float32, joints: JointS
 
 
 def _side(joint: str) -> Colour:
-    return {"left": LEFT, "right": RIGHT}.get(joint.partition("_")[0], MIDDLE)
+    return SIDE_COLOURS.get(joint.partition("_")[0], MIDDLE)
 
 
 def _legend(name: str, width: int) -> UInt8:
@@ -170,7 +170,7 @@ def _legend(name: str, width: int) -> UInt8:
     legend = np.full((3 * TITLE_HEIGHT, width, 3), PAPER, np.uint8)
     draw_text(legend, f"What augmentation does to {name}", (GAP, 28), 1.4 * TEXT, LIGHT)
     left = GAP
-    for text, colour in (("left side", LEFT), ("right side", RIGHT), ("middle", MIDDLE)):
+    for text, colour in {**SIDE_COLOURS, "middle": MIDDLE}.items():
         cv2.circle(legend, (left + 5, 53), 5, colour, cv2.FILLED, cv2.LINE_AA)
         draw_text(legend, text, (left + 16, 58), 0.8 * TEXT, LIGHT)
         left += text_width(text, 0.8 * TEXT) + 5 * GAP

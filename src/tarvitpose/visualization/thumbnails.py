@@ -95,15 +95,12 @@ def cut_out(whole: UInt8, poses: FramePoses, person: int) -> tuple[UInt8, FrameP
     sides = np.minimum(round(side), size)
     corner = np.clip(np.round((box[:2] + box[2:] - sides) / 2), 0, size - sides).astype(int)
     part = whole[corner[1] : corner[1] + sides[1], corner[0] : corner[0] + sides[0]]
-    rows = slice(person, person + 1)
+    alone = poses.only(slice(person, person + 1))
     moved = replace(
-        poses,
+        alone,
         image_size=part.shape[:2],
-        keypoints=(poses.keypoints[rows] - corner).astype(np.float32),
-        boxes=(poses.boxes[rows] - np.tile(corner, 2)).astype(np.float32),
-        scores=poses.scores[rows],
-        box_scores=poses.box_scores[rows],
-        track_ids=poses.track_ids[rows],
+        keypoints=(alone.keypoints - corner).astype(np.float32),
+        boxes=(alone.boxes - np.tile(corner, 2)).astype(np.float32),
         raw_keypoints=None,
         single_keypoints=None,
         single_scores=None,

@@ -58,21 +58,7 @@ def _known_part(frame: FramePoses) -> FramePoses:
         points = frame.keypoints[person]
         points = points[np.isfinite(points).all(-1)]
         boxes[person] = [*points.min(0), *points.max(0)]
-    return replace(
-        frame,
-        boxes=boxes[known],
-        keypoints=frame.keypoints[known],
-        scores=frame.scores[known],
-        box_scores=frame.box_scores[known],
-        track_ids=frame.track_ids[known],
-        raw_keypoints=_chosen(frame.raw_keypoints, known),
-        single_keypoints=_chosen(frame.single_keypoints, known),
-        single_scores=_chosen(frame.single_scores, known),
-    )
-
-
-def _chosen(values: Float32 | None, known: NDArray[np.bool_]) -> Float32 | None:
-    return None if values is None else values[known]
+    return replace(frame, boxes=boxes).only(known)
 
 
 def with_single_frames(

@@ -134,14 +134,15 @@ def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from None
-    header.pop("__metadata__", None)
-    return {
-        name: TensorBytes(part["dtype"], tuple(part["shape"]), 8 + length + start, end - start)
-        for name, part in header.items()
-        for start, end in [part["data_offsets"]]
-    }
+        header.pop("__metadata__", None)
+        return {
+            name: TensorBytes(part["dtype"], tuple(part["shape"]), 8 + length + start, end - start)
+            for name, part in header.items()
+            for start, end in [part["data_offsets"]]
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = short(" ".join(str(error).split()))
+        raise WeightsError(f"{path}: not a readable safetensors file ({reason})") from None
 
 
 def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:

@@ -1,0 +1,116 @@
+"""Measure what linked peaks change on JHMDB: PCK, and how much joints shake, over whole clips.
+
+    python -m tools.measure_peaks data/jhmdb --split val
+
+Every frame of a clip is cropped with its labelled box; the same heatmaps are read by their highest
+peaks and by linked ones. Intervals are bootstrapped over clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tarvitpose import PoseEstimator
+from tarvitpose.inference.peak_linking import linked
+from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.results import Frame, TrackedFrame
+from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.smoothing.peaks import LAG
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.video.sources import open_source
+
+WAYS = {"highest": None, "linked": LAG, "linked, no lag": 0.0}
+
+
+class Clip(NamedTuple):
+    """The frames of a clip with the labelled person's box, and where the joints are."""
+
+    frames: list[TrackedFrame]
+    labels: Float32  # (F, 12, 2), not finite outside the picture
+
+
+def read_clip(folder: Path, entry: dict[str, Any]) -> Clip:
+    """Return one clip of `labels.json`."""
+    with open_source(folder / entry["file"]) as source:
+        frames = list(source)
+    boxes = np.array(entry["boxes"], np.float32)[: len(frames), None]  # (F, 1, 4)
+    labels = np.array(entry["xy"], np.float32)[: len(frames)]
+    height, width = frames[0].image.shape[:2]
+    outside = (labels < 0).any(-1) | (labels[..., 0] >= width) | (labels[..., 1] >= height)
+    labels[outside] = np.nan
+    one = np.ones(1, np.float32)
+    tracked = [
+        TrackedFrame(Frame(index, frame.time, frame.image), box, one, np.ones(1, np.int64))
+        for index, (frame, box) in enumerate(zip(frames, boxes, strict=False))
+    ]
+    return Clip(tracked, labels)
+
+
+def decoded(estimator: PoseEstimator, clip: Clip) -> list[PoseArrays]:
+    """Return the joints of each frame, with lower peaks."""
+    predictor, last = estimator.predictor, len(clip.frames) - 1
+    windows = [
+        [clip.frames[min(max(at + offset, 0), last)] for offset in predictor.offsets]
+        for at in range(last + 1)
+    ]
+    return predictor.windowed(windows)
+
+
+def scores(clip: Clip, points: Float32) -> tuple[float, float, float]:
+    """Return PCK@0.2 and PCK@0.1 of the box in %, and the median second difference in box sides."""
+    sides = np.array([(f.boxes[0, 2:] - f.boxes[0, :2]).max() for f in clip.frames])
+    known = np.isfinite(clip.labels).all(-1)
+    errors = (np.linalg.norm(points - clip.labels, axis=-1) / sides[:, None])[known]
+    shaking = np.linalg.norm(np.diff(points, 2, axis=0), axis=-1) / sides[1:-1, None]
+    return 100 * (errors < 0.2).mean(), 100 * (errors < 0.1).mean(), float(np.median(shaking))
+
+
+def interval(values: Float32) -> str:
+    """Return a mean with its 95% interval over clips."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(0, len(values), (5000, len(values)))].mean(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return f"{values.mean():.4g} ({low:.4g}..{high:.4g})"
+
+
+def main() -> None:
+    """Print a line for each way of reading the heatmaps, and its difference from the first."""
+    parser = argparse.ArgumentParser(description="Measure linked peaks on JHMDB.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--split", default="val", choices=["train", "val"])
+    parser.add_argument("--weights", default="default")
+    parser.add_argument("--single-frame", action="store_true")
+    given = parser.parse_args()
+    content = json.loads((given.folder / "labels.json").read_text(encoding="utf-8"))
+    joints = [POSETRACK_15.joints.index(name) for name in content["joints"]]
+    estimator = PoseEstimator.from_pretrained(
+        given.weights, single_frame=given.single_frame, crop_policy="window"
+    )
+    table: dict[str, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
+    for entry in content["clips"]:
+        if entry["split"] != given.split:
+            continue
+        clip = read_clip(given.folder, entry)
+        results = list(zip(clip.frames, decoded(estimator, clip), strict=True))
+        for way, lag in WAYS.items():
+            chosen = results if lag is None else list(linked(results, lag))
+            points = np.stack([poses.keypoints[0, joints] for _, poses in chosen])
+            table[way].append(scores(clip, points))
+    for way, rows in table.items():
+        print(f"{way}, {len(rows)} clips")
+        for name, values, before in zip(
+            ("PCK@0.2 of the box", "PCK@0.1 of the box", "shaking, box sides"),
+            np.array(rows, np.float32).T,
+            np.array(table["highest"], np.float32).T,
+            strict=True,
+        ):
+            print(f"  {name}: {interval(values)}, difference {interval(values - before)}")
+
+
+if __name__ == "__main__":
+    main()
