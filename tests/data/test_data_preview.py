@@ -13,6 +13,7 @@ from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.generated import write_generated
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
+from tarvitpose.drawing import SIDE_COLOURS
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17, JointSet
 from tarvitpose.visualization import augmentation_preview as data_preview
@@ -121,7 +122,7 @@ def test_joints_are_drawn_where_they_are_known_alone() -> None:
     left = POSETRACK_15.joints.index("left_wrist")
     known[left] = 1
     drawn = data_preview._with_joints(crop, points, known, POSETRACK_15)
-    y, x = np.nonzero((drawn == data_preview.LEFT).all(-1))
+    y, x = np.nonzero((drawn == SIDE_COLOURS["left"]).all(-1))
     assert np.abs([x.mean() - points[left, 0], y.mean() - points[left, 1]]).max() < 0.7
     assert (crop == 100).all()
 

@@ -234,7 +234,7 @@ def test_another_file_is_turned_down(tmp_path: Path, text: str, message: str) ->
 def test_a_missing_or_binary_file_is_turned_down(tmp_path: Path) -> None:
     with pytest.raises(BoxesError, match=r"none\.json: no such file"):
         BoxesFile(tmp_path / "none.json")
-    with pytest.raises(BoxesError, match="not readable JSON"):
+    with pytest.raises(BoxesError, match="is a folder, expected a file"):
         BoxesFile(tmp_path)
     (tmp_path / "video.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BoxesError, match="not readable JSON"):

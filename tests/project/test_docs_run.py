@@ -41,6 +41,7 @@ ELSEWHERE = {  # what a command needs that tests lack, or which test runs it
     "data/clips": "clips to download",
     "data/lspet": "a data set to download",
     "data/posetrack18_sample": "a data set to download",
+    "--tracks": "labels with track ids: tests/cli/test_evaluate_cli.py",
     "--size": "a checkpoint of full size: tests/weights/test_convert.py",
 }
 

@@ -176,7 +176,8 @@ def translate(tensors: Tensors, kind: CheckpointFormat, dataset_index: int) -> T
     renamed = split_attention({_our_name(name, kind): value for name, value in tensors.items()})
     for norm in ("decoder.norm1", "decoder.norm2"):
         if f"{norm}.running_mean" in renamed:  # a counter that nothing reads and few files have
-            renamed.setdefault(f"{norm}.num_batches_tracked", torch.tensor(0))
+            counter = f"{norm}.num_batches_tracked"
+            renamed[counter] = renamed.get(counter, torch.tensor(0)).long()
     return renamed
 
 
