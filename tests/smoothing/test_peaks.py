@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 
 import numpy as np
 import pytest
 
+import tarvitpose.smoothing.peaks as peaks_module
 from tarvitpose.smoothing.peaks import HIGHEST_COST, SPEED, PeakLinker
 from tarvitpose.utils.arrays import Float32
 
@@ -75,6 +77,15 @@ def test_peaks_that_are_not_there_are_never_taken() -> None:
     peaks = two_legs((3,))
     peaks[3, 0, 1, 2] = 0
     assert links(peaks)[3] == [0]
+
+
+def test_what_is_decided_is_forgotten() -> None:
+    linker = PeakLinker(0.19)
+    for frame in range(100):
+        list(linker.take(frame / RATE, [1], [SIDE], two_legs((), frames=1)))
+    gc.collect()
+    links = [thing for thing in gc.get_objects() if isinstance(thing, peaks_module._Link)]
+    assert len(links) <= 6  # the frames that wait, and the one before them
 
 
 def test_people_who_come_and_go_keep_their_order() -> None:

@@ -93,7 +93,11 @@ class PeakLinker:
             yield self._decided()
 
     def _decided(self) -> list[Int64]:
-        return [link.choice() for link in self._frames.popleft()[1]]
+        _, links = self._frames.popleft()
+        choices = [link.choice() for link in links]
+        for link in links:  # nobody looks back beyond it any more
+            link.before = None
+        return choices
 
 
 def _append(link: _Link, before: _Link | None, side: float) -> None:
