@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.config import Colors
+from tarvitpose.geometry import shared_area
 from tarvitpose.skeleton import limbs_of
 from tarvitpose.utils.arrays import Float32, Int64, UInt8
 
@@ -297,8 +298,7 @@ def _overlaps(areas: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     """Return the pixels that each area (P, 4) shares with others (K, 4) xyxy, summed."""
     these = np.asarray(areas, np.float64)[:, None]  # (P, 1, 4)
     those = np.asarray(others, np.float64).reshape(-1, 4)
-    shared = np.minimum(these[..., 2:], those[:, 2:]) - np.maximum(these[..., :2], those[:, :2])
-    return np.asarray(shared.clip(min=0).prod(-1).sum(-1))  # (P,)
+    return np.asarray(shared_area(these, those).sum(-1))  # (P,)
 
 
 def _plan_legend(poses: Drawable, shape: tuple[int, ...]) -> _Legend:

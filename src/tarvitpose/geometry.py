@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.config import Codec
 from tarvitpose.utils.arrays import Float32, UInt8
 
+Number = TypeVar("Number", np.float32, np.float64)
 BOX_PADDING = 1.25  # size of a crop relative to the box (paper, section 3)
 IMAGE_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGE_STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -32,6 +35,13 @@ def xyxy_to_xywh(boxes: ArrayLike) -> Float32:
     return boxes
 
 
+def shared_area(first: NDArray[Number], second: NDArray[Number]) -> NDArray[Number]:
+    """Return the area that boxes xyxy (..., 4) share with others; 0 where they do not meet."""
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    return np.asarray((high - low).clip(min=0).prod(-1))
+
+
 def box_iou(first: ArrayLike, second: ArrayLike) -> Float32:
     """Return the intersection over union of boxes xyxy, (N, 4) and (M, 4) -> (N, M).
 
@@ -40,8 +50,7 @@ def box_iou(first: ArrayLike, second: ArrayLike) -> Float32:
     """
     a = np.asarray(first, np.float32).reshape(-1, 1, 4)
     b = np.asarray(second, np.float32).reshape(1, -1, 4)
-    overlap = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    intersection = overlap.clip(min=0).prod(-1)
+    intersection = shared_area(a, b)
     union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - intersection
     return np.asarray(intersection / np.maximum(union, 1e-9), np.float32)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.geometry import shared_area
 from tarvitpose.tracking.appearance import describe, difference
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.track import Carried, check_order
@@ -206,9 +207,7 @@ def uncovered(boxes: Float32) -> Bools:
     >>> uncovered(np.float32([[0, 0, 10, 10], [8, 0, 18, 10], [8, 4, 12, 10]])).tolist()
     [True, True, False]
     """
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = (high - low).clip(min=0).prod(-1)  # (N, N)
+    shared = shared_area(boxes[:, None], boxes)  # (N, N)
     np.fill_diagonal(shared, 0)
     area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(-1), 1e-9)
     return np.asarray((shared / area[:, None]).max(1, initial=0) < COVERED)
