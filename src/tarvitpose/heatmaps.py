@@ -64,9 +64,8 @@ def decode(heatmaps: Float32, input_size: tuple[int, int], codec: Codec) -> tupl
     maps = np.ascontiguousarray(heatmaps, np.float32).reshape(-1, height, width)  # (N J, h, w)
     flat = maps.reshape(people * joints, height * width)
     best = flat.argmax(-1)
-    peak = np.stack([best % width, best // width], -1)  # (N J, 2), x and y
     scores = flat[np.arange(len(flat)), best]
-    points = _refined(maps, peak, codec) / heatmap_scale(input_size, codec)
+    points = _refined(maps, best, codec) / heatmap_scale(input_size, codec)
     shape = (people, joints)
     return points.reshape(*shape, 2), scores.clip(0, 1).reshape(shape)
 
@@ -84,11 +83,16 @@ def decode_peaks(
     maps = np.ascontiguousarray(heatmaps, np.float32).reshape(-1, height, width)  # (M, h, w)
     is_peak = maps == _highest_nearby(maps)
     flat = np.where(is_peak, maps, 0).reshape(len(maps), height * width)
-    best = np.argsort(-flat, axis=-1, kind="stable")[:, :count]  # (M, count)
-    values = np.take_along_axis(flat, best, -1).clip(0, 1)
+    rows = np.arange(len(flat))
+    best = np.zeros((len(flat), count), np.int64)
+    values = np.zeros(best.shape, np.float32)
+    for rank in range(count):  # quicker than sorting all pixels
+        best[:, rank] = flat.argmax(-1)
+        values[:, rank] = flat[rows, best[:, rank]].clip(0, 1)
+        flat[rows, best[:, rank]] = 0
     best = np.where(values > 0, best, maps.reshape(flat.shape).argmax(-1)[:, None])
-    peaks = np.stack([best % width, best // width], -1).reshape(-1, 2)  # (M count, 2), x and y
-    points = _refined(maps.repeat(count, 0), peaks, codec) / heatmap_scale(input_size, codec)
+    points = _refined(maps.repeat(count, 0), best.ravel(), codec)
+    points = points / heatmap_scale(input_size, codec)
     return points.reshape(people, joints, count, 2), values.reshape(people, joints, count)
 
 
@@ -100,8 +104,10 @@ def _highest_nearby(maps: Float32) -> Float32:
     return reduce(np.maximum, [rows[:, :, shift : shift + width] for shift in range(7)])
 
 
-def _refined(maps: Float32, peak: Int64, codec: Codec) -> Float32:
-    """Return the points (M, 2) in heatmap pixels that peaks at whole pixels (M, 2) stand for."""
+def _refined(maps: Float32, pixels: Int64, codec: Codec) -> Float32:
+    """Return the points (M, 2) in heatmap pixels that peaks stand for, at `pixels` (M,) of each."""
+    width = maps.shape[2]
+    peak = np.stack([pixels % width, pixels // width], -1)  # (M, 2), x and y
     step = _newton_step(maps, peak) if codec == "udp" else _quarter_step(maps, peak)
     return (peak + step).astype(np.float32)
 

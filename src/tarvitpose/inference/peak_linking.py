@@ -22,11 +22,11 @@ def linked(results: Iterable[Decoded], lag: float) -> Iterator[Decoded]:
     Without lag each frame is answered at once, from the past alone.
     """
     linker = PeakLinker(lag)
-    waiting: deque[Decoded] = deque()
+    waiting: deque[tuple[TrackedFrame, PoseArrays, Float32]] = deque()
     for tracked, joints in results:
-        waiting.append((tracked, joints))
         sides = (tracked.boxes[:, 2:] - tracked.boxes[:, :2]).max(-1, initial=0)
         peaks = _peaks(joints)
+        waiting.append((tracked, joints, peaks))
         for choices in linker.take(
             tracked.frame.time, tracked.track_ids.tolist(), sides.tolist(), peaks
         ):
@@ -42,10 +42,12 @@ def _peaks(joints: PoseArrays) -> Float32:
     return highest if lower is None else np.concatenate([highest, lower], 2)
 
 
-def _chosen(tracked: TrackedFrame, joints: PoseArrays, choices: Sequence[Int64]) -> Decoded:
-    """Return a frame's joints at the chosen peaks, (J,) for each of N people."""
+def _chosen(
+    tracked: TrackedFrame, joints: PoseArrays, peaks: Float32, choices: Sequence[Int64]
+) -> Decoded:
+    """Return a frame's joints at those of its peaks that are chosen, (J,) for each of N people."""
     if not choices:
         return tracked, joints
     index = np.stack(choices)[:, :, None, None]  # (N, J, 1, 1)
-    peaks = np.take_along_axis(_peaks(joints), index, 2)[:, :, 0]  # (N, J, 3)
-    return tracked, replace(joints, keypoints=peaks[..., :2], scores=peaks[..., 2])
+    chosen = np.take_along_axis(peaks, index, 2)[:, :, 0]  # (N, J, 3)
+    return tracked, replace(joints, keypoints=chosen[..., :2], scores=chosen[..., 2])
