@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
+POINT_ARRAYS = ("keypoints", "raw_keypoints", "single_keypoints")
 PERSON_ARRAYS = (  # the fields of FramePoses that have a row for each person
     *("keypoints", "scores", "boxes", "box_scores", "track_ids"),
     *("raw_keypoints", "single_keypoints", "single_scores"),
@@ -89,18 +91,21 @@ class FramePoses:
     def resized(self, shape: tuple[int, ...]) -> FramePoses:
         """Return the same people in pixels of the frame at another size, (height, width)."""
         scale = np.float32(shape[1] / self.image_size[1])
-        points, boxes = self.keypoints * scale, self.boxes * scale
-        return replace(self, keypoints=points, boxes=boxes, image_size=(shape[0], shape[1]))
+        return self._moved(lambda points: points * scale, (shape[0], shape[1]))
 
     def cropped(self, left: int, top: int, width: int, height: int) -> FramePoses:
         """Return the same people in pixels of a part of the frame, which may cut them off."""
         corner = np.array([left, top], np.float32)
-        return replace(
-            self,
-            keypoints=self.keypoints - corner,
-            boxes=self.boxes - np.tile(corner, 2),
-            image_size=(height, width),
-        )
+        return self._moved(lambda points: points - corner, (height, width))
+
+    def _moved(self, move: Callable[[Float32], Float32], image_size: tuple[int, int]) -> FramePoses:
+        """Return the same people in another picture, `move` being what it does to points."""
+        arrays: dict[str, Any] = {
+            name: None if getattr(self, name) is None else move(getattr(self, name))
+            for name in POINT_ARRAYS
+        }
+        boxes = move(self.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        return replace(self, boxes=boxes, image_size=image_size, **arrays)
 
     def only(self, which: Bools | slice) -> FramePoses:
         """Return the frame with some of its people: a mask `which` (N,), or a slice."""

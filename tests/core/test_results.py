@@ -106,3 +106,17 @@ def test_some_of_the_people_have_their_rows_of_every_field() -> None:
     np.testing.assert_array_equal(chosen.raw_keypoints, whole.keypoints[[0, 2]] + 0.75)
     assert whole.only(slice(1, 2)).scores.tolist() == whole.scores[1:2].tolist()
     assert chosen.single_keypoints is None
+
+
+def test_all_points_move_when_the_picture_changes() -> None:
+    (frame,) = smoothed([some_poses(0, 3, 0.0)])
+    frame = replace(frame, single_keypoints=frame.keypoints + 1, single_scores=frame.scores)
+    height, width = frame.image_size
+    double, part = frame.resized((2 * height, 2 * width)), frame.cropped(3, 5, 20, 10)
+    for name in ("keypoints", "raw_keypoints", "single_keypoints"):
+        points = getattr(frame, name)
+        np.testing.assert_array_equal(getattr(double, name), 2 * points)
+        np.testing.assert_allclose(getattr(part, name), points - (3, 5), rtol=1e-6)
+    np.testing.assert_array_equal(double.boxes, 2 * frame.boxes)
+    np.testing.assert_allclose(part.boxes, frame.boxes - (3, 5, 3, 5), rtol=1e-6)
+    assert (double.image_size, part.image_size) == ((2 * height, 2 * width), (10, 20))

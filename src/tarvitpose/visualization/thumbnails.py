@@ -96,16 +96,7 @@ def cut_out(whole: UInt8, poses: FramePoses, person: int) -> tuple[UInt8, FrameP
     corner = np.clip(np.round((box[:2] + box[2:] - sides) / 2), 0, size - sides).astype(int)
     part = whole[corner[1] : corner[1] + sides[1], corner[0] : corner[0] + sides[0]]
     alone = poses.only(slice(person, person + 1))
-    moved = replace(
-        alone,
-        image_size=part.shape[:2],
-        keypoints=(alone.keypoints - corner).astype(np.float32),
-        boxes=(alone.boxes - np.tile(corner, 2)).astype(np.float32),
-        raw_keypoints=None,
-        single_keypoints=None,
-        single_scores=None,
-    )
-    return part, moved
+    return part, alone.cropped(*corner.tolist(), *sides.tolist())
 
 
 def _ring(canvas: UInt8, x: float, y: float) -> None:
