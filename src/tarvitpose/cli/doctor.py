@@ -179,12 +179,13 @@ def default_detector() -> str:
 
 def default_device() -> str:
     """Return what --device, --precision and --backend auto come to for the default weights."""
-    from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
+    from tarvitpose.inference.devices import choose_device
     from tarvitpose.inference.load import choose_backend
+    from tarvitpose.inference.openvino_engine import default_precision
     from tarvitpose.weights.folder import default_folder
 
     device, backend = choose_device("auto"), choose_backend(default_folder())
-    precision = "bf16" if has_cpu_bfloat16() and backend == "openvino" else "fp32"
+    precision = default_precision() if backend == "openvino" else "fp32"
     if backend == "torch":
         from tarvitpose.inference.torch_engine import PRECISIONS, choose_precision
 

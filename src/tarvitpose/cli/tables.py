@@ -87,9 +87,11 @@ def mota_table(scores: dict[str, float], intervals: Intervals) -> Table:
     return rows
 
 
-def _add_interval_rows(rows: Table, intervals: Intervals, columns: Sequence[str]) -> None:
+def _add_interval_rows(
+    rows: Table, intervals: Intervals, columns: Sequence[str], *before: str, sign: str = ""
+) -> None:
     for end, label in enumerate(("95% from", "to") if intervals else ()):
-        rows.add_row(label, *(shown(intervals[name][end]) for name in columns))
+        rows.add_row(*before, label, *(shown(intervals[name][end], sign) for name in columns))
 
 
 def shown_interval(intervals: Intervals, name: str) -> list[str]:
@@ -111,9 +113,7 @@ def comparison_table(comparisons: Iterable[ModeComparison], columns: Sequence[st
             cells = [shown(values[name], sign) for name in columns]
             rows.add_row("" if at else comparison.metric, mode, *cells)
         last = list(comparison.rows)[-1]
-        for end, label in enumerate(("95% from", "to") if comparison.intervals else ()):
-            ends = [comparison.intervals[last][name][end] for name in columns]
-            rows.add_row("", label, *(shown(value, sign) for value in ends))
+        _add_interval_rows(rows, comparison.intervals.get(last, {}), columns, "", sign=sign)
         rows.add_section()
     return rows
 

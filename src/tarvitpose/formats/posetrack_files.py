@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.errors import DataError
+from tarvitpose.formats.file_reader import read_xywh_box
 from tarvitpose.formats.posetrack_layout import (
     NO_SCORE,
     POINT_IDS,
@@ -210,11 +211,7 @@ class _PoseTrack18:
         return UNKNOWN_BOX if corners is None else corners
 
     def box(self, person: Entry) -> Float64:
-        box = person.non_empty("bbox")
-        if box is None:
-            return UNKNOWN_BOX
-        x, y, width, height = box.numbers(4).tolist()
-        return np.array([x, y, x + width, y + height])
+        return UNKNOWN_BOX if person.non_empty("bbox") is None else read_xywh_box(person)
 
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
         return coco_regions(frame)

@@ -115,11 +115,12 @@ class Entry:
 
     def numbers(self, count: int | None = None) -> Float64:
         """Return a list of `count` numbers, or of any length, which are finite and in range."""
-        if not isinstance(self.value, list) or not all(map(_is_number_or_null, self.value)):
+        numbers = real_numbers(self.value)
+        is_list = isinstance(self.value, list)
+        if numbers is None and not (is_list and all(map(_is_number_or_null, self.value))):
             raise DataError(f"{self.where}: expected numbers, found {short(repr(self.value))}")
         if count is not None and len(self.value) != count:
             raise DataError(f"{self.where}: expected {count} numbers")
-        numbers = real_numbers(self.value)
         if numbers is None:
             raise DataError(f"{self.where}: a number is missing or not finite, or beyond 1e18")
         return numbers
