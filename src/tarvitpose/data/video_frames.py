@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from tarvitpose.errors import DataError, VideoError
 from tarvitpose.utils.arrays import UInt8
@@ -12,6 +13,7 @@ from tarvitpose.utils.hashing import sample_digest
 from tarvitpose.video.sources import open_source
 
 VIDEO_SUFFIXES = (".avi", ".mp4")
+DECODING = Lock()
 HELD = 8  # short clips that stay decoded: the windows of a clip read the same frames
 
 
@@ -44,7 +46,8 @@ def read_frame(image: Path, record: str) -> UInt8:
     """Read a frame (height, width, 3), RGB, of a video file. Raises DataError naming the record."""
     video, number = image.parent, int(image.stem)
     try:
-        frames = _decoded(video, video.stat().st_mtime_ns)
+        with DECODING:  # threads that want the same clip wait for one of them to decode it
+            frames = _decoded(video, video.stat().st_mtime_ns)
     except (OSError, VideoError) as error:
         raise DataError(f"{error}, needed for {record}") from None
     if not 1 <= number <= len(frames):
