@@ -18,6 +18,8 @@ import numpy as np
 from tarvitpose import PoseEstimator
 from tarvitpose.inference.peak_linking import linked
 from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.metrics.jitter import relative_acceleration
+from tarvitpose.metrics.pck import hits, pck
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.smoothing.peaks import LAG
@@ -65,9 +67,9 @@ def scores(clip: Clip, points: Float32) -> tuple[float, float, float]:
     """Return PCK@0.2 and PCK@0.1 of the box in %, and the median second difference in box sides."""
     sides = np.array([(f.boxes[0, 2:] - f.boxes[0, :2]).max() for f in clip.frames])
     known = np.isfinite(clip.labels).all(-1)
-    errors = (np.linalg.norm(points - clip.labels, axis=-1) / sides[:, None])[known]
-    shaking = np.linalg.norm(np.diff(points, 2, axis=0), axis=-1) / sides[1:-1, None]
-    return 100 * (errors < 0.2).mean(), 100 * (errors < 0.1).mean(), float(np.median(shaking))
+    large, small = (pck(hits(points, clip.labels, sides, share), known) for share in (0.2, 0.1))
+    shaking = relative_acceleration(points.astype(np.float64), sides.astype(np.float64))
+    return large, small, float(np.median(shaking))
 
 
 def interval(values: Float32) -> str:

@@ -26,7 +26,7 @@ from tarvitpose.detection.nanodet import suppress
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import box_iou
 from tarvitpose.metrics.mot import FrameIdentities, TrackingCounts, count_tracks, tracking_scores
-from tarvitpose.metrics.posetrack_ap import interval
+from tarvitpose.metrics.posetrack_ap import interval, video_draws
 from tarvitpose.tracking import open_tracker
 from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64, UInt8
 
@@ -302,8 +302,7 @@ def table(counts: Mapping[str, Sequence[TrackingCounts]], samples: int) -> list[
     Intervals are over draws of scenes, the same ones for all trackers.
     """
     first, scenes = next(iter(counts)), len(next(iter(counts.values())))
-    draws = np.random.default_rng(0).multinomial(scenes, np.full(scenes, 1 / scenes), samples)
-    weights = [np.ones(scenes), *draws.astype(np.float64)]  # what was measured, then the draws
+    weights = [np.ones(scenes), *video_draws(scenes, samples)]  # what was measured, then the draws
     scores = {name: [per_scene(each, row) for row in weights] for name, each in counts.items()}
     rows = [f"| tracker | {' | '.join(SHOWN)} |", "|--" * (len(SHOWN) + 1) + "|"]
     rows += [f"| {name} | {_cells(each, '')} |" for name, each in scores.items()]

@@ -8,20 +8,17 @@ Axes: N people, T frames, J joints of PoseTrack, H W the pixels of a crop.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache, partial
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
 from tarvitpose import heatmaps as codec
 from tarvitpose.data.degrade import DEGRADE, STRONG
-from tarvitpose.data.records import read_image
-from tarvitpose.data.video_frames import image_exists
 from tarvitpose.errors import DataError
 from tarvitpose.evaluation.baselines import combined_heatmaps, mean_tokens
 from tarvitpose.evaluation.comparison import BASELINES, MEAN_TOKENS, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
+from tarvitpose.evaluation.predictions import Images
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.predictor import Predictor, slices
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -32,7 +29,6 @@ SINCE = tuple(f"{count} since clean" for count in (1, 2, 3))
 CONDITIONS = (CLEAN, CURRENT, *SINCE, SHIFTED)
 BURST = 3  # frames that are degraded together
 SHIFT, GROWTH = 0.1, 0.15  # the most that a box is moved, in its sides, and grows or shrinks
-IMAGES_HELD = 16
 Joints = dict[str, dict[str, Float32]]  # by condition and estimator, (N, J, 2) in frame pixels
 
 
@@ -66,11 +62,11 @@ def estimate(
     """
     parts: list[Joints] = []
     for video in videos:
-        read = lru_cache(IMAGES_HELD)(partial(read_image, record=video.name))
+        images = Images(video.name)
         for frame in video.frames:
             if not len(frame.people.boxes):
                 continue
-            parts.append(_estimated(predictor, video, frame, read, seed))
+            parts.append(_estimated(predictor, video, frame, images, seed))
             if on_people is not None:
                 on_people(len(frame.people.boxes))
     if not parts:
@@ -88,12 +84,12 @@ def _estimated(
     predictor: Predictor,
     video: LabelledVideo,
     frame: LabelledFrame,
-    read: Callable[[Path], UInt8],
+    source: Images,
     seed: int,
 ) -> Joints:
     """Return the joints of the N people of one frame."""
-    paths, _ = frame.window(predictor.offsets, cache(image_exists))
-    images = [read(path) for path in paths]
+    paths, _ = frame.window(predictor.offsets, source.exists)
+    images = [source.read(path) for path in paths]
     boxes = frame.people.boxes
     generators = [
         np.random.default_rng([seed, crc32(f"{video.name}/{frame.name}".encode()), at])

@@ -14,12 +14,12 @@ from tarvitpose.evaluation.comparison import ModeComparison
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.motion import Joints
 from tarvitpose.evaluation.people_scores import TORSO, labelled_joints, tabulated
+from tarvitpose.metrics.jhmdb import Reference
 from tarvitpose.metrics.pck import hits, torso_size
 from tarvitpose.skeleton import POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Bools, Float32, Float64
 
 BOX = "PCK@0.1 box"
-SHARES = {TORSO: 0.2, BOX: 0.1}  # of the torso, of the box's longer side
 ALL, THIRDS = "all", ("slow", "middle", "fast")
 
 
@@ -87,16 +87,19 @@ def score_motion(
     torso = torso_size(truth.keypoints, truth.visible, truth.joints)
     counted = truth.visible & np.isfinite(torso)[:, None]
     columns, limits = _columns(speed, counted)
-    sizes = {TORSO: torso, BOX: (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1)}
+    longer = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1)
+    references = [
+        Reference(TORSO, torso, 0.2, "within 0.2 of the torso"),
+        Reference(BOX, longer, 0.1, "within 0.1 of the box"),
+    ]
     comparisons: dict[str, dict[str, ModeComparison]] = {}
-    for metric, size in sizes.items():
+    for metric, size, share, note in references:
         comparisons[metric] = {}
         for condition, modes in joints.items():
             cells: dict[str, dict[str, tuple[Float64, Bools]]] = {}
             for mode, points in modes.items():
-                right = hits(points, truth.keypoints, size, SHARES[metric]).astype(np.float64)
+                right = hits(points, truth.keypoints, size, share).astype(np.float64)
                 cells[mode] = {name: (right, chosen) for name, chosen in columns.items()}
-            note = f"within {SHARES[metric]:g} of the {'torso' if metric == TORSO else 'box'}"
             comparisons[metric][condition] = tabulated(metric, cells, truth.units, samples, note)
     return MotionScores(
         comparisons, limits, {name: int(chosen.sum()) for name, chosen in columns.items()}

@@ -66,7 +66,7 @@ class PredictionTask:
         """
         missing = {mode: self.predictors[mode] for mode in self.missing_modes(video)}
         results: dict[str, list[FramePoses]] = {mode: [] for mode in missing}
-        images = _Images(video.name)
+        images = Images(video.name)
         for batch in _batches(_detected(video, self.boxes, images), missing) if missing else ():
             for mode, predictor in missing.items():
                 results[mode] += _poses(batch, predictor, images)
@@ -111,7 +111,7 @@ def claim(output: Path, facts: Facts, remedy: str, *, overwrite: bool = False) -
     write_json(path, facts)
 
 
-class _Images:
+class Images:
     """The images of one video; windows overlap, so the last ones stay in memory."""
 
     def __init__(self, video: str) -> None:
@@ -124,7 +124,7 @@ DetectedFrame = tuple[
 ]  # with the image's height and width
 
 
-def _detected(video: LabelledVideo, boxes: Boxes, images: _Images) -> Iterator[DetectedFrame]:
+def _detected(video: LabelledVideo, boxes: Boxes, images: Images) -> Iterator[DetectedFrame]:
     for frame in video.frames:
         image = images.read(frame.frames[frame.current])
         yield frame, (image.shape[0], image.shape[1]), boxes.people(frame, image)
@@ -149,7 +149,7 @@ def _batches(
 
 
 def _poses(
-    batch: list[DetectedFrame], predictor: WindowPredictor, images: _Images
+    batch: list[DetectedFrame], predictor: WindowPredictor, images: Images
 ) -> list[FramePoses]:
     windows = []
     for frame, _, people in batch:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tarvitpose.errors import DataError
 from tarvitpose.metrics.mot import Scores, TrackingCounts, count_tracks, identities, tracking_scores
-from tarvitpose.metrics.posetrack_ap import FramePair, interval, present
+from tarvitpose.metrics.posetrack_ap import FramePair, interval, present, video_draws
 from tarvitpose.metrics.posetrack_mota import count_joints, posetrack_mota
 from tarvitpose.utils.arrays import Float64
 
@@ -49,9 +49,7 @@ class TrackScorer:
 
     def intervals(self, samples: int, seed: int = 0) -> tuple[Intervals, Intervals]:
         """Return the 95% intervals of `scores` and of `joint_scores` over draws of videos."""
-        count = len(self.people)
-        draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), samples)
-        drawn = draws.astype(np.float64)  # (samples, V), how often each video was drawn
+        drawn = video_draws(len(self.people), samples, seed)  # (samples, V)
         return (
             _intervals(self.scores(weights) for weights in drawn),
             _intervals(self.joint_scores(weights) for weights in drawn),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.metrics.pck import joint_distance
 from tarvitpose.skeleton import BODY, JointSet
 from tarvitpose.utils.arrays import Float32
 
@@ -34,10 +35,8 @@ def jhmdb_references(
     """
     corners = np.asarray(boxes, np.float64)
     person = (corners[:, 2:] - corners[:, :2]).max(1)
-    ends = [joints.joints.index(name) for name in ("left_shoulder", "right_hip")]
-    length = np.linalg.norm(truth[:, ends[0]] - truth[:, ends[1]], axis=-1)
-    is_labelled = (np.asarray(visible)[:, ends] > 0).all(1)
-    torso = np.where(is_labelled & (length >= 1), length, np.nan)
+    torso = joint_distance(truth, visible, joints, "left_shoulder", "right_hip")
+    torso = np.where(torso >= 1, torso, np.nan)
     sizes = {
         "person": (person, "the longer side of the person's box"),
         "torso": (torso, "the torso (left shoulder to right hip)"),

@@ -23,14 +23,20 @@ def hits(
 
 def torso_size(truth: Float32, visible: ArrayLike, joints: JointSet) -> Float32:
     """Return the longer diagonal from shoulder to opposite hip, (N,); NaN without labels."""
-    index = {name: position for position, name in enumerate(joints.joints)}
-    seen = np.asarray(visible) > 0
-    diagonals = []
-    for shoulder, hip in (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip")):
-        a, b = index[shoulder], index[hip]
-        length = np.linalg.norm(truth[:, a] - truth[:, b], axis=-1)
-        diagonals.append(np.where(seen[:, a] & seen[:, b], length, np.nan))
-    return np.fmax(*diagonals).astype(np.float32)
+    diagonals = (
+        joint_distance(truth, visible, joints, shoulder, hip)
+        for shoulder, hip in (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
+    )
+    return np.asarray(np.fmax(*diagonals), np.float32)
+
+
+def joint_distance(
+    truth: Float32, visible: ArrayLike, joints: JointSet, first: str, second: str
+) -> NDArray[np.floating]:
+    """Return how far apart two joints are, (N,); NaN unless both are labelled."""
+    ends = [joints.joints.index(name) for name in (first, second)]
+    length = np.linalg.norm(truth[:, ends[0]] - truth[:, ends[1]], axis=-1)
+    return np.where((np.asarray(visible)[:, ends] > 0).all(1), length, np.nan)
 
 
 def head_size(
@@ -41,13 +47,9 @@ def head_size(
     `head_boxes` are (N, 4) xyxy. A person without one (NaN, or none at all) is measured from
     head_bottom to head_top, and has NaN where these are not labelled either.
     """
-    index = {name: position for position, name in enumerate(joints.joints)}
-    sizes = np.full(len(truth), np.nan)
-    if {"head_bottom", "head_top"} <= index.keys():
-        ends = [index["head_bottom"], index["head_top"]]
-        labelled = (np.asarray(visible)[:, ends] > 0).all(1)
-        length = np.linalg.norm(truth[:, ends[0]] - truth[:, ends[1]], axis=-1)
-        sizes = np.where(labelled, length, np.nan)
+    sizes: NDArray[np.floating] = np.full(len(truth), np.nan)
+    if {"head_bottom", "head_top"} <= set(joints.joints):
+        sizes = joint_distance(truth, visible, joints, "head_bottom", "head_top")
     if head_boxes is not None:
         by_box = head_sizes(np.asarray(head_boxes, np.float64))
         sizes = np.where(np.isnan(by_box), sizes, by_box)

@@ -119,10 +119,14 @@ def bootstrap(videos: Sequence[Matches], samples: int, seed: int = 0) -> list[Ap
     A joint that a draw has no label of is left out of it, predicted or not.
     """
     ranked, num_gt = _ranked(videos), _num_gt(videos)
-    draws = np.random.default_rng(seed).multinomial(
-        len(videos), np.full(len(videos), 1 / len(videos)), size=samples
-    )  # (samples, V), how often each video was drawn
-    return [_scored(ranked, num_gt, drawn.astype(np.float64), np.nan) for drawn in draws]
+    draws = video_draws(len(videos), samples, seed)
+    return [_scored(ranked, num_gt, drawn, np.nan) for drawn in draws]
+
+
+def video_draws(count: int, samples: int, seed: int = 0) -> Float64:
+    """Return how often each of `count` videos is in each draw of as many, (samples, count)."""
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), samples)
+    return draws.astype(np.float64)
 
 
 def interval(values: Iterable[float]) -> tuple[float, float]:
