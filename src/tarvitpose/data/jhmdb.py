@@ -22,6 +22,7 @@ from tarvitpose.skeleton import KNOWN_JOINTS, joint_names
 from tarvitpose.utils.arrays import Bools, Float64
 from tarvitpose.utils.json_file import Entry
 from tarvitpose.utils.numeric import in_range
+from tarvitpose.utils.reading import readable, require_file
 
 JOINTS = (  # in the order of joint_positions.mat; the face's middle is taken as the nose
     *("head_bottom", "belly", "nose", "right_shoulder", "left_shoulder", "right_hip", "left_hip"),
@@ -91,15 +92,11 @@ def mask_file(positions: Path) -> Path:
 
 def read_matlab(path: Path, name: str) -> Any:
     """Return an array of a MATLAB file. Raises DataError in one line."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    require_file(path)
     from scipy.io import loadmat  # noqa: PLC0415  slow to import, and for this format alone
 
-    try:
+    with readable(path, "MATLAB file"):
         values = loadmat(path, variable_names=[name]).get(name)
-    except Exception as error:  # SciPy raises whatever a damaged file makes of its parts
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{path}: not a readable MATLAB file ({reason})") from None
     if values is None:
         raise DataError(f"{path}: holds no {name}")
     return values
