@@ -95,7 +95,7 @@ def read_matlab(path: Path, name: str) -> Any:
     require_file(path)
     from scipy.io import loadmat  # noqa: PLC0415  slow to import, and for this format alone
 
-    with readable(path, "MATLAB file"):
+    with readable(path, "as a MATLAB file"):
         values = loadmat(path, variable_names=[name]).get(name)
     if values is None:
         raise DataError(f"{path}: holds no {name}")

@@ -14,7 +14,7 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.numeric import whole_number
 from tarvitpose.utils.reading import readable
 
-LAST, KIND = "last.ckpt", "training state"
+LAST, KIND = "last.ckpt", "as a training state"
 PARTS = ("model", "optimizer", "precision", "best")  # of a state, each a dictionary
 
 
