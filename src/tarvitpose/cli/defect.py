@@ -41,9 +41,11 @@ def report(error: Exception) -> int:
 
 
 def of_system(error: Exception) -> str | None:
-    """Return what is wrong with files, disk or memory, None for an error of another kind."""
+    """Return what is wrong with files, disk, memory or depth, None for an error of another kind."""
     if type(error).__name__ in NO_MEMORY:
         return f"not enough memory ({error}); give less at once, such as a smaller --batch-size"
+    if isinstance(error, RecursionError):
+        return "a file that was given is nested too deeply to be read"
     if not isinstance(error, OSError):
         return None
     if error.errno == errno.ENAMETOOLONG:
