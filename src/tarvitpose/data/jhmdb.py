@@ -80,7 +80,7 @@ def _listed(root: Path, set_name: str) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
             words = line.split()  # clips' names have no spaces
             if words and (len(words) != 2 or words[1] not in PARTS.values()):
-                raise DataError(f"{path}: line {number}: expected a clip and 1 or 2, found {line}")
+                raise DataError(f"{path}: line {number}: expected a clip and 1 or 2")
             if words and words[1] == PARTS[part]:
                 yield action, words[0].removesuffix(".avi")
 
