@@ -100,20 +100,48 @@ def test_people_who_pass_in_one_pose_for_a_moment_both_stay() -> None:
     assert shown(frames, GhostFilter(0.35, is_live=False)) == [[1, 2]] * 60
 
 
-@pytest.mark.parametrize(("is_live", "longest"), [(True, 1), (False, HELD + 1)])
-def test_frames_wait_only_for_who_is_new_and_never_live(*, is_live: bool, longest: int) -> None:
+@pytest.mark.parametrize(
+    ("score", "left", "is_live", "longest"),
+    [
+        (0.8, 200, True, 1),
+        (0.36, 200, False, HELD + 1),  # might fall below 0.35 yet
+        (0.8, 20, False, HELD + 1),  # might double the first
+        (0.8, 200, False, 7),  # 7 x 0.8 of 16 frames are enough, if nothing more is seen
+    ],
+)
+def test_frames_wait_only_for_who_is_new_and_unsure_and_never_live(
+    *, score: float, left: float, is_live: bool, longest: int
+) -> None:
     read, waiting = 0, []
 
     def frames() -> Iterator[tuple[int, FramePoses]]:
         nonlocal read
         for index in range(60):
             read += 1
-            yield index, frame(index, (1, 0.8, 0), *[(2, 0.8, 200)] * (index >= 30))
+            yield index, frame(index, (1, 0.8, 0), *[(2, score, left)] * (index >= 30))
 
     for index, _ in GhostFilter[int](0.35, is_live=is_live).without_ghosts(frames()):
         waiting.append(read - index)
-    assert max(waiting) == longest
+    assert max(waiting[20:]) == longest
     assert waiting[20] == 1  # nobody is new
+
+
+def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    videos = []
+    for level in np.linspace(0.2, 0.9, 15):
+        scores = np.clip(level + rng.normal(0, 0.2, 40), 0, 1).tolist()
+        is_there = rng.random(40) < 0.9
+        videos.append(
+            [frame(i, *[(1, score, 0.0)] * bool(is_there[i])) for i, score in enumerate(scores)]
+        )
+    early = [shown(frames, GhostFilter(0.35, is_live=False)) for frames in videos]
+    monkeypatch.setattr(GhostFilter, "_stays", lambda *_: False)
+    assert early == [shown(frames, GhostFilter(0.35, is_live=False)) for frames in videos]
+    assert not any(early[0])
+    assert any(early[-1])
 
 
 def test_half_of_the_joints_are_enough() -> None:

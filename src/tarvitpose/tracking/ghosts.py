@@ -123,8 +123,21 @@ class GhostFilter(Generic[Item]):
 
     def _is_decided(self, poses: FramePoses) -> bool:
         """Whether everybody in the oldest frame that waits is known well enough."""
+        tracks = poses.track_ids.tolist()
         return len(self._waiting) > self._longest or all(
-            self._frames - self._began[track] >= self._longest for track in poses.track_ids.tolist()
+            self._frames - self._began[track] >= self._longest or self._stays(track, tracks)
+            for track in tracks
+        )
+
+    def _stays(self, track: int, tracks: list[int]) -> bool:
+        """Whether somebody new stays in the oldest frame that waits, whatever follows.
+
+        That is: seen well enough even if never again while it waits, and of no pose that might be
+        that of another of its tracks.
+        """
+        seen, ahead = self._seen[track], self._longest + 1 - len(self._waiting)
+        return seen.total >= self.least_score * (seen.count + ahead) and not any(
+            (min(track, other), max(track, other)) in self._alike for other in tracks
         )
 
     def _next(self) -> tuple[Item, FramePoses]:
