@@ -67,7 +67,7 @@ def negatives(
     everybody = np.concatenate([people, detections.boxes[sure]])
     boxes = boxes[is_apart(boxes, everybody)]
     second_best = [np.sort(teacher.predict(image, box).scores)[-2] for box in boxes]
-    return boxes[np.array(second_best, np.float32) < SURE_JOINT]
+    return np.asarray(boxes[np.array(second_best, np.float32) < SURE_JOINT])
 
 
 def main() -> None:
