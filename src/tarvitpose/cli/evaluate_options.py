@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from tarvitpose.cli import checks
-from tarvitpose.config import AnnotationFormat, NetworkConfig, TemporalMode, temporal_none
+from tarvitpose.config import AnnotationFormat, NetworkConfig, TemporalMode
 from tarvitpose.errors import BoxesError, ConfigError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_base import temporal_none
 from tarvitpose.utils.config_messages import option_name
 
 COMMON = {"weights", "json_file", "device"}
