@@ -170,7 +170,7 @@ def _people(parts: Sequence[Entry], names: tuple[str, ...]) -> list[PersonRecord
     scores = {own: np.full(len(names), NAN) for own in boxes}
     for part in _of(parts, POINT):
         value = part["value"]
-        point = np.array([value["x"].number(), value["y"].number()]) / 100 * _size(part)
+        point = np.array([number(value, "x"), number(value, "y")]) / 100 * _size(part)
         own = _owner(part, point, boxes)
         keypoints[own][names.index(_name(part))] = point
         scores[own][names.index(_name(part))] = number(part, "score")
@@ -202,12 +202,12 @@ def _owner(part: Entry, point: Float64, boxes: dict[str, Float64]) -> str:
 
 
 def _size(part: Entry) -> Float64:
-    return np.array([part["original_width"].number(), part["original_height"].number()])
+    return np.array([number(part, f"original_{side}") for side in ("width", "height")])
 
 
 def _box(part: Entry) -> Float64:
     value = part["value"]
-    left, top, width, height = (value[key].number() for key in ("x", "y", "width", "height"))
+    left, top, width, height = (number(value, key) for key in ("x", "y", "width", "height"))
     return np.array([left, top, left + width, top + height]) / 100 * np.tile(_size(part), 2)
 
 
