@@ -85,7 +85,7 @@ def test_results_have_the_promised_types_and_names(video: Path) -> None:
 
 def test_single_frame_predicts_from_one_image() -> None:
     image = np.zeros((48, 64, 3), np.uint8)
-    estimates = estimator(single_frame=True)
+    estimates = estimator(temporal="none")
     assert estimates.predict(image, [[4, 4, 30, 40]]).keypoints.shape == (1, 15, 2)
     assert estimates.predict([image], []).keypoints.shape == (0, 15, 2)
 
