@@ -43,6 +43,7 @@ CropPolicy = Literal["anchored", "window", "own"]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
 Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
+Facing = Literal["auto", "right", "left", "camera", "away"]  # where a person faces in the image
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
