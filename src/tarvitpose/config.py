@@ -360,6 +360,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Draw each person in a colour of their own, or the left side of everybody in "
         "amber and the right side in blue.",
     )
+    angles: bool = Field(
+        default=False,
+        description="Also write joint and segment angles over time, NAME.angles.csv (and, with "
+        "--format parquet, NAME.angles.parquet), and draw those of knees and elbows.",
+    )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")
     live: bool | None = Field(
