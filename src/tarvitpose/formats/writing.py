@@ -36,6 +36,8 @@ ENDINGS = {
     "angles": ".angles.csv",
     "angles_parquet": ".angles.parquet",
 }
+PLAIN = {"mmpose": MmposeWriter, "csv": CsvWriter, "npz": NpzWriter}
+VIDEOS = {"overlay": OverlayWriter, "compare": ComparisonWriter}
 PICTURE_ENDINGS = {"overlay": ".png", "compare": ".compare.png"}
 
 
@@ -85,17 +87,12 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
             writer = PosetrackWriter(path, source, config.weights)
         case "openpose":
             writer = OpenposeWriter(path, source)
-        case "mmpose":
-            writer = MmposeWriter(path)
-        case "csv":
-            writer = CsvWriter(path)
+        case "mmpose" | "csv" | "npz":
+            writer = PLAIN[kind](path)
         case "parquet":
             writer = ParquetWriter(path, source, config.weights)
-        case "npz":
-            writer = NpzWriter(path)
         case "overlay" | "compare":
-            video = OverlayWriter if kind == "overlay" else ComparisonWriter
-            writer = video(path, source, angles=config.angles, **drawing)
+            writer = VIDEOS[kind](path, source, angles=config.angles, **drawing)
         case "contact_sheet":
             writer = ContactSheetWriter(path, **drawing)
         case _:
