@@ -10,7 +10,8 @@ import numpy as np
 from tarvitpose.angles.definitions import ANGLES, Angle
 from tarvitpose.angles.landmarks import Points, landmarks
 from tarvitpose.angles.series import angles_of
-from tarvitpose.drawing import DARK, LIGHT, Colour, Drawable, colour_of, draw_text, text_width
+from tarvitpose.drawing import DARK, LIGHT, Colour, colour_of, draw_text, text_width
+from tarvitpose.drawing.style import Drawable
 from tarvitpose.utils.arrays import Float64, UInt8
 
 Values = Mapping[str, float]  # degrees of one person in one frame, by the name of the angle

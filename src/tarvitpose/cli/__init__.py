@@ -25,6 +25,7 @@ from tarvitpose.cli import (
     models,
     plot,
     predict,
+    reformat,
     report,
     train,
     web,
@@ -52,6 +53,7 @@ app.command("export")(export.run)
 app.command("attention")(attention.run)
 app.command("angles")(angles.run)
 app.command("plot")(plot.run)
+app.command("reformat")(reformat.run)
 app.command("report")(report.run)
 app.command("web")(web.run)
 app.command("convert")(convert.run)
