@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,11 @@ ENDINGS = {
     "angles": ".angles.csv",
     "angles_parquet": ".angles.parquet",
 }
-PLAIN = {"mmpose": MmposeWriter, "csv": CsvWriter, "npz": NpzWriter}
+PLAIN: dict[str, Callable[[Path], PoseWriter]] = {
+    "mmpose": MmposeWriter,
+    "csv": CsvWriter,
+    "npz": NpzWriter,
+}
 VIDEOS = {"overlay": OverlayWriter, "compare": ComparisonWriter}
 PICTURE_ENDINGS = {"overlay": ".png", "compare": ".compare.png"}
 
