@@ -265,3 +265,25 @@ def test_ctrl_c_ends_a_live_source_and_keeps_what_was_seen(
     assert all(path.is_file() for path in outcome.files)
     assert len(decode_fully(config.output / "walk.mp4")[0]) == 3
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_faces_are_blurred_in_the_picture_and_nothing_else_changes(
+    tmp_path: Path, config: PredictConfig
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    write_image(tmp_path / "photo.png", image)
+    config = changed(config, formats=("npz",), contact_sheet=False)
+    for blur_faces, folder in ((False, "plain"), (True, "blurred")):
+        options = {"blur_faces": blur_faces, "output": tmp_path / folder}
+        run(tmp_path / "photo.png", changed(config, **options))
+    plain, blurred = (tmp_path / "plain" / "photo.png", tmp_path / "blurred" / "photo.png")
+    difference = (read_image(plain) != read_image(blurred)).any(-1)
+    assert difference[4:20, 5:25].mean() > 0.5  # the upper part of the box
+    assert not difference[64:].any()
+    poses = [load_poses(tmp_path / folder / "photo.npz")[0] for folder in ("plain", "blurred")]
+    assert np.array_equal(poses[0].keypoints, poses[1].keypoints)
+
+
+def test_blurring_faces_without_a_picture_is_refused(config: PredictConfig) -> None:
+    with pytest.raises(ValueError, match="blur_faces has nothing to draw on"):
+        changed(config, blur_faces=True, render=False, contact_sheet=False)
