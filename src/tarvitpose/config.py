@@ -359,6 +359,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Draw each person in a colour of their own, or the left side of everybody in "
         "amber and the right side in blue.",
     )
+    show: bool = Field(
+        default=False,
+        description="Show the poses in a window while they are found; q ends the run and keeps "
+        "what there is.",
+    )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")
     live: bool | None = Field(
