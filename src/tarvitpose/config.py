@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tarvitpose.skeleton import JOINT_SETS, JointSet
+from tarvitpose.utils.config_base import Config, temporal_none
 from tarvitpose.utils.config_checks import check_curve, check_device, check_offsets
 
 PATCH = 16
@@ -16,6 +17,7 @@ PATCH = 16
 MOST_CHANNELS, MOST_BLOCKS, LARGEST_SIDE = 2048, 64, 1024
 CropSide = Annotated[int, Field(le=LARGEST_SIDE)]
 GridSide = Annotated[int, Field(le=LARGEST_SIDE // PATCH)]
+OFFSETS = (-2, -1, 1, 2)  # of the paper's auxiliary frames
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
 
@@ -40,6 +42,13 @@ Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
+TemporalMode = Literal[
+    "tar",  # the temporal part: the paper
+    "pooled",  # single frames' heatmaps, moved along each joint's motion: nothing learned
+    "fused",  # both
+    "none",  # single frames: plain ViTPose
+]
+Temporal = Literal["auto", TemporalMode]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
 Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
@@ -51,32 +60,12 @@ POSE_FORMATS: tuple[PoseFormat, ...] = get_args(PoseFormat)
 Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
 
 
-RENAMED = {  # keys of configurations in earlier versions, and how they are called now
-    "kinds": "degradations",  # until 0.4
-    "place_loss_weight": "position_loss_weight",  # these until 0.5
-    "unspoilt_loss_weight": "clean_loss_weight",
-    "validation_kinds": "validation_degradations",
+CURVES: dict[TemporalMode, str] = {  # the fields of score curves
+    "tar": "score_curve",
+    "pooled": "pooled_score_curve",
+    "fused": "fused_score_curve",
+    "none": "single_score_curve",
 }
-
-
-def renamed(values: Any) -> Any:
-    """Return the values of a configuration with their keys as they are called now.
-
-    Raises ValueError where a value is given under both names.
-    """
-    if not isinstance(values, dict):
-        return values
-    for old, new in RENAMED.items():
-        if old in values and new in values:
-            raise ValueError(f"{old} is called {new} now: give one of them")
-    return {RENAMED.get(key, key): value for key, value in values.items()}
-
-
-class Config(BaseModel):
-    """What all configurations share: frozen, unknown keys are errors, and old keys are taken."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    _renamed = model_validator(mode="before")(renamed)
 
 
 class ModelConfig(Config):
@@ -84,24 +73,18 @@ class ModelConfig(Config):
 
     width: int = Field(gt=0, le=MOST_CHANNELS)  # C, channels of a token
     depth: int = Field(gt=0, le=MOST_BLOCKS)  # transformer blocks of the encoder
-    heads: int = Field(
-        gt=0, le=MOST_CHANNELS
-    )  # attention heads of the encoder; a wrong value is silent
+    heads: int = Field(gt=0, le=MOST_CHANNELS)  # of the encoder; a wrong value is silent
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # of the last block, linear from 0
     layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
     position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
     input_size: tuple[CropSide, CropSide] = (256, 192)  # height, width of a crop
     joint_set: JointSetName = "posetrack15"
     decoder: Literal["classic", "simple"] = "classic"
-    decoder_width: int = Field(
-        default=256, gt=0, le=MOST_CHANNELS
-    )  # channels between the classic decoder's layers
+    decoder_width: int = Field(default=256, gt=0, le=MOST_CHANNELS)  # of the classic decoder
     codec: Codec = "udp"
-    offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
+    offsets: tuple[int, ...] = OFFSETS  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
-    jta_layers: int = Field(
-        default=6, gt=0, le=MOST_BLOCKS
-    )  # depth of JTA, or of the alternative to it
+    jta_layers: int = Field(default=6, gt=0, le=MOST_BLOCKS)  # of JTA, or its alternative
     temporal_heads: int = Field(default=4, gt=0, le=MOST_CHANNELS)  # attention heads of JTA and GRA
     mask_rule: MaskRule = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
@@ -111,6 +94,9 @@ class ModelConfig(Config):
     layout: Layout = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
     single_score_curve: Curve = ()  # the same without the temporal part
+    pooled_score_curve: Curve = ()  # of pooled heatmaps; none: as those of single frames
+    fused_score_curve: Curve = ()  # of fused ones; none: as those of the temporal part
+    default_temporal: TemporalMode = "tar"  # what "auto" stands for, with a temporal part
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -124,8 +110,8 @@ class ModelConfig(Config):
         if min(self.position_grid) < 1:
             raise ValueError(f"position_grid {self.position_grid} must have a row and a column")
         check_offsets(self.offsets)
-        check_curve(self.score_curve)
-        check_curve(self.single_score_curve)
+        for name in CURVES.values():
+            check_curve(getattr(self, name))
         if self.aggregation != "joints" and self.layout == "released":
             raise ValueError('layout "released" is only known for aggregation "joints"')
         if self.aggregation == "regression" and self.codec != "udp":
@@ -148,9 +134,19 @@ class ModelConfig(Config):
         decodes = self.temporal and self.aggregation != "regression" and self.decoder == "classic"
         return decodes and self.norm_averages == "own"
 
-    def curve(self, single_frame: bool) -> Curve:
+    def mode(self, temporal: Temporal) -> TemporalMode:
+        """Return what "auto" stands for with these weights; anything else is itself."""
+        if temporal != "auto":
+            return temporal
+        return self.default_temporal if self.temporal else "none"
+
+    def curve(self, mode: TemporalMode) -> Curve:
         """Return the score curve of one mode."""
-        return self.single_score_curve if single_frame and self.temporal else self.score_curve
+        curve: Curve = getattr(self, CURVES[mode])
+        if not self.temporal:
+            return (mode == "pooled" and curve) or self.score_curve
+        alike = {"pooled": self.single_score_curve, "fused": self.score_curve}
+        return curve or alike.get(mode, ())
 
     @property
     def masked(self) -> bool:
@@ -171,8 +167,7 @@ def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     return frames, frames.index(0)
 
 
-# Each makes a config and takes changes to it; tiny, with half of the decoder's channels, is not one
-# of ViTPose's sizes.
+# Each makes a config and takes changes to it; tiny is not one of ViTPose's sizes.
 vit_tiny = partial(ModelConfig, width=192, depth=12, heads=3, decoder_width=128)
 vit_small = partial(ModelConfig, width=384, depth=12, heads=12, drop_path=0.1)
 vit_base = partial(ModelConfig, width=768, depth=12, heads=12, drop_path=0.3)
@@ -208,8 +203,8 @@ class SmoothConfig(Config):
 
     @model_validator(mode="after")
     def _options_fit_the_method(self) -> Self:
-        methods = {"min_cutoff": "one-euro", "beta": "one-euro", "window": "savgol"}
-        for name, method in [(f"smooth_{key}", method) for key, method in methods.items()]:
+        options = ("smooth_min_cutoff", "smooth_beta", "smooth_window")
+        for name, method in zip(options, ("one-euro", "one-euro", "savgol"), strict=True):
             if getattr(self, name) is not None and self.smooth != method:
                 raise ValueError(f"{name} is for smooth {method}, not for {self.smooth}")
         return self
@@ -236,9 +231,14 @@ class NetworkConfig(Config):
 class EstimatorConfig(NetworkConfig):
     """Everything that decides which poses a `PoseEstimator` gives."""
 
+    _single_frame = model_validator(mode="before")(temporal_none)
     weights: str = Field(default="default", description='"default", a weights folder or a hub id.')
-    single_frame: bool = Field(
-        default=False, description="Leave the temporal part out: plain ViTPose, frame by frame."
+    temporal: Temporal = Field(
+        default="auto",
+        description="How neighbouring frames help. tar: the temporal part of TAR-ViTPose; pooled: "
+        "their heatmaps, moved along each joint's motion, also of weights without a temporal part; "
+        "fused: both; none: not at all, plain ViTPose. auto: as the weights say, fused for the "
+        "default ones.",
     )
     offsets: tuple[int, ...] | None = Field(
         default=None,
@@ -325,12 +325,11 @@ class EstimatorConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _offsets_and_modes_fit(self) -> Self:
-        if self.offsets is not None:
-            check_offsets(self.offsets)
-            if not self.offsets:
-                raise ValueError("offsets is empty; single_frame uses no other frames")
-        if self.compare and self.single_frame:
-            raise ValueError("compare shows single frames beside the temporal part: give one")
+        check_offsets(self.offsets or ())
+        if self.offsets == ():
+            raise ValueError("offsets is empty; temporal none uses no other frames")
+        if self.compare and self.temporal == "none":
+            raise ValueError("compare shows single frames beside another mode than temporal none")
         if self.largest_first and self.max_people is None:
             raise ValueError("largest_first chooses max_people: give both")
         if self.reidentify and self.tracker != "body":

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import with_options
-from tarvitpose.config import Codec, Config, JointSetName, ModelConfig, ViTPoseSize
+from tarvitpose.config import Codec, JointSetName, ModelConfig, ViTPoseSize
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.lists import parse_sizes
 
 

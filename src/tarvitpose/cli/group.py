@@ -18,7 +18,10 @@ from tarvitpose.utils.offline import is_offline, offline
 LOG_JSON, OFFLINE = "--log-json", "--offline"
 EXTRAS = {"torch": "torch", "scipy": "evaluate"}  # which brings a package that a verb imports
 EXTRAS_OF_VERBS = {"train": "train", "ablate": "train", "export": "export"}
-FORMER = {"--kinds": "--degradations"}  # options under the name of an earlier version
+FORMER = {  # options under the name of an earlier version
+    "--kinds": "--degradations",
+    "--single-frame": "--temporal=none",
+}
 UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
 
 
@@ -58,6 +61,8 @@ class Verbs(TyperGroup):
             console.fail(error)
             code = console.BAD_INPUT
         except UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":  # a group alone: its help, as it stands
+                raise
             command = error.ctx.command_path if error.ctx else "tarvitpose"
             console.fail(f"{in_words(error)}; see {command} --help", kind="UsageError")
             code = console.BAD_INPUT
@@ -97,8 +102,8 @@ def in_words(error: Any) -> str:
 def _renamed(argument: str) -> str:
     """Return an argument with its option under the name of today.
 
-    >>> _renamed("--kinds=clean"), _renamed("--json")
-    ('--degradations=clean', '--json')
+    >>> _renamed("--kinds=clean"), _renamed("--json"), _renamed("--single-frame")
+    ('--degradations=clean', '--json', '--temporal=none')
     """
     flag, equals, value = argument.partition("=")
     return f"{FORMER.get(flag, flag)}{equals}{value}"

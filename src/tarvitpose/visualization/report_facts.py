@@ -66,7 +66,8 @@ def _run_facts(data: ReportData) -> Iterator[Fact]:
     options = manifest.options
     sums = ", ".join(f"{name} {digest}" for name, digest in manifest.weights.items())
     yield Fact("Weights", str(options.get("weights")), f"SHA-256: {sums}")
-    yield _window_fact(data, options.get("offsets"), bool(options.get("single_frame")))
+    is_single = options.get("temporal") == "none" or bool(options.get("single_frame"))  # until 0.7
+    yield _window_fact(data, options.get("offsets"), is_single)
     policy = str(options.get("crop_policy"))
     yield Fact("Crops", policy, CROPS.get(policy, ""))
     defaults = PredictConfig().model_dump(mode="json")
