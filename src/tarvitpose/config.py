@@ -38,6 +38,7 @@ Aggregation = Literal[
 ]
 AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose", "jhmdb"]
 PoseFormat = Literal["coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz"]
+TransferFormat = Literal["trc", "bvh", "label-studio"]  # what other programs go on with
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]
@@ -363,6 +364,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Show the poses in a window while they are found; q ends the run and keeps "
         "what there is.",
     )
+    blur_faces: bool = Field(
+        default=False,
+        description="Make the heads of all people who are detected unrecognisable in what is "
+        "drawn.",
+    )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")
     live: bool | None = Field(
@@ -386,4 +392,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
             raise ValueError(f"end {self.end:g} must come after start {self.start:g}")
         if self.resume and self.overwrite:
             raise ValueError("resume keeps existing results and overwrite replaces them: give one")
+        if self.blur_faces and not (self.render or self.compare or self.contact_sheet):
+            raise ValueError(
+                "blur_faces has nothing to draw on: without render give contact_sheet or compare"
+            )
         return self

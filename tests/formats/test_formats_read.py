@@ -360,3 +360,16 @@ def test_the_page_names_every_format_and_every_field(written: dict[str, Path]) -
             json.loads(path.read_text(encoding="utf-8"), object_hook=collect)
     fields -= {*clip()[0].joint_names}
     assert not {field for field in fields if f'"{field}"' not in PAGE and f"`{field}`" not in PAGE}
+
+
+def test_track_ids_are_also_read_where_cvat_keeps_them(
+    written: dict[str, Path], tmp_path: Path
+) -> None:
+    content = json.loads(written["coco"].read_text(encoding="utf-8"))
+    for person in content["annotations"]:  # as CVAT exports them
+        for field in ("track_id", "keypoint_scores", "bbox_score", "keypoints_raw"):
+            person.pop(field)
+    (tmp_path / "cvat.json").write_text(json.dumps(content), encoding="utf-8")
+    for poses, frame in zip(load_poses(tmp_path / "cvat.json"), clip(), strict=True):
+        assert poses.track_ids.tolist() == frame.track_ids.tolist()
+        assert poses.keypoints == pytest.approx(frame.keypoints, abs=1e-3)

@@ -181,3 +181,20 @@ def test_bytetrack_looks_at_every_nth_frame_like_the_built_in_tracker() -> None:
     assert scene.asked == list(range(0, 21, 4))
     assert [tracked.track_ids.tolist() for tracked in tracked_frames] == [[]] * 4 + [[1]] * 17
     assert [float(tracked.boxes[0, 0]) for tracked in tracked_frames[4:]] == list(range(4, 21))
+
+
+def test_whoever_is_detected_and_not_followed_is_left_out_and_not_forgotten() -> None:
+    boxes = [walk(0), [100, 10, 140, 90], [150, 20, 190, 80]]
+    scene = Scene({0: boxes, 2: boxes})
+    finder = PersonTracker(scene, start_threshold=0.84, max_people=2, every=2, is_live=False)
+    for tracked in finder.find(Frame(index, index / 25, IMAGE) for index in range(4)):
+        assert tracked.track_ids.tolist() == [1, 2]
+        assert tracked.left_out is not None
+        assert tracked.left_out.tolist() == [boxes[2]]  # more than max_people
+    finder = PersonTracker(
+        scene, start_threshold=0.84, max_people=None, every=2, is_live=False, chosen=[2]
+    )
+    for tracked in finder.find(Frame(index, index / 25, IMAGE) for index in range(4)):
+        assert tracked.track_ids.tolist() == [2]
+        assert tracked.left_out is not None
+        assert sorted(tracked.left_out.tolist()) == sorted([boxes[0], boxes[2]])

@@ -305,3 +305,25 @@ def test_q_ends_a_file_keeps_what_was_seen_and_resume_goes_on(
     outcome = run(video, changed(config, resume=True))
     assert (outcome.frames, outcome.is_old) == (FRAMES, False)
     assert len(load_poses(config.output / "walk.csv")) == FRAMES
+
+
+def test_faces_are_blurred_in_the_picture_and_nothing_else_changes(
+    tmp_path: Path, config: PredictConfig
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    write_image(tmp_path / "photo.png", image)
+    config = changed(config, formats=("npz",), contact_sheet=False)
+    for blur_faces, folder in ((False, "plain"), (True, "blurred")):
+        options = {"blur_faces": blur_faces, "output": tmp_path / folder}
+        run(tmp_path / "photo.png", changed(config, **options))
+    plain, blurred = (tmp_path / "plain" / "photo.png", tmp_path / "blurred" / "photo.png")
+    difference = (read_image(plain) != read_image(blurred)).any(-1)
+    assert difference[4:20, 5:25].mean() > 0.5  # the upper part of the box
+    assert not difference[64:].any()
+    poses = [load_poses(tmp_path / folder / "photo.npz")[0] for folder in ("plain", "blurred")]
+    assert np.array_equal(poses[0].keypoints, poses[1].keypoints)
+
+
+def test_blurring_faces_without_a_picture_is_refused(config: PredictConfig) -> None:
+    with pytest.raises(ValueError, match="blur_faces has nothing to draw on"):
+        changed(config, blur_faces=True, render=False, contact_sheet=False)

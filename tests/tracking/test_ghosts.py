@@ -47,6 +47,14 @@ def test_who_is_not_seen_is_left_out_of_all_frames_and_named() -> None:
     assert line == ("1 track in which no joints are seen left out (2); --keep-all keeps all")
 
 
+def test_boxes_of_ghosts_are_left_out_and_not_forgotten() -> None:
+    ghosts = GhostFilter[int](0.35, is_live=False)
+    frames = [frame(i, (1, 0.8, 0), (2, 0.15, 200)) for i in range(20)]
+    for _, poses in ghosts.without_ghosts(enumerate(frames)):
+        assert poses.left_out is not None
+        assert poses.left_out.tolist() == [[200, 0, 240, 100]]
+
+
 def test_a_frame_in_which_nobody_is_left_stays() -> None:
     assert shown([frame(i, (7, 0.1, 0)) for i in range(3)], GhostFilter(0.35, is_live=False)) == [
         [],

@@ -24,6 +24,7 @@ from tarvitpose.cli import (
     models,
     plot,
     predict,
+    reformat,
     report,
     train,
     web,
@@ -50,6 +51,7 @@ app.command("ablate")(ablate.run)
 app.command("export")(export.run)
 app.command("attention")(attention.run)
 app.command("plot")(plot.run)
+app.command("reformat")(reformat.run)
 app.command("report")(report.run)
 app.command("web")(web.run)
 app.command("convert")(convert.run)

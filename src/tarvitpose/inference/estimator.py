@@ -277,6 +277,7 @@ class PoseEstimator:
             scores=joints.scores,
             single_keypoints=joints.single_keypoints,
             single_scores=joints.single_scores,
+            left_out=tracked.left_out,
         )
 
 

@@ -23,6 +23,7 @@ from tarvitpose.weights.folder import WEIGHTS_FILE, find_folder, load_config
 from tarvitpose.weights.hub import is_hub_id
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
+RTMLIB = "rtmlib.onnx"  # one graph for another program, only where asked for
 GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
 
 

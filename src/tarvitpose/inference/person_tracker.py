@@ -7,6 +7,7 @@ second one, and carries the boxes on at their pace.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from tarvitpose.config import TrackerName
 from tarvitpose.detection import Detections, Detector, keep_best
 from tarvitpose.inference.observer import Observer
-from tarvitpose.results import Frame, TrackedFrame
+from tarvitpose.results import Frame, TrackedFrame, joined_boxes
 from tarvitpose.tracking import KnownTracks, Tracker, open_tracker
 from tarvitpose.utils.arrays import Bools
 
@@ -52,6 +53,7 @@ class PersonTracker:
         self._known = KnownTracks()
         self._following: Tracker | KnownTracks = self.tracker
         self.chosen = frozenset(chosen)
+        self._others = np.zeros((0, 4), np.float32)  # boxes of the last detection without a track
         self.met: set[int] = set()  # the numbers of all people so far, chosen or not
 
     def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
@@ -91,12 +93,14 @@ class PersonTracker:
     def _detected(self, frame: Frame) -> TrackedFrame:
         detections = self.observer.frame_detected(frame, partial(self._detect, frame))
         people = keep_best(detections, self.max_people, largest_first=self.largest_first)
+        others = detections.boxes[~(detections.boxes[:, None] == people.boxes).all(-1).any(1)]
         if people.track_ids is not None:
             self._following = self._known
             self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
-            return TrackedFrame(frame, people.boxes, people.scores, people.track_ids)
+            return TrackedFrame(frame, people.boxes, people.scores, people.track_ids, others)
         ids = self.tracker.update(people.boxes, people.scores, frame.index, frame.time, frame.image)
-        return _people_at(TrackedFrame(frame, people.boxes, people.scores, ids), ids > 0)
+        self._others = joined_boxes(others, people.boxes[ids <= 0])
+        return _people_at(TrackedFrame(frame, people.boxes, people.scores, ids, others), ids > 0)
 
     def _detect(self, frame: Frame) -> Detections:
         with self.observer.stage("detect"):
@@ -107,13 +111,15 @@ class PersonTracker:
         boxes, scores, ids = self._following.carry(frame.index, frame.time)
         height, width = frame.image.shape[:2]
         inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
-        return _people_at(TrackedFrame(frame, boxes, scores, ids), np.asarray(inside))
+        tracked = TrackedFrame(frame, boxes, scores, ids, self._others)
+        return _people_at(tracked, np.asarray(inside))
 
 
 def _people_at(tracked: TrackedFrame, which: Bools) -> TrackedFrame:
     """Return a frame with some of its people, `which` (N,)."""
     boxes, scores, ids = tracked.boxes[which], tracked.scores[which], tracked.track_ids[which]
-    return TrackedFrame(tracked.frame, boxes, scores, ids)
+    left_out = joined_boxes(tracked.left_out, tracked.boxes[~which])
+    return TrackedFrame(tracked.frame, boxes, scores, ids, left_out)
 
 
 def interpolated(tracked: TrackedFrame, before: TrackedFrame, after: TrackedFrame) -> TrackedFrame:
@@ -128,7 +134,7 @@ def interpolated(tracked: TrackedFrame, before: TrackedFrame, after: TrackedFram
             first = before.boxes[before.track_ids == track][0]
             last = after.boxes[after.track_ids == track][0]
             boxes[row] = first + np.float32(share) * (last - first)
-    return TrackedFrame(tracked.frame, boxes, tracked.scores, tracked.track_ids)
+    return replace(tracked, boxes=boxes)
 
 
 def listed(numbers: Sequence[int]) -> str:

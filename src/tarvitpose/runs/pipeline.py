@@ -17,6 +17,7 @@ from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
+from tarvitpose.runs.face_blur import without_faces
 from tarvitpose.runs.manifest import RunResult, file_facts
 from tarvitpose.runs.resume import look_back, open_run
 from tarvitpose.smoothing import smoothed
@@ -91,6 +92,7 @@ def process(
             return _outcome(frames.source, files, run.manifest.result, is_old=True)
         renamed = _match_boxes(estimator.detector, frames)
         poses = smoothed(run.poses(estimator, frames, observer), config)
+        poses = without_faces(poses) if config.blur_faces else poses
         stats = _write(poses, files, frames, config, on_progress)
         warnings = [*frames.warnings, *renamed, *stats.warnings]
         if stats.is_cut:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Generic, TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from tarvitpose.geometry import box_iou
 from tarvitpose.metrics.oks import AREA_OF_BOX, similarity
-from tarvitpose.results import FramePoses
+from tarvitpose.results import FramePoses, joined_boxes
 from tarvitpose.skeleton import SIGMAS
 from tarvitpose.utils.arrays import Float32, Float64
 
@@ -168,7 +168,9 @@ class GhostFilter(Generic[Item]):
         self._doubtful |= visible - seen
         self._doubles |= doubles
         self._shown |= seen - doubles
-        return item, poses.only(np.isin(poses.track_ids, list(seen - doubles)))
+        is_shown = np.isin(poses.track_ids, list(seen - doubles))
+        left_out = joined_boxes(poses.left_out, poses.boxes[~is_shown])
+        return item, replace(poses.only(is_shown), left_out=left_out)
 
 
 def person_scores(scores: Float32) -> Float64:
