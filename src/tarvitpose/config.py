@@ -53,6 +53,7 @@ Temporal = Literal["auto", TemporalMode]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
 Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
+Facing = Literal["auto", "right", "left", "camera", "away"]  # where a person faces in the image
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
@@ -359,10 +360,10 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Draw each person in a colour of their own, or the left side of everybody in "
         "amber and the right side in blue.",
     )
-    show: bool = Field(
+    angles: bool = Field(
         default=False,
-        description="Show the poses in a window while they are found; q ends the run and keeps "
-        "what there is.",
+        description="Also write joint and segment angles over time, NAME.angles.csv (and, with "
+        "--format parquet, NAME.angles.parquet), and draw those of knees and elbows.",
     )
     blur_faces: bool = Field(
         default=False,
@@ -380,6 +381,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         default=False,
         description="Open HLS and DASH playlists and concat scripts, with all files and addresses "
         "that they name.",
+    )
+    show: bool = Field(
+        default=False,
+        description="Show the poses in a window while they are found; q ends the run and keeps "
+        "what there is.",
     )
     overwrite: bool = Field(default=False, description="Replace existing results.")
     resume: bool = Field(
