@@ -67,7 +67,7 @@ class PoseWindow:
         self._shown.append(now)
         height, width = self._size
         smaller = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        drawn = poses.draw(smaller, keypoint_threshold=self._threshold)  # type: ignore[arg-type]
+        drawn = poses.draw(smaller, keypoint_threshold=self._threshold)
         self._picture.configure(data=b"P6 %d %d 255\n" % (width, height) + drawn.tobytes())
         seconds = now - self._shown[0]
         rate = (len(self._shown) - 1) / seconds if seconds else 0.0
