@@ -6,11 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tarvitpose.skeleton import JOINT_SETS, JointSet
 from tarvitpose.utils.config_base import Config, temporal_none
-from tarvitpose.utils.config_checks import check_curve, check_device, check_offsets
+from tarvitpose.utils.config_checks import (
+    check_curve,
+    check_device,
+    check_offsets,
+    number_or_auto,
+)
 
 PATCH = 16
 # Far above the largest network that is known; a config that claims more is damaged.
@@ -53,11 +58,13 @@ Temporal = Literal["auto", TemporalMode]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
 Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
+Facing = Literal["auto", "right", "left", "camera", "away"]  # where a person faces in the image
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
 WorkerEngine = Literal["local", "ray"]  # where many videos are processed
 POSE_FORMATS: tuple[PoseFormat, ...] = get_args(PoseFormat)
+DetEvery = Annotated[int | Literal["auto"], BeforeValidator(number_or_auto)]
 Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
 
 
@@ -285,8 +292,10 @@ class EstimatorConfig(NetworkConfig):
     largest_first: bool = Field(
         default=False, description="With max_people, keep the largest boxes instead."
     )
-    det_every: int = Field(
-        default=1, ge=1, description="Detect people in every Nth frame, and track in between."
+    det_every: DetEvery = Field(
+        default=1,
+        description="Detect people in every Nth frame, and track in between; auto: less often "
+        "while everybody is where the tracker expects them, 5 times a second at least.",
     )
     person_score: float | None = Field(
         default=None,
@@ -359,6 +368,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Draw each person in a colour of their own, or the left side of everybody in "
         "amber and the right side in blue.",
     )
+    angles: bool = Field(
+        default=False,
+        description="Also write joint and segment angles over time, NAME.angles.csv (and, with "
+        "--format parquet, NAME.angles.parquet), and draw those of knees and elbows.",
+    )
     blur_faces: bool = Field(
         default=False,
         description="Make the heads of all people who are detected unrecognisable in what is "
@@ -375,6 +389,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         default=False,
         description="Open HLS and DASH playlists and concat scripts, with all files and addresses "
         "that they name.",
+    )
+    show: bool = Field(
+        default=False,
+        description="Show the poses in a window while they are found; q ends the run and keeps "
+        "what there is.",
     )
     overwrite: bool = Field(default=False, description="Replace existing results.")
     resume: bool = Field(

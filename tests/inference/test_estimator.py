@@ -219,7 +219,7 @@ def test_boxes_of_a_file_all_count(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"det_evry": 5}, "unknown key det_evry; did you mean det_every?"),
-        ({"det_every": 0}, "det_every: must be 1 or more, got 0"),
+        ({"det_every": 0}, "det_every: must be a whole number from 1 on, or auto, got 0"),
         ({"compare": True, "single_frame": True}, "compare shows single frames beside"),
     ],
 )

@@ -12,6 +12,7 @@ import typer
 from tarvitpose import __version__
 from tarvitpose.cli import (
     ablate,
+    angles,
     attention,
     benchmark,
     console,
@@ -50,6 +51,7 @@ app.command("benchmark")(benchmark.run)
 app.command("ablate")(ablate.run)
 app.command("export")(export.run)
 app.command("attention")(attention.run)
+app.command("angles")(angles.run)
 app.command("plot")(plot.run)
 app.command("reformat")(reformat.run)
 app.command("report")(report.run)

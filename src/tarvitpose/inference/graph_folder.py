@@ -54,7 +54,7 @@ def read_graphs(folder: Path) -> GraphFolder:
     try:
         files, numbers, name = about["files"], about["precision"], str(about["fingerprint"])
         sizes = {str(file): int(size) for file, size in files.items()}
-    except (TypeError, KeyError, AttributeError, ValueError):
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError):
         raise WeightsError(f"{folder / ABOUT}: not written by 'tarvitpose export'") from None
     if about.get("graphs") != GRAPH_VERSION:
         raise WeightsError(

@@ -14,7 +14,7 @@ from tarvitpose.visualization.report_data import ReportData
 
 OWN_FACTS = {"weights", "crop_policy", "offsets", "single_frame"}  # shown as facts of their own
 OUTPUT_OPTIONS = {"formats", "render", "contact_sheet", "keypoint_threshold", "colors", "live"}
-OUTPUT_OPTIONS |= {"blur_faces"}
+OUTPUT_OPTIONS |= {"angles", "blur_faces"}
 CROPS = {
     "anchored": "One box cuts a person's crops while they stay inside of it.",
     "own": "Each frame is cut by the person's box in it.",
