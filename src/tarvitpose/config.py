@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tarvitpose.skeleton import JOINT_SETS, JointSet
+from tarvitpose.skeleton import JOINT_SETS, JointSet, parse_joint_set, remember
 from tarvitpose.utils.config_checks import check_curve, check_device, check_offsets
+from tarvitpose.utils.source_names import short
 
 PATCH = 16
 # Far above the largest network that is known; a config that claims more is damaged.
@@ -22,7 +23,9 @@ PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody w
 # Every choice of the configurations and of the command line stands here, once.
 ViTPoseSize = Literal["s", "b", "l", "h"]
 Size = Literal["tiny", ViTPoseSize]
-JointSetName = Literal["posetrack15", "posetrack17", "coco17"]
+JointSetName = Literal[
+    "posetrack15", "posetrack17", "coco17", "coco25", "halpe26", "body25", "wholebody133"
+]
 NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack
 Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other
 MaskRule = Literal["paper", "released", "none"]
@@ -42,7 +45,7 @@ GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
-Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
+Colors = Literal["track", "side", "joints"]  # what a skeleton's colours tell apart
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
@@ -91,7 +94,7 @@ class ModelConfig(Config):
     layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
     position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
     input_size: tuple[CropSide, CropSide] = (256, 192)  # height, width of a crop
-    joint_set: JointSetName = "posetrack15"
+    joint_set: str | JointSet = "posetrack15"  # a JointSetName, or a set that is not the package's
     decoder: Literal["classic", "simple"] = "classic"
     decoder_width: int = Field(
         default=256, gt=0, le=MOST_CHANNELS
@@ -111,6 +114,17 @@ class ModelConfig(Config):
     layout: Layout = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
     single_score_curve: Curve = ()  # the same without the temporal part
+
+    @field_validator("joint_set", mode="before")
+    @classmethod
+    def _joint_set_is_known(cls, value: Any) -> JointSetName | JointSet:
+        if isinstance(value, str):
+            if value not in JOINT_SETS:
+                raise ValueError(f"must be one of {', '.join(JOINT_SETS)}, got {short(value)!r}")
+            return cast(JointSetName, value)
+        joints = parse_joint_set(value)
+        remember(joints)
+        return joints
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -135,7 +149,7 @@ class ModelConfig(Config):
     @property
     def joints(self) -> JointSet:
         """The joint set, with names, pairs and limbs."""
-        return JOINT_SETS[self.joint_set]
+        return JOINT_SETS[self.joint_set] if isinstance(self.joint_set, str) else self.joint_set
 
     @property
     def temporal(self) -> bool:
@@ -282,7 +296,7 @@ class EstimatorConfig(NetworkConfig):
         default=None, ge=1, description="Keep only so many boxes of a frame, the highest-scoring."
     )
     largest_first: bool = Field(
-        default=False, description="With max_people, keep the largest boxes instead."
+        default=False, description="With --max-people, keep the largest boxes instead."
     )
     det_every: int = Field(
         default=1, ge=1, description="Detect people in every Nth frame, and track in between."
@@ -357,7 +371,7 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     colors: Colors = Field(
         default="track",
         description="Draw each person in a colour of their own, or the left side of everybody in "
-        "amber and the right side in blue.",
+        "amber and the right side in blue, or joints in the colours of their joint set.",
     )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")

@@ -360,3 +360,18 @@ def test_the_page_names_every_format_and_every_field(written: dict[str, Path]) -
             json.loads(path.read_text(encoding="utf-8"), object_hook=collect)
     fields -= {*clip()[0].joint_names}
     assert not {field for field in fields if f'"{field}"' not in PAGE and f"`{field}`" not in PAGE}
+
+
+def test_openposes_face_and_hands_are_joints_of_the_whole_body(tmp_path: Path) -> None:
+    person = {
+        "pose_keypoints_2d": [1.0, 2.0, 0.5] * 25,
+        "face_keypoints_2d": [value for at in range(70) for value in (at, at + 0.5, 0.25)],
+        "hand_left_keypoints_2d": [value for at in range(21) for value in (at, -at, 1)],
+        "hand_right_keypoints_2d": [],
+    }
+    write_json(tmp_path / "a_000000000000_keypoints.json", {"people": [person]})
+    (poses,) = load_poses(tmp_path)
+    assert len(poses.joint_names) == 25 + 68 + 21
+    assert poses["face_67"].tolist() == [[67, 67.5]]
+    assert poses["left_hand_root"].tolist() == [[0, 0]]
+    assert poses["left_pinky_finger4"].tolist() == [[20, -20]]

@@ -147,7 +147,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "numbers": numbers,
         "bytes": file.stat().st_size,
         "input": list(config.input_size),
-        "joint_set": config.joint_set,
+        "joint_set": config.joints.name,
         "joints": list(config.joints.joints),
         "heatmaps": config.codec,
         "offsets": list(config.offsets),

@@ -13,7 +13,7 @@ import typer
 from tarvitpose.config import POSE_FORMATS, Backend, Baseline, Config, MeasuredMode, Size
 from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
-from tarvitpose.utils.lists import parse_choices, parse_sizes, parse_whole_numbers
+from tarvitpose.utils.lists import parse_choices, parse_size, parse_sizes, parse_whole_numbers
 
 Verb = Callable[..., None]
 FIELDS_WITHOUT_OPTION = {"anchor"}
@@ -41,6 +41,7 @@ LISTS: dict[str, Callable[[str], tuple[Any, ...]]] = {  # how fields are read th
     "person": lambda text: tuple(sorted({*parse_whole_numbers("--person", text, "1,3", 0)})),
     "sizes": lambda text: parse_choices("--sizes", text.lower(), get_args(Size)),
     "inputs": lambda text: tuple(parse_sizes("--inputs", text)),
+    "input_size": lambda text: parse_size("--input-size", text),
     "modes": lambda text: parse_choices("--modes", text, get_args(MeasuredMode)),
     "backends": lambda text: parse_choices("--backends", text, get_args(Backend)),
     "batches": lambda text: tuple(sorted({*parse_whole_numbers("--batch", text, "1,16", 1)})),
@@ -72,6 +73,9 @@ DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
     "videos": {"metavar": "VIDEO"},
     "sizes": {"metavar": "SIZE,..."},
     "inputs": {"metavar": "HxW,..."},
+    "input_size": {"metavar": "HxW"},
+    "joint_set": {"metavar": "NAME|FILE"},
+    "source_joints": {"metavar": "NAME|FILE"},
     "modes": {"metavar": "MODE,..."},
     "backends": {"metavar": "NAME,..."},
     "batches": {"metavar": "N,..."},

@@ -40,7 +40,7 @@ from tarvitpose.formats.file_writer import (
 )
 from tarvitpose.formats.posetrack_layout import coco_people, is_of_category, keypoint_category
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import COCO_17, SIGMAS, joint_names, limbs_of
+from tarvitpose.skeleton import COCO_17, SIGMAS, joint_names, limbs_of, set_of
 from tarvitpose.utils.arrays import Float64, UInt8
 from tarvitpose.utils.json_file import Entry
 from tarvitpose.video.frame_source import FrameSource
@@ -117,14 +117,15 @@ class CocoWriter(PoseWriter):
 
         OKS needs the sigma of each joint, and COCO's evaluator knows only those of its 17 joints.
         """
-        has_sigmas = all(name in SIGMAS for name in names)
+        joints = set_of(names)
+        sigmas = {**SIGMAS, **(joints.sigmas if joints else {})}
         return {
             "id": PERSON,
             "name": "person",
             "supercategory": "person",
             "keypoints": names,
             "skeleton": [[a + 1, b + 1] for a, b in limbs_of(names)],
-            **({"sigmas": [SIGMAS[name] for name in names]} if has_sigmas else {}),
+            **({"sigmas": [sigmas[name] for name in names]} if sigmas.keys() >= {*names} else {}),
         }
 
 
