@@ -250,7 +250,11 @@ class NetworkConfig(Config):
 class EstimatorConfig(NetworkConfig):
     """Everything that decides which poses a `PoseEstimator` gives."""
 
-    weights: str = Field(default="default", description='"default", a weights folder or a hub id.')
+    weights: str = Field(
+        default="default",
+        description="A name that tarvitpose models lists, a weights folder, a checkpoint of "
+        "ViTPose, or a hub id.",
+    )
     single_frame: bool = Field(
         default=False, description="Leave the temporal part out: plain ViTPose, frame by frame."
     )

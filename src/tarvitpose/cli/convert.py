@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -11,8 +13,8 @@ from pydantic import Field
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import with_options
 from tarvitpose.config import Codec, Config, JointSetName, ModelConfig, ViTPoseSize
-from tarvitpose.errors import WeightsError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.weights.named import NAMED
 
 
 class ConvertConfig(Config):
@@ -51,7 +53,8 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A .pth, .pt, .bin or .safetensors file, a Hugging Face folder or a hub id.",
+        help="A .pth, .pt, .bin or .safetensors file, a Hugging Face folder, a hub id, or a name "
+        "that tarvitpose models lists.",
     ),
 ]
 Output = Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Weights folder to write.")]
@@ -63,25 +66,26 @@ def run(source: Source, output: Output, *, config: ConvertConfig) -> None:
 
     Recognised are Hugging Face's VitPose, ViTAE's and MMPose's ViTPose, and released TAR-ViTPose.
     """
-    check_checkpoint(source)
+    checks.checkpoint(source)
     check_writable(output)
     from tarvitpose.weights.convert import convert
 
-    with console.notes_shown():
-        written = convert(source, output, **config.model_dump())
+    with console.notes_shown(), source_of(source) as path:
+        written = convert(path, output, **config.model_dump())
     console.facts(f"{source} -> {output}", described(written))
 
 
-def check_checkpoint(source: str) -> None:
-    """Raise WeightsError for a file that is not there, or what is no hub id either."""
-    from tarvitpose.weights.folder import CHECKPOINTS, find_folder
-    from tarvitpose.weights.hub import is_hub_id
+@contextmanager
+def source_of(source: str) -> Iterator[Path | str]:
+    """Yield what to convert, fetched if it is a name that `tarvitpose models` lists."""
+    if source not in NAMED or Path(source).exists():
+        yield source
+        return
+    from tarvitpose.weights.converted import weights_cache
+    from tarvitpose.weights.fetch import fetched
 
-    path = Path(source).expanduser()
-    if path.suffix in CHECKPOINTS:
-        checks.existing(path, WeightsError)
-    elif not path.exists() and not is_hub_id(source):
-        find_folder(source)  # which says what was expected
+    with fetched(NAMED[source], weights_cache()) as path:
+        yield path
 
 
 def described(config: ModelConfig) -> list[tuple[str, str]]:

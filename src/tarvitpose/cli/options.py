@@ -14,6 +14,7 @@ from tarvitpose.config import POSE_FORMATS, Backend, Baseline, Config, MeasuredM
 from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.lists import parse_choices, parse_size, parse_sizes, parse_whole_numbers
+from tarvitpose.weights.named import NAMED
 
 Verb = Callable[..., None]
 FIELDS_WITHOUT_OPTION = {"anchor"}
@@ -55,7 +56,7 @@ FLAGS = {  # spellings that do not follow from the name of the field
     "memory": ("--memory/--no-memory",),
 }
 DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
-    "weights": {"autocompletion": completing("default")},
+    "weights": {"autocompletion": completing("default", *NAMED)},
     "device": {"autocompletion": completing("auto", "cpu", "cuda", "mps")},
     "detector": {"autocompletion": completing("nanodet", "torchvision")},
     "formats": {"metavar": "NAME,...", "autocompletion": complete_formats},

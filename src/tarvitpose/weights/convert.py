@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from tarvitpose.config import PATCH, SIZES, Codec, ModelConfig
 from tarvitpose.errors import WeightsError
-from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.model.decoder import build_decoder
+from tarvitpose.model.encoder import Encoder
+from tarvitpose.model.gra import GRA
+from tarvitpose.model.jta import JTA
 from tarvitpose.skeleton import POSETRACK_17, JointSet
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.weights.convert_keys import (
@@ -30,7 +34,7 @@ from tarvitpose.weights.convert_keys import (
     translate,
 )
 from tarvitpose.weights.convert_read import ForeignCheckpoint, read_checkpoint
-from tarvitpose.weights.folder import CONFIG_FILE, load_into
+from tarvitpose.weights.files import CONFIG_FILE, load_into, save_checkpoint
 from tarvitpose.weights.joint_rows import match_joints, new_joints_of
 from tarvitpose.weights.joint_sets import find_joint_set, head_joints, stored
 
@@ -97,10 +101,18 @@ def convert(
     }
     config = parse_config(ModelConfig, values, checkpoint.origin)
     with torch.device("meta"):
-        model = TARViTPose(config)
-    load_into(model, tensors, checkpoint.origin)
-    model.save_pretrained(output)
+        network = _network(config)
+    load_into(network, tensors, checkpoint.origin)
+    save_checkpoint(output, config, network.state_dict())
     return config
+
+
+def _network(config: ModelConfig) -> nn.Module:
+    """Return the parts of `TARViTPose` that a conversion fills, which loads converted weights."""
+    parts = nn.ModuleDict({"encoder": Encoder(config), "decoder": build_decoder(config)})
+    if config.temporal:
+        parts.update({"jta": JTA(config), "gra": GRA(config)})
+    return parts
 
 
 def _unknown(checkpoint: ForeignCheckpoint) -> WeightsError:

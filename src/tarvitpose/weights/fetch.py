@@ -1,0 +1,109 @@
+"""Fetch other projects' weights, from the hub or an address, and check their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import logging
+import re
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tarvitpose import __version__
+from tarvitpose.errors import WeightsError
+from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.hashing import file_digest
+from tarvitpose.utils.offline import is_offline
+from tarvitpose.weights.hub import HubOptions, download
+from tarvitpose.weights.named import HUB_FILES, NamedWeights
+
+log = logging.getLogger(__name__)
+
+CHUNK, TIMEOUT = 1 << 20, 30  # bytes, seconds without an answer
+
+
+@contextmanager
+def fetched(named: NamedWeights, scratch: Path) -> Iterator[Path]:
+    """Yield the file or folder of named weights, with a SHA-256 as its source states.
+
+    What has an address of its own is written below `scratch`, and is gone afterwards. Raises
+    WeightsError.
+    """
+    if is_offline():
+        raise WeightsError(
+            f"{named.name}: offline, and not on this machine yet; run 'tarvitpose models "
+            f"{named.name} --download' once with a network"
+        )
+    log.info("%s: fetching %d MB from %s", named.name, named.megabytes, named.source)
+    if named.hub_id:
+        folder = from_hub(named.hub_id, named.file, {"revision": named.revision})
+        yield folder / named.file if named.file else folder
+        return
+    check_writable(scratch)
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch, prefix=".fetch-") as folder_name:
+        path = Path(folder_name) / named.file.rpartition("/")[2]
+        digest = _from_address(named, path)
+        if not digest.startswith(named.sha256):
+            raise WeightsError(
+                f"{named.name}: the file of {named.file} has the SHA-256 {digest[:16]}..., not "
+                f"{named.sha256}...: it is damaged or not the file that was published; try again"
+            )
+        yield path
+
+
+def from_hub(hub_id: str, file: str, options: HubOptions) -> Path:
+    """Return the folder of a repository with weights, or of one file of it. Raises WeightsError.
+
+    The hub's cache calls large files by their SHA-256, which is compared.
+    """
+    folder = download(hub_id, [file] if file else [*HUB_FILES], options)
+    path = folder / (file or HUB_FILES[0])
+    if file and not path.is_file():
+        raise WeightsError(f"{hub_id}: the hub has no file {file} there")
+    expected = path.resolve().name
+    if re.fullmatch(r"[0-9a-f]{64}", expected) and file_digest(path, WeightsError) != expected:
+        raise WeightsError(
+            f"{hub_id}: {path} has another SHA-256 than the hub says, it is damaged; delete "
+            f"{path.resolve()} and try again"
+        )
+    return folder
+
+
+def _from_address(named: NamedWeights, path: Path) -> str:
+    """Write a file from its address, and return its SHA-256. Raises WeightsError."""
+    digest = hashlib.sha256()
+    request = urllib.request.Request(
+        named.file, headers={"User-Agent": f"tarvitpose/{__version__}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
+            length = int(answer.headers.get("Content-Length") or 0)
+            with progress(named.name, length or None, "B") as bar:
+                while part := answer.read(CHUNK):
+                    digest.update(part)
+                    file.write(part)
+                    bar.update(len(part))
+            if file.tell() < length:
+                raise ConnectionError(f"{file.tell()} of {length} bytes came")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise WeightsError(
+            f"{named.name}: {named.file} was not delivered ({' '.join(str(reason).split())}); is "
+            "there a network?"
+        ) from None
+    return digest.hexdigest()
+
+
+def progress(title: str, total: int | None, unit: str) -> Any:
+    """Return a bar of tqdm on stderr, which is shown in a terminal and where notes are."""
+    from huggingface_hub.utils import tqdm  # noqa: PLC0415 - slow, rarely needed
+
+    is_quiet = not log.isEnabledFor(logging.INFO)
+    return tqdm(
+        desc=title, total=total, unit=unit, unit_scale=unit == "B", disable=is_quiet or None
+    )
