@@ -375,3 +375,15 @@ def test_openposes_face_and_hands_are_joints_of_the_whole_body(tmp_path: Path) -
     assert poses["face_67"].tolist() == [[67, 67.5]]
     assert poses["left_hand_root"].tolist() == [[0, 0]]
     assert poses["left_pinky_finger4"].tolist() == [[20, -20]]
+
+
+def test_limbs_of_joints_that_no_set_has_come_from_the_file(tmp_path: Path) -> None:
+    category = {"id": 1, "name": "person", "keypoints": ["nose", "left_horn", "hoof"]}
+    for skeleton, limbs in ((["odd"], ()), ([[1, 2], [1, 3]], ((0, 1), (0, 2)))):
+        content = {
+            "images": [{"id": 0, "file_name": "a.jpg"}],
+            "annotations": [{"image_id": 0, "category_id": 1, "keypoints": [1, 2, 2] * 3}],
+            "categories": [{**category, "skeleton": skeleton}],
+        }
+        (poses,) = load_poses(write_json(tmp_path / "a.json", content))
+        assert poses.limbs == limbs

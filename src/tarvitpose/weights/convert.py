@@ -119,7 +119,8 @@ def _unknown(checkpoint: ForeignCheckpoint) -> WeightsError:
     keys = sorted(checkpoint.tensors)
     if any(key.startswith(OWN_PREFIX) for key in keys):
         return WeightsError(
-            f"{checkpoint.origin}: already has this package's keys, it needs no conversion"
+            f"{checkpoint.origin}: already has this package's keys, it needs no conversion: "
+            "give its folder"
         )
     formats = ", ".join(dict.fromkeys(kind.name for kind in PREFIXES.values()))
     return WeightsError(
