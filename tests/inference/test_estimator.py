@@ -20,7 +20,8 @@ from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.pose_arrays import PoseArrays
-from tarvitpose.inference.predictor import Predictor
+from tarvitpose.inference.predictor import Predictor, windows
+from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32
@@ -160,7 +161,20 @@ def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
     assert [poses.time for poses in frames] == pytest.approx([p.index / 25 for p in frames])
     together.clear()
     list(estimator(batch_size=16).run(_frames(video), CountsPeople()))
-    assert together == [11]  # a file's frames share a batch; in one there is nobody
+    # A file's frames share batches that grow; in one frame there is nobody.
+    assert (together[0], sum(together), max(together)) == (1, 11, 4)
+
+
+def test_growing_batches_give_what_a_single_one_gives(video: Path) -> None:
+    estimates = estimator()
+    poses = list(estimates.stream(video))
+    tracked = estimates.person_tracker().find(_frames(video))
+    streamer = open_streamer(estimates.predictor, estimates.config.anchor)
+    together = streamer.joints(list(windows(tracked, estimates.predictor.offsets)))
+    assert len(poses) == len(together) == len(TIMES)
+    for frame, joints in zip(poses, together, strict=True):
+        np.testing.assert_allclose(frame.keypoints, joints.keypoints, atol=1e-3)
+        np.testing.assert_allclose(frame.scores, joints.scores, atol=1e-5)
 
 
 def test_a_detector_is_given_a_device_that_torch_knows(

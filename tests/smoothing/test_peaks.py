@@ -63,6 +63,28 @@ def test_lag_answers_as_soon_as_it_is_over() -> None:
     assert len(list(linker.rest())) == 5
 
 
+def test_a_frame_is_answered_at_once_where_nothing_can_change_it() -> None:
+    alone = np.zeros((6, 1, 2, 3), np.float32)
+    alone[:, 0, 0, 2] = 0.6  # there is no second peak
+    linker = PeakLinker(9.0)
+    for frame, person in enumerate(alone):
+        assert len(list(linker.take(frame / RATE, [1], [SIDE], person[None]))) == 1
+
+
+@pytest.mark.parametrize("lag", [0.05, 0.19, 9.0])
+def test_early_answers_are_those_that_waiting_gives(
+    lag: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    peaks = rng.normal(0, 12, (120, 3, 3, 3)).astype(np.float32).cumsum(0)
+    peaks[..., 2] = np.sort(rng.uniform(0, 1, (120, 3, 3)) ** 4)[..., ::-1]
+    peaks[..., 2] *= peaks[..., 2] > 0.01
+    early = links(peaks, lag)
+    monkeypatch.setattr(peaks_module._Link, "is_settled", lambda link: False)
+    assert early == links(peaks, lag)
+    assert any(map(any, early))  # not only the highest
+
+
 def test_a_gap_in_time_and_another_track_begin_anew() -> None:
     peaks = two_legs((1,), frames=2)
     assert links(peaks, times=[0.0, 0.04]) != [[0], [0]]

@@ -16,7 +16,7 @@ SHAPE = np.random.default_rng(0).random((J, 2)) * [40, 100]  # a pose in a box o
 Person = tuple[int, float, float]  # track, score of every joint, left edge
 
 
-def frame(index: int, *people: Person, rate: float = 25.0) -> FramePoses:
+def frame(index: int, *people: Person, rate: float = 25.0, box_score: float = 0.9) -> FramePoses:
     lefts = np.array([left for _, _, left in people], np.float32)
     corner = np.stack([lefts, np.zeros_like(lefts)], 1) if people else np.zeros((0, 2), np.float32)
     return FramePoses(
@@ -26,7 +26,7 @@ def frame(index: int, *people: Person, rate: float = 25.0) -> FramePoses:
         keypoints=np.asarray(corner[:, None] + SHAPE, np.float32).reshape(-1, J, 2),
         scores=np.repeat(np.float32([[score] for _, score, _ in people]), J, -1).reshape(-1, J),
         boxes=np.concatenate([corner, corner + np.float32([40, 100])], 1),
-        box_scores=np.full(len(people), 0.9, np.float32),
+        box_scores=np.full(len(people), box_score, np.float32),
         track_ids=np.array([track for track, _, _ in people], np.int64),
         joint_names=POSETRACK_15.joints,
     )
@@ -59,6 +59,24 @@ def test_without_a_threshold_everybody_stays() -> None:
     ghosts = GhostFilter[int](0.0, is_live=False)
     assert shown([frame(i, (1, 0.0, 0), (2, 0.0, 0)) for i in range(3)], ghosts) == [[1, 2]] * 3
     assert not list(ghosts.warnings())
+
+
+def test_half_hidden_people_stay_and_shadows_do_not() -> None:
+    def tracks(score: float) -> GhostFilter[int]:
+        frames = [frame(i, (4, score, 0), box_score=0.3) for i in range(40)]
+        ghosts = GhostFilter[int](0.35, is_live=False)
+        assert shown(frames, ghosts) == [[4] if score > 0.6 else []] * 40
+        return ghosts
+
+    assert not list(tracks(0.9).warnings())  # a box of 0.3, but every joint is seen
+    assert list(tracks(0.5).warnings()) == [
+        "1 track of doubtful boxes and joints left out (4); --keep-all keeps all"
+    ]
+
+
+def test_who_was_surely_detected_stays_when_boxes_become_doubtful() -> None:
+    frames = [frame(i, (4, 0.6, 0), box_score=0.8 if i < 40 else 0.2) for i in range(90)]
+    assert shown(frames, GhostFilter(0.35, is_live=False)) == [[4]] * 90
 
 
 def test_someone_hidden_for_a_while_stays() -> None:
@@ -100,20 +118,48 @@ def test_people_who_pass_in_one_pose_for_a_moment_both_stay() -> None:
     assert shown(frames, GhostFilter(0.35, is_live=False)) == [[1, 2]] * 60
 
 
-@pytest.mark.parametrize(("is_live", "longest"), [(True, 1), (False, HELD + 1)])
-def test_frames_wait_only_for_who_is_new_and_never_live(*, is_live: bool, longest: int) -> None:
+@pytest.mark.parametrize(
+    ("score", "left", "is_live", "longest"),
+    [
+        (0.8, 200, True, 1),
+        (0.36, 200, False, HELD + 1),  # might fall below 0.35 yet
+        (0.8, 20, False, HELD + 1),  # might double the first
+        (0.8, 200, False, 7),  # 7 x 0.8 of 16 frames are enough, if nothing more is seen
+    ],
+)
+def test_frames_wait_only_for_who_is_new_and_unsure_and_never_live(
+    *, score: float, left: float, is_live: bool, longest: int
+) -> None:
     read, waiting = 0, []
 
     def frames() -> Iterator[tuple[int, FramePoses]]:
         nonlocal read
         for index in range(60):
             read += 1
-            yield index, frame(index, (1, 0.8, 0), *[(2, 0.8, 200)] * (index >= 30))
+            yield index, frame(index, (1, 0.8, 0), *[(2, score, left)] * (index >= 30))
 
     for index, _ in GhostFilter[int](0.35, is_live=is_live).without_ghosts(frames()):
         waiting.append(read - index)
-    assert max(waiting) == longest
+    assert max(waiting[20:]) == longest
     assert waiting[20] == 1  # nobody is new
+
+
+def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    videos = []
+    for level in np.linspace(0.2, 0.9, 15):
+        scores = np.clip(level + rng.normal(0, 0.2, 40), 0, 1).tolist()
+        is_there = rng.random(40) < 0.9
+        videos.append(
+            [frame(i, *[(1, score, 0.0)] * bool(is_there[i])) for i, score in enumerate(scores)]
+        )
+    early = [shown(frames, GhostFilter(0.35, is_live=False)) for frames in videos]
+    monkeypatch.setattr(GhostFilter, "_stays", lambda *_: False)
+    assert early == [shown(frames, GhostFilter(0.35, is_live=False)) for frames in videos]
+    assert not any(early[0])
+    assert any(early[-1])
 
 
 def test_half_of_the_joints_are_enough() -> None:

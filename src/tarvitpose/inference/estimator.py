@@ -249,17 +249,21 @@ class PoseEstimator:
     def _batches(
         self, tracked: Iterator[list[TrackedFrame]], at_once: int
     ) -> Iterator[list[list[TrackedFrame]]]:
-        """Gather windows until they have `at_once` new crops, and no more windows than that."""
+        """Gather windows until they have `at_once` new crops, and no more windows than that.
+
+        The first batch is of one crop, and each is of one more than that before it: who watches
+        need not wait for a whole one.
+        """
         streams = self.config.crop_policy != "window"
         batch: list[list[TrackedFrame]] = []
-        crops = 0
+        crops, enough = 0, 1
         for window in tracked:
             batch.append(window)
             new = 1 if streams else len(window)
             crops += new * len(window[self.predictor.current].boxes)
-            if max(crops, len(batch)) >= at_once:
+            if max(crops, len(batch)) >= enough:
                 yield batch
-                batch, crops = [], 0
+                batch, crops, enough = [], 0, min(enough + 1, at_once)
         if batch:
             yield batch
 

@@ -5,7 +5,7 @@ Axes: B batch, T frames, J joints, N tokens of one crop, K tokens that are read,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from tarvitpose.config import Layout
 from tarvitpose.errors import UserError
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.graph_folder import FRAME, STEP, GraphFolder
+from tarvitpose.inference.predictor import slices
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
 
 Graph = Callable[[dict[str, NDArray[Any]]], Sequence[NDArray[Any]]]  # inputs by name to outputs
@@ -25,13 +26,19 @@ STRIDE = 64  # K is a multiple of it: an engine prepares itself anew for every s
 class GraphEngine:
     """Exported graphs, run by whatever calls them."""
 
-    def __init__(self, folder: GraphFolder, open_graph: Callable[[Path], Graph]) -> None:
-        """`open_graph` opens a file of the folder."""
+    def __init__(
+        self,
+        folder: GraphFolder,
+        open_graphs: Callable[[list[Path]], list[Graph]],
+        crops_at_once: int | None = None,
+    ) -> None:
+        """`open_graphs` opens files of the folder; more than `crops_at_once` are read in parts."""
         self.config, self._name = folder.config, folder.fingerprint
-        self._numbers = folder.precision
+        self._numbers, self._crops_at_once = folder.precision, crops_at_once
+        files = [FRAME, STEP] if self.config.temporal else [FRAME]
         # Graphs may read weights beside them, which engines look for beside the file itself.
-        self._frame = open_graph((folder.path / FRAME).resolve())
-        self._step = open_graph((folder.path / STEP).resolve()) if self.config.temporal else None
+        graphs = open_graphs([(folder.path / file).resolve() for file in files])
+        self._frame, self._step = graphs[0], graphs[1] if self.config.temporal else None
 
     def fingerprint(self) -> str:
         """Return a name of the weights that no others have."""
@@ -41,9 +48,12 @@ class GraphEngine:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
-        arrays = self._frame({"crops": crops})  # tokens, visible, heatmaps
-        # Copies: a crop must not hold on to the whole batch.
-        return [EncodedCrop(*(array[i].copy() for array in arrays)) for i in range(len(crops))]
+        return [
+            # Copies: a crop must not hold on to the whole batch.
+            EncodedCrop(*(array[i].copy() for array in arrays))  # tokens, visible, heatmaps
+            for arrays in self._encoded(crops)
+            for i in range(len(arrays[0]))
+        ]
 
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
@@ -62,7 +72,13 @@ class GraphEngine:
 
     def single_frame(self, crops: UInt8) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
-        return np.asarray(self._frame({"crops": crops})[-1], np.float32)
+        heatmaps = [arrays[-1] for arrays in self._encoded(crops)]
+        return np.concatenate(heatmaps, dtype=np.float32)
+
+    def _encoded(self, crops: UInt8) -> Iterator[Sequence[NDArray[Any]]]:
+        """Yield what the graph makes of crops (B, H, W, 3), part by part."""
+        for part in slices(len(crops), self._crops_at_once or len(crops)):
+            yield self._frame({"crops": crops[part]})
 
 
 class VisibleTokens(NamedTuple):

@@ -61,7 +61,7 @@ class OpenVinoEngine(GraphEngine):
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
         self._threads = threads or usable_cores()
-        super().__init__(folder, lambda path: self._open(path, precision))
+        super().__init__(folder, lambda paths: [self._open(path, precision) for path in paths])
 
     def _open(self, path: Path, precision: str) -> Graph:
         hint = PRECISIONS[precision]

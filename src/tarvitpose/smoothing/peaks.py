@@ -52,9 +52,27 @@ class _Link:
             link = link.before
         return peaks
 
+    def is_settled(self) -> bool:
+        """Whether nothing that follows can change `choice`.
+
+        So it is where all peaks in which the chain may go on lead back to the same peaks here.
+        One that costs more than the longest jump is never gone on from: jumping is cheaper.
+        """
+        link = self.chain.last
+        goes_on = link.cost <= HIGHEST_COST  # (J, K)
+        joints = np.arange(len(goes_on))
+        best = link.cost.argmin(-1)
+        peaks = np.broadcast_to(np.arange(goes_on.shape[1]), goes_on.shape)
+        while link is not self:
+            assert link.before is not None
+            assert link.came_from is not None
+            peaks = link.came_from[joints[:, None], peaks]
+            link = link.before
+        return bool(((peaks == peaks[joints, best][:, None]) | ~goes_on).all())
+
 
 class PeakLinker:
-    """Takes the peaks of each frame, and answers which to take, `lag` seconds later."""
+    """Takes the peaks of each frame, and answers which to take, at most `lag` seconds later."""
 
     def __init__(self, lag: float = LAG) -> None:
         self._lag = lag
@@ -84,13 +102,18 @@ class PeakLinker:
         self._tracks = {
             track: link for track, link in self._tracks.items() if time - link.time <= LONGEST_STEP
         }
-        while self._frames and time - self._frames[0][0] >= self._lag:
+        while self._frames and self._is_decided(time):
             yield self._decided()
 
     def rest(self) -> Iterator[list[Int64]]:
         """Yield the peaks of the frames that are left when no more come."""
         while self._frames:
             yield self._decided()
+
+    def _is_decided(self, time: float) -> bool:
+        """Whether the oldest frame's lag is over, or what follows it cannot change it."""
+        its_time, links = self._frames[0]
+        return time - its_time >= self._lag or all(link.is_settled() for link in links)
 
     def _decided(self) -> list[Int64]:
         _, links = self._frames.popleft()

@@ -23,6 +23,7 @@ Item = TypeVar("Item")
 PERIOD = 1.0  # seconds about a frame that say what is seen now
 HELD = 15  # frames that wait to learn more about somebody new
 SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one person
+DETECTED = 0.5  # share of the least score that box and joints must reach together
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
 
 
@@ -55,10 +56,13 @@ class Average:
 class GhostFilter(Generic[Item]):
     """Leave out the people whom nobody sees, frame by frame; every frame stays.
 
-    A person is seen where the mean of `person_scores` reaches `least_score`, over the whole track
-    until then or over the last second. Of two tracks whose poses are the same for a second the
-    one with less evidence is left out. A file's frame waits until everybody in it is known for HELD
-    frames, or has gone, so that who is new is judged by what follows; a live one never waits.
+    A person is seen where the mean of `person_scores` reaches `least_score`, and that of their
+    products with the scores of the boxes DETECTED of it, over the whole track until then or over
+    the last second: half hidden people have low boxes but sure joints, shadows neither.
+
+    Of two tracks whose poses are the same for a second the one with less evidence is left out. A
+    file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
+    new is judged by what follows; a live one never waits.
     """
 
     def __init__(self, least_score: float, *, is_live: bool) -> None:
@@ -67,9 +71,11 @@ class GhostFilter(Generic[Item]):
         self._frames = 0  # so far
         self._began: dict[int, int] = {}  # the frame in which each track began
         self._seen: dict[int, Average] = {}  # by track
+        self._detected: dict[int, Average] = {}  # by track, joints and box together
         self._alike: dict[tuple[int, int], Average] = {}  # OKS, by two tracks
         self._shown: set[int] = set()
         self._unseen: set[int] = set()
+        self._doubtful: set[int] = set()
         self._doubles: set[int] = set()
 
     def without_ghosts(
@@ -99,6 +105,7 @@ class GhostFilter(Generic[Item]):
         """Yield a line for each kind of tracks that were left out as a whole."""
         for tracks, why in (
             (self._unseen - self._doubles, "in which no joints are seen"),
+            (self._doubtful - self._unseen - self._doubles, "of doubtful boxes and joints"),
             (self._doubles, "with the pose of somebody else"),
         ):
             hidden = sorted(tracks - self._shown)
@@ -111,9 +118,12 @@ class GhostFilter(Generic[Item]):
         """Learn from a frame how well its people are seen, and how alike their poses are."""
         self._frames += 1
         ids = poses.track_ids.tolist()
-        for track, score in zip(ids, person_scores(poses.scores).tolist(), strict=True):
+        scores = person_scores(poses.scores)
+        together = scores * poses.box_scores
+        for track, score, both in zip(ids, scores.tolist(), together.tolist(), strict=True):
             self._began.setdefault(track, self._frames)
             self._seen.setdefault(track, Average()).add(poses.time, score)
+            self._detected.setdefault(track, Average()).add(poses.time, both)
         overlap = box_iou(poses.boxes, poses.boxes)
         for first, second in combinations(range(len(ids)), 2):
             if overlap[first, second] > 0:
@@ -123,20 +133,36 @@ class GhostFilter(Generic[Item]):
 
     def _is_decided(self, poses: FramePoses) -> bool:
         """Whether everybody in the oldest frame that waits is known well enough."""
+        tracks = poses.track_ids.tolist()
         return len(self._waiting) > self._longest or all(
-            self._frames - self._began[track] >= self._longest for track in poses.track_ids.tolist()
+            self._frames - self._began[track] >= self._longest or self._stays(track, tracks)
+            for track in tracks
+        )
+
+    def _stays(self, track: int, tracks: list[int]) -> bool:
+        """Whether somebody new stays in the oldest frame that waits, whatever follows.
+
+        That is: seen well enough even if never again while it waits, and of no pose that might be
+        that of another of its tracks.
+        """
+        seen, ahead = self._seen[track], self._longest + 1 - len(self._waiting)
+        return seen.total >= self.least_score * (seen.count + ahead) and not any(
+            (min(track, other), max(track, other)) in self._alike for other in tracks
         )
 
     def _next(self) -> tuple[Item, FramePoses]:
         item, poses = self._waiting.popleft()
         tracks = poses.track_ids.tolist()
-        seen = {track for track in tracks if self._seen[track].best >= self.least_score}
+        visible = {track for track in tracks if self._seen[track].best >= self.least_score}
+        least = DETECTED * self.least_score
+        seen = {track for track in visible if self._detected[track].best >= least}
         doubles = {
             min(pair, key=lambda track: self._seen[track].total)
             for pair in combinations(sorted(seen), 2)
             if pair in self._alike and self._alike[pair].now >= SAME_POSE
         }
-        self._unseen |= set(tracks) - seen
+        self._unseen |= set(tracks) - visible
+        self._doubtful |= visible - seen
         self._doubles |= doubles
         self._shown |= seen - doubles
         return item, poses.only(np.isin(poses.track_ids, list(seen - doubles)))
