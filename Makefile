@@ -1,5 +1,6 @@
 # make demo: install and run on the clip that comes with the package.
-# make test: install the developer's tools, then lint, types, formatting and tests.
+# make test: install the developer's tools, then lint, types, formatting and tests; WORKERS=8 for
+# eight test processes instead of two.
 # make fuzz: about ten minutes of damaged files and hostile values; more with FUZZ_ROUNDS=9000.
 # make docs: the documentation as a site; open site/index.html. Warnings are errors.
 # Another Python: make demo PYTHON=python3.12
@@ -17,8 +18,10 @@ demo: $(VENV)/.core
 	$(BIN)/tarvitpose demo --output results/demo
 	@echo "The results are in $(CURDIR)/results/demo: open demo.mp4 there"
 
+# One thread in each process: several for products of a few numbers only wait for each other.
+WORKERS ?= 2
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15
 
 FUZZ_ROUNDS ?= 700
 fuzz: $(VENV)/.dev

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tarvitpose.skeleton import JOINT_SETS, JointSet, parse_joint_set, remember
+from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_checks import check_curve, check_device, check_offsets
 from tarvitpose.utils.source_names import short
 
@@ -54,57 +55,23 @@ POSE_FORMATS: tuple[PoseFormat, ...] = get_args(PoseFormat)
 Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
 
 
-RENAMED = {  # keys of configurations in earlier versions, and how they are called now
-    "kinds": "degradations",  # until 0.4
-    "place_loss_weight": "position_loss_weight",  # these until 0.5
-    "unspoilt_loss_weight": "clean_loss_weight",
-    "validation_kinds": "validation_degradations",
-}
-
-
-def renamed(values: Any) -> Any:
-    """Return the values of a configuration with their keys as they are called now.
-
-    Raises ValueError where a value is given under both names.
-    """
-    if not isinstance(values, dict):
-        return values
-    for old, new in RENAMED.items():
-        if old in values and new in values:
-            raise ValueError(f"{old} is called {new} now: give one of them")
-    return {RENAMED.get(key, key): value for key, value in values.items()}
-
-
-class Config(BaseModel):
-    """What all configurations share: frozen, unknown keys are errors, and old keys are taken."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    _renamed = model_validator(mode="before")(renamed)
-
-
 class ModelConfig(Config):
     """One network, as `config.json` stores it beside the weights."""
 
     width: int = Field(gt=0, le=MOST_CHANNELS)  # C, channels of a token
     depth: int = Field(gt=0, le=MOST_BLOCKS)  # transformer blocks of the encoder
-    heads: int = Field(
-        gt=0, le=MOST_CHANNELS
-    )  # attention heads of the encoder; a wrong value is silent
+    heads: int = Field(gt=0, le=MOST_CHANNELS)  # of the encoder; a wrong value is silent
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # of the last block, linear from 0
     layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
     position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
     input_size: tuple[CropSide, CropSide] = (256, 192)  # height, width of a crop
     joint_set: str | JointSet = "posetrack15"  # a JointSetName, or a set that is not the package's
     decoder: Literal["classic", "simple"] = "classic"
-    decoder_width: int = Field(
-        default=256, gt=0, le=MOST_CHANNELS
-    )  # channels between the classic decoder's layers
+    decoder_width: int = Field(default=256, gt=0, le=MOST_CHANNELS)  # of the classic decoder
     codec: Codec = "udp"
     offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
-    jta_layers: int = Field(
-        default=6, gt=0, le=MOST_BLOCKS
-    )  # depth of JTA, or of the alternative to it
+    jta_layers: int = Field(default=6, gt=0, le=MOST_BLOCKS)  # of JTA, or its alternative
     temporal_heads: int = Field(default=4, gt=0, le=MOST_CHANNELS)  # attention heads of JTA and GRA
     mask_rule: MaskRule = "paper"  # none: joints look everywhere
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
@@ -185,8 +152,7 @@ def window_offsets(offsets: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     return frames, frames.index(0)
 
 
-# Each makes a config and takes changes to it; tiny, with half of the decoder's channels, is not one
-# of ViTPose's sizes.
+# Each makes a config and takes changes to it; tiny is not one of ViTPose's sizes.
 vit_tiny = partial(ModelConfig, width=192, depth=12, heads=3, decoder_width=128)
 vit_small = partial(ModelConfig, width=384, depth=12, heads=12, drop_path=0.1)
 vit_base = partial(ModelConfig, width=768, depth=12, heads=12, drop_path=0.3)
@@ -222,8 +188,8 @@ class SmoothConfig(Config):
 
     @model_validator(mode="after")
     def _options_fit_the_method(self) -> Self:
-        methods = {"min_cutoff": "one-euro", "beta": "one-euro", "window": "savgol"}
-        for name, method in [(f"smooth_{key}", method) for key, method in methods.items()]:
+        options = ("smooth_min_cutoff", "smooth_beta", "smooth_window")
+        for name, method in zip(options, ("one-euro", "one-euro", "savgol"), strict=True):
             if getattr(self, name) is not None and self.smooth != method:
                 raise ValueError(f"{name} is for smooth {method}, not for {self.smooth}")
         return self
@@ -343,10 +309,9 @@ class EstimatorConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _offsets_and_modes_fit(self) -> Self:
-        if self.offsets is not None:
-            check_offsets(self.offsets)
-            if not self.offsets:
-                raise ValueError("offsets is empty; single_frame uses no other frames")
+        check_offsets(self.offsets or ())
+        if self.offsets == ():
+            raise ValueError("offsets is empty; single_frame uses no other frames")
         if self.compare and self.single_frame:
             raise ValueError("compare shows single frames beside the temporal part: give one")
         if self.largest_first and self.max_people is None:

@@ -107,6 +107,15 @@ def test_as_a_module() -> None:
     assert done.stdout == f"tarvitpose {__version__}\n"
 
 
+def test_a_group_alone_shows_its_verbs() -> None:
+    result = run("data")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: tarvitpose data ")
+    shown = [line.split()[0] for line in result.stderr.splitlines() if line.startswith("  ")]
+    assert {"check", "prepare", "pack", "generate"} < {*shown}
+    assert "error" not in result.stderr
+
+
 def test_without_a_verb_it_shows_them_all() -> None:
     result = run()
     assert result.exit_code == 2

@@ -11,8 +11,9 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from tarvitpose.cli.options import field_names, with_options
-from tarvitpose.config import Config, EstimatorConfig, PredictConfig
+from tarvitpose.config import EstimatorConfig, PredictConfig
 from tarvitpose.errors import ConfigError
+from tarvitpose.utils.config_base import Config
 
 
 class Base(Config):

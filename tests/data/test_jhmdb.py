@@ -172,7 +172,7 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, content: bytes) -
     path = tmp_path / "joint_positions" / ACTION / CLIP / "joint_positions.mat"
     for damaged in (content, path.read_bytes()[:200]):
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"joint_positions.mat: (not a readable|holds no)") as e:
+        with pytest.raises(DataError, match=r"\.mat: (not readable as a MATL|holds no)") as e:
             read(tmp_path)
         assert "\n" not in str(e.value)
 

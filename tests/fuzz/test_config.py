@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from damage import ROUNDS
 from invoke import run
 
 from tarvitpose.ablation.table import load_table
@@ -24,7 +25,6 @@ from tarvitpose.training.config import load_train_config, model_config
 from tarvitpose.weights.files import CONFIG_FILE
 from tarvitpose.weights.folder import load_config
 
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 VALUES: tuple[Any, ...] = (

@@ -5,20 +5,20 @@ FUZZ_ROUNDS files of each format are damaged, 40 without it; a failure names the
 
 from __future__ import annotations
 
-import copy
 import csv
 import io
 import json
-import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from damage import ROUNDS
+from mutations import HOSTILE, NUMBERS, Damage, hostile_json
 from some_poses import SIZE, TIMES
 from written_results import written_results
 
@@ -33,27 +33,11 @@ from tarvitpose.visualization.flagged_frames import flagged_frames
 from tarvitpose.visualization.joint_plot import follow
 from tarvitpose.visualization.tracks import known_parts, tracks_of
 
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))
 FORMATS = [
     kind
     for kind in ("coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz")
     if kind != "parquet" or is_installed("pyarrow")
 ]
-NUMBERS = [0, -1, 7, 0.5, -0.0, 1e17, 3e38, 1e39, 1e308, 2**31, 2**53, 2**63 - 1, 2**63, 2**64]
-NUMBERS += [10**30, 10**400, -(10**400), float("inf"), -float("inf"), float("nan")]
-HOSTILE: list[Any] = [
-    *NUMBERS,
-    None,
-    True,
-    "",
-    "7",
-    "nose",
-    "\x1b[31m",
-    "\ud800",
-    "a\nb",
-    "x" * 999,
-]
-HOSTILE += [[], {}, [[]], [None], [1, 2], {"a": 1}, [[[[[0]]]]]]
 CELLS = [
     "",
     "nan",
@@ -71,7 +55,6 @@ CELLS = [
     ";",
 ]
 CELLS += ["\x00", "\x1b[31m", "9223372036854775808", "true", "0x10", " 3 ", "1,5"]
-Damage = Callable[[random.Random, Path], None]
 
 
 @pytest.fixture(scope="module")
@@ -195,30 +178,6 @@ def damaged_bytes(draw: random.Random, path: Path) -> None:
             case _:
                 data[at : at + 1] = draw.choice([b"9" * 400, b"\x00", b"[" * 99, b"\xff", b"1e999"])
     path.write_bytes(data)
-
-
-def hostile_json(draw: random.Random, path: Path) -> None:
-    """Replace, remove or repeat values of a JSON file."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    for _ in range(draw.randint(1, 3)):
-        parent: Any = content
-        while True:
-            keys = [*parent] if isinstance(parent, dict) else [*range(len(parent))]
-            if not keys:
-                break
-            key = draw.choice(keys)
-            if isinstance(parent[key], dict | list) and draw.random() < 0.8:
-                parent = parent[key]
-                continue
-            match draw.randrange(4):
-                case 0:
-                    del parent[key]
-                case 1 if isinstance(parent, list):
-                    parent.append(copy.deepcopy(parent[key]))
-                case _:
-                    parent[key] = copy.deepcopy(draw.choice(HOSTILE))
-            break
-    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def hostile_cells(draw: random.Random, path: Path) -> None:

@@ -269,6 +269,7 @@ def test_the_command_takes_a_folder_and_says_what_came_of_it(
     assert [source for source, _ in calls] == ["clips/day/good.mp4", "clips/good.mp4"]
     *_, last = result.stdout.splitlines()
     assert last.startswith("2 videos: 2 done; 14 frames (")
+    assert result.stderr.splitlines()[0] == "2 videos to process"
     assert (tmp_path / "results/run.json").exists()
     assert predict("clips", "--quiet").output == ""
 
@@ -293,7 +294,7 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr(PoseEstimator, "from_config", lambda config: None)
     monkeypatch.setattr(pipeline, "process", stop)
     for sources in (["a.mp4"], ["a.mp4", "b.mp4"]):
-        result = predict(*sources, "--output", tmp_path)
+        result = predict(*sources, "--output", tmp_path, "--quiet")
         assert result.exit_code == 130
         assert result.stderr == "stopped; the same command with --resume goes on from here\n"
     videos = json.loads((tmp_path / "run.json").read_text())["videos"]

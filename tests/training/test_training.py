@@ -351,7 +351,7 @@ def test_a_model_without_temporal_part_has_nothing_to_warm(stills: Path, tmp_pat
 def test_unreadable_states_are_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     path.write_bytes(b"not a state")
-    with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable training state"):
+    with pytest.raises(WeightsError, match=r"last\.ckpt: not readable as a training state"):
         load_state(path)
     save_state(path, {"weights": torch.ones(2)})
     with pytest.raises(WeightsError, match="expected a training state with a step"):
@@ -374,7 +374,7 @@ def test_states_with_changed_bytes_are_refused_in_one_line(tmp_path: Path) -> No
             assert torch.equal(load_state(path)["model"]["weight"], torch.ones(500))
     for count in (0, 100, len(content) // 2):
         path.write_bytes(content[:count])
-        with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable training state"):
+        with pytest.raises(WeightsError, match=r"last\.ckpt: not readable as a training state"):
             load_state(path)
 
 
@@ -394,6 +394,6 @@ def test_a_state_that_does_not_fit_is_refused_in_one_line(stills: Path, tmp_path
     state = load_state(tmp_path / "run" / "last.ckpt")
     for part, wrong in (("best", {}), ("optimizer", {"state": {}}), ("model", {})):
         save_state(tmp_path / "run" / "last.ckpt", {**state, part: wrong})
-        with pytest.raises(WeightsError, match=r"last\.ckpt: not a readable .*") as caught:
+        with pytest.raises(WeightsError, match=r"last\.ckpt: not readable as .*") as caught:
             loop.train(config, quiet)
         assert "\n" not in str(caught.value)

@@ -66,13 +66,6 @@ def test_a_wrong_number_in_json_is_one_short_line_with_its_field(
     assert len(str(caught.value)) < len(str(path)) + 130
 
 
-def test_a_single_number_is_checked_as_those_of_a_list() -> None:
-    assert Entry("a", 3).number() == 3.0
-    for wrong in REFUSED:
-        with pytest.raises(DataError, match="a: expected a number, found"):
-            Entry("a", wrong).number()
-
-
 def test_ids_beyond_64_bits_are_no_whole_numbers() -> None:
     for read in (Entry.integer, Entry.identity):
         with pytest.raises(DataError, match=r"a: expected a whole number, found 9{57}\.\.\."):

@@ -7,7 +7,8 @@ Axes: n people, K degradations, J joints.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +44,7 @@ from tarvitpose.utils.arrays import Bools
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
+from tarvitpose.utils.reading import readable
 from tarvitpose.weights.files import WEIGHTS_FILE
 
 CLEAN, DEGRADED = "clean", "degraded"
@@ -82,7 +84,7 @@ class EncodedEvaluator:
         path = folder / JOINTS_FILE
         if not path.exists():
             return False
-        with np.load(path) as arrays:
+        with _arrays(path) as arrays:
             before = json.loads(arrays["facts"].item()) if "facts" in arrays else None
         _require_same_row(path, before, self.people.facts, folder)
         return True
@@ -116,7 +118,7 @@ class EncodedEvaluator:
 
     def _predicted(self, folder: Path) -> dict[str, list[PredictedJoints]]:
         """Return what was predicted for each group, one item for each degradation."""
-        with np.load(folder / JOINTS_FILE) as arrays:
+        with _arrays(folder / JOINTS_FILE) as arrays:
             return {
                 group: [
                     PredictedJoints(arrays[f"{name}/keypoints"], arrays[f"{name}/scores"])
@@ -175,6 +177,13 @@ class DatasetEvaluator:
 
     def _mode(self, folder: Path) -> str:
         return TEMPORAL if (folder / "predictions" / TEMPORAL).is_dir() else SINGLE_FRAME
+
+
+@contextmanager
+def _arrays(path: Path) -> Iterator[Any]:
+    """Open the joints of a row. Raises ConfigError, whatever the file holds."""
+    with readable(path, "npz", ConfigError), np.load(path, allow_pickle=False) as arrays:
+        yield arrays
 
 
 Evaluator = EncodedEvaluator | DatasetEvaluator

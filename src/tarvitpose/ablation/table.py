@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tarvitpose.config import Config
+from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import parse_config, read_yaml
 
 

@@ -96,6 +96,14 @@ def warn(text: str) -> None:
         _console(stderr=True).print(f"warning: {_one_line(text)}", style="yellow")
 
 
+def note(text: str) -> None:
+    """Print one line about what is being done."""
+    if _Mode.is_json:
+        event("note", message=_one_line(text))
+    else:
+        _console(stderr=True).print(_one_line(text))
+
+
 def fail(error: object, *, exit_code: int = BAD_INPUT, **fields: Any) -> None:
     """Print one line about an error; `exit_code` and `fields` are for programs."""
     if _Mode.is_json:
@@ -269,7 +277,5 @@ class _ToConsole(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             warn(record.getMessage())
-        elif _Mode.is_json:
-            event("note", message=_one_line(record.getMessage()))
         else:
-            _console(stderr=True).print(_one_line(record.getMessage()))
+            note(record.getMessage())

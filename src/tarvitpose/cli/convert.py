@@ -12,8 +12,9 @@ from pydantic import Field
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import with_options
-from tarvitpose.config import Codec, Config, JointSetName, ModelConfig, ViTPoseSize
+from tarvitpose.config import Codec, JointSetName, ModelConfig, ViTPoseSize
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_base import Config
 from tarvitpose.weights.named import NAMED
 
 

@@ -18,10 +18,9 @@ import traceback
 from tarvitpose import __version__
 from tarvitpose.cli import console
 from tarvitpose.utils.atomic import DISK_IS_FULL
-from tarvitpose.utils.source_names import without_secrets
+from tarvitpose.utils.source_names import short, without_secrets
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
-SHOWN = 60  # characters of a name
 NO_MEMORY = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError")  # Python's, NumPy's, torch's
 
 
@@ -42,13 +41,15 @@ def report(error: Exception) -> int:
 
 
 def of_system(error: Exception) -> str | None:
-    """Return what is wrong with files, disk or memory, None for an error of another kind."""
+    """Return what is wrong with files, disk, memory or depth, None for an error of another kind."""
     if type(error).__name__ in NO_MEMORY:
         return f"not enough memory ({error}); give less at once, such as a smaller --batch-size"
+    if isinstance(error, RecursionError):
+        return "a file that was given is nested too deeply to be read"
     if not isinstance(error, OSError):
         return None
     if error.errno == errno.ENAMETOOLONG:
-        return f"{str(error.filename)[:SHOWN]}...: the name is too long for this file system"
+        return f"{short(str(error.filename))}: the name is too long for this file system"
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return error.strerror if error.errno in DISK_IS_FULL else None

@@ -58,6 +58,8 @@ class Verbs(TyperGroup):
             console.fail(error)
             code = console.BAD_INPUT
         except UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":  # a group alone: its help, as it stands
+                raise
             command = error.ctx.command_path if error.ctx else "tarvitpose"
             console.fail(f"{in_words(error)}; see {command} --help", kind="UsageError")
             code = console.BAD_INPUT

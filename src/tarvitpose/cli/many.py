@@ -35,6 +35,8 @@ def process_many(
     from tarvitpose.runs.many import BatchQueue
 
     queue = BatchQueue(jobs, config)
+    if not quiet:
+        console.note(f"{console.counted(len(jobs), 'video')} to process")
     try:
         with Bars(queue, quiet=quiet) as bars:
             if queue.check(bars.refresh):

@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from tarvitpose.config import POSE_FORMATS, Backend, Baseline, Config, MeasuredMode, Size
+from tarvitpose.config import POSE_FORMATS, Backend, Baseline, MeasuredMode, Size
+from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.lists import parse_choices, parse_size, parse_sizes, parse_whole_numbers

@@ -154,7 +154,8 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
     numbers = [frame.number for frame in video.frames]
     known = set(numbers)
     for frame in video.frames:
-        beside = {frame.number - 1, frame.number + 1} & set(range(numbers[0], numbers[-1] + 1))
+        span = range(numbers[0], numbers[-1] + 1)  # numbers of twelve digits: never a set
+        beside = {near for near in (frame.number - 1, frame.number + 1) if near in span}
         if frame.labelled and _with_joints(frame) and not beside <= known:
             yield "gap beside a label", _location(video, frame)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.sources import AnnotationFile, image_names
 from tarvitpose.data.videos import Video
@@ -111,7 +109,7 @@ def _of_person(
             yield "no category"
         if keypoints is None:
             yield "no keypoints"
-        elif not (np.asarray(keypoints.value, np.float64)[2::3] > 0).any():
+        elif not (keypoints.numbers()[2::3] > 0).any():
             yield "no labelled joint"
         else:
             if person.non_empty("bbox") is None:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tarvitpose.config import Config
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.config_base import Config
 
 Generator = np.random.Generator
 Degradation = Literal[

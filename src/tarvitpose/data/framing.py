@@ -99,8 +99,8 @@ def half_body(framing: Framing, settings: ClipSettings, rng: Generator) -> Frami
         return framing
     record, model = framing.shown.record, settings.model
     half = half_body_area(record.keypoints, record.visible, model.joints, model.input_size, rng)
-    if half is None:
-        return framing
+    if half is None or (np.abs(half.centre - framing.area.centre) > framing.area.size / 2).any():
+        return framing  # few joints, or joints labelled as outside of what is shown
     smallest = framing.area.size * np.float32(SMALLEST_HALF)
     return replace(framing, area=CropArea(half.centre, np.maximum(half.size, smallest)))
 

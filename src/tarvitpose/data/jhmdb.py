@@ -18,10 +18,12 @@ from tarvitpose.data.records import Box
 from tarvitpose.data.video_frames import frame_name
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, in_time
 from tarvitpose.errors import DataError
+from tarvitpose.formats.posetrack_layout import image_path
 from tarvitpose.skeleton import KNOWN_JOINTS, joint_names
 from tarvitpose.utils.arrays import Bools, Float64
 from tarvitpose.utils.json_file import Entry
 from tarvitpose.utils.numeric import in_range
+from tarvitpose.utils.reading import readable, require_file
 
 JOINTS = (  # in the order of joint_positions.mat; the face's middle is taken as the nose
     *("head_bottom", "belly", "nose", "right_shoulder", "left_shoulder", "right_hip", "left_hip"),
@@ -78,28 +80,32 @@ def _listed(root: Path, set_name: str) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
             words = line.split()  # clips' names have no spaces
             if words and (len(words) != 2 or words[1] not in PARTS.values()):
-                raise DataError(f"{path}: line {number}: expected a clip and 1 or 2, found {line}")
+                raise DataError(f"{path}: line {number}: expected a clip and 1 or 2")
             if words and words[1] == PARTS[part]:
                 yield action, words[0].removesuffix(".avi")
 
 
+def release_root(positions: Path) -> Path:
+    """Return the folder of the release that a file of joints lies in. Raises DataError."""
+    folders = positions.absolute().parents
+    if len(folders) < 4:
+        raise DataError(f"{positions}: expected a file in {POSITIONS}/ACTION/CLIP of a release")
+    return folders[3]
+
+
 def mask_file(positions: Path) -> Path:
     """Return the file of masks that belongs to a file of joints."""
-    root, clip = positions.parents[3], positions.parent
-    return root / MASKS / clip.parent.name / clip.name / f"{MASKS}.mat"
+    action, clip = positions.absolute().parts[-3:-1]
+    return release_root(positions) / MASKS / action / clip / f"{MASKS}.mat"
 
 
 def read_matlab(path: Path, name: str) -> Any:
     """Return an array of a MATLAB file. Raises DataError in one line."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    require_file(path)
     from scipy.io import loadmat  # noqa: PLC0415  slow to import, and for this format alone
 
-    try:
+    with readable(path, "as a MATLAB file"):
         values = loadmat(path, variable_names=[name]).get(name)
-    except Exception as error:  # SciPy raises whatever a damaged file makes of its parts
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{path}: not a readable MATLAB file ({reason})") from None
     if values is None:
         raise DataError(f"{path}: holds no {name}")
     return values
@@ -116,7 +122,7 @@ def release_video(path: Path, content: Entry, root: Path) -> Iterator[Video]:
         points = points[..., None]
     if points.ndim != 3 or points.shape[:2] != (2, len(JOINTS)):
         raise DataError(f"{where}: expected 2 x {len(JOINTS)} x frames, found {points.shape}")
-    action, clip = path.parent.parent.name, path.parent.name
+    action, clip = path.absolute().parts[-3:-1]
     boxes: list[Box | None] = []
     size = SIZE
     if mask_file(path).exists():
@@ -172,7 +178,7 @@ def list_videos(path: Path, content: Entry, set_name: str | None) -> Iterator[Vi
     if not clips:
         raise DataError(f"{path}: no clip is of the set {set_name}; its sets: {splits(content)}")
     for clip in clips:
-        file = str(clip["file"].value)
+        file = image_path(clip["file"])
         xy = _numbers(clip["xy"].value, clip["xy"].where)
         if xy.ndim != 3 or xy.shape[1:] != (len(names), 2):
             raise DataError(
@@ -201,7 +207,7 @@ def _box(box: Entry) -> Box:
 def _numbers(value: Any, where: str) -> Float64:
     try:
         values = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{where}: expected numbers, the same of each frame") from None
     if not in_range(values).all():
         raise DataError(f"{where}: a number is missing or not finite, or beyond 1e18")

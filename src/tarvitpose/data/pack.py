@@ -16,6 +16,7 @@ from tarvitpose.errors import DataError, OutputError
 from tarvitpose.formats.posetrack_layout import coco_people, file_name
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.json_file import Entry
+from tarvitpose.utils.reading import file_bytes
 
 MEGABYTE = 10**6
 END_OF_TAR = 10_240  # bytes of zeros, at most
@@ -165,7 +166,7 @@ def _write_shard(path: Path, pieces: list[Piece], folder: str, mark: str) -> Non
             _add(tar, f"{folder}/{source.stem}{mark}.json", _json(content))
         paths = {name: piece.root / name for piece in pieces for name in piece.names}
         for name, image in paths.items():
-            _add(tar, name, image.read_bytes())
+            _add(tar, name, file_bytes(image))
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

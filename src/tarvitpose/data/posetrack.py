@@ -13,6 +13,8 @@ from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_layout import file_name, is_counted_from_1
 from tarvitpose.utils.json_file import Entry
 
+MOST_FRAMES = 1_000_000  # of a video, nine hours; a file that claims more is damaged
+
 
 def annotation_files(path: Path) -> list[Path]:
     """Return the JSON file itself, or those of a folder by name. Raises DataError."""
@@ -43,12 +45,14 @@ def by_folder(frames: Iterable[VideoFrame]) -> dict[PurePosixPath, list[VideoFra
 
 
 def frame_counts(content: Entry) -> dict[PurePosixPath, int]:
-    """Return how many frames the file says each folder has, where it does."""
+    """Return how many frames the file says each folder has, where it does. Raises DataError."""
     counts = {}
     for image in content["images"].items():
         count = image.get("nframes")
         if count is not None:
-            counts[PurePosixPath(file_name(image)).parent] = count.integer()
+            counts[PurePosixPath(file_name(image)).parent] = number = count.integer()
+            if not 0 <= number <= MOST_FRAMES:
+                raise DataError(f"{count.where}: expected 0 to {MOST_FRAMES:,}, found {number}")
     return counts
 
 

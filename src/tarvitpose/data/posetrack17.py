@@ -24,8 +24,8 @@ from tarvitpose.formats.posetrack_layout import (
     annolist_head,
     annolist_points,
     annolist_regions,
+    image_path,
     is_labelled,
-    slashed,
 )
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.json_file import Entry
@@ -69,7 +69,7 @@ def _frame(entry: Entry) -> VideoFrame:
     people, labelled = entry.non_empty("annorect"), is_labelled(entry)
     persons = tuple(map(_person, people.items())) if people else ()
     return VideoFrame(
-        name=slashed(str(entry["image"].unwrap()["name"].value)),
+        name=image_path(entry["image"].unwrap()["name"]),
         labelled=bool(persons) if labelled is None else labelled,
         people=persons,
         ignored=annolist_regions(entry),

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from tarvitpose.data.video_frames import image_file, read_frame
 from tarvitpose.errors import DataError
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.reading import file_bytes
 
 Box = tuple[float, float, float, float]
 
@@ -52,7 +53,7 @@ def read_image(path: Path, record: str) -> NDArray[np.uint8]:
     if image_file(path) != path:
         return read_frame(path, record)
     try:
-        image = decode_image(path.read_bytes())
+        image = decode_image(file_bytes(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read for {record} ({error.strerror})") from None
     if image is None:

@@ -14,7 +14,7 @@ from tarvitpose.data.posetrack17 import posetrack17_videos
 from tarvitpose.data.records import Record
 from tarvitpose.data.videos import Video, records_of, with_images
 from tarvitpose.errors import DataError
-from tarvitpose.formats.posetrack_layout import file_name, slashed
+from tarvitpose.formats.posetrack_layout import file_name, image_path
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.json_file import Entry, read_entry
 
@@ -48,7 +48,7 @@ def open_annotations(
     """
     if path.suffix == ".mat":
         content = Entry(str(path), {"pos_img": jhmdb.read_matlab(path, "pos_img")})
-        return AnnotationFile(path, content, "jhmdb", images or path.parents[3], set_name)
+        return AnnotationFile(path, content, "jhmdb", images or jhmdb.release_root(path), set_name)
     content = read_entry(path)
     layout = format or guess_format(content)
     return AnnotationFile(path, content, layout, images or image_root(path, content), set_name)
@@ -223,7 +223,7 @@ def image_names(content: Entry) -> list[str]:
     """Return the file names of all images of an annotation file."""
     if content.get("annolist"):
         images = [frame["image"].unwrap() for frame in content["annolist"].items()]
-        return [slashed(str(image["name"].value)) for image in images]
+        return [image_path(image["name"]) for image in images]
     if content.get("clips"):
-        return [slashed(str(clip["file"].value)) for clip in content["clips"].items()]
+        return [image_path(clip["file"]) for clip in content["clips"].items()]
     return [file_name(image) for image in content["images"].items()]

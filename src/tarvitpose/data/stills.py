@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from tarvitpose.config import Config
 from tarvitpose.geometry import BOX_PADDING, invert, transform_points, warp
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.config_base import Config
 
 Generator = np.random.Generator
 

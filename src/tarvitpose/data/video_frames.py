@@ -25,7 +25,7 @@ def image_file(image: Path) -> Path:
 
 def image_exists(image: Path) -> bool:
     """Tell whether an image, or the video that it is a frame of, is on the disk."""
-    return image_file(image).exists()
+    return image_file(image).is_file()
 
 
 def images_digest(images: Sequence[Path]) -> str:

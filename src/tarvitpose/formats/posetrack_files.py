@@ -27,9 +27,9 @@ from tarvitpose.formats.posetrack_layout import (
     coco_people,
     coco_regions,
     file_name,
+    image_path,
     is_labelled,
     keypoint_category,
-    slashed,
 )
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, TrueFrame, present
 from tarvitpose.skeleton import POSETRACK_17
@@ -157,7 +157,7 @@ class _PoseTrack17:
 
     def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
         for frame in self._content["annolist"].items():
-            name = slashed(str(frame["image"].unwrap()["name"].value))
+            name = image_path(frame["image"].unwrap()["name"])
             is_empty = is_labelled(frame) is False and frame.get("annorect") is None
             yield name, frame, [] if is_empty else frame["annorect"].items()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from tarvitpose.errors import DataError
 from tarvitpose.skeleton import KNOWN_JOINTS, PERSON_NAMES, joint_names
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.json_file import Entry
+from tarvitpose.utils.source_names import printable, short
 
 POINT_IDS = (  # the joints of PoseTrack17, by point id from 0
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
@@ -148,7 +150,15 @@ def slashed(name: str) -> str:
 
 def file_name(image: Entry) -> str:
     """Return the file name of an image of COCO's layout, with slashes."""
-    return slashed(str(image["file_name"].value))
+    return image_path(image["file_name"])
+
+
+def image_path(name: Entry) -> str:
+    """Return the path of a file that an entry holds, with slashes. Raises DataError."""
+    path = slashed(name.value) if isinstance(name.value, str) else ""
+    if PurePosixPath(path).name in ("", "..") or printable(path) != path:
+        raise DataError(f"{name.where}: expected a file name, found {short(repr(name.value))}")
+    return path
 
 
 def keypoint_category(content: Entry) -> Entry:

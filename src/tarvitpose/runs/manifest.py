@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tarvitpose import __version__
-from tarvitpose.config import Config, PredictConfig
+from tarvitpose.config import PredictConfig
 from tarvitpose.errors import OutputError
+from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.hashing import file_digest, files_digest, files_in

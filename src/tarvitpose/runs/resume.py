@@ -159,7 +159,7 @@ def _locked(folder: Path) -> Iterator[None]:
         held = FileLock(folder / LOCK).acquire(timeout=0)
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
     except Timeout:
-        who = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
+        who = owner.read_text("utf-8", "replace") if owner.exists() else "another process"
         raise OutputError(f"{folder}: {who} is writing these results; wait for it") from None
     except OSError as error:
         raise cannot_write(folder, error) from error

@@ -12,8 +12,9 @@ import torch
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.numeric import whole_number
+from tarvitpose.utils.reading import readable
 
-LAST = "last.ckpt"
+LAST, KIND = "last.ckpt", "as a training state"
 PARTS = ("model", "optimizer", "precision", "best")  # of a state, each a dictionary
 
 
@@ -31,25 +32,17 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 def load_state(path: Path) -> dict[str, Any]:
     """Read a run's state onto the CPU. Raises WeightsError, whatever the file holds."""
-    try:
+    with readable(path, KIND, WeightsError):
         with zipfile.ZipFile(path) as parts:
             if (damaged := parts.testzip()) is not None:  # PyTorch does not look at checksums
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch raises whatever damaged bytes make of its parts
-        raise unusable(path, error) from None
     if not isinstance(state, dict) or "step" not in state:
         raise WeightsError(f"{path}: expected a training state with a step, found something else")
     step = whole_number(state["step"])
     if step is None or step < 0 or not all(isinstance(state.get(part), dict) for part in PARTS):
         raise WeightsError(f"{path}: expected a training state, some of its parts are missing")
     return state
-
-
-def unusable(path: Path, error: Exception) -> WeightsError:
-    """Return the error that says in one line why a file is no state of a run."""
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return WeightsError(f"{path}: not a readable training state ({reason})")
 
 
 def remove_leftovers(path: Path) -> None:

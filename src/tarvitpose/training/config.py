@@ -8,10 +8,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tarvitpose.config import SIZES, AnnotationFormat, Config, ModelConfig, NewJoints
+from tarvitpose.config import SIZES, AnnotationFormat, ModelConfig, NewJoints
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
+from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import parse_config, read_yaml
 from tarvitpose.utils.source_names import short
 from tarvitpose.weights.folder import load_config

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tarvitpose.config import renamed
 from tarvitpose.data.dataset import DRAWING
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import label_files
@@ -15,6 +14,7 @@ from tarvitpose.data.video_frames import images_digest
 from tarvitpose.evaluation.clips import encoding_facts
 from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
 from tarvitpose.training.step import TrainingStep
+from tarvitpose.utils.config_base import renamed
 from tarvitpose.utils.hashing import files_digest
 from tarvitpose.utils.provenance import Facts
 from tarvitpose.weights.files import WEIGHTS_FILE

@@ -37,7 +37,7 @@ class RunLog:
     def _forget_after(self, step: int) -> None:
         if not self.path.exists():
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines()
+        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         remaining = [line for line in lines if _is_until(line, step)]
         with atomic_file(self.path) as path:
             path.write_text("".join(f"{line}\n" for line in remaining), encoding="utf-8")
@@ -87,5 +87,5 @@ def open_wandb(project: str, folder: Path, settings: dict[str, Any]) -> Any:
 def _is_until(line: str, step: int) -> bool:
     try:
         return bool(json.loads(line)["step"] <= step)
-    except ValueError:  # half a line, of a process that was killed
+    except (ValueError, TypeError, LookupError):  # half a line, of a process that was killed
         return False

@@ -11,18 +11,12 @@ from typing import Any
 
 import torch
 
-from tarvitpose.errors import ConfigError
+from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.inference.fast import fold_attention
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.batches import Batches, ReportLine, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
-from tarvitpose.training.checkpoint import (
-    LAST,
-    load_state,
-    remove_leftovers,
-    save_state,
-    unusable,
-)
+from tarvitpose.training.checkpoint import KIND, LAST, load_state, remove_leftovers, save_state
 from tarvitpose.training.config import TrainConfig, model_config
 from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
 from tarvitpose.training.ema import Ema
@@ -34,6 +28,7 @@ from tarvitpose.training.stepper import Stepper
 from tarvitpose.training.validation import ValidationSets, fixed_share
 from tarvitpose.training.warm_start import warm_start
 from tarvitpose.utils.provenance import Facts, as_json, require_same
+from tarvitpose.utils.reading import readable
 from tarvitpose.weights.folder import load_checkpoint, load_config
 from tarvitpose.weights.joint_rows import match_joints, new_joints_of
 
@@ -232,15 +227,13 @@ class TrainingRun:
 
     def _resume(self, state: dict[str, Any], optimizer: Any) -> None:
         """Go on from a state. Raises WeightsError where it does not fit, as after damage."""
-        try:
+        with readable(self.config.output / LAST, KIND, WeightsError):
             self.step.model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             self.fabric.strategy.precision.load_state_dict(state["precision"])
             self.best.resume(state["best"])
             if self.ema is not None:
                 self.ema.resume(state["ema"])
-        except Exception as error:
-            raise unusable(self.config.output / LAST, error) from None
 
     def _warm_start(self) -> None:
         """Set a new temporal part by the first batch's features, the same on all ranks."""

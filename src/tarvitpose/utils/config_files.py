@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.config_messages import in_words, of_options
+from tarvitpose.utils.reading import readable, require_file
 from tarvitpose.utils.source_names import short
 
 OPTIONS = "the command line"  # the source of values that are options
@@ -60,13 +61,9 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read a YAML file and apply `section.key=value` overrides. Raises ConfigError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not readable YAML ({error})") from None
+    require_file(path, ConfigError, "no such configuration file")
+    with readable(path, "YAML", ConfigError), path.open("rb") as file:
+        data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise ConfigError(f"{path}: larger than {LARGEST // 1000} kB, so not a configuration")
     values = _parse(data, str(path))

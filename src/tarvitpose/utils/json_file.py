@@ -11,7 +11,7 @@ from typing import Any
 from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.numeric import real_number, real_numbers, whole_number
+from tarvitpose.utils.numeric import real_numbers, whole_number
 from tarvitpose.utils.reading import readable
 from tarvitpose.utils.source_names import short
 
@@ -105,13 +105,6 @@ class Entry:
         if not _is_text(self.value):
             raise DataError(f"{self.where}: expected a text, found {short(repr(self.value))}")
         return str(self.value)
-
-    def number(self) -> float:
-        """Return a number, which is finite and in range."""
-        number = real_number(self.value)
-        if number is None:
-            raise DataError(f"{self.where}: expected a number, found {short(repr(self.value))}")
-        return number
 
     def numbers(self, count: int | None = None) -> Float64:
         """Return a list of `count` numbers, or of any length, which are finite and in range."""

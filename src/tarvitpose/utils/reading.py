@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import warnings
 from collections.abc import Iterator
@@ -33,6 +34,13 @@ def require_file(
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
         raise error(f"{path}: is {kind}, expected a file")
+
+
+def file_bytes(path: Path) -> bytes:
+    """Return the content of a file. Raises OSError, also for a pipe, which is not waited for."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is no file", str(path))
+    return path.read_bytes()
 
 
 @contextmanager

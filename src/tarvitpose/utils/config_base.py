@@ -1,0 +1,34 @@
+"""What all configurations share, and the keys that earlier versions called otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+RENAMED = {  # keys of configurations in earlier versions, and what they are called now
+    "kinds": "degradations",  # until 0.4
+    "place_loss_weight": "position_loss_weight",  # these until 0.5
+    "unspoilt_loss_weight": "clean_loss_weight",
+    "validation_kinds": "validation_degradations",
+}
+
+
+def renamed(values: Any) -> Any:
+    """Return the values of a configuration with their keys as they are called now.
+
+    Raises ValueError where a value is given under both names.
+    """
+    if not isinstance(values, dict):
+        return values
+    for old, new in RENAMED.items():
+        if old in values and new in values:
+            raise ValueError(f"{old} is called {new} now: give one of them")
+    return {RENAMED.get(key, key): value for key, value in values.items()}
+
+
+class Config(BaseModel):
+    """What all configurations share: frozen, unknown keys are errors, and old keys are taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    _renamed = model_validator(mode="before")(renamed)

@@ -1,0 +1,101 @@
+"""Files that once brought a traceback or a hang; each is now an error of one line, or read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke import refusal, run
+from jhmdb_release import write_release
+from label_files import dcpose, image_dcpose, person18, save
+
+from tarvitpose.data.check import check_data
+from tarvitpose.training.logs import RunLog
+
+JOINTS = ["nose", "left_hip"]
+
+
+def clips(**changes: Any) -> dict[str, Any]:
+    clip = {"file": "clip.avi", "split": "test1", "xy": [[[1, 2], [3, 4]]], **changes}
+    return {"joints": JOINTS, "size": [80, 60], "clips": [clip]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (clips(xy=[[[10**400, 2], [3, 4]]]), "xy: expected numbers"),
+        (clips(file=""), "file: expected a file name, found ''"),
+        ({"annolist": [{"image": [{"name": ".."}]}]}, "name: expected a file name, found '..'"),
+        (
+            {"annolist": [{"image": [{"name": "a\0b"}]}]},
+            "name: expected a file name, found 'a\\x00b'",
+        ),
+        ({"annolist": [{"image": [{"name": {"a": 1}}]}]}, "expected a file name, found {'a': 1}"),
+        (
+            dcpose([image_dcpose(at, f"v{at}/000001.jpg", 2**62) for at in range(2)], []),
+            f"nframes: expected 0 to 1,000,000, found {2**62}",
+        ),
+    ],
+)
+def test_values_of_labels(content: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "labels.json", {"annotations": [{}], **content})
+    if "images" in content:
+        names = [{"id": 1, "name": "person", "keypoints": ["nose", "left_hip"]}]
+        people = [person18(0, 0, keypoints=[1, 2, 1, 3, 4, 1])]
+        save(path, {**content, "categories": names, "annotations": people})
+    assert message in refusal("data", "check", path, "--quick")
+
+
+def test_frames_whose_numbers_are_far_apart_are_checked_at_once(tmp_path: Path) -> None:
+    images = [
+        {"id": at, "file_name": f"clip/{name}.jpg", "is_labeled": True}
+        for at, name in enumerate(("000000000000", "999999999999"))
+    ]
+    people = [person18(at, 0, keypoints=[1, 2, 1, 3, 4, 1]) for at in range(2)]
+    categories = [{"id": 1, "name": "person", "keypoints": JOINTS}]
+    content = {"images": images, "annotations": people, "categories": categories}
+    report = check_data(
+        [save(tmp_path / "clip.json", content)],
+        None,
+        tmp_path,
+        quick=True,
+        progress=lambda *_: None,
+    )
+    assert "missing image" in report.by_kind()
+
+
+def test_joints_of_jhmdb_outside_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file,) = write_release(tmp_path).glob("joint_positions/wave/*/joint_positions.mat")
+    monkeypatch.chdir(file.parent)
+    assert run("data", "check", file.name, "--quick").exit_code == 0
+
+
+@pytest.mark.parametrize("verb", ["train", "ablate"])
+def test_a_pipe_is_not_waited_for(verb: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.yaml")
+    assert refusal(verb, tmp_path / "train.yaml").endswith(
+        "is a pipe, a socket or a device, expected a file"
+    )
+
+
+def test_a_file_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    deep: Any = 0
+    for _ in range(880):  # what Python's JSON still reads
+        deep = {"a": deep}
+    path = tmp_path / "clip.json"
+    path.write_text(json.dumps({"images": [{"id": deep}], "annotations": [{"image_id": deep}]}))
+    result = run("data", "check", path, "--quick")
+    assert result.exit_code == 2, result.output
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"[]", b"{}", b"7", b'{"step": "x"}'])
+def test_damaged_lines_of_a_log_are_left_out(line: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 9}\n')
+    with RunLog(tmp_path, resumed_at=3):
+        pass
+    assert path.read_text() == '{"step": 1}\n'
