@@ -14,6 +14,11 @@ from typing import Any
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+def commit_of(revision: str) -> str:
+    """Return the commit of a branch, or a commit as it is."""
+    return revision if len(revision) == len(COMMIT) else COMMIT
+
+
 class HubReplica:
     """Serve ROOT/OWNER/NAME as repositories, and every path below ROOT as a plain file.
 
@@ -39,7 +44,9 @@ class HubReplica:
                 json.dumps(self._listing(folder, "/".join(parts[2:4]), parts[4:])).encode(),
                 {},
             )
+        commit = COMMIT
         if len(parts) > 4 and parts[2] == "resolve":
+            commit = commit_of(parts[3])
             parts = [*parts[:2], *parts[4:]]
         file = self.root.joinpath(*parts)
         if not file.is_file():
@@ -48,7 +55,7 @@ class HubReplica:
         etag = hashlib.sha256(content).hexdigest()
         if file.name in self.damaged:
             content = content[:-1] + bytes([content[-1] ^ 1])
-        return 200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}
+        return 200, content, {"ETag": f'"{etag}"', "X-Repo-Commit": commit}
 
     def _listing(self, folder: Path, name: str, rest: list[str]) -> Any:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -58,7 +65,11 @@ class HubReplica:
                 {"type": "file", "oid": COMMIT, "path": name, "size": path.stat().st_size}
                 for name, path in zip(names, files, strict=True)
             ]
-        return {"id": name, "sha": COMMIT, "siblings": [{"rfilename": each} for each in names]}
+        return {
+            "id": name,
+            "sha": commit_of(rest[-1]),
+            "siblings": [{"rfilename": each} for each in names],
+        }
 
 
 @contextmanager

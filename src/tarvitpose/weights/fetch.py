@@ -61,10 +61,12 @@ def from_hub(hub_id: str, file: str, options: HubOptions) -> Path:
 
     The hub's cache calls large files by their SHA-256, which is compared.
     """
-    folder = download(hub_id, [file] if file else [*HUB_FILES], options)
-    path = folder / (file or HUB_FILES[0])
-    if file and not path.is_file():
-        raise WeightsError(f"{hub_id}: the hub has no file {file} there")
+    files = [file] if file else [*HUB_FILES]
+    folder = download(hub_id, files, options)
+    for name in files:
+        if not (folder / name).is_file():
+            raise WeightsError(f"{hub_id}: the hub has no file {name} there")
+    path = folder / files[0]
     expected = path.resolve().name
     if re.fullmatch(r"[0-9a-f]{64}", expected) and file_digest(path, WeightsError) != expected:
         raise WeightsError(
