@@ -85,14 +85,14 @@ def _convert(
     """Write a converted checkpoint into the cache, whole or not at all. Raises UserError."""
     log.info("%s: converting it once into %s", facts["name"], folder)
     with (
-        progress(f"converting {facts['name']}", STEPS, "step") as bar,
+        progress(f"converting {facts['name']}", STEPS, in_bytes=False) as on_step,
         atomic_folder(folder, keep=is_converted) as new,
     ):
         digest = _digest(source)
-        bar.update()
+        on_step(1)
         from tarvitpose.weights.convert import convert  # noqa: PLC0415 - slow
 
-        bar.update()
+        on_step(1)
         convert(source, new, dataset_index=expert)
         if card is not None and card.is_file():
             shutil.copy(card, new / CARD_FILE)
@@ -103,4 +103,4 @@ def _convert(
             )
         about = {**facts, "source_sha256": digest, "conversion": CONVERSION}
         write_json(new / ABOUT, {**about, "tarvitpose": __version__})
-        bar.update()
+        on_step(1)

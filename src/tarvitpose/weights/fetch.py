@@ -6,12 +6,12 @@ import hashlib
 import http.client
 import logging
 import re
+import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from tarvitpose import __version__
 from tarvitpose.errors import WeightsError
@@ -85,11 +85,11 @@ def _from_address(named: NamedWeights, path: Path) -> str:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
             length = int(answer.headers.get("Content-Length") or 0)
-            with progress(named.name, length or None, "B") as bar:
+            with progress(named.name, length or None, in_bytes=True) as on_progress:
                 while part := answer.read(CHUNK):
                     digest.update(part)
                     file.write(part)
-                    bar.update(len(part))
+                    on_progress(len(part))
             if file.tell() < length:
                 raise ConnectionError(f"{file.tell()} of {length} bytes came")
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -101,11 +101,25 @@ def _from_address(named: NamedWeights, path: Path) -> str:
     return digest.hexdigest()
 
 
-def progress(title: str, total: int | None, unit: str) -> Any:
-    """Return a bar of tqdm on stderr, which is shown in a terminal and where notes are."""
-    from huggingface_hub.utils import tqdm  # noqa: PLC0415 - slow, rarely needed
-
-    is_quiet = not log.isEnabledFor(logging.INFO)
-    return tqdm(
-        desc=title, total=total, unit=unit, unit_scale=unit == "B", disable=is_quiet or None
+@contextmanager
+def progress(title: str, total: int | None, *, in_bytes: bool) -> Iterator[Callable[[int], None]]:
+    """Yield what to call with each step that is done; a terminal shows a bar where notes are."""
+    from rich.console import Console  # noqa: PLC0415 - as all of it, rarely needed
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
     )
+
+    is_shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    text, left = TextColumn("{task.description}"), TimeRemainingColumn()
+    with Progress(
+        text, BarColumn(), count, left, console=Console(stderr=True), disable=not is_shown
+    ) as bar:
+        task = bar.add_task(escape(title), total=total)
+        yield lambda step: bar.advance(task, step)
