@@ -9,7 +9,9 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=/source/co
 WORKDIR /source
 RUN python -m venv /opt/tarvitpose
 ENV PATH=/opt/tarvitpose/bin:${PATH}
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
+COPY configs configs
+COPY examples examples
 COPY src src
 
 # GPUs need torch, which pip brings for CUDA on Linux: several GB.

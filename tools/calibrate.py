@@ -4,7 +4,7 @@
 
 Clips are made of people of the training part, as `evaluate --degradations` makes them of others.
 Each person's clip has one degradation (of lost frames there is nothing to tell). The curves, one
-for each mode, are written into the folder's config.json.
+for each of the modes of --temporal, are written into the folder's config.json.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tarvitpose.config import Curve
+from tarvitpose.config import CURVES, Curve, TemporalMode
 from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import DEGRADATIONS
 from tarvitpose.data.sources import read_records
@@ -37,21 +37,22 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(2)
     model = TARViTPose.from_pretrained(str(given.weights))
-    raw = model.config.model_copy(update={"score_curve": (), "single_score_curve": ()})
+    raw = model.config.model_copy(update=dict.fromkeys(CURVES.values(), ()))
     model.config = raw
     records = read_records("coco", given.annotations, raw.joints)
     records = records[:: max(len(records) // given.people, 1)][: given.people]
-    rows = []
+    rows: dict[TemporalMode, list[tuple[Float32, Float32]]] = {mode: [] for mode in CURVES}
     for at, kind in enumerate(SHOWN):
         clips = validation_clips(records[at :: len(SHOWN)], raw, kind, seed=1)
-        found = score_clips(model, encoded_batches(model, clips, torch.device("cpu")))
-        parts = (found.temporal_scores, found.temporal, found.single_scores, found.single)
-        rows.append([part[found.visible] for part in parts])
-        print(f"{kind}: {found.single_pck:.1f} single-frame, {found.temporal_pck:.1f}", flush=True)
-    columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+        encoded = list(encoded_batches(model, clips, torch.device("cpu")))
+        for mode, parts in rows.items():
+            scored = score_clips(model, encoded, mode)
+            seen = scored.visible
+            parts.append((scored.temporal_scores[seen], scored.temporal[seen].astype(np.float32)))
+            print(f"{kind}, {mode}: {scored.temporal_pck:.1f}", flush=True)
     curves = {
-        "score_curve": _fitted("temporal", *columns[:2]),
-        "single_score_curve": _fitted("single-frame", *columns[2:]),
+        CURVES[mode]: _fitted(mode, *(np.concatenate(part) for part in zip(*parts, strict=True)))
+        for mode, parts in rows.items()
     }
     config = raw.model_copy(update=curves)
     with atomic_file(given.weights / "config.json") as path:

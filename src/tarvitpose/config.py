@@ -6,11 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tarvitpose.skeleton import JOINT_SETS, JointSet, parse_joint_set, remember
-from tarvitpose.utils.config_base import Config
-from tarvitpose.utils.config_checks import check_curve, check_device, check_offsets
+from tarvitpose.utils.config_base import Config, temporal_none
+from tarvitpose.utils.config_checks import (
+    check_curve,
+    check_device,
+    check_offsets,
+    number_or_auto,
+)
 from tarvitpose.utils.source_names import short
 
 PATCH = 16
@@ -18,6 +23,7 @@ PATCH = 16
 MOST_CHANNELS, MOST_BLOCKS, LARGEST_SIDE = 2048, 64, 1024
 CropSide = Annotated[int, Field(le=LARGEST_SIDE)]
 GridSide = Annotated[int, Field(le=LARGEST_SIDE // PATCH)]
+OFFSETS = (-2, -1, 1, 2)  # of the paper's auxiliary frames
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
 
@@ -40,19 +46,37 @@ Aggregation = Literal[
 ]
 AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose", "jhmdb"]
 PoseFormat = Literal["coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz"]
+TransferFormat = Literal["trc", "bvh", "label-studio"]  # what other programs go on with
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]
 CropPolicy = Literal["anchored", "window", "own"]
+TemporalMode = Literal[
+    "tar",  # the temporal part: the paper
+    "pooled",  # single frames' heatmaps, moved along each joint's motion: nothing learned
+    "fused",  # both
+    "none",  # single frames: plain ViTPose
+]
+Temporal = Literal["auto", TemporalMode]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
 Colors = Literal["track", "side", "joints"]  # what a skeleton's colours tell apart
+Facing = Literal["auto", "right", "left", "camera", "away"]  # where a person faces in the image
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
 MeasuredMode = Literal["single", "windowed", "streaming"]
 WorkerEngine = Literal["local", "ray"]  # where many videos are processed
 POSE_FORMATS: tuple[PoseFormat, ...] = get_args(PoseFormat)
+DetEvery = Annotated[int | Literal["auto"], BeforeValidator(number_or_auto)]
 Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
+
+
+CURVES: dict[TemporalMode, str] = {  # the fields of score curves
+    "tar": "score_curve",
+    "pooled": "pooled_score_curve",
+    "fused": "fused_score_curve",
+    "none": "single_score_curve",
+}
 
 
 class ModelConfig(Config):
@@ -69,7 +93,7 @@ class ModelConfig(Config):
     decoder: Literal["classic", "simple"] = "classic"
     decoder_width: int = Field(default=256, gt=0, le=MOST_CHANNELS)  # of the classic decoder
     codec: Codec = "udp"
-    offsets: tuple[int, ...] = (-2, -1, 1, 2)  # auxiliary frames; none: a single-frame ViTPose
+    offsets: tuple[int, ...] = OFFSETS  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
     jta_layers: int = Field(default=6, gt=0, le=MOST_BLOCKS)  # of JTA, or its alternative
     temporal_heads: int = Field(default=4, gt=0, le=MOST_CHANNELS)  # attention heads of JTA and GRA
@@ -81,6 +105,9 @@ class ModelConfig(Config):
     layout: Layout = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
     single_score_curve: Curve = ()  # the same without the temporal part
+    pooled_score_curve: Curve = ()  # of pooled heatmaps; none: as those of single frames
+    fused_score_curve: Curve = ()  # of fused ones; none: as those of the temporal part
+    default_temporal: TemporalMode = "tar"  # what "auto" stands for, with a temporal part
 
     @field_validator("joint_set", mode="before")
     @classmethod
@@ -105,8 +132,8 @@ class ModelConfig(Config):
         if min(self.position_grid) < 1:
             raise ValueError(f"position_grid {self.position_grid} must have a row and a column")
         check_offsets(self.offsets)
-        check_curve(self.score_curve)
-        check_curve(self.single_score_curve)
+        for name in CURVES.values():
+            check_curve(getattr(self, name))
         if self.aggregation != "joints" and self.layout == "released":
             raise ValueError('layout "released" is only known for aggregation "joints"')
         if self.aggregation == "regression" and self.codec != "udp":
@@ -129,9 +156,19 @@ class ModelConfig(Config):
         decodes = self.temporal and self.aggregation != "regression" and self.decoder == "classic"
         return decodes and self.norm_averages == "own"
 
-    def curve(self, single_frame: bool) -> Curve:
+    def mode(self, temporal: Temporal) -> TemporalMode:
+        """Return what "auto" stands for with these weights; anything else is itself."""
+        if temporal != "auto":
+            return temporal
+        return self.default_temporal if self.temporal else "none"
+
+    def curve(self, mode: TemporalMode) -> Curve:
         """Return the score curve of one mode."""
-        return self.single_score_curve if single_frame and self.temporal else self.score_curve
+        curve: Curve = getattr(self, CURVES[mode])
+        if not self.temporal:
+            return (mode == "pooled" and curve) or self.score_curve
+        alike = {"pooled": self.single_score_curve, "fused": self.score_curve}
+        return curve or alike.get(mode, ())
 
     @property
     def masked(self) -> bool:
@@ -216,13 +253,18 @@ class NetworkConfig(Config):
 class EstimatorConfig(NetworkConfig):
     """Everything that decides which poses a `PoseEstimator` gives."""
 
+    _single_frame = model_validator(mode="before")(temporal_none)
     weights: str = Field(
         default="default",
         description="A name that tarvitpose models lists, a weights folder, a checkpoint of "
         "ViTPose, or a hub id.",
     )
-    single_frame: bool = Field(
-        default=False, description="Leave the temporal part out: plain ViTPose, frame by frame."
+    temporal: Temporal = Field(
+        default="auto",
+        description="How neighbouring frames help. tar: the temporal part of TAR-ViTPose; pooled: "
+        "their heatmaps, moved along each joint's motion, also of weights without a temporal part; "
+        "fused: both; none: not at all, plain ViTPose. auto: as the weights say, fused for the "
+        "default ones.",
     )
     offsets: tuple[int, ...] | None = Field(
         default=None,
@@ -268,8 +310,10 @@ class EstimatorConfig(NetworkConfig):
     largest_first: bool = Field(
         default=False, description="With --max-people, keep the largest boxes instead."
     )
-    det_every: int = Field(
-        default=1, ge=1, description="Detect people in every Nth frame, and track in between."
+    det_every: DetEvery = Field(
+        default=1,
+        description="Detect people in every Nth frame, and track in between; auto: less often "
+        "while everybody is where the tracker expects them, 5 times a second at least.",
     )
     person_score: float | None = Field(
         default=None,
@@ -311,9 +355,9 @@ class EstimatorConfig(NetworkConfig):
     def _offsets_and_modes_fit(self) -> Self:
         check_offsets(self.offsets or ())
         if self.offsets == ():
-            raise ValueError("offsets is empty; single_frame uses no other frames")
-        if self.compare and self.single_frame:
-            raise ValueError("compare shows single frames beside the temporal part: give one")
+            raise ValueError("offsets is empty; temporal none uses no other frames")
+        if self.compare and self.temporal == "none":
+            raise ValueError("compare shows single frames beside another mode than temporal none")
         if self.largest_first and self.max_people is None:
             raise ValueError("largest_first chooses max_people: give both")
         if self.reidentify and self.tracker != "body":
@@ -342,6 +386,16 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Draw each person in a colour of their own, or the left side of everybody in "
         "amber and the right side in blue, or joints in the colours of their joint set.",
     )
+    angles: bool = Field(
+        default=False,
+        description="Also write joint and segment angles over time, NAME.angles.csv (and, with "
+        "--format parquet, NAME.angles.parquet), and draw those of knees and elbows.",
+    )
+    blur_faces: bool = Field(
+        default=False,
+        description="Make the heads of all people who are detected unrecognisable in what is "
+        "drawn.",
+    )
     start: float | None = Field(default=None, ge=0, description="Where to begin.")
     end: float | None = Field(default=None, gt=0, description="Where to stop.")
     live: bool | None = Field(
@@ -354,6 +408,11 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Open HLS and DASH playlists and concat scripts, with all files and addresses "
         "that they name.",
     )
+    show: bool = Field(
+        default=False,
+        description="Show the poses in a window while they are found; q ends the run and keeps "
+        "what there is.",
+    )
     overwrite: bool = Field(default=False, description="Replace existing results.")
     resume: bool = Field(
         default=False, description="Continue an interrupted run; what is finished stays."
@@ -365,4 +424,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
             raise ValueError(f"end {self.end:g} must come after start {self.start:g}")
         if self.resume and self.overwrite:
             raise ValueError("resume keeps existing results and overwrite replaces them: give one")
+        if self.blur_faces and not (self.render or self.compare or self.contact_sheet):
+            raise ValueError(
+                "blur_faces has nothing to draw on: without render give contact_sheet or compare"
+            )
         return self

@@ -41,6 +41,7 @@ class FramePoses:
     raw_keypoints: Float32 | None = None  # (N, J, 2) before smoothing; None: nothing was smoothed
     single_keypoints: Float32 | None = None  # (N, J, 2) without the temporal part, where asked for
     single_scores: Float32 | None = None  # (N, J), likewise
+    left_out: Float32 | None = None  # (K, 4), xyxy, boxes of people who were detected, not posed
     __iter__: ClassVar[None] = None  # neither a sequence of people nor one of joints
 
     def __len__(self) -> int:
@@ -104,8 +105,10 @@ class FramePoses:
             name: None if getattr(self, name) is None else move(getattr(self, name))
             for name in POINT_ARRAYS
         }
-        boxes = move(self.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
-        return replace(self, boxes=boxes, image_size=image_size, **arrays)
+        for name in ("boxes", "left_out"):
+            corners = getattr(self, name)
+            arrays[name] = None if corners is None else move(corners.reshape(-1, 2)).reshape(-1, 4)
+        return replace(self, image_size=image_size, **arrays)
 
     def only(self, which: Bools | slice) -> FramePoses:
         """Return the frame with some of its people: a mask `which` (N,), or a slice."""
@@ -188,3 +191,9 @@ class TrackedFrame:
     boxes: Float32  # (N, 4), xyxy
     scores: Float32  # (N,)
     track_ids: NDArray[np.int64]  # (N,)
+    left_out: Float32 | None = None  # (K, 4), xyxy, of detected people who are not among the N
+
+
+def joined_boxes(first: Float32 | None, second: Float32) -> Float32:
+    """Return boxes (K, 4) of two groups of people as one; of the first there may be none."""
+    return second if first is None else np.concatenate([first, second])

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from saved_figures import record_figures
 from tiny_models import tiny_config
 
-from tarvitpose.config import ModelConfig
+from tarvitpose.config import ModelConfig, TemporalMode
 from tarvitpose.evaluation.calibration import fit_curve, plot_reliability, reliability
 from tarvitpose.evaluation.clips import decoded_joints
 from tarvitpose.heatmaps import calibrate
@@ -84,14 +84,15 @@ def test_a_model_says_what_its_curve_says() -> None:
         "single_score_curve": ((0.0, 0.0), (1.0, 0.25)),
     }
     curved = config.model_copy(update=curves)
-    for single_frame, share in ((False, 0.5), (True, 0.25)):
-        same, scores = decoded_joints(curved, maps, single_frame=single_frame)
+    shares: dict[TemporalMode, float] = {"tar": 0.5, "none": 0.25, "fused": 0.5, "pooled": 0.25}
+    for mode, share in shares.items():  # what has no curve of its own takes the nearest one
+        same, scores = decoded_joints(curved, maps, mode)
         np.testing.assert_array_equal(points, same)
         np.testing.assert_allclose(scores, raw * share, atol=1e-6)
     without_time = curved.model_copy(update={"offsets": ()})
-    np.testing.assert_allclose(
-        decoded_joints(without_time, maps, single_frame=True)[1], raw / 2, atol=1e-6
-    )
+    np.testing.assert_allclose(decoded_joints(without_time, maps, "none")[1], raw / 2, atol=1e-6)
+    own = curved.model_copy(update={"fused_score_curve": ((0.0, 0.0), (1.0, 0.75))})
+    np.testing.assert_allclose(decoded_joints(own, maps, "fused")[1], raw * 0.75, atol=1e-6)
 
 
 def test_predict_takes_the_curve_of_its_mode() -> None:
@@ -101,10 +102,11 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
     plain.load_state_dict(model.state_dict())
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
     boxes = np.array([[10, 5, 60, 85]], np.float32)
-    for single_frame, share in ((True, 0.5), (False, 1)):
+    modes: dict[TemporalMode, float] = {"none": 0.5, "pooled": 0.5, "tar": 1, "fused": 1}
+    for mode, share in modes.items():
         predicted = []
         for network in (model, plain):
-            predictor = Predictor(TorchEngine(network.eval()), single_frame=single_frame)
+            predictor = Predictor(TorchEngine(network.eval()), temporal=mode)
             predicted += predictor.joints([[image] * len(predictor.offsets)], [boxes])
         np.testing.assert_allclose(predicted[0].scores, predicted[1].scores * share, atol=1e-6)
 

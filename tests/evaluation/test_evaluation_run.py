@@ -116,7 +116,7 @@ def read(annotations: Path, layout: Any = "posetrack18", joints: str = "posetrac
 def both(videos: list[LabelledVideo], single: float = 2.5, **how: Any) -> dict[str, Any]:
     """Return a single-frame mode that errs, and a temporal one that does not."""
     return {
-        SINGLE_FRAME: Oracle(videos, single, single_frame=True, **how),
+        SINGLE_FRAME: Oracle(videos, single, temporal="none", **how),
         TEMPORAL: Oracle(videos, **how),
     }
 
@@ -333,7 +333,7 @@ def test_stills_get_cocos_ap(tmp_path: Path, joints: str) -> None:
 
 def test_a_model_of_cocos_joints_lacks_some_of_posetracks(tmp_path: Path) -> None:
     videos = read(write_videos(tmp_path))
-    oracle = Oracle(videos, single_frame=True, model=tiny_model(joint_set="coco17"))
+    oracle = Oracle(videos, temporal="none", model=tiny_model(joint_set="coco17"))
     order = [POSETRACK_15.joints.index(name) if name in POSETRACK_15.joints else 0
              for name in JOINT_SETS["coco17"].joints]  # fmt: skip
     oracle.answers = {box: pose[order] for box, pose in oracle.answers.items()}
@@ -451,4 +451,4 @@ def test_a_real_network_answers_alike_in_batches_of_any_size(tmp_path: Path) -> 
     for name, frame in metrics[0].items():
         for other in metrics[1:]:
             assert np.allclose(frame.keypoints, other[name].keypoints, atol=0.02)
-    assert list(load_predictors(str(weights), single_frame=True, device="cpu")) == [SINGLE_FRAME]
+    assert list(load_predictors(str(weights), temporal="none", device="cpu")) == [SINGLE_FRAME]

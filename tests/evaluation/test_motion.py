@@ -13,7 +13,7 @@ from label_files import NAMES, keypoints, person18, save, save_images, video18
 from tiny_models import modest_model, tiny_model
 
 from tarvitpose.data.records import read_image
-from tarvitpose.evaluation.comparison import BASELINES, SINGLE_FRAME, TEMPORAL
+from tarvitpose.evaluation.comparison import BASELINES, FUSED, SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledVideo, read_labelled
 from tarvitpose.evaluation.motion import (
     CLEAN,
@@ -35,7 +35,7 @@ from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.skeleton import POSETRACK_15
 
 WINDOW = (-2, -1, 0, 1, 2)
-MODES = [SINGLE_FRAME, *BASELINES, TEMPORAL]
+MODES = [SINGLE_FRAME, *BASELINES, TEMPORAL, FUSED]
 FRAMES = 5
 SPEED = {name: float(at % 3) for at, name in enumerate(JOINTS)}  # pixels per frame
 
@@ -100,7 +100,7 @@ def test_clean_estimates_are_those_of_the_predictor(tmp_path: Path, predictor: P
     joints = estimate(predictor, videos)
     assert list(joints) == list(CONDITIONS)
     assert all(list(modes) == MODES for modes in joints.values())
-    single = Predictor(predictor.engine, single_frame=True)
+    single = Predictor(predictor.engine, temporal="none")
     for at, frame in enumerate(frame for video in videos for frame in video.frames):
         for mode, other in ((TEMPORAL, predictor), (SINGLE_FRAME, single)):
             paths, _ = frame.window(other.offsets, Path.exists)

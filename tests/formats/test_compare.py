@@ -63,7 +63,7 @@ def test_both_answers_are_those_of_their_own_runs(policy: CropPolicy, flip_test:
     options: dict[str, Any] = {"flip_test": flip_test, "batch_size": 8}
     temporal = find(frames, policy, Predictor(engine, **options))
     cost = sum(engine.encoded)
-    single = windowed(frames, Predictor(engine, single_frame=True, **options))
+    single = windowed(frames, Predictor(engine, temporal="none", **options))
     engine.encoded.clear()
     compared = find(frames, policy, Predictor(engine, compare=True, **options))
     assert sum(engine.encoded) == cost  # nothing is encoded a second time
@@ -101,8 +101,8 @@ def test_each_answer_has_its_own_score_curve() -> None:
 @pytest.mark.parametrize("changes", [{"offsets": ()}, {}])
 def test_without_a_temporal_part_there_is_nothing_to_compare(changes: dict[str, Any]) -> None:
     engine = TorchEngine(tiny_model(**changes), device="cpu", precision="fp32")
-    with pytest.raises(UserError, match="these weights have none; leave it out"):
-        Predictor(engine, single_frame=bool(not changes), compare=True)
+    with pytest.raises(UserError, match="here nothing does; leave it out"):
+        Predictor(engine, temporal="auto" if changes else "none", compare=True)
     with pytest.raises(ConfigError, match="compare shows single frames beside"):
         parse_config(PredictConfig, {"compare": True, "single_frame": True}, "predict")
 

@@ -387,3 +387,16 @@ def test_limbs_of_joints_that_no_set_has_come_from_the_file(tmp_path: Path) -> N
         }
         (poses,) = load_poses(write_json(tmp_path / "a.json", content))
         assert poses.limbs == limbs
+
+
+def test_track_ids_are_also_read_where_cvat_keeps_them(
+    written: dict[str, Path], tmp_path: Path
+) -> None:
+    content = json.loads(written["coco"].read_text(encoding="utf-8"))
+    for person in content["annotations"]:  # as CVAT exports them
+        for field in ("track_id", "keypoint_scores", "bbox_score", "keypoints_raw"):
+            person.pop(field)
+    (tmp_path / "cvat.json").write_text(json.dumps(content), encoding="utf-8")
+    for poses, frame in zip(load_poses(tmp_path / "cvat.json"), clip(), strict=True):
+        assert poses.track_ids.tolist() == frame.track_ids.tolist()
+        assert poses.keypoints == pytest.approx(frame.keypoints, abs=1e-3)

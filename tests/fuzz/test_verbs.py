@@ -1,4 +1,4 @@
-"""Every verb over damaged files: a result, or an error of one line; never a traceback or a hang.
+"""Verbs over damaged files: a result, or an error of one line; never a traceback or a hang.
 
 The command line's own `main` is called, so that exit codes and what is printed are those of a
 shell. A failure names its seed: FUZZ_ROUNDS=1 FUZZ_SEED=7 tries that one alone.

@@ -12,7 +12,7 @@ from streaming_runs import crossing_people, streamed, tracked_video
 from tiny_graphs import BACKENDS, both, graphs
 from tiny_models import H, J, N, W, h, modest_model, w
 
-from tarvitpose.config import Backend
+from tarvitpose.config import AnchorRule, Backend, TemporalMode
 from tarvitpose.errors import UserError
 from tarvitpose.inference.devices import usable_cores
 from tarvitpose.inference.engine import EncodedCrop, Engine
@@ -169,6 +169,20 @@ def test_streaming_gives_the_joints_of_pytorch(backend: Backend) -> None:
         assert np.abs(poses.scores - others.scores).max(initial=0) <= 1e-4
         sharp = poses.scores > 0.05
         assert np.abs(poses.keypoints - others.keypoints)[sharp].max(initial=0) <= 0.05
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("mode", ["pooled", "fused"])
+def test_pooled_heatmaps_are_those_of_pytorch(backend: Backend, mode: TemporalMode) -> None:
+    changes = (("offsets", ()),) if mode == "pooled" else ()  # no temporal part is needed
+    frames = tracked_video(4, crossing_people)
+    expected, computed = (
+        streamed(frames, open_streamer(Predictor(engine, temporal=mode), AnchorRule()), at_once=4)
+        for engine in both(backend, changes)
+    )
+    for (_, poses), (_, others) in zip(expected, computed, strict=True):
+        assert len(poses.scores)
+        assert np.abs(poses.scores - others.scores).max() <= 1e-3
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -24,6 +24,7 @@ from tarvitpose.inference.export import Agreement, errors, export
 from tarvitpose.inference.graph_folder import read_graphs
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.onnx_engine import OnnxEngine
+from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, FramePoses
 
@@ -242,3 +243,19 @@ def test_the_command_refuses_in_one_line(weights: Path, clip: Path) -> None:
         "export", weights.parent / "graphs", "--weights", weights, "--check", "none.mp4"
     )
     assert left(weights.parent) == ["weights"]
+
+
+def test_the_graph_for_rtmlib_takes_what_rtmlib_gives_and_finds_what_a_single_frame_does(
+    weights: Path, clip: Path
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    tried(weights, weights.parent / "graphs", clip, rtmlib=True)
+    path = weights.parent / "graphs" / "rtmlib.onnx"
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(0).integers(0, 256, (2, H, W, 3), np.uint8)  # RGB
+    mean, std = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
+    given = ((images[..., ::-1] - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
+    (heatmaps,) = session.run(None, {session.get_inputs()[0].name: given})
+    expected = TorchEngine(small(), device="cpu", precision="fp32").single_frame(images)
+    assert heatmaps == pytest.approx(expected, abs=1e-4)
+    assert read_graphs(path.parent)

@@ -61,7 +61,7 @@ class Recorder(Observer):
 @pytest.mark.parametrize("single_frame", [False, True])
 def test_an_observer_sees_each_step_and_changes_nothing(tmp_path: Path, single_frame: bool) -> None:
     engine = TorchEngine(modest_model(), device="cpu", precision="fp32")
-    predictor = Predictor(engine, single_frame=single_frame, batch_size=2)
+    predictor = Predictor(engine, temporal="none" if single_frame else "tar", batch_size=2)
     frames = [Frame(index, index / 25, image) for index, image in enumerate(images(tmp_path))]
     estimator, recorder = PoseEstimator(predictor, Walker(absent=(3,))), Recorder()
     watched = [poses for _, poses in estimator.run(frames, recorder)]

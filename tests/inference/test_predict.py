@@ -103,7 +103,7 @@ def test_nobody_gives_empty_arrays() -> None:
 
 
 def test_single_frame_reads_one_image_and_ignores_the_temporal_part() -> None:
-    single = predictor(single_frame=True)
+    single = predictor(temporal="none")
     assert single.offsets == (0,)
     scores = single.joints([[IMAGES[1]]], [BOXES])[0].scores
     alone, state = tiny_model(offsets=()), modest_model().state_dict()

@@ -27,7 +27,7 @@ FLOORS = (  # from the ground up; docs/architecture.md says what each room is fo
     ("geometry", "heatmaps", "drawing", "supervision_points", "results"),
     (
         *("model", "weights", "video", "detection", "tracking", "smoothing"),
-        *("formats", "metrics"),
+        *("formats", "metrics", "angles"),
     ),
     ("data", "inference"),
     ("training", "evaluation", "runs"),

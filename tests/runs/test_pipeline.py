@@ -6,19 +6,23 @@ import csv
 import json
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 from tiny_models import modest_model
-from video_files import cut, decode_fully, make_video, picture
+from video_files import cut, decode_fully, make_video, packets, picture
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, ConfigError, OutputError, VideoError, WeightsError
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.results import FramePoses
+from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress, process
+from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.images import write_image
+from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import read_image
 
 FRAMES = 6
@@ -265,3 +269,61 @@ def test_ctrl_c_ends_a_live_source_and_keeps_what_was_seen(
     assert all(path.is_file() for path in outcome.files)
     assert len(decode_fully(config.output / "walk.mp4")[0]) == 3
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_q_ends_a_file_keeps_what_was_seen_and_resume_goes_on(
+    video: Path, config: PredictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClosedAfterThree:
+        """A window whose user presses q at the third frame."""
+
+        def __init__(self, frames: FrameSource, config: PredictConfig) -> None:
+            self.shown = 0
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *exception: object) -> None:
+            assert self.is_closed
+
+        def show(self, image: UInt8, poses: FramePoses, delay: float | None) -> None:
+            assert image.shape[:2] == poses.image_size
+            assert delay is None  # of a file
+            self.shown += 1
+
+        @property
+        def is_closed(self) -> bool:
+            return self.shown == 3
+
+    monkeypatch.setattr(pipeline, "_window", ClosedAfterThree)
+    stopped = run(video, changed(config, show=True))
+    assert stopped.frames == 3
+    assert stopped.warnings[-1].endswith("stopped after 3 frames; --resume goes on from there")
+    assert len(decode_fully(config.output / "walk.mp4")[0]) == 3
+    sound = [time for time, _ in packets(config.output / "walk.mp4", "audio")]
+    assert 0.06 < sound[-1] < 0.12  # as long as the three frames
+    outcome = run(video, changed(config, resume=True))
+    assert (outcome.frames, outcome.is_old) == (FRAMES, False)
+    assert len(load_poses(config.output / "walk.csv")) == FRAMES
+
+
+def test_faces_are_blurred_in_the_picture_and_nothing_else_changes(
+    tmp_path: Path, config: PredictConfig
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    write_image(tmp_path / "photo.png", image)
+    config = changed(config, formats=("npz",), contact_sheet=False)
+    for blur_faces, folder in ((False, "plain"), (True, "blurred")):
+        options = {"blur_faces": blur_faces, "output": tmp_path / folder}
+        run(tmp_path / "photo.png", changed(config, **options))
+    plain, blurred = (tmp_path / "plain" / "photo.png", tmp_path / "blurred" / "photo.png")
+    difference = (read_image(plain) != read_image(blurred)).any(-1)
+    assert difference[4:20, 5:25].mean() > 0.5  # the upper part of the box
+    assert not difference[64:].any()
+    poses = [load_poses(tmp_path / folder / "photo.npz")[0] for folder in ("plain", "blurred")]
+    assert np.array_equal(poses[0].keypoints, poses[1].keypoints)
+
+
+def test_blurring_faces_without_a_picture_is_refused(config: PredictConfig) -> None:
+    with pytest.raises(ValueError, match="blur_faces has nothing to draw on"):
+        changed(config, blur_faces=True, render=False, contact_sheet=False)

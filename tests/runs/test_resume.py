@@ -137,7 +137,7 @@ def estimator_of(config: PredictConfig) -> tuple[PoseEstimator, Sensitive]:
     predictor = Predictor(
         engine,
         offsets=config.offsets,
-        single_frame=config.single_frame,
+        temporal=config.temporal,
         flip_test=config.flip_test,
         batch_size=config.batch_size,
         compare=config.compare,
@@ -159,7 +159,8 @@ def estimator_of(config: PredictConfig) -> tuple[PoseEstimator, Sensitive]:
         {"det_every": 3},
         {"crop_policy": "own"},
         {"crop_policy": "window"},
-        {"single_frame": True},
+        {"temporal": "none"},
+        {"temporal": "fused", "compare": True},
         {"offsets": (-3, -1), "max_people": 1},
         {"start": 0.2, "end": 1.3, "batch_size": 1},
     ],

@@ -16,6 +16,7 @@ from invoke import run
 from label_files import dcpose, image_dcpose, person18, save, save_images
 from some_poses import TIMES
 from tiny_datasets import VIDEOS, write_data_sets
+from tiny_graphs import write
 from tiny_models import tiny_model
 from tiny_training import experiment, write_experiment, write_stills
 from written_results import written_results
@@ -28,6 +29,7 @@ PREDICT = (
     *("predict", "walk.mp4", "--weights", "weights", "--boxes", "boxes.json", "--device", "cpu"),
     *("--no-render", "--format", "coco,csv", "--backend", "torch"),
 )
+GRAPHS = tuple({"weights": "graphs", "torch": "onnxruntime"}.get(word, word) for word in PREDICT)
 AGAIN = (*PREDICT, "--output", "broken", "--resume")
 LABELS_17, LABELS_18 = "data/posetrack17/annotations/val", "data/posetrack18/annotations/val"
 SCORE_17 = ("evaluate", "--predictions", "made17", "--annotations", LABELS_17)
@@ -73,6 +75,9 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "walk.mp4": (PREDICT,),
     "weights/model.safetensors": (PREDICT, ("models", "weights")),
     "weights/config.json": (PREDICT, ("models", "weights")),
+    "graphs/frame.onnx": (GRAPHS,),
+    "graphs/step.onnx": (GRAPHS,),
+    "graphs/export.json": (GRAPHS,),
     "broken/.walk.run/manifest.json": (AGAIN,),
     "broken/.walk.run/journal": (AGAIN,),
     "whole/walk.run.json": ((*PREDICT, "--output", "whole", "--resume"),),
@@ -93,6 +98,8 @@ def write_world(root: Path) -> None:
     save(root / "boxes.json", boxes)
     network = tiny_model(input_size=(256, 192), position_grid=(16, 12), offsets=())
     torch.save(vitae(network.state_dict()), root / "vitpose.pth")
+    (root / "graphs").mkdir()
+    write(tiny_model(), root / "graphs")
     _write_predictions(root)
     _write_lists(root)
     _write_training(root)

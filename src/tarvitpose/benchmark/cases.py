@@ -44,7 +44,9 @@ def pose_case(
     Its outputs are poses. Other `offsets` than those of the weights may be given.
     """
     is_single = key.mode in ("single", "encoder")
-    predictor = Predictor(engine, offsets=offsets, single_frame=is_single, cut_crops=_ready_crops)
+    predictor = Predictor(
+        engine, offsets=offsets, temporal="none" if is_single else "auto", cut_crops=_ready_crops
+    )
     streams = key.mode == "streaming"
     read = 1 if streams else len(predictor.offsets)  # crops that each pose has encoded
     predictor.batch_size = max(key.batch, read)

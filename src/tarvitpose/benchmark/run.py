@@ -191,7 +191,7 @@ def _stages(keys: list[CaseKey], plan: BenchmarkPlan, weights: str) -> dict[Pipe
             backend=cast(Backend, backend),
             device=plan.device,
             precision=plan.precision,
-            single_frame=mode == "single",
+            temporal="none" if mode == "single" else "auto",
             crop_policy=POLICIES[mode],
             offsets=None if mode == "single" else plan.offsets,
             det_every=plan.det_every,

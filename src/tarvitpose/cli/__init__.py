@@ -12,6 +12,7 @@ import typer
 from tarvitpose import __version__
 from tarvitpose.cli import (
     ablate,
+    angles,
     attention,
     benchmark,
     console,
@@ -24,6 +25,7 @@ from tarvitpose.cli import (
     models,
     plot,
     predict,
+    reformat,
     report,
     train,
     web,
@@ -49,7 +51,9 @@ app.command("benchmark")(benchmark.run)
 app.command("ablate")(ablate.run)
 app.command("export")(export.run)
 app.command("attention")(attention.run)
+app.command("angles")(angles.run)
 app.command("plot")(plot.run)
+app.command("reformat")(reformat.run)
 app.command("report")(report.run)
 app.command("web")(web.run)
 app.command("convert")(convert.run)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 TableFile = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="YAML file, such as configs/ablation/table4.yaml.")
+    Path,
+    typer.Argument(
+        metavar="TABLE", help="YAML file, or one that comes with the package: ablation/table4."
+    ),
 ]
 Base = Annotated[
     Path, typer.Option("--base", metavar="CONFIG", help="Configuration that all rows share.")
@@ -55,7 +58,7 @@ def run(
     *,
     table: TableFile,
     changes: Changes = None,
-    base: Base = Path("configs/ablation/stills.yaml"),
+    base: Base = Path("ablation/stills.yaml"),
     seeds: Seeds = "0",
     only: Only = None,
     boxes: Boxes = "gt",

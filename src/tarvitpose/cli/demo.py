@@ -16,7 +16,7 @@ from tarvitpose.errors import VideoError
 CLIP = "demo.mp4"
 
 
-@with_options(PredictConfig, "single_frame", "device")
+@with_options(PredictConfig, "temporal", "device")
 def run(
     *,
     output: Annotated[

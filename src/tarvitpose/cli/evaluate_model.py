@@ -61,7 +61,7 @@ def score_model(options: EvaluateConfig) -> None:
     boxes = open_boxes(options.boxes or "gt", options.box_threshold, device, videos)
     predictors = load_predictors(
         options.weights,
-        single_frame=options.single_frame,
+        temporal=options.temporal,
         baselines=options.baselines,
         device=device,
         precision=options.precision,
@@ -189,7 +189,7 @@ def score_clips(options: EvaluateConfig) -> None:
     scores: dict[str, ClipScores] = {}
     for degradation in degradations:
         clips = validation_clips(records, model.config, degradation)
-        scores[degradation] = score(model, encoded_batches(model, clips, device))
+        scores[degradation] = score(model, encoded_batches(model, clips, device), options.temporal)
         say_clips(degradation, scores[degradation])
     degraded = [each for name, each in scores.items() if name != "clean"]
     if degraded:
@@ -292,7 +292,7 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     single = PoseEstimator(
         Predictor(
             engine,
-            single_frame=True,
+            temporal="none",
             flip_test=options.flip_test,
             batch_size=options.batch_size,
         ),

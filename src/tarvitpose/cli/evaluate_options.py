@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tarvitpose.cli import checks
-from tarvitpose.config import AnnotationFormat, NetworkConfig
+from tarvitpose.config import AnnotationFormat, NetworkConfig, TemporalMode
 from tarvitpose.errors import BoxesError, ConfigError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_base import temporal_none
 from tarvitpose.utils.config_messages import option_name
 
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
 LABELS = {"annotations", "layout", "images", "set_name", "limit"}
-MODEL = {"single_frame", "baselines", "every", "output", "overwrite", "samples"}
+MODEL = {"temporal", "baselines", "every", "output", "overwrite", "samples"}
 DRAWS = 1000  # of videos, for the 95% intervals
 MODES = {  # the option that decides what is scored, and all that go with it
     "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
-    "videos": COMMON | NETWORK | {"videos", "end"},
-    "degradations": COMMON | LABELS | {"degradations", "reliability"},
+    "videos": COMMON | NETWORK | {"videos", "end", "temporal"},
+    "degradations": COMMON | LABELS | {"degradations", "reliability", "temporal"},
     "motion": COMMON | LABELS | {"motion", "every", "samples", "precision", "batch_size"},
     "weights": COMMON | NETWORK | LABELS | MODEL,
 }
@@ -29,6 +30,7 @@ MODES = {  # the option that decides what is scored, and all that go with it
 class EvaluateConfig(NetworkConfig):
     """One call of `tarvitpose evaluate`."""
 
+    _single_frame = model_validator(mode="before")(temporal_none)
     weights: str | None = Field(
         default=None, description='Score these: "default", a weights folder or a hub id.'
     )
@@ -62,8 +64,10 @@ class EvaluateConfig(NetworkConfig):
         le=1,
         description="Lowest score of a box; 0.2 by default, and 0.4 with --videos.",
     )
-    single_frame: bool = Field(
-        default=False, description="Score the model only without its temporal part."
+    temporal: TemporalMode = Field(
+        default="tar",
+        description="How neighbouring frames help, as predict has it; none scores single frames "
+        "alone.",
     )
     baselines: bool = Field(
         default=False,

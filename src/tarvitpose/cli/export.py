@@ -41,6 +41,10 @@ def run(
             min=0, help="Pixels by which 99% of the joints may differ from PyTorch's at most."
         ),
     ] = 0.5,
+    rtmlib: Annotated[
+        bool,
+        typer.Option("--rtmlib", help="Also write rtmlib.onnx: single frames, for rtmlib."),
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model as graphs for --backend openvino and onnxruntime.
@@ -66,6 +70,7 @@ def run(
         precision=precision,
         max_error=max_error,
         overwrite=overwrite,
+        rtmlib=rtmlib,
     )
     console.say(f"{output}: the graphs agree with PyTorch on {clip}", style="bold")
     for line in table(agreements):

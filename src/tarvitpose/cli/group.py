@@ -18,7 +18,10 @@ from tarvitpose.utils.offline import is_offline, offline
 LOG_JSON, OFFLINE = "--log-json", "--offline"
 EXTRAS = {"torch": "torch", "scipy": "evaluate"}  # which brings a package that a verb imports
 EXTRAS_OF_VERBS = {"train": "train", "ablate": "train", "export": "export"}
-FORMER = {"--kinds": "--degradations"}  # options under the name of an earlier version
+FORMER = {  # options under the name of an earlier version
+    "--kinds": "--degradations",
+    "--single-frame": "--temporal=none",
+}
 UsageError: Any = typer.BadParameter.__base__  # Typer shows no other name for it
 
 
@@ -99,8 +102,8 @@ def in_words(error: Any) -> str:
 def _renamed(argument: str) -> str:
     """Return an argument with its option under the name of today.
 
-    >>> _renamed("--kinds=clean"), _renamed("--json")
-    ('--degradations=clean', '--json')
+    >>> _renamed("--kinds=clean"), _renamed("--json"), _renamed("--single-frame")
+    ('--degradations=clean', '--json', '--temporal=none')
     """
     flag, equals, value = argument.partition("=")
     return f"{FORMER.get(flag, flag)}{equals}{value}"

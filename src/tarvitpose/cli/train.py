@@ -22,7 +22,9 @@ STOPPED = "stopped; the same command continues from the last saved state"
 def run(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG", help="YAML file, such as configs/posetrack17/s.yaml."),
+        typer.Argument(
+            metavar="CONFIG", help="YAML file, or one that comes with the package: posetrack17/s."
+        ),
     ],
     changes: Changes = None,
     fresh: Annotated[

@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import ModelConfig, window_offsets
+from tarvitpose.config import CURVES, ModelConfig, TemporalMode, window_offsets
 from tarvitpose.data.dataset import ClipDataset, single_threaded
 from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.pooling import pool_windows, read_peaks
+from tarvitpose.inference.predictor import slices
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.jta import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -27,7 +29,7 @@ from tarvitpose.weights.files import fingerprint
 THRESHOLD = 0.2  # of the torso: PCK@0.2
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
     *("offsets", "aggregation", "layout", "jta_layers", "temporal_heads", "gra_layers"),
-    *("mask_rule", "mask_threshold", "score_curve", "single_score_curve"),
+    *("mask_rule", "mask_threshold", "default_temporal", *CURVES.values()),
     *("drop_path", "decoder"),
 }
 
@@ -139,24 +141,26 @@ def encoded_batches(
         yield features, regions, batch["keypoints"], batch["visible"]
 
 
-def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
+def score_clips(
+    model: TARViTPose, encoded: Iterable[Encoded], mode: TemporalMode = "tar"
+) -> ClipScores:
     """Return PCK@0.2 (torso) of encoded clips, in the crops' pixels.
 
     Each item is features (B, T, C, h, w), regions (B, T, J, h, w), true keypoints (B, J, 2) and
-    visible (B, J): both modes read the same features.
+    visible (B, J): both ways, `mode` and single frames, read the same features.
     """
     current = window_offsets(model.config.offsets)[1]
     rows: list[tuple[NDArray[Any], ...]] = []
     with torch.inference_mode():
         for features, regions, keypoints, visible in encoded:
             single = model.decoder(features[:, current])
-            temporal = model.aggregate(features, regions) if model.config.temporal else single
+            temporal = _answer(model, features, regions, mode)
             truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
             decoded = [
-                decoded_joints(model.config, maps, single_frame=maps is single)
-                for maps in (temporal, single)
+                decoded_joints(model.config, temporal, mode),
+                decoded_joints(model.config, single, "none"),
             ]
             right = [hits(points, truth, torso, THRESHOLD) for points, _ in decoded]
             shares = regions.float().mean((1, 3, 4)).cpu().numpy()  # (B, J)
@@ -164,10 +168,27 @@ def score_clips(model: TARViTPose, encoded: Iterable[Encoded]) -> ClipScores:
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
+def _answer(model: TARViTPose, features: Tensor, regions: Tensor, mode: TemporalMode) -> Tensor:
+    """Return heatmaps (B, J, 4h, 4w) of the current frames in one mode."""
+    config = model.config
+    offsets, current = window_offsets(config.offsets)
+    if mode == "none" or (mode == "tar" and not config.temporal):
+        return model.decoder(features[:, current])  # type: ignore[no-any-return]
+    temporal = model.aggregate(features, regions) if mode != "pooled" else None
+    if temporal is not None and mode == "tar":
+        return temporal
+    alone = model.decoder(features.flatten(0, 1)).float().cpu().numpy()  # (B T, J, 4h, 4w)
+    frames = read_peaks(alone, config)
+    windows = [frames[part] for part in slices(len(frames), len(offsets))]
+    times = np.tile(np.array(offsets, np.float64), (len(windows), 1))
+    maps = None if temporal is None else temporal.float().cpu().numpy()
+    return torch.from_numpy(pool_windows(windows, times, config, maps))
+
+
 def decoded_joints(
-    config: ModelConfig, heatmaps: Tensor, *, single_frame: bool = False
+    config: ModelConfig, heatmaps: Tensor, mode: TemporalMode = "tar"
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
     maps = heatmaps.float().cpu().numpy()
     points, scores = codec.decode(maps, config.input_size, config.codec)
-    return points, codec.calibrate(scores, config.curve(single_frame))
+    return points, codec.calibrate(scores, config.curve(mode))

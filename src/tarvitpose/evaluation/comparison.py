@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from tarvitpose.config import TemporalMode
+
 Values = dict[str, float]  # by column, 0..100
 Intervals = dict[str, tuple[float, float]]  # by column
 
@@ -14,12 +16,21 @@ MEAN_HEATMAPS = "mean-heatmaps"  # of all frames, each decoded alone
 MEAN_NEIGHBOURS = "mean-neighbours"  # of all but the current frame
 MEAN_TOKENS = "mean-tokens"  # of the encoder's output for all frames, decoded once
 POOLED_HEATMAPS = "pooled-heatmaps"  # moved along with each joint, weighted by confidence
-BASELINES = (MEAN_HEATMAPS, MEAN_NEIGHBOURS, MEAN_TOKENS, POOLED_HEATMAPS)
+MEANS = (MEAN_HEATMAPS, MEAN_NEIGHBOURS, MEAN_TOKENS)
+BASELINES = (*MEANS, POOLED_HEATMAPS)
+FUSED = "fused"  # pooled heatmaps and the temporal part's
+MODES: dict[TemporalMode, str] = {
+    "tar": TEMPORAL,
+    "pooled": POOLED_HEATMAPS,
+    "fused": FUSED,
+    "none": SINGLE_FRAME,
+}
 DIFFERENCE = "difference"
 DIFFERENCES = {
     f"{POOLED_HEATMAPS} over {SINGLE_FRAME}": (POOLED_HEATMAPS, SINGLE_FRAME),
     DIFFERENCE: (TEMPORAL, SINGLE_FRAME),
     **{f"over {baseline}": (TEMPORAL, baseline) for baseline in BASELINES},
+    **{f"{FUSED} over {mode}": (FUSED, mode) for mode in (SINGLE_FRAME, POOLED_HEATMAPS, TEMPORAL)},
 }
 
 

@@ -15,12 +15,21 @@ import numpy as np
 from tarvitpose import heatmaps as codec
 from tarvitpose.data.degrade import DEGRADE, STRONG
 from tarvitpose.errors import DataError
-from tarvitpose.evaluation.baselines import combined_heatmaps, mean_tokens
-from tarvitpose.evaluation.comparison import BASELINES, MEAN_TOKENS, SINGLE_FRAME, TEMPORAL
+from tarvitpose.evaluation.baselines import mean_heatmaps, mean_tokens
+from tarvitpose.evaluation.comparison import (
+    FUSED,
+    MEAN_HEATMAPS,
+    MEAN_NEIGHBOURS,
+    MEAN_TOKENS,
+    POOLED_HEATMAPS,
+    SINGLE_FRAME,
+    TEMPORAL,
+)
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import Images
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.predictor import Predictor, slices
+from tarvitpose.inference.pooling import pool_windows, read_peaks
+from tarvitpose.inference.predictor import Predictor, image_times, slices
 from tarvitpose.metrics.posetrack_ap import JOINTS
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
 
@@ -101,13 +110,14 @@ def _estimated(
     sets = [crops, degraded, _window_crops(predictor, images, moved)]
     clean, degraded_windows, off = (_encoded(predictor, each) for each in sets)
     joints: Joints = {}
+    times = image_times(images, predictor.offsets)
     for condition in CONDITIONS:
         is_degraded = degraded_frames(condition, predictor.offsets)
         windows = off if condition == SHIFTED else _mixed(clean, degraded_windows, is_degraded)
         cut_by = moved if condition == SHIFTED else boxes
         joints[condition] = {
             name: _in_posetrack_order(predictor, heatmaps, cut_by)
-            for name, heatmaps in _answers(predictor, windows)
+            for name, heatmaps in _answers(predictor, windows, times)
         }
     return joints
 
@@ -157,17 +167,22 @@ def _mixed(clean: list[Window], degraded: list[Window], chosen: Bools) -> list[W
     return mixed
 
 
-def _answers(predictor: Predictor, windows: list[Window]) -> Iterator[tuple[str, Float32]]:
-    """Yield the name and the heatmaps (N, J, h, w) of each estimator."""
+def _answers(
+    predictor: Predictor, windows: list[Window], times: Sequence[float]
+) -> Iterator[tuple[str, Float32]]:
+    """Yield the name and the heatmaps (N, J, h, w) of each estimator; `times` are T frames'."""
     engine, current = predictor.engine, predictor.current
     frames = np.stack([maps for _, maps in windows])  # (N, T, J, h, w)
     yield SINGLE_FRAME, frames[:, current]
-    for baseline in BASELINES:
-        if baseline == MEAN_TOKENS:
-            yield baseline, engine.decode([mean_tokens(crops) for crops, _ in windows])
-        else:
-            yield baseline, combined_heatmaps(baseline, frames, current, engine.config)
-    yield TEMPORAL, engine.decode_window([crops for crops, _ in windows], current)
+    for mean in (MEAN_HEATMAPS, MEAN_NEIGHBOURS):
+        yield mean, mean_heatmaps(mean, frames, current)
+    yield MEAN_TOKENS, engine.decode([mean_tokens(crops) for crops, _ in windows])
+    read = [read_peaks(maps, engine.config) for maps in frames]
+    every_time = np.tile(np.array(times, np.float64), (len(windows), 1))
+    yield POOLED_HEATMAPS, pool_windows(read, every_time, engine.config)
+    temporal = engine.decode_window([crops for crops, _ in windows], current)
+    yield TEMPORAL, temporal
+    yield FUSED, pool_windows(read, every_time, engine.config, temporal)
 
 
 def _in_posetrack_order(predictor: Predictor, heatmaps: Float32, boxes: Float32) -> Float32:

@@ -19,7 +19,7 @@ from tarvitpose.data.records import read_image
 from tarvitpose.data.video_frames import image_exists, images_digest
 from tarvitpose.detection import Detections
 from tarvitpose.evaluation.boxes import Boxes
-from tarvitpose.evaluation.comparison import BASELINES, SINGLE_FRAME, TEMPORAL
+from tarvitpose.evaluation.comparison import BASELINES, MODES
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.formats.file_reader import NO_TRACK
 from tarvitpose.formats.posetrack_files import write_posetrack17, write_posetrack18
@@ -33,9 +33,7 @@ from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
 
 LAYOUT_17 = "-posetrack17"  # ends the names of folders in the layout of PoseTrack17
-FOLDERS = [
-    mode + layout for mode in (TEMPORAL, SINGLE_FRAME, *BASELINES) for layout in ("", LAYOUT_17)
-]
+FOLDERS = [mode + layout for mode in (*MODES.values(), *BASELINES) for layout in ("", LAYOUT_17)]
 SETTINGS_FILE = "evaluation.json"
 VIDEOS = "videos"  # a key of it: what the predictions of each video depend on
 IMAGES_HELD = 16  # decoded ones; the windows of neighbouring frames share most of theirs

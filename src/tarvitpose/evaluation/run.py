@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tarvitpose.config import TemporalMode
 from tarvitpose.data.video_frames import image_exists
 from tarvitpose.evaluation.baselines import BaselineEngine, SharedEncodings
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.comparison import (
-    BASELINES,
+    MEANS,
+    MODES,
     SINGLE_FRAME,
-    TEMPORAL,
     ModeComparison,
 )
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
@@ -48,7 +49,7 @@ class Evaluation:
 def load_predictors(
     weights: str,
     *,
-    single_frame: bool = False,
+    temporal: TemporalMode = "tar",
     baselines: bool = False,
     device: str = "auto",
     precision: str = "auto",
@@ -56,19 +57,24 @@ def load_predictors(
 ) -> dict[str, Predictor]:
     """Return the predictors of one model by mode.
 
-    Single-frame alone with `single_frame` and for a model without temporal part; with `baselines`
-    also `BASELINES`, which share their encoded crops. `how` is what Predictor takes. Raises
-    UserError.
+    Single frames alone with `temporal` "none", and with "tar" for a model without temporal part;
+    with `baselines` also `BASELINES`, which share their encoded crops. `how` is what Predictor
+    takes. Raises UserError.
     """
     model = TARViTPose.from_pretrained(weights)
     engine: Engine = TorchEngine(model, device=device, precision=precision)
     if baselines:
         engine = SharedEncodings(engine)
-    predictors = {SINGLE_FRAME: Predictor(engine, single_frame=True, **how)}
-    if model.config.temporal and not single_frame:
-        for baseline in BASELINES if baselines else ():
-            predictors[baseline] = Predictor(BaselineEngine(engine, baseline), **how)
-        predictors[TEMPORAL] = Predictor(engine, **how)
+    predictors = {SINGLE_FRAME: Predictor(engine, temporal="none", **how)}
+    if temporal == "none" or (temporal == "tar" and not model.config.temporal):
+        return predictors
+    if baselines and model.config.temporal:
+        for mean in MEANS:
+            predictors[mean] = Predictor(BaselineEngine(engine, mean), temporal="tar", **how)
+        others: tuple[TemporalMode, ...] = ("pooled", "tar")
+        for mode in (each for each in others if each != temporal):
+            predictors[MODES[mode]] = Predictor(engine, temporal=mode, **how)
+    predictors[MODES[temporal]] = Predictor(engine, temporal=temporal, **how)
     return predictors
 
 

@@ -117,6 +117,7 @@ class CocoWriter(PoseWriter):
             "area": rounded(box[2] * box[3], COORDINATE_DIGITS),
             "iscrowd": 0,
             "bbox_score": rounded(poses.box_scores[person], SCORE_DIGITS),
+            "attributes": {"track_id": int(poses.track_ids[person])},  # what CVAT keeps
             **flat_raw_keypoints(poses, person),
         }
 
@@ -241,12 +242,13 @@ def _person(
     keypoints = np.where((values == 0).all(1)[:, None], NAN, values[:, :2])
     scores = values[:, 2] if third_is_score else _scores(entry, joints)
     raw = read_raw_keypoints(entry, joints)
+    attributes = entry.get("attributes") or Entry(entry.where, {})
     return PersonRecord(
         keypoints=keypoints[chosen],
         scores=scores[chosen],
         box=read_xywh_box(entry),
         box_score=number(entry, "bbox_score"),
-        track_id=integer(entry, "track_id", NO_TRACK),
+        track_id=integer(entry, "track_id", integer(attributes, "track_id", NO_TRACK)),
         raw_keypoints=None if raw is None else raw[chosen],
     )
 

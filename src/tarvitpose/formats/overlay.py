@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from tarvitpose.angles.arcs import draw_angles
 from tarvitpose.config import Colors
 from tarvitpose.drawing import draw_poses
 from tarvitpose.formats.file_writer import PoseWriter, required_image
@@ -29,15 +30,21 @@ class OverlayWriter(PoseWriter):
         *,
         keypoint_threshold: float = 0.3,
         colors: Colors = "track",
+        angles: bool = False,
     ) -> None:
         super().__init__(path)
-        self.keypoint_threshold, self.colors = keypoint_threshold, colors
+        self.keypoint_threshold, self.colors, self.angles = keypoint_threshold, colors, angles
         self._video = None if path.suffix == ".png" else self._video_writer(source)
 
     @property
     def warnings(self) -> list[str]:
         """Return what could not be carried over, a line each; complete once the file is."""
         return [] if self._video is None else self._video.warnings
+
+    def cut(self) -> None:
+        """End the sound with the last frame."""
+        if self._video is not None:
+            self._video.is_cut = True
 
     def _video_writer(self, source: FrameSource) -> VideoWriter:
         return VideoWriter(
@@ -68,6 +75,9 @@ class OverlayWriter(PoseWriter):
         return image_size
 
     def _picture(self, poses: FramePoses, image: UInt8) -> UInt8:
-        return draw_poses(
+        picture = draw_poses(
             image, poses, keypoint_threshold=self.keypoint_threshold, colors=self.colors
         )
+        if self.angles:
+            draw_angles(picture, poses, keypoint_threshold=self.keypoint_threshold)
+        return picture

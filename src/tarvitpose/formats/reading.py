@@ -7,6 +7,7 @@ from pathlib import Path
 from tarvitpose.errors import DataError
 from tarvitpose.formats.coco import read_coco, read_results
 from tarvitpose.formats.file_reader import in_order
+from tarvitpose.formats.label_studio import read_label_studio
 from tarvitpose.formats.mmpose import read_mmpose
 from tarvitpose.formats.npz import read_npz
 from tarvitpose.formats.openpose import read_openpose, read_openpose_file
@@ -22,7 +23,8 @@ EXPECTED = "a folder of OpenPose files, or a file .json, .csv, .parquet or .npz"
 def load_poses(path: str | Path) -> list[FramePoses]:
     """Return every frame of a result of `predict`, sorted by index.
 
-    The fields of a JSON file show whether it is COCO's, PoseTrack18's, MMPose's or OpenPose's. A
+    The fields of a JSON file show whether it is COCO's, PoseTrack18's, MMPose's, OpenPose's or
+    Label Studio's. A
     value that the file lacks is NaN, a track id of -1 or an image size of (0, 0). Raises DataError,
     a UserError, for any other file, and MissingDependencyError for Parquet without pyarrow.
     """
@@ -55,6 +57,8 @@ def _read_json(content: Entry) -> list[FramePoses]:
         return read_mmpose(content)
     if "images" in fields:
         return read_coco(content)
+    if "data" in fields and ("annotations" in fields or "predictions" in fields):
+        return read_label_studio(content)
     if "people" in fields:
         return read_openpose_file(content)
     if "image_id" in fields and "keypoints" in fields:

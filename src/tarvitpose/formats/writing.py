@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import OutputError
+from tarvitpose.formats.angles_table import AnglesWriter
 from tarvitpose.formats.coco import CocoWriter
 from tarvitpose.formats.comparison import ComparisonWriter
 from tarvitpose.formats.contact_sheet import ContactSheetWriter
@@ -32,12 +34,20 @@ ENDINGS = {
     "overlay": ".mp4",
     "compare": ".compare.mp4",
     "contact_sheet": ".contact.png",
+    "angles": ".angles.csv",
+    "angles_parquet": ".angles.parquet",
 }
+PLAIN: dict[str, Callable[[Path], PoseWriter]] = {
+    "mmpose": MmposeWriter,
+    "csv": CsvWriter,
+    "npz": NpzWriter,
+}
+VIDEOS = {"overlay": OverlayWriter, "compare": ComparisonWriter}
 PICTURE_ENDINGS = {"overlay": ".png", "compare": ".compare.png"}
 
 
 def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
-    """Return the path of each result: of the formats, "overlay", "compare" and "contact_sheet".
+    """Return the path of each result: of the formats, "overlay", "compare" and so on.
 
     Raises OutputError for an unknown format, and where a result would replace the source or
     another folder; MissingDependencyError where a format needs a package that is not installed.
@@ -51,6 +61,8 @@ def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
     kinds += ["overlay"] if config.render else []
     kinds += ["compare"] if config.compare else []
     kinds += ["contact_sheet"] if config.contact_sheet else []
+    kinds += ["angles"] if config.angles else []
+    kinds += ["angles_parquet"] if config.angles and "parquet" in config.formats else []
     endings = {**ENDINGS, **PICTURE_ENDINGS} if source.is_picture else ENDINGS
     paths = {kind: config.output / f"{source.name}{endings[kind]}" for kind in kinds}
     for path in paths.values():
@@ -70,6 +82,8 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
         "keypoint_threshold": config.keypoint_threshold,
         "colors": config.colors,
     }
+    if kind.startswith("angles"):
+        return AnglesWriter(path, keypoint_threshold=config.keypoint_threshold)
     writer: PoseWriter
     match kind:
         case "coco":
@@ -78,17 +92,12 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
             writer = PosetrackWriter(path, source, config.weights)
         case "openpose":
             writer = OpenposeWriter(path, source)
-        case "mmpose":
-            writer = MmposeWriter(path)
-        case "csv":
-            writer = CsvWriter(path)
+        case "mmpose" | "csv" | "npz":
+            writer = PLAIN[kind](path)
         case "parquet":
             writer = ParquetWriter(path, source, config.weights)
-        case "npz":
-            writer = NpzWriter(path)
         case "overlay" | "compare":
-            video = OverlayWriter if kind == "overlay" else ComparisonWriter
-            writer = video(path, source, **drawing)
+            writer = VIDEOS[kind](path, source, angles=config.angles, **drawing)
         case "contact_sheet":
             writer = ContactSheetWriter(path, **drawing)
         case _:

@@ -23,7 +23,7 @@ class EncodedCrop:
 
     tokens: Any  # (N, C)
     visible: Any  # (J, N) bool, the tokens that each joint may attend to
-    heatmaps: Any = None  # (J, H / 4, W / 4) without temporal part, where they cost nothing
+    heatmaps: Any = None  # (J, H / 4, W / 4) without temporal part, where the mask needs them
     mirrored: EncodedCrop | None = None  # the mirror image, with the flip test
 
 

@@ -22,7 +22,7 @@ from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.peak_linking import Decoded, linked
 from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.inference.pose_arrays import PoseArrays
-from tarvitpose.inference.predictor import Predictor, check_compare, windows
+from tarvitpose.inference.predictor import Predictor, check_mode, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
@@ -93,8 +93,8 @@ class PoseEstimator:
         if detector is None:
             check_detector(config.detector)
         network = local_config(config.weights)
-        if config.compare and network is not None:
-            check_compare(network, single_frame=config.single_frame)
+        if network is not None:
+            check_mode(network, config.temporal, compare=config.compare)
         predictor = Predictor(
             load_engine(
                 config.weights,
@@ -103,14 +103,17 @@ class PoseEstimator:
                 precision=config.precision,
             ),
             offsets=config.offsets,
-            single_frame=config.single_frame,
+            temporal=config.temporal,
             flip_test=config.flip_test,
             batch_size=config.batch_size,
             compare=config.compare,
             peaks=config.peaks == "linked",
         )
-        if not predictor.config.temporal:
-            log.info("%s: no temporal part, by itself it predicts single frames", config.weights)
+        if predictor.mode == "none" and not predictor.config.temporal:
+            log.info(
+                "%s: no temporal part, so single frames; --temporal pooled uses their neighbours",
+                config.weights,
+            )
         if detector is None:
             lowest, device = CONTINUE * config.start_threshold, choose_device(config.device)
             detector = load_detector(config.detector, threshold=lowest, device=device)
@@ -184,7 +187,7 @@ class PoseEstimator:
             return 0.0
         if self.config.person_score is not None:
             return self.config.person_score
-        curve = self.predictor.config.curve(self.predictor.single_frame)
+        curve = self.predictor.config.curve(self.predictor.mode)
         return PERSON_SCORE if curve and self.config.boxes is None else 0.0
 
     def _open_decoder(self, observer: Observer) -> DecodeBatch:
@@ -199,7 +202,7 @@ class PoseEstimator:
         """Return the poses of the current frame of one window.
 
         `frames` are T RGB images (height, width, 3) uint8, one for each of `offsets` and the
-        current frame between them; with `single_frame` one image. `boxes` are (N, 4) xyxy in
+        current frame between them; with `temporal="none"` one image. `boxes` are (N, 4) xyxy in
         pixels of the current frame. Raises UserError for other shapes.
         """
         images = [frames] if isinstance(frames, np.ndarray) and frames.ndim == 3 else list(frames)
@@ -282,6 +285,7 @@ class PoseEstimator:
             scores=joints.scores,
             single_keypoints=joints.single_keypoints,
             single_scores=joints.single_scores,
+            left_out=tracked.left_out,
         )
 
 

@@ -16,6 +16,7 @@ from tarvitpose.errors import WeightsError
 from tarvitpose.inference.engine import EncodedCrop, Engine
 from tarvitpose.inference.estimator import CONTINUE, PoseEstimator
 from tarvitpose.inference.graph_folder import (
+    RTMLIB,
     GraphFolder,
     describe,
     is_exported,
@@ -23,7 +24,7 @@ from tarvitpose.inference.graph_folder import (
     refuse_existing,
     refuse_unsupported,
 )
-from tarvitpose.inference.graphs import write_graphs
+from tarvitpose.inference.graphs import write_graphs, write_rtmlib_graph
 from tarvitpose.inference.load import open_graphs
 from tarvitpose.inference.openvino_engine import default_precision
 from tarvitpose.inference.openvino_engine import is_installed as openvino_is_installed
@@ -73,6 +74,7 @@ def export(
     precision: GraphPrecision = "fp32",
     max_error: float = 0.5,
     overwrite: bool = False,
+    rtmlib: bool = False,
     detector: Detector | None = None,
 ) -> list[Agreement]:
     """Write a model's graphs into the folder `output`, and return how well each backend agrees.
@@ -80,7 +82,8 @@ def export(
     Nothing is left where the 99th percentile of a backend's errors is above `max_error` pixels:
     one unclear joint with two equal peaks must not refuse an export, a joint that is often wrong
     must. The graphs are checked in float32; where OpenVINO computes in bfloat16 by default, the
-    distance of that from PyTorch is returned as well. Raises UserError.
+    distance of that from PyTorch is returned as well. With `rtmlib` there is one graph more, of
+    single frames, which rtmlib runs. Raises UserError.
     """
     folder = find_folder(weights)
     if is_exported(folder):
@@ -103,6 +106,8 @@ def export(
             check_clip.poses(calibrating, half, 2 * half)
         write_graphs(model, new)
         reduce_numbers(new, precision, calibrating.crops)
+        if rtmlib:
+            write_rtmlib_graph(model, new / RTMLIB)
         describe(new, model.config, fingerprint(model), precision)
         agreements = _agreements(read_graphs(new), check_clip, reference, expected)
         _refuse_errors(agreements, max_error, precision)

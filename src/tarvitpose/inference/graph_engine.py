@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.config import Layout
-from tarvitpose.errors import UserError
+from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.inference.engine import EncodedCrop
-from tarvitpose.inference.graph_folder import FRAME, STEP, GraphFolder
+from tarvitpose.inference.graph_folder import CONFIG, FRAME, STEP, GraphFolder
 from tarvitpose.inference.predictor import slices
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
+from tarvitpose.utils.source_names import short
 
 Graph = Callable[[dict[str, NDArray[Any]]], Sequence[NDArray[Any]]]  # inputs by name to outputs
 STRIDE = 64  # K is a multiple of it: an engine prepares itself anew for every shape
@@ -38,6 +39,7 @@ class GraphEngine:
         files = [FRAME, STEP] if self.config.temporal else [FRAME]
         # Graphs may read weights beside them, which engines look for beside the file itself.
         graphs = open_graphs([(folder.path / file).resolve() for file in files])
+        graphs = [checked(folder, file, each) for file, each in zip(files, graphs, strict=True)]
         self._frame, self._step = graphs[0], graphs[1] if self.config.temporal else None
 
     def fingerprint(self) -> str:
@@ -79,6 +81,31 @@ class GraphEngine:
         """Yield what the graph makes of crops (B, H, W, 3), part by part."""
         for part in slices(len(crops), self._crops_at_once or len(crops)):
             yield self._frame({"crops": crops[part]})
+
+
+def checked(folder: GraphFolder, file: str, graph: Graph) -> Graph:
+    """Return a graph that raises WeightsError where its file is damaged, or of another network.
+
+    Engines open some damaged files, and fail when they run them.
+    """
+    sides = tuple(side // 4 for side in folder.config.input_size)
+    shape = (len(folder.config.joints), *sides)  # J, H / 4, W / 4
+    count = 3 if file == FRAME and folder.config.temporal else 1
+    path = folder.path / file
+
+    def run(inputs: dict[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        try:
+            outputs = graph(inputs)
+        except Exception as error:  # their errors share no base class
+            reason = short(" ".join(str(error).split()), 200)
+            raise WeightsError(f"{path}: not a usable graph ({reason})") from None
+        if len(outputs) != count or outputs[-1].shape[1:] != shape:
+            raise WeightsError(f"{path}: not a graph of the network in {CONFIG}")
+        if not np.isfinite(outputs[-1]).all():
+            raise WeightsError(f"{path}: gives NaN or infinity, as after damage")
+        return outputs
+
+    return run
 
 
 class VisibleTokens(NamedTuple):

@@ -22,6 +22,7 @@ from tarvitpose.weights.files import WEIGHTS_FILE
 from tarvitpose.weights.folder import find_folder, is_remote, load_config
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
+RTMLIB = "rtmlib.onnx"  # one graph for another program, only where asked for
 GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
 
 
@@ -52,7 +53,7 @@ def read_graphs(folder: Path) -> GraphFolder:
     try:
         files, numbers, name = about["files"], about["precision"], str(about["fingerprint"])
         sizes = {str(file): int(size) for file, size in files.items()}
-    except (TypeError, KeyError, AttributeError, ValueError):
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError):
         raise WeightsError(f"{folder / ABOUT}: not written by 'tarvitpose export'") from None
     if about.get("graphs") != GRAPH_VERSION:
         raise WeightsError(

@@ -62,6 +62,24 @@ class FrameGraph(nn.Module):
         return mixed if config.layout == "released" else paper, visible.flatten(2), heatmaps
 
 
+class RtmlibGraph(nn.Module):
+    """Plain ViTPose from end to end, for the class ViTPose of rtmlib."""
+
+    def __init__(self, model: TARViTPose) -> None:
+        super().__init__()
+        grid = token_grid(model.config)
+        self.encoder, self.decoder = resized(model.encoder, grid), GraphDecoder(model.decoder, grid)
+        # rtmlib takes the mean of red from blue, and so on: this puts it right.
+        mean, std = torch.from_numpy(IMAGE_MEAN), torch.from_numpy(IMAGE_STD)
+        self.scale = nn.Buffer((std / std.flip(0)).reshape(3, 1, 1))
+        self.shift = nn.Buffer(((mean - mean.flip(0)) / std.flip(0)).reshape(3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return heatmaps (B, J, 4h, 4w) of BGR images (B, 3, H, W) that rtmlib normalised."""
+        heatmaps: Tensor = self.decoder(self.encoder((images * self.scale + self.shift).flip(1)))
+        return heatmaps
+
+
 class StepGraph(nn.Module):
     """From the tokens of a window to the heatmaps of its current frame."""
 
@@ -120,6 +138,13 @@ def write_graphs(model: TARViTPose, folder: Path, *, weights: Path | None = None
     visible = torch.ones(1, len(config.joints), window, dtype=torch.bool)
     axes = {"current": batch, "tokens": {**batch, 1: KEYS}, "visible": {**batch, 2: KEYS}}
     write(StepGraph(model), (current, all_tokens, visible), folder / STEP, axes, ("heatmaps",))
+
+
+def write_rtmlib_graph(model: TARViTPose, path: Path) -> None:
+    """Write the single-frame network as one graph that rtmlib runs."""
+    images = torch.zeros(1, 3, *model.config.input_size)
+    graph = RtmlibGraph(model)
+    _write(graph, (images,), path, {"images": {0: BATCH}}, ("heatmaps",), model=model, weights=None)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Who is in each frame: detected in every Nth, tracked, and moved on in between.   Axes: N people.
+"""Who is in each frame: detected in some, tracked, and moved on in between.   Axes: N people.
 
 Between two detections of a file a person's box is interpolated; a live source cannot wait for the
 second one, and carries the boxes on at their pace.
@@ -7,14 +7,16 @@ second one, and carries the boxes on at their pace.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from tarvitpose.config import TrackerName
+from tarvitpose.config import DetEvery, TrackerName
 from tarvitpose.detection import Detections, Detector, keep_best
+from tarvitpose.inference.detection_schedule import DetectionSchedule
 from tarvitpose.inference.observer import Observer
-from tarvitpose.results import Frame, TrackedFrame
+from tarvitpose.results import Frame, TrackedFrame, joined_boxes
 from tarvitpose.tracking import KnownTracks, Tracker, open_tracker
 from tarvitpose.utils.arrays import Bools
 
@@ -31,14 +33,15 @@ class PersonTracker:
         start_threshold: float,
         max_people: int | None,
         largest_first: bool = False,
-        every: int,
+        every: DetEvery,
         is_live: bool,
         tracker: TrackerName = "body",
         reidentify: float = 0.0,
         chosen: Collection[int] = (),
         observer: Observer | None = None,
     ) -> None:
-        """People are detected in every `every`th frame of the source, dropped frames included.
+        """People are detected in every `every`th frame of the source, dropped frames included, or
+        with "auto" as often as `DetectionSchedule` says.
 
         The track ids of a detector that gives some, in all frames, are taken as they are. Of all
         people who are tracked only those with a `chosen` number are yielded, or all if there is
@@ -47,15 +50,16 @@ class PersonTracker:
         self.observer = observer or Observer()
         self.detector = detector
         self.max_people, self.largest_first = max_people, largest_first
-        self.every, self.is_live = every, is_live
+        self.is_live, self._schedule = is_live, DetectionSchedule(every)
         self.tracker = open_tracker(tracker, start_threshold=start_threshold, reidentify=reidentify)
         self._known = KnownTracks()
         self._following: Tracker | KnownTracks = self.tracker
         self.chosen = frozenset(chosen)
+        self._others = np.zeros((0, 4), np.float32)  # boxes of the last detection without a track
         self.met: set[int] = set()  # the numbers of all people so far, chosen or not
 
     def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
-        """Yield every frame with its people, in order; holds `every` frames at most."""
+        """Yield every frame with its people, in order; holds those between two detections."""
         for tracked in self._everybody(frames):
             self.met.update(tracked.track_ids.tolist())
             yield self._only_chosen(tracked) if self.chosen else tracked
@@ -75,7 +79,7 @@ class PersonTracker:
         before: TrackedFrame | None = None  # the last frame in which people were detected
         since: list[Frame] = []
         for frame in frames:
-            if before is None or frame.index >= before.frame.index + self.every:
+            if self._schedule.is_due(frame):
                 carried = [self._carried(passed) for passed in since]
                 now = self._detected(frame)
                 if before is not None:
@@ -89,14 +93,23 @@ class PersonTracker:
         yield from map(self._carried, since)
 
     def _detected(self, frame: Frame) -> TrackedFrame:
+        adapts = self._schedule.adapts and not self._schedule.is_first
+        expected = self._following.carry(frame.index, frame.time) if adapts else None
+        detected = self._tracked(frame)
+        self._schedule.note(detected, expected)
+        return detected
+
+    def _tracked(self, frame: Frame) -> TrackedFrame:
         detections = self.observer.frame_detected(frame, partial(self._detect, frame))
         people = keep_best(detections, self.max_people, largest_first=self.largest_first)
+        others = detections.boxes[~(detections.boxes[:, None] == people.boxes).all(-1).any(1)]
         if people.track_ids is not None:
             self._following = self._known
             self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
-            return TrackedFrame(frame, people.boxes, people.scores, people.track_ids)
+            return TrackedFrame(frame, people.boxes, people.scores, people.track_ids, others)
         ids = self.tracker.update(people.boxes, people.scores, frame.index, frame.time, frame.image)
-        return _people_at(TrackedFrame(frame, people.boxes, people.scores, ids), ids > 0)
+        self._others = joined_boxes(others, people.boxes[ids <= 0])
+        return _people_at(TrackedFrame(frame, people.boxes, people.scores, ids, others), ids > 0)
 
     def _detect(self, frame: Frame) -> Detections:
         with self.observer.stage("detect"):
@@ -107,13 +120,15 @@ class PersonTracker:
         boxes, scores, ids = self._following.carry(frame.index, frame.time)
         height, width = frame.image.shape[:2]
         inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
-        return _people_at(TrackedFrame(frame, boxes, scores, ids), np.asarray(inside))
+        tracked = TrackedFrame(frame, boxes, scores, ids, self._others)
+        return _people_at(tracked, np.asarray(inside))
 
 
 def _people_at(tracked: TrackedFrame, which: Bools) -> TrackedFrame:
     """Return a frame with some of its people, `which` (N,)."""
     boxes, scores, ids = tracked.boxes[which], tracked.scores[which], tracked.track_ids[which]
-    return TrackedFrame(tracked.frame, boxes, scores, ids)
+    left_out = joined_boxes(tracked.left_out, tracked.boxes[~which])
+    return TrackedFrame(tracked.frame, boxes, scores, ids, left_out)
 
 
 def interpolated(tracked: TrackedFrame, before: TrackedFrame, after: TrackedFrame) -> TrackedFrame:
@@ -128,7 +143,7 @@ def interpolated(tracked: TrackedFrame, before: TrackedFrame, after: TrackedFram
             first = before.boxes[before.track_ids == track][0]
             last = after.boxes[after.track_ids == track][0]
             boxes[row] = first + np.float32(share) * (last - first)
-    return TrackedFrame(tracked.frame, boxes, tracked.scores, tracked.track_ids)
+    return replace(tracked, boxes=boxes)
 
 
 def listed(numbers: Sequence[int]) -> str:

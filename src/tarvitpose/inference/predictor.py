@@ -16,14 +16,15 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import ModelConfig, window_offsets
+from tarvitpose.config import OFFSETS, ModelConfig, Temporal, TemporalMode, window_offsets
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
-from tarvitpose.inference.engine import EncodedCrop, Engine, FlipTestEngine
+from tarvitpose.inference.engine import Engine, FlipTestEngine
 from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.pose_arrays import PoseArrays
+from tarvitpose.inference.window_decoder import ReadCrop, WindowDecoder, Windows
 from tarvitpose.results import TrackedFrame
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Float32, Float64, UInt8
 
 PEAKS = 3  # of a heatmap, where lower ones are asked for
 Item = TypeVar("Item")
@@ -63,16 +64,16 @@ class CropBatch:
     interrupted must put the same crops together as one in one piece.
     """
 
-    def __init__(self, crops: UInt8, engine: Engine, observer: Observer) -> None:
+    def __init__(self, crops: UInt8, decoder: WindowDecoder, observer: Observer) -> None:
         self._crops: UInt8 | None = crops
-        self._engine, self._observer = engine, observer
-        self._encoded: dict[int, EncodedCrop] = {}
+        self._decoder, self._observer = decoder, observer
+        self._encoded: dict[int, ReadCrop] = {}
 
-    def take(self, index: int) -> EncodedCrop:
+    def take(self, index: int) -> ReadCrop:
         """Return an encoded crop, once: what others still hold of the batch does not keep it."""
         if self._crops is not None:
             with self._observer.stage("encode"):
-                self._encoded = dict(enumerate(self._engine.encode(self._crops)))
+                self._encoded = dict(enumerate(self._decoder.encode(self._crops)))
             self._crops = None
         return self._encoded.pop(index)
 
@@ -84,8 +85,8 @@ class BatchedCrop:
         self._batch, self._index = batch, index
 
     @cached_property
-    def encoded(self) -> EncodedCrop:
-        """The encoded crop."""
+    def encoded(self) -> ReadCrop:
+        """What the network makes of the crop alone."""
         return self._batch.take(self._index)
 
 
@@ -111,7 +112,7 @@ class Predictor:
         engine: Engine,
         *,
         offsets: tuple[int, ...] | None = None,
-        single_frame: bool = False,
+        temporal: Temporal = "auto",
         flip_test: bool = False,
         batch_size: int = 16,
         compare: bool = False,
@@ -120,23 +121,27 @@ class Predictor:
     ) -> None:
         """Other `offsets` than those of the weights may be given; `batch_size` is in crops.
 
-        With `compare` the same crops are also decoded without the temporal part; with `peaks`,
-        joints come with the lower peaks of their heatmaps, in a comparison not. `cut_crops`
-        replaces the way crops are cut out of frames. Raises UserError where there is no temporal
-        part to compare with.
+        `temporal` says how the other frames help: by default as the weights say. With `compare` the
+        same crops are also decoded alone; with `peaks`, joints come with the lower peaks of their
+        heatmaps, in a comparison not. `cut_crops` replaces the way crops are cut out of frames.
+        Raises UserError where the weights lack what `temporal` or `compare` need.
         """
         self.engine, self.config = engine, engine.config
-        self.single_frame = single_frame or not self.config.temporal
+        self.mode = check_mode(self.config, temporal, compare=compare)
         self.compare, self.peaks = compare, peaks and not compare
-        if compare:
-            check_compare(self.config, single_frame=single_frame)
         self.flip_test, self.batch_size = flip_test, batch_size
         self.offsets, self.current = window_offsets(
-            () if self.single_frame else offsets or self.config.offsets
+            () if self.single_frame else offsets or self.config.offsets or OFFSETS
         )
         self.observer = Observer()
         self._views = FlipTestEngine(engine) if flip_test else engine
+        self._decoder = WindowDecoder(self._views, self.mode, self.current)
         self._cut_crops = cut_crops
+
+    @property
+    def single_frame(self) -> bool:
+        """Whether each frame is decoded alone."""
+        return self.mode == "none"
 
     def observed_by(self, observer: Observer) -> Self:
         """Return the same predictor with an observer of its steps."""
@@ -180,9 +185,12 @@ class Predictor:
         if self.single_frame:
             with self.observer.stage("encode"):
                 heatmaps = self._views.single_frame(crops)
-            return self._read(boxes, heatmaps, single_frame=True)
+            return self._read(boxes, heatmaps, "none")
         encoded = self.encode(crops)
-        return self._decode_windows([encoded[part] for part in slices(len(encoded), frames)], boxes)
+        in_time = np.array([image_times(window, self.offsets) for window in images])
+        every_box = boxes[:, None].repeat(frames, 1)  # (N, T, 4)
+        parts = [encoded[part] for part in slices(len(encoded), frames)]
+        return self._decode_windows(parts, every_box, in_time)
 
     def crops(self, images: Sequence[UInt8], boxes: Float32) -> UInt8:
         """Cut one crop (N, h, w, 3) out of each of N images, by N boxes xyxy."""
@@ -193,36 +201,40 @@ class Predictor:
         """Put crops (N, h, w, 3) into batches of `batch_size` to encode them when needed."""
         batched = []
         for part in slices(len(crops), self.batch_size):
-            batch = CropBatch(crops[part], self._views, self.observer)
+            batch = CropBatch(crops[part], self._decoder, self.observer)
             batched += [BatchedCrop(batch, index) for index in range(len(crops[part]))]
         return batched
 
     def decode_windows(
-        self, crop_windows: Sequence[Sequence[BatchedCrop]], boxes: Float32
+        self, crop_windows: Sequence[Sequence[BatchedCrop]], boxes: Float32, times: Float64
     ) -> PoseArrays:
-        """Return the joints of N people, from windows of crops and the current crops' boxes."""
+        """Return the joints of N people, from windows of T crops.
+
+        `boxes` (N, T, 4) xyxy cut the crops; `times` (N, T) are in frames, 0 at the current one.
+        """
         return self.observer.windows_decoded(
-            boxes, partial(self._decode_windows, crop_windows, boxes)
+            boxes[:, self.current], partial(self._decode_windows, crop_windows, boxes, times)
         )
 
     def _decode_windows(
-        self, crop_windows: Sequence[Sequence[BatchedCrop]], boxes: Float32
+        self, crop_windows: Sequence[Sequence[BatchedCrop]], boxes: Float32, times: Float64
     ) -> PoseArrays:
-        encoded = [[crop.encoded for crop in window] for window in crop_windows]
+        crops = [[crop.encoded for crop in window] for window in crop_windows]
+        windows, now = Windows(crops, boxes, times), boxes[:, self.current]
         with self.observer.stage("temporal"):
-            heatmaps = self._views.decode_window(encoded, self.current)
-        poses = self._read(boxes, heatmaps)
+            heatmaps = self._decoder.heatmaps(windows)
+        poses = self._read(now, heatmaps, self.mode)
         if not self.compare:
             return poses
         with self.observer.stage("temporal"):
-            heatmaps = self._views.decode([window[self.current] for window in encoded])
-        alone = self._read(boxes, heatmaps, single_frame=True)
+            heatmaps = self._decoder.alone(windows)
+        alone = self._read(now, heatmaps, "none")
         return replace(poses, single_keypoints=alone.keypoints, single_scores=alone.scores)
 
-    def _read(self, boxes: Float32, heatmaps: Float32, *, single_frame: bool = False) -> PoseArrays:
+    def _read(self, boxes: Float32, heatmaps: Float32, mode: TemporalMode) -> PoseArrays:
         """Return joints in frame pixels from heatmaps (N, J, h / 4, w / 4)."""
         with self.observer.stage("heatmaps"):
-            size, curve = self.config.input_size, self.config.curve(single_frame)
+            size, curve = self.config.input_size, self.config.curve(mode)
             if self.peaks:
                 return self._with_peaks(boxes, heatmaps, curve)
             points, scores = codec.decode(heatmaps, size, self.config.codec)
@@ -262,13 +274,31 @@ class Predictor:
         return PoseArrays.joined([nobody, *parts])
 
 
-def check_compare(config: ModelConfig, *, single_frame: bool) -> None:
-    """Raise UserError where a network has no temporal part to set single frames beside."""
-    if single_frame or not config.temporal:
+def check_mode(config: ModelConfig, temporal: Temporal, *, compare: bool = False) -> TemporalMode:
+    """Return how other frames help. Raises UserError where the weights lack what that needs."""
+    mode = config.mode(temporal)
+    if mode in ("tar", "fused") and not config.temporal:
         raise UserError(
-            "--compare sets single frames beside the temporal part, and these weights have "
-            "none; leave it out, or give other --weights"
+            f"--temporal {mode} needs a temporal part, and these weights have none; use "
+            "--temporal pooled or none, or give other --weights"
         )
+    if compare and mode == "none":
+        raise UserError(
+            "--compare sets single frames beside what neighbouring frames add, and here nothing "
+            "does; leave it out, or use --temporal pooled"
+        )
+    return mode
+
+
+def image_times(images: Sequence[UInt8], offsets: Sequence[int]) -> list[int]:
+    """Return how far each image of a window is from the current frame.
+
+    That is its offset, but for an image that stands in for others past an end of the video.
+    """
+    nearest: dict[int, int] = {}
+    for image, offset in sorted(zip(images, offsets, strict=True), key=lambda pair: abs(pair[1])):
+        nearest.setdefault(id(image), offset)
+    return [nearest[id(image)] for image in images]
 
 
 def slices(length: int, size: int) -> Iterator[slice]:

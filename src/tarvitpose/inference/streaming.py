@@ -51,6 +51,12 @@ CropPlan = list[BoxedFrame]  # the T crops of one person's window
 Policy = Callable[[Window, int], list[CropPlan]]
 
 
+def times(plan: CropPlan, current: int) -> list[float]:
+    """Return how far each crop's frame is from the current one, in frames."""
+    now = plan[current].frame.index
+    return [float(boxed.frame.index - now) for boxed in plan]
+
+
 class Anchored:
     """One box for all frames of a person's window, kept while the person stays inside its crop.
 
@@ -143,7 +149,8 @@ class Streamer:
         parts = [
             self.predictor.decode_windows(
                 [[self._crops[boxed.key] for boxed in plan] for plan in plans[part]],
-                np.stack([plan[current].box for plan in plans[part]]),
+                np.array([[boxed.box for boxed in plan] for plan in plans[part]]),
+                np.array([times(plan, current) for plan in plans[part]]),
             )
             for part in slices(len(plans), self.predictor.batch_size)
         ]

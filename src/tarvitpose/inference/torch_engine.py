@@ -19,6 +19,7 @@ from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, with_modules
+from tarvitpose.model.jta import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.weights.files import fingerprint
@@ -64,12 +65,18 @@ class TorchEngine:
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         features = self._features(crops)  # (B, C, h, w)
-        with self._low_precision():
-            regions = self._running.regions(features[:, None])[:, 0]  # (B, J, h, w)
         tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
-        visible = regions.flatten(2)  # (B, J, N)
         # Copies: a crop must not hold on to the whole batch.
-        return [EncodedCrop(tokens[i].clone(), visible[i].clone()) for i in range(len(crops))]
+        if not self.config.masked:
+            regions = self._running.regions(features[:, None])[:, 0]  # (B, J, h, w)
+            pairs = zip(tokens, regions.flatten(2), strict=True)
+            return [EncodedCrop(*(part.clone() for part in pair)) for pair in pairs]
+        with self._low_precision():
+            heatmaps = self._running.coarse_heatmaps(features)  # (B, J, 4h, 4w)
+            scores = token_scores(heatmaps, self.config.mask_rule)
+        regions = seen_regions(scores, self.config.mask_rule, self.config.mask_threshold)
+        parts = zip(tokens, regions.flatten(2), heatmaps, strict=True)
+        return [EncodedCrop(*(part.clone() for part in of_crop)) for of_crop in parts]
 
     @torch.inference_mode()
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
@@ -91,6 +98,8 @@ class TorchEngine:
     @torch.inference_mode()
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
+        if all(crop.heatmaps is not None for crop in crops):
+            return _to_numpy(torch.stack([crop.heatmaps for crop in crops]))
         tokens = torch.stack([crop.tokens for crop in crops])  # (B, N, C)
         features = torch.unflatten(tokens.transpose(1, 2), 2, self._grid)  # (B, C, h, w)
         with self._low_precision():

@@ -140,8 +140,8 @@ def _cluster(address: str | None) -> Iterator[Any]:
     options: dict[str, Any] = {} if address else {"include_dashboard": False}
     try:
         ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **options)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # its errors share no base class
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         token = "; is RAY_AUTH_TOKEN that of the cluster?" if address else ""
         raise UserError(f"Ray on {address or 'this machine'}: {reason}{token}") from None
     try:

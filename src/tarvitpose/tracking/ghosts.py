@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Generic, TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from tarvitpose.geometry import box_iou
 from tarvitpose.metrics.oks import AREA_OF_BOX, similarity
-from tarvitpose.results import FramePoses
+from tarvitpose.results import FramePoses, joined_boxes
 from tarvitpose.skeleton import SIGMAS
 from tarvitpose.utils.arrays import Float32, Float64
 
@@ -62,7 +62,8 @@ class GhostFilter(Generic[Item]):
 
     Of two tracks whose poses are the same for a second the one with less evidence is left out. A
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
-    new is judged by what follows; a live one never waits.
+    new is judged by what follows, not for somebody who is seen so well that nothing can hide them;
+    a live one never waits.
     """
 
     def __init__(self, least_score: float, *, is_live: bool) -> None:
@@ -145,9 +146,11 @@ class GhostFilter(Generic[Item]):
         That is: seen well enough even if never again while it waits, and of no pose that might be
         that of another of its tracks.
         """
-        seen, ahead = self._seen[track], self._longest + 1 - len(self._waiting)
-        return seen.total >= self.least_score * (seen.count + ahead) and not any(
-            (min(track, other), max(track, other)) in self._alike for other in tracks
+        frames = self._seen[track].count + self._longest + 1 - len(self._waiting)
+        return (
+            self._seen[track].total >= self.least_score * frames
+            and self._detected[track].total >= DETECTED * self.least_score * frames
+            and not any((min(track, other), max(track, other)) in self._alike for other in tracks)
         )
 
     def _next(self) -> tuple[Item, FramePoses]:
@@ -165,7 +168,9 @@ class GhostFilter(Generic[Item]):
         self._doubtful |= visible - seen
         self._doubles |= doubles
         self._shown |= seen - doubles
-        return item, poses.only(np.isin(poses.track_ids, list(seen - doubles)))
+        is_shown = np.isin(poses.track_ids, list(seen - doubles))
+        left_out = joined_boxes(poses.left_out, poses.boxes[~is_shown])
+        return item, replace(poses.only(is_shown), left_out=left_out)
 
 
 def person_scores(scores: Float32) -> Float64:

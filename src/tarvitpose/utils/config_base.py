@@ -27,6 +27,19 @@ def renamed(values: Any) -> Any:
     return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
+def temporal_none(values: Any) -> Any:
+    """Return values with `single_frame`, until 0.7, as it is called now.
+
+    Raises ValueError where `temporal` says something else.
+    """
+    if not isinstance(values, dict) or "single_frame" not in values:
+        return values
+    rest = {key: value for key, value in values.items() if key != "single_frame"}
+    if values["single_frame"] and rest.setdefault("temporal", "none") not in ("auto", "none"):
+        raise ValueError('single_frame is called temporal "none" now: give one of them')
+    return {**rest, "temporal": "none"} if values["single_frame"] else rest
+
+
 class Config(BaseModel):
     """What all configurations share: frozen, unknown keys are errors, and old keys are taken."""
 

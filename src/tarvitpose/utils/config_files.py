@@ -59,11 +59,32 @@ class _Loader(yaml.SafeLoader):
     }
 
 
+def shipped_configs() -> Path:
+    """Return the folder of the configurations that come with the package."""
+    package = Path(__file__).parents[1]
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parents[1] / "configs"  # of a working copy
+
+
+def find_config(path: Path) -> Path:
+    """Return the file, or if there is none the one of that name that comes with the package.
+
+    "posetrack17/s" and "configs/posetrack17/s.yaml" are the same there.
+    """
+    if path.exists() or path.is_absolute():
+        return path
+    parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+    shipped = shipped_configs().joinpath(*parts)
+    named = shipped if shipped.suffix == ".yaml" else shipped.with_name(f"{shipped.name}.yaml")
+    return named if parts and ".." not in parts and named.is_file() else path
+
+
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read a YAML file and apply `section.key=value` overrides. Raises ConfigError."""
-    require_file(path, ConfigError, "no such configuration file")
-    with readable(path, "YAML", ConfigError), path.open("rb") as file:
-        data = file.read(LARGEST + 1)
+    file = find_config(path)
+    require_file(file, ConfigError, "no such configuration file")
+    with readable(file, "YAML", ConfigError), file.open("rb") as opened:
+        data = opened.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise ConfigError(f"{path}: larger than {LARGEST // 1000} kB, so not a configuration")
     values = _parse(data, str(path))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tarvitpose.drawing import Colour, colour_of
 from tarvitpose.errors import UserError
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32
@@ -18,6 +19,8 @@ from tarvitpose.utils.source_names import printable
 WIDTH, HEIGHT = 5.5, 6.0  # inches of a joint's column
 DPI, MAX_SIDE = 150, 2**16 - 1  # pixels of an inch, and of the widest picture that can be drawn
 ROWS = ("x (pixels)", "y (pixels)", "score")
+STYLES = ("-", "--", ":", "-.")  # of files, where a person is in several
+WIDTH_OF_LINE, RIM, RIM_COLOUR = 1.6, 0.8, "0.35"  # points; light colours need an edge on paper
 RAW = {"color": "0.6", "linewidth": 0.8}  # what was smoothed, behind the rest
 Poses = Sequence[FramePoses]
 
@@ -42,9 +45,11 @@ def plot_joints(
     figure = matplotlib.Figure((WIDTH * len(joints), HEIGHT), layout="constrained")
     grid = figure.subplots(len(ROWS), len(joints), squeeze=False, sharex=True, sharey="row")
     for column, joint in zip(grid.T, joints, strict=True):
-        for name, poses in files.items():
+        for number, (name, poses) in enumerate(files.items()):
             for track_id in shown[name]:
-                _draw(column, poses, track_id, joint, _label(name, track_id, shown))
+                look = rimmed(track_id) | {"linestyle": STYLES[number % len(STYLES)]}
+                _draw(column, follow(poses, track_id, joint), look, _label(name, track_id, shown))
+                _draw_raw(column, poses, track_id, joint, _label(name, track_id, shown))
         column[0].set_title(joint.replace("_", " "))
         column[-1].set_xlabel(_time_axis(files))
     for row, label in zip(grid, ROWS, strict=True):
@@ -55,9 +60,27 @@ def plot_joints(
     grid[2, 0].set_ylim(0, 1)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    save_figure(figure, path, min(DPI, MAX_SIDE / figure.get_figwidth()))
+
+
+def save_figure(figure: Any, path: Path, dpi: float) -> None:
+    """Write a figure of matplotlib, whole or not at all, in the format of the name's ending."""
     with atomic_file(path) as temporary:
-        dpi = min(DPI, MAX_SIDE / figure.get_figwidth())
         figure.savefig(temporary, format=path.suffix[1:].lower() or "png", dpi=dpi)
+
+
+def rimmed(colour: Colour | int) -> dict[str, Any]:
+    """Return the look of a line in a colour of the drawn video, or in that of a track.
+
+    The palette is made for pictures; a dark edge keeps its light colours visible on paper.
+    """
+    effects = require("matplotlib.patheffects", "plot", "plot")
+    shade = colour_of(colour) if isinstance(colour, int) else colour
+    return {
+        "color": tuple(value / 255 for value in shade),
+        "linewidth": WIDTH_OF_LINE,
+        "path_effects": [effects.withStroke(linewidth=WIDTH_OF_LINE + RIM, foreground=RIM_COLOUR)],
+    }
 
 
 def follow(poses: Poses, track_id: int, joint: str, *, raw: bool = False) -> Float32:
@@ -105,14 +128,17 @@ def _label(name: str, track_id: int, shown: Mapping[str, list[int]]) -> str:
     return ", ".join(parts)
 
 
-def _draw(column: Any, poses: Poses, track_id: int, joint: str, label: str) -> None:
-    line = follow(poses, track_id, joint)
+def _draw(column: Any, line: Float32, look: dict[str, Any], label: str) -> None:
+    for panel, values in zip(column, line.T[1:], strict=True):
+        panel.plot(line[:, 0], values, **look, label=label)
+
+
+def _draw_raw(column: Any, poses: Poses, track_id: int, joint: str, label: str) -> None:
+    """Draw what was smoothed behind what came out of it."""
     if any(frame.raw_keypoints is not None for frame in poses):
         before = follow(poses, track_id, joint, raw=True)
         for panel, values in zip(column[:2], before.T[1:3], strict=True):
             panel.plot(before[:, 0], values, **RAW, label=f"{label}, raw", zorder=1)
-    for panel, values in zip(column, line.T[1:], strict=True):
-        panel.plot(line[:, 0], values, linewidth=1.3, label=label)
 
 
 def _time_axis(files: Mapping[str, Poses]) -> str:

@@ -14,6 +14,7 @@ from tarvitpose.visualization.report_data import ReportData
 
 OWN_FACTS = {"weights", "crop_policy", "offsets", "single_frame"}  # shown as facts of their own
 OUTPUT_OPTIONS = {"formats", "render", "contact_sheet", "keypoint_threshold", "colors", "live"}
+OUTPUT_OPTIONS |= {"angles", "blur_faces"}
 CROPS = {
     "anchored": "One box cuts a person's crops while they stay inside of it.",
     "own": "Each frame is cut by the person's box in it.",
@@ -66,7 +67,8 @@ def _run_facts(data: ReportData) -> Iterator[Fact]:
     options = manifest.options
     sums = ", ".join(f"{name} {digest}" for name, digest in manifest.weights.items())
     yield Fact("Weights", str(options.get("weights")), f"SHA-256: {sums}")
-    yield _window_fact(data, options.get("offsets"), bool(options.get("single_frame")))
+    is_single = options.get("temporal") == "none" or bool(options.get("single_frame"))  # until 0.7
+    yield _window_fact(data, options.get("offsets"), is_single)
     policy = str(options.get("crop_policy"))
     yield Fact("Crops", policy, CROPS.get(policy, ""))
     defaults = PredictConfig().model_dump(mode="json")

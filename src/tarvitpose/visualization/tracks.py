@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tarvitpose.metrics.jitter import mean_of_known, relative_acceleration
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32, Float64
+from tarvitpose.utils.stretches import stretches
 
 SURE = 0.3  # the least score of a joint whose motion counts; a score that is unknown does
 Person = tuple[FramePoses, int]  # the frame, and where in it the person is
@@ -36,7 +37,7 @@ class TrackSummary:
     @property
     def stretches(self) -> list[tuple[int, int]]:
         """The first and last positions of frames that follow each other."""
-        return [(some[0], some[-1]) for some in _in_a_row(self.frames)]
+        return [(some[0], some[-1]) for some in stretches(self.frames)]
 
 
 def known_parts(poses: Sequence[FramePoses], frame_rate: float) -> list[FramePoses]:
@@ -144,16 +145,6 @@ def _is_sure(frame: FramePoses, at: int) -> NDArray[np.bool_]:
 def _accelerations(points: Float64, heights: Float64, frames: NDArray[np.int64]) -> Float64:
     """Return second differences as shares of the height, (F, J), NaN where a neighbour lacks."""
     accelerations = np.full(points.shape[:2], np.nan)
-    for some in _in_a_row(frames):
+    for some in stretches(frames):
         accelerations[some[1:-1]] = relative_acceleration(points[some], heights[some])
     return accelerations
-
-
-def _in_a_row(frames: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return the positions of frames that follow each other, stretch by stretch.
-
-    >>> [some.tolist() for some in _in_a_row(np.array([3, 4, 5, 9]))]
-    [[0, 1, 2], [3]]
-    """
-    breaks = np.flatnonzero(np.diff(frames) != 1) + 1
-    return [np.asarray(some) for some in np.split(np.arange(len(frames)), breaks)]

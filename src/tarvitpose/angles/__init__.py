@@ -1,0 +1,1 @@
+"""Angles of joints and segments over time, in degrees and in the image plane."""

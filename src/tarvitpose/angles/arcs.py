@@ -1,0 +1,112 @@
+"""Angles drawn at the joints of people: an arc from zero to the limb, and the number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from tarvitpose.angles.definitions import ANGLES, Angle
+from tarvitpose.angles.landmarks import Points, landmarks
+from tarvitpose.angles.series import angles_of
+from tarvitpose.drawing import DARK, LIGHT, Colour, colour_of, draw_text, text_width
+from tarvitpose.drawing.style import Drawable
+from tarvitpose.utils.arrays import Float64, UInt8
+
+Values = Mapping[str, float]  # degrees of one person in one frame, by the name of the angle
+LEAST_SHOWN = 8.0  # degrees: a smaller arc is a smudge, only its number is written
+SMALLEST = 120.0  # pixels of a person's height; nobody could read the numbers of a smaller one
+ENDS = {"bend": (0, 1, 1, 2), "flexion": (0, 1, 2, 3), "abduction": (0, 1, 2, 3)}
+DRAWN = [angle for angle in ANGLES if angle.kind in ENDS]
+
+
+def draw_angles(
+    canvas: UInt8,
+    poses: Drawable,
+    *,
+    keypoint_threshold: float = 0.3,
+    values: Sequence[Values] | None = None,
+) -> None:
+    """Draw the angles of everybody in a frame onto an RGB image (height, width, 3), in place.
+
+    `values` are those of each person; without them they are what the frame alone tells: the bends
+    of knees and elbows, which need no direction that the person faces.
+    """
+    for person in range(len(poses.keypoints)):
+        points = landmarks(
+            poses.joint_names,
+            poses.keypoints[person, None],
+            poses.scores[person, None],
+            keypoint_threshold,
+        )
+        height = _height(points)
+        if height < SMALLEST * min(canvas.shape[:2]) / 720:
+            continue
+        angles = _of_frame(points) if values is None else values[person]
+        colour = colour_of(int(poses.track_ids[person]))
+        for angle in DRAWN:
+            degrees = angles.get(angle.name, np.nan)
+            if np.isfinite(degrees):
+                _draw(canvas, angle, degrees, points, (height, colour))
+
+
+def _of_frame(points: Points) -> dict[str, float]:
+    """Return the angles that one frame tells."""
+    return {name: float(values[0]) for name, values in angles_of(points, np.array([""])).items()}
+
+
+def _height(points: Points) -> float:
+    known = np.array([point[0] for point in points.values() if np.isfinite(point[0]).all()])
+    return float(np.ptp(known, axis=0).max()) if len(known) else 0.0
+
+
+def _draw(
+    canvas: UInt8, angle: Angle, degrees: float, points: Points, look: tuple[float, Colour]
+) -> None:
+    """Draw one arc, from the line that counts as zero to the limb, and its number outside."""
+    height, colour = look
+    first, second, third, fourth = (points[angle.points[at]][0] for at in ENDS[angle.kind])
+    centre = points[angle.joint][0]
+    start = _direction(second - first)
+    turn = (_direction(fourth - third) - start + 180) % 360 - 180
+    radius = height / 14
+    side = min(canvas.shape[:2])
+    line, size = max(round(side / 360), 1), max(min(side / 45, height / 16), 8.0)
+    if abs(degrees) >= LEAST_SHOWN:
+        arc = centre + radius * _unit(np.linspace(start, start + turn, 24))
+        zero = np.stack([centre, centre + 1.25 * radius * _unit(np.array([start]))[0]])
+        for part, width, shade in (
+            (zero, line + 1, DARK),
+            (zero, line, LIGHT),
+            (arc, line + 3, DARK),
+            (arc, line + 1, colour),
+        ):
+            corners = np.round(part * 16).astype(np.int32)[:, None]
+            cv2.polylines(canvas, [corners], False, shade, width, cv2.LINE_AA, 4)
+    middle = start + turn / 2 if abs(degrees) >= LEAST_SHOWN else start + 90
+    _write(canvas, f"{degrees:.0f}", centre + 1.9 * radius * _unit(np.array([middle]))[0], size)
+
+
+def _direction(vector: Float64) -> float:
+    """Return where a vector points, in degrees clockwise from the right."""
+    return float(np.degrees(np.arctan2(vector[1], vector[0])))
+
+
+def _unit(degrees: Float64) -> Float64:
+    return np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], 1)
+
+
+def _write(canvas: UInt8, text: str, centre: Float64, size: float) -> None:
+    """Write a number with a degree sign and a dark edge around a point."""
+    width = text_width(text, size)
+    x, y = round(float(centre[0]) - width / 2), round(float(centre[1]) + size / 2)
+    if not (0 <= x < canvas.shape[1] and 0 <= y < canvas.shape[0] + size):
+        return
+    edge = max(round(size / 8), 1)
+    for dx, dy in ((-edge, 0), (edge, 0), (0, -edge), (0, edge)):
+        draw_text(canvas, text, (x + dx, y + dy), size, DARK)
+    draw_text(canvas, text, (x, y), size, LIGHT)
+    ring = (round(x + width + size / 4), round(y - size))
+    cv2.circle(canvas, ring, max(round(size / 5), 1), DARK, edge + 2, cv2.LINE_AA)
+    cv2.circle(canvas, ring, max(round(size / 5), 1), LIGHT, 1, cv2.LINE_AA)

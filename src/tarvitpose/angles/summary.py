@@ -1,0 +1,68 @@
+"""What the angles of a video come to, as JSON: ranges, sides and repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tarvitpose.angles.cycles import Cycles, cycles_of
+from tarvitpose.angles.ranges import Range, ranges_of, side_pairs
+from tarvitpose.angles.series import AngleSeries
+
+
+def summary(series: Sequence[AngleSeries]) -> dict[str, Any]:
+    """Return ranges of motion, left against right, and repetitions of everybody.
+
+    Angles are degrees and times seconds. What is not known is NaN, or absent.
+    """
+    return {
+        "units": {"angles": "degrees in the image plane", "times": "seconds"},
+        "people": [_person(person) for person in series],
+    }
+
+
+def _person(series: AngleSeries) -> dict[str, Any]:
+    ranges = ranges_of(series)
+    faces = {name: int((series.facing == name).sum()) for name in sorted({*series.facing.tolist()})}
+    return {
+        "track_id": series.track_id,
+        "frames": len(series.frames),
+        "from": float(series.times[0]),
+        "to": float(series.times[-1]),
+        "faces": {name or "unknown": count for name, count in faces.items()},
+        "ranges": {name: _range(found) for name, found in ranges.items()},
+        "left_against_right": {
+            pair.left.name.removeprefix("left_"): {
+                "left": round(pair.left.size, 2),
+                "right": round(pair.right.size, 2),
+                "left_less_right": round(pair.difference, 2),
+            }
+            for pair in side_pairs(ranges)
+        },
+        "repetitions": {cycles.name: _cycles(cycles) for cycles in cycles_of(series)},
+    }
+
+
+def _range(found: Range) -> dict[str, float]:
+    return {
+        "range_of_motion": round(found.size, 2),
+        "percentile_5": round(found.low, 2),
+        "median": round(found.middle, 2),
+        "percentile_95": round(found.high, 2),
+        "least": round(found.least, 2),
+        "least_at": round(found.least_at, 6),
+        "most": round(found.most, 2),
+        "most_at": round(found.most_at, 6),
+        "known_frames": found.known,
+    }
+
+
+def _cycles(cycles: Cycles) -> dict[str, Any]:
+    return {
+        "period": round(cycles.period, 3),
+        "autocorrelation": round(cycles.likeness, 3),
+        "peaks_at": cycles.peaks.round(3).tolist(),
+        "mean_cycle": cycles.mean.round(2).tolist(),
+        "standard_deviation": cycles.spread.round(2).tolist(),
+        "cycles_averaged": cycles.num_averaged,
+    }

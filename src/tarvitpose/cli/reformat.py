@@ -1,0 +1,162 @@
+"""`tarvitpose reformat`: poses of an earlier run for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from tarvitpose.cli import checks, console
+from tarvitpose.cli.options import Overwrite, Quiet
+from tarvitpose.cli.plot import stem_of
+from tarvitpose.config import TransferFormat
+from tarvitpose.errors import ConfigError, DataError
+from tarvitpose.utils.lists import parse_choices
+
+if TYPE_CHECKING:
+    from tarvitpose.formats.motion import Motion
+
+TRANSFER_FORMATS: tuple[TransferFormat, ...] = get_args(TransferFormat)
+LEAST_SCORE = 0.3
+
+
+def run(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="What predict wrote, in any format.")
+    ],
+    *,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME,...",
+            help="trc: markers for OpenSim and Pose2Sim; bvh: an animation for Blender; "
+            "label-studio: to correct poses there.",
+        ),
+    ],
+    height: Annotated[
+        float | None,
+        typer.Option(
+            min=0.3,
+            max=2.8,
+            metavar="METRES",
+            help="For trc and bvh: how tall the person is, of several the one who is seen in most "
+            "frames.",
+            show_default=False,
+        ),
+    ] = None,
+    pixels_per_metre: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-3,
+            metavar="N",
+            help="For trc and bvh, instead of a height: what a known length in the picture gives.",
+            show_default=False,
+        ),
+    ] = None,
+    track: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="For trc and bvh: person to write; repeatable, all by default.",
+            show_default=False,
+        ),
+    ] = None,
+    keypoint_threshold: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="For trc and bvh: lowest score of a joint, others are gaps."
+        ),
+    ] = LEAST_SCORE,
+    images: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="For label-studio: where the frames are, {frame} standing for the number.",
+        ),
+    ] = "/data/local-files/?d=frames/{frame}.jpg",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder, by default that of the result.", show_default=False
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write poses of an earlier run for other programs.
+
+    trc and bvh are a file for each person: NAME.track1.trc. They are in metres with --height or
+    --pixels-per-metre, and in pixels otherwise. label-studio is NAME.label-studio.json, with its
+    labelling interface in NAME.label-studio.xml; load_poses reads what Label Studio exports.
+    """
+    kinds = parse_choices("--format", formats, TRANSFER_FORMATS)
+    if height is not None and pixels_per_metre is not None:
+        raise ConfigError("--height and --pixels-per-metre both give the scale: give one")
+    checks.existing(result)
+    from tarvitpose.formats.bvh import write_bvh
+    from tarvitpose.formats.label_studio import labelling_interface, write_label_studio
+    from tarvitpose.formats.reading import load_poses
+    from tarvitpose.formats.trc import write_trc
+    from tarvitpose.utils.atomic import atomic_file
+
+    frames = load_poses(result)
+    base = (output or result.parent) / stem_of(result)
+    people: list[Motion] = []
+    if {"trc", "bvh"} & {*kinds}:
+        people = _people(result, height, pixels_per_metre, track, keypoint_threshold)
+    paths = {
+        f"{base}.track{motion.track_id}.{kind}": (kind, motion)
+        for motion in people
+        for kind in kinds
+        if kind != "label-studio"
+    }
+    interface = Path(f"{base}.label-studio.xml")
+    tasks = interface.with_suffix(".json")
+    written = [*map(Path, paths), *([tasks, interface] if "label-studio" in kinds else [])]
+    for path in written:
+        checks.new_file(path, overwrite=overwrite)
+    for name, (kind, motion) in paths.items():
+        (write_trc if kind == "trc" else write_bvh)(Path(name), motion)
+    if "label-studio" in kinds:
+        write_label_studio(tasks, frames, images)
+        with atomic_file(interface) as temporary:
+            temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
+    if any(motion.unit == "px" for motion in people):
+        console.warn("without --height or --pixels-per-metre coordinates are pixels, not metres")
+    if not quiet:
+        console.result(_lines(people, written), files=[str(path) for path in written])
+
+
+def _lines(people: list[Motion], written: list[Path]) -> list[str]:
+    """Return what is printed: the scale, to be checked, and the files."""
+    scales = {person.pixels_per_metre for person in people} - {None}
+    return [*(f"1 m is {scale:.1f} pixels" for scale in scales), *(f"  {path}" for path in written)]
+
+
+def _people(
+    result: Path,
+    height: float | None,
+    pixels_per_metre: float | None,
+    tracks: list[int] | None,
+    least_score: float,
+) -> list[Motion]:
+    """Return the chosen people's motions, in metres where a scale is given. Raises UserError."""
+    from tarvitpose.formats import motion
+    from tarvitpose.formats.reading import load_poses
+
+    try:
+        everybody = motion.motions(load_poses(result), least_score)
+        missing = sorted({*(tracks or ())} - {person.track_id for person in everybody})
+        if missing:
+            known = ", ".join(str(person.track_id) for person in everybody)
+            raise DataError(f"--track {missing[0]}: not in this file; its tracks are: {known}")
+        chosen = [person for person in everybody if not tracks or person.track_id in tracks]
+        if height is not None:
+            longest = max(chosen, key=lambda person: len(person.times))
+            pixels_per_metre = motion.pixels_per_metre(longest, height)
+    except DataError as error:
+        raise DataError(f"{result}: {error}") from None
+    if pixels_per_metre is None:
+        return chosen
+    return [person.in_metres(pixels_per_metre) for person in chosen]

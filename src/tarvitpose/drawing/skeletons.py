@@ -1,0 +1,162 @@
+"""Draw poses on an image: in a colour for each person, or for each side of the body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tarvitpose.config import Colors
+from tarvitpose.drawing.labels import draw_label, draw_legend, plan_legend
+from tarvitpose.drawing.style import (
+    DARK,
+    LIGHT,
+    SIDE_COLOURS,
+    SUBPIXEL_BITS,
+    Colour,
+    Drawable,
+    Sizes,
+    Stroke,
+    colour_of,
+    fixed_point,
+    from_hex,
+    is_dotted,
+    sizes_for,
+)
+from tarvitpose.skeleton import limbs_of, set_of, sides_of
+from tarvitpose.utils.arrays import Float32, UInt8
+
+OPACITY = 0.85  # of skeletons and boxes
+PANEL_SHADE = 0.4  # how much of the image is left behind the legend
+RIGHT_SHADE = 0.65  # how much of the colour is left on the right side
+
+
+@dataclass(frozen=True)
+class _Body:
+    """One person, ready to be drawn."""
+
+    points: list[tuple[int, int]]  # one for each joint, in OpenCV's fixed point
+    drawn: frozenset[int]  # the joints that score high enough
+    limbs: tuple[tuple[int, int], ...]
+    fine: frozenset[int]  # the joints of face and hands
+    sides: tuple[str, ...]  # of each joint: "left", "right" or ""
+    own_colours: Mapping[int, Colour]  # of joints, where those of the joint set are asked for
+    colour: Colour
+    dots: Colour | None  # of the joints, where it is not the limbs' colour
+    by_side: bool
+    sizes: Sizes
+
+    def stroke(self, first: int, second: int) -> Stroke:
+        """Return the widths of a joint or limb."""
+        return self.sizes.fine if self.fine.issuperset((first, second)) else self.sizes.body
+
+    def shade(self, first: int, second: int) -> Colour:
+        """Return the colour of a joint or limb; the line between the shoulders has no side."""
+        if second in self.own_colours:
+            return self.own_colours[second]
+        sides = {self.sides[joint] for joint in (first, second)} - {""}
+        side = sides.pop() if len(sides) == 1 else ""
+        if self.by_side:
+            return SIDE_COLOURS.get(side, LIGHT)
+        if side != "right":
+            return self.colour
+        red, green, blue = (round(RIGHT_SHADE * value) for value in self.colour)
+        return red, green, blue
+
+
+def draw_poses(
+    image: UInt8,
+    poses: Drawable,
+    *,
+    keypoint_threshold: float = 0.3,
+    legend: bool = True,
+    colors: Colors = "track",
+) -> UInt8:
+    """Return a copy of an RGB image (height, width, 3) with the poses drawn on it.
+
+    Joints that score below `keypoint_threshold` are left out, with their limbs. The legend, top
+    left, shows the time and who is in the frame. Someone without a box, in files of others, has
+    one around the joints that is not drawn. With `colors="side"` skeletons are amber on the left
+    and blue on the right, and only boxes and numbers have the person's colour; with
+    "joints", joints and limbs have the colours of their joint set, where it has some.
+    """
+    boxes = _boxes_of(poses)
+    below = np.array(image, order="C")  # a copy
+    plan = plan_legend(poses, image.shape) if legend else None
+    taken = [] if plan is None else [plan.area]
+    for area in taken:  # poses are drawn over the legend's ground, its text over poses
+        ground = below[: area.bottom, : area.right]
+        ground[:] = ground * np.float32(PANEL_SHADE)
+    canvas = below.copy()
+    order = boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
+    for person in order:
+        _draw_person(
+            canvas, poses, int(person), boxes[person], threshold=keypoint_threshold, colors=colors
+        )
+    canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
+    for person in order[::-1]:
+        taken.append(draw_label(canvas, int(poses.track_ids[person]), int(person), boxes, taken))
+    if plan is not None:
+        draw_legend(canvas, plan)
+    return canvas
+
+
+def _boxes_of(poses: Drawable) -> Float32:
+    """Boxes (N, 4), around the joints of those who have none."""
+    boxes = poses.boxes.copy()
+    for person in np.flatnonzero(~np.isfinite(boxes).all(1)):
+        points = poses.keypoints[person]
+        known = points[np.isfinite(points).all(1)]
+        boxes[person] = np.concatenate([known.min(0), known.max(0)]) if len(known) else 0
+    return boxes
+
+
+def _draw_person(
+    canvas: UInt8, poses: Drawable, person: int, box: Float32, *, threshold: float, colors: Colors
+) -> None:
+    points = poses.keypoints[person]
+    track_id = int(poses.track_ids[person])
+    is_drawn = (poses.scores[person] >= threshold) & np.isfinite(points).all(-1)  # (J,)
+    names, joint_set = poses.joint_names, set_of(poses.joint_names)
+    own = joint_set.colors if joint_set and colors == "joints" else {}
+    body = _Body(
+        points=fixed_point(points),
+        drawn=frozenset(np.flatnonzero(is_drawn).tolist()),
+        limbs=limbs_of(names),
+        fine=frozenset(map(names.index, joint_set.fine if joint_set else ())),
+        sides=sides_of(names),
+        own_colours={names.index(name): from_hex(text) for name, text in own.items()},
+        colour=colour_of(track_id),
+        dots=LIGHT if is_dotted(track_id) and colors == "track" else None,
+        by_side=colors != "track",
+        sizes=sizes_for(canvas.shape, float(box[3] - box[1])),
+    )
+    if np.isfinite(poses.boxes[person]).all():
+        first, last = fixed_point(box.reshape(2, 2))
+        cv2.rectangle(canvas, first, last, body.colour, body.sizes.box, cv2.LINE_AA, SUBPIXEL_BITS)
+    _draw_limbs(canvas, body)
+    _draw_joints(canvas, body)
+
+
+def _draw_limbs(canvas: UInt8, body: _Body) -> None:
+    """Draw all dark edges first, so that limbs that meet stay joined."""
+    limbs = [limb for limb in body.limbs if body.drawn.issuperset(limb)]
+    for a, b in limbs:
+        stroke, ends = body.stroke(a, b), (body.points[a], body.points[b])
+        edge = stroke.line + 2 * stroke.rim
+        cv2.line(canvas, *ends, DARK, edge, cv2.LINE_AA, SUBPIXEL_BITS)
+    for a, b in limbs:
+        ends, shade = (body.points[a], body.points[b]), body.shade(a, b)
+        cv2.line(canvas, *ends, shade, body.stroke(a, b).line, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _draw_joints(canvas: UInt8, body: _Body) -> None:
+    for joint in sorted(body.drawn):
+        stroke = body.stroke(joint, joint)
+        radius = round(stroke.joint * 2**SUBPIXEL_BITS)
+        edge = radius + (stroke.rim << SUBPIXEL_BITS)
+        for size, colour in ((edge, DARK), (radius, body.dots or body.shade(joint, joint))):
+            centre = body.points[joint]
+            cv2.circle(canvas, centre, size, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -1,0 +1,113 @@
+"""Angles over time as a table: a row for each person of each frame, a column for each angle."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tarvitpose.angles.series import AngleSeries, joint_angles
+from tarvitpose.formats.file_writer import TIME_DIGITS, PoseWriter, json_text, open_text
+from tarvitpose.formats.parquet import METADATA_KEY, TYPES
+from tarvitpose.results import FramePoses
+from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.optional import require
+
+ANGLE_DIGITS = 2  # a hundredth of a degree
+UNITS = {"units": {"time_s": "seconds", "angles": "degrees in the image plane"}}
+Columns = dict[str, list[Any]]
+
+
+class AnglesWriter(PoseWriter):
+    """Write the angles of everybody once the last frame is known, as CSV or Parquet.
+
+    Joints that score below the threshold make no angle: its cell stays empty.
+    """
+
+    def __init__(self, path: Path, *, keypoint_threshold: float = 0.3) -> None:
+        super().__init__(path)
+        self.keypoint_threshold = keypoint_threshold
+        self._poses: list[FramePoses] = []
+
+    def _start(self, stack: ExitStack) -> None:
+        if self.path.suffix == ".parquet":
+            require("pyarrow", "angles as Parquet", "parquet")
+
+    def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
+        without = {"raw_keypoints": None, "single_keypoints": None, "single_scores": None}
+        self._poses.append(replace(poses, **without))  # type: ignore[arg-type]
+
+    def _end(self) -> None:
+        series = joint_angles(self._poses, threshold=self.keypoint_threshold)
+        write_angles(self.path, angle_columns(self._poses, series))
+
+
+def angle_columns(poses: Sequence[FramePoses], series: Sequence[AngleSeries]) -> Columns:
+    """Return the table by column; a value that is not known is None.
+
+    A frame without anybody is one row in which all but `frame` and `time_s` are None.
+    """
+    names = list(dict.fromkeys(name for person in series for name in person.degrees))
+    rows: list[tuple[int, float | None, int | None, str | None]] = [
+        (int(frame), _known(time), person.track_id, str(faces) or None)
+        for person in series
+        for frame, time, faces in zip(person.frames, person.times, person.facing, strict=True)
+    ]
+    empty = sorted({frame.index for frame in poses} - {row[0] for row in rows})
+    times = {frame.index: frame.time for frame in poses}
+    rows += [(index, _known(times[index]), None, None) for index in empty]
+    order = sorted(range(len(rows)), key=lambda at: (rows[at][0], rows[at][2] or 0))
+    columns: Columns = {
+        name: [rows[at][column] for at in order]
+        for column, name in enumerate(("frame", "time_s", "track_id", "faces"))
+    }
+    for name in names:
+        values = np.concatenate(
+            [*(person.degrees[name] for person in series), np.zeros(len(empty))]
+        )
+        values[len(values) - len(empty) :] = np.nan
+        columns[name] = [_known(values[at]) for at in order]
+    return columns
+
+
+def write_angles(path: Path, columns: Columns) -> None:
+    """Write a table as Parquet or CSV, as the name ends. Raises UserError.
+
+    CSV has angles to a hundredth of a degree, Parquet has all digits.
+    """
+    if path.suffix == ".parquet":
+        _write_parquet(path, columns)
+        return
+    digits = {"time_s": TIME_DIGITS}
+    cells = [
+        values
+        if name in ("frame", "track_id", "faces")
+        else [None if v is None else round(v, digits.get(name, ANGLE_DIGITS)) for v in values]
+        for name, values in columns.items()
+    ]
+    with ExitStack() as stack:
+        table = csv.writer(open_text(path, stack), lineterminator="\n")
+        table.writerow(columns)
+        table.writerows(zip(*cells, strict=True))
+
+
+def _write_parquet(path: Path, columns: Columns) -> None:
+    pyarrow = require("pyarrow", "angles as Parquet", "parquet")
+    parquet = require("pyarrow.parquet", "angles as Parquet", "parquet")
+    kinds = {**TYPES, "faces": "string"}
+    types = [(name, getattr(pyarrow, kinds.get(name, "float64"))()) for name in columns]
+    schema = pyarrow.schema(types, metadata={METADATA_KEY: json_text(UNITS).encode()})
+    with atomic_file(path) as temporary:
+        parquet.write_table(
+            pyarrow.Table.from_pydict(columns, schema=schema), temporary, compression="zstd"
+        )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
