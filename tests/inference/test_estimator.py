@@ -85,7 +85,7 @@ def test_results_have_the_promised_types_and_names(video: Path) -> None:
 
 def test_single_frame_predicts_from_one_image() -> None:
     image = np.zeros((48, 64, 3), np.uint8)
-    estimates = estimator(single_frame=True)
+    estimates = estimator(temporal="none")
     assert estimates.predict(image, [[4, 4, 30, 40]]).keypoints.shape == (1, 15, 2)
     assert estimates.predict([image], []).keypoints.shape == (0, 15, 2)
 
@@ -219,7 +219,7 @@ def test_boxes_of_a_file_all_count(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"det_evry": 5}, "unknown key det_evry; did you mean det_every?"),
-        ({"det_every": 0}, "det_every: must be 1 or more, got 0"),
+        ({"det_every": 0}, "det_every: must be a whole number from 1 on, or auto, got 0"),
         ({"compare": True, "single_frame": True}, "compare shows single frames beside"),
     ],
 )

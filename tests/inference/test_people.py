@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
+from tarvitpose.config import DetEvery
 from tarvitpose.detection import Detections
+from tarvitpose.inference.detection_schedule import is_as_expected
 from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.results import Frame, TrackedFrame
+from tarvitpose.tracking.track import Carried
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 
@@ -28,7 +31,7 @@ class Scene:
 
 
 def find(
-    scene: Scene, indices: Sequence[int], every: int, *, is_live: bool = False
+    scene: Scene, indices: Sequence[int], every: DetEvery, *, is_live: bool = False
 ) -> list[TrackedFrame]:
     finder = PersonTracker(
         scene, start_threshold=0.0, max_people=None, every=every, is_live=is_live
@@ -90,6 +93,44 @@ def test_every_frame_is_looked_at_unless_told_otherwise(is_live: bool) -> None:
     frames = find(scene, range(4), 1, is_live=is_live)
     assert scene.asked == [0, 1, 2, 3]
     assert [len(tracked.boxes) for tracked in frames] == [0, 0, 1, 0]
+
+
+def test_auto_looks_less_often_while_nothing_changes_but_five_times_a_second() -> None:
+    scene = Scene({index: [walk(0)] for index in range(30)})
+    frames = find(scene, range(30), "auto")
+    assert scene.asked == [0, 1, 3, 7, 12, 17, 22, 27]
+    assert [tracked.boxes[0].tolist() for tracked in frames] == [walk(0)] * 30
+
+
+def test_auto_looks_at_once_where_somebody_came_jumped_or_left() -> None:
+    other = [150.0, 20, 190, 80]
+    boxes = {index: [walk(0)] for index in range(30)}
+    boxes |= {index: [walk(0), other] for index in range(9, 14)}
+    boxes |= {index: [walk(30)] for index in range(20, 30)}
+    scene = Scene(boxes)
+    find(scene, range(26), "auto")
+    assert scene.asked[:8] == [0, 1, 3, 7, 12, 13, 15, 16]  # who came at 9 and left at 14
+    assert {22, 23} <= {*scene.asked}  # the jump at 20 is seen within five frames
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "track", "expected"),
+    [
+        (walk(0), 0.9, 1, True),
+        (walk(2), 0.9, 1, True),
+        (walk(4), 0.9, 1, False),
+        (walk(0), 0.45, 1, False),
+        (walk(0), 0.9, 2, False),
+    ],
+)
+def test_a_person_is_as_expected_in_place_surely_and_by_number(
+    box: list[float], score: float, track: int, expected: bool
+) -> None:
+    now = TrackedFrame(
+        Frame(3, 0.1, IMAGE), np.float32([box]), np.float32([score]), np.array([track])
+    )
+    before = Carried(np.float32([walk(0)]), np.float32([0.9]), np.array([1]))
+    assert is_as_expected(now, before) == expected
 
 
 def test_who_was_carried_out_of_the_frame_is_gone() -> None:

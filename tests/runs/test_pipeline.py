@@ -6,19 +6,23 @@ import csv
 import json
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 from tiny_models import modest_model
-from video_files import cut, decode_fully, make_video, picture
+from video_files import cut, decode_fully, make_video, packets, picture
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, ConfigError, OutputError, VideoError, WeightsError
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.results import FramePoses
+from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, Progress, process
+from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.images import write_image
+from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import read_image
 
 FRAMES = 6
@@ -265,6 +269,42 @@ def test_ctrl_c_ends_a_live_source_and_keeps_what_was_seen(
     assert all(path.is_file() for path in outcome.files)
     assert len(decode_fully(config.output / "walk.mp4")[0]) == 3
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_q_ends_a_file_keeps_what_was_seen_and_resume_goes_on(
+    video: Path, config: PredictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClosedAfterThree:
+        """A window whose user presses q at the third frame."""
+
+        def __init__(self, frames: FrameSource, config: PredictConfig) -> None:
+            self.shown = 0
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *exception: object) -> None:
+            assert self.is_closed
+
+        def show(self, image: UInt8, poses: FramePoses, delay: float | None) -> None:
+            assert image.shape[:2] == poses.image_size
+            assert delay is None  # of a file
+            self.shown += 1
+
+        @property
+        def is_closed(self) -> bool:
+            return self.shown == 3
+
+    monkeypatch.setattr(pipeline, "_window", ClosedAfterThree)
+    stopped = run(video, changed(config, show=True))
+    assert stopped.frames == 3
+    assert stopped.warnings[-1].endswith("stopped after 3 frames; --resume goes on from there")
+    assert len(decode_fully(config.output / "walk.mp4")[0]) == 3
+    sound = [time for time, _ in packets(config.output / "walk.mp4", "audio")]
+    assert 0.06 < sound[-1] < 0.12  # as long as the three frames
+    outcome = run(video, changed(config, resume=True))
+    assert (outcome.frames, outcome.is_old) == (FRAMES, False)
+    assert len(load_poses(config.output / "walk.csv")) == FRAMES
 
 
 def test_faces_are_blurred_in_the_picture_and_nothing_else_changes(

@@ -64,7 +64,7 @@ def hostile_matlab(draw: random.Random, path: Path) -> None:
                 array[..., :0],
                 array.ravel(),
                 np.array(["a", "b"]),
-                np.array([[1, None]], object),
+                np.array([[1, "a"]], object),
                 {"a": 1},
                 np.full(array.shape, draw.choice([np.nan, np.inf, 1e300, -1.0])),
                 np.zeros((0, 0)),

@@ -152,8 +152,9 @@ def test_frames_wait_only_for_who_is_new_and_unsure_and_never_live(
     assert waiting[20] == 1  # nobody is new
 
 
+@pytest.mark.parametrize("box_score", [0.9, 0.3])
 def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
-    monkeypatch: pytest.MonkeyPatch,
+    box_score: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
     videos = []
@@ -161,7 +162,10 @@ def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
         scores = np.clip(level + rng.normal(0, 0.2, 40), 0, 1).tolist()
         is_there = rng.random(40) < 0.9
         videos.append(
-            [frame(i, *[(1, score, 0.0)] * bool(is_there[i])) for i, score in enumerate(scores)]
+            [
+                frame(i, *[(1, score, 0.0)] * bool(is_there[i]), box_score=box_score)
+                for i, score in enumerate(scores)
+            ]
         )
     early = [shown(frames, GhostFilter(0.35, is_live=False)) for frames in videos]
     monkeypatch.setattr(GhostFilter, "_stays", lambda *_: False)

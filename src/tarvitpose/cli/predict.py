@@ -115,6 +115,8 @@ def process_all(
     from tarvitpose.runs.many import find_jobs, with_different_names
 
     jobs = with_different_names(find_jobs(sources, config.output))
+    if config.show and (on_ray or len(jobs) != 1):
+        raise ConfigError("--show is for a single source, without --engine ray")
     try:
         if on_ray or len(jobs) != 1 or jobs[0].output != config.output:
             from tarvitpose.cli.many import process_many
@@ -133,8 +135,11 @@ def process_one(source: str, config: PredictConfig, *, quiet: bool) -> None:
     """Process one source; exits with 2 if it fails."""
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.runs.pipeline import check_source, process
+    from tarvitpose.video.window import check_display
 
     with reported_with(source):
+        if config.show:
+            check_display()
         # Before the slow loading of a model that may not be needed.
         outcome = check_source(source, config)
         if outcome is None:

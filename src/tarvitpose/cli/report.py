@@ -38,7 +38,7 @@ Poses = Annotated[
 @with_options(
     PredictConfig,
     without=(
-        *("formats", "contact_sheet", "live", "allow_playlists", "resume", "flip_test"),
+        *("formats", "contact_sheet", "live", "show", "allow_playlists", "resume", "flip_test"),
         *("batch_size", "box_threshold", "person", "colors", "blur_faces"),
         *("smooth_min_cutoff", "smooth_beta", "smooth_window"),
     ),

@@ -50,6 +50,9 @@ class PoseWriter(FinishedOnExit):
         self._add(poses, image)
         self._frames += 1
 
+    def cut(self) -> None:
+        """Note that the source has more frames, which are not wanted."""
+
     @abstractmethod
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
         """Write one frame."""

@@ -41,6 +41,11 @@ class OverlayWriter(PoseWriter):
         """Return what could not be carried over, a line each; complete once the file is."""
         return [] if self._video is None else self._video.warnings
 
+    def cut(self) -> None:
+        """End the sound with the last frame."""
+        if self._video is not None:
+            self._video.is_cut = True
+
     def _video_writer(self, source: FrameSource) -> VideoWriter:
         return VideoWriter(
             self.path,

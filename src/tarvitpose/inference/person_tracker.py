@@ -1,4 +1,4 @@
-"""Who is in each frame: detected in every Nth, tracked, and moved on in between.   Axes: N people.
+"""Who is in each frame: detected in some, tracked, and moved on in between.   Axes: N people.
 
 Between two detections of a file a person's box is interpolated; a live source cannot wait for the
 second one, and carries the boxes on at their pace.
@@ -12,8 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from tarvitpose.config import TrackerName
+from tarvitpose.config import DetEvery, TrackerName
 from tarvitpose.detection import Detections, Detector, keep_best
+from tarvitpose.inference.detection_schedule import DetectionSchedule
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, TrackedFrame, joined_boxes
 from tarvitpose.tracking import KnownTracks, Tracker, open_tracker
@@ -32,14 +33,15 @@ class PersonTracker:
         start_threshold: float,
         max_people: int | None,
         largest_first: bool = False,
-        every: int,
+        every: DetEvery,
         is_live: bool,
         tracker: TrackerName = "body",
         reidentify: float = 0.0,
         chosen: Collection[int] = (),
         observer: Observer | None = None,
     ) -> None:
-        """People are detected in every `every`th frame of the source, dropped frames included.
+        """People are detected in every `every`th frame of the source, dropped frames included, or
+        with "auto" as often as `DetectionSchedule` says.
 
         The track ids of a detector that gives some, in all frames, are taken as they are. Of all
         people who are tracked only those with a `chosen` number are yielded, or all if there is
@@ -48,7 +50,7 @@ class PersonTracker:
         self.observer = observer or Observer()
         self.detector = detector
         self.max_people, self.largest_first = max_people, largest_first
-        self.every, self.is_live = every, is_live
+        self.is_live, self._schedule = is_live, DetectionSchedule(every)
         self.tracker = open_tracker(tracker, start_threshold=start_threshold, reidentify=reidentify)
         self._known = KnownTracks()
         self._following: Tracker | KnownTracks = self.tracker
@@ -57,7 +59,7 @@ class PersonTracker:
         self.met: set[int] = set()  # the numbers of all people so far, chosen or not
 
     def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
-        """Yield every frame with its people, in order; holds `every` frames at most."""
+        """Yield every frame with its people, in order; holds those between two detections."""
         for tracked in self._everybody(frames):
             self.met.update(tracked.track_ids.tolist())
             yield self._only_chosen(tracked) if self.chosen else tracked
@@ -77,7 +79,7 @@ class PersonTracker:
         before: TrackedFrame | None = None  # the last frame in which people were detected
         since: list[Frame] = []
         for frame in frames:
-            if before is None or frame.index >= before.frame.index + self.every:
+            if self._schedule.is_due(frame):
                 carried = [self._carried(passed) for passed in since]
                 now = self._detected(frame)
                 if before is not None:
@@ -91,6 +93,13 @@ class PersonTracker:
         yield from map(self._carried, since)
 
     def _detected(self, frame: Frame) -> TrackedFrame:
+        adapts = self._schedule.adapts and not self._schedule.is_first
+        expected = self._following.carry(frame.index, frame.time) if adapts else None
+        detected = self._tracked(frame)
+        self._schedule.note(detected, expected)
+        return detected
+
+    def _tracked(self, frame: Frame) -> TrackedFrame:
         detections = self.observer.frame_detected(frame, partial(self._detect, frame))
         people = keep_best(detections, self.max_people, largest_first=self.largest_first)
         others = detections.boxes[~(detections.boxes[:, None] == people.boxes).all(-1).any(1)]

@@ -19,7 +19,7 @@ from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
 from tarvitpose.weights.folder import weights_digests
 
-WITHOUT_EFFECT = {"output", "overwrite", "resume"}  # on what the results hold
+WITHOUT_EFFECT = {"output", "overwrite", "resume", "show"}  # on what the results hold
 
 
 class FileFacts(Config):

@@ -24,6 +24,7 @@ from tarvitpose.smoothing import smoothed
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
 from tarvitpose.video.sources import open_source
+from tarvitpose.video.window import PoseWindow
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,10 @@ def process(
         poses = without_faces(poses) if config.blur_faces else poses
         stats = _write(poses, files, frames, config, on_progress)
         warnings = [*frames.warnings, *renamed, *stats.warnings]
+        if stats.is_cut:
+            warnings.append(
+                f"{frames.source}: stopped after {stats.frames} frames; --resume goes on from there"
+            )
         if config.boxes is not None and not stats.people:
             warnings.append(
                 f"{config.boxes}: no box matched any of the {stats.frames} frames "
@@ -107,7 +112,8 @@ def process(
             warnings=tuple(warnings),
             files={path.name: file_facts(path) for path in files.values()},
         )
-        run.finish(result)
+        if not stats.is_cut:
+            run.finish(result)
     return _outcome(frames.source, files, result, resumed=run.resumed)
 
 
@@ -140,6 +146,7 @@ class RunStats:
     people: int = 0  # most in one frame
     tracks: set[int] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)  # of the writers
+    is_cut: bool = False  # whether the user stopped before the end of a file
 
 
 def _write(
@@ -158,6 +165,7 @@ def _write(
             for kind, path in files.items()
         ]
         is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
+        window = stack.enter_context(_window(frames, config)) if config.show else None
         for frame, poses in stack.enter_context(closing(results)):
             for writer in writers:
                 writer.write(poses, frame.image)
@@ -167,13 +175,24 @@ def _write(
             is_known = total is not None and stats.frames <= total  # a joined file states too few
             last_total = total if is_known else None
             on_progress(Progress(stats.frames, last_total, people))
-            if is_stopped():
+            if window is not None:
+                window.show(frame.image, poses, frames.delay(frame.time))
+            if is_stopped() or (window is not None and window.is_closed):
+                stats.is_cut = not frames.is_live
                 break
         else:
             if stats.frames != last_total:  # now the number of frames is known
                 on_progress(Progress(stats.frames, stats.frames, people))
+        if stats.is_cut:
+            for writer in writers:
+                writer.cut()
     stats.warnings = [warning for writer in writers for warning in writer.warnings]
     return stats
+
+
+def _window(frames: FrameSource, config: PredictConfig) -> PoseWindow:
+    title = f"{frames.name} - tarvitpose"
+    return PoseWindow(title, frames.image_size, keypoint_threshold=config.keypoint_threshold)
 
 
 def _outcome(

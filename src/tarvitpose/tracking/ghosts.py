@@ -62,7 +62,8 @@ class GhostFilter(Generic[Item]):
 
     Of two tracks whose poses are the same for a second the one with less evidence is left out. A
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
-    new is judged by what follows; a live one never waits.
+    new is judged by what follows, not for somebody who is seen so well that nothing can hide them;
+    a live one never waits.
     """
 
     def __init__(self, least_score: float, *, is_live: bool) -> None:
@@ -145,9 +146,11 @@ class GhostFilter(Generic[Item]):
         That is: seen well enough even if never again while it waits, and of no pose that might be
         that of another of its tracks.
         """
-        seen, ahead = self._seen[track], self._longest + 1 - len(self._waiting)
-        return seen.total >= self.least_score * (seen.count + ahead) and not any(
-            (min(track, other), max(track, other)) in self._alike for other in tracks
+        frames = self._seen[track].count + self._longest + 1 - len(self._waiting)
+        return (
+            self._seen[track].total >= self.least_score * frames
+            and self._detected[track].total >= DETECTED * self.least_score * frames
+            and not any((min(track, other), max(track, other)) in self._alike for other in tracks)
         )
 
     def _next(self) -> tuple[Item, FramePoses]:

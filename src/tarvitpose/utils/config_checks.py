@@ -7,6 +7,21 @@ import re
 LARGEST_OFFSET = 300
 
 
+def number_or_auto(value: object) -> object:
+    """Return the number that a text is, and anything else as it is.
+
+    Raises ValueError for what is neither "auto" nor a whole number from 1 on.
+
+    >>> number_or_auto("5"), number_or_auto("auto")
+    (5, 'auto')
+    """
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    if number != "auto" and not (is_number and number >= 1):  # type: ignore[operator]
+        raise ValueError(f"must be a whole number from 1 on, or auto, got {value!r}")
+    return number
+
+
 def check_offsets(offsets: tuple[int, ...]) -> None:
     """Raise ValueError unless the offsets are sorted, distinct and without the current frame."""
     if 0 in offsets or list(offsets) != sorted(set(offsets)):

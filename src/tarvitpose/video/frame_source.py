@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple, Self
 
 import av
@@ -55,6 +56,7 @@ class FrameSource(ABC):
     is_paced = False  # a recording that is played as if live: no frame comes before its time
     allow_playlists = False  # whether the source may be a playlist, which names other sources
     dropped = 0  # frames, in the latest iteration over a live source
+    began: float | None = None  # when time 0 was, in seconds of the monotonic clock, for a live one
 
     def __init__(self, source: str, name: str, path: Path | None) -> None:
         self.given = source  # as the user wrote it, passwords included: to open it again
@@ -125,6 +127,10 @@ class FrameSource(ABC):
     def _first_at(self, seconds: float) -> int:
         """Return the index of the first frame at or after a time, at a constant frame rate."""
         return max(math.ceil((seconds - TIME_SLACK) * self.frame_rate), 0)
+
+    def delay(self, time: float) -> float | None:
+        """Return how long ago the frame of this time was seen, None where it is not live."""
+        return monotonic() - self.began - time if self.is_live and self.began is not None else None
 
     def close(self) -> None:  # noqa: B027  (only some sources hold something open)
         """Free the file or device."""

@@ -115,7 +115,7 @@ def _read(
     reading: Callable[[], AbstractContextManager[None]],
 ) -> None:
     """Put every frame into the queue; paced sources wait until the time of each frame."""
-    is_paced = isinstance(frames, FrameSource) and frames.is_paced
+    source = frames if isinstance(frames, FrameSource) else None
     began: float | None = None  # when time 0 was
     try:
         with ExitStack() as stack:
@@ -124,8 +124,10 @@ def _read(
                 stack.callback(iterator.close)
             while (frame := _next(iterator, reading)) is not None:
                 began = monotonic() - frame.time if began is None else began
-                if is_paced:
-                    queue.wait_until(began + frame.time)
+                if source is not None:
+                    source.began = began
+                    if source.is_paced:
+                        queue.wait_until(began + frame.time)
                 if not queue.put(frame):
                     break
     except Exception as error:

@@ -55,6 +55,7 @@ class VideoWriter(FinishedOnExit):
         self.allow_playlists = allow_playlists  # for the file with the audio
         self._audio: AudioTrack | None = None
         self._last_tick: int | None = None
+        self.is_cut = False  # whether the rest of the source is not wanted: sound ends as well
         self._gaps, self._cut = 0, 0  # gaps longer than the file can show, ticks cut from them
         self._reformatter = VideoReformatter()
 
@@ -127,7 +128,8 @@ class VideoWriter(FinishedOnExit):
             raise OutputError(f"{self.path}: not written, because there was no frame to write")
         with self._writing():
             self._output.mux(self._video.encode(None))
-            self._mux_audio_until(math.inf)
+            last = (self._last_tick + self._cut) / CLOCK + 1 / self.frame_rate
+            self._mux_audio_until(last if self.is_cut else math.inf)
             self._output.close()
 
     def _mux_audio_until(self, time: float) -> None:
