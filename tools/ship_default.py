@@ -12,7 +12,8 @@ from pathlib import Path
 from tarvitpose.inference.graph_folder import describe
 from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.weights.folder import DEFAULT, WEIGHTS_FILE, default_folder, fingerprint
+from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
+from tarvitpose.weights.folder import DEFAULT, default_folder
 
 
 def main() -> None:

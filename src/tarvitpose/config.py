@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tarvitpose.skeleton import JOINT_SETS, JointSet
+from tarvitpose.skeleton import JOINT_SETS, JointSet, parse_joint_set, remember
 from tarvitpose.utils.config_base import Config, temporal_none
 from tarvitpose.utils.config_checks import (
     check_curve,
@@ -16,6 +16,7 @@ from tarvitpose.utils.config_checks import (
     check_offsets,
     number_or_auto,
 )
+from tarvitpose.utils.source_names import short
 
 PATCH = 16
 # Far above the largest network that is known; a config that claims more is damaged.
@@ -29,7 +30,9 @@ PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody w
 # Every choice of the configurations and of the command line stands here, once.
 ViTPoseSize = Literal["s", "b", "l", "h"]
 Size = Literal["tiny", ViTPoseSize]
-JointSetName = Literal["posetrack15", "posetrack17", "coco17"]
+JointSetName = Literal[
+    "posetrack15", "posetrack17", "coco17", "coco25", "halpe26", "body25", "wholebody133"
+]
 NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack
 Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other
 MaskRule = Literal["paper", "released", "none"]
@@ -57,7 +60,7 @@ TemporalMode = Literal[
 Temporal = Literal["auto", TemporalMode]
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
-Colors = Literal["track", "side"]  # what a skeleton's colours tell apart
+Colors = Literal["track", "side", "joints"]  # what a skeleton's colours tell apart
 Facing = Literal["auto", "right", "left", "camera", "away"]  # where a person faces in the image
 SmoothMethod = Literal["none", "one-euro", "savgol"]
 Baseline = Literal["transformers"]  # what a benchmark compares with
@@ -86,7 +89,7 @@ class ModelConfig(Config):
     layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
     position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
     input_size: tuple[CropSide, CropSide] = (256, 192)  # height, width of a crop
-    joint_set: JointSetName = "posetrack15"
+    joint_set: str | JointSet = "posetrack15"  # a JointSetName, or a set that is not the package's
     decoder: Literal["classic", "simple"] = "classic"
     decoder_width: int = Field(default=256, gt=0, le=MOST_CHANNELS)  # of the classic decoder
     codec: Codec = "udp"
@@ -105,6 +108,17 @@ class ModelConfig(Config):
     pooled_score_curve: Curve = ()  # of pooled heatmaps; none: as those of single frames
     fused_score_curve: Curve = ()  # of fused ones; none: as those of the temporal part
     default_temporal: TemporalMode = "tar"  # what "auto" stands for, with a temporal part
+
+    @field_validator("joint_set", mode="before")
+    @classmethod
+    def _joint_set_is_known(cls, value: Any) -> JointSetName | JointSet:
+        if isinstance(value, str):
+            if value not in JOINT_SETS:
+                raise ValueError(f"must be one of {', '.join(JOINT_SETS)}, got {short(value)!r}")
+            return cast(JointSetName, value)
+        joints = parse_joint_set(value)
+        remember(joints)
+        return joints
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -129,7 +143,7 @@ class ModelConfig(Config):
     @property
     def joints(self) -> JointSet:
         """The joint set, with names, pairs and limbs."""
-        return JOINT_SETS[self.joint_set]
+        return JOINT_SETS[self.joint_set] if isinstance(self.joint_set, str) else self.joint_set
 
     @property
     def temporal(self) -> bool:
@@ -240,7 +254,11 @@ class EstimatorConfig(NetworkConfig):
     """Everything that decides which poses a `PoseEstimator` gives."""
 
     _single_frame = model_validator(mode="before")(temporal_none)
-    weights: str = Field(default="default", description='"default", a weights folder or a hub id.')
+    weights: str = Field(
+        default="default",
+        description="A name that tarvitpose models lists, a weights folder, a checkpoint of "
+        "ViTPose, or a hub id.",
+    )
     temporal: Temporal = Field(
         default="auto",
         description="How neighbouring frames help. tar: the temporal part of TAR-ViTPose; pooled: "
@@ -290,7 +308,7 @@ class EstimatorConfig(NetworkConfig):
         default=None, ge=1, description="Keep only so many boxes of a frame, the highest-scoring."
     )
     largest_first: bool = Field(
-        default=False, description="With max_people, keep the largest boxes instead."
+        default=False, description="With --max-people, keep the largest boxes instead."
     )
     det_every: DetEvery = Field(
         default=1,
@@ -366,7 +384,7 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     colors: Colors = Field(
         default="track",
         description="Draw each person in a colour of their own, or the left side of everybody in "
-        "amber and the right side in blue.",
+        "amber and the right side in blue, or joints in the colours of their joint set.",
     )
     angles: bool = Field(
         default=False,

@@ -543,6 +543,7 @@ def test_convert_passes_on_options_and_prints_notes(
         {
             "size": "s",
             "joint_set": "coco17",
+            "source_joints": None,
             "heads": 6,
             "dataset_index": 2,
             "input_size": (384, 288),

@@ -16,6 +16,7 @@ from tiny_models import tiny_model
 from tarvitpose.cli import models
 from tarvitpose.errors import WeightsError
 from tarvitpose.skeleton import POSETRACK_15
+from tarvitpose.weights.named import NAMED
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +57,9 @@ def test_what_ships_is_listed(assets: Path) -> None:
     millions = sum(value.numel() for value in tiny_model().parameters()) / 1e6
     result = run("models")
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == [
+    inside, _, by_name = result.stdout.partition("\n\nby name")
+    assert by_name.count("\n  vitpose-") == len(NAMED)
+    assert inside.splitlines() == [
         "default: poses (--weights default)",
         "  size     ViTPose-24x2 with temporal part",
         f"  file     {weights.stat().st_size / 1e6:.1f} MB, {millions:.1f} M parameters, F32",
@@ -92,7 +95,8 @@ def test_every_data_set_of_the_default_weights_is_in_card_notice_and_list() -> N
 
 
 def test_json_has_the_same_for_programs(assets: Path) -> None:
-    default, detector = json.loads(run("models", "--json").stdout)
+    default, detector, *named = json.loads(run("models", "--json").stdout)
+    assert [facts["name"] for facts in named] == list(NAMED)
     assert default["here"] is detector["here"] is True
     assert default["parameters"] == sum(value.numel() for value in tiny_model().parameters())
     assert default["joints"] == list(POSETRACK_15.joints)
@@ -110,7 +114,7 @@ def test_what_is_missing_is_said_and_ends_with_2(
     result = run("models")
     assert result.exit_code == 2
     assert result.stdout.count("  missing  install the package again\n") == 2
-    assert [one["here"] for one in json.loads(run("models", "--json").stdout)] == [False, False]
+    assert [one["here"] for one in json.loads(run("models", "--json").stdout)][:2] == [False] * 2
 
 
 def test_a_folder_of_ones_own(folder: Path) -> None:
@@ -148,8 +152,8 @@ def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
     ("arguments", "line"),
     [
         (["owner/other", "--download"], "owner/other: no such folder here, and the hub did not"),
-        (["nothing"], 'nothing: expected "default", a weights folder or a hub id (owner/name)'),
-        (["--download"], "--download: name the hub ids to get, such as owner/name"),
+        (["nothing"], 'nothing: expected "default", a name that'),
+        (["--download"], "--download: name the weights to get, such as vitpose-b or owner/name"),
     ],
 )
 def test_what_cannot_be_gets_one_line(

@@ -146,10 +146,11 @@ def test_a_bug_as_a_line(work: list[Callable[[], None]]) -> None:
 
 
 def test_other_verbs_print_lines_as_well() -> None:
-    default, nanodet, end = events(run("models", "--log-json"))
+    default, nanodet, by_name, end = events(run("models", "--log-json"))
     assert default["title"] == "default: poses (--weights default)"
     assert default["facts"]["frames"] == "offsets -2,-1,1,2"
-    assert nanodet["event"] == "facts"
+    assert nanodet["event"] == by_name["event"] == "facts"
+    assert "vitpose-b" in by_name["facts"]
     assert end == {"event": "end", "exit_code": 0}
     document, _ = events(run("models", "--log-json", "--json"))
     assert [one["name"] for one in document["content"]] == ["default", "nanodet"]

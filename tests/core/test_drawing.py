@@ -24,8 +24,18 @@ from tarvitpose.drawing import (
     shown_time,
     text_width,
 )
-from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
+from tarvitpose.results import FramePoses
+from tarvitpose.skeleton import (
+    COCO_17,
+    JOINT_SETS,
+    POSETRACK_15,
+    JointSet,
+    parse_joint_set,
+    remember,
+)
 from tarvitpose.utils.arrays import UInt8
+
+BODIES = [joints for joints in JOINT_SETS.values() if not joints.fine]
 
 
 def changed(before: UInt8, after: UInt8) -> NDArray[np.bool_]:
@@ -92,7 +102,7 @@ def test_images_that_cannot_be_written_to_are_fine() -> None:
 # -------------------------------------------------------------------------------- people's joints
 
 
-@pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=lambda joints: joints.name)
+@pytest.mark.parametrize("joints", BODIES, ids=lambda joints: joints.name)
 def test_every_joint_of_every_set_is_drawn_in_the_colour(joints: JointSet) -> None:
     poses = people((60, 20), height=170, joints=joints)
     drawn = draw_poses(grey(), poses, legend=False)
@@ -102,7 +112,7 @@ def test_every_joint_of_every_set_is_drawn_in_the_colour(joints: JointSet) -> No
         assert at(drawn, joint(poses, name)) == pytest.approx(expected, abs=2), name
 
 
-@pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=lambda joints: joints.name)
+@pytest.mark.parametrize("joints", BODIES, ids=lambda joints: joints.name)
 def test_limbs_connect_the_joints_of_the_set(joints: JointSet) -> None:
     poses = people((60, 20), height=170, joints=joints)
     drawn = draw_poses(grey(), poses, legend=False)
@@ -120,6 +130,29 @@ def test_the_right_side_is_darker_and_the_line_across_is_not() -> None:
     assert at(drawn, (knee + hip) / 2) == pytest.approx(blended(colour_of(1)), abs=2)
     across = (joint(poses, "left_hip") + joint(poses, "right_hip")) / 2
     assert at(drawn, across) == pytest.approx(blended(colour_of(1)), abs=2)
+
+
+def arm_and_finger() -> FramePoses:
+    """Return a person with an arm and a finger, far apart."""
+    parts = {"fine": ["knuckle", "tip"], "colors": {"tip": "#00ff00"}}
+    limbs = [["left_elbow", "left_wrist"], ["knuckle", "tip"]]
+    names = ("left_elbow", "left_wrist", "knuckle", "tip")
+    values = {"name": "arm4", "joints": names, "limbs": limbs, **parts}
+    remember(parse_joint_set(values))
+    poses = people((60, 20), height=170, joints=JOINT_SETS["coco17"])
+    points = np.array([[(80, 60), (200, 60), (80, 140), (200, 140)]], np.float32)
+    return replace(poses, keypoints=points, scores=np.ones((1, 4), np.float32), joint_names=names)
+
+
+def test_fine_joints_are_thinner_and_may_have_colours_of_their_own() -> None:
+    poses = replace(arm_and_finger(), boxes=np.full((1, 4), np.nan, np.float32))
+    for colors, expected in (("track", colour_of(1)), ("joints", (0, 255, 0))):
+        drawn = draw_poses(grey(), poses, legend=False, colors=colors)
+        arm, finger = (
+            int(changed(grey(), drawn)[row - 12 : row + 12, 140].sum()) for row in (60, 140)
+        )
+        assert 1 <= finger < arm
+        assert at(drawn, np.array([200, 140])) == pytest.approx(blended(expected), abs=2)
 
 
 def test_by_side_everybody_has_the_same_colours_left_and_right() -> None:

@@ -362,6 +362,33 @@ def test_the_page_names_every_format_and_every_field(written: dict[str, Path]) -
     assert not {field for field in fields if f'"{field}"' not in PAGE and f"`{field}`" not in PAGE}
 
 
+def test_openposes_face_and_hands_are_joints_of_the_whole_body(tmp_path: Path) -> None:
+    person = {
+        "pose_keypoints_2d": [1.0, 2.0, 0.5] * 25,
+        "face_keypoints_2d": [value for at in range(70) for value in (at, at + 0.5, 0.25)],
+        "hand_left_keypoints_2d": [value for at in range(21) for value in (at, -at, 1)],
+        "hand_right_keypoints_2d": [],
+    }
+    write_json(tmp_path / "a_000000000000_keypoints.json", {"people": [person]})
+    (poses,) = load_poses(tmp_path)
+    assert len(poses.joint_names) == 25 + 68 + 21
+    assert poses["face_67"].tolist() == [[67, 67.5]]
+    assert poses["left_hand_root"].tolist() == [[0, 0]]
+    assert poses["left_pinky_finger4"].tolist() == [[20, -20]]
+
+
+def test_limbs_of_joints_that_no_set_has_come_from_the_file(tmp_path: Path) -> None:
+    category = {"id": 1, "name": "person", "keypoints": ["nose", "left_horn", "hoof"]}
+    for skeleton, limbs in ((["odd"], ()), ([[1, 2], [1, 3]], ((0, 1), (0, 2)))):
+        content = {
+            "images": [{"id": 0, "file_name": "a.jpg"}],
+            "annotations": [{"image_id": 0, "category_id": 1, "keypoints": [1, 2, 2] * 3}],
+            "categories": [{**category, "skeleton": skeleton}],
+        }
+        (poses,) = load_poses(write_json(tmp_path / "a.json", content))
+        assert poses.limbs == limbs
+
+
 def test_track_ids_are_also_read_where_cvat_keeps_them(
     written: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -637,3 +637,25 @@ def test_a_folder_of_frames_is_named_after_the_folder(tmp_path: Path) -> None:
     write_image(make_folder(tmp_path / "takes", ["a.png"]) / "b.png", picture(0, SIZE))
     with open_source(tmp_path / "takes") as source:
         assert outputs(tmp_path, source)["csv"].name == "takes.csv"
+
+
+def test_the_whole_body_fills_openposes_fields(tmp_path: Path, video: FrameSource) -> None:
+    joints = JOINT_SETS["wholebody133"]
+    frames = clip(joints)
+    poses = next(poses for poses in frames if len(poses))
+    config = PredictConfig(output=tmp_path, formats=("openpose",), render=False, weights="w")
+    path = output_paths(video, config)["openpose"]
+    with open_writer("openpose", path, video, config) as writer:
+        for each in frames:
+            writer.write(each)
+    file = sorted(path.iterdir())[frames.index(poses)]
+    person = json.loads(file.read_text())["people"][0]
+    face, hand = person["face_keypoints_2d"], person["hand_right_keypoints_2d"]
+    assert (len(person["pose_keypoints_2d"]), len(face), len(hand)) == (75, 210, 63)
+    assert face[:2] == pytest.approx(poses["face_0"][0], abs=0.01)
+    assert face[-6:] == [0] * 6  # the pupils
+    assert hand[-3:-1] == pytest.approx(poses["right_pinky_finger4"][0], abs=0.01)
+    assert person["pose_keypoints_2d"][19 * 3] == pytest.approx(
+        poses["left_big_toe"][0, 0], abs=0.01
+    )
+    assert person["tarvitpose"]["keypoints"] == {}

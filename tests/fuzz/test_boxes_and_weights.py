@@ -20,7 +20,7 @@ from tarvitpose.detection import BoxesFile
 from tarvitpose.errors import BoxesError, UserError, WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame
-from tarvitpose.weights.folder import CONFIG_FILE, WEIGHTS_FILE, save_checkpoint
+from tarvitpose.weights.files import CONFIG_FILE, WEIGHTS_FILE, save_checkpoint
 
 FUZZ = settings(
     max_examples=ROUNDS,

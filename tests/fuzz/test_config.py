@@ -22,7 +22,8 @@ from tarvitpose.cli.defect import of_system
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError
 from tarvitpose.training.config import load_train_config, model_config
-from tarvitpose.weights.folder import CONFIG_FILE, load_config
+from tarvitpose.weights.files import CONFIG_FILE
+from tarvitpose.weights.folder import load_config
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))

@@ -231,8 +231,8 @@ def test_the_command_says_how_well_each_backend_agrees(
         "  openvino    fp32     563    0.000 px    0.045 px    0.152 px   1.10x",
         f"use them: tarvitpose predict VIDEO --weights {tmp_path}",
     ]
-    expected = {"clip": "a.mp4", "precision": "fp16", "max_error": 1.0, "overwrite": False}
-    assert asked == [{"weights": "default", **expected}]
+    options = {"precision": "fp16", "max_error": 1.0, "overwrite": False, "rtmlib": False}
+    assert asked == [{"weights": "default", "clip": "a.mp4", **options}]
 
 
 def test_the_command_refuses_in_one_line(weights: Path, clip: Path) -> None:

@@ -26,7 +26,8 @@ from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import UInt8
-from tarvitpose.weights.folder import WEIGHTS_FILE, default_folder, fingerprint, tensor_bytes
+from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint, tensor_bytes
+from tarvitpose.weights.folder import default_folder
 
 DEMO = default_folder().parent / "demo.mp4"
 FRAMES = 6

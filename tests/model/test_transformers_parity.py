@@ -10,38 +10,17 @@ import pytest
 import torch
 from error_lines import error_line
 from safetensors.torch import load_file, save_file
-from tiny_models import B, H, W, randomise, tiny_clip
+from tiny_models import B, H, W, tiny_clip
+from tiny_vitpose import hugging_face
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.weights.convert import convert
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 IMAGES = tiny_clip()[:, 0]
-BACKBONE = {
-    "hidden_size": 24,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 3,
-    "image_size": [H, W],
-    "out_indices": [3],
-}
-
-
-def hugging_face(
-    folder: Path, *, simple: bool = False, joints: int = 17, **backbone: Any
-) -> torch.nn.Module:
-    """Write a random VitPose into a folder, and return it."""
-    config = transformers.VitPoseConfig(
-        backbone_config=transformers.VitPoseBackboneConfig(**{**BACKBONE, **backbone}),
-        use_simple_decoder=simple,
-        num_labels=joints,
-    )
-    model = transformers.VitPoseForPoseEstimation(config).eval()
-    randomise(model)
-    model.save_pretrained(folder)
-    return model
 
 
 def compare(tmp_path: Path, theirs: torch.nn.Module, **options: Any) -> ModelConfig:

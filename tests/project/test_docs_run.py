@@ -32,6 +32,9 @@ VERBS = (
 )
 ELSEWHERE = {  # what a command needs that tests lack, or which test runs it
     "PekingU/": "a download",
+    "--weights vitpose-": "a download: tests/weights/test_named.py",
+    "models vitpose-": "a download: tests/weights/test_named.py",
+    "feet5": "a checkpoint with such a head: tests/weights/test_convert.py",
     "cuda": "a GPU",
     "predict 0": "a webcam",
     "rtsp": "a stream",

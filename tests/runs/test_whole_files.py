@@ -16,7 +16,7 @@ from processes import command_line, start
 from tiny_models import tiny_model
 from video_files import make_video
 
-from tarvitpose.weights.folder import save_checkpoint
+from tarvitpose.weights.files import save_checkpoint
 
 FRAMES = 16
 RUN_FOLDER, MANIFEST = ".walk.run", "walk.run.json"

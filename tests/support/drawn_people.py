@@ -23,6 +23,12 @@ STANDING = {  # x and y of a person 1 wide and 1 tall, who faces us: their right
     "hip": (0.2, 0.55),
     "knee": (0.22, 0.78),
     "ankle": (0.24, 1.0),
+    "big_toe": (0.34, 0.98),
+    "small_toe": (0.4, 0.95),
+    "heel": (0.14, 0.97),
+    "head": (0.5, 0.0),
+    "neck": (0.5, 0.2),
+    **dict.fromkeys(("middle", "mid_hip"), (0.5, 0.55)),
 }
 
 
@@ -32,7 +38,7 @@ def standing(joints: JointSet, corner: tuple[float, float], height: float) -> ND
     for name in joints.joints:
         side, _, part = name.partition("_")
         across = {"left": 1, "right": -1}.get(side, 0)
-        x, y = STANDING[part if across else name]
+        x, y = STANDING[part if across else {"hip": "middle"}.get(name, name)]
         points.append((0.5 + across * x if across else x, y))
     return np.array(points, np.float32) * np.float32(height) + np.array(corner, np.float32)
 

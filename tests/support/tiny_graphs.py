@@ -18,7 +18,7 @@ from tarvitpose.inference.load import open_graphs
 from tarvitpose.inference.openvino_engine import is_installed
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.weights.folder import fingerprint
+from tarvitpose.weights.files import fingerprint
 
 BACKENDS = (
     "onnxruntime",

@@ -179,7 +179,7 @@ def test_a_recipe_without_its_start_says_how_to_get_it(
     def refuse(*_: object) -> None:
         raise AssertionError("the hub was asked for what is no hub id")
 
-    monkeypatch.setattr("tarvitpose.weights.folder.download", refuse)
+    monkeypatch.setattr("tarvitpose.weights.fetch.download", refuse)
     result = run("train", ROOT / f"configs/posetrack17/{size}.yaml")
     assert result.exit_code == 2
     (error,) = result.output.splitlines()

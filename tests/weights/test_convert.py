@@ -338,11 +338,14 @@ def test_posetrack_heads_keep_their_order(tmp_path: Path) -> None:
 
 def test_joints_that_are_not_known(tmp_path: Path) -> None:
     tensors = mmpose(single().state_dict())
-    assert "joint set mpii: expected one of posetrack15" in refusal(
-        tmp_path, tensors, joint_set="mpii"
-    )
+    for option in ("joint_set", "source_joints"):
+        with pytest.raises(ConfigError, match=r"joint set coco18: .*mean coco17"):
+            converted(tmp_path, tensors, **{option: "coco18"})
     tensors["head.final_layer.weight"] = torch.zeros(16, 256, 1, 1)
-    assert "predicts 16 joints, expected 15 or COCO's 17" in refusal(tmp_path, tensors)
+    assert "predicts 16 joints, known are heads of 15 (posetrack15), 17 (coco17), 25" in refusal(
+        tmp_path, tensors
+    )
+    assert "predicts 16 joints, coco25 has 25" in refusal(tmp_path, tensors, source_joints="coco25")
 
 
 def test_the_expert_and_head_of_one_data_set(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from tiny_models import tiny_clip, tiny_config, tiny_model
 
 from tarvitpose.errors import ConfigError, OutputError, WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.weights import folder as weights
+from tarvitpose.weights.files import fingerprint
+from tarvitpose.weights.folder import default_folder
 
 Damage = Callable[[dict[str, torch.Tensor]], None]
 
@@ -136,13 +137,13 @@ def test_the_file_is_cut_short(folder: Path) -> None:
 @pytest.mark.parametrize("source", ["nowhere", "./no/where", "a/b/c", "~/no/such/folder", "/a/b"])
 def test_an_unknown_folder(source: str) -> None:
     message = refusal(source)
-    assert message.startswith(f'{source}: expected "default", a folder with model.safetensors')
-    assert "tarvitpose convert" in message
+    assert message.startswith(f'{source}: expected "default", a name that')
+    assert "tarvitpose models" in message
 
 
 def test_a_file_is_no_folder(folder: Path) -> None:
     path = folder / "model.safetensors"
-    assert refusal(path).startswith(f'{path}: expected "default", a folder')
+    assert refusal(path).endswith("it needs no conversion: give its folder")
 
 
 def test_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -152,8 +153,8 @@ def test_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_default_is_a_folder_of_the_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert weights.default_folder().parts[-3:] == ("tarvitpose", "assets", "default")
-    monkeypatch.setattr(weights, "default_folder", lambda: folder)
+    assert default_folder().parts[-3:] == ("tarvitpose", "assets", "default")
+    monkeypatch.setattr("tarvitpose.weights.folder.default_folder", lambda: folder)
     assert TARViTPose.from_pretrained("default").config == tiny_config()
 
 
@@ -166,8 +167,8 @@ def test_saved_weights_can_be_read_by_others(tmp_path: Path) -> None:
 
 def test_a_fingerprint_tells_weights_apart() -> None:
     model = tiny_model()
-    assert weights.fingerprint(model) == weights.fingerprint(tiny_model())
-    assert weights.fingerprint(model) != weights.fingerprint(tiny_model(seed=1))
+    assert fingerprint(model) == fingerprint(tiny_model())
+    assert fingerprint(model) != fingerprint(tiny_model(seed=1))
     with torch.no_grad():
         model.jta.query[0, 0] += 1e-6
-    assert weights.fingerprint(model) != weights.fingerprint(tiny_model())
+    assert fingerprint(model) != fingerprint(tiny_model())

@@ -45,7 +45,7 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
 from tarvitpose.utils.reading import readable
-from tarvitpose.weights.folder import WEIGHTS_FILE
+from tarvitpose.weights.files import WEIGHTS_FILE
 
 CLEAN, DEGRADED = "clean", "degraded"
 WEIGHTS = "weights"  # a row's folder of weights, and the name of their SHA-256 among the facts

@@ -19,7 +19,8 @@ from tarvitpose.geometry import centre_and_size, crop_matrices, warp
 from tarvitpose.inference.graph_folder import graph_cache
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import open_source
-from tarvitpose.weights.folder import CONFIG_FILE, WEIGHTS_FILE, load_config
+from tarvitpose.weights.files import CONFIG_FILE, WEIGHTS_FILE
+from tarvitpose.weights.folder import load_config
 
 FRAMES = 25  # of a video, to cut crops from
 RANDOM = "random"

@@ -6,7 +6,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from tarvitpose.errors import DataError, OutputError, UserError, VideoError
+from tarvitpose.errors import DataError, OutputError, UserError, VideoError, WeightsError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.lists import parse_choices
 
@@ -65,6 +65,18 @@ def local_weights(weights: str) -> None:
     from tarvitpose.inference.graph_folder import local_config
 
     local_config(weights)
+
+
+def checkpoint(source: str) -> None:
+    """Raise WeightsError for a checkpoint's file that is not there, or what is nothing to fetch."""
+    from tarvitpose.weights.files import CHECKPOINTS
+    from tarvitpose.weights.folder import find_folder, is_remote
+
+    path = Path(source).expanduser()
+    if path.suffix in CHECKPOINTS:
+        existing(path, WeightsError)
+    elif not path.exists() and not is_remote(source):
+        find_folder(source)  # which says what was expected
 
 
 def picture_path(output: Path, name: str) -> Path:

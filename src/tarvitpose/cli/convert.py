@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from pydantic import Field
@@ -11,10 +13,9 @@ from pydantic import Field
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import with_options
 from tarvitpose.config import Codec, JointSetName, ModelConfig, ViTPoseSize
-from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.config_base import Config
-from tarvitpose.utils.lists import parse_sizes
+from tarvitpose.weights.named import NAMED
 
 
 class ConvertConfig(Config):
@@ -23,8 +24,15 @@ class ConvertConfig(Config):
     size: ViTPoseSize | None = Field(
         default=None, description="Refuse a checkpoint of another size."
     )
-    joint_set: JointSetName | None = Field(
-        default=None, description="Joints of the result; those of the source by default."
+    joint_set: str | None = Field(
+        default=None,
+        description="Joints of the result, by default those of the source: "
+        f"{', '.join(get_args(JointSetName))}, or a file that describes others.",
+    )
+    source_joints: str | None = Field(
+        default=None,
+        description="Joints that the source predicts, in its order; by default known by their "
+        "number (15, 17, 25, 26, 133) or by its labels.",
     )
     heads: int | None = Field(
         default=None, ge=1, description="Attention heads of an encoder of unknown size."
@@ -37,61 +45,48 @@ class ConvertConfig(Config):
         description="Heatmap encoding of its training; by default classic for a released "
         "TAR-ViTPose, otherwise udp.",
     )
+    input_size: tuple[int, int] | None = Field(
+        default=None, description="Crop size of its training, such as 256x192."
+    )
 
 
 Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A .pth, .pt, .bin or .safetensors file, a Hugging Face folder or a hub id.",
+        help="A .pth, .pt, .bin or .safetensors file, a Hugging Face folder, a hub id, or a name "
+        "that tarvitpose models lists.",
     ),
 ]
 Output = Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Weights folder to write.")]
-InputSize = Annotated[
-    str | None, typer.Option(metavar="HxW", help="Crop size of its training, such as 256x192.")
-]
 
 
 @with_options(ConvertConfig)
-def run(
-    source: Source, output: Output, *, config: ConvertConfig, input_size: InputSize = None
-) -> None:
+def run(source: Source, output: Output, *, config: ConvertConfig) -> None:
     """Turn a checkpoint of another project into a weights folder.
 
     Recognised are Hugging Face's VitPose, ViTAE's and MMPose's ViTPose, and released TAR-ViTPose.
     """
-    sides = None if input_size is None else parse_input_size(input_size)
-    check_checkpoint(source)
+    checks.checkpoint(source)
     check_writable(output)
     from tarvitpose.weights.convert import convert
 
-    with console.notes_shown():
-        written = convert(source, output, input_size=sides, **config.model_dump())
+    with console.notes_shown(), source_of(source) as path:
+        written = convert(path, output, **config.model_dump())
     console.facts(f"{source} -> {output}", described(written))
 
 
-def check_checkpoint(source: str) -> None:
-    """Raise WeightsError for a file that is not there, or what is no hub id either."""
-    from tarvitpose.weights.folder import CHECKPOINTS, find_folder
-    from tarvitpose.weights.hub import is_hub_id
+@contextmanager
+def source_of(source: str) -> Iterator[Path | str]:
+    """Yield what to convert, fetched if it is a name that `tarvitpose models` lists."""
+    if source not in NAMED or Path(source).exists():
+        yield source
+        return
+    from tarvitpose.weights.converted import weights_cache
+    from tarvitpose.weights.fetch import fetched
 
-    path = Path(source).expanduser()
-    if path.suffix in CHECKPOINTS:
-        checks.existing(path, WeightsError)
-    elif not path.exists() and not is_hub_id(source):
-        find_folder(source)  # which says what was expected
-
-
-def parse_input_size(text: str) -> tuple[int, int]:
-    """Return height and width. Raises ConfigError.
-
-    >>> parse_input_size("256x192")
-    (256, 192)
-    """
-    sizes = parse_sizes("--input-size", text)
-    if len(sizes) != 1:
-        raise ConfigError(f"--input-size {text}: expected one size, such as 256x192")
-    return sizes[0]
+    with fetched(NAMED[source], weights_cache()) as path:
+        yield path
 
 
 def described(config: ModelConfig) -> list[tuple[str, str]]:
@@ -103,5 +98,5 @@ def described(config: ModelConfig) -> list[tuple[str, str]]:
         ("decoder", config.decoder),
         ("temporal part", temporal),
         ("input", f"{height}x{width}, {config.codec} heatmaps"),
-        ("joints", f"{config.joint_set} ({len(config.joints)})"),
+        ("joints", f"{config.joints.name} ({len(config.joints)})"),
     ]

@@ -12,6 +12,8 @@ import typer
 import tarvitpose
 from tarvitpose.cli import console
 from tarvitpose.errors import UserError, WeightsError
+from tarvitpose.weights.hub import HubOptions
+from tarvitpose.weights.named import BY_HAND, BY_HAND_SOURCE, NAMED, NamedWeights
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
 FILES = ["config.json", "model.safetensors"]
@@ -34,6 +36,8 @@ SIZES = {  # by width and depth
     (1024, 24): "L",
     (1280, 32): "H",
 }
+GET = "get it with: tarvitpose models {} --download"
+BY_NAME = "by name (--weights NAME): fetched and converted when first used, then offline"
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Facts = dict[str, Any]
 
@@ -43,13 +47,14 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="WEIGHTS",
-            help="Weights folders or hub ids to list, instead of the models in the package.",
+            help="Names, weights folders or hub ids to list, instead of the models in the package.",
             show_default=False,
         ),
     ] = None,
     *,
     download: Annotated[
-        bool, typer.Option("--download", help="Download hub ids that are not on this machine yet.")
+        bool,
+        typer.Option("--download", help="Download names and hub ids that are not here yet."),
     ] = False,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the hub ids.")
@@ -58,17 +63,21 @@ def run(
 ) -> None:
     """List models: size, joints, input, licences of weights and training data, checksum and path.
 
-    Without WEIGHTS, the models that come with the package. The exit code is 2 if one is missing.
+    Without WEIGHTS, the models that come with the package, and those that --weights fetches by
+    name. The exit code is 2 if a model of the package, or one that was named, is not here.
     """
     if download and not weights:
-        raise UserError("--download: name the hub ids to get, such as owner/name")
+        raise UserError("--download: name the weights to get, such as vitpose-b or owner/name")
     models = [given(name, revision, download=download) for name in weights or ()] or shipped()
     if as_json:
-        console.document(models)
+        console.document(models if weights else [*models, *map(named_facts, NAMED.values())])
     for index, facts in enumerate([] if as_json else models):
         if index:
             console.say("")
         console.facts(f"{facts['name']}: {facts['for']} ({facts['option']})", lines(facts))
+    if not (weights or as_json):
+        console.say("")
+        console.facts(BY_NAME, named_lines())
     if not all(facts["here"] for facts in models):
         raise typer.Exit(console.BAD_INPUT)
 
@@ -90,19 +99,48 @@ def given(name: str, revision: str | None, *, download: bool) -> Facts:
     """Return the facts of "default", a folder or a hub id. Raises WeightsError."""
     if name == WEIGHTS:
         return shipped()[0]
-    if Path(name).is_dir():
-        return weights_facts(name, Path(name))
-    from tarvitpose.weights import hub
+    from tarvitpose.weights.folder import find_folder, is_remote
 
-    if not hub.is_hub_id(name):
-        raise WeightsError(f'{name}: expected "default", a weights folder or a hub id (owner/name)')
+    if name in NAMED and is_remote(name) and not download:
+        return named_facts(NAMED[name])
+    if not is_remote(name):
+        return weights_facts(name, find_folder(name))
     try:
-        options: hub.HubOptions = {"revision": revision, "local_files_only": not download}
-        return weights_facts(name, hub.download(name, FILES, options))
+        with console.notes_shown():
+            options: HubOptions = {"revision": revision, "local_files_only": not download}
+            return weights_facts(name, find_folder(name, **options))
     except WeightsError:
         if download:
             raise
-    return missing(name, "poses", None, f"get it with: tarvitpose models {name} --download")
+    return missing(name, "poses", None, GET.format(name))
+
+
+def named_facts(named: NamedWeights) -> Facts:
+    """Return the facts of weights that have a name: what the list says, and what is here."""
+    from tarvitpose.weights.converted import is_converted, named_cache
+
+    folder = named_cache(named)
+    is_here = is_converted(folder)
+    facts = missing(named.name, "poses", folder if is_here else None, GET.format(named.name))
+    return facts | {
+        "here": is_here,
+        "size": f"ViTPose-{named.size.upper()}",
+        "download_megabytes": named.megabytes,
+        "joint_set": named.joint_set,
+        "licence": named.licence,
+        "source": named.source,
+    }
+
+
+def named_lines() -> list[tuple[str, str]]:
+    """Return the names that --weights takes, as people read them."""
+    shown = []
+    for named in NAMED.values():
+        facts = named_facts(named)
+        size = "here" if facts["here"] else f"{named.megabytes} MB"
+        what = (facts["size"], named.joint_set, size, named.licence, named.publisher)
+        shown.append((named.name, ", ".join(what)))
+    return [*shown, (BY_HAND, f"no licence stated: download it by hand from {BY_HAND_SOURCE}")]
 
 
 def assets_folder() -> Path:
@@ -147,14 +185,27 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "numbers": numbers,
         "bytes": file.stat().st_size,
         "input": list(config.input_size),
-        "joint_set": config.joint_set,
+        "joint_set": config.joints.name,
         "joints": list(config.joints.joints),
         "heatmaps": config.codec,
         "offsets": list(config.offsets),
         "licence": licence(folder / "README.md"),
         "sha256": file_digest(file, WeightsError),
+        **converted_from(folder),
         "path": str(folder),
     }
+
+
+def converted_from(folder: Path) -> Facts:
+    """Return where converted weights are from, nothing for others."""
+    from tarvitpose.weights.converted import ABOUT, is_converted
+
+    if not is_converted(folder):
+        return {}
+    from tarvitpose.utils.json_file import read_json
+
+    about = read_json(folder / ABOUT, WeightsError)
+    return {name: str(about[name]) for name in ("source", "source_sha256") if name in about}
 
 
 def licence(card: Path) -> str:
@@ -189,7 +240,12 @@ def detector_facts(file: Path) -> Facts:
 def lines(facts: Facts) -> list[tuple[str, str]]:
     """Return the facts of a model as people read them."""
     if not facts["here"]:
-        return [("missing", facts["how"]), ("path", facts["path"] or "nowhere")]
+        known = [
+            (key, str(facts[key]))
+            for key in ("size", "joint_set", "licence", "source")
+            if key in facts
+        ]
+        return [("missing", facts["how"]), *known, ("path", facts["path"] or "nowhere")]
     shown = {"size": facts["size"], "file": f"{facts['bytes'] / 1e6:.1f} MB"}
     if "parameters" in facts:
         offsets = ",".join(map(str, facts["offsets"]))
@@ -202,6 +258,9 @@ def lines(facts: Facts) -> list[tuple[str, str]]:
     shown["licence"] = facts["licence"]
     if "origin" in facts:
         shown["origin"] = facts["origin"]
+    for key in ("source", "source_sha256"):
+        if key in facts:
+            shown[key.replace("_", " ")] = facts[key]
     names = chain(["data"], repeat(""))  # one name for all lines of training data
     data = list(zip(names, facts.get("training_data", ()), strict=False))
     return [*shown.items(), *data, ("sha256", facts["sha256"]), ("path", facts["path"])]
@@ -221,7 +280,7 @@ def parameter_count(file: Path) -> tuple[int, str]:
 
     Raises WeightsError if its header cannot be read.
     """
-    from tarvitpose.weights.folder import tensor_bytes
+    from tarvitpose.weights.files import tensor_bytes
 
     learnt = [part for name, part in tensor_bytes(file).items() if not name.endswith(STATISTICS)]
     kinds = " and ".join(sorted({part.kind for part in learnt}))

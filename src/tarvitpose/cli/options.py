@@ -14,7 +14,8 @@ from tarvitpose.config import POSE_FORMATS, Backend, Baseline, MeasuredMode, Siz
 from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
-from tarvitpose.utils.lists import parse_choices, parse_sizes, parse_whole_numbers
+from tarvitpose.utils.lists import parse_choices, parse_size, parse_sizes, parse_whole_numbers
+from tarvitpose.weights.named import NAMED
 
 Verb = Callable[..., None]
 FIELDS_WITHOUT_OPTION = {"anchor"}
@@ -42,6 +43,7 @@ LISTS: dict[str, Callable[[str], tuple[Any, ...]]] = {  # how fields are read th
     "person": lambda text: tuple(sorted({*parse_whole_numbers("--person", text, "1,3", 0)})),
     "sizes": lambda text: parse_choices("--sizes", text.lower(), get_args(Size)),
     "inputs": lambda text: tuple(parse_sizes("--inputs", text)),
+    "input_size": lambda text: parse_size("--input-size", text),
     "modes": lambda text: parse_choices("--modes", text, get_args(MeasuredMode)),
     "backends": lambda text: parse_choices("--backends", text, get_args(Backend)),
     "batches": lambda text: tuple(sorted({*parse_whole_numbers("--batch", text, "1,16", 1)})),
@@ -55,7 +57,7 @@ FLAGS = {  # spellings that do not follow from the name of the field
     "memory": ("--memory/--no-memory",),
 }
 DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
-    "weights": {"autocompletion": completing("default")},
+    "weights": {"autocompletion": completing("default", *NAMED)},
     "device": {"autocompletion": completing("auto", "cpu", "cuda", "mps")},
     "detector": {"autocompletion": completing("nanodet", "torchvision")},
     "formats": {"metavar": "NAME,...", "autocompletion": complete_formats},
@@ -73,6 +75,9 @@ DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
     "videos": {"metavar": "VIDEO"},
     "sizes": {"metavar": "SIZE,..."},
     "inputs": {"metavar": "HxW,..."},
+    "input_size": {"metavar": "HxW"},
+    "joint_set": {"metavar": "NAME|FILE"},
+    "source_joints": {"metavar": "NAME|FILE"},
     "modes": {"metavar": "MODE,..."},
     "backends": {"metavar": "NAME,..."},
     "batches": {"metavar": "N,..."},

@@ -11,6 +11,7 @@ import typer
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import Changes
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.optional import check_installed
 
 if TYPE_CHECKING:
     from tarvitpose.training.config import TrainConfig
@@ -36,6 +37,8 @@ def run(
     Ctrl-C is safe: the same command continues from the last saved state. run.devices=2
     trains on two devices.
     """
+    for module in ("torch", "lightning_fabric"):
+        check_installed(module, "training", "train")
     experiment = check_experiment(config, changes)
     from tarvitpose.training.devices import is_first_process
     from tarvitpose.training.loop import train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -17,12 +18,14 @@ from tarvitpose.drawing.style import (
     Colour,
     Drawable,
     Sizes,
+    Stroke,
     colour_of,
     fixed_point,
+    from_hex,
     is_dotted,
     sizes_for,
 )
-from tarvitpose.skeleton import limbs_of
+from tarvitpose.skeleton import limbs_of, set_of, sides_of
 from tarvitpose.utils.arrays import Float32, UInt8
 
 OPACITY = 0.85  # of skeletons and boxes
@@ -36,16 +39,24 @@ class _Body:
 
     points: list[tuple[int, int]]  # one for each joint, in OpenCV's fixed point
     drawn: frozenset[int]  # the joints that score high enough
-    names: tuple[str, ...]
+    limbs: tuple[tuple[int, int], ...]
+    fine: frozenset[int]  # the joints of face and hands
+    sides: tuple[str, ...]  # of each joint: "left", "right" or ""
+    own_colours: Mapping[int, Colour]  # of joints, where those of the joint set are asked for
     colour: Colour
     dots: Colour | None  # of the joints, where it is not the limbs' colour
     by_side: bool
     sizes: Sizes
 
+    def stroke(self, first: int, second: int) -> Stroke:
+        """Return the widths of a joint or limb."""
+        return self.sizes.fine if self.fine.issuperset((first, second)) else self.sizes.body
+
     def shade(self, first: int, second: int) -> Colour:
         """Return the colour of a joint or limb; the line between the shoulders has no side."""
-        sides = {self.names[joint].partition("_")[0] for joint in (first, second)}
-        sides &= SIDE_COLOURS.keys()
+        if second in self.own_colours:
+            return self.own_colours[second]
+        sides = {self.sides[joint] for joint in (first, second)} - {""}
         side = sides.pop() if len(sides) == 1 else ""
         if self.by_side:
             return SIDE_COLOURS.get(side, LIGHT)
@@ -68,7 +79,8 @@ def draw_poses(
     Joints that score below `keypoint_threshold` are left out, with their limbs. The legend, top
     left, shows the time and who is in the frame. Someone without a box, in files of others, has
     one around the joints that is not drawn. With `colors="side"` skeletons are amber on the left
-    and blue on the right, and only boxes and numbers have the person's colour.
+    and blue on the right, and only boxes and numbers have the person's colour; with
+    "joints", joints and limbs have the colours of their joint set, where it has some.
     """
     boxes = _boxes_of(poses)
     below = np.array(image, order="C")  # a copy
@@ -107,13 +119,18 @@ def _draw_person(
     points = poses.keypoints[person]
     track_id = int(poses.track_ids[person])
     is_drawn = (poses.scores[person] >= threshold) & np.isfinite(points).all(-1)  # (J,)
+    names, joint_set = poses.joint_names, set_of(poses.joint_names)
+    own = joint_set.colors if joint_set and colors == "joints" else {}
     body = _Body(
         points=fixed_point(points),
         drawn=frozenset(np.flatnonzero(is_drawn).tolist()),
-        names=poses.joint_names,
+        limbs=limbs_of(names),
+        fine=frozenset(map(names.index, joint_set.fine if joint_set else ())),
+        sides=sides_of(names),
+        own_colours={names.index(name): from_hex(text) for name, text in own.items()},
         colour=colour_of(track_id),
         dots=LIGHT if is_dotted(track_id) and colors == "track" else None,
-        by_side=colors == "side",
+        by_side=colors != "track",
         sizes=sizes_for(canvas.shape, float(box[3] - box[1])),
     )
     if np.isfinite(poses.boxes[person]).all():
@@ -125,20 +142,21 @@ def _draw_person(
 
 def _draw_limbs(canvas: UInt8, body: _Body) -> None:
     """Draw all dark edges first, so that limbs that meet stay joined."""
-    limbs = [limb for limb in limbs_of(body.names) if body.drawn.issuperset(limb)]
-    width, edge = body.sizes.line, body.sizes.line + 2 * body.sizes.rim
+    limbs = [limb for limb in body.limbs if body.drawn.issuperset(limb)]
     for a, b in limbs:
-        ends = body.points[a], body.points[b]
+        stroke, ends = body.stroke(a, b), (body.points[a], body.points[b])
+        edge = stroke.line + 2 * stroke.rim
         cv2.line(canvas, *ends, DARK, edge, cv2.LINE_AA, SUBPIXEL_BITS)
     for a, b in limbs:
         ends, shade = (body.points[a], body.points[b]), body.shade(a, b)
-        cv2.line(canvas, *ends, shade, width, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.line(canvas, *ends, shade, body.stroke(a, b).line, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _draw_joints(canvas: UInt8, body: _Body) -> None:
-    radius = round(body.sizes.joint * 2**SUBPIXEL_BITS)
-    edge = radius + (body.sizes.rim << SUBPIXEL_BITS)
     for joint in sorted(body.drawn):
+        stroke = body.stroke(joint, joint)
+        radius = round(stroke.joint * 2**SUBPIXEL_BITS)
+        edge = radius + (stroke.rim << SUBPIXEL_BITS)
         for size, colour in ((edge, DARK), (radius, body.dots or body.shade(joint, joint))):
             centre = body.points[joint]
             cv2.circle(canvas, centre, size, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -50,13 +50,24 @@ class Drawable(Protocol):
     def joint_names(self) -> tuple[str, ...]: ...
 
 
+class Stroke(NamedTuple):
+    """Widths of a skeleton in pixels."""
+
+    line: int  # of limbs
+    joint: float  # radius
+
+    @property
+    def rim(self) -> int:
+        """The dark edge around limbs and joints; it would drown the colour of a thin line."""
+        return 0 if self.line == 1 else 1 + self.line // 6
+
+
 @dataclass(frozen=True)
 class Sizes:
     """Widths in pixels, fit for one image."""
 
-    line: int  # of limbs
-    rim: int  # of the dark edge around limbs and joints
-    joint: float  # radius
+    body: Stroke
+    fine: Stroke  # of face and hands
     box: int
     text: float  # height of a capital letter
 
@@ -68,6 +79,16 @@ def colour_of(track_id: int) -> Colour:
     True
     """
     return PALETTE[(track_id - 1) % len(PALETTE)]
+
+
+def from_hex(text: str) -> Colour:
+    """Return a colour such as "#ff8000".
+
+    >>> from_hex("#ff8000")
+    (255, 128, 0)
+    """
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
 
 
 def is_dotted(track_id: int) -> bool:
@@ -83,9 +104,9 @@ def sizes_for(shape: tuple[int, ...], person_height: float = np.inf) -> Sizes:
     """Fit widths to the shorter side of the image, and lines also to the person."""
     side = min(shape[:2])
     line = max(round(min(max(side / 270 + 1, side / 180), person_height / 50)), 1)
-    rim = 0 if line == 1 else 1 + line // 6  # an edge would drown the colour of a thin line
     dot = 0.7 * line + min(1, person_height / 90)
-    return Sizes(line, rim, dot, max(side // 540, 1), max(side / 54, 8.5))
+    fine = Stroke(max(line // 3, 1), max(dot / 3, 0.6))
+    return Sizes(Stroke(line, dot), fine, max(side // 540, 1), max(side / 54, 8.5))
 
 
 def fixed_point(points: Float32) -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ from tarvitpose.model.jta import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.provenance import Facts
-from tarvitpose.weights.folder import fingerprint
+from tarvitpose.weights.files import fingerprint
 
 THRESHOLD = 0.2  # of the torso: PCK@0.2
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on

@@ -40,7 +40,15 @@ from tarvitpose.formats.file_writer import (
 )
 from tarvitpose.formats.posetrack_layout import coco_people, is_of_category, keypoint_category
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import COCO_17, SIGMAS, joint_names, limbs_of
+from tarvitpose.skeleton import (
+    COCO_17,
+    SIGMAS,
+    joint_names,
+    limbs_of,
+    parse_joint_set,
+    remember,
+    set_of,
+)
 from tarvitpose.utils.arrays import Float64, UInt8
 from tarvitpose.utils.json_file import Entry
 from tarvitpose.video.frame_source import FrameSource
@@ -118,14 +126,15 @@ class CocoWriter(PoseWriter):
 
         OKS needs the sigma of each joint, and COCO's evaluator knows only those of its 17 joints.
         """
-        has_sigmas = all(name in SIGMAS for name in names)
+        joints = set_of(names)
+        sigmas = {**SIGMAS, **(joints.sigmas if joints else {})}
         return {
             "id": PERSON,
             "name": "person",
             "supercategory": "person",
             "keypoints": names,
             "skeleton": [[a + 1, b + 1] for a, b in limbs_of(names)],
-            **({"sigmas": [SIGMAS[name] for name in names]} if has_sigmas else {}),
+            **({"sigmas": [sigmas[name] for name in names]} if sigmas.keys() >= {*names} else {}),
         }
 
 
@@ -155,6 +164,7 @@ def read_coco(content: Entry) -> list[FramePoses]:
     """
     category = keypoint_category(content)
     names = _joint_names(category["keypoints"])
+    _remember_limbs(category, names)
     chosen = _chosen_joints(category, names)
     predicted = tuple(names[at] for at in chosen)
     return [
@@ -171,6 +181,21 @@ def read_coco(content: Entry) -> list[FramePoses]:
         )
         for image, people in coco_people(content)
     ]
+
+
+def _remember_limbs(category: Entry, names: tuple[str, ...]) -> None:
+    """Let poses with joints of no known set be drawn with the limbs of their file, if it has some.
+
+    COCO counts joints from 1.
+    """
+    skeleton = category.get("skeleton")
+    if skeleton is None or set_of(names) is not None:
+        return
+    try:
+        limbs = [(names[first - 1], names[second - 1]) for first, second in skeleton.value]
+        remember(parse_joint_set({"name": "of-a-file", "joints": names, "limbs": limbs}))
+    except (ValueError, TypeError, IndexError):  # a file's own affair: its poses are read
+        return
 
 
 def read_results(content: Entry) -> list[FramePoses]:

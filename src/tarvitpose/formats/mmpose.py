@@ -32,7 +32,7 @@ from tarvitpose.formats.file_writer import (
     size_and_time,
 )
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import COCO_17, JOINT_SETS, joint_names
+from tarvitpose.skeleton import COCO_17, joint_names, set_of
 from tarvitpose.utils.arrays import Float64, UInt8
 from tarvitpose.utils.json_file import Entry
 
@@ -60,7 +60,7 @@ class MmposeWriter(PoseWriter):
 
 def _meta_info(names: tuple[str, ...]) -> dict[str, Any]:
     """Describe the joints as MMPose does, counted from 0."""
-    joint_set = {joints.joints: joints for joints in JOINT_SETS.values()}.get(names)
+    joint_set = set_of(names)
     return {
         "dataset_name": joint_set.name if joint_set else "",
         "num_keypoints": len(names),

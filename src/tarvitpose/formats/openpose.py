@@ -34,6 +34,7 @@ from tarvitpose.formats.file_writer import (
     xywh_box,
 )
 from tarvitpose.results import FramePoses
+from tarvitpose.skeleton import JOINT_SETS
 from tarvitpose.utils.arrays import Float64, UInt8
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.json_file import Entry, read_entry
@@ -42,21 +43,17 @@ from tarvitpose.video.frame_source import FrameSource
 VERSION = 1.3
 ENDING = "_keypoints.json"
 EXTRA = "tarvitpose"  # the key of data that OpenPose has no field for
-ARM, LEG = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
-FOOT = ("big_toe", "small_toe", "heel")
-RIGHT_ARM, LEFT_ARM = ([f"{side}_{joint}" for joint in ARM] for side in ("right", "left"))
-RIGHT_LEG, LEFT_LEG = ([f"{side}_{joint}" for joint in LEG] for side in ("right", "left"))
-FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
-FEET = [f"{side}_{part}" for side in ("left", "right") for part in FOOT]
-# The order of joints in pose_keypoints_2d.
-COCO_18 = ("nose", "neck", *RIGHT_ARM, *LEFT_ARM, *RIGHT_LEG, *LEFT_LEG, *FACE)
-BODY_25 = (
-    *("nose", "neck", *RIGHT_ARM, *LEFT_ARM, "mid_hip"),
-    *(*RIGHT_LEG, *LEFT_LEG, *FACE, *FEET),
-)
+BODY_25 = JOINT_SETS["body25"].joints  # the order of joints in pose_keypoints_2d
+COCO_18 = tuple(name for name in BODY_25[:19] if name != "mid_hip")
+WHOLE_BODY = JOINT_SETS["wholebody133"].joints
+PARTS = {  # joints in the order of OpenPose's fields; its face goes on with the pupils
+    "face_keypoints_2d": tuple(name for name in WHOLE_BODY if name.startswith("face_")),
+    "hand_left_keypoints_2d": WHOLE_BODY[91:112],
+    "hand_right_keypoints_2d": WHOLE_BODY[112:],
+}
+FACE, FACE_POINTS = "face_keypoints_2d", 70
 MODELS = {len(BODY_25): BODY_25, len(COCO_18): COCO_18}
 EMPTY = (  # in the order in which OpenPose writes them
-    *("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d"),
     *("pose_keypoints_3d", "face_keypoints_3d"),
     *("hand_left_keypoints_3d", "hand_right_keypoints_3d"),
 )
@@ -71,7 +68,8 @@ class OpenposeWriter(PoseWriter):
 
     `pose_keypoints_2d` is BODY_25: the joints that the model predicts, neck and mid_hip as the
     middles of shoulders and hips with the lesser score, and 0, 0, 0 for all others, as OpenPose
-    writes undetected joints. Data that OpenPose has no field for is under the key "tarvitpose".
+    writes undetected joints. Face and hands have their fields. Data that OpenPose has no field for
+    is under the key "tarvitpose".
     """
 
     def __init__(self, path: Path, source: FrameSource) -> None:
@@ -103,14 +101,20 @@ def require_openpose_folder(path: Path) -> None:
 
 def _instance(poses: FramePoses, person: int) -> dict[str, Any]:
     named = dict(zip(poses.joint_names, _points(poses, person), strict=True))
-    body = {**{name: _middle(named, *pair) for name, pair in MIDDLES.items()}, **named}
+    middles = {name: _middle(named, *pair) for name, pair in MIDDLES.items()}
+    if "hip" in named:  # as Halpe calls it
+        middles["mid_hip"] = named["hip"]
+    body = {**middles, **named}
     undetected = np.zeros(3)
-    others = {name: _numbers(point) for name, point in named.items() if name not in BODY_25}
+    parts = {part: names for part, names in PARTS.items() if not named.keys().isdisjoint(names)}
+    written = {*BODY_25, *(name for names in parts.values() for name in names)}
+    others = {name: _numbers(point) for name, point in named.items() if name not in written}
     return {
         "person_id": [int(poses.track_ids[person])],
         "pose_keypoints_2d": [
             value for name in BODY_25 for value in _numbers(body.get(name, undetected))
         ],
+        **{part: _part(named, parts.get(part, ()), part) for part in PARTS},
         **{name: [] for name in EMPTY},
         EXTRA: {
             "bbox": xywh_box(poses, person),
@@ -119,6 +123,14 @@ def _instance(poses: FramePoses, person: int) -> dict[str, Any]:
             **flat_raw_keypoints(poses, person),
         },
     }
+
+
+def _part(named: dict[str, Float64], names: tuple[str, ...], part: str) -> list[float]:
+    """Return the numbers of the face or a hand, none where no joint of it is predicted."""
+    undetected = np.zeros(3)
+    numbers = [value for name in names for value in _numbers(named.get(name, undetected))]
+    pupils = (FACE_POINTS - len(names)) * 3 if names and part == FACE else 0
+    return numbers + [0.0] * pupils
 
 
 def _points(poses: FramePoses, person: int) -> Float64:
@@ -180,18 +192,40 @@ def _read_frame(content: Entry, model: tuple[str, ...], index: int) -> FramePose
 
 
 def _body_model(contents: list[Entry]) -> tuple[str, ...]:
-    """Return the joints by position, which only the count of numbers shows."""
-    for content in contents:
-        for person in content["people"].items():
-            points = person["pose_keypoints_2d"]
-            count = len(points.items())
-            if count % 3 or count // 3 not in MODELS:
-                expected = " or ".join(str(3 * joints) for joints in MODELS)
-                raise DataError(
-                    f"{points.where}: expected {expected} numbers (BODY_25 or COCO), found {count}"
-                )
-            return MODELS[count // 3]
-    return BODY_25
+    """Return the joints by position, which only the count of numbers shows.
+
+    Those of face and hands follow where anybody has them.
+    """
+    people = [person for content in contents for person in content["people"].items()]
+    parts = [part for part in PARTS if any(person.non_empty(part) for person in people)]
+    return _body(people) + tuple(name for part in parts for name in PARTS[part])
+
+
+def _body(people: list[Entry]) -> tuple[str, ...]:
+    """Return the joints of `pose_keypoints_2d` by position. Raises DataError."""
+    if not people:
+        return BODY_25
+    points = people[0]["pose_keypoints_2d"]
+    count = len(points.items())
+    if count % 3 or count // 3 not in MODELS:
+        expected = " or ".join(str(3 * joints) for joints in MODELS)
+        raise DataError(
+            f"{points.where}: expected {expected} numbers (BODY_25 or COCO), found {count}"
+        )
+    return MODELS[count // 3]
+
+
+def _joints(entry: Entry, model: tuple[str, ...]) -> Float64:
+    """Return x, y and score of each joint, 0, 0, 0 where it was not detected. Raises DataError."""
+    body = len(COCO_18 if model[: len(COCO_18)] == COCO_18 else BODY_25)
+    values = [entry["pose_keypoints_2d"].numbers(3 * body)]
+    for part, names in PARTS.items():
+        if names[0] in model:
+            points = entry.non_empty(part)
+            count = 3 * (FACE_POINTS if part == FACE else len(names))
+            numbers = np.zeros(count) if points is None else points.numbers(count)
+            values.append(numbers[: 3 * len(names)])
+    return np.concatenate(values).reshape(-1, 3)
 
 
 def _number(path: Path) -> int | None:
@@ -200,7 +234,7 @@ def _number(path: Path) -> int | None:
 
 
 def _person(entry: Entry, model: tuple[str, ...], names: tuple[str, ...]) -> PersonRecord:
-    values = entry["pose_keypoints_2d"].numbers(3 * len(model)).reshape(-1, 3)
+    values = _joints(entry, model)
     extra = entry.get(EXTRA) if names == model else entry[EXTRA]
     if extra is None:
         is_detected = (values != 0).any(1)  # OpenPose writes 0, 0, 0 for the other joints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -32,6 +33,8 @@ from tarvitpose.utils.config_files import parse_config
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.prefetch import prefetched
 from tarvitpose.video.sources import open_source
+
+log = logging.getLogger(__name__)
 
 DecodeBatch = Callable[[list[list[TrackedFrame]]], list[PoseArrays]]
 CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
@@ -106,6 +109,11 @@ class PoseEstimator:
             compare=config.compare,
             peaks=config.peaks == "linked",
         )
+        if predictor.mode == "none" and not predictor.config.temporal:
+            log.info(
+                "%s: no temporal part, so single frames; --temporal pooled uses their neighbours",
+                config.weights,
+            )
         if detector is None:
             lowest, device = CONTINUE * config.start_threshold, choose_device(config.device)
             detector = load_detector(config.detector, threshold=lowest, device=device)

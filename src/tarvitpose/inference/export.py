@@ -37,7 +37,8 @@ from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.interleaved import Case, measure_interleaved, ratios
 from tarvitpose.video.sources import open_source
-from tarvitpose.weights.folder import find_folder, fingerprint, load_config
+from tarvitpose.weights.files import fingerprint
+from tarvitpose.weights.folder import find_folder, load_config
 
 FRAMES, PEOPLE = 20, 2  # of a clip that are compared, and the highest-scoring people of each
 SURE = 0.3  # only joints are compared whose score in PyTorch is at least this

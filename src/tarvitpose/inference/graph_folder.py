@@ -6,8 +6,6 @@ they are made on first use, in the user's cache folder.
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,13 @@ from typing import Any
 from tarvitpose import __version__
 from tarvitpose.config import GraphPrecision, ModelConfig
 from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.utils.caches import cache_root
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import files_digest
 from tarvitpose.utils.json_file import read_json, write_json
 from tarvitpose.utils.optional import check_installed, is_installed
-from tarvitpose.weights.folder import WEIGHTS_FILE, find_folder, load_config
-from tarvitpose.weights.hub import is_hub_id
+from tarvitpose.weights.files import WEIGHTS_FILE
+from tarvitpose.weights.folder import find_folder, is_remote, load_config
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
 RTMLIB = "rtmlib.onnx"  # one graph for another program, only where asked for
@@ -73,12 +72,12 @@ def read_graphs(folder: Path) -> GraphFolder:
 
 
 def local_config(weights: str | Path) -> ModelConfig | None:
-    """Return the config of "default" or a folder, of weights or of graphs; None for a hub id.
+    """Return the config of "default", a folder of weights or graphs; None for what is not here.
 
-    It loads no large package. Raises WeightsError where there is no such folder, or where
-    it lacks a file.
+    It fetches nothing, and loads no large package but to convert a file that is here. Raises
+    WeightsError where there is no such folder, or where it lacks a file.
     """
-    if is_hub_id(str(weights)) and not Path(weights).exists():
+    if is_remote(weights):
         return None
     folder = find_folder(weights)
     return read_graphs(folder).config if is_exported(folder) else load_config(folder)
@@ -127,13 +126,7 @@ def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
 
 def graph_cache_root() -> Path:
     """Return the folder of this package's graphs in the system's cache."""
-    if sys.platform == "win32":
-        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        caches = Path.home() / "Library" / "Caches"
-    else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "tarvitpose" / "graphs"
+    return cache_root() / "graphs"
 
 
 def graph_cache(files: tuple[Path, ...]) -> Path:

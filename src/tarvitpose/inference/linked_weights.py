@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from tarvitpose.errors import WeightsError
-from tarvitpose.weights.folder import TensorBytes, tensor_bytes
+from tarvitpose.weights.files import TensorBytes, tensor_bytes
 
 KINDS = {"F32": (TensorProto.FLOAT, np.float32), "F16": (TensorProto.FLOAT16, np.float16)}
 

@@ -30,13 +30,8 @@ from tarvitpose.inference.openvino_engine import OpenVinoEngine
 from tarvitpose.inference.openvino_engine import is_installed as openvino_is_installed
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.optional import check_installed, is_installed
-from tarvitpose.weights.folder import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    find_folder,
-    fingerprint,
-    load_config,
-)
+from tarvitpose.weights.files import CONFIG_FILE, WEIGHTS_FILE, fingerprint
+from tarvitpose.weights.folder import find_folder, load_config
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, 
 from tarvitpose.model.jta import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.weights.folder import fingerprint
+from tarvitpose.weights.files import fingerprint
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 AnyModule = TypeVar("AnyModule", bound=nn.Module)

@@ -19,7 +19,8 @@ from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
 from tarvitpose.model.jta import JTA, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
-from tarvitpose.weights.folder import load_checkpoint, load_into, save_checkpoint
+from tarvitpose.weights.files import load_into, save_checkpoint
+from tarvitpose.weights.folder import load_checkpoint
 from tarvitpose.weights.hub import HubOptions, UploadOptions, upload
 
 

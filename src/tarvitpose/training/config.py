@@ -16,6 +16,7 @@ from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import parse_config, read_yaml
 from tarvitpose.utils.source_names import short
 from tarvitpose.weights.folder import load_config
+from tarvitpose.weights.joint_sets import find_joint_set, stored
 
 STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
     "s": "usyd-community/vitpose-plus-small",
@@ -149,6 +150,8 @@ def model_config(config: TrainConfig) -> ModelConfig:
         )
     if config.init is not None:
         _check_start(config.init)
+    if isinstance(changes.get("joint_set"), str):  # also a file
+        changes["joint_set"] = stored(find_joint_set(changes["joint_set"]))
     base = SIZES[str(size)]() if config.init is None else load_config(config.init)
     return parse_config(ModelConfig, {**base.model_dump(), **changes}, "model")
 

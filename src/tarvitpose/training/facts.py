@@ -17,7 +17,8 @@ from tarvitpose.training.step import TrainingStep
 from tarvitpose.utils.config_base import renamed
 from tarvitpose.utils.hashing import files_digest
 from tarvitpose.utils.provenance import Facts
-from tarvitpose.weights.folder import WEIGHTS_FILE, weights_digests
+from tarvitpose.weights.files import WEIGHTS_FILE
+from tarvitpose.weights.folder import weights_digests
 
 ANEW = "pass --fresh to start anew, or set another output"
 AS_CONTENT = {"init", "model", "data.train", "data.validation"}  # and not by their names

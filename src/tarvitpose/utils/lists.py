@@ -79,3 +79,15 @@ def parse_sizes(option: str, text: str) -> list[tuple[int, int]]:
             raise ConfigError(f"{option} {text}: expected HEIGHTxWIDTH, such as {option} 256x192")
         sizes.append((int(height), int(width)))
     return sizes
+
+
+def parse_size(option: str, text: str) -> tuple[int, int]:
+    """Return height and width. Raises ConfigError.
+
+    >>> parse_size("--input-size", "256x192")
+    (256, 192)
+    """
+    sizes = parse_sizes(option, text)
+    if len(sizes) != 1:
+        raise ConfigError(f"{option} {text}: expected one size, such as 256x192")
+    return sizes[0]

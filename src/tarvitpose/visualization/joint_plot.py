@@ -41,7 +41,7 @@ def plot_joints(
     shown = {name: _tracks(poses, tracks) for name, poses in files.items()}
     if not any(shown.values()):
         raise UserError(_nobody(files, tracks))
-    matplotlib = require("matplotlib.figure", "plot", "plot")
+    matplotlib = require("matplotlib.figure", "tarvitpose plot", "plot")
     figure = matplotlib.Figure((WIDTH * len(joints), HEIGHT), layout="constrained")
     grid = figure.subplots(len(ROWS), len(joints), squeeze=False, sharex=True, sharey="row")
     for column, joint in zip(grid.T, joints, strict=True):

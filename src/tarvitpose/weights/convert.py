@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from tarvitpose.config import PATCH, SIZES, Codec, ModelConfig
 from tarvitpose.errors import WeightsError
-from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.skeleton import JOINT_SETS
+from tarvitpose.model.decoder import build_decoder
+from tarvitpose.model.encoder import Encoder
+from tarvitpose.model.gra import GRA
+from tarvitpose.model.jta import JTA
+from tarvitpose.skeleton import POSETRACK_17, JointSet
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.weights.convert_keys import (
     HUGGING_FACE,
@@ -30,13 +34,13 @@ from tarvitpose.weights.convert_keys import (
     translate,
 )
 from tarvitpose.weights.convert_read import ForeignCheckpoint, read_checkpoint
-from tarvitpose.weights.folder import CONFIG_FILE, load_into
+from tarvitpose.weights.files import CONFIG_FILE, load_into, save_checkpoint
 from tarvitpose.weights.joint_rows import match_joints, new_joints_of
+from tarvitpose.weights.joint_sets import find_joint_set, head_joints, stored
 
 log = logging.getLogger(__name__)
 
 KNOWN_GRIDS = {192: (16, 12), 432: (24, 18)}
-HEAD_CHANNELS = {15: "posetrack15", 17: "coco17"}
 NEW_JOINT_STD, NEW_JOINT_SEED = 1e-3, 0
 RELEASED_SETTINGS = {
     "joint_set": "posetrack17",
@@ -61,6 +65,7 @@ def convert(
     *,
     size: str | None = None,
     joint_set: str | None = None,
+    source_joints: str | None = None,
     heads: int | None = None,
     dataset_index: int | None = None,
     input_size: tuple[int, int] | None = None,
@@ -69,13 +74,16 @@ def convert(
     """Write a checkpoint's weights into the folder `output`, and return their config.
 
     `source` is a file (.pth, .pt, .bin, .safetensors), a Hugging Face folder or a hub id. `size`
-    ("s", "b", "l", "h") is only compared with the checkpoint. `heads` are the encoder's attention
+    ("s", "b", "l", "h") is only compared with the checkpoint. `joint_set` is that of the result,
+    `source_joints` that of the checkpoint's head, which is otherwise known by its channels (15, 17,
+    25, 26, 133) or its labels; both are names or files. `heads` are the encoder's attention
     heads, which no shape shows: by default those of the source's config, or of the size with this
     width. `dataset_index` selects the expert of a ViTPose+ (0, COCO, by default). Joints that the
     source lacks are initialised at random, and the log names them. `codec` is by default the one
     that the source was trained with: "classic" for the released TAR-ViTPose, "udp" for a ViTPose.
 
-    Raises WeightsError that names every missing, surplus or misshapen key.
+    Raises ConfigError for an unknown joint set, and WeightsError that names every missing, surplus
+    or misshapen key.
     """
     checkpoint = read_checkpoint(source)
     kind = recognise(checkpoint.tensors)
@@ -87,23 +95,32 @@ def convert(
         **_architecture(tensors, checkpoint.origin, size),
         "codec": "udp",
         **_settings(checkpoint, kind, tensors, heads),
-        **_joints(tensors, checkpoint.origin, kind, joint_set),
+        **_joints(tensors, checkpoint, kind, joint_set, source_joints),
         **_grid(tensors, checkpoint, input_size or _released_size(kind, tensors)),
         **({} if codec is None else {"codec": codec}),
     }
     config = parse_config(ModelConfig, values, checkpoint.origin)
     with torch.device("meta"):
-        model = TARViTPose(config)
-    load_into(model, tensors, checkpoint.origin)
-    model.save_pretrained(output)
+        network = _network(config)
+    load_into(network, tensors, checkpoint.origin)
+    save_checkpoint(output, config, network.state_dict())
     return config
+
+
+def _network(config: ModelConfig) -> nn.Module:
+    """Return the parts of `TARViTPose` that a conversion fills, which loads converted weights."""
+    parts = nn.ModuleDict({"encoder": Encoder(config), "decoder": build_decoder(config)})
+    if config.temporal:
+        parts.update({"jta": JTA(config), "gra": GRA(config)})
+    return parts
 
 
 def _unknown(checkpoint: ForeignCheckpoint) -> WeightsError:
     keys = sorted(checkpoint.tensors)
     if any(key.startswith(OWN_PREFIX) for key in keys):
         return WeightsError(
-            f"{checkpoint.origin}: already has this package's keys, it needs no conversion"
+            f"{checkpoint.origin}: already has this package's keys, it needs no conversion: "
+            "give its folder"
         )
     formats = ", ".join(dict.fromkeys(kind.name for kind in PREFIXES.values()))
     return WeightsError(
@@ -205,28 +222,36 @@ def _backbone_settings(checkpoint: ForeignCheckpoint) -> dict[str, Any]:
 
 
 def _joints(
-    tensors: Tensors, origin: str, kind: CheckpointFormat, joint_set: str | None
+    tensors: Tensors,
+    checkpoint: ForeignCheckpoint,
+    kind: CheckpointFormat,
+    wanted: str | None,
+    source_joints: str | None,
 ) -> dict[str, Any]:
     """Return the joint set, and put the head's channels into its order."""
-    channels = len(tensors["decoder.final.weight"])
-    original = HEAD_CHANNELS.get(channels)
-    if original is None:
-        raise WeightsError(f"{origin} predicts {channels} joints, expected 15 or COCO's 17")
-    if kind is RELEASED and channels == 17:
-        original = "posetrack17"
-    target = joint_set or original
-    if target not in JOINT_SETS:
-        raise WeightsError(f"joint set {target}: expected one of {', '.join(JOINT_SETS)}")
+    origin, channels = checkpoint.origin, len(tensors["decoder.final.weight"])
+    if source_joints is not None:
+        original = find_joint_set(source_joints)
+        if len(original) != channels:
+            raise WeightsError(
+                f"{origin} predicts {channels} joints, {original.name} has {len(original)}"
+            )
+    elif kind is RELEASED and channels == 17:
+        original = POSETRACK_17
+    else:
+        original = head_joints(channels, checkpoint.settings, origin)
+    target = original if wanted is None else find_joint_set(wanted)
     if target != original and kind is RELEASED:
-        raise WeightsError(f"{origin} has 17 slots that cannot be separated: use {original}")
+        raise WeightsError(f"{origin} has 17 slots that cannot be separated: use {original.name}")
     if target != original:
         _reorder_head(tensors, origin, original, target)
-    return {"joint_set": target}
+    return {"joint_set": stored(target)}
 
 
-def _reorder_head(tensors: Tensors, origin: str, original: str, target: str) -> None:
+def _reorder_head(tensors: Tensors, origin: str, old: JointSet, new: JointSet) -> None:
     """Reorder the head's channels by name; joints that it lacks start at small random values."""
-    old, new = JOINT_SETS[original], JOINT_SETS[target]
+    if not {*old.joints} & {*new.joints}:
+        raise WeightsError(f"{origin} predicts {old.name}, which shares no joint with {new.name}")
     random = torch.Generator().manual_seed(NEW_JOINT_SEED)
     weight = tensors["decoder.final.weight"]
     fresh = {

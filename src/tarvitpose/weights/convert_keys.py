@@ -211,7 +211,10 @@ def fuse_attention(tensors: Tensors) -> Tensors:
 
 
 def merge_experts(tensors: Tensors, dataset_index: int) -> Tensors:
-    """Append the chosen expert's outputs to those of the shared `fc2`, and drop the others."""
+    """Append the chosen expert's outputs to those of the shared `fc2`, and drop the others.
+
+    Files that were split by expert have `fc2` whole already, with or without what was left over.
+    """
     expert = re.compile(r"(.*)\.mlp\.experts\.(\d+)\.(weight|bias)")
     merged = dict(tensors)
     for name, value in tensors.items():
@@ -219,9 +222,16 @@ def merge_experts(tensors: Tensors, dataset_index: int) -> Tensors:
             continue
         del merged[name]
         shared = f"{match[1]}.mlp.fc2.{match[3]}"
-        if int(match[2]) == dataset_index and shared in tensors:
+        is_chosen = int(match[2]) == dataset_index and not _is_whole(tensors, match[1])
+        if is_chosen and shared in tensors:
             merged[shared] = torch.cat([tensors[shared], value])
     return merged
+
+
+def _is_whole(tensors: Tensors, block: str) -> bool:
+    """Tell whether a block's `fc2` has as many outputs as `fc1` has inputs."""
+    first, second = (tensors.get(f"{block}.mlp.{name}.weight") for name in ("fc1", "fc2"))
+    return first is not None and second is not None and len(second) == first.shape[1]
 
 
 def count_experts(names: Iterable[str]) -> int:

@@ -15,15 +15,17 @@ from torch import Tensor
 
 from tarvitpose.errors import WeightsError
 from tarvitpose.weights.convert_keys import Tensors, unwrapped
-from tarvitpose.weights.folder import (
+from tarvitpose.weights.fetch import from_hub
+from tarvitpose.weights.files import (
     CHECKPOINTS,
     CONFIG_FILE,
+    FOREIGN_TYPE,
     WEIGHTS_FILE,
     as_float32,
-    find_folder,
     read_config_values,
     read_tensors,
 )
+from tarvitpose.weights.hub import is_hub_id
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,25 @@ def read_checkpoint(source: Path | str) -> ForeignCheckpoint:
         return ForeignCheckpoint(str(path), unwrapped(_read_file(path)), {})
     if path.suffix in CHECKPOINTS and not path.is_dir():
         raise WeightsError(f"{path}: no such file")
-    folder = find_folder(source)
+    folder = path if path.is_dir() else _from_hub(str(source))
     settings = read_config_values(folder)
     if "position_grid" in settings:
         raise WeightsError(f"{source}: already in this package's format, it needs no conversion")
-    if settings.get("model_type") != "vitpose":
+    if settings.get("model_type") != FOREIGN_TYPE:
         other = settings.get("model_type", "nothing")
-        raise WeightsError(f"{source}: expected model_type vitpose in {CONFIG_FILE}, found {other}")
+        raise WeightsError(
+            f"{source}: expected model_type {FOREIGN_TYPE} in {CONFIG_FILE}, found {other}"
+        )
     return ForeignCheckpoint(str(folder), unwrapped(read_tensors(folder / WEIGHTS_FILE)), settings)
+
+
+def _from_hub(source: str) -> Path:
+    if not is_hub_id(source):
+        raise WeightsError(
+            f"{source}: expected a checkpoint ({', '.join(CHECKPOINTS)}), a folder of "
+            "transformers' VitPose, or a hub id such as owner/name"
+        )
+    return from_hub(source, "", {})
 
 
 def _read_file(path: Path) -> Tensors:

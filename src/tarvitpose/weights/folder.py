@@ -1,30 +1,38 @@
-"""Load and save weights: a folder or hub id with `model.safetensors` and `config.json`."""
+"""Find and load weights: by name, as a folder, a file of another project, or a hub id."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
-
-from safetensors import SafetensorError
+from typing import TYPE_CHECKING, Unpack
 
 from tarvitpose.config import ModelConfig
-from tarvitpose.errors import OutputError, WeightsError
-from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.errors import WeightsError
 from tarvitpose.utils.config_files import parse_config
-from tarvitpose.utils.hashing import content_digest, file_digest
+from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.json_file import read_json
-from tarvitpose.utils.source_names import short
-from tarvitpose.weights.hub import HubOptions, download, is_hub_id
+from tarvitpose.weights.converted import (
+    converted_folder,
+    is_converted,
+    named_cache,
+    named_folder,
+)
+from tarvitpose.weights.fetch import from_hub
+from tarvitpose.weights.files import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    FOREIGN_TYPE,
+    WEIGHTS_FILE,
+    read_config_values,
+    read_tensors,
+)
+from tarvitpose.weights.hub import HubOptions, is_hub_id
+from tarvitpose.weights.named import BY_HAND, BY_HAND_HOW, NAMED, nearest
 
 if TYPE_CHECKING:  # a folder is checked before torch is loaded
-    from torch import Tensor, nn
+    from torch import Tensor
 
 DEFAULT = "default"
-WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")  # files of other projects
 
 
 def default_folder() -> Path:
@@ -33,21 +41,55 @@ def default_folder() -> Path:
 
 
 def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
-    """Return the folder of "default", a path or a hub id (downloaded once, then cached).
+    """Return the folder of "default", a name of `NAMED`, a path or a hub id.
 
-    `hub` is used for hub ids only. Raises WeightsError if there is no such folder.
+    What is not here is fetched once; checkpoints of other projects, files or folders, are converted
+    once into the cache. `hub` is used for hub ids only. Raises UserError, WeightsError if there is
+    no such folder.
     """
-    if str(source) == DEFAULT:
+    text, path = str(source), Path(source).expanduser()
+    if text == DEFAULT:
         return default_folder()
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists() or not is_hub_id(str(source)):
-        raise WeightsError(
-            f'{source}: expected "default", a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, '
-            "or a hub id such as owner/name; convert other checkpoints with 'tarvitpose convert'"
-        )
-    return download(str(source), [WEIGHTS_FILE, CONFIG_FILE], hub)
+    if path.is_dir():
+        folder = path
+    elif path.is_file() and path.suffix in CHECKPOINTS:
+        return converted_folder(path)
+    elif not path.exists() and text in NAMED:
+        return named_folder(NAMED[text])
+    elif not path.exists() and is_hub_id(text):
+        folder = from_hub(text, "", hub)
+    else:
+        raise _not_weights(text)
+    return converted_folder(folder) if is_foreign(folder) else folder
+
+
+def _not_weights(source: str) -> WeightsError:
+    if source == BY_HAND:
+        return WeightsError(f"{source}: {BY_HAND_HOW}")
+    if Path(source).suffix in CHECKPOINTS:
+        return WeightsError(f"{source}: no such file")
+    return WeightsError(
+        f"{source}: expected \"default\", a name that 'tarvitpose models' lists, a checkpoint of "
+        f"ViTPose, a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, or a hub id such as owner/name"
+        f"{nearest(source)}"
+    )
+
+
+def is_foreign(folder: Path) -> bool:
+    """Tell whether a folder holds transformers' VitPose, by its config."""
+    try:
+        values = read_json(folder / CONFIG_FILE, WeightsError)
+    except WeightsError:  # whoever reads it says so
+        return False
+    return isinstance(values, dict) and values.get("model_type") == FOREIGN_TYPE
+
+
+def is_remote(source: str | Path) -> bool:
+    """Tell whether weights may have to be fetched: those of a hub id, or of a name at first."""
+    text = str(source)
+    if Path(text).expanduser().exists():
+        return False
+    return is_hub_id(text) or (text in NAMED and not is_converted(named_cache(NAMED[text])))
 
 
 def load_checkpoint(
@@ -68,19 +110,6 @@ def _read_config(folder: Path) -> ModelConfig:
     return parse_config(ModelConfig, read_config_values(folder), str(folder / CONFIG_FILE))
 
 
-def read_config_values(folder: Path) -> dict[str, Any]:
-    """Return the content of a folder's config.json. Raises WeightsError if a file is missing."""
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise WeightsError(f"{folder}: no {name}; expected {CONFIG_FILE} and {WEIGHTS_FILE}")
-    values = read_json(folder / CONFIG_FILE, WeightsError)
-    if not isinstance(values, dict):
-        raise WeightsError(
-            f"{folder / CONFIG_FILE}: expected an object, found {type(values).__name__}"
-        )
-    return values
-
-
 def weights_digests(source: str | Path) -> dict[str, str]:
     """Return the SHA-256 of each file of weights or exported graphs, by file name.
 
@@ -90,122 +119,3 @@ def weights_digests(source: str | Path) -> dict[str, str]:
     has_weights = (folder / WEIGHTS_FILE).is_file()
     parts = [folder / CONFIG_FILE, folder / WEIGHTS_FILE] if has_weights else folder.iterdir()
     return {path.name: file_digest(path, WeightsError) for path in sorted(parts) if path.is_file()}
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file, floats in float32. Raises WeightsError."""
-    from safetensors.torch import load_file  # noqa: PLC0415
-
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise WeightsError(f"{path}: not a readable safetensors file ({short(reason)})") from None
-    return as_float32(tensors, path)
-
-
-def as_float32(tensors: Mapping[str, Tensor], origin: Path) -> dict[str, Tensor]:
-    """Return tensors with floats in float32. Raises WeightsError for NaN and infinity in them."""
-    converted = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-    }
-    for name, tensor in converted.items():
-        if not tensor.isfinite().all():
-            raise WeightsError(
-                f"{origin}: {short(name)} holds NaN or infinity, as after a failed training or "
-                "damage; use another checkpoint"
-            )
-    return converted
-
-
-class TensorBytes(NamedTuple):
-    """Where a safetensors file holds a tensor."""
-
-    kind: str  # such as "F16"
-    shape: tuple[int, ...]
-    offset: int  # from the beginning of the file
-    length: int  # in bytes
-
-
-def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
-    """Return where each tensor of a safetensors file lies, by name. Raises WeightsError."""
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
-        header.pop("__metadata__", None)
-        return {
-            name: TensorBytes(part["dtype"], tuple(part["shape"]), 8 + length + start, end - start)
-            for name, part in header.items()
-            for start, end in [part["data_offsets"]]
-        }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = short(" ".join(str(error).split()))
-        raise WeightsError(f"{path}: not a readable safetensors file ({reason})") from None
-
-
-def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
-    """Load tensors into a model, or raise a WeightsError that names every wrong key."""
-    expected = model.state_dict()
-    problems = [
-        *_listing("missing", expected.keys() - tensors.keys()),
-        *_listing("surplus", tensors.keys() - expected.keys()),
-        *_listing(
-            "misshapen",
-            (
-                f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
-                for name in expected.keys() & tensors.keys()
-                if tensors[name].shape != expected[name].shape
-            ),
-        ),
-        *_listing(
-            "of another type",
-            (
-                f"{name} {tensors[name].dtype}".replace("torch.", "")
-                for name in expected.keys() & tensors.keys()
-                if tensors[name].is_floating_point() != expected[name].is_floating_point()
-            ),
-        ),
-    ]
-    if problems:
-        raise WeightsError(f"{origin} does not fit its config: {'; '.join(problems)}")
-    model.load_state_dict(tensors, assign=True)
-
-
-def _listing(kind: str, names: Iterable[str]) -> list[str]:
-    ordered = sorted(names)
-    return [f"{len(ordered)} {kind}: {', '.join(ordered)}"] if ordered else []
-
-
-def save_checkpoint(
-    folder: Path, config: ModelConfig, tensors: dict[str, Tensor], *, half: bool = False
-) -> None:
-    """Write config and tensors into a folder, each file whole or not at all. Raises OutputError."""
-    import torch  # noqa: PLC0415
-    from safetensors.torch import save_file  # noqa: PLC0415
-
-    dtype = torch.float16 if half else torch.float32
-    converted = {
-        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu()
-        for name, tensor in tensors.items()
-    }
-    if half and any(not tensor.isfinite().all() for tensor in converted.values()):
-        raise OutputError(f"{folder}: weights too large for float16; save them in float32")
-    with atomic_file(folder / WEIGHTS_FILE) as path:
-        mode = path.stat().st_mode
-        try:
-            save_file(converted, path, metadata={"format": "pt"})
-        except SafetensorError as error:  # raised if the disk is full
-            raise OutputError(f"{folder / WEIGHTS_FILE}: cannot be written ({error})") from None
-        path.chmod(mode)  # safetensors makes files that only the owner can read
-    with atomic_file(folder / CONFIG_FILE) as path:
-        path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def fingerprint(module: nn.Module) -> str:
-    """Return the SHA-256 of a module's weights, in hexadecimal digits."""
-    return content_digest(
-        name.encode() + value.detach().cpu().contiguous().numpy().tobytes()
-        for name, value in sorted(module.state_dict().items())
-    )

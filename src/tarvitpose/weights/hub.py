@@ -7,8 +7,9 @@ every folder. Here the library is imported only when it is needed.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import OutputError, WeightsError
@@ -82,9 +83,16 @@ def download(hub_id: str, files: list[str], options: HubOptions) -> Path:
     from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - slow, rarely needed
 
     local = options.get("local_files_only", False) or is_offline()
-    settings: HubOptions = {**options, "local_files_only": local}
+    settings: dict[str, Any] = {**options, "local_files_only": local}
+    if endpoint := os.environ.get("HF_ENDPOINT"):  # a mirror, also one that is set later
+        settings["endpoint"] = endpoint
     try:
         return Path(snapshot_download(hub_id, allow_patterns=[*files, CARD_FILE], **settings))
+    except errors.GatedRepoError:
+        reason = (
+            f"its licence must be accepted first at https://huggingface.co/{hub_id}, then log in "
+            "with 'hf auth login'"
+        )
     except errors.RevisionNotFoundError:
         reason = f"it has no revision {options.get('revision')} on the hub"
     except errors.RepositoryNotFoundError:

@@ -36,7 +36,7 @@ def match_joints(
         for row, source in enumerate(sources)
         if source in have.joints
     ]
-    new_rows, old_rows = (list(side) for side in zip(*pairs, strict=True))
+    new_rows, old_rows = [new for new, _ in pairs], [old for _, old in pairs]
     matched = dict(tensors)
     for name in JOINT_TENSORS:
         if name in tensors and name in fresh:

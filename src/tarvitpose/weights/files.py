@@ -1,0 +1,159 @@
+"""The files of a weights folder, `model.safetensors` and `config.json`: read and written.
+
+`weights/folder.py` finds the folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetensors import SafetensorError
+
+from tarvitpose.config import ModelConfig
+from tarvitpose.errors import OutputError, WeightsError
+from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.hashing import content_digest
+from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.source_names import short
+
+if TYPE_CHECKING:  # a folder is checked before torch is loaded
+    from torch import Tensor, nn
+
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")  # files of other projects
+FOREIGN_TYPE = "vitpose"  # the model_type in a config of transformers
+
+
+def read_config_values(folder: Path) -> dict[str, Any]:
+    """Return the content of a folder's config.json. Raises WeightsError if a file is missing."""
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: no {name}; expected {CONFIG_FILE} and {WEIGHTS_FILE}")
+    values = read_json(folder / CONFIG_FILE, WeightsError)
+    if not isinstance(values, dict):
+        raise WeightsError(
+            f"{folder / CONFIG_FILE}: expected an object, found {type(values).__name__}"
+        )
+    return values
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file, floats in float32. Raises WeightsError."""
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path}: not a readable safetensors file ({short(reason)})") from None
+    return as_float32(tensors, path)
+
+
+def as_float32(tensors: Mapping[str, Tensor], origin: Path) -> dict[str, Tensor]:
+    """Return tensors with floats in float32. Raises WeightsError for NaN and infinity in them."""
+    converted = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    for name, tensor in converted.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                f"{origin}: {short(name)} holds NaN or infinity, as after a failed training or "
+                "damage; use another checkpoint"
+            )
+    return converted
+
+
+class TensorBytes(NamedTuple):
+    """Where a safetensors file holds a tensor."""
+
+    kind: str  # such as "F16"
+    shape: tuple[int, ...]
+    offset: int  # from the beginning of the file
+    length: int  # in bytes
+
+
+def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
+    """Return where each tensor of a safetensors file lies, by name. Raises WeightsError."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
+        header.pop("__metadata__", None)
+        return {
+            name: TensorBytes(part["dtype"], tuple(part["shape"]), 8 + length + start, end - start)
+            for name, part in header.items()
+            for start, end in [part["data_offsets"]]
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = short(" ".join(str(error).split()))
+        raise WeightsError(f"{path}: not a readable safetensors file ({reason})") from None
+
+
+def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Load tensors into a model, or raise a WeightsError that names every wrong key."""
+    expected = model.state_dict()
+    problems = [
+        *_listing("missing", expected.keys() - tensors.keys()),
+        *_listing("surplus", tensors.keys() - expected.keys()),
+        *_listing(
+            "misshapen",
+            (
+                f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+                for name in expected.keys() & tensors.keys()
+                if tensors[name].shape != expected[name].shape
+            ),
+        ),
+        *_listing(
+            "of another type",
+            (
+                f"{name} {tensors[name].dtype}".replace("torch.", "")
+                for name in expected.keys() & tensors.keys()
+                if tensors[name].is_floating_point() != expected[name].is_floating_point()
+            ),
+        ),
+    ]
+    if problems:
+        raise WeightsError(f"{origin} does not fit its config: {'; '.join(problems)}")
+    model.load_state_dict(tensors, assign=True)
+
+
+def _listing(kind: str, names: Iterable[str]) -> list[str]:
+    ordered = sorted(names)
+    return [f"{len(ordered)} {kind}: {', '.join(ordered)}"] if ordered else []
+
+
+def save_checkpoint(
+    folder: Path, config: ModelConfig, tensors: dict[str, Tensor], *, half: bool = False
+) -> None:
+    """Write config and tensors into a folder, each file whole or not at all. Raises OutputError."""
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    dtype = torch.float16 if half else torch.float32
+    converted = {
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in tensors.items()
+    }
+    if half and any(not tensor.isfinite().all() for tensor in converted.values()):
+        raise OutputError(f"{folder}: weights too large for float16; save them in float32")
+    with atomic_file(folder / WEIGHTS_FILE) as path:
+        mode = path.stat().st_mode
+        try:
+            save_file(converted, path, metadata={"format": "pt"})
+        except SafetensorError as error:  # raised if the disk is full
+            raise OutputError(f"{folder / WEIGHTS_FILE}: cannot be written ({error})") from None
+        path.chmod(mode)  # safetensors makes files that only the owner can read
+    with atomic_file(folder / CONFIG_FILE) as path:
+        path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return the SHA-256 of a module's weights, in hexadecimal digits."""
+    return content_digest(
+        name.encode() + value.detach().cpu().contiguous().numpy().tobytes()
+        for name, value in sorted(module.state_dict().items())
+    )
