@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jitter_poses import LINE, ZIGZAG, poses, poses_along
+from posed_people import filmed, seen_from_the_side
 from video_files import level, make_video, marker
 
 from tarvitpose.evaluation.video_jitter import compare_jitter
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import VideoSource, open_source
 from tarvitpose.visualization.flagged_frames import MAX_FLAGGED, flagged_frames
+from tarvitpose.visualization.report_angles import doubts, people_angles
 from tarvitpose.visualization.thumbnails import CUTOUT_SCALE, MIN_CUTOUT, cut_out
 from tarvitpose.visualization.tracks import known_parts, tracks_of, with_single_frames
 
@@ -62,7 +64,7 @@ def test_the_worst_frames_are_those_made_worst() -> None:
         keypoints[0, joint, 0] += at
         frames[at] = replace(frames[at], keypoints=keypoints)
     low = frames[50].scores.copy()
-    low[0] = (0.4, 0.6)
+    low[0] = (0.3, 0.6)
     frames[50] = replace(frames[50], scores=low)
     flagged = flagged_frames(frames, tracks_of(frames))
     assert [frame.position for frame in flagged] == sorted(frame.position for frame in flagged)
@@ -71,8 +73,44 @@ def test_the_worst_frames_are_those_made_worst() -> None:
     why = {frame.position: frame for frame in flagged}
     assert why[30].why == "head bottom jumps by 120% of the body's height"  # 60 px of 50
     assert why[30].joint == 1
-    assert why[50].why == "low mean score of 0.50; lowest: nose 0.40, head bottom 0.60"
+    assert why[50].why == "low mean score of 0.45; lowest: nose 0.30, head bottom 0.60"
     assert len({10, 12} & {frame.position for frame in flagged if frame.joint is not None}) == 1
+
+
+def test_where_all_is_well_no_frame_is_flagged() -> None:
+    frames = poses_along(LINE)
+    assert not flagged_frames(frames, tracks_of(frames))
+    inside = np.array([[5, 20, 30, 70]], np.float32)
+    frames = [replace(frame, boxes=inside) for frame in frames]
+    assert not doubts(frames, tracks_of(frames), 0.3)
+
+
+def test_what_to_distrust_is_said_in_words() -> None:
+    frames = [frame for frame in poses_along(LINE) if frame.index != 5]
+    scores = np.array([[0.9, 0.1]], np.float32)
+    frames = [
+        replace(frame, scores=scores, boxes=np.array([[0, 20, 30, 70]], np.float32))
+        for frame in frames
+    ]
+    said = " ".join(doubts(frames, tracks_of(frames), 0.3))
+    assert "head bottom (0%)" in said
+    assert "nose" not in said
+    assert "border of the picture in 100%" in said
+    assert "lost once" in said
+
+
+def test_angles_of_both_sides_stand_in_a_row() -> None:
+    bends = np.linspace(0, 90, 50)
+    frames = filmed([seen_from_the_side(thigh=0, shank=-bend) for bend in bends])
+    (person,) = people_angles(frames, tracks_of(frames), 0.3)
+    rows = {row.label: row for row in person.rows}
+    assert person.faces == "right"
+    knee = rows["knee flexion"]
+    assert knee.left is not None
+    assert knee.right is not None
+    assert (knee.left.size, knee.right.size) == pytest.approx((81, 81), abs=0.1)
+    assert not rows["trunk lean"].has_sides
+    assert not person.repetitions
 
 
 def test_of_two_people_the_worse_one_is_named() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -54,10 +56,10 @@ def run(
 ) -> None:
     """Write a page on one video.
 
-    OUTPUT/NAME.report.html is a single file: overview, contact sheet, tracks over time, jitter,
-    worst frames, speed by stage. Without --poses this is a run of predict, which also writes
-    NAME.coco.json, NAME.run.json and, unless --no-render, NAME.mp4. The video is then read a
-    second time, for the pictures.
+    OUTPUT/NAME.report.html has the drawn video, people, angles and ranges of motion, what to
+    distrust, pictures, and for developers how it was made. Without --poses this is a run of
+    predict, which also writes NAME.coco.json, NAME.run.json and, unless --no-render, NAME.mp4. The
+    video is then read a second time, for the pictures.
     """
     checks.existing_source(video)
     if poses is not None:
@@ -67,19 +69,27 @@ def run(
         path = config.output / f"{source.name}{ENDING}"
         checks.new_file(path, overwrite=config.overwrite)
         data = _load(source, poses, config, quiet=quiet)
-        _write(path, source, data, config.keypoint_threshold)
+        drawn = (config.output if poses is None else poses.parent) / f"{source.name}.mp4"
+        _write(path, source, data, config.keypoint_threshold, drawn)
     if not quiet:
         console.result([f"  {path}"], source=video, files=[str(path)])
     for note in data.notes:
         console.warn(note)
 
 
-def _write(path: Path, source: FrameSource, data: ReportData, threshold: float) -> None:
+def _write(
+    path: Path, source: FrameSource, data: ReportData, threshold: float, drawn: Path
+) -> None:
+    """Write the page; it shows the `drawn` video if there is one."""
     from tarvitpose.utils.atomic import atomic_file
     from tarvitpose.visualization.report_page import report_page
 
     with atomic_file(path) as temporary:
-        page = report_page(source, data, threshold)
+        is_drawn = drawn.is_file() and not (source.path and drawn.samefile(source.path))
+        video = (
+            quote(os.path.relpath(drawn, path.parent).replace(os.sep, "/")) if is_drawn else None
+        )
+        page = report_page(source, data, threshold, video=video)
         temporary.write_text(page, encoding="utf-8", errors="replace")
 
 

@@ -12,6 +12,7 @@ from tarvitpose.visualization.tracks import TrackSummary
 
 MAX_FLAGGED = 6
 MIN_JUMP = 0.05  # of the body's height; nobody would see a smaller one
+LOW_MEAN = 0.5  # of a person's joints; who scores more is seen well enough
 NAMED_JOINTS = 3  # joints that are named where the mean score is low
 
 
@@ -30,7 +31,8 @@ def flagged_frames(
 ) -> list[FlaggedFrame]:
     """Return at most `limit` moments in the order of time, no two of them close together.
 
-    The lowest scores and the largest jumps take turns.
+    The lowest scores and the largest jumps take turns; where nobody scores low and nothing jumps,
+    there is none.
     """
     min_distance = max(len(poses) // (2 * limit), 1)  # frames
     rankings = [_low_scores(poses), _jumps(poses, tracks)]
@@ -51,6 +53,8 @@ def _low_scores(poses: Sequence[FramePoses]) -> Iterator[FlaggedFrame]:
     known = [position for position, mean in enumerate(means) if np.isfinite(mean).any()]
     for position in sorted(known, key=lambda position: float(np.nanmin(means[position]))):
         person = int(np.nanargmin(means[position]))
+        if means[position][person] >= LOW_MEAN:
+            return
         scores = poses[position].scores[person]
         lowest = [int(joint) for joint in scores.argsort()[:NAMED_JOINTS]]
         values = [f"{named(poses[position], joint)} {scores[joint]:.2f}" for joint in lowest]

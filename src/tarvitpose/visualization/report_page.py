@@ -13,7 +13,8 @@ from tarvitpose.drawing import colour_of, is_dotted, shown_time
 from tarvitpose.formats.contact_sheet import TILES, spread
 from tarvitpose.results import FramePoses
 from tarvitpose.video.frame_source import FrameSource
-from tarvitpose.visualization.flagged_frames import FlaggedFrame, flagged_frames
+from tarvitpose.visualization.flagged_frames import LOW_MEAN, FlaggedFrame, flagged_frames
+from tarvitpose.visualization.report_angles import doubts, people_angles
 from tarvitpose.visualization.report_data import ReportData
 from tarvitpose.visualization.report_facts import counted, report_facts
 from tarvitpose.visualization.report_tables import (
@@ -25,13 +26,17 @@ from tarvitpose.visualization.report_tables import (
 from tarvitpose.visualization.thumbnails import Subject, Thumbnail, thumbnails
 from tarvitpose.visualization.tracks import SURE, tracks_of
 
+SURE_FROM = 0.75  # mean score of a person's joints
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def report_page(source: FrameSource, data: ReportData, threshold: float) -> str:
+def report_page(
+    source: FrameSource, data: ReportData, threshold: float, *, video: str | None = None
+) -> str:
     """Return the page. Raises UserError where the video does not have the frames of the poses.
 
-    Joints that score below `threshold` are not drawn.
+    Joints that score below `threshold` are not drawn and make no angles. `video` is the address of
+    the drawn video, relative to the page.
     """
     poses, tracks = data.poses, tracks_of(data.poses)
     sheet = [poses[position] for position in spread(len(poses), TILES)]
@@ -42,6 +47,9 @@ def report_page(source: FrameSource, data: ReportData, threshold: float) -> str:
         .get_template("report.html")
         .render(
             data=data,
+            video=video,
+            people=people_angles(poses, tracks, threshold),
+            doubts=doubts(poses, tracks, threshold),
             facts=report_facts(data, len(tracks), datetime.now().astimezone()),
             sheet=[*zip(sheet, pictures)],  # noqa: B905 - the flagged frames' pictures follow
             flagged=_flagged(poses, flagged, pictures[len(sheet) :]),
@@ -67,6 +75,7 @@ def _environment() -> Environment:
         colour=lambda track_id: "rgb({}, {}, {})".format(*colour_of(track_id)),
         counted=counted,
         number=number,
+        how_sure=how_sure,
         time=shown_time,
     )
     environment.tests["dotted"] = is_dotted
@@ -98,6 +107,17 @@ def _flagged(
 
 def _people(count: int) -> str:
     return {0: "nobody", 1: "1 person"}.get(count, f"{count} people")
+
+
+def how_sure(score: float) -> str:
+    """Return a mean score in words.
+
+    >>> how_sure(0.9), how_sure(0.6), how_sure(0.3), how_sure(float("nan"))
+    ('sure', 'fairly sure', 'unsure', 'not known')
+    """
+    if not np.isfinite(score):
+        return "not known"
+    return "sure" if score >= SURE_FROM else "fairly sure" if score >= LOW_MEAN else "unsure"
 
 
 def number(value: float, form: str) -> str:

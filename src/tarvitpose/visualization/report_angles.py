@@ -1,0 +1,121 @@
+"""What a report says of joint angles, and in plain words of what to distrust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tarvitpose.angles.cycles import cycles_of
+from tarvitpose.angles.definitions import BY_NAME, SIDES
+from tarvitpose.angles.ranges import Range, ranges_of
+from tarvitpose.angles.series import AngleSeries, joint_angles
+from tarvitpose.results import FramePoses
+from tarvitpose.visualization.tracks import TrackSummary
+
+MAX_PEOPLE = 6  # whose angles are shown
+SELDOM = 0.5  # of a person's frames: a joint that is sure less often is named
+OFTEN_CUT = 0.1  # of a person's frames, at the border of the picture
+BORDER = 2.0  # pixels
+
+
+class AngleRow(NamedTuple):
+    """One angle of both sides, or of the middle of the body as `left`."""
+
+    label: str
+    left: Range | None
+    right: Range | None
+    has_sides: bool
+
+
+class PersonAngles(NamedTuple):
+    """The angles of one person."""
+
+    track_id: int
+    faces: str
+    rows: list[AngleRow]
+    repetitions: str  # a sentence, empty where nothing repeats
+
+
+def people_angles(
+    poses: Sequence[FramePoses], tracks: Sequence[TrackSummary], threshold: float
+) -> list[PersonAngles]:
+    """Return the angles of the tracks of most frames, by id."""
+    longest = sorted(tracks, key=lambda track: -len(track.frames))[:MAX_PEOPLE]
+    ids = [track.track_id for track in longest]
+    series = joint_angles(poses, threshold=threshold, tracks=ids) if ids else []
+    people = [_person(person) for person in series]
+    return [person for person in people if person.rows]
+
+
+def _person(series: AngleSeries) -> PersonAngles:
+    ranges = ranges_of(series)
+    rows: dict[str, AngleRow] = {}
+    for name in ranges:
+        side, _, rest = name.partition("_")
+        has_sides = side in SIDES
+        if has_sides and BY_NAME[name].kind == "lean":
+            continue
+        title = rest if has_sides else name
+        both = [f"{part}_{rest}" for part in SIDES] if has_sides else [name, ""]
+        left, right = (ranges.get(part) for part in both)
+        rows[title] = AngleRow(title.replace("_", " "), left, right, has_sides)
+    faces = [str(name) for name in dict.fromkeys(series.facing.tolist()) if name]
+    return PersonAngles(series.track_id, ", then ".join(faces), [*rows.values()], _repeats(series))
+
+
+def _repeats(series: AngleSeries) -> str:
+    cycles = [found for found in cycles_of(series) if "lean" not in found.name][:1]
+    if not cycles:
+        return ""
+    times = ", ".join(f"{peak:.1f}" for peak in cycles[0].peaks)
+    return (
+        f"{len(cycles[0].peaks)} repetitions, one in {cycles[0].period:.2f} s: "
+        f"{BY_NAME[cycles[0].name].label} is largest at {times} s."
+    )
+
+
+def doubts(
+    poses: Sequence[FramePoses], tracks: Sequence[TrackSummary], threshold: float
+) -> list[str]:
+    """Return what to distrust of the tracks of most frames, a sentence each."""
+    sentences: list[str] = []
+    longest = sorted(tracks, key=lambda track: -len(track.frames))[:MAX_PEOPLE]
+    for track in sorted(longest, key=lambda track: track.track_id):
+        people = [
+            (frame, int(np.flatnonzero(frame.track_ids == track.track_id)[0]))
+            for frame in poses
+            if (frame.track_ids == track.track_id).any()
+        ]
+        scores = np.stack([frame.scores[at] for frame, at in people])  # (F, J)
+        sure = (~(scores < threshold)).mean(0)
+        names = people[0][0].joint_names
+        seldom = [
+            f"{names[joint].replace('_', ' ')} ({sure[joint]:.0%})"
+            for joint in np.flatnonzero(sure < SELDOM)
+        ]
+        if seldom:
+            sentences.append(
+                f"Person {track.track_id}: hardly to be trusted are {', '.join(seldom)}, which are "
+                "seen surely in so few of their frames: hidden, small or blurred."
+            )
+        cut = np.mean([_is_cut_off(frame, at) for frame, at in people])
+        if cut >= OFTEN_CUT:
+            sentences.append(
+                f"Person {track.track_id} reaches the border of the picture in {cut:.0%} of their "
+                "frames: what lies beyond it is a guess."
+            )
+        if len(track.stretches) > 1:
+            times = {1: "once", 2: "twice"}.get(gaps := len(track.stretches) - 1, f"{gaps} times")
+            sentences.append(
+                f"Person {track.track_id} is lost {times} in between; nothing is filled in."
+            )
+    return sentences
+
+
+def _is_cut_off(frame: FramePoses, person: int) -> bool:
+    height, width = frame.image_size
+    left, top, right, bottom = frame.boxes[person].tolist()
+    near = left <= BORDER or top <= BORDER or right >= width - BORDER or bottom >= height - BORDER
+    return bool(near and height > 0)
