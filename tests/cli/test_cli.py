@@ -189,6 +189,7 @@ def test_a_failing_source_does_not_stop_the_others(calls: list[Call], tmp_path: 
     assert result.exit_code == 2
     assert [source for source, _ in calls] == ["good.mp4"]
     assert result.stderr.splitlines() == [
+        "3 videos to process",
         "warning: bad.mp4: no such file or folder (it is tried again)",
         "warning: bad2.mp4: no such file or folder (it is tried again)",
         "error: bad.mp4: no such file or folder",
@@ -238,7 +239,7 @@ def test_a_defect_is_a_line_and_a_file(
             PermissionError(13, "Permission denied", "a\x1b[31m.json"),
             "a\\x1b[31m.json: Permission ",
         ),
-        (OSError(36, "File name too long", "a" * 300), "a" * 60 + "...: the name is too long"),
+        (OSError(36, "File name too long", "a" * 300), "a" * 57 + "...: the name is too long"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (MemoryError("3 TiB"), "not enough memory (3 TiB); give less at once"),
     ],
