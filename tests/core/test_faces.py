@@ -15,6 +15,7 @@ from tarvitpose.skeleton import JOINT_SETS, POSETRACK_15, JointSet
 from tarvitpose.utils.arrays import Float32, UInt8
 
 SIZE = 400, 640  # height, width
+BODIES = [joints for joints in JOINT_SETS.values() if not joints.fine]
 HEAD = 0.2  # of the drawn people's height, from the top
 
 
@@ -38,7 +39,7 @@ def head_of(corner: tuple[float, float], height: float) -> tuple[slice, slice]:
     return slice(round(top), round(top + HEAD * height)), across
 
 
-@pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=lambda joints: joints.name)
+@pytest.mark.parametrize("joints", BODIES, ids=lambda joints: joints.name)
 @pytest.mark.parametrize("score", [0.0, 0.29, 0.9, np.nan])
 def test_the_head_of_everybody_is_a_region_whatever_the_scores(
     joints: JointSet, score: float
@@ -58,6 +59,18 @@ def test_of_someone_sure_only_the_head_is_a_region() -> None:
     sides = regions[0, 2:] - regions[0, :2]
     assert (sides < 0.7 * 200).all()
     assert not covered(regions)[70 + 100 :].any(), "from the waist down"
+
+
+def test_every_point_of_a_whole_bodys_face_is_within_the_region() -> None:
+    poses = people((60, 70), height=200, size=SIZE)
+    point = np.array([[[260.0, 100.0]]], np.float32)  # far to the side of the other joints
+    with_face = replace(
+        poses,
+        keypoints=np.concatenate([poses.keypoints, point], 1),
+        scores=np.concatenate([poses.scores, poses.scores[:, :1]], 1),
+        joint_names=(*poses.joint_names, "face_5"),
+    )
+    assert covered(head_regions(with_face))[95:105, 255:265].all()
 
 
 def test_where_the_head_is_unsure_the_upper_part_of_the_box_is_a_region_too() -> None:

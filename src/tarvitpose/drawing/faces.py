@@ -104,10 +104,14 @@ def _mosaic(part: UInt8) -> UInt8:
 
 def _head_points(poses: Detected, person: int) -> tuple[Float32, Float32]:
     """Return the joints of the head that are known, (P, 2), and their scores (P,)."""
-    is_head = np.array([name in HEAD_JOINTS for name in poses.joint_names], bool)
+    is_head = np.array([_is_of_head(name) for name in poses.joint_names], bool)
     points, scores = poses.keypoints[person][is_head], poses.scores[person][is_head]
     is_known = np.isfinite(points).all(1)
     return points[is_known], scores[is_known]
+
+
+def _is_of_head(name: str) -> bool:
+    return name in HEAD_JOINTS or name.startswith("face_")  # of whole bodies
 
 
 def _is_sure(poses: Detected, person: int) -> bool:
