@@ -43,7 +43,8 @@ def test_the_long_description_has_no_link_that_leads_nowhere(
     text = metadata(hook, repository)["readme"]["text"]
     assert RELATIVE.search(README)
     assert not RELATIVE.search(text)
-    assert re.sub(r"\W", "", text[:200]) == re.sub(r"\W", "", README[:200])
+    unchanged = [line for line in README.splitlines() if "](" not in line]
+    assert {*unchanged} <= {*text.splitlines()}
 
 
 def test_every_link_into_the_repository_is_to_a_file_of_it(hook: ModuleType) -> None:
