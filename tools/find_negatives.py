@@ -20,6 +20,7 @@ import numpy as np
 
 from tarvitpose.data.records import read_image
 from tarvitpose.detection.nanodet import NanoDet
+from tarvitpose.geometry import box_area, shared_area
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.json_file import write_json
@@ -46,12 +47,9 @@ def random_boxes(width: int, height: int, rng: np.random.Generator) -> Float32:
 
 def is_apart(boxes: Float32, people: Float32) -> Bools:
     """Return which boxes (N, 4) labelled people (M, 4) hardly cover, and hardly lie in."""
-    low = np.maximum(boxes[:, None, :2], people[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], people[None, :, 2:])
-    shared = (high - low).clip(0).prod(-1)  # (N, M)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    people_areas = (people[:, 2:] - people[:, :2]).prod(-1).clip(1)
-    covered = np.maximum(shared / areas[:, None], shared / people_areas[None])
+    shared = shared_area(boxes[:, None], people[None])  # (N, M)
+    smaller = np.minimum(box_area(boxes)[:, None], box_area(people)[None].clip(1))
+    covered = shared / smaller
     return np.asarray((covered < MOST_COVERED).all(1))
 
 

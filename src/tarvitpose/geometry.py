@@ -42,6 +42,11 @@ def shared_area(first: NDArray[Number], second: NDArray[Number]) -> NDArray[Numb
     return np.asarray((high - low).clip(min=0).prod(-1))
 
 
+def box_area(boxes: NDArray[Number]) -> NDArray[Number]:
+    """Return the area of boxes xyxy (..., 4)."""
+    return np.asarray((boxes[..., 2:] - boxes[..., :2]).prod(-1))
+
+
 def box_iou(first: ArrayLike, second: ArrayLike) -> Float32:
     """Return the intersection over union of boxes xyxy, (N, 4) and (M, 4) -> (N, M).
 
@@ -51,7 +56,7 @@ def box_iou(first: ArrayLike, second: ArrayLike) -> Float32:
     a = np.asarray(first, np.float32).reshape(-1, 1, 4)
     b = np.asarray(second, np.float32).reshape(1, -1, 4)
     intersection = shared_area(a, b)
-    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - intersection
+    union = box_area(a) + box_area(b) - intersection
     return np.asarray(intersection / np.maximum(union, 1e-9), np.float32)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.geometry import box_area
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32
 
@@ -67,7 +68,7 @@ def keep_best(
     if max_people < 1:
         raise ValueError(f"max_people must be at least 1, not {max_people}")
     boxes = detections.boxes
-    worth = (boxes[:, 2:] - boxes[:, :2]).prod(1) if largest_first else detections.scores
+    worth = box_area(boxes) if largest_first else detections.scores
     chosen = np.argsort(-worth, kind="stable")[:max_people]
     ids = None if detections.track_ids is None else detections.track_ids[chosen]
     return Detections(boxes[chosen], detections.scores[chosen], ids)

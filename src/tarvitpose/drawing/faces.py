@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tarvitpose.drawing.style import Drawable
-from tarvitpose.geometry import shared_area
+from tarvitpose.geometry import box_area, shared_area
 from tarvitpose.utils.arrays import Bools, Float32, UInt8
 
 HEAD_JOINTS = frozenset(
@@ -56,16 +56,12 @@ def _is_same_head(left_out: Float32, boxes: Float32, heads: Float32) -> Bools:
 
     A detector may give a second, worse box to someone.
     """
-    area = np.minimum(_area(left_out)[:, None], _area(boxes)[None])  # (K, P)
+    area = np.minimum(box_area(left_out)[:, None], box_area(boxes)[None])  # (K, P)
     shared = shared_area(left_out[:, None], boxes[None])
     centre = (heads[None, :, :2] + heads[None, :, 2:]) / 2  # (1, P, 2)
     part = upper_parts(left_out)[:, None]  # (K, 1, 4)
     is_inside = ((centre > part[..., :2]) & (centre < part[..., 2:])).all(-1)
     return np.asarray((is_inside & (shared >= SAME_PERSON * area)).any(1), np.bool_)
-
-
-def _area(boxes: Float32) -> Float32:
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1), np.float32)
 
 
 def upper_parts(boxes: Float32) -> Float32:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tarvitpose.drawing.faces import head_regions, pixelated
-from tarvitpose.geometry import shared_area
+from tarvitpose.geometry import box_area, shared_area
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.utils.arrays import Float32, Float64
 
@@ -31,9 +31,8 @@ class _Regions:
 
     def onto(self, other: _Regions, time: float) -> _Regions:
         """Return `other`, the regions of a frame at `time`, with what stays of these."""
-        sizes = np.maximum(self.boxes[:, 2:] - self.boxes[:, :2], 0).prod(1)  # (K,)
         shared = shared_area(self.boxes[:, None], other.boxes[None])  # (K, L)
-        is_moved_on = (shared >= COVERED * sizes[:, None]).any(1)
+        is_moved_on = (shared >= COVERED * box_area(self.boxes)[:, None]).any(1)
         stays = ~is_moved_on & (np.abs(time - self.times) <= HOLD)
         return _Regions(
             np.concatenate([other.boxes, self.boxes[stays]]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.geometry import shared_area
+from tarvitpose.geometry import box_area, shared_area
 from tarvitpose.tracking.appearance import describe, difference
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.track import Carried, check_order
@@ -209,7 +209,7 @@ def uncovered(boxes: Float32) -> Bools:
     """
     shared = shared_area(boxes[:, None], boxes)  # (N, N)
     np.fill_diagonal(shared, 0)
-    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(-1), 1e-9)
+    area = np.maximum(box_area(boxes), 1e-9)
     return np.asarray((shared / area[:, None]).max(1, initial=0) < COVERED)
 
 
