@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -171,6 +171,18 @@ class FramePoses:
         if self.raw_keypoints is not None:
             data["xy_raw"] = self.raw_keypoints
         return key_points(self.keypoints, self.scores, self.box_scores, self.limbs, data)
+
+
+def people_by_track(poses: Iterable[FramePoses]) -> dict[int, list[tuple[FramePoses, int]]]:
+    """Return the frames of each track, by rising id, with the person's position in each.
+
+    Who has no track (an id below 0) is left out; of two people with one id the first counts.
+    """
+    people: dict[int, list[tuple[FramePoses, int]]] = {}
+    for frame in poses:
+        for track_id, at in zip(*np.unique(frame.track_ids, return_index=True), strict=True):
+            people.setdefault(int(track_id), []).append((frame, int(at)))
+    return {track_id: people[track_id] for track_id in sorted(people) if track_id >= 0}
 
 
 @dataclass(frozen=True)

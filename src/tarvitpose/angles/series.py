@@ -17,7 +17,7 @@ from tarvitpose.angles.facing import Directions, directions_of
 from tarvitpose.angles.landmarks import Points, landmarks
 from tarvitpose.config import Facing
 from tarvitpose.errors import DataError
-from tarvitpose.results import FramePoses
+from tarvitpose.results import FramePoses, people_by_track
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.stretches import stretches
 
@@ -52,14 +52,10 @@ def joint_angles(
     sets = {frame.joint_names for frame in poses if len(frame)}
     if len(sets) > 1:
         raise DataError("people with different joints; angles need the same joints in all frames")
-    people: dict[int, list[tuple[FramePoses, int]]] = {}
-    for frame in poses:
-        for track_id, at in zip(*np.unique(frame.track_ids, return_index=True), strict=True):
-            people.setdefault(int(track_id), []).append((frame, int(at)))
     return [
-        _series(track_id, people[track_id], threshold, facing)
-        for track_id in sorted(people)
-        if track_id >= 0 and (not tracks or track_id in tracks)
+        _series(track_id, people, threshold, facing)
+        for track_id, people in people_by_track(poses).items()
+        if not tracks or track_id in tracks
     ]
 
 

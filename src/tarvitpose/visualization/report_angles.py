@@ -11,7 +11,7 @@ from tarvitpose.angles.cycles import cycles_of
 from tarvitpose.angles.definitions import BY_NAME, SIDES
 from tarvitpose.angles.ranges import Range, ranges_of
 from tarvitpose.angles.series import AngleSeries, joint_angles
-from tarvitpose.results import FramePoses
+from tarvitpose.results import FramePoses, people_by_track
 from tarvitpose.visualization.tracks import TrackSummary
 
 MAX_PEOPLE = 6  # whose angles are shown
@@ -42,11 +42,16 @@ def people_angles(
     poses: Sequence[FramePoses], tracks: Sequence[TrackSummary], threshold: float
 ) -> list[PersonAngles]:
     """Return the angles of the tracks of most frames, by id."""
-    longest = sorted(tracks, key=lambda track: -len(track.frames))[:MAX_PEOPLE]
-    ids = [track.track_id for track in longest]
+    ids = [track.track_id for track in _longest(tracks)]
     series = joint_angles(poses, threshold=threshold, tracks=ids) if ids else []
     people = [_person(person) for person in series]
     return [person for person in people if person.rows]
+
+
+def _longest(tracks: Sequence[TrackSummary]) -> list[TrackSummary]:
+    """Return the tracks of most frames, by id."""
+    longest = sorted(tracks, key=lambda track: -len(track.frames))[:MAX_PEOPLE]
+    return sorted(longest, key=lambda track: track.track_id)
 
 
 def _person(series: AngleSeries) -> PersonAngles:
@@ -81,13 +86,9 @@ def doubts(
 ) -> list[str]:
     """Return what to distrust of the tracks of most frames, a sentence each."""
     sentences: list[str] = []
-    longest = sorted(tracks, key=lambda track: -len(track.frames))[:MAX_PEOPLE]
-    for track in sorted(longest, key=lambda track: track.track_id):
-        people = [
-            (frame, int(np.flatnonzero(frame.track_ids == track.track_id)[0]))
-            for frame in poses
-            if (frame.track_ids == track.track_id).any()
-        ]
+    everybody = people_by_track(poses)
+    for track in _longest(tracks):
+        people = everybody[track.track_id]
         scores = np.stack([frame.scores[at] for frame, at in people])  # (F, J)
         sure = (~(scores < threshold)).mean(0)
         names = people[0][0].joint_names

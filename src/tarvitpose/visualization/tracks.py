@@ -5,7 +5,6 @@ Axes: F frames of a track, J joints.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.metrics.jitter import mean_of_known, relative_acceleration
-from tarvitpose.results import FramePoses
+from tarvitpose.results import FramePoses, people_by_track
 from tarvitpose.utils.arrays import Float32, Float64
 from tarvitpose.utils.stretches import stretches
 
@@ -78,11 +77,7 @@ def with_single_frames(
 
 def tracks_of(poses: Sequence[FramePoses]) -> list[TrackSummary]:
     """Return all tracks, by id; who has none (an id below 0) is in no track."""
-    people: dict[int, list[Person]] = defaultdict(list)
-    for frame in poses:
-        for track_id, at in zip(*np.unique(frame.track_ids, return_index=True), strict=True):
-            people[int(track_id)].append((frame, int(at)))
-    return [_track(track_id, people[track_id]) for track_id in sorted(people) if track_id >= 0]
+    return [_track(track_id, people) for track_id, people in people_by_track(poses).items()]
 
 
 def _track(track_id: int, people: list[Person]) -> TrackSummary:
