@@ -154,7 +154,7 @@ def score_clips(
     with torch.inference_mode():
         for features, regions, keypoints, visible in encoded:
             single = model.decoder(features[:, current])
-            temporal = _answer(model, features, regions, mode)
+            temporal = _answer(model, features, regions, mode, single)
             truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
@@ -168,12 +168,14 @@ def score_clips(
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
-def _answer(model: TARViTPose, features: Tensor, regions: Tensor, mode: TemporalMode) -> Tensor:
-    """Return heatmaps (B, J, 4h, 4w) of the current frames in one mode."""
+def _answer(
+    model: TARViTPose, features: Tensor, regions: Tensor, mode: TemporalMode, single: Tensor
+) -> Tensor:
+    """Return heatmaps (B, J, 4h, 4w) of the current frames; `single` are those of them alone."""
     config = model.config
-    offsets, current = window_offsets(config.offsets)
+    offsets, _ = window_offsets(config.offsets)
     if mode == "none" or (mode == "tar" and not config.temporal):
-        return model.decoder(features[:, current])  # type: ignore[no-any-return]
+        return single
     temporal = model.aggregate(features, regions) if mode != "pooled" else None
     if temporal is not None and mode == "tar":
         return temporal

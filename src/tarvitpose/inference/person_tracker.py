@@ -18,7 +18,7 @@ from tarvitpose.inference.detection_schedule import DetectionSchedule
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, TrackedFrame, joined_boxes
 from tarvitpose.tracking import KnownTracks, Tracker, open_tracker
-from tarvitpose.utils.arrays import Bools
+from tarvitpose.utils.arrays import Bools, Float32
 
 LONGEST_LIST = 20  # numbers in a warning
 
@@ -55,7 +55,7 @@ class PersonTracker:
         self._known = KnownTracks()
         self._following: Tracker | KnownTracks = self.tracker
         self.chosen = frozenset(chosen)
-        self._others = np.zeros((0, 4), np.float32)  # boxes of the last detection without a track
+        self._others: Float32 | None = None  # boxes of the last detection without a track
         self.met: set[int] = set()  # the numbers of all people so far, chosen or not
 
     def find(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
@@ -108,8 +108,10 @@ class PersonTracker:
             self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
             return TrackedFrame(frame, people.boxes, people.scores, people.track_ids, others)
         ids = self.tracker.update(people.boxes, people.scores, frame.index, frame.time, frame.image)
-        self._others = joined_boxes(others, people.boxes[ids <= 0])
-        return _people_at(TrackedFrame(frame, people.boxes, people.scores, ids, others), ids > 0)
+        tracked = TrackedFrame(frame, people.boxes, people.scores, ids, others)
+        followed = _people_at(tracked, ids > 0)
+        self._others = followed.left_out
+        return followed
 
     def _detect(self, frame: Frame) -> Detections:
         with self.observer.stage("detect"):

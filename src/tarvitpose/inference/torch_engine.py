@@ -66,17 +66,24 @@ class TorchEngine:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         features = self._features(crops)  # (B, C, h, w)
         tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
-        # Copies: a crop must not hold on to the whole batch.
-        if not self.config.masked:
+        heatmaps: Tensor | None = None  # (B, J, 4h, 4w)
+        if self.config.masked:
+            with self._low_precision():
+                heatmaps = self._running.coarse_heatmaps(features)
+                scores = token_scores(heatmaps, self.config.mask_rule)
+            regions = seen_regions(scores, self.config.mask_rule, self.config.mask_threshold)
+        else:
             regions = self._running.regions(features[:, None])[:, 0]  # (B, J, h, w)
-            pairs = zip(tokens, regions.flatten(2), strict=True)
-            return [EncodedCrop(*(part.clone() for part in pair)) for pair in pairs]
-        with self._low_precision():
-            heatmaps = self._running.coarse_heatmaps(features)  # (B, J, 4h, 4w)
-            scores = token_scores(heatmaps, self.config.mask_rule)
-        regions = seen_regions(scores, self.config.mask_rule, self.config.mask_threshold)
-        parts = zip(tokens, regions.flatten(2), heatmaps, strict=True)
-        return [EncodedCrop(*(part.clone() for part in of_crop)) for of_crop in parts]
+        visible = regions.flatten(2)  # (B, J, N)
+        # Copies: a crop must not hold on to the whole batch.
+        return [
+            EncodedCrop(
+                tokens[i].clone(),
+                visible[i].clone(),
+                None if heatmaps is None else heatmaps[i].clone(),
+            )
+            for i in range(len(crops))
+        ]
 
     @torch.inference_mode()
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
