@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import cv2
 import numpy as np
 
@@ -14,24 +12,16 @@ from tarvitpose.drawing import DARK, LIGHT, Colour, colour_of, draw_text, text_w
 from tarvitpose.drawing.style import Drawable
 from tarvitpose.utils.arrays import Float64, UInt8
 
-Values = Mapping[str, float]  # degrees of one person in one frame, by the name of the angle
 LEAST_SHOWN = 8.0  # degrees: a smaller arc is a smudge, only its number is written
 SMALLEST = 120.0  # pixels of a person's height; nobody could read the numbers of a smaller one
-ENDS = {"bend": (0, 1, 1, 2), "flexion": (0, 1, 2, 3), "abduction": (0, 1, 2, 3)}
-DRAWN = [angle for angle in ANGLES if angle.kind in ENDS]
+DRAWN = [angle for angle in ANGLES if angle.kind == "bend"]
 
 
-def draw_angles(
-    canvas: UInt8,
-    poses: Drawable,
-    *,
-    keypoint_threshold: float = 0.3,
-    values: Sequence[Values] | None = None,
-) -> None:
+def draw_angles(canvas: UInt8, poses: Drawable, *, keypoint_threshold: float = 0.3) -> None:
     """Draw the angles of everybody in a frame onto an RGB image (height, width, 3), in place.
 
-    `values` are those of each person; without them they are what the frame alone tells: the bends
-    of knees and elbows, which need no direction that the person faces.
+    They are what the frame alone tells: the bends of knees and elbows, which need no direction
+    that the person faces.
     """
     for person in range(len(poses.keypoints)):
         points = landmarks(
@@ -43,17 +33,12 @@ def draw_angles(
         height = _height(points)
         if height < SMALLEST * min(canvas.shape[:2]) / 720:
             continue
-        angles = _of_frame(points) if values is None else values[person]
+        angles = angles_of(points, np.array([""]))
         colour = colour_of(int(poses.track_ids[person]))
         for angle in DRAWN:
-            degrees = angles.get(angle.name, np.nan)
+            degrees = float(angles[angle.name][0]) if angle.name in angles else np.nan
             if np.isfinite(degrees):
                 _draw(canvas, angle, degrees, points, (height, colour))
-
-
-def _of_frame(points: Points) -> dict[str, float]:
-    """Return the angles that one frame tells."""
-    return {name: float(values[0]) for name, values in angles_of(points, np.array([""])).items()}
 
 
 def _height(points: Points) -> float:
@@ -66,10 +51,9 @@ def _draw(
 ) -> None:
     """Draw one arc, from the line that counts as zero to the limb, and its number outside."""
     height, colour = look
-    first, second, third, fourth = (points[angle.points[at]][0] for at in ENDS[angle.kind])
-    centre = points[angle.joint][0]
-    start = _direction(second - first)
-    turn = (_direction(fourth - third) - start + 180) % 360 - 180
+    before, centre, after = (points[name][0] for name in angle.points)
+    start = _direction(centre - before)
+    turn = (_direction(after - centre) - start + 180) % 360 - 180
     radius = height / 14
     side = min(canvas.shape[:2])
     line, size = max(round(side / 360), 1), max(min(side / 45, height / 16), 8.0)
