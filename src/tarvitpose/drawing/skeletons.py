@@ -34,31 +34,52 @@ RIGHT_SHADE = 0.65  # how much of the colour is left on the right side
 
 
 @dataclass(frozen=True)
-class _Body:
-    """One person, ready to be drawn."""
+class _Skeleton:
+    """What all people of a frame share."""
 
-    points: list[tuple[int, int]]  # one for each joint, in OpenCV's fixed point
-    drawn: frozenset[int]  # the joints that score high enough
     limbs: tuple[tuple[int, int], ...]
     fine: frozenset[int]  # the joints of face and hands
     sides: tuple[str, ...]  # of each joint: "left", "right" or ""
     own_colours: Mapping[int, Colour]  # of joints, where those of the joint set are asked for
+    by_track: bool  # whether each person has a colour of their own
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], colors: Colors) -> _Skeleton:
+        """Return that of people with these joints."""
+        joint_set = set_of(names)
+        own = joint_set.colors if joint_set and colors == "joints" else {}
+        return cls(
+            limbs=limbs_of(names),
+            fine=frozenset(map(names.index, joint_set.fine if joint_set else ())),
+            sides=sides_of(names),
+            own_colours={names.index(name): from_hex(text) for name, text in own.items()},
+            by_track=colors == "track",
+        )
+
+
+@dataclass(frozen=True)
+class _Body:
+    """One person, ready to be drawn."""
+
+    skeleton: _Skeleton
+    points: list[tuple[int, int]]  # one for each joint, in OpenCV's fixed point
+    drawn: frozenset[int]  # the joints that score high enough
     colour: Colour
     dots: Colour | None  # of the joints, where it is not the limbs' colour
-    by_side: bool
     sizes: Sizes
 
     def stroke(self, first: int, second: int) -> Stroke:
         """Return the widths of a joint or limb."""
-        return self.sizes.fine if self.fine.issuperset((first, second)) else self.sizes.body
+        is_fine = self.skeleton.fine.issuperset((first, second))
+        return self.sizes.fine if is_fine else self.sizes.body
 
     def shade(self, first: int, second: int) -> Colour:
         """Return the colour of a joint or limb; the line between the shoulders has no side."""
-        if second in self.own_colours:
-            return self.own_colours[second]
-        sides = {self.sides[joint] for joint in (first, second)} - {""}
+        if second in self.skeleton.own_colours:
+            return self.skeleton.own_colours[second]
+        sides = {self.skeleton.sides[joint] for joint in (first, second)} - {""}
         side = sides.pop() if len(sides) == 1 else ""
-        if self.by_side:
+        if not self.skeleton.by_track:
             return SIDE_COLOURS.get(side, LIGHT)
         if side != "right":
             return self.colour
@@ -91,9 +112,10 @@ def draw_poses(
         ground[:] = ground * np.float32(PANEL_SHADE)
     canvas = below.copy()
     order = boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
+    skeleton = _Skeleton.of(poses.joint_names, colors)
     for person in order:
         _draw_person(
-            canvas, poses, int(person), boxes[person], threshold=keypoint_threshold, colors=colors
+            canvas, poses, int(person), boxes[person], skeleton, threshold=keypoint_threshold
         )
     canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
     for person in order[::-1]:
@@ -114,23 +136,23 @@ def _boxes_of(poses: Drawable) -> Float32:
 
 
 def _draw_person(
-    canvas: UInt8, poses: Drawable, person: int, box: Float32, *, threshold: float, colors: Colors
+    canvas: UInt8,
+    poses: Drawable,
+    person: int,
+    box: Float32,
+    skeleton: _Skeleton,
+    *,
+    threshold: float,
 ) -> None:
     points = poses.keypoints[person]
     track_id = int(poses.track_ids[person])
     is_drawn = (poses.scores[person] >= threshold) & np.isfinite(points).all(-1)  # (J,)
-    names, joint_set = poses.joint_names, set_of(poses.joint_names)
-    own = joint_set.colors if joint_set and colors == "joints" else {}
     body = _Body(
+        skeleton=skeleton,
         points=fixed_point(points),
         drawn=frozenset(np.flatnonzero(is_drawn).tolist()),
-        limbs=limbs_of(names),
-        fine=frozenset(map(names.index, joint_set.fine if joint_set else ())),
-        sides=sides_of(names),
-        own_colours={names.index(name): from_hex(text) for name, text in own.items()},
         colour=colour_of(track_id),
-        dots=LIGHT if is_dotted(track_id) and colors == "track" else None,
-        by_side=colors != "track",
+        dots=LIGHT if is_dotted(track_id) and skeleton.by_track else None,
         sizes=sizes_for(canvas.shape, float(box[3] - box[1])),
     )
     if np.isfinite(poses.boxes[person]).all():
@@ -142,7 +164,7 @@ def _draw_person(
 
 def _draw_limbs(canvas: UInt8, body: _Body) -> None:
     """Draw all dark edges first, so that limbs that meet stay joined."""
-    limbs = [limb for limb in body.limbs if body.drawn.issuperset(limb)]
+    limbs = [limb for limb in body.skeleton.limbs if body.drawn.issuperset(limb)]
     for a, b in limbs:
         stroke, ends = body.stroke(a, b), (body.points[a], body.points[b])
         edge = stroke.line + 2 * stroke.rim
