@@ -298,3 +298,10 @@ def test_coordinates_in_pixels_are_said(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "coordinates are pixels, not metres" in done.stderr
     assert "without an image size" in refusal("reformat", result, "--format", "label-studio")
+
+
+def test_joints_that_all_score_too_low_are_one_line(tmp_path: Path) -> None:
+    result = written_results(tmp_path, ["npz"])["npz"]
+    line = refusal("reformat", result, "--format", "trc,bvh", "--keypoint-threshold", 1)
+    assert line.endswith("no joint scores 1; lower --keypoint-threshold")
+    assert [path.name for path in result.parent.iterdir()] == [result.name]

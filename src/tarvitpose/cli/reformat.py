@@ -15,7 +15,10 @@ from tarvitpose.errors import ConfigError, DataError
 from tarvitpose.utils.lists import parse_choices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tarvitpose.formats.motion import Motion
+    from tarvitpose.results import FramePoses
 
 TRANSFER_FORMATS: tuple[TransferFormat, ...] = get_args(TransferFormat)
 LEAST_SCORE = 0.3
@@ -94,38 +97,61 @@ def run(
     if height is not None and pixels_per_metre is not None:
         raise ConfigError("--height and --pixels-per-metre both give the scale: give one")
     checks.existing(result)
-    from tarvitpose.formats.bvh import write_bvh
-    from tarvitpose.formats.label_studio import labelling_interface, write_label_studio
     from tarvitpose.formats.reading import load_poses
-    from tarvitpose.formats.trc import write_trc
-    from tarvitpose.utils.atomic import atomic_file
 
     frames = load_poses(result)
     base = (output or result.parent) / stem_of(result)
     people: list[Motion] = []
     if {"trc", "bvh"} & {*kinds}:
-        people = _people(result, height, pixels_per_metre, track, keypoint_threshold)
-    paths = {
-        f"{base}.track{motion.track_id}.{kind}": (kind, motion)
-        for motion in people
-        for kind in kinds
-        if kind != "label-studio"
-    }
-    interface = Path(f"{base}.label-studio.xml")
-    tasks = interface.with_suffix(".json")
-    written = [*map(Path, paths), *([tasks, interface] if "label-studio" in kinds else [])]
+        try:
+            people = _people(frames, height, pixels_per_metre, track, keypoint_threshold)
+        except DataError as error:
+            raise DataError(f"{result}: {error}") from None
+    written = _paths(base, kinds, people)
     for path in written:
         checks.new_file(path, overwrite=overwrite)
-    for name, (kind, motion) in paths.items():
-        (write_trc if kind == "trc" else write_bvh)(Path(name), motion)
-    if "label-studio" in kinds:
-        write_label_studio(tasks, frames, images)
-        with atomic_file(interface) as temporary:
-            temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
+    _write(base, kinds, people, frames, images)
     if any(motion.unit == "px" for motion in people):
         console.warn("without --height or --pixels-per-metre coordinates are pixels, not metres")
     if not quiet:
         console.result(_lines(people, written), files=[str(path) for path in written])
+
+
+def _path(base: Path, motion: Motion, kind: str) -> Path:
+    return Path(f"{base}.track{motion.track_id}.{kind}")
+
+
+def _paths(base: Path, kinds: Sequence[str], people: Sequence[Motion]) -> list[Path]:
+    """Return the files that are to be written."""
+    paths = [
+        _path(base, motion, kind) for motion in people for kind in kinds if kind != "label-studio"
+    ]
+    if "label-studio" in kinds:
+        paths += [Path(f"{base}.label-studio.{ending}") for ending in ("json", "xml")]
+    return paths
+
+
+def _write(
+    base: Path,
+    kinds: Sequence[str],
+    people: Sequence[Motion],
+    frames: Sequence[FramePoses],
+    images: str,
+) -> None:
+    from tarvitpose.formats.bvh import write_bvh
+    from tarvitpose.formats.label_studio import labelling_interface, write_label_studio
+    from tarvitpose.formats.trc import write_trc
+    from tarvitpose.utils.atomic import atomic_file
+
+    for motion in people:
+        if "trc" in kinds:
+            write_trc(_path(base, motion, "trc"), motion)
+        if "bvh" in kinds:
+            write_bvh(_path(base, motion, "bvh"), motion)
+    if "label-studio" in kinds:
+        write_label_studio(Path(f"{base}.label-studio.json"), frames, images)
+        with atomic_file(Path(f"{base}.label-studio.xml")) as temporary:
+            temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
 
 
 def _lines(people: list[Motion], written: list[Path]) -> list[str]:
@@ -135,28 +161,24 @@ def _lines(people: list[Motion], written: list[Path]) -> list[str]:
 
 
 def _people(
-    result: Path,
+    frames: Sequence[FramePoses],
     height: float | None,
     pixels_per_metre: float | None,
     tracks: list[int] | None,
     least_score: float,
 ) -> list[Motion]:
-    """Return the chosen people's motions, in metres where a scale is given. Raises UserError."""
+    """Return the chosen people's motions, in metres where a scale is given. Raises DataError."""
     from tarvitpose.formats import motion
-    from tarvitpose.formats.reading import load_poses
 
-    try:
-        everybody = motion.motions(load_poses(result), least_score)
-        missing = sorted({*(tracks or ())} - {person.track_id for person in everybody})
-        if missing:
-            known = ", ".join(str(person.track_id) for person in everybody)
-            raise DataError(f"--track {missing[0]}: not in this file; its tracks are: {known}")
-        chosen = [person for person in everybody if not tracks or person.track_id in tracks]
-        if height is not None:
-            longest = max(chosen, key=lambda person: len(person.times))
-            pixels_per_metre = motion.pixels_per_metre(longest, height)
-    except DataError as error:
-        raise DataError(f"{result}: {error}") from None
+    everybody = motion.motions(frames, least_score)
+    missing = sorted({*(tracks or ())} - {person.track_id for person in everybody})
+    if missing:
+        known = ", ".join(str(person.track_id) for person in everybody)
+        raise DataError(f"--track {missing[0]}: not in this file; its tracks are: {known}")
+    chosen = [person for person in everybody if not tracks or person.track_id in tracks]
+    if height is not None:
+        longest = max(chosen, key=lambda person: len(person.times))
+        pixels_per_metre = motion.pixels_per_metre(longest, height)
     if pixels_per_metre is None:
         return chosen
     return [person.in_metres(pixels_per_metre) for person in chosen]

@@ -69,7 +69,7 @@ def motions(frames: Sequence[FramePoses], least_score: float) -> list[Motion]:
     """Return every track, joints below `least_score` left out; 0 is the lowest joint of all.
 
     Frames between a track's first and last in which it is absent are gaps. Raises DataError where
-    there are no times or no tracks.
+    there are no times, no tracks or no joints.
     """
     if any(not np.isfinite(poses.time) for poses in frames):
         raise DataError("frames without times; a file of predict has them")
@@ -77,7 +77,10 @@ def motions(frames: Sequence[FramePoses], least_score: float) -> list[Motion]:
     if not tracks:
         raise DataError("nobody with a track id")
     seen = {track: _seen(frames, track, least_score) for track in tracks}
-    floor = max(float(np.nanmax(at[..., 1])) for at in seen.values() if np.isfinite(at).any())
+    lowest = [float(np.nanmax(at[..., 1])) for at in seen.values() if np.isfinite(at).any()]
+    if not lowest:
+        raise DataError(f"no joint scores {least_score:g}; lower --keypoint-threshold")
+    floor = max(lowest)
     return [_motion(frames, track, points, floor) for track, points in seen.items()]
 
 
