@@ -219,8 +219,13 @@ class ProgressLines:
 
 def open_bars() -> Progress:
     """Return bars on stderr, each with a `note`; they vanish when they are closed."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),
