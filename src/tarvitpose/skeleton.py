@@ -97,11 +97,16 @@ def parse_joint_set(values: Any) -> JointSet:
     ValueError: limbs: palm is not among the joints
     """
     try:
-        return TypeAdapter(JointSet).validate_python(values)
+        return _adapter().validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{key}: {in_words(first)}" if key else in_words(first)) from None
+
+
+@cache
+def _adapter() -> TypeAdapter[JointSet]:
+    return TypeAdapter(JointSet)
 
 
 def _of_the_package() -> dict[str, JointSet]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -324,7 +325,10 @@ def jitter_table(jitters: dict[str, VideoJitter]) -> Table:
     rows = plain_table(headings)
     for video, jitter in jitters.items():
         pairs = (jitter.jitter_single, jitter.jitter_temporal, jitter.mean_distance)
-        cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
+        cells = (  # without a joint that both saw in three frames, there is nothing to tell
+            "-" if math.isnan(pixels) else f"{pixels:.2f} px {100 * share:.2f}%"
+            for pixels, share in pairs
+        )
         lag = "-" if jitter.lag is None else console.counted(jitter.lag, "frame")
         rows.add_row(Path(video).name, str(jitter.frames), str(jitter.tracks), *cells, lag)
     return rows

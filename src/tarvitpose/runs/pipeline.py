@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event, current_thread, main_thread
+from typing import Any
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.formats.file_writer import PoseWriter
-from tarvitpose.formats.writing import open_writer, output_paths
+from tarvitpose.formats.overlay import draw_overlay
+from tarvitpose.formats.writing import open_writers, output_paths
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
@@ -161,8 +164,7 @@ def _write(
     last_total: int | None = 0  # frames in all, as shown last
     with ExitStack() as stack:
         writers: list[PoseWriter] = [
-            stack.enter_context(open_writer(kind, path, frames, config))
-            for kind, path in files.items()
+            stack.enter_context(writer) for writer in open_writers(files, frames, config)
         ]
         is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
         window = stack.enter_context(_window(frames, config)) if config.show else None
@@ -191,8 +193,9 @@ def _write(
 
 
 def _window(frames: FrameSource, config: PredictConfig) -> PoseWindow:
-    title = f"{frames.name} - tarvitpose"
-    return PoseWindow(title, frames.image_size, keypoint_threshold=config.keypoint_threshold)
+    look: dict[str, Any] = {"colors": config.colors, "angles": config.angles}
+    draw = partial(draw_overlay, keypoint_threshold=config.keypoint_threshold, **look)
+    return PoseWindow(f"{frames.name} - tarvitpose", frames.image_size, draw)
 
 
 def _outcome(
