@@ -1,10 +1,12 @@
 """Fit the score curves of weights, so that a score is the share of joints that are right.
 
-    python -m tools.calibrate data/default/runs/stage2/weights data/lspet/train.json
+    python -m tools.calibrate data/default/runs/stage2/weights data/lspet/train.json \\
+        data/default/photographs_train.json=data/coco_kpt
 
-Clips are made of people of the training part, as `evaluate --degradations` makes them of others.
-Each person's clip has one degradation (of lost frames there is nothing to tell). The curves, one
-for each of the modes of --temporal, are written into the folder's config.json.
+Clips are made of people of the training part, as `evaluate --degradations` makes them of others;
+of each data set equally many people, so that scores are right on average over the sets. Each
+person's clip has one degradation (of lost frames there is nothing to tell). The curves, one for
+each of the modes of --temporal, are written into the folder's config.json.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ import torch
 from tarvitpose.config import CURVES, Curve, TemporalMode
 from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import DEGRADATIONS
+from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.calibration import fit_curve, reliability
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
 
@@ -32,15 +36,20 @@ def main() -> None:
     """Fit a curve and write it."""
     parser = argparse.ArgumentParser(description="Fit the score curve of weights.")
     parser.add_argument("weights", type=Path)
-    parser.add_argument("annotations", type=Path, help="labelled stills (COCO layout)")
-    parser.add_argument("--people", type=int, default=320)
+    parser.add_argument(
+        "annotations", nargs="+", help="labelled people, as ANNOTATIONS or ANNOTATIONS=IMAGES"
+    )
+    parser.add_argument("--people", type=int, default=320, help="of each data set")
     given = parser.parse_args()
     torch.set_num_threads(2)
     model = TARViTPose.from_pretrained(str(given.weights))
     raw = model.config.model_copy(update=dict.fromkeys(CURVES.values(), ()))
     model.config = raw
-    records = read_records("coco", given.annotations, raw.joints)
-    records = records[:: max(len(records) // given.people, 1)][: given.people]
+    records = [
+        record
+        for source in given.annotations
+        for record in read_people(source, raw.joints, given.people)
+    ]
     rows: dict[TemporalMode, list[tuple[Float32, Float32]]] = {mode: [] for mode in CURVES}
     for at, kind in enumerate(SHOWN):
         clips = validation_clips(records[at :: len(SHOWN)], raw, kind, seed=1)
@@ -57,6 +66,13 @@ def main() -> None:
     config = raw.model_copy(update=curves)
     with atomic_file(given.weights / "config.json") as path:
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_people(source: str, joints: JointSet, number: int) -> list[Record]:
+    """Read evenly spaced people of a data set, given as ANNOTATIONS or ANNOTATIONS=IMAGES."""
+    annotations, _, images = source.partition("=")
+    records = read_records(None, Path(annotations), joints, Path(images) if images else None)
+    return records[:: max(len(records) // number, 1)][:number]
 
 
 def _fitted(mode: str, scores: Float32, right: Float32) -> Curve:

@@ -25,8 +25,10 @@ from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.images import write_image
 from tarvitpose.video.sources import open_source
 
+BOX = [[10.0, 4, 40, 44]]
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3]  # seconds, uneven
 
 
@@ -66,6 +68,29 @@ def test_the_window_policy_equals_predicting_each_window(video: Path) -> None:
         window = estimates.predict([images[i] for i in at], poses.boxes)
         assert np.allclose(window.scores, poses.scores, atol=1e-5)
         assert np.allclose(window.keypoints, poses.keypoints, atol=1e-2)
+
+
+def test_a_picture_is_decoded_alone_with_its_mirror_image_and_a_clip_of_one_frame_is_not(
+    tmp_path: Path,
+) -> None:
+    image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), np.uint8)
+    (tmp_path / "clip").mkdir()
+    for path in (tmp_path / "photo.png", tmp_path / "clip" / "0.png"):
+        write_image(path, image)
+    alone = estimator(temporal="none", flip_test=True).predict(image, BOX)
+    with_itself = estimator().predict([image] * 3, BOX)
+    assert not np.allclose(alone.keypoints, with_itself.keypoints, atol=0.1)
+    for source, expected in (("photo.png", alone), ("clip", with_itself)):
+        estimates = estimator()
+        estimates.detector = SameBoxes()
+        (poses,) = estimates.stream(tmp_path / source)
+        assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-2), source
+        assert np.allclose(poses.scores, expected.scores, atol=1e-4), source
+
+
+class SameBoxes:
+    def detect(self, frame: Frame) -> Detections:
+        return Detections(np.float32(BOX), np.ones(1, np.float32))
 
 
 def _frames(video: Path) -> list[Frame]:
@@ -162,7 +187,7 @@ def test_a_live_source_is_answered_frame_by_frame(tmp_path: Path) -> None:
     together.clear()
     list(estimator(batch_size=16).run(_frames(video), CountsPeople()))
     # A file's frames share batches that grow; in one frame there is nobody.
-    assert (together[0], sum(together), max(together)) == (1, 11, 4)
+    assert (together[:2], sum(together), max(together)) == ([1, 1], 11, 3)
 
 
 def test_growing_batches_give_what_a_single_one_gives(video: Path) -> None:

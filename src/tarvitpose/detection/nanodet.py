@@ -93,9 +93,10 @@ def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detection
 
 def _network_input(frame: Frame, letterbox: Letterbox) -> Float32:
     """Return what the network reads, (1, 3, 416, 416): BGR, normalised."""
-    bgr = letterbox.fill(frame.image)[:, :, ::-1]
-    normal = (bgr - MEAN_BGR) / STD_BGR  # (h, w, 3)
-    return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)  # (1, 3, h, w)
+    planes = np.stack(cv2.split(letterbox.fill(frame.image))[::-1], dtype=np.float32)  # (3, h, w)
+    planes -= MEAN_BGR[:, None, None]
+    planes /= STD_BGR[:, None, None]
+    return planes[None]
 
 
 def _open_session(device: str, threads: int) -> Any:

@@ -57,6 +57,13 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def processor_kind() -> str:
+    """Return what this processor can do, as the system tells it: equal ones run the same code."""
+    lines = CPU_INFO.read_text("utf-8", "replace").splitlines() if CPU_INFO.is_file() else []
+    features = [line for line in lines if line.startswith(("flags", "Features"))]
+    return features[0] if features else f"{platform.machine()} {platform.processor()}"
+
+
 @cache
 def has_cpu_bfloat16() -> bool:
     """Return whether this processor multiplies bfloat16 in hardware.

@@ -149,8 +149,13 @@ class PoseEstimator:
         """Yield every frame with its poses, in order, each once, also where nobody is seen.
 
         The `observer` sees every step, and may know results already. Those of `person` who were
-        never seen are named in the source's warnings.
+        never seen are named in the source's warnings. A single picture has no neighbours: it is
+        decoded alone, with the flip test, unless `temporal` or `compare` ask for more.
         """
+        if self._is_alone(source):
+            single = PoseEstimator(self.predictor.of_pictures(), self.detector, self.config)
+            yield from single.run(source, observer)
+            return
         observer = observer or Observer()
         is_live = isinstance(source, FrameSource) and source.is_live
         tracker = self.person_tracker(is_live=is_live, observer=observer)
@@ -175,6 +180,19 @@ class PoseEstimator:
                 observer.frame_finished(frame, poses)
                 with observer.stage("write"):  # what the caller does with the frame
                     yield frame, poses
+
+    def _is_alone(self, source: object) -> bool:
+        """Whether a source is a picture, which the weights' own way would give itself for others.
+
+        On held-out stills decoding them alone was better (docs/temporal.md).
+        """
+        return (
+            isinstance(source, FrameSource)
+            and source.is_picture
+            and self.config.temporal == "auto"
+            and not self.predictor.single_frame
+            and not self.predictor.compare
+        )
 
     @property
     def least_person_score(self) -> float:
@@ -254,19 +272,19 @@ class PoseEstimator:
     ) -> Iterator[list[list[TrackedFrame]]]:
         """Gather windows until they have `at_once` new crops, and no more windows than that.
 
-        The first batch is of one crop, and each is of one more than that before it: who watches
-        need not wait for a whole one.
+        The first two batches are of one crop, the next two of two, and so on: who watches need not
+        wait for a whole one.
         """
         streams = self.config.crop_policy != "window"
         batch: list[list[TrackedFrame]] = []
-        crops, enough = 0, 1
+        crops, enough = 0, 1.0
         for window in tracked:
             batch.append(window)
             new = 1 if streams else len(window)
             crops += new * len(window[self.predictor.current].boxes)
-            if max(crops, len(batch)) >= enough:
+            if max(crops, len(batch)) >= int(enough):
                 yield batch
-                batch, crops, enough = [], 0, min(enough + 1, at_once)
+                batch, crops, enough = [], 0, min(enough + 0.5, at_once)
         if batch:
             yield batch
 

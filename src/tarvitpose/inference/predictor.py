@@ -143,6 +143,17 @@ class Predictor:
         """Whether each frame is decoded alone."""
         return self.mode == "none"
 
+    def of_pictures(self) -> Predictor:
+        """Return a predictor of single frames by the same engine, with the flip test."""
+        return Predictor(
+            self.engine,
+            temporal="none",
+            flip_test=True,
+            batch_size=self.batch_size,
+            peaks=self.peaks,
+            cut_crops=self._cut_crops,
+        )
+
     def observed_by(self, observer: Observer) -> Self:
         """Return the same predictor with an observer of its steps."""
         other = copy.copy(self)

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event, current_thread, main_thread
+from typing import Any
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.formats.file_writer import PoseWriter
-from tarvitpose.formats.writing import open_writer, output_paths
+from tarvitpose.formats.overlay import draw_overlay
+from tarvitpose.formats.writing import open_writers, output_paths
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
@@ -28,7 +31,7 @@ from tarvitpose.video.window import PoseWindow
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run has come."""
 
     frame: int  # frames done
@@ -70,7 +73,7 @@ def process(
     source: str,
     estimator: PoseEstimator,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
     name: str | None = None,
     *,
     observer: Observer | None = None,
@@ -154,15 +157,14 @@ def _write(
     files: dict[str, Path],
     frames: FrameSource,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
 ) -> RunStats:
     """Write the poses of every frame of a source to every file, and return counts."""
     stats, people = RunStats(), 0
     last_total: int | None = 0  # frames in all, as shown last
     with ExitStack() as stack:
         writers: list[PoseWriter] = [
-            stack.enter_context(open_writer(kind, path, frames, config))
-            for kind, path in files.items()
+            stack.enter_context(writer) for writer in open_writers(files, frames, config)
         ]
         is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
         window = stack.enter_context(_window(frames, config)) if config.show else None
@@ -174,7 +176,7 @@ def _write(
             total, people = frames.frame_count, len(poses)
             is_known = total is not None and stats.frames <= total  # a joined file states too few
             last_total = total if is_known else None
-            on_progress(Progress(stats.frames, last_total, people))
+            on_progress(RunProgress(stats.frames, last_total, people))
             if window is not None:
                 window.show(frame.image, poses, frames.delay(frame.time))
             if is_stopped() or (window is not None and window.is_closed):
@@ -182,7 +184,7 @@ def _write(
                 break
         else:
             if stats.frames != last_total:  # now the number of frames is known
-                on_progress(Progress(stats.frames, stats.frames, people))
+                on_progress(RunProgress(stats.frames, stats.frames, people))
         if stats.is_cut:
             for writer in writers:
                 writer.cut()
@@ -191,8 +193,9 @@ def _write(
 
 
 def _window(frames: FrameSource, config: PredictConfig) -> PoseWindow:
-    title = f"{frames.name} - tarvitpose"
-    return PoseWindow(title, frames.image_size, keypoint_threshold=config.keypoint_threshold)
+    look: dict[str, Any] = {"colors": config.colors, "angles": config.angles}
+    draw = partial(draw_overlay, keypoint_threshold=config.keypoint_threshold, **look)
+    return PoseWindow(f"{frames.name} - tarvitpose", frames.image_size, draw)
 
 
 def _outcome(
