@@ -31,7 +31,7 @@ from tarvitpose.video.window import PoseWindow
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run has come."""
 
     frame: int  # frames done
@@ -73,7 +73,7 @@ def process(
     source: str,
     estimator: PoseEstimator,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
     name: str | None = None,
     *,
     observer: Observer | None = None,
@@ -157,7 +157,7 @@ def _write(
     files: dict[str, Path],
     frames: FrameSource,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
 ) -> RunStats:
     """Write the poses of every frame of a source to every file, and return counts."""
     stats, people = RunStats(), 0
@@ -176,7 +176,7 @@ def _write(
             total, people = frames.frame_count, len(poses)
             is_known = total is not None and stats.frames <= total  # a joined file states too few
             last_total = total if is_known else None
-            on_progress(Progress(stats.frames, last_total, people))
+            on_progress(RunProgress(stats.frames, last_total, people))
             if window is not None:
                 window.show(frame.image, poses, frames.delay(frame.time))
             if is_stopped() or (window is not None and window.is_closed):
@@ -184,7 +184,7 @@ def _write(
                 break
         else:
             if stats.frames != last_total:  # now the number of frames is known
-                on_progress(Progress(stats.frames, stats.frames, people))
+                on_progress(RunProgress(stats.frames, stats.frames, people))
         if stats.is_cut:
             for writer in writers:
                 writer.cut()
