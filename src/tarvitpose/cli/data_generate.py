@@ -14,9 +14,10 @@ def run(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="New folder to write.")],
     *,
     people: Annotated[
-        int, typer.Option(min=1, help="People for training; a quarter as many are held out.")
+        int,
+        typer.Option(min=1, max=100_000, help="People for training; a quarter as many held out."),
     ] = 40,
-    frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 9,
+    frames: Annotated[int, typer.Option(min=1, max=10_000, help="Frames of each video.")] = 9,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
 ) -> None:
     """Draw moving figures with exact joints, in PoseTrack18's format.

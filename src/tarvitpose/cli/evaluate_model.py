@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tarvitpose.evaluation.video_jitter import VideoJitter
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.results import FramePoses
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
 
 ALL_DEGRADED = "all degraded"
 
@@ -37,7 +38,7 @@ def score_model(options: EvaluateConfig) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
     from tarvitpose.evaluation.datasets import every_nth, read_labelled
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
@@ -81,7 +82,7 @@ def score_model(options: EvaluateConfig) -> None:
                 "precision": str(choose_precision(options.precision, device)),
                 **settings,
             },
-            on_frames=lambda done, total: show(Progress(done, total, people)),
+            on_frames=lambda done, total: show(RunProgress(done, total, people)),
         )
     checks.save_json(options.json_file, numbers(result, options))
     report(result, options)
@@ -302,13 +303,13 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     return single, temporal
 
 
-def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iterator[FramePoses]:
+def watched(run: Iterable[FramePoses], show: Callable[[RunProgress], None]) -> Iterator[FramePoses]:
     """Yield a run's poses and show how far it is."""
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
 
     for poses in run:
         yield poses
-        show(Progress(poses.index + 1, None, len(poses)))
+        show(RunProgress(poses.index + 1, None, len(poses)))
 
 
 def jitter_numbers(jitter: VideoJitter) -> dict[str, Any]:
@@ -324,7 +325,10 @@ def jitter_table(jitters: dict[str, VideoJitter]) -> Table:
     rows = plain_table(headings)
     for video, jitter in jitters.items():
         pairs = (jitter.jitter_single, jitter.jitter_temporal, jitter.mean_distance)
-        cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
+        cells = (  # without a joint that both saw in three frames, there is nothing to tell
+            "-" if math.isnan(pixels) else f"{pixels:.2f} px {100 * share:.2f}%"
+            for pixels, share in pairs
+        )
         lag = "-" if jitter.lag is None else console.counted(jitter.lag, "frame")
         rows.add_row(Path(video).name, str(jitter.frames), str(jitter.tracks), *cells, lag)
     return rows

@@ -92,7 +92,8 @@ def with_images(video: Video, root: Path) -> Video:
     """
     names = {PurePosixPath(frame.name).name for frame in video.frames}
     first = root / video.frames[0].name
-    images = [path.name for path in first.parent.glob(f"[!.]*{first.suffix}")]
+    beside = first.parent.glob("[!.]*")  # a suffix may hold what a pattern gives a meaning to
+    images = [path.name for path in beside if path.suffix == first.suffix]
     images.sort(key=lambda name: (len(name), name))  # 9.jpg before 10.jpg
     is_numbered = len({numbering(name) for name in images}) == 1
     if names <= set(images) or len(images) != len(video.frames) or not is_numbered:

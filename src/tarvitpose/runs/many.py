@@ -20,7 +20,7 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import OutputError, UserError, VideoError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
-from tarvitpose.runs.pipeline import Outcome, Progress
+from tarvitpose.runs.pipeline import Outcome, RunProgress
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.source_names import full_name_of, name_of, shown, without_secrets
@@ -278,7 +278,7 @@ class BatchQueue:
 
 
 def run_here(
-    queue: BatchQueue, estimator: PoseEstimator, on_frame: Callable[[str, Progress], None]
+    queue: BatchQueue, estimator: PoseEstimator, on_frame: Callable[[str, RunProgress], None]
 ) -> Iterator[JobReport]:
     """Process all videos in this process, and yield a report on each attempt."""
     while (job := queue.take()) is not None:

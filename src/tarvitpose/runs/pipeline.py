@@ -34,7 +34,7 @@ MOST_WAITING = 128 << 20  # bytes of frames
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run has come."""
 
     frame: int  # frames done
@@ -76,7 +76,7 @@ def process(
     source: str,
     estimator: PoseEstimator,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
     name: str | None = None,
     *,
     observer: Observer | None = None,
@@ -162,7 +162,7 @@ def _write(
     files: dict[str, Path],
     frames: FrameSource,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
     *,
     observer: Observer,
 ) -> RunStats:
@@ -184,7 +184,7 @@ def _write(
             total, people = frames.frame_count, len(poses)
             is_known = total is not None and stats.frames <= total  # a joined file states too few
             last_total = total if is_known else None
-            on_progress(Progress(stats.frames, last_total, people))
+            on_progress(RunProgress(stats.frames, last_total, people))
             if window is not None:
                 window.show(frame.image, poses, frames.delay(frame.time))
             if is_stopped() or (window is not None and window.is_closed):
@@ -192,7 +192,7 @@ def _write(
                 break
         else:
             if stats.frames != last_total:  # now the number of frames is known
-                on_progress(Progress(stats.frames, stats.frames, people))
+                on_progress(RunProgress(stats.frames, stats.frames, people))
         if stats.is_cut:
             for writer in writers:
                 writer.cut()

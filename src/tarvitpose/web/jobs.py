@@ -20,7 +20,7 @@ from tarvitpose.formats.reading import load_poses
 from tarvitpose.formats.writing import ENDINGS
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.results import Frame, FramePoses
-from tarvitpose.runs.pipeline import Outcome, Progress, process
+from tarvitpose.runs.pipeline import Outcome, RunProgress, process
 from tarvitpose.utils.images import write_image
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
@@ -111,7 +111,7 @@ def find_poses(
     source: Path,
     config: PredictConfig,
     formats: Sequence[str],
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
 ) -> JobResults:
     """Process a video, and return the results, with `formats` to download. Raises UserError."""
     written = (*dict.fromkeys((*formats, STORED)),)
