@@ -46,7 +46,7 @@ Aggregation = Literal[
 ]
 AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose", "jhmdb"]
 PoseFormat = Literal["coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz"]
-TransferFormat = Literal["trc", "bvh", "label-studio"]  # what other programs go on with
+TransferFormat = Literal["trc", "mot", "bvh", "label-studio"]  # what other programs go on with
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]
@@ -389,7 +389,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     angles: bool = Field(
         default=False,
         description="Also write joint and segment angles over time, NAME.angles.csv (and, with "
-        "--format parquet, NAME.angles.parquet), and draw those of knees and elbows.",
+        "--format parquet, NAME.angles.parquet), and draw those of knees, hips, elbows and "
+        "shoulders.",
     )
     blur_faces: bool = Field(
         default=False,

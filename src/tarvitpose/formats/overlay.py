@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tarvitpose.angles.arcs import draw_angles
@@ -15,6 +17,8 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.images import write_image
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.writer import VideoWriter
+
+FACING_SECONDS = 0.5  # of earlier frames that tell where people face, for drawn angles
 
 
 class OverlayWriter(PoseWriter):
@@ -34,6 +38,7 @@ class OverlayWriter(PoseWriter):
     ) -> None:
         super().__init__(path)
         self.keypoint_threshold, self.colors, self.angles = keypoint_threshold, colors, angles
+        self._recent: deque[FramePoses] = deque()  # of the last FACING_SECONDS
         self._video = None if path.suffix == ".png" else self._video_writer(source)
 
     @property
@@ -79,5 +84,8 @@ class OverlayWriter(PoseWriter):
             image, poses, keypoint_threshold=self.keypoint_threshold, colors=self.colors
         )
         if self.angles:
-            draw_angles(picture, poses, keypoint_threshold=self.keypoint_threshold)
+            while self._recent and poses.time - self._recent[0].time > FACING_SECONDS:
+                self._recent.popleft()
+            draw_angles(picture, poses, self._recent, keypoint_threshold=self.keypoint_threshold)
+            self._recent.append(replace(poses, single_keypoints=None, raw_keypoints=None))
         return picture
