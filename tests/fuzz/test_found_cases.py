@@ -7,17 +7,23 @@ import os
 import struct
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from error_lines import error_line
 from invoke import refusal, run
 from jhmdb_release import write_release
 from label_files import dcpose, image_dcpose, person18, save
+from tiny_models import tiny_model
 from tiny_training import write_stills
 from video_files import make_video
+from written_results import written_results
 
 from tarvitpose.data.check import check_data
+from tarvitpose.data.posetrack import video_name
+from tarvitpose.errors import DataError
+from tarvitpose.formats.reading import load_poses
 from tarvitpose.training.logs import RunLog
 
 JOINTS = ["nose", "left_hip"]
@@ -150,3 +156,44 @@ def test_weights_that_are_not_here_are_named_in_the_error(tmp_path: Path) -> Non
     assert result.exit_code == 2
     expected = f"error: {tmp_path}: not here, expected a folder with config.json"
     assert result.stderr.startswith(expected)
+
+
+def test_file_names_are_no_patterns(tmp_path: Path) -> None:
+    images = [image_dcpose(at, f"v/{at:06d}.**", 2) for at in range(2)]
+    path = save(tmp_path / "clip.json", dcpose(images, [person18(0, 0)]))
+    assert run("data", "check", path).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"shape": [[2], 3]}, {"dtype": ["F32"]}, {"data_offsets": [8, 2]}, {"shape": [1.5]}]
+)
+def test_headers_of_safetensors_files(change: dict[str, Any], tmp_path: Path) -> None:
+    tiny_model(offsets=()).save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["encoder.norm.weight"] |= change
+    new = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(new)) + new + content[8 + length :])
+    assert f"{path}: not a readable safetensors file" in refusal("models", tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["", "..", "a/.."])
+def test_a_video_whose_folder_has_no_name_is_called_as_its_file(folder: str) -> None:
+    folders = [PurePosixPath(folder), PurePosixPath("other")]
+    assert video_name(Path("clip.json"), folders[0], folders) == "clip"
+    assert video_name(Path("clip.json"), folders[1], folders) == "other"
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_packed_results_that_state_a_huge_content(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    result = written_results(tmp_path, [kind])[kind]
+    monkeypatch.setattr("tarvitpose.utils.reading.ALWAYS_UNPACKED", 0)
+    assert load_poses(result)
+    monkeypatch.setattr("tarvitpose.utils.reading.MOST_PACKED", 0.01)
+    assert " bytes in a file of " in error_line(DataError, load_poses, result)

@@ -182,7 +182,7 @@ def test_each_mode_goes_on_to_the_same_bytes(
     outcome = run(video, changed(config, resume=True), estimator=estimator)
     assert outcome is not None
     assert contents(config.output) == whole
-    assert 16 <= outcome.resumed <= 25
+    assert outcome.resumed >= 16  # poses are computed ahead of what is written
     assert engine.encoded < 0.75 * cost  # what was known was not computed again
 
 

@@ -175,7 +175,7 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[RunProgress], None]]:
     """Yield what to call after each frame; it draws a bar if stderr is a terminal."""
     if quiet or not (_Mode.is_json or sys.stderr.isatty()):
-        yield _ignore
+        yield lambda progress: None
         return
     if _Mode.is_json:
         lines = ProgressLines()
@@ -244,10 +244,6 @@ def _console(*, stderr: bool = False) -> Console:
 
     # One message is one line, also in a narrow terminal or a log, and nothing in it is markup.
     return Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
-
-
-def _ignore(progress: RunProgress) -> None:
-    """Show nothing."""
 
 
 def _one_line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -265,7 +266,10 @@ def score_videos(options: EvaluateConfig) -> None:
     )
     console.say(drawn(jitter_table(jitters)))
     content = {"boxes": label, "weights": options.weights}
-    rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
+    rows = {  # `apart` is the mean distance's name of version 0.5
+        video: {**asdict(jitter), "apart": jitter.mean_distance}
+        for video, jitter in jitters.items()
+    }
     checks.save_json(options.json_file, {**content, "videos": rows})
 
 
@@ -310,13 +314,6 @@ def watched(run: Iterable[FramePoses], show: Callable[[RunProgress], None]) -> I
     for poses in run:
         yield poses
         show(RunProgress(poses.index + 1, None, len(poses)))
-
-
-def jitter_numbers(jitter: VideoJitter) -> dict[str, Any]:
-    """Return a video's row for JSON; `apart` is the mean distance's name of version 0.5."""
-    from dataclasses import asdict
-
-    return {**asdict(jitter), "apart": jitter.mean_distance}
 
 
 def jitter_table(jitters: dict[str, VideoJitter]) -> Table:

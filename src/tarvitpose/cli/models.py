@@ -140,7 +140,8 @@ def named_lines() -> list[tuple[str, str]]:
     for named in NAMED.values():
         facts = named_facts(named)
         size = "here" if facts["here"] else f"{named.megabytes} MB"
-        what = (facts["size"], named.joint_set, size, named.licence, named.publisher)
+        publisher = f"{named.hub_id} on the hub" if named.hub_id else "MMPose"
+        what = (facts["size"], named.joint_set, size, named.licence, publisher)
         shown.append((named.name, ", ".join(what)))
     return [*shown, (BY_HAND, f"no licence stated: download it by hand from {BY_HAND_SOURCE}")]
 

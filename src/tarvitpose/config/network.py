@@ -10,12 +10,12 @@ from pydantic import Field, field_validator, model_validator
 from tarvitpose.config.choices import Aggregation, Codec, Layout, MaskRule, Temporal, TemporalMode
 from tarvitpose.skeleton import JOINT_SETS, JointSet, parse_joint_set, remember
 from tarvitpose.utils.config_base import Config
-from tarvitpose.utils.config_checks import check_curve, check_offsets
 from tarvitpose.utils.source_names import short
 
 PATCH = 16
 # Far above the largest network that is known; a config that claims more is damaged.
 MOST_CHANNELS, MOST_BLOCKS, LARGEST_SIDE = 2048, 64, 1024
+LARGEST_OFFSET = 300
 CropSide = Annotated[int, Field(le=LARGEST_SIDE)]
 GridSide = Annotated[int, Field(le=LARGEST_SIDE // PATCH)]
 OFFSETS = (-2, -1, 1, 2)  # of the paper's auxiliary frames
@@ -29,6 +29,23 @@ CURVES: dict[TemporalMode, str] = {  # the fields of score curves
     "fused": "fused_score_curve",
     "none": "single_score_curve",
 }
+
+
+def check_offsets(offsets: tuple[int, ...]) -> None:
+    """Raise ValueError unless the offsets are sorted, distinct and without the current frame."""
+    if 0 in offsets or list(offsets) != sorted(set(offsets)):
+        raise ValueError(f"offsets {offsets} must be sorted, distinct and without 0")
+    if any(abs(offset) > LARGEST_OFFSET for offset in offsets):
+        raise ValueError(f"offsets {offsets} must lie within {LARGEST_OFFSET} frames")
+
+
+def check_curve(curve: Curve) -> None:
+    """Raise ValueError unless the points of a score curve rise in both values, within 0..1."""
+    for values in zip(*curve, strict=True):
+        if list(values) != sorted(set(values)) or not 0 <= values[0] <= values[-1] <= 1:
+            raise ValueError(
+                f"score curve {curve}: both values must rise from point to point, in 0..1"
+            )
 
 
 class ModelConfig(Config):

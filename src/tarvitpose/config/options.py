@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -18,11 +19,34 @@ from tarvitpose.config.choices import (
     Temporal,
     TrackerName,
 )
+from tarvitpose.config.network import check_offsets
 from tarvitpose.utils.config_base import Config, temporal_none
-from tarvitpose.utils.config_checks import check_device, check_offsets, number_or_auto
 
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
+
+
+def number_or_auto(value: object) -> object:
+    """Return the number that a text is, and anything else as it is.
+
+    Raises ValueError for what is neither "auto" nor a whole number from 1 on.
+
+    >>> number_or_auto("5"), number_or_auto("auto")
+    (5, 'auto')
+    """
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    if number != "auto" and not (is_number and number >= 1):  # type: ignore[operator]
+        raise ValueError(f"must be a whole number from 1 on, or auto, got {value!r}")
+    return number
+
+
+def check_device(name: str) -> None:
+    """Raise ValueError for what no device is called; whether it is here only PyTorch can say."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError(f"device {name!r}: expected auto, cpu, cuda, cuda:0 or mps")
+
+
 DetEvery = Annotated[int | Literal["auto"], BeforeValidator(number_or_auto)]
 
 
@@ -217,7 +241,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     angles: bool = Field(
         default=False,
         description="Also write joint and segment angles over time, NAME.angles.csv (and, with "
-        "--format parquet, NAME.angles.parquet), and draw those of knees and elbows.",
+        "--format parquet, NAME.angles.parquet), and draw those of knees, hips, elbows and "
+        "shoulders.",
     )
     blur_faces: bool = Field(
         default=False,

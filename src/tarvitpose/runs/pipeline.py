@@ -26,8 +26,11 @@ from tarvitpose.runs.resume import look_back, open_run
 from tarvitpose.smoothing import smoothed
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
+from tarvitpose.video.prefetch import prefetched
 from tarvitpose.video.sources import open_source
 from tarvitpose.video.window import PoseWindow
+
+MOST_WAITING = 128 << 20  # bytes of frames
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ def process(
         renamed = _match_boxes(estimator.detector, frames)
         poses = smoothed(run.poses(estimator, frames, observer), config)
         poses = without_faces(poses) if config.blur_faces else poses
-        stats = _write(poses, files, frames, config, on_progress)
+        if not frames.is_live:
+            poses = prefetched(poses, _ahead(frames))
+        stats = _write(poses, files, frames, config, on_progress, observer=observer or Observer())
         warnings = [*frames.warnings, *renamed, *stats.warnings]
         if stats.is_cut:
             warnings.append(
@@ -158,6 +163,8 @@ def _write(
     frames: FrameSource,
     config: PredictConfig,
     on_progress: Callable[[RunProgress], None],
+    *,
+    observer: Observer,
 ) -> RunStats:
     """Write the poses of every frame of a source to every file, and return counts."""
     stats, people = RunStats(), 0
@@ -169,8 +176,9 @@ def _write(
         is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
         window = stack.enter_context(_window(frames, config)) if config.show else None
         for frame, poses in stack.enter_context(closing(results)):
-            for writer in writers:
-                writer.write(poses, frame.image)
+            with observer.stage("write"):
+                for writer in writers:
+                    writer.write(poses, frame.image)
             stats.frames, stats.people = stats.frames + 1, max(stats.people, len(poses))
             stats.tracks.update(poses.track_ids.tolist())
             total, people = frames.frame_count, len(poses)
@@ -190,6 +198,12 @@ def _write(
                 writer.cut()
     stats.warnings = [warning for writer in writers for warning in writer.warnings]
     return stats
+
+
+def _ahead(frames: FrameSource) -> int:
+    """Return how many frames may wait to be written while the next ones are computed."""
+    height, width = frames.image_size
+    return min(max(MOST_WAITING // (3 * height * width), 2), 16)
 
 
 def _window(frames: FrameSource, config: PredictConfig) -> PoseWindow:
