@@ -16,8 +16,8 @@ import pytest
 from error_lines import error_line
 
 from tarvitpose.errors import VideoError
+from tarvitpose.utils.images import stated_size
 from tarvitpose.video.clock import LATEST, Clock
-from tarvitpose.video.image_source import stated_size
 from tarvitpose.video.sources import open_source
 from tarvitpose.video.writer import VideoWriter
 

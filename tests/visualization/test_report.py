@@ -24,7 +24,7 @@ from tarvitpose.benchmark import stages
 from tarvitpose.cli import console
 from tarvitpose.formats.table import CsvWriter
 from tarvitpose.results import FramePoses
-from tarvitpose.runs.pipeline import Progress
+from tarvitpose.runs.pipeline import RunProgress
 from tarvitpose.visualization.report_tables import MAX_ROWS, STAGES
 from tarvitpose.visualization.tracks import tracks_of
 
@@ -263,8 +263,8 @@ def test_bad_input_is_told_in_a_line_and_leaves_nothing(here: Path) -> None:
 
 def test_what_was_stopped_goes_on_with_predict(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def stopping(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-        def show(progress: Progress) -> None:
+    def stopping(source: str, *, quiet: bool) -> Iterator[Callable[[RunProgress], None]]:
+        def show(progress: RunProgress) -> None:
             if progress.frame == 3:
                 raise KeyboardInterrupt
 

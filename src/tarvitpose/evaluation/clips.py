@@ -17,9 +17,8 @@ from tarvitpose.config import CURVES, ModelConfig, TemporalMode, window_offsets
 from tarvitpose.data.dataset import ClipDataset, single_threaded
 from tarvitpose.evaluation.baselines import mean_heatmaps
 from tarvitpose.evaluation.calibration import Reliability, reliability
-from tarvitpose.evaluation.comparison import MEAN_HEATMAPS
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
-from tarvitpose.inference.pooling import pool_windows, read_peaks
+from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatmaps
 from tarvitpose.inference.predictor import slices
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.jta import score_rule
@@ -185,27 +184,35 @@ def answer(
     config = model.config
     times, current = window_offsets(offsets)
     if mode == "none" or (mode == "tar" and not config.temporal):
-        return model.decoder(features[:, current])
-    temporal = None
-    if regions is not None and mode in ("tar", "fused"):
-        temporal = model.aggregate(features, regions)
-    if temporal is not None and mode == "tar":
-        return temporal
-    alone = model.decoder(features.flatten(0, 1)).float().cpu().numpy()  # (B T, J, 4h, 4w)
-    if mode == MEAN_HEATMAPS:
-        frames = alone.reshape(len(features), len(times), *alone.shape[1:])
+        heatmaps: Tensor = model.decoder(features[:, current])
+        return heatmaps
+
+    def temporal() -> Float32:
+        assert regions is not None
+        return _array(model.aggregate(features, regions))
+
+    def alone() -> Float32:
+        return _array(model.decoder(features.flatten(0, 1)))  # (B T, J, 4h, 4w)
+
+    def windows() -> list[list[FrameHeatmaps]]:
+        frames = read_peaks(alone(), config)
+        return [frames[part] for part in slices(len(frames), len(times))]
+
+    if mode == "mean-heatmaps":
+        maps = alone()
+        frames = maps.reshape(len(features), len(times), *maps.shape[1:])
         return torch.from_numpy(mean_heatmaps(mode, frames, current))
-    peaks = read_peaks(alone, config)
-    windows = [peaks[part] for part in slices(len(peaks), len(times))]
-    every_time = np.tile(np.array(times, np.float64), (len(windows), 1))
-    maps = None if temporal is None else temporal.float().cpu().numpy()
-    return torch.from_numpy(pool_windows(windows, every_time, config, maps))
+    every_time = np.tile(np.array(times, np.float64), (len(features), 1))
+    return torch.from_numpy(window_heatmaps(mode, temporal, windows, every_time, config))
+
+
+def _array(heatmaps: Tensor) -> Float32:
+    return np.asarray(heatmaps.float().cpu().numpy())
 
 
 def decoded_joints(
     config: ModelConfig, heatmaps: Tensor, mode: TemporalMode | Mean = "tar"
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
-    maps = heatmaps.float().cpu().numpy()
-    points, scores = codec.decode(maps, config.input_size, config.codec)
-    return points, codec.calibrate(scores, config.curve("none" if mode == MEAN_HEATMAPS else mode))
+    points, scores = codec.decode(_array(heatmaps), config.input_size, config.codec)
+    return points, codec.calibrate(scores, config.curve("none" if mode == "mean-heatmaps" else mode))

@@ -75,9 +75,19 @@ class OverlayWriter(PoseWriter):
         return image_size
 
     def _picture(self, poses: FramePoses, image: UInt8) -> UInt8:
-        picture = draw_poses(
-            image, poses, keypoint_threshold=self.keypoint_threshold, colors=self.colors
-        )
-        if self.angles:
-            draw_angles(picture, poses, keypoint_threshold=self.keypoint_threshold)
-        return picture
+        return draw_overlay(image, poses, self.keypoint_threshold, self.colors, angles=self.angles)
+
+
+def draw_overlay(
+    image: UInt8,
+    poses: FramePoses,
+    keypoint_threshold: float = 0.3,
+    colors: Colors = "track",
+    *,
+    angles: bool = False,
+) -> UInt8:
+    """Return a copy of a frame, RGB (height, width, 3), as the video and the window show it."""
+    picture = draw_poses(image, poses, keypoint_threshold=keypoint_threshold, colors=colors)
+    if angles:
+        draw_angles(picture, poses, keypoint_threshold=keypoint_threshold)
+    return picture

@@ -9,8 +9,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from tarvitpose.config import check_device
 from tarvitpose.errors import UserError
-from tarvitpose.utils.config_checks import check_device
 from tarvitpose.utils.optional import is_installed, require
 
 CPU_INFO = Path("/proc/cpuinfo")

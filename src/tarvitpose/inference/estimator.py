@@ -178,8 +178,7 @@ class PoseEstimator:
             pairs = ((current.frame, self._poses(current, joints)) for current, joints in decoded)
             for frame, poses in ghosts.without_ghosts(pairs):
                 observer.frame_finished(frame, poses)
-                with observer.stage("write"):  # what the caller does with the frame
-                    yield frame, poses
+                yield frame, poses
 
     def _is_alone(self, source: object) -> bool:
         """Whether a source is a picture, which the weights' own way would give itself for others.

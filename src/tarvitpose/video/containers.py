@@ -14,6 +14,7 @@ import av
 from av.stream import Disposition
 
 from tarvitpose.errors import VideoError
+from tarvitpose.utils.images import MAX_PIXELS, too_large
 from tarvitpose.video.playlists import playlist_kind
 
 FILE = "file:"  # before a path, so that a colon in it does not look like a protocol
@@ -46,7 +47,6 @@ ADDRESSES = (  # protocols that reach another machine, and no file on this one
     *("rtmpe", "rtmps", "rtmpt", "rtmpte", "rtmpts", "rtp", "rtsp", "srt", "srtp", "tcp", "tls"),
     *("udp", "udplite", "unix", "ffrtmphttp", "ffrtmpcrypt"),
 )
-MAX_PIXELS = 2**28  # of a picture: 16,384 x 16,384
 STREAMS = ("rtsp", "rtp", "sap", "sdp", "live_flv", "mpegtsraw")  # from addresses, not files
 PLAYLISTS = ("hls", "dash", "concat", "imf", "sdp")  # formats that name other files
 CONTAINERS = (*VIDEOS, *BARE, *PICTURES, *SOUNDS, *TEXTS)
@@ -111,14 +111,6 @@ def video_stream(container: Any, name: str) -> Any:
     if context.name in TEXT_ART:
         raise VideoError(f"{name}: a text file, expected a video, an image or a folder of frames")
     return stream
-
-
-def too_large(width: int, height: int) -> str:
-    """Return why pictures of this size are not read."""
-    return (
-        f"states pictures of {width} x {height} pixels, {MAX_PIXELS:,} are the limit; "
-        "scale it down first"
-    )
 
 
 def is_cut_riff(path: Path) -> bool:

@@ -13,7 +13,7 @@ import gradio as gr
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError, WeightsError
-from tarvitpose.runs.pipeline import Progress
+from tarvitpose.runs.pipeline import RunProgress
 from tarvitpose.utils.optional import is_installed
 from tarvitpose.visualization.attention_options import require_attention
 from tarvitpose.web import messages
@@ -299,11 +299,11 @@ class Page:
         self.service.sessions.leave(str(request.session_hash))
 
 
-def show_progress(tracker: Callable[..., Any]) -> Callable[[Progress], None]:
+def show_progress(tracker: Callable[..., Any]) -> Callable[[RunProgress], None]:
     """Return a function that shows how far a job is, with its pace since the first frame."""
     first: tuple[float, int] | None = None  # when it was done, and its number
 
-    def show(progress: Progress) -> None:
+    def show(progress: RunProgress) -> None:
         nonlocal first
         now = time.monotonic()
         first = first or (now, progress.frame)
