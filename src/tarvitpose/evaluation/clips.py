@@ -215,4 +215,6 @@ def decoded_joints(
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
     points, scores = codec.decode(_array(heatmaps), config.input_size, config.codec)
-    return points, codec.calibrate(scores, config.curve("none" if mode == "mean-heatmaps" else mode))
+    return points, codec.calibrate(
+        scores, config.curve("none" if mode == "mean-heatmaps" else mode)
+    )
