@@ -11,15 +11,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from error_lines import error_line
 from invoke import refusal, run
 from jhmdb_release import write_release
 from label_files import dcpose, image_dcpose, person18, save
 from tiny_models import tiny_model
 from tiny_training import write_stills
 from video_files import make_video
+from written_results import written_results
 
 from tarvitpose.data.check import check_data
 from tarvitpose.data.posetrack import video_name
+from tarvitpose.errors import DataError
+from tarvitpose.formats.reading import load_poses
 from tarvitpose.training.logs import RunLog
 
 JOINTS = ["nose", "left_hip"]
@@ -180,3 +184,16 @@ def test_a_video_whose_folder_has_no_name_is_called_as_its_file(folder: str) -> 
     folders = [PurePosixPath(folder), PurePosixPath("other")]
     assert video_name(Path("clip.json"), folders[0], folders) == "clip"
     assert video_name(Path("clip.json"), folders[1], folders) == "other"
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_packed_results_that_state_a_huge_content(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    result = written_results(tmp_path, [kind])[kind]
+    monkeypatch.setattr("tarvitpose.utils.reading.ALWAYS_UNPACKED", 0)
+    assert load_poses(result)
+    monkeypatch.setattr("tarvitpose.utils.reading.MOST_PACKED", 0.01)
+    assert " bytes in a file of " in error_line(DataError, load_poses, result)

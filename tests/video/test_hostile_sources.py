@@ -74,6 +74,14 @@ def test_a_picture_that_claims_to_be_huge_is_refused_by_its_header(
     )
 
 
+def test_frames_of_a_video_are_smaller_since_many_are_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "huge.y4m"
+    path.write_bytes(b"YUV4MPEG2 W8200 H8200 F25:1 C420\nFRAME\n" + bytes(99))
+    assert f"{path}: states pictures of 8200 x 8200 pixels, 67,108,864 are the limit" in (
+        error_line(VideoError, open_source, path)
+    )
+
+
 def test_sizes_are_read_from_the_header_of_a_jpeg_with_segments_before_it() -> None:
     exif = b"\xff\xe1" + struct.pack(">H", 20) + b"\xff\xc0" * 9  # looks like frames
     frame = b"\xff\xc2" + struct.pack(">HBHHB", 17, 8, 30_000, 40_000, 3)

@@ -54,7 +54,8 @@ def _open_all(paths: list[Path], threads: int) -> list[Graph]:
         with suppress(WeightsError):  # damaged: it is made anew
             return _side_by_side(optimised, threads, optimised=True)
     # Another error than of the cache comes again, as that of the file.
-    with suppress(OutputError, WeightsError), atomic_folder(kept) as new:
+    shared = partial(atomic_folder, keep=lambda _: False)  # machines may have the cache in common
+    with suppress(OutputError, WeightsError), shared(kept) as new:
         graphs = _side_by_side(paths, threads, keep_in=new)
         _remove_oldest(kept.parent)
         return graphs

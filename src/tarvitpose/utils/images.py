@@ -61,11 +61,10 @@ def _stated_by_jpeg(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def too_large(width: int, height: int) -> str:
+def too_large(width: int, height: int, most: int = MAX_PIXELS) -> str:
     """Return why pictures of this size are not read."""
     return (
-        f"states pictures of {width} x {height} pixels, {MAX_PIXELS:,} are the limit; "
-        "scale it down first"
+        f"states pictures of {width} x {height} pixels, {most:,} are the limit; scale it down first"
     )
 
 
