@@ -155,12 +155,12 @@ class Ablation:
             scores="decoder" in self.config.run.frozen,
         )
         speeds = record_speeds(everybody)
-        videos = [str(record.frames[0]) for record in records]
+        clips = [str(record.frames[0]) for record in records]
         return EncodedEvaluator(
             people,
             config.joints,
             np.stack([speeds[record.name] for record in records]),
-            np.unique(videos, return_inverse=True)[1],
+            np.unique(clips, return_inverse=True)[1],
         )
 
     def scores(self, table: Table, seeds: Sequence[int]) -> list[RowScores]:

@@ -173,8 +173,8 @@ def by_motion(scores: list[RowScores], against: str) -> Table:
         rows.add_row(row.row.name, *("-" if each is None else shown(each.value) for each in cells))
         if row.over and row.row.name != against:
             gains = (row.over.get(f"{name}/pck") for name in columns)
-            cells = ("" if each is None else interval_cell(each) for each in gains)
-            rows.add_row(f"  over {against}", *cells)
+            differences = ("" if each is None else interval_cell(each) for each in gains)
+            rows.add_row(f"  over {against}", *differences)
     return rows
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from tarvitpose.model.alternatives import TOKEN_MODELS
+from tarvitpose.model.alternatives import TOKEN_MODELS, TokenLayer
 from tarvitpose.model.attention import CrossAttention
 from tarvitpose.model.jta import JTA, JTALayer
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -36,13 +36,15 @@ def warm_start(model: TARViTPose, features: Tensor) -> None:
     """
     features = features.float()
     if model.config.aggregation in TOKEN_MODELS:
-        for layers in (model.temporal.first, model.temporal.layers):
+        for part in (model.temporal.first, model.temporal.layers):
+            layers: list[TokenLayer] = [layer for layer in part if isinstance(layer, TokenLayer)]
             norms = [layer.feed_forward.norm for layer in layers]
             _attend_to_same_position([layer.look for layer in layers], features, norms)
             for layer in layers:
                 nn.init.zeros_(layer.feed_forward.fc2.weight)
-        for layers in (model.temporal.first, model.temporal.layers):
-            _set_strength(model, features, [layer.look for layer in layers])
+        for part in (model.temporal.first, model.temporal.layers):
+            looks = [layer.look for layer in part if isinstance(layer, TokenLayer)]
+            _set_strength(model, features, looks)
         return
     _gather_means(model.jta)
     if model.config.aggregation == "joints":
