@@ -162,6 +162,14 @@ def test_it_says_what_was_done(here: Path) -> None:
     assert not Path("results/clip.mp4").exists()
 
 
+def test_blurred_faces_are_hidden_in_the_pictures(here: Path) -> None:
+    call(*anew("clip.mp4", "--blur-faces", "--end", 0.16))
+    hidden = page().pictures()[-1].astype(int)
+    call("clip.mp4", "--poses", "results/clip.coco.json", "--output", "again")
+    shown = page("again/clip.report.html").pictures()[-1]
+    assert (np.abs(hidden - shown) > 8).any()
+
+
 def test_every_stage_is_explained() -> None:
     assert set(STAGES) == {*stages.STAGES, "rest"}
 

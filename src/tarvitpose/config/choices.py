@@ -19,7 +19,7 @@ Aggregation = Literal[
 ]
 AnnotationFormat = Literal["coco", "posetrack17", "posetrack18", "dcpose", "jhmdb"]
 PoseFormat = Literal["coco", "posetrack", "openpose", "mmpose", "csv", "parquet", "npz"]
-TransferFormat = Literal["trc", "bvh", "label-studio"]  # what other programs go on with
+TransferFormat = Literal["trc", "mot", "bvh", "label-studio"]  # what other programs go on with
 Backend = Literal["auto", "torch", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 GraphPrecision = Literal["fp32", "fp16", "int8"]

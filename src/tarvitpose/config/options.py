@@ -241,7 +241,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     angles: bool = Field(
         default=False,
         description="Also write joint and segment angles over time, NAME.angles.csv (and, with "
-        "--format parquet, NAME.angles.parquet), and draw those of knees and elbows.",
+        "--format parquet, NAME.angles.parquet), and draw those of knees, hips, elbows and "
+        "shoulders.",
     )
     blur_faces: bool = Field(
         default=False,

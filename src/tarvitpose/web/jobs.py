@@ -176,7 +176,7 @@ def _estimator(config: PredictConfig) -> PoseEstimator:
 def _loading_options(config: PredictConfig) -> PredictConfig:
     """Return a configuration that is equal where the same estimator serves."""
     unused = {"output": Path(), "formats": (), "end": None, "smooth": "none"}
-    return config.model_copy(update=unused)
+    return config.model_copy(update={**unused, "blur_faces": False})
 
 
 def _file(source: Path, config: PredictConfig, kind: str) -> Path:
