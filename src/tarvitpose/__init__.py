@@ -29,6 +29,8 @@ __all__ = [
 
 # ONNX Runtime would report to its maker over the network; who wants that sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Before OpenCV is loaded: it takes memory for the pixels that a file states, up to this many.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 
 # Loaded at first use: --help must not wait for it, and TARViTPose needs torch.
 _HOMES = {

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -31,6 +31,9 @@ JointName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,80}$")]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Sigma = Annotated[float, Field(gt=0, le=1)]
 Pairs = tuple[tuple[JointName, JointName], ...]
+JointSetName = Literal[  # the sets of the package, the oldest first
+    "posetrack15", "posetrack17", "coco17", "coco25", "halpe26", "body25", "wholebody133"
+]
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -94,20 +97,24 @@ def parse_joint_set(values: Any) -> JointSet:
     ValueError: limbs: palm is not among the joints
     """
     try:
-        return TypeAdapter(JointSet).validate_python(values)
+        return _adapter().validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{key}: {in_words(first)}" if key else in_words(first)) from None
 
 
+@cache
+def _adapter() -> TypeAdapter[JointSet]:
+    return TypeAdapter(JointSet)
+
+
 def _of_the_package() -> dict[str, JointSet]:
     """Return the joint sets of the package by name, the oldest first."""
     folder = Path(__file__).parent / "assets" / "joint_sets"
-    names = ("posetrack15", "posetrack17", "coco17", "coco25", "halpe26", "body25", "wholebody133")
     return {
         name: parse_joint_set(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
-        for name in names
+        for name in get_args(JointSetName)
     }
 
 

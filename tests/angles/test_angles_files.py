@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,12 +14,18 @@ import pytest
 from invoke import run
 from posed_people import SIZE, filmed, seen_from_the_side
 from saved_figures import record_figures
+from video_files import make_video
 
 from tarvitpose.angles.arcs import draw_angles
+from tarvitpose.angles.series import joint_angles
+from tarvitpose.config import PredictConfig
 from tarvitpose.drawing import SIDE_COLOURS
+from tarvitpose.formats import angles_table
 from tarvitpose.formats.angles_table import AnglesWriter
 from tarvitpose.formats.table import CsvWriter
+from tarvitpose.formats.writing import open_writers, output_paths
 from tarvitpose.results import FramePoses
+from tarvitpose.video.sources import open_source
 
 FRAMES = 60
 
@@ -84,11 +92,9 @@ def test_existing_tables_stay_and_bad_input_is_one_line(result: Path) -> None:
 def test_frames_without_anybody_are_in_the_table(tmp_path: Path) -> None:
     poses = filmed([seen_from_the_side()] * 3)
     poses[1] = poses[1].only(np.array([False]))
-    for ending in ("csv", "parquet"):
-        pytest.importorskip("pyarrow") if ending == "parquet" else None
-        with AnglesWriter(tmp_path / f"gap.angles.{ending}") as writer:
-            for frame in poses:
-                writer.write(frame)
+    with AnglesWriter(tmp_path / "gap.angles.csv") as writer:
+        for frame in poses:
+            writer.write(frame)
     rows = table(tmp_path / "gap.angles.csv")
     assert [row["track_id"] for row in rows] == ["1", "", "1"]
     assert rows[1]["left_knee_flexion"] == ""
@@ -104,6 +110,31 @@ def test_parquet_has_the_same_numbers(result: Path) -> None:
     for name in ("time_s", "left_knee_flexion", "trunk_lean"):
         shown = [float(row[name]) if row[name] else None for row in rows]
         assert shown == pytest.approx(read[name], abs=0.006, nan_ok=True)
+
+
+def test_both_files_of_one_run_come_from_one_computation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    calls: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        return joint_angles(*arguments, **options)
+
+    monkeypatch.setattr(angles_table, "joint_angles", counted)
+    made = make_video(tmp_path / "squat.mp4", 3)
+    config = PredictConfig(output=tmp_path, angles=True, formats=("parquet",), render=False)
+    with open_source(made) as source, ExitStack() as stack:
+        files = output_paths(source, config)
+        writers = [stack.enter_context(each) for each in open_writers(files, source, config)]
+        for poses in filmed([seen_from_the_side()] * 3):
+            for writer in writers:
+                writer.write(poses)
+    assert len(calls) == 1
+    rows = table(tmp_path / "squat.angles.csv")
+    assert parquet.read_table(tmp_path / "squat.angles.parquet").column_names == [*rows[0]]
+    assert (tmp_path / "squat.parquet").is_file()
 
 
 def test_the_plot_has_left_and_right_in_their_colours(
@@ -126,9 +157,9 @@ def test_a_bent_knee_has_an_arc_and_a_number_beside_it() -> None:
     canvas = np.full((*SIZE, 3), 128, np.uint8)
     draw_angles(canvas, poses)
     changed = np.argwhere((canvas != 128).any(-1))[:, ::-1]
-    knee = poses["left_knee"][0]
-    near = np.abs(changed - knee).max(1) < 40
-    assert near.sum() > 50
+    for joint in ("left_knee", "left_hip", "left_shoulder"):
+        near = np.abs(changed - poses[joint][0]).max(1) < 40
+        assert near.sum() > 50, joint
     untouched = np.full((*SIZE, 3), 128, np.uint8)
     draw_angles(untouched, poses, keypoint_threshold=1.0)
     assert (untouched == 128).all()

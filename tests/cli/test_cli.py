@@ -25,7 +25,7 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import VideoError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
-from tarvitpose.runs.pipeline import Outcome, Progress
+from tarvitpose.runs.pipeline import Outcome, RunProgress
 
 VERBS = (
     *("demo", "predict", "train", "evaluate", "benchmark", "export"),
@@ -77,7 +77,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         if Path(source).name.startswith("bad"):
             raise VideoError(f"{source}: no such file or folder")
         noted.append((source, config))
-        on_progress(Progress(frame=1, total=None, people=2))
+        on_progress(RunProgress(frame=1, total=None, people=2))
         return outcome(source)
 
     monkeypatch.setattr(checks, "existing_source", lambda source: None)
@@ -437,7 +437,7 @@ def test_progress_is_a_bar_in_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(sys, "stderr", stream)
         console._console.cache_clear()  # it looks at the stream once
         with console.progress_bar("dance [x].mp4", quiet=quiet) as show:
-            show(Progress(frame=3, total=12, people=1))
+            show(RunProgress(frame=3, total=12, people=1))
         drawn = stream.getvalue()
         assert bool(drawn) is is_drawn
         assert ("3/12" in drawn and "1 person" in drawn and "dance [x]" in drawn) is is_drawn

@@ -22,7 +22,7 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import BoxesError, VideoError, WeightsError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
-from tarvitpose.runs.pipeline import Outcome, Progress
+from tarvitpose.runs.pipeline import Outcome, RunProgress
 from tarvitpose.utils import offline
 from tarvitpose.weights.folder import default_folder, find_folder
 
@@ -45,15 +45,15 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
         source: str,
         estimator: object,
         config: PredictConfig,
-        show: Callable[[Progress], None],
+        show: Callable[[RunProgress], None],
         name: str | None = None,
     ) -> Outcome:
         if source.startswith("bad"):
             raise VideoError(f"{source}: cannot be read\nat all")
         for call in doing:
             call()
-        show(Progress(frame=1, total=2, people=3))
-        show(Progress(frame=2, total=2, people=1))
+        show(RunProgress(frame=1, total=2, people=3))
+        show(RunProgress(frame=2, total=2, people=1))
         return Outcome(source, (Path("out/a.csv"),), 2, 3, 1, 0.5, ("sound is left out",))
 
     monkeypatch.setattr(checks, "existing_source", lambda source: None)
@@ -167,7 +167,7 @@ def test_progress_is_a_few_lines_a_second(
     console.log_json(True)
     with console.progress_bar("a.mp4", quiet=False) as show:
         for frame in range(1, 13):
-            show(Progress(frame=frame, total=12, people=0))
+            show(RunProgress(frame=frame, total=12, people=0))
     console.log_json(False)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["frame"] for line in lines] == [1, 6, 11, 12]

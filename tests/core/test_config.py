@@ -12,13 +12,13 @@ from tarvitpose.config import (
     SIZES,
     Config,
     ModelConfig,
+    check_offsets,
     vit_base,
     vit_small,
     window_offsets,
 )
 from tarvitpose.errors import ConfigError
 from tarvitpose.training.config import RunConfig, load_train_config, model_config
-from tarvitpose.utils.config_checks import check_offsets
 from tarvitpose.utils.config_files import parse_config, read_yaml
 
 TINY = {"width": 24, "depth": 1, "heads": 3}

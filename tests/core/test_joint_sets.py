@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 from error_lines import error_line
 
-from tarvitpose.config import JointSetName, ModelConfig, vit_small
+from tarvitpose.config import ModelConfig, vit_small
 from tarvitpose.errors import ConfigError
 from tarvitpose.skeleton import (
     COCO_17,
@@ -50,10 +50,6 @@ def test_sets_of_the_package_hold_together(joints: JointSet) -> None:
 
 def _fields(joints: JointSet) -> dict[str, Any]:
     return {name: getattr(joints, name) for name in JointSet.__dataclass_fields__}
-
-
-def test_the_names_are_choices() -> None:
-    assert get_args(JointSetName) == tuple(JOINT_SETS)
 
 
 def test_numbers_of_joints_are_those_of_the_data_sets() -> None:

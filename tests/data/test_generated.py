@@ -10,7 +10,7 @@ import typer
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from tarvitpose.cli import data_generate
+from tarvitpose.cli import data
 from tarvitpose.data.generated import (
     ANGLES,
     FRAME_SIZE,
@@ -228,7 +228,7 @@ def test_what_cannot_be_written_leaves_nothing(
 
 def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(data_generate.run)
+    app.command()(data.run_generate)
     output = tmp_path / "made"
     result = CliRunner().invoke(app, [str(output), "--people", "2", "--frames", "1"])
     assert result.exit_code == 0, result.output

@@ -95,20 +95,24 @@ def test_keeping_nobody_is_a_mistake() -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "inside", "corner"),
+    ("height", "width", "input_size", "inside", "corner"),
     [
-        (720, 1280, (416, 234), (0, 91)),
-        (1920, 1080, (234, 416), (91, 0)),
-        (416, 416, (416, 416), (0, 0)),
-        (100, 208, (416, 200), (0, 108)),  # enlarged
-        (1, 5000, (416, 1), (0, 207)),
+        (720, 1280, (416, 256), (416, 234), (0, 11)),
+        (1920, 1080, (256, 416), (234, 416), (11, 0)),
+        (416, 416, (416, 416), (416, 416), (0, 0)),
+        (100, 208, (416, 224), (416, 200), (0, 12)),  # enlarged
+        (1, 5000, (416, 32), (416, 1), (0, 15)),
     ],
 )
-def test_the_letterbox_is_centred(
-    height: int, width: int, inside: tuple[int, int], corner: tuple[int, int]
+def test_the_letterbox_is_centred_in_whole_cells(
+    height: int,
+    width: int,
+    input_size: tuple[int, int],
+    inside: tuple[int, int],
+    corner: tuple[int, int],
 ) -> None:
     letterbox = Letterbox.of(height, width)
-    assert (letterbox.inside, letterbox.corner) == (inside, corner)
+    assert letterbox == ((width, height), input_size, inside, corner)
     (x, y), (w, h) = corner, inside
     whole = letterbox.to_frame([[x, y, x + w, y + h]])
     np.testing.assert_allclose(whole, [[0, 0, width, height]], atol=1e-3)
@@ -119,19 +123,28 @@ def test_a_patch_is_mapped_back_to_where_it_was(height: int, width: int) -> None
     image = np.zeros((height, width, 3), np.uint8)
     image[20:50, 10:40] = 255
     letterbox = Letterbox.of(height, width)
-    square = letterbox.fill(image)
-    ys, xs = np.nonzero(square[:, :, 0] > 127)
+    ys, xs = np.nonzero(letterbox.fill(image)[:, :, 0] > 127)
     box = [[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]]
     pixel = max(1, max(height, width) / 416)
     np.testing.assert_allclose(letterbox.to_frame(box), [[10, 20, 40, 50]], atol=pixel)
 
 
 def test_what_surrounds_the_frame_is_black() -> None:
-    square = Letterbox.of(208, 416).fill(np.full((208, 416, 3), 200, np.uint8))
-    assert square.shape == (416, 416, 3)
-    assert (square[:104] == 0).all()
-    assert (square[104:312] == 200).all()
-    assert (square[312:] == 0).all()
+    filled = Letterbox.of(208, 416).fill(np.full((208, 416, 3), 200, np.uint8))
+    assert filled.shape == (224, 416, 3)
+    assert (filled[:8] == 0).all()
+    assert (filled[8:216] == 200).all()
+    assert (filled[216:] == 0).all()
+
+
+def test_every_cell_has_one_anchor_in_its_middle() -> None:
+    anchors = Letterbox.of(32, 64).anchors()  # an input of 416 x 224
+    centres = np.stack([anchors["cx"], anchors["cy"]], 1)
+    strides = anchors["stride"][:, 0]
+    for stride in (8, 16, 32):
+        cells = (centres[strides == stride] - stride / 2) / stride
+        expected = np.mgrid[: 416 // stride, : 224 // stride].reshape(2, -1).T
+        assert sorted(map(tuple, cells)) == sorted(map(tuple, expected.tolist()))
 
 
 def test_overlapping_boxes_leave_the_surest() -> None:
@@ -158,7 +171,7 @@ def test_two_people_are_found(nanodet: NanoDet) -> None:
     image = first_image("two_people_cam04.mp4")
     before = image.copy()
     found = nanodet.detect(frame(image))
-    np.testing.assert_allclose(found.boxes, TWO_PEOPLE, atol=25)
+    np.testing.assert_allclose(found.boxes, TWO_PEOPLE, atol=40)
     assert found.scores[0] > found.scores[1] >= 0.4
     assert found.boxes.dtype == found.scores.dtype == np.float32
     assert (image == before).all()
@@ -178,8 +191,8 @@ def test_black_borders_move_the_boxes_and_change_nothing_else(nanodet: NanoDet) 
     padded = cv2.copyMakeBorder(image, 80, 80, 0, 0, cv2.BORDER_CONSTANT)
     plain, moved = nanodet.detect(frame(image)), nanodet.detect(frame(np.asarray(padded, np.uint8)))
     assert len(plain) == len(moved) == 1
-    np.testing.assert_allclose(moved.boxes - [0, 80, 0, 80], plain.boxes, atol=2)
-    np.testing.assert_allclose(moved.scores, plain.scores, atol=0.01)
+    np.testing.assert_allclose(moved.boxes - [0, 80, 0, 80], plain.boxes, atol=5)
+    np.testing.assert_allclose(moved.scores, plain.scores, atol=0.03)
 
 
 @needs_clips

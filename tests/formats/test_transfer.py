@@ -13,12 +13,15 @@ import pytest
 from drawn_people import STANDING, people
 from invoke import refusal, run
 from numpy.typing import NDArray
+from posed_people import filmed, seen_from_the_front, seen_from_the_side
 from some_poses import SIZE, clip
 from written_results import written_results
 
+from tarvitpose.angles.series import joint_angles
 from tarvitpose.errors import DataError
 from tarvitpose.formats.bvh import write_bvh
 from tarvitpose.formats.label_studio import labelling_interface, write_label_studio
+from tarvitpose.formats.mot import write_mot
 from tarvitpose.formats.motion import SHOULDER_TO_ANKLE, motions, pixels_per_metre
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.formats.trc import write_trc
@@ -106,6 +109,38 @@ def test_without_legs_a_height_says_nothing() -> None:
         poses.scores[0, -4:] = 0  # knees and ankles
     with pytest.raises(DataError, match=r"never seen together.*--pixels-per-metre"):
         pixels_per_metre(motions(frames, 0.3)[0], 1.8)
+
+
+# ------------------------------------------------------------------------------------------- MOT
+
+
+def test_angles_are_named_as_opensims_coordinates_and_gaps_are_nan(tmp_path: Path) -> None:
+    side = seen_from_the_side(thigh=30, shank=-10, upper_arm=-20, forearm=25)
+    frames = filmed([side] * 5, low={1: ["left_ankle"]}, frames=[4, 5, 6, 8, 9])
+    frames.insert(3, replace(frames[0].only(np.zeros(1, np.bool_)), index=7, time=0.28))
+    write_mot(tmp_path / "a.mot", motions(frames, 0.3)[0], *joint_angles(frames))
+    text = (tmp_path / "a.mot").read_text()
+    head, _, table = text.partition("endheader\n")
+    assert head.split("\n")[1:-1] == ["version=1", "nRows=6", "nColumns=11", "inDegrees=yes"]
+    names, *rows = [line.split("\t") for line in table.splitlines()]
+    columns = dict(zip(names, np.array(rows, float).T, strict=True))
+    assert columns["time"] == pytest.approx([0.16, 0.2, 0.24, 0.28, 0.32, 0.36])
+    expected = {"hip_flexion": 30, "knee_angle": 40, "arm_flex": -20, "elbow_flex": 45}
+    for name, degrees in expected.items():
+        for end in "lr":
+            gaps = [3, 1] if (name, end) == ("knee_angle", "l") else [3]
+            values = np.full(6, float(degrees))
+            values[gaps] = np.nan
+            assert columns[f"{name}_{end}"] == pytest.approx(values, abs=0.01, nan_ok=True)
+
+
+def test_abduction_is_adduction_below_zero(tmp_path: Path) -> None:
+    frames = filmed([seen_from_the_front(left_arm=60, right_thigh=25)] * 3)
+    write_mot(tmp_path / "a.mot", motions(frames, 0.3)[0], *joint_angles(frames))
+    names, first = [line.split("\t") for line in (tmp_path / "a.mot").read_text().splitlines()[6:8]]
+    values = dict(zip(names, map(float, first), strict=True))
+    assert (values["arm_add_l"], values["hip_adduction_r"]) == pytest.approx((-60, -25))
+    assert "hip_flexion_l" not in values
 
 
 # ------------------------------------------------------------------------------------------- BVH

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+import struct
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from error_lines import error_line
 from invoke import refusal, run
 from jhmdb_release import write_release
 from label_files import dcpose, image_dcpose, person18, save
+from tiny_models import tiny_model
+from tiny_training import write_stills
+from video_files import make_video
+from written_results import written_results
 
 from tarvitpose.data.check import check_data
+from tarvitpose.data.posetrack import video_name
+from tarvitpose.errors import DataError
+from tarvitpose.formats.reading import load_poses
 from tarvitpose.training.logs import RunLog
 
 JOINTS = ["nose", "left_hip"]
@@ -99,3 +110,90 @@ def test_damaged_lines_of_a_log_are_left_out(line: bytes, tmp_path: Path) -> Non
     with RunLog(tmp_path, resumed_at=3):
         pass
     assert path.read_text() == '{"step": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"P6 99999 99999 255\n", b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 30000\n"],
+    ids=["ppm", "hdr"],
+)
+def test_images_of_any_kind_that_claim_to_be_huge_take_no_memory(
+    content: bytes, tmp_path: Path
+) -> None:
+    """OpenCV looks at the content of a file, not at the end of its name."""
+    (tmp_path / "a.png").write_bytes(content)
+    # A process of its own, in which OpenCV is loaded after the package.
+    code = f"from tarvitpose.video.sources import open_source; open_source({str(tmp_path)!r})"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert "states more than 268,435,456 pixels; scale it down" in ended.stderr.splitlines()[-1]
+
+
+def test_an_image_of_a_data_set_that_claims_to_be_huge(tmp_path: Path) -> None:
+    stills, image = write_stills(tmp_path), tmp_path / "0.png"
+    content = bytearray(image.read_bytes())
+    content[16:24] = struct.pack(">II", 99_999, 99_999)
+    image.write_bytes(content)
+    result = run("data", "check", stills)
+    assert result.exit_code == 1
+    assert "states pictures of 99999 x 99999 pixels" in result.stdout
+
+
+def test_a_frame_of_a_video_has_a_number_for_a_name(tmp_path: Path) -> None:
+    make_video(tmp_path / "walk.mp4", 2)
+    image = {"id": 0, "file_name": "walk.mp4/first.jpg", "is_labeled": True}
+    people = [person18(0, 0, keypoints=[1, 2, 1, 3, 4, 1])]
+    categories = [{"id": 1, "name": "person", "keypoints": JOINTS}]
+    content = {"images": [image], "annotations": people, "categories": categories}
+    result = run("data", "check", save(tmp_path / "clip.json", content))
+    assert result.exit_code == 1
+    assert "missing image" in result.stdout
+
+
+def test_weights_that_are_not_here_are_named_in_the_error(tmp_path: Path) -> None:
+    result = run("models", tmp_path)
+    assert result.exit_code == 2
+    expected = f"error: {tmp_path}: not here, expected a folder with config.json"
+    assert result.stderr.startswith(expected)
+
+
+def test_file_names_are_no_patterns(tmp_path: Path) -> None:
+    images = [image_dcpose(at, f"v/{at:06d}.**", 2) for at in range(2)]
+    path = save(tmp_path / "clip.json", dcpose(images, [person18(0, 0)]))
+    assert run("data", "check", path).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"shape": [[2], 3]}, {"dtype": ["F32"]}, {"data_offsets": [8, 2]}, {"shape": [1.5]}]
+)
+def test_headers_of_safetensors_files(change: dict[str, Any], tmp_path: Path) -> None:
+    tiny_model(offsets=()).save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["encoder.norm.weight"] |= change
+    new = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(new)) + new + content[8 + length :])
+    assert f"{path}: not a readable safetensors file" in refusal("models", tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["", "..", "a/.."])
+def test_a_video_whose_folder_has_no_name_is_called_as_its_file(folder: str) -> None:
+    folders = [PurePosixPath(folder), PurePosixPath("other")]
+    assert video_name(Path("clip.json"), folders[0], folders) == "clip"
+    assert video_name(Path("clip.json"), folders[1], folders) == "other"
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_packed_results_that_state_a_huge_content(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    result = written_results(tmp_path, [kind])[kind]
+    monkeypatch.setattr("tarvitpose.utils.reading.ALWAYS_UNPACKED", 0)
+    assert load_poses(result)
+    monkeypatch.setattr("tarvitpose.utils.reading.MOST_PACKED", 0.01)
+    assert " bytes in a file of " in error_line(DataError, load_poses, result)

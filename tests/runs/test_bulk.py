@@ -27,7 +27,7 @@ from tarvitpose.runs.many import (
     videos_in,
 )
 from tarvitpose.runs.on_ray import WorkerPlan, plan_workers, run_on_ray
-from tarvitpose.runs.pipeline import Outcome, Progress
+from tarvitpose.runs.pipeline import Outcome, RunProgress
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -41,7 +41,7 @@ def outcome(source: str, *files: Path) -> Outcome:
     return Outcome(source, files, frames=7, people=1, tracks=1, seconds=0.5, warnings=())
 
 
-def ignore(source: str, progress: Progress) -> None:
+def ignore(source: str, progress: RunProgress) -> None:
     """Show nothing."""
 
 
@@ -88,7 +88,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
         name: str | None = None,
     ) -> Outcome:
         noted.append((source, config.resume))
-        on_progress(Progress(1, 7, 1))
+        on_progress(RunProgress(1, 7, 1))
         if source.startswith("bug"):
             raise ZeroDivisionError("division by zero")
         if source.startswith("bad") or (source.startswith("flaky") and not config.resume):

@@ -19,7 +19,7 @@ from tarvitpose.formats.reading import load_poses
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.results import FramePoses
 from tarvitpose.runs import pipeline
-from tarvitpose.runs.pipeline import Outcome, Progress, process
+from tarvitpose.runs.pipeline import Outcome, RunProgress, process
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.images import write_image
 from tarvitpose.video.frame_source import FrameSource
@@ -52,7 +52,7 @@ def config(tmp_path: Path) -> PredictConfig:
     )
 
 
-def run(video: Path, config: PredictConfig, seen: list[Progress] | None = None) -> Outcome:
+def run(video: Path, config: PredictConfig, seen: list[RunProgress] | None = None) -> Outcome:
     report = seen.append if seen is not None else lambda _: None
     return process(str(video), PoseEstimator.from_config(config), config, report)
 
@@ -66,7 +66,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_run_leaves_every_file_and_every_frame(video: Path, config: PredictConfig) -> None:
-    progress: list[Progress] = []
+    progress: list[RunProgress] = []
     outcome = run(video, config, progress)
     expected = ["walk.coco.json", "walk.contact.png", "walk.csv", "walk.mp4"]
     assert names(config.output) == sorted([*expected, "walk.run.json"])
@@ -119,7 +119,7 @@ def test_a_folder_of_one_picture_is_a_video(tmp_path: Path, config: PredictConfi
 def test_the_last_progress_says_how_many_frames_there_were(
     tmp_path: Path, config: PredictConfig, times: list[float], window: dict[str, float]
 ) -> None:
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     video = make_video(tmp_path / "odd.mp4", times)
     outcome = run(video, changed(config, render=False, **window), seen)
     chosen = [time for time in times if window.get("start", 0) <= time < window.get("end", 9)]
@@ -157,7 +157,7 @@ def test_existing_results_are_kept_unless_told_otherwise(
 def test_a_run_that_breaks_off_leaves_only_its_journal(
     video: Path, config: PredictConfig, error: type[BaseException]
 ) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.frame == 3:
             raise error
 
@@ -207,7 +207,7 @@ def test_an_output_folder_that_cannot_be_written_is_named_before_any_work(
     video: Path, config: PredictConfig
 ) -> None:
     config.output.write_text("a file, not a folder")
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     with pytest.raises(OutputError, match="cannot be written"):
         run(video, config, seen)
     assert seen == []
@@ -259,7 +259,7 @@ def test_ctrl_c_ends_a_live_source_and_keeps_what_was_seen(
     video = make_video(tmp_path / "walk.mp4", 200)
     before = signal.getsignal(signal.SIGINT)
 
-    def press(progress: Progress) -> None:
+    def press(progress: RunProgress) -> None:
         if progress.frame == 3:
             signal.raise_signal(signal.SIGINT)
 

@@ -32,7 +32,7 @@ from tarvitpose.inference.predictor import Predictor
 from tarvitpose.results import Frame
 from tarvitpose.runs.journal import Journal, JournalObserver
 from tarvitpose.runs.manifest import describe
-from tarvitpose.runs.pipeline import Outcome, Progress, check_source, process
+from tarvitpose.runs.pipeline import Outcome, RunProgress, check_source, process
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.provenance import differences
@@ -78,7 +78,7 @@ def changed(config: PredictConfig, **values: Any) -> PredictConfig:
     return PredictConfig.model_validate({**config.model_dump(), **values})
 
 
-def ignore(progress: Progress) -> None:
+def ignore(progress: RunProgress) -> None:
     """Show nothing."""
 
 
@@ -87,7 +87,7 @@ def run(
 ) -> Outcome | None:
     """Process a video, to the end or until a frame is written."""
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.frame == until:
             raise InterruptedRunError
 
@@ -182,7 +182,7 @@ def test_each_mode_goes_on_to_the_same_bytes(
     outcome = run(video, changed(config, resume=True), estimator=estimator)
     assert outcome is not None
     assert contents(config.output) == whole
-    assert 16 <= outcome.resumed <= 25
+    assert outcome.resumed >= 16  # poses are computed ahead of what is written
     assert engine.encoded < 0.75 * cost  # what was known was not computed again
 
 
@@ -384,7 +384,7 @@ def test_resume_and_overwrite_exclude_each_other() -> None:
 
 
 def test_a_second_process_is_refused(video: Path, config: PredictConfig) -> None:
-    def second(progress: Progress) -> None:
+    def second(progress: RunProgress) -> None:
         with pytest.raises(OutputError, match=rf"process {os.getpid()} on .* is writing these"):
             process(str(video), estimator_of(config)[0], config, ignore)
 

@@ -19,7 +19,7 @@ from tarvitpose import FramePoses, load_poses, smooth
 from tarvitpose.config import PredictConfig, SmoothMethod
 from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.runs.pipeline import Progress, process
+from tarvitpose.runs.pipeline import RunProgress, process
 from tarvitpose.smoothing import runs
 
 TIMES = [0, 0.04, 0.08, 0.125, 0.16, 0.24, 0.3, 0.34, 0.37, 0.41, 0.5, 0.54, 0.58]  # uneven
@@ -109,7 +109,7 @@ def test_a_resumed_run_is_smoothed_as_one_in_one_piece(
     config = PredictConfig.model_validate({**base, "smooth": method, "render": False})
     estimator = PoseEstimator.from_config(config)
 
-    def break_off(progress: Progress) -> None:
+    def break_off(progress: RunProgress) -> None:
         if progress.frame == 5:
             raise KeyboardInterrupt
 

@@ -23,7 +23,7 @@ from written_results import written_results
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.inference.estimator import PoseEstimator
-from tarvitpose.runs.pipeline import Progress, process
+from tarvitpose.runs.pipeline import RunProgress, process
 
 PREDICT = (
     *("predict", "walk.mp4", "--weights", "weights", "--boxes", "boxes.json", "--device", "cpu"),
@@ -159,7 +159,7 @@ def _break_off() -> None:
         output=Path("broken"),
     )
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.frame == 2:
             raise KeyboardInterrupt
 

@@ -9,7 +9,8 @@ from jhmdb_release import write_release
 from tarvitpose.errors import DataError
 from tarvitpose.geometry import box_iou
 from tools import track_crossings
-from tools.track_crossings import Clips, SceneFrame, scene, score_scene, table
+from tools.crossing_scenes import HEIGHT, KINDS, WIDTH, Clips, SceneFrame, scene
+from tools.track_crossings import score_scene, table
 
 MEETING, ROAMING = 0, 1  # numbers of scenes
 
@@ -25,7 +26,7 @@ class TinyClips(Clips):
         return [np.full((120, 48, 3), colour, np.uint8)] * 5
 
     def still(self, _number: int) -> np.ndarray:
-        return np.zeros((track_crossings.HEIGHT, track_crossings.WIDTH, 3), np.uint8)
+        return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
 
 def test_a_scene_follows_from_its_number() -> None:
@@ -52,10 +53,25 @@ def test_most_boxes_are_of_somebody_and_most_people_have_one() -> None:
     assert 0.8 < (boxes > 0.5).mean() < 1
 
 
+def test_kinds_make_the_same_scene_harder() -> None:
+    plain, *others = (list(scene(TinyClips(), ROAMING, kind)) for kind in KINDS)
+    harder = dict(zip(KINDS[1:], others, strict=True))
+    in_sight = {kind: sum(len(frame.true_ids) for frame in harder[kind]) for kind in harder}
+    assert in_sight["wall"] < in_sight["alike"] == sum(len(frame.true_ids) for frame in plain)
+    colours = {kind: np.unique(harder[kind][0].image // 128).size for kind in ("alike", "slow")}
+    assert colours["alike"] <= colours["slow"]
+    gaps = {kind: np.diff([frame.time for frame in harder[kind]]) for kind in harder}
+    assert min(gaps["slow"]) == pytest.approx(0.1)
+    assert gaps["uneven"].max() >= 0.4
+    for frame in harder["pan"]:
+        alike = box_iou(frame.true_boxes, frame.boxes)
+        assert alike.max(initial=0) > 0.5 or len(frame.boxes) < 2
+
+
 def crossing(swapped: bool) -> list[SceneFrame]:
     """Return ten frames of two people who stand still, whose true ids may swap halfway."""
     boxes = np.array([[10, 10, 50, 110], [300, 10, 340, 110]], np.float32)
-    image = np.zeros((track_crossings.HEIGHT, track_crossings.WIDTH, 3), np.uint8)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     ids = [np.array([1, 0] if swapped and index >= 5 else [0, 1]) for index in range(10)]
     scores = np.full(2, 0.9, np.float32)
     return [

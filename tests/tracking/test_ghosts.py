@@ -131,7 +131,8 @@ def test_people_who_pass_in_one_pose_for_a_moment_both_stay() -> None:
     [
         (0.8, 200, True, 1),
         (0.36, 200, False, HELD + 1),  # might fall below 0.35 yet
-        (0.8, 20, False, HELD + 1),  # might double the first
+        (0.8, 1, False, HELD + 1),  # doubles the first
+        (0.8, 20, False, 9),  # of another pose for 9 of 16 frames: no double on average any more
         (0.8, 200, False, 7),  # 7 x 0.8 of 16 frames are enough, if nothing more is seen
     ],
 )
@@ -167,11 +168,19 @@ def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
                 for i, score in enumerate(scores)
             ]
         )
+    for wide in np.linspace(1, 30, 15):  # pixels between two people, who come closer now and then
+        lefts = wide * rng.random(40).cumsum() / np.arange(1, 41)
+        videos.append(
+            [frame(i, (1, 0.8, 0.0), (2, 0.7, left), rate=12) for i, left in enumerate(lefts)]
+        )
+    lefts = [20.0] * 9 + [0.0] * 30  # one pose later, when the first frames are out of sight
+    videos.append([frame(i, (1, 0.8, 0), (2, 0.7, x), rate=12) for i, x in enumerate(lefts)])
     early = [shown(frames, GhostFilter(0.35, is_live=False)) for frames in videos]
     monkeypatch.setattr(GhostFilter, "_stays", lambda *_: False)
     assert early == [shown(frames, GhostFilter(0.35, is_live=False)) for frames in videos]
     assert not any(early[0])
-    assert any(early[-1])
+    assert any(early[14])
+    assert early[15][0] != early[29][0]
 
 
 def test_half_of_the_joints_are_enough() -> None:

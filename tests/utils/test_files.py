@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from video_files import without_rights
 
 from tarvitpose.errors import OutputError
-from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.atomic import atomic_file, atomic_folder
 
 
 def write(path: Path, text: str = "new") -> None:
@@ -94,3 +96,22 @@ def test_an_error_of_another_file_passes_unchanged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_something_missing()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_killed_processes_left_of_a_file_is_removed(is_folder: bool, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    suffix = "" if is_folder else ".json"
+    path = tmp_path / f"poses[1]{suffix}"
+    left = tmp_path / f".poses[1].{ended.pid}.tmp{suffix}"
+    others = [  # of a process that runs, of another file, and none of ours
+        tmp_path / f".poses[1].{os.getppid()}.tmp{suffix}",
+        tmp_path / f".poses.{ended.pid}.tmp{suffix}",
+        tmp_path / f".poses[1].draft.tmp{suffix}",
+    ]
+    for other in (left, *others):
+        other.mkdir() if is_folder else other.touch()
+    with (atomic_folder if is_folder else atomic_file)(path):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])

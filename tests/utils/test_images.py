@@ -22,6 +22,12 @@ def test_an_image_is_written_as_rgb(tmp_path: Path, suffix: str, tolerance: int)
     assert np.abs(stored.astype(int) - image).max() <= tolerance
 
 
+@pytest.mark.parametrize("suffix", ["", ".xyz", ".99", "."])
+def test_a_name_of_no_known_kind_gets_a_png(suffix: str) -> None:
+    image = np.full((8, 12, 3), RED, np.uint8)
+    assert encode_image(image, suffix) == encode_image(image, ".png")
+
+
 def test_lower_quality_gives_smaller_jpegs() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     assert len(encode_image(image, ".jpg", 20)) < len(encode_image(image, ".jpg", 90))

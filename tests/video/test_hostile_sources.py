@@ -16,8 +16,8 @@ import pytest
 from error_lines import error_line
 
 from tarvitpose.errors import VideoError
+from tarvitpose.utils.images import stated_size
 from tarvitpose.video.clock import LATEST, Clock
-from tarvitpose.video.image_source import stated_size
 from tarvitpose.video.sources import open_source
 from tarvitpose.video.writer import VideoWriter
 
@@ -70,6 +70,14 @@ def test_a_picture_that_claims_to_be_huge_is_refused_by_its_header(
     path = tmp_path / "huge.png"
     path.write_bytes(huge_png(side, side))
     assert f"{path}: states pictures of {side} x {side} pixels, 268,435,456 are the limit" in (
+        error_line(VideoError, open_source, path)
+    )
+
+
+def test_frames_of_a_video_are_smaller_since_many_are_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "huge.y4m"
+    path.write_bytes(b"YUV4MPEG2 W8200 H8200 F25:1 C420\nFRAME\n" + bytes(99))
+    assert f"{path}: states pictures of 8200 x 8200 pixels, 67,108,864 are the limit" in (
         error_line(VideoError, open_source, path)
     )
 

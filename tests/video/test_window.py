@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from some_poses import SIZE, some_poses
 
+from tarvitpose.drawing import draw_poses
 from tarvitpose.errors import OutputError
+from tarvitpose.formats.overlay import draw_overlay
 from tarvitpose.video.window import PoseWindow, check_display
 
 HEIGHT, WIDTH = SIZE
@@ -45,10 +48,10 @@ def test_the_window_shows_each_frame_with_its_poses_until_q_is_pressed() -> None
     poses = some_poses(0, 2, 0.0)
     grey = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
     grey[-1, -1] = (10, 20, 30)
-    with PoseWindow("walk", (HEIGHT, WIDTH)) as window:
+    with PoseWindow("walk", (HEIGHT, WIDTH), partial(draw_overlay, colors="side")) as window:
         window.show(grey, poses, delay=0.25)
-        drawn = poses.draw(grey)
-        assert (drawn != grey).any()
+        drawn = draw_poses(grey, poses, colors="side")
+        assert (drawn != draw_poses(grey, poses)).any()
         for x, y in ((0, 0), (WIDTH // 2, HEIGHT // 2), (WIDTH - 1, HEIGHT - 1)):
             assert pixel(window, x, y) == tuple(drawn[y, x].tolist())
         assert "0.25 s behind" in window._line["text"]

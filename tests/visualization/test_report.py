@@ -24,7 +24,7 @@ from tarvitpose.benchmark import stages
 from tarvitpose.cli import console
 from tarvitpose.formats.table import CsvWriter
 from tarvitpose.results import FramePoses
-from tarvitpose.runs.pipeline import Progress
+from tarvitpose.runs.pipeline import RunProgress
 from tarvitpose.visualization.report_tables import MAX_ROWS, STAGES
 from tarvitpose.visualization.tracks import tracks_of
 
@@ -162,6 +162,14 @@ def test_it_says_what_was_done(here: Path) -> None:
     assert not Path("results/clip.mp4").exists()
 
 
+def test_blurred_faces_are_hidden_in_the_pictures(here: Path) -> None:
+    call(*anew("clip.mp4", "--blur-faces", "--end", 0.16))
+    hidden = page().pictures()[-1].astype(int)
+    call("clip.mp4", "--poses", "results/clip.coco.json", "--output", "again")
+    shown = page("again/clip.report.html").pictures()[-1]
+    assert (np.abs(hidden - shown) > 8).any()
+
+
 def test_every_stage_is_explained() -> None:
     assert set(STAGES) == {*stages.STAGES, "rest"}
 
@@ -263,8 +271,8 @@ def test_bad_input_is_told_in_a_line_and_leaves_nothing(here: Path) -> None:
 
 def test_what_was_stopped_goes_on_with_predict(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def stopping(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-        def show(progress: Progress) -> None:
+    def stopping(source: str, *, quiet: bool) -> Iterator[Callable[[RunProgress], None]]:
+        def show(progress: RunProgress) -> None:
             if progress.frame == 3:
                 raise KeyboardInterrupt
 

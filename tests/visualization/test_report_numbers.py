@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from jitter_poses import LINE, ZIGZAG, poses, poses_along
-from posed_people import filmed, seen_from_the_side
-from video_files import level, make_video, marker
+from posed_people import filmed, seen_from_the_front, seen_from_the_side
+from video_files import level, make_video, marker, write_image
 
 from tarvitpose.evaluation.video_jitter import compare_jitter
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import VideoSource, open_source
 from tarvitpose.visualization.flagged_frames import MAX_FLAGGED, flagged_frames
 from tarvitpose.visualization.report_angles import doubts, people_angles
-from tarvitpose.visualization.thumbnails import CUTOUT_SCALE, MIN_CUTOUT, cut_out
-from tarvitpose.visualization.tracks import known_parts, tracks_of, with_single_frames
+from tarvitpose.visualization.thumbnails import (
+    CUTOUT_SCALE,
+    MIN_CUTOUT,
+    Subject,
+    cut_out,
+    thumbnails,
+)
+from tarvitpose.visualization.tracks import known_parts, tracks_of, with_unwritten
 
 
 def test_jitter_is_that_of_the_comparison_of_runs() -> None:
     single, temporal = poses_along(ZIGZAG), poses_along(LINE)
-    both = with_single_frames(temporal, {frame.index: frame for frame in single})
+    seen = {
+        frame.index: replace(frame, single_keypoints=frame.keypoints, single_scores=frame.scores)
+        for frame in single
+    }
+    both = with_unwritten(temporal, seen)
     (track,) = tracks_of(both)
     expected = compare_jitter(single, temporal)
     assert track.jitter["single frame"] == pytest.approx(expected.jitter_single[1])
@@ -102,7 +114,7 @@ def test_what_to_distrust_is_said_in_words() -> None:
 def test_angles_of_both_sides_stand_in_a_row() -> None:
     bends = np.linspace(0, 90, 50)
     frames = filmed([seen_from_the_side(thigh=0, shank=-bend) for bend in bends])
-    (person,) = people_angles(frames, tracks_of(frames), 0.3)
+    (person,) = people_angles(frames, tracks_of(frames), 0.3, (0.0, 2.0))
     rows = {row.label: row for row in person.rows}
     assert person.faces == "right"
     knee = rows["knee flexion"]
@@ -111,6 +123,22 @@ def test_angles_of_both_sides_stand_in_a_row() -> None:
     assert (knee.left.size, knee.right.size) == pytest.approx((81, 81), abs=0.1)
     assert not rows["trunk lean"].has_sides
     assert not person.repetitions
+
+
+def test_curves_break_where_the_angle_is_not_known() -> None:
+    bends = np.linspace(0, 60, 51)
+    people = [seen_from_the_side(thigh=0, shank=-bend) for bend in bends]
+    unsure = {frame: ["left_ankle"] for frame in range(20, 30)}
+    frames = filmed(people, low=unsure)
+    (person,) = people_angles(frames, tracks_of(frames), 0.3, (0.0, 2.0))
+    knee = next(curve for curve in person.curves if curve.label == "knee flexion")
+    assert (knee.low, knee.high) == (0, 60)
+    ends = [(side, points.split()[0], points.split()[-1]) for side, points in knee.lines]
+    assert ends == [
+        ("left", "0.0,200.0", "380.0,124.0"),
+        ("left", "600.0,80.0", "1000.0,0.0"),
+        ("right", "0.0,200.0", "1000.0,0.0"),
+    ]
 
 
 def test_of_two_people_the_worse_one_is_named() -> None:
@@ -163,3 +191,29 @@ def test_a_picture_shows_one_person_at_the_right_place() -> None:
     centre = alone.boxes.reshape(2, 2).mean(0)
     assert np.abs(centre - np.array(part.shape[:2]) / 2).max() <= 1
     assert (alone.keypoints[0] - alone.boxes[0, :2]).tolist() == [[20, 20], [20, 30]]
+
+
+def test_heads_are_hidden_in_pictures_also_of_people_who_are_left_out(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (400, 400, 3), np.uint8)
+    (tmp_path / "frames").mkdir()
+    write_image(tmp_path / "frames" / "0.png", noise)
+    (poses,) = filmed([seen_from_the_front()])
+    poses = replace(poses, left_out=np.array([[300, 100, 380, 380]], np.float32))
+    with open_source(str(tmp_path / "frames")) as source:
+        pictures = [
+            thumbnails(source, [Subject(poses, "all")], 0.3, hidden)[0] for hidden in ((), [poses])
+        ]
+    plain, blurred = (
+        cv2.imdecode(np.frombuffer(base64.b64decode(p.address.partition(",")[2]), np.uint8), 1)
+        for p in pictures
+    )
+    changed = np.abs(plain.astype(int) - blurred).max(-1) > 8
+    scale = plain.shape[0] / 400
+
+    def share(left: int, top: int, right: int, bottom: int) -> float:
+        left, top, right, bottom = (round(scale * side) for side in (left, top, right, bottom))
+        return float(changed[top:bottom, left:right].mean())
+
+    assert share(185, 80, 195, 100) > 0.8  # the head
+    assert share(310, 110, 370, 200) > 0.8  # the upper part of a box without a pose
+    assert share(310, 260, 370, 370) == 0

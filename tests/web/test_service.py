@@ -16,7 +16,7 @@ from video_files import make_video
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError, VideoError
-from tarvitpose.runs.pipeline import Progress
+from tarvitpose.runs.pipeline import RunProgress
 from tarvitpose.web import service as service_module
 from tarvitpose.web.jobs import Job, StoppedError
 from tarvitpose.web.limits import Limits, Upload
@@ -150,7 +150,7 @@ def test_a_visitor_who_leaves_stops_the_job(
 
     def endless_frames(*parts: Any) -> None:
         for _ in range(2000):
-            parts[-1](Progress(1, None, 0))
+            parts[-1](RunProgress(1, None, 0))
             begun.set()
             time.sleep(0.005)
 

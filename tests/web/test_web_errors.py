@@ -17,7 +17,7 @@ from tiny_models import tiny_model
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import VideoError
 from tarvitpose.results import FramePoses
-from tarvitpose.runs.pipeline import Outcome, Progress
+from tarvitpose.runs.pipeline import Outcome, RunProgress
 
 gr = pytest.importorskip("gradio")
 
@@ -168,8 +168,8 @@ def test_progress_tells_frames_pace_and_time_left(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tarvitpose.web.page.time.monotonic", lambda: next(now))
     shown: list[Any] = []
     show = show_progress(lambda frames, **words: shown.append((frames, words["desc"])))
-    show(Progress(1, 9, 1))
-    show(Progress(5, 9, 2))
+    show(RunProgress(1, 9, 1))
+    show(RunProgress(5, 9, 2))
     assert shown == [
         ((1, 9), "1 person"),
         ((5, 9), "2 people, 2.0 frames/s, about 2 s left"),

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from tarvitpose.angles.definitions import ANGLES, Angle
 from tarvitpose.angles.landmarks import Points, landmarks
-from tarvitpose.angles.series import angles_of
+from tarvitpose.angles.series import joint_angles
 from tarvitpose.drawing import DARK, LIGHT, Colour, colour_of, draw_text, text_width
-from tarvitpose.drawing.style import Drawable
+from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float64, UInt8
 
 LEAST_SHOWN = 8.0  # degrees: a smaller arc is a smudge, only its number is written
 SMALLEST = 120.0  # pixels of a person's height; nobody could read the numbers of a smaller one
-DRAWN = [angle for angle in ANGLES if angle.kind == "bend"]
+DRAWN = [angle for angle in ANGLES if angle.kind in ("bend", "flexion", "abduction")]
 
 
-def draw_angles(canvas: UInt8, poses: Drawable, *, keypoint_threshold: float = 0.3) -> None:
+def draw_angles(
+    canvas: UInt8,
+    poses: FramePoses,
+    before: Sequence[FramePoses] = (),
+    *,
+    keypoint_threshold: float = 0.3,
+    only: str = "",
+) -> None:
     """Draw the angles of everybody in a frame onto an RGB image (height, width, 3), in place.
 
-    They are what the frame alone tells: the bends of knees and elbows, which need no direction
-    that the person faces.
+    They are those of knees, hips, elbows and shoulders. The frames `before`, half a second of them,
+    help to tell where a person faces, without which hips and shoulders have no angle. `only` is the
+    name of one angle.
     """
-    for person in range(len(poses.keypoints)):
+    for series in joint_angles([*before, poses], threshold=keypoint_threshold):
+        if series.frames[-1] != poses.index:
+            continue
+        person = int(np.flatnonzero(poses.track_ids == series.track_id)[0])
         points = landmarks(
             poses.joint_names,
             poses.keypoints[person, None],
@@ -33,11 +46,12 @@ def draw_angles(canvas: UInt8, poses: Drawable, *, keypoint_threshold: float = 0
         height = _height(points)
         if height < SMALLEST * min(canvas.shape[:2]) / 720:
             continue
-        angles = angles_of(points, np.array([""]))
-        colour = colour_of(int(poses.track_ids[person]))
+        colour = colour_of(series.track_id)
         for angle in DRAWN:
-            degrees = float(angles[angle.name][0]) if angle.name in angles else np.nan
-            if np.isfinite(degrees):
+            degrees = (
+                float(series.degrees[angle.name][-1]) if angle.name in series.degrees else np.nan
+            )
+            if np.isfinite(degrees) and only in ("", angle.name):
                 _draw(canvas, angle, degrees, points, (height, colour))
 
 
@@ -51,9 +65,11 @@ def _draw(
 ) -> None:
     """Draw one arc, from the line that counts as zero to the limb, and its number outside."""
     height, colour = look
-    before, centre, after = (points[name][0] for name in angle.points)
-    start = _direction(centre - before)
-    turn = (_direction(after - centre) - start + 180) % 360 - 180
+    centre, corners = points[angle.joint][0], [points[name][0] for name in angle.points]
+    start = _direction(corners[1] - corners[0])
+    turn = (_direction(corners[-1] - corners[-2]) - start + 180) % 360 - 180
+    if abs(degrees) > 180:
+        turn -= 360 * np.sign(turn)
     radius = height / 14
     side = min(canvas.shape[:2])
     line, size = max(round(side / 360), 1), max(min(side / 45, height / 16), 8.0)
@@ -66,10 +82,10 @@ def _draw(
             (arc, line + 3, DARK),
             (arc, line + 1, colour),
         ):
-            corners = np.round(part * 16).astype(np.int32)[:, None]
-            cv2.polylines(canvas, [corners], False, shade, width, cv2.LINE_AA, 4)
+            line_points = np.round(part * 16).astype(np.int32)[:, None]
+            cv2.polylines(canvas, [line_points], False, shade, width, cv2.LINE_AA, 4)
     middle = start + turn / 2 if abs(degrees) >= LEAST_SHOWN else start + 90
-    _write(canvas, f"{degrees:.0f}", centre + 1.9 * radius * _unit(np.array([middle]))[0], size)
+    _write(canvas, f"{round(degrees)}", centre + 1.9 * radius * _unit(np.array([middle]))[0], size)
 
 
 def _direction(vector: Float64) -> float:
@@ -92,5 +108,5 @@ def _write(canvas: UInt8, text: str, centre: Float64, size: float) -> None:
         draw_text(canvas, text, (x + dx, y + dy), size, DARK)
     draw_text(canvas, text, (x, y), size, LIGHT)
     ring = (round(x + width + size / 4), round(y - size))
-    cv2.circle(canvas, ring, max(round(size / 5), 1), DARK, edge + 2, cv2.LINE_AA)
-    cv2.circle(canvas, ring, max(round(size / 5), 1), LIGHT, 1, cv2.LINE_AA)
+    for width, shade in ((edge + 2, DARK), (edge, LIGHT)):
+        cv2.circle(canvas, ring, max(round(size / 5), 2), shade, width, cv2.LINE_AA)

@@ -6,7 +6,7 @@ how many crops the network reads at once, though a window is always read whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count, islice
 from typing import Literal, NamedTuple, get_args
 
@@ -20,7 +20,7 @@ from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, TrackedFrame
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.interleaved import Case
 
 Mode = MeasuredMode | Literal["encoder"]
@@ -45,7 +45,10 @@ def pose_case(
     """
     is_single = key.mode in ("single", "encoder")
     predictor = Predictor(
-        engine, offsets=offsets, temporal="none" if is_single else "auto", cut_crops=_ready_crops
+        engine,
+        offsets=offsets,
+        temporal="none" if is_single else "auto",
+        cut_crops=lambda frames, boxes: np.stack(frames),  # which are crops already
     )
     streams = key.mode == "streaming"
     read = 1 if streams else len(predictor.offsets)  # crops that each pose has encoded
@@ -60,11 +63,6 @@ def pose_case(
     if streams:
         work()  # the first window encodes all of its crops, later ones a single one
     return Case(key, poses, work)
-
-
-def _ready_crops(crops: Sequence[UInt8], boxes: Float32) -> UInt8:
-    """Return frames that are crops already, in one array (N, h, w, 3)."""
-    return np.stack(crops)
 
 
 def _endless(crops: UInt8) -> Iterator[TrackedFrame]:

@@ -1,7 +1,7 @@
 """Where the time of the whole pipeline goes: a stopwatch observes its stages.
 
 Every moment of a thread counts for the innermost stage it is in. Frames are read in a thread of
-their own, beside the others.
+their own, and results written in another, beside the others.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def time_stages(video: str | Path, estimator: PoseEstimator, config: PredictConf
 def stages_of(watch: Stopwatch, outcome: Outcome) -> Stages:
     """Return where the time of one run went, from the stopwatch that observed it."""
     spent: dict[str, float] = {name: watch.seconds[name] for name in STAGES}
-    spent["rest"] = outcome.seconds - sum(spent.values()) + spent["decode"]  # beside the others
+    beside = spent["decode"] + spent["write"]
+    spent["rest"] = outcome.seconds - sum(spent.values()) + beside
     milliseconds = {name: 1000 * value / outcome.frames for name, value in spent.items()}
     return Stages(outcome.frames, outcome.seconds, milliseconds)
 

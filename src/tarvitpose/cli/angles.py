@@ -147,9 +147,12 @@ def _lines(person: dict[str, Any]) -> list[str]:
     for name, found in person["ranges"].items():
         rows.add_row(
             name.replace("_", " "),
-            *(f"{found[key]:.0f}°" for key in ("range_of_motion", "percentile_5", "percentile_95")),
-            *(f"{found['least']:.0f}°", moment(found["least_at"])),
-            *(f"{found['most']:.0f}°", moment(found["most_at"])),
+            *(
+                f"{round(found[key])}°"
+                for key in ("range_of_motion", "percentile_5", "percentile_95")
+            ),
+            *(f"{round(found['least'])}°", moment(found["least_at"])),
+            *(f"{round(found['most'])}°", moment(found["most_at"])),
             f"{found['known_frames'] / person['frames']:.0%}",
         )
     lines = [heading, drawn(rows) if person["ranges"] else "no angle is known for long enough"]

@@ -106,7 +106,7 @@ def _find(
 ) -> AttentionMaps:
     """Load the model, and look at one moment of a source, with a progress bar up to it."""
     from tarvitpose.inference.estimator import PoseEstimator
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
     from tarvitpose.visualization.attention_maps import attention_maps
 
     with console.notes_shown(quiet=quiet):
@@ -115,7 +115,7 @@ def _find(
         done = count(1)  # how many frames come up to that moment nobody knows yet
 
         def show(seen: TrackedFrame) -> None:
-            on_progress(Progress(next(done), None, len(seen.boxes)))
+            on_progress(RunProgress(next(done), None, len(seen.boxes)))
 
         return attention_maps(estimator, source, moment, track_id=track, layer=layer, on_frame=show)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,7 +90,7 @@ def measure_all(plan: BenchmarkPlan, plot_file: Path | None) -> list[dict[str, A
     results = []
     for model in find_models(plan.sizes, plan.inputs or (INPUT,), plan.weights):
         with console.count_bar(f"{model.title}, rounds") as show:
-            count = partial(_show_round, show, plan.rounds)
+            count = partial(lambda show, done: show(done, plan.rounds), show)
             results.append(measure(model, plan, warn=console.warn, on_round=count))
         console.say(model.title, style="bold")
         console.say(f"{tables.report(results[-1])}\n")
@@ -101,10 +100,6 @@ def measure_all(plan: BenchmarkPlan, plot_file: Path | None) -> list[dict[str, A
     if plot_file is not None:
         plot(plot_file, results)
     return [fact for result in results for fact in result.facts()]
-
-
-def _show_round(show: Callable[[int, int], None], rounds: int, done: int) -> None:
-    show(done, rounds)
 
 
 def watch_memory(frames: int, network: str, plan: BenchmarkPlan) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ def stages(result: BenchmarkResult) -> str:
     often = "in every frame" if every == 1 else f"every {every} frames"
     return (
         f"{drawn(rows)}\n"
-        f"One person, people detected {often}. Decoding runs in a thread beside the rest."
+        f"One person, people detected {often}. Decoding and writing run in threads beside the rest."
     )
 
 

@@ -25,9 +25,9 @@ from tarvitpose.utils.source_names import shown, without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress as Bars
+    from rich.progress import Progress
 
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
 
 
 BAD_INPUT, STOPPED = 2, 130
@@ -172,10 +172,10 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 @contextmanager
-def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[RunProgress], None]]:
     """Yield what to call after each frame; it draws a bar if stderr is a terminal."""
     if quiet or not (_Mode.is_json or sys.stderr.isatty()):
-        yield _ignore
+        yield lambda progress: None
         return
     if _Mode.is_json:
         lines = ProgressLines()
@@ -184,7 +184,7 @@ def progress_bar(source: str, *, quiet: bool) -> Iterator[Callable[[Progress], N
     with open_bars() as bar:
         task = bar.add_task(escaped(Path(shown(source)).name), total=None, note="")
 
-        def show(progress: Progress) -> None:
+        def show(progress: RunProgress) -> None:
             speed = bar.tasks[0].speed or 0.0
             note = f"{speed:.1f} frames/s, {counted(progress.people, 'person', 'people')},"
             bar.update(task, completed=progress.frame, total=progress.total, note=note)
@@ -209,7 +209,7 @@ class ProgressLines:
     def __init__(self) -> None:
         self._source, self._last = "", 0.0
 
-    def show(self, source: str, progress: Progress) -> None:
+    def show(self, source: str, progress: RunProgress) -> None:
         """Print a line if it is time for one."""
         now, is_new = time.monotonic(), source != self._source
         if is_new or now - self._last >= EVERY or progress.frame == progress.total:
@@ -217,10 +217,15 @@ class ProgressLines:
             event("progress", source=source, **asdict(progress))
 
 
-def open_bars() -> Bars:
+def open_bars() -> Progress:
     """Return bars on stderr, each with a `note`; they vanish when they are closed."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -230,7 +235,7 @@ def open_bars() -> Bars:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    return Bars(*columns, console=_console(stderr=True), transient=True)
+    return Progress(*columns, console=_console(stderr=True), transient=True)
 
 
 @cache
@@ -239,10 +244,6 @@ def _console(*, stderr: bool = False) -> Console:
 
     # One message is one line, also in a narrow terminal or a log, and nothing in it is markup.
     return Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
-
-
-def _ignore(progress: Progress) -> None:
-    """Show nothing."""
 
 
 def _one_line(text: str) -> str:

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import with_options
-from tarvitpose.config import Codec, JointSetName, ModelConfig, ViTPoseSize
+from tarvitpose.config import Codec, ModelConfig, ViTPoseSize
+from tarvitpose.skeleton import JointSetName
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.config_base import Config
 from tarvitpose.weights.named import NAMED

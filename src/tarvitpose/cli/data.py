@@ -7,19 +7,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tarvitpose.cli import checks, console, data_generate, data_pack
-from tarvitpose.cli.data_options import Dataset, FormatOption, Images, SetName
+from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import JsonFile
+from tarvitpose.config import AnnotationFormat
 from tarvitpose.utils.atomic import check_writable
 
 if TYPE_CHECKING:
-    from tarvitpose.config import AnnotationFormat
     from tarvitpose.data.check import DataReport
     from tarvitpose.data.videos import Video
 
 EXAMPLES = 3  # of each kind of fault on the screen
 MOST_EXAMPLES = 100  # in the file
 SOMETHING_WRONG = 1
+
+Dataset = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATASET",
+        help="Annotation file, a folder of them, or the folder above annotations/.",
+    ),
+]
+FormatOption = Annotated[
+    AnnotationFormat | None,
+    typer.Option("--format", help="Format of the annotations; recognised by default."),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", metavar="DIR", help="Folder that file names start from; found by default."
+    ),
+]
+SetName = Annotated[
+    str, typer.Option("--set", metavar="NAME", help="Part of the data set, such as train or val.")
+]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -115,8 +135,63 @@ def run_prepare(
     console.say(f"train with format: posetrack18, annotations: {output / 'annotations' / set_name}")
 
 
-app.command("pack")(data_pack.run)
-app.command("generate")(data_generate.run)
+@app.command("pack")
+def run_pack(
+    dataset: Dataset,
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="New folder for the shards.")],
+    *,
+    layout: FormatOption = None,
+    images: Images = None,
+    set_name: SetName = "train",
+    max_mb: Annotated[
+        float, typer.Option(min=0.1, metavar="MB", help="Largest size of one shard.")
+    ] = 60,
+) -> None:
+    """Write tar files of bounded size, each with its images and labels.
+
+    Packs stills of any format, and videos in PoseTrack18's format, which 'data prepare' writes.
+    """
+    from tarvitpose.data.pack import MEGABYTE, pack
+    from tarvitpose.data.sources import dataset_files, open_all
+
+    files = list(open_all(dataset_files(dataset, set_name), layout, images))
+    limit = round(max_mb * MEGABYTE)
+    done = pack(files, output, set_name=set_name, limit=limit)
+    counts = [
+        console.counted(len(done.shards), "shard"),
+        console.counted(done.images, "image"),
+        console.counted(done.people, "person", "people"),
+    ]
+    console.say(f"{output}: {', '.join(counts)}, at most {done.largest / MEGABYTE:.1f} MB each")
+    console.say(f"unpack each into one folder: tar -xf {done.shards[0].name} -C FOLDER")
+    labels = f"FOLDER/annotations/{set_name}"
+    console.say(f"train with format: {files[0].format}, annotations: {labels}, images: FOLDER")
+
+
+@app.command("generate")
+def run_generate(
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="New folder to write.")],
+    *,
+    people: Annotated[
+        int,
+        typer.Option(min=1, max=100_000, help="People for training; a quarter as many held out."),
+    ] = 40,
+    frames: Annotated[int, typer.Option(min=1, max=10_000, help="Frames of each video.")] = 9,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
+) -> None:
+    """Draw moving figures with exact joints, in PoseTrack18's format.
+
+    The people are not real: this is for trying out training and evaluation without a download.
+    """
+    from tarvitpose.data.generated import SETS, write_generated
+
+    write_generated(output, people, seed, frames)
+    facts = []
+    for name in SETS:
+        videos = len(list((output / "annotations" / name).glob("*.json")))
+        counted = console.counted(videos, "video"), console.counted(frames, "frame")
+        facts.append((name, f"{counted[0]} of {counted[1]}: {output / 'annotations' / name}"))
+    console.facts(f"generated people in {output}", [*facts, ("images", str(output))])
 
 
 def draw_preview(

@@ -21,6 +21,7 @@ from tarvitpose.utils.atomic import DISK_IS_FULL
 from tarvitpose.utils.source_names import short, without_secrets
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
+OF_MACHINE = (*DISK_IS_FULL, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 NO_MEMORY = ("MemoryError", "_ArrayMemoryError", "OutOfMemoryError")  # Python's, NumPy's, torch's
 
 
@@ -52,7 +53,7 @@ def of_system(error: Exception) -> str | None:
         return f"{short(str(error.filename))}: the name is too long for this file system"
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return error.strerror if error.errno in DISK_IS_FULL else None
+    return error.strerror if error.errno in OF_MACHINE else None
 
 
 def write_traceback(error: Exception) -> str:

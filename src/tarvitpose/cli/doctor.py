@@ -65,9 +65,7 @@ class Findings:
         self.sections.setdefault(section, {})[name] = result
 
 
-def run(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def run(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check the installation: what is missing, and how to get it. Writes nothing.
 
     The exit code is 0 if predict can run, else 2.
@@ -75,7 +73,9 @@ def run(
     findings = examined()
     optional = [extra_facts(extra) for extra in OPTIONAL]
     if as_json:
-        console.document(as_document(findings, optional))
+        noted = {"problems": findings.problems, "advice": findings.advice}
+        can_predict = {"can_predict": not findings.problems}
+        console.document({**can_predict, **noted, **findings.sections, "optional": optional})
     else:
         show(findings, optional)
     if findings.problems:
@@ -113,17 +113,6 @@ def show(findings: Findings, optional: list[dict[str, Any]]) -> None:
         console.fail(problem)
     if not findings.problems:
         console.say("\npredict can run; try: tarvitpose demo")
-
-
-def as_document(findings: Findings, optional: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what was found for programs."""
-    return {
-        "can_predict": not findings.problems,
-        "problems": findings.problems,
-        "advice": findings.advice,
-        **findings.sections,
-        "optional": optional,
-    }
 
 
 def machine_facts() -> Section:
@@ -228,9 +217,10 @@ def encoder_line(advice: list[str]) -> str:
             "this PyAV lacks libx264, so that no video can be drawn: pip install --force-reinstall "
             "av, or use --no-render"
         )
-    if not has_codec("aac", "w"):
-        advice.append("this PyAV cannot write AAC: sound that mp4 cannot hold is left out")
-    return "libx264, aac" if has_codec("aac", "w") else "libx264"
+    if has_codec("aac", "w"):
+        return "libx264, aac"
+    advice.append("this PyAV cannot write AAC: sound that mp4 cannot hold is left out")
+    return "libx264"
 
 
 def decoder_line(advice: list[str]) -> str:

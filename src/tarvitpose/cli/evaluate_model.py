@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from tarvitpose.evaluation.video_jitter import VideoJitter
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.results import FramePoses
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
 
 ALL_DEGRADED = "all degraded"
 
@@ -37,7 +39,7 @@ def score_model(options: EvaluateConfig) -> None:
     """Score a model on a data set, with and without its temporal part."""
     from tarvitpose.evaluation.boxes import open_boxes
     from tarvitpose.evaluation.datasets import every_nth, read_labelled
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
@@ -81,7 +83,7 @@ def score_model(options: EvaluateConfig) -> None:
                 "precision": str(choose_precision(options.precision, device)),
                 **settings,
             },
-            on_frames=lambda done, total: show(Progress(done, total, people)),
+            on_frames=lambda done, total: show(RunProgress(done, total, people)),
         )
     checks.save_json(options.json_file, numbers(result, options))
     report(result, options)
@@ -264,7 +266,10 @@ def score_videos(options: EvaluateConfig) -> None:
     )
     console.say(drawn(jitter_table(jitters)))
     content = {"boxes": label, "weights": options.weights}
-    rows = {video: jitter_numbers(jitter) for video, jitter in jitters.items()}
+    rows = {  # `apart` is the mean distance's name of version 0.5
+        video: {**asdict(jitter), "apart": jitter.mean_distance}
+        for video, jitter in jitters.items()
+    }
     checks.save_json(options.json_file, {**content, "videos": rows})
 
 
@@ -302,20 +307,13 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     return single, temporal
 
 
-def watched(run: Iterable[FramePoses], show: Callable[[Progress], None]) -> Iterator[FramePoses]:
+def watched(run: Iterable[FramePoses], show: Callable[[RunProgress], None]) -> Iterator[FramePoses]:
     """Yield a run's poses and show how far it is."""
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
 
     for poses in run:
         yield poses
-        show(Progress(poses.index + 1, None, len(poses)))
-
-
-def jitter_numbers(jitter: VideoJitter) -> dict[str, Any]:
-    """Return a video's row for JSON; `apart` is the mean distance's name of version 0.5."""
-    from dataclasses import asdict
-
-    return {**asdict(jitter), "apart": jitter.mean_distance}
+        show(RunProgress(poses.index + 1, None, len(poses)))
 
 
 def jitter_table(jitters: dict[str, VideoJitter]) -> Table:
@@ -324,7 +322,10 @@ def jitter_table(jitters: dict[str, VideoJitter]) -> Table:
     rows = plain_table(headings)
     for video, jitter in jitters.items():
         pairs = (jitter.jitter_single, jitter.jitter_temporal, jitter.mean_distance)
-        cells = (f"{pixels:.2f} px {100 * share:.2f}%" for pixels, share in pairs)
+        cells = (  # without a joint that both saw in three frames, there is nothing to tell
+            "-" if math.isnan(pixels) else f"{pixels:.2f} px {100 * share:.2f}%"
+            for pixels, share in pairs
+        )
         lag = "-" if jitter.lag is None else console.counted(jitter.lag, "frame")
         rows.add_row(Path(video).name, str(jitter.frames), str(jitter.tracks), *cells, lag)
     return rows

@@ -96,18 +96,12 @@ def condition_table(comparison: ModeComparison, joints: dict[str, int]) -> Table
             rows.add_row(mode, *(shown(value) for value in values.values()))
             continue
         ends = comparison.intervals.get(mode, {})
-        rows.add_row(
-            mode,
-            *(
-                " ".join([shown(value, "+"), *_between(ends.get(name, ()))])
-                for name, value in values.items()
-            ),
-        )
+        cells = []
+        for name, value in values.items():
+            between = "..".join(shown(end, "+") for end in ends.get(name, ()))
+            cells.append(f"{shown(value, '+')} ({between})" if between else shown(value, "+"))
+        rows.add_row(mode, *cells)
     return rows
-
-
-def _between(ends: tuple[float, ...]) -> list[str]:
-    return [f"({'..'.join(shown(end, '+') for end in ends)})"] if ends else []
 
 
 def numbers(scores: MotionScores) -> dict[str, Any]:

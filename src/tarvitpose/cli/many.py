@@ -17,7 +17,7 @@ from tarvitpose.utils.source_names import shown
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
     from tarvitpose.runs.many import BatchQueue, JobReport, VideoJob
-    from tarvitpose.runs.pipeline import Progress
+    from tarvitpose.runs.pipeline import RunProgress
 
 LISTED = 20  # failed videos that are named on the screen; the file has all
 
@@ -120,7 +120,7 @@ class Bars:
                 note=f"{failed} failed, {_pace(self._queue)},",
             )
 
-    def on_frame(self, source: str, progress: Progress) -> None:
+    def on_frame(self, source: str, progress: RunProgress) -> None:
         """Draw how far the current video is, or tell programs."""
         if console.is_json() and not self.quiet:
             self._lines.show(source, progress)

@@ -17,6 +17,7 @@ from tarvitpose.weights.named import BY_HAND, BY_HAND_SOURCE, NAMED, NamedWeight
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
 FILES = ["config.json", "model.safetensors"]
+EXPECTED = f"expected a folder with {' and '.join(FILES)}"
 WEIGHTS_LICENCE = "Apache-2.0, for research: some of the training data are for research only"
 DETECTOR_LICENCE = "Apache-2.0"
 ORIGIN = "DINOv2-small's encoder (Meta, Apache-2.0)"
@@ -78,8 +79,9 @@ def run(
     if not (weights or as_json):
         console.say("")
         console.facts(BY_NAME, named_lines())
-    if not all(facts["here"] for facts in models):
-        raise typer.Exit(console.BAD_INPUT)
+    absent = [f"{facts['name']}: not here, {facts['how']}" for facts in models if not facts["here"]]
+    if absent:
+        raise WeightsError("; ".join(absent))
 
 
 def shipped() -> list[Facts]:
@@ -138,7 +140,8 @@ def named_lines() -> list[tuple[str, str]]:
     for named in NAMED.values():
         facts = named_facts(named)
         size = "here" if facts["here"] else f"{named.megabytes} MB"
-        what = (facts["size"], named.joint_set, size, named.licence, named.publisher)
+        publisher = f"{named.hub_id} on the hub" if named.hub_id else "MMPose"
+        what = (facts["size"], named.joint_set, size, named.licence, publisher)
         shown.append((named.name, ", ".join(what)))
     return [*shown, (BY_HAND, f"no licence stated: download it by hand from {BY_HAND_SOURCE}")]
 
@@ -164,7 +167,7 @@ def missing(name: str, purpose: str, path: Path | None, how: str) -> Facts:
 def weights_facts(name: str, folder: Path) -> Facts:
     """Return what a weights folder holds. Raises UserError for what cannot be read."""
     if not is_whole(folder):
-        again = "install the package again" if name == WEIGHTS else f"a folder with {FILES}"
+        again = "install the package again" if name == WEIGHTS else EXPECTED
         return missing(name, "poses", folder, again)
     from tarvitpose.config import ModelConfig
     from tarvitpose.utils.config_files import parse_config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -63,18 +63,13 @@ def run(
     NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads all of them.
     """
     process_all(
-        expanded(source),
+        [path for each in source for path in expand(each)],
         config,
         quiet=quiet,
         on_ray=engine == "ray",
         workers=workers,
         address=ray_address,
     )
-
-
-def expanded(sources: Iterable[str]) -> list[str]:
-    """Return the sources with each glob of videos replaced by its files. Raises VideoError."""
-    return [path for source in sources for path in expand(source)]
 
 
 def expand(source: str) -> list[str]:

@@ -34,8 +34,8 @@ def run(
         typer.Option(
             "--format",
             metavar="NAME,...",
-            help="trc: markers for OpenSim and Pose2Sim; bvh: an animation for Blender; "
-            "label-studio: to correct poses there.",
+            help="trc: markers for OpenSim and Pose2Sim; mot: joint angles for OpenSim; bvh: an "
+            "animation for Blender; label-studio: to correct poses there.",
         ),
     ],
     height: Annotated[
@@ -61,14 +61,14 @@ def run(
     track: Annotated[
         list[int] | None,
         typer.Option(
-            help="For trc and bvh: person to write; repeatable, all by default.",
+            help="Person to write, but for label-studio; repeatable, all by default.",
             show_default=False,
         ),
     ] = None,
     keypoint_threshold: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="For trc and bvh: lowest score of a joint, others are gaps."
+            min=0, max=1, help="But for label-studio: lowest score of a joint, others are gaps."
         ),
     ] = LEAST_SCORE,
     images: Annotated[
@@ -89,9 +89,10 @@ def run(
 ) -> None:
     """Write poses of an earlier run for other programs.
 
-    trc and bvh are a file for each person: NAME.track1.trc. They are in metres with --height or
-    --pixels-per-metre, and in pixels otherwise. label-studio is NAME.label-studio.json, with its
-    labelling interface in NAME.label-studio.xml; load_poses reads what Label Studio exports.
+    trc, mot and bvh are a file for each person: NAME.track1.trc. trc and bvh are in metres with
+    --height or --pixels-per-metre, and in pixels otherwise; mot is in degrees. label-studio is
+    NAME.label-studio.json, with its labelling interface in NAME.label-studio.xml; load_poses reads
+    what Label Studio exports.
     """
     kinds = parse_choices("--format", formats, TRANSFER_FORMATS)
     if height is not None and pixels_per_metre is not None:
@@ -102,7 +103,7 @@ def run(
     frames = load_poses(result)
     base = (output or result.parent) / stem_of(result)
     people: list[Motion] = []
-    if {"trc", "bvh"} & {*kinds}:
+    if kinds != ("label-studio",):
         try:
             people = _people(frames, height, pixels_per_metre, track, keypoint_threshold)
         except DataError as error:
@@ -110,8 +111,8 @@ def run(
     written = _paths(base, kinds, people)
     for path in written:
         checks.new_file(path, overwrite=overwrite)
-    _write(base, kinds, people, frames, images)
-    if any(motion.unit == "px" for motion in people):
+    _write(base, kinds, people, frames, images=images, threshold=keypoint_threshold)
+    if {"trc", "bvh"} & {*kinds} and any(motion.unit == "px" for motion in people):
         console.warn("without --height or --pixels-per-metre coordinates are pixels, not metres")
     if not quiet:
         console.result(_lines(people, written), files=[str(path) for path in written])
@@ -136,13 +137,22 @@ def _write(
     kinds: Sequence[str],
     people: Sequence[Motion],
     frames: Sequence[FramePoses],
+    *,
     images: str,
+    threshold: float,
 ) -> None:
+    from tarvitpose.angles.series import joint_angles
     from tarvitpose.formats.bvh import write_bvh
     from tarvitpose.formats.label_studio import labelling_interface, write_label_studio
+    from tarvitpose.formats.mot import write_mot
     from tarvitpose.formats.trc import write_trc
     from tarvitpose.utils.atomic import atomic_file
 
+    tracks = [motion.track_id for motion in people]
+    if "mot" in kinds:
+        angles = joint_angles(frames, threshold=threshold, tracks=tracks)
+        for motion, series in zip(people, angles, strict=True):
+            write_mot(_path(base, motion, "mot"), motion, series)
     for motion in people:
         if "trc" in kinds:
             write_trc(_path(base, motion, "trc"), motion)

@@ -24,7 +24,9 @@ STOPPED = (
     "stopped; predict with the same options and --resume goes on from here, and then report "
     "--poses shows it"
 )
-OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"}
+OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"} | {
+    "blur_faces"
+}
 
 Poses = Annotated[
     Path | None,
@@ -41,7 +43,7 @@ Poses = Annotated[
     PredictConfig,
     without=(
         *("formats", "contact_sheet", "live", "show", "allow_playlists", "resume", "flip_test"),
-        *("batch_size", "box_threshold", "person", "colors", "blur_faces"),
+        *("batch_size", "box_threshold", "person", "colors"),
         *("smooth_min_cutoff", "smooth_beta", "smooth_window"),
     ),
     output="Folder of the report.",
@@ -59,7 +61,8 @@ def run(
     OUTPUT/NAME.report.html has the drawn video, people, angles and ranges of motion, what to
     distrust, pictures, and for developers how it was made. Without --poses this is a run of
     predict, which also writes NAME.coco.json, NAME.run.json and, unless --no-render, NAME.mp4. The
-    video is then read a second time, for the pictures.
+    video is then read a second time, for the pictures. Heads that --blur-faces hides are hidden in
+    these, too.
     """
     checks.existing_source(video)
     if poses is not None:
@@ -70,7 +73,7 @@ def run(
         checks.new_file(path, overwrite=config.overwrite)
         data = _load(source, poses, config, quiet=quiet)
         drawn = (config.output if poses is None else poses.parent) / f"{source.name}.mp4"
-        _write(path, source, data, config.keypoint_threshold, drawn)
+        _write(path, source, data, config, drawn)
     if not quiet:
         console.result([f"  {path}"], source=video, files=[str(path)])
     for note in data.notes:
@@ -78,7 +81,7 @@ def run(
 
 
 def _write(
-    path: Path, source: FrameSource, data: ReportData, threshold: float, drawn: Path
+    path: Path, source: FrameSource, data: ReportData, config: PredictConfig, drawn: Path
 ) -> None:
     """Write the page; it shows the `drawn` video if there is one."""
     from tarvitpose.utils.atomic import atomic_file
@@ -89,7 +92,9 @@ def _write(
         video = (
             quote(os.path.relpath(drawn, path.parent).replace(os.sep, "/")) if is_drawn else None
         )
-        page = report_page(source, data, threshold, video=video)
+        page = report_page(
+            source, data, config.keypoint_threshold, video=video, blur_faces=config.blur_faces
+        )
         temporary.write_text(page, encoding="utf-8", errors="replace")
 
 
@@ -158,5 +163,5 @@ def _load(
         results,
         stages=stages_of(observer, outcome),
         offsets=estimator.predictor.offsets,
-        single_frames=observer.single_frames,
+        seen=observer.poses,
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from tarvitpose.config import Codec
+from tarvitpose.config import LARGEST_OFFSET, Codec
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Box, Record
 from tarvitpose.data.stills import STANDSTILL, MotionConfig
@@ -21,7 +21,6 @@ from tarvitpose.geometry import BOX_PADDING, centre_and_size, crop_matrices
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.config_base import Config
-from tarvitpose.utils.config_checks import LARGEST_OFFSET
 
 Generator = np.random.Generator
 LOWER_BODY = ("hip", "knee", "ankle")

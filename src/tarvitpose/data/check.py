@@ -14,11 +14,12 @@ import numpy as np
 
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.check_notes import NOTES, Note, notes_of
-from tarvitpose.data.records import Box, decode_image, read_image
+from tarvitpose.data.records import Box, read_image
 from tarvitpose.data.sources import open_annotations, read_videos
 from tarvitpose.data.video_frames import image_file
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
+from tarvitpose.utils.images import decode_image
 
 FAULTS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
@@ -172,8 +173,9 @@ def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fa
             size = frame.size if quick else read_image(path, frame.name).shape[:2]
         else:
             size = _header_size(path, frame) if quick else _decoded_size(path)
-    except (ValueError, DataError) as error:
-        return [("broken image", f"{frame.name}: {error}")]
+    except (ValueError, DataError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return [("broken image", f"{frame.name}: {reason}")]
     people = _with_joints(frame) if frame.labelled else []
     return [
         (kind, _location(video, frame, person.label))

@@ -52,14 +52,11 @@ def position_files(root: Path, set_name: str | None) -> list[Path]:
     if set_name is None:
         files = sorted((root / POSITIONS).glob(f"[!.]*/[!.]*/{POSITIONS}.mat"))
     else:
-        files = [_position_file(root, action, clip) for action, clip in _listed(root, set_name)]
+        folders = [root / POSITIONS / action / clip for action, clip in _listed(root, set_name)]
+        files = [folder / f"{POSITIONS}.mat" for folder in folders]
     if not files:
         raise DataError(f"{root}: no clip of {set_name or 'JHMDB'} in it")
     return files
-
-
-def _position_file(root: Path, action: str, clip: str) -> Path:
-    return root / POSITIONS / action / clip / f"{POSITIONS}.mat"
 
 
 def _listed(root: Path, set_name: str) -> Iterator[tuple[str, str]]:

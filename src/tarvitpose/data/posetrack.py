@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -32,8 +32,14 @@ def posetrack18_videos(path: Path, content: Entry) -> Iterator[Video]:
     counts = frame_counts(content)
     folders = by_folder(image_frames(content, names))
     for folder, frames in folders.items():
-        name = path.stem if len(folders) == 1 else folder.name
-        yield Video(name, path, names, in_time(frames), counts.get(folder))
+        yield Video(
+            video_name(path, folder, folders), path, names, in_time(frames), counts.get(folder)
+        )
+
+
+def video_name(path: Path, folder: PurePosixPath, folders: Collection[PurePosixPath]) -> str:
+    """Return what a video of a file is called: as the file if it is alone, else as its folder."""
+    return folder.name if len(folders) > 1 and folder.name not in ("", "..") else path.stem
 
 
 def by_folder(frames: Iterable[VideoFrame]) -> dict[PurePosixPath, list[VideoFrame]]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from tarvitpose.data.posetrack import by_folder
+from tarvitpose.data.posetrack import by_folder, video_name
 from tarvitpose.data.records import Box
 from tarvitpose.data.videos import (
     LabelledPerson,
@@ -44,7 +44,7 @@ def posetrack17_videos(path: Path, content: Entry, root: Path) -> Iterator[Video
     frames = [_frame(entry) for entry in content["annolist"].items()]
     folders = by_folder(frames)
     for folder, listed in folders.items():
-        name = path.stem if len(folders) == 1 else folder.name
+        name = video_name(path, folder, folders)
         video = Video(name, path, POINT_IDS, in_time(listed), box_scale=BOX_SCALE)
         video = with_images(video, root)
         if all(frame.other_name is None for frame in video.frames):

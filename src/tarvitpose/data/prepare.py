@@ -24,7 +24,7 @@ from tarvitpose.utils.json_file import read_entry, write_json
 from tarvitpose.utils.provenance import Facts, require_same
 
 JPEG_QUALITY = 95
-LEFTOVERS = ".*.tmp.*"  # what a killed run leaves of the file it was writing
+LEFTOVERS = ".*.tmp*"  # what a killed run leaves of the file it was writing
 
 VideosDone = Callable[[int, int], None]  # receives how many videos are done, of how many
 Scale = tuple[float, float]  # across and down; 1, 1 for an image as it is

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.data.video_frames import image_file, read_frame
 from tarvitpose.errors import DataError
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.images import decode_image
 from tarvitpose.utils.reading import file_bytes
 
 Box = tuple[float, float, float, float]
@@ -54,15 +54,9 @@ def read_image(path: Path, record: str) -> NDArray[np.uint8]:
         return read_frame(path, record)
     try:
         image = decode_image(file_bytes(path))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read for {record} ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read for {record} ({reason})") from None
     if image is None:
         raise DataError(f"{path}: not an image that OpenCV can decode, needed for {record}")
     return image
-
-
-def decode_image(content: bytes) -> NDArray[np.uint8] | None:
-    """Return the RGB image (height, width, 3) of a file's content, None where it is no image."""
-    values = np.frombuffer(content, np.uint8)
-    image = cv2.imdecode(values, cv2.IMREAD_COLOR) if len(values) else None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

@@ -20,7 +20,8 @@ HELD = 8  # short clips that stay decoded: the windows of a clip read the same f
 def image_file(image: Path) -> Path:
     """Return the file that holds an image: the image itself, or the video that it is a frame of."""
     video = image.parent
-    return video if video.suffix.lower() in VIDEO_SUFFIXES and video.is_file() else image
+    is_frame = image.stem.isdecimal() and video.suffix.lower() in VIDEO_SUFFIXES
+    return video if is_frame and video.is_file() else image
 
 
 def image_exists(image: Path) -> bool:

@@ -17,6 +17,7 @@ from tarvitpose.data.records import Box, Record
 from tarvitpose.formats.posetrack_layout import frame_number
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, Float64
+from tarvitpose.utils.stretches import stretches
 
 BOX_SCALE = 1.3  # times the joints' extent, where a person has no box: as PoseTrack18's own boxes
 SMALLEST_SIDE = 32.0  # pixels, of a box that is made from joints
@@ -92,7 +93,8 @@ def with_images(video: Video, root: Path) -> Video:
     """
     names = {PurePosixPath(frame.name).name for frame in video.frames}
     first = root / video.frames[0].name
-    images = [path.name for path in first.parent.glob(f"[!.]*{first.suffix}")]
+    beside = first.parent.glob("[!.]*")  # a suffix may hold what a pattern gives a meaning to
+    images = [path.name for path in beside if path.suffix == first.suffix]
     images.sort(key=lambda name: (len(name), name))  # 9.jpg before 10.jpg
     is_numbered = len({numbering(name) for name in images}) == 1
     if names <= set(images) or len(images) != len(video.frames) or not is_numbered:
@@ -115,10 +117,8 @@ def numbering(name: str) -> str:
 
 def runs(frames: Sequence[VideoFrame]) -> list[tuple[VideoFrame, ...]]:
     """Return the frames split where a number is missing, so that all in a run are neighbours."""
-    numbers = [frame.number for frame in frames]
-    cuts = [at for at in range(1, len(frames)) if numbers[at] != numbers[at - 1] + 1]
-    ends = [*cuts, len(frames)]
-    return [tuple(frames[a:b]) for a, b in zip([0, *cuts], ends, strict=True)]
+    numbers = np.array([frame.number for frame in frames], np.int64)
+    return [tuple(frames[at] for at in run) for run in stretches(numbers)]
 
 
 def records_of(video: Video, root: Path, joints: JointSet) -> list[Record]:

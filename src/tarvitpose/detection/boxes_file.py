@@ -53,7 +53,7 @@ class BoxesFile:
             person.track is not None for people in self._people.values() for person in people
         )
         self.warnings = list(self._losses(content.flat, loss))
-        self._named = any(image.stem for image in self._people)
+        self.has_names = any(image.stem for image in self._people)  # and not only ids
         self._folders = sorted({image.folder for image in self._people} - {""})
         self._by_stem: dict[str, list[BoxesImage]] = defaultdict(list)
         self._by_number: dict[int | None, list[BoxesImage]] = defaultdict(list)
@@ -73,11 +73,6 @@ class BoxesFile:
         scores = [person.score for person in people]
         ids = np.array([person.track for person in people], np.int64) if self._is_tracked else None
         return ranked(xywh_to_xyxy(boxes), scores, self.threshold, ids)
-
-    @property
-    def has_names(self) -> bool:
-        """Whether images have names here, and not only ids."""
-        return self._named
 
     def match_by_order(self, names: Sequence[str]) -> bool:
         """Match the frames of one folder by their order, where the file has renamed ones.
@@ -126,7 +121,7 @@ class BoxesFile:
                 f"{self.path}: has boxes of {len(self._folders)} videos ({some}); "
                 "give the boxes of one video, or frames with the name of their folder"
             )
-        by_name = stem and self._named
+        by_name = stem and self.has_names
         known = self._by_stem.get(stem) if by_name else self._by_number.get(frame.index)
         images = [image for image in known or [] if image.lies_in(folder)]
         if len(images) > 1:

@@ -1,4 +1,7 @@
-"""The person detector that comes with the package: NanoDet at 416 pixels, on ONNX Runtime."""
+"""The person detector that comes with the package: NanoDet at 416 pixels, on ONNX Runtime.
+
+Axes: A anchors, one for each cell of the network's three grids.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32
 
 INPUT_SIDE = 416
-MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
-STD_BGR = np.array([57.375, 57.12, 58.395], np.float32)
+STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
 WEIGHTS = "nanodet_person_416.onnx"
 
 
 class Letterbox(NamedTuple):
-    """Where a frame lies inside the square input: its size there, and its left top corner."""
+    """Where a frame lies inside the input, which is no larger than it must be."""
 
     frame: tuple[int, int]  # width, height of the frame
+    input: tuple[int, int]  # width, height of the input
     inside: tuple[int, int]  # width, height it is resized to
     corner: tuple[int, int]  # x, y
 
@@ -32,20 +35,31 @@ class Letterbox(NamedTuple):
         """Centre a frame of that size, its longer side filling the input."""
         scale = INPUT_SIDE / max(height, width)
         inside = (max(1, round(width * scale)), max(1, round(height * scale)))
-        corner = ((INPUT_SIDE - inside[0]) // 2, (INPUT_SIDE - inside[1]) // 2)
-        return cls((width, height), inside, corner)
+        across, down = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in inside)
+        corner = ((across - inside[0]) // 2, (down - inside[1]) // 2)
+        return cls((width, height), (across, down), inside, corner)
 
     def fill(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the input (416, 416, 3): the frame resized, black around it."""
-        square = np.zeros((INPUT_SIDE, INPUT_SIDE, 3), np.uint8)
+        """Return the input (height, width, 3): the frame resized, black around it."""
+        filled = np.zeros((*self.input[::-1], 3), np.uint8)
         (x, y), (width, height) = self.corner, self.inside
-        square[y : y + height, x : x + width] = cv2.resize(image, self.inside)
-        return square
+        filled[y : y + height, x : x + width] = cv2.resize(image, self.inside)
+        return filled
+
+    def anchors(self) -> dict[str, Float32]:
+        """Return where the network's anchors are in the input: centres (A,), strides (A, 1)."""
+        width, height = self.input
+        grids = []
+        for stride in STRIDES:
+            y, x = (np.mgrid[: height // stride, : width // stride] + 0.5) * stride
+            grids.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)]))
+        x, y, strides = np.concatenate(grids, 1).astype(np.float32)
+        return {"cx": x, "cy": y, "stride": strides[:, None]}
 
     def to_frame(self, boxes: ArrayLike) -> Float32:
         """Map boxes (N, 4) xyxy from pixels of the input to pixels of the frame.
 
-        >>> Letterbox.of(height=208, width=416).to_frame([[0, 104, 416, 312]]).tolist()
+        >>> Letterbox.of(height=208, width=416).to_frame([[0, 8, 416, 216]]).tolist()
         [[0.0, 0.0, 416.0, 208.0]]
         """
         scale = np.array(self.frame, np.float32) / np.array(self.inside, np.float32)
@@ -74,7 +88,8 @@ class NanoDet:
         """
         height, width = frame.image.shape[:2]
         letterbox = Letterbox.of(height, width)
-        boxes, scores = self._session.run(None, {"image": _network_input(frame, letterbox)})
+        image = letterbox.fill(frame.image)[None]  # (1, h, w, 3), RGB
+        boxes, scores = self._session.run(None, {"image": image, **letterbox.anchors()})
         detections = suppress(boxes, scores, self.threshold)
         upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
@@ -89,13 +104,6 @@ def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detection
     chosen = cv2.dnn.NMSBoxes(xywh.tolist(), likely.scores.tolist(), 0.0, NMS_IOU)
     order = np.sort(np.asarray(chosen, np.int64).reshape(-1))
     return Detections(likely.boxes[order], likely.scores[order])
-
-
-def _network_input(frame: Frame, letterbox: Letterbox) -> Float32:
-    """Return what the network reads, (1, 3, 416, 416): BGR, normalised."""
-    bgr = letterbox.fill(frame.image)[:, :, ::-1]
-    normal = (bgr - MEAN_BGR) / STD_BGR  # (h, w, 3)
-    return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)  # (1, 3, h, w)
 
 
 def _open_session(device: str, threads: int) -> Any:

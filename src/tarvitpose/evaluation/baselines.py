@@ -11,38 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tarvitpose.evaluation.comparison import MEAN_NEIGHBOURS, MEAN_TOKENS
-from tarvitpose.inference.engine import EncodedCrop, Engine
+from tarvitpose.inference.engine import EncodedCrop, Engine, WrappedEngine
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.hashing import content_digest
 
 CROPS_HELD = 512  # encoded ones, so that all modes share them
-
-
-class WrappedEngine:
-    """An engine that leaves all to another one."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine, self.config = engine, engine.config
-
-    def fingerprint(self) -> str:
-        """Return a name of the weights that no others have."""
-        return self.engine.fingerprint()
-
-    def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        """Encode RGB crops (N, H, W, 3)."""
-        return self.engine.encode(crops)
-
-    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
-        return self.engine.decode_window(windows, current)
-
-    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
-        """Return heatmaps (N, J, H / 4, W / 4) of encoded crops without the temporal part."""
-        return self.engine.decode(crops)
-
-    def single_frame(self, crops: UInt8) -> Float32:
-        """Return heatmaps (N, J, H / 4, W / 4) of RGB crops (N, H, W, 3)."""
-        return self.decode(self.encode(crops))
 
 
 class SharedEncodings(WrappedEngine):

@@ -17,7 +17,7 @@ from tarvitpose.config import CURVES, ModelConfig, TemporalMode, window_offsets
 from tarvitpose.data.dataset import ClipDataset, single_threaded
 from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
-from tarvitpose.inference.pooling import pool_windows, read_peaks
+from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatmaps
 from tarvitpose.inference.predictor import slices
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.jta import score_rule
@@ -176,21 +176,25 @@ def _answer(
     offsets, _ = window_offsets(config.offsets)
     if mode == "none" or (mode == "tar" and not config.temporal):
         return single
-    temporal = model.aggregate(features, regions) if mode != "pooled" else None
-    if temporal is not None and mode == "tar":
-        return temporal
-    alone = model.decoder(features.flatten(0, 1)).float().cpu().numpy()  # (B T, J, 4h, 4w)
-    frames = read_peaks(alone, config)
-    windows = [frames[part] for part in slices(len(frames), len(offsets))]
-    times = np.tile(np.array(offsets, np.float64), (len(windows), 1))
-    maps = None if temporal is None else temporal.float().cpu().numpy()
-    return torch.from_numpy(pool_windows(windows, times, config, maps))
+
+    def temporal() -> Float32:
+        return _array(model.aggregate(features, regions))
+
+    def windows() -> list[list[FrameHeatmaps]]:
+        frames = read_peaks(_array(model.decoder(features.flatten(0, 1))), config)  # (B T)
+        return [frames[part] for part in slices(len(frames), len(offsets))]
+
+    times = np.tile(np.array(offsets, np.float64), (len(features), 1))
+    return torch.from_numpy(window_heatmaps(mode, temporal, windows, times, config))
+
+
+def _array(heatmaps: Tensor) -> Float32:
+    return np.asarray(heatmaps.float().cpu().numpy())
 
 
 def decoded_joints(
     config: ModelConfig, heatmaps: Tensor, mode: TemporalMode = "tar"
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
-    maps = heatmaps.float().cpu().numpy()
-    points, scores = codec.decode(maps, config.input_size, config.codec)
+    points, scores = codec.decode(_array(heatmaps), config.input_size, config.codec)
     return points, codec.calibrate(scores, config.curve(mode))

@@ -13,11 +13,16 @@ import numpy as np
 from tarvitpose.evaluation.comparison import ModeComparison
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.motion import Joints
-from tarvitpose.evaluation.people_scores import TORSO, labelled_joints, tabulated
+from tarvitpose.evaluation.people_scores import (
+    TORSO,
+    correct_joints,
+    labelled_joints,
+    tabulated,
+)
 from tarvitpose.metrics.jhmdb import Reference
-from tarvitpose.metrics.pck import hits, torso_size
+from tarvitpose.metrics.pck import torso_size
 from tarvitpose.skeleton import POSETRACK_15, JointSet
-from tarvitpose.utils.arrays import Bools, Float32, Float64
+from tarvitpose.utils.arrays import Bools, Float32
 
 BOX = "PCK@0.1 box"
 ALL, THIRDS = "all", ("slow", "middle", "fast")
@@ -93,13 +98,14 @@ def score_motion(
         Reference(BOX, longer, 0.1, "within 0.1 of the box"),
     ]
     comparisons: dict[str, dict[str, ModeComparison]] = {}
-    for metric, size, share, note in references:
+    for reference in references:
+        metric, note = reference.metric, reference.note
         comparisons[metric] = {}
         for condition, modes in joints.items():
-            cells: dict[str, dict[str, tuple[Float64, Bools]]] = {}
-            for mode, points in modes.items():
-                right = hits(points, truth.keypoints, size, share).astype(np.float64)
-                cells[mode] = {name: (right, chosen) for name, chosen in columns.items()}
+            cells = {
+                mode: {name: (right, chosen) for name, chosen in columns.items()}
+                for mode, right in correct_joints(reference, truth, modes).items()
+            }
             comparisons[metric][condition] = tabulated(metric, cells, truth.units, samples, note)
     return MotionScores(
         comparisons, limits, {name: int(chosen.sum()) for name, chosen in columns.items()}

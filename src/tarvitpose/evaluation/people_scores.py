@@ -88,16 +88,12 @@ def people_comparisons(
     Intervals are over `samples` draws of videos, of stills over images.
     """
     result = []
-    for metric, size, share, note in _references(truth):
-        counted = truth.visible & np.isfinite(size)[:, None]
-        correct = {
-            mode: hits(points, truth.keypoints, size, share).astype(np.float64)
-            for mode, points in predicted.items()
-        }
+    for reference in _references(truth):
+        counted = truth.visible & np.isfinite(reference.sizes)[:, None]
         if counted.any():
-            cells = _cells(correct, counted, truth.joints)
-            described = f"{note}, {counted.any(1).sum()} people"
-            result.append(tabulated(metric, cells, truth.units, samples, described))
+            cells = _cells(correct_joints(reference, truth, predicted), counted, truth.joints)
+            described = f"{reference.note}, {counted.any(1).sum()} people"
+            result.append(tabulated(reference.metric, cells, truth.units, samples, described))
     if truth.are_stills and truth.visible.any():
         sigmas = [SIGMAS[name] for name in truth.joints.joints]
         near = {
@@ -108,6 +104,16 @@ def people_comparisons(
         described = f"{OKS_NOTE}, {truth.visible.any(1).sum()} people"
         result.append(tabulated(OKS, cells, truth.units, samples, described))
     return [*result, *_jitter(truth, predicted, samples)]
+
+
+def correct_joints(
+    reference: Reference, truth: LabelledJoints, predicted: Mapping[str, Float32]
+) -> dict[str, Float64]:
+    """Return which joints (N, J, 2) of each mode are right by a reference, 0 or 1, (N, J)."""
+    return {
+        mode: hits(points, truth.keypoints, reference.sizes, reference.share).astype(np.float64)
+        for mode, points in predicted.items()
+    }
 
 
 def _references(truth: LabelledJoints) -> list[Reference]:

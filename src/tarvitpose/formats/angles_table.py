@@ -25,18 +25,18 @@ Columns = dict[str, list[Any]]
 
 
 class AnglesWriter(PoseWriter):
-    """Write the angles of everybody once the last frame is known, as CSV or Parquet.
+    """Write the angles of everybody once the last frame is known, as CSV, Parquet or both.
 
     Joints that score below the threshold make no angle: its cell stays empty.
     """
 
-    def __init__(self, path: Path, *, keypoint_threshold: float = 0.3) -> None:
-        super().__init__(path)
-        self.keypoint_threshold = keypoint_threshold
+    def __init__(self, *paths: Path, keypoint_threshold: float = 0.3) -> None:
+        super().__init__(paths[0])
+        self.paths, self.keypoint_threshold = paths, keypoint_threshold
         self._poses: list[FramePoses] = []
 
     def _start(self, stack: ExitStack) -> None:
-        if self.path.suffix == ".parquet":
+        if any(path.suffix == ".parquet" for path in self.paths):
             require("pyarrow", "angles as Parquet", "parquet")
 
     def _add(self, poses: FramePoses, image: UInt8 | None) -> None:
@@ -45,7 +45,9 @@ class AnglesWriter(PoseWriter):
 
     def _end(self) -> None:
         series = joint_angles(self._poses, threshold=self.keypoint_threshold)
-        write_angles(self.path, angle_columns(self._poses, series))
+        columns = angle_columns(self._poses, series)
+        for path in self.paths:
+            write_angles(path, columns)
 
 
 def angle_columns(poses: Sequence[FramePoses], series: Sequence[AngleSeries]) -> Columns:

@@ -101,7 +101,10 @@ def _fault(poses: FramePoses) -> str | None:
         (poses.index < 0 or whole_number(poses.index) is None, "expected a number from 0 on"),
         (min(height, width) < 0 or max(height, width) > MAX_SIDE, f"an image of {width}x{height}"),
         (len(set(names)) < len(names), "two joints have the same name"),
-        (not all(map(_is_name, names)), "a joint has no name that can be printed"),
+        (
+            not all(name and name.isprintable() for name in names),
+            "a joint has no name that can be printed",
+        ),
         (len(poses) > 0 and not names, "has people without joints"),
         (
             not all(map(_are_known_or_nan, [*numbers, np.array(poses.time)])),
@@ -110,10 +113,6 @@ def _fault(poses: FramePoses) -> str | None:
         (not _are_boxes(poses.boxes), "a box lacks a coordinate, or has a negative side"),
     )
     return next((text for is_wrong, text in checks if is_wrong), None)
-
-
-def _is_name(name: str) -> bool:
-    return bool(name) and name.isprintable()
 
 
 def _are_known_or_nan(values: Float32 | Float64) -> bool:

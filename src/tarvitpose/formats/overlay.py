@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tarvitpose.angles.arcs import draw_angles
@@ -15,6 +18,8 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.images import write_image
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.writer import VideoWriter
+
+FACING_SECONDS = 0.5  # of earlier frames that tell where people face, for drawn angles
 
 
 class OverlayWriter(PoseWriter):
@@ -34,6 +39,7 @@ class OverlayWriter(PoseWriter):
     ) -> None:
         super().__init__(path)
         self.keypoint_threshold, self.colors, self.angles = keypoint_threshold, colors, angles
+        self._recent: deque[FramePoses] = deque()  # of the last FACING_SECONDS
         self._video = None if path.suffix == ".png" else self._video_writer(source)
 
     @property
@@ -75,9 +81,35 @@ class OverlayWriter(PoseWriter):
         return image_size
 
     def _picture(self, poses: FramePoses, image: UInt8) -> UInt8:
-        picture = draw_poses(
-            image, poses, keypoint_threshold=self.keypoint_threshold, colors=self.colors
+        picture = draw_overlay(
+            image,
+            poses,
+            self.keypoint_threshold,
+            self.colors,
+            angles=self.angles,
+            before=self._recent,
         )
         if self.angles:
-            draw_angles(picture, poses, keypoint_threshold=self.keypoint_threshold)
+            self._recent.append(replace(poses, single_keypoints=None, raw_keypoints=None))
+            while poses.time - self._recent[0].time > FACING_SECONDS:
+                self._recent.popleft()
         return picture
+
+
+def draw_overlay(
+    image: UInt8,
+    poses: FramePoses,
+    keypoint_threshold: float = 0.3,
+    colors: Colors = "track",
+    *,
+    angles: bool = False,
+    before: Iterable[FramePoses] = (),
+) -> UInt8:
+    """Return a copy of a frame, RGB (height, width, 3), as the video and the window show it.
+
+    The frames `before` help to tell where people face, for their angles.
+    """
+    picture = draw_poses(image, poses, keypoint_threshold=keypoint_threshold, colors=colors)
+    if angles:
+        draw_angles(picture, poses, [*before], keypoint_threshold=keypoint_threshold)
+    return picture

@@ -16,7 +16,7 @@ from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import Entry
 from tarvitpose.utils.optional import require
-from tarvitpose.utils.reading import readable
+from tarvitpose.utils.reading import check_unpacked_size, readable
 from tarvitpose.video.frame_source import FrameSource
 
 ROWS = 1 << 16  # of a row group: how many rows are held in memory
@@ -82,6 +82,7 @@ def read_parquet(path: Path) -> list[FramePoses]:
     types = require("pyarrow.types", str(path), "parquet")
     parquet = require("pyarrow.parquet", str(path), "parquet")
     with readable(path, "Parquet"), parquet.ParquetFile(path) as file:
+        check_unpacked_size(path, 8 * file.metadata.num_rows * file.metadata.num_columns)
         schema = file.schema_arrow
         columns = columns_to_read(path, schema.names)
         _check_types(path, {name: schema.field(name).type for name in columns}, types)

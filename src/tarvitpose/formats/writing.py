@@ -73,6 +73,18 @@ def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
     return paths
 
 
+def open_writers(
+    files: dict[str, Path], source: FrameSource, config: PredictConfig
+) -> list[PoseWriter]:
+    """Return the writers of all files of `output_paths`; one computes the angles for its two."""
+    alone = {kind: path for kind, path in files.items() if not kind.startswith("angles")}
+    writers = [open_writer(kind, path, source, config) for kind, path in alone.items()]
+    angles = [path for kind, path in files.items() if kind not in alone]
+    if angles:
+        writers.append(AnglesWriter(*angles, keypoint_threshold=config.keypoint_threshold))
+    return writers
+
+
 def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfig) -> PoseWriter:
     """Return the writer of a file of `output_paths`; the file is started by its `with` block.
 

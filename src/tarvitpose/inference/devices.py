@@ -9,8 +9,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from tarvitpose.config import check_device
 from tarvitpose.errors import UserError
-from tarvitpose.utils.config_checks import check_device
 from tarvitpose.utils.optional import is_installed, require
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -55,6 +55,13 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processor_kind() -> str:
+    """Return what this processor can do, as the system tells it: equal ones run the same code."""
+    lines = CPU_INFO.read_text("utf-8", "replace").splitlines() if CPU_INFO.is_file() else []
+    features = [line for line in lines if line.startswith(("flags", "Features"))]
+    return features[0] if features else f"{platform.machine()} {platform.processor()}"
 
 
 @cache

@@ -53,15 +53,35 @@ class Engine(Protocol):
         ...
 
 
-class FlipTestEngine:
-    """Runs another engine on crops and on their mirror images, and averages the heatmaps."""
+class WrappedEngine:
+    """An engine that leaves all to another one."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.config = engine, engine.config
 
     def fingerprint(self) -> str:
-        """Return the name of the engine's weights."""
+        """Return a name of the weights that no others have."""
         return self.engine.fingerprint()
+
+    def encode(self, crops: UInt8) -> list[EncodedCrop]:
+        """Encode RGB crops (N, H, W, 3)."""
+        return self.engine.encode(crops)
+
+    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
+        """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
+        return self.engine.decode_window(windows, current)
+
+    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
+        """Return heatmaps (N, J, H / 4, W / 4) of encoded crops without the temporal part."""
+        return self.engine.decode(crops)
+
+    def single_frame(self, crops: UInt8) -> Float32:
+        """Return heatmaps (N, J, H / 4, W / 4) of RGB crops (N, H, W, 3)."""
+        return self.decode(self.encode(crops))
+
+
+class FlipTestEngine(WrappedEngine):
+    """Runs another engine on crops and on their mirror images, and averages the heatmaps."""
 
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode RGB crops (B, H, W, 3) and their mirror images."""

@@ -178,8 +178,7 @@ class PoseEstimator:
             pairs = ((current.frame, self._poses(current, joints)) for current, joints in decoded)
             for frame, poses in ghosts.without_ghosts(pairs):
                 observer.frame_finished(frame, poses)
-                with observer.stage("write"):  # what the caller does with the frame
-                    yield frame, poses
+                yield frame, poses
 
     def _is_alone(self, source: object) -> bool:
         """Whether a source is a picture, which the weights' own way would give itself for others.
@@ -272,19 +271,19 @@ class PoseEstimator:
     ) -> Iterator[list[list[TrackedFrame]]]:
         """Gather windows until they have `at_once` new crops, and no more windows than that.
 
-        The first batch is of one crop, and each is of one more than that before it: who watches
-        need not wait for a whole one.
+        The first two batches are of one crop, the next two of two, and so on: who watches need not
+        wait for a whole one.
         """
         streams = self.config.crop_policy != "window"
         batch: list[list[TrackedFrame]] = []
-        crops, enough = 0, 1
+        crops, enough = 0, 1.0
         for window in tracked:
             batch.append(window)
             new = 1 if streams else len(window)
             crops += new * len(window[self.predictor.current].boxes)
-            if max(crops, len(batch)) >= enough:
+            if max(crops, len(batch)) >= int(enough):
                 yield batch
-                batch, crops, enough = [], 0, min(enough + 1, at_once)
+                batch, crops, enough = [], 0, min(enough + 0.5, at_once)
         if batch:
             yield batch
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from tarvitpose.config import BOX_THRESHOLD, Backend, EstimatorConfig, GraphPrecision
 from tarvitpose.detection import Detections, Detector, load_detector
 from tarvitpose.errors import WeightsError
-from tarvitpose.inference.engine import EncodedCrop, Engine
+from tarvitpose.inference.engine import EncodedCrop, Engine, WrappedEngine
 from tarvitpose.inference.estimator import CONTINUE, PoseEstimator
 from tarvitpose.inference.graph_folder import (
     RTMLIB,
@@ -141,11 +140,11 @@ class CheckClip:
             return max(sum(1 for _ in islice(frames, 2 * FRAMES)) // 2, 1)
 
 
-class CropRecorder:
+class CropRecorder(WrappedEngine):
     """Runs another engine and keeps the crops that it saw."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.config = engine, engine.config
+        super().__init__(engine)
         self._crops: list[UInt8] = [np.zeros((0, *self.config.input_size, 3), np.uint8)]
 
     @property
@@ -153,22 +152,10 @@ class CropRecorder:
         """The crops (N, H, W, 3)."""
         return np.concatenate(self._crops)
 
-    def fingerprint(self) -> str:
-        """Return the name of the engine's weights."""
-        return self.engine.fingerprint()
-
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode crops (B, H, W, 3)."""
         self._crops.append(crops)
         return self.engine.encode(crops)
-
-    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        """Return what the engine does."""
-        return self.engine.decode_window(windows, current)
-
-    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
-        """Return what the engine does."""
-        return self.engine.decode(crops)
 
     def single_frame(self, crops: UInt8) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of crops (B, H, W, 3)."""

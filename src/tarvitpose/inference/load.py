@@ -55,7 +55,8 @@ def load_engine(
     if chosen != "torch":
         _refuse_other_devices(chosen, device)
         try:
-            return open_graphs(find_graphs(folder), chosen, precision=precision)
+            graphs = read_graphs(folder) if has_graphs(folder) else cached_graphs(folder)
+            return open_graphs(graphs, chosen, precision=precision)
         except OutputError as error:
             if backend != "auto" or not is_installed("torch"):
                 raise
@@ -92,11 +93,6 @@ def open_graphs(
     """
     kind = OpenVinoEngine if backend == "openvino" else OnnxEngine
     return kind(folder, precision=precision, threads=threads)
-
-
-def find_graphs(folder: Path) -> GraphFolder:
-    """Return the graphs that lie beside the weights in a folder, else those of `cached_graphs`."""
-    return read_graphs(folder) if has_graphs(folder) else cached_graphs(folder)
 
 
 def cached_graphs(folder: Path) -> GraphFolder:

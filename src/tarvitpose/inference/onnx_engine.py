@@ -1,21 +1,32 @@
-"""The exported graphs on ONNX Runtime, on the processor."""
+"""The exported graphs on ONNX Runtime, on the processor.
+
+Graphs that lie beside weights make most of them anew when they are opened: wider, transposed,
+folded, ordered as this processor likes them. What comes out is kept in the user's cache, where the
+next run finds it.
+"""
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from tarvitpose.errors import WeightsError
-from tarvitpose.inference.devices import usable_cores
+from tarvitpose.errors import OutputError, WeightsError
+from tarvitpose.inference.devices import processor_kind, usable_cores
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
-from tarvitpose.inference.graph_folder import GraphFolder
+from tarvitpose.inference.graph_folder import GraphFolder, graph_cache_root
+from tarvitpose.utils.atomic import atomic_folder
+from tarvitpose.utils.hashing import content_digest, files_digest
+from tarvitpose.weights.files import WEIGHTS_FILE
 
 SILENT = 3  # errors only
 CROPS_AT_ONCE = 4  # with AVX2 16 took 1.2 times as long for each: more than the caches hold
+MOST_KEPT = 4  # optimised sets of graphs; that of size S has 215 MB
 
 
 class OnnxEngine(GraphEngine):
@@ -28,25 +39,70 @@ class OnnxEngine(GraphEngine):
         """
         if precision not in ("auto", "fp32"):
             raise refuse_precision("onnxruntime", precision, "fp32")
-        import onnxruntime  # noqa: PLC0415  slow to import: what is wrong is said before
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
-        options.log_severity_level = SILENT
-        # Threads that spin while they wait would take the cores from decoder and detector.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        super().__init__(folder, partial(_open_all, options=options), CROPS_AT_ONCE)
+        cores = threads or usable_cores()
+        super().__init__(folder, partial(_open_all, threads=cores), CROPS_AT_ONCE)
 
 
-def _open_all(paths: list[Path], options: Any) -> list[Graph]:
-    """Open graphs side by side: what they hold is made ready by one core each."""
+def _open_all(paths: list[Path], threads: int) -> list[Graph]:
+    """Open graphs, as an earlier run optimised them where they read weights beside them."""
+    weights = paths[0].with_name(WEIGHTS_FILE)
+    if not weights.is_file():
+        return _side_by_side(paths, threads)
+    kept = optimised_folder([*paths, weights])
+    optimised = [kept / path.name for path in paths]
+    if all(path.is_file() for path in optimised):
+        with suppress(WeightsError):  # damaged: it is made anew
+            return _side_by_side(optimised, threads, optimised=True)
+    # Another error than of the cache comes again, as that of the file.
+    shared = partial(atomic_folder, keep=lambda _: False)  # machines may have the cache in common
+    with suppress(OutputError, WeightsError), shared(kept) as new:
+        graphs = _side_by_side(paths, threads, keep_in=new)
+        _remove_oldest(kept.parent)
+        return graphs
+    return _side_by_side(paths, threads)
+
+
+def optimised_folder(files: list[Path]) -> Path:
+    """Return where graphs are kept that ONNX Runtime made of some files, for this processor."""
+    import onnxruntime  # noqa: PLC0415  slow to import
+
+    parts = (files_digest(files, WeightsError), onnxruntime.__version__, processor_kind())
+    return graph_cache_root() / "onnxruntime" / content_digest(part.encode() for part in parts)[:20]
+
+
+def _remove_oldest(folder: Path) -> None:
+    """Leave room for a new set of graphs among those that are kept."""
+    with suppress(OSError):
+        kept = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        newest_first = sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in newest_first[MOST_KEPT - 1 :]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _side_by_side(paths: list[Path], threads: int, **how: Any) -> list[Graph]:
+    """Open graphs at once: what they hold is made ready by one core each."""
     with ThreadPoolExecutor(len(paths)) as pool:
-        return list(pool.map(partial(_open, options=options), paths))
+        return list(pool.map(partial(_open, threads=threads, **how), paths))
 
 
-def _open(path: Path, options: Any) -> Graph:
-    import onnxruntime  # noqa: PLC0415
+def _open(
+    path: Path, *, threads: int, optimised: bool = False, keep_in: Path | None = None
+) -> Graph:
+    """Open a graph, one that is `optimised` as it is; write into `keep_in` what it becomes."""
+    import onnxruntime  # noqa: PLC0415  slow to import: what is wrong is said before
 
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = SILENT
+    # Threads that spin while they wait would take the cores from decoder and detector.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if keep_in is not None:
+        options.optimized_model_filepath = str(keep_in / path.name)
+        beside = "session.optimized_model_external_initializers_"
+        options.add_session_config_entry(f"{beside}file_name", f"{path.stem}.weights")
+        options.add_session_config_entry(f"{beside}min_size_in_bytes", "1024")
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base class

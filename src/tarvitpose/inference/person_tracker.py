@@ -62,7 +62,8 @@ class PersonTracker:
         """Yield every frame with its people, in order; holds those between two detections."""
         for tracked in self._everybody(frames):
             self.met.update(tracked.track_ids.tolist())
-            yield self._only_chosen(tracked) if self.chosen else tracked
+            is_chosen = np.isin(tracked.track_ids, list(self.chosen))
+            yield _people_at(tracked, is_chosen) if self.chosen else tracked
 
     def warnings(self) -> Iterator[str]:
         """Yield the detector's warnings, and a line about chosen people who never appeared."""
@@ -71,9 +72,6 @@ class PersonTracker:
         if missing:
             met = listed(sorted(self.met)) or "nobody"
             yield f"--person {listed(missing)}: never seen; the tracks of this video are: {met}"
-
-    def _only_chosen(self, tracked: TrackedFrame) -> TrackedFrame:
-        return _people_at(tracked, np.isin(tracked.track_ids, list(self.chosen)))
 
     def _everybody(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         before: TrackedFrame | None = None  # the last frame in which people were detected

@@ -7,14 +7,14 @@ Axes: B windows, T frames, J joints, h w of a heatmap.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import ModelConfig
+from tarvitpose.config import ModelConfig, TemporalMode
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points
 from tarvitpose.utils.arrays import Float32, Float64
 
@@ -62,6 +62,24 @@ def seen_from(
     shape = frame.maps.shape[:0:-1]  # (w, h)
     maps = np.stack([cv2.warpAffine(heatmap, moved, shape) for heatmap in frame.maps])
     return FrameHeatmaps(maps, peaks, frame.scores)
+
+
+def window_heatmaps(
+    mode: TemporalMode,
+    temporal: Callable[[], Float32],
+    windows: Callable[[], Sequence[Sequence[FrameHeatmaps]]],
+    times: Float64,
+    config: ModelConfig,
+) -> Float32:
+    """Return heatmaps (B, J, h, w) of the current frames by "tar", "pooled" or "fused".
+
+    `temporal` gives those of the temporal part, `windows` B windows of T frames, each decoded
+    alone; what the mode does not need is not asked for. `times` (B, T) are 0 at the current frame.
+    """
+    maps = None if mode == "pooled" else temporal()
+    if maps is not None and mode == "tar":
+        return maps
+    return pool_windows(windows(), times, config, maps)
 
 
 def pool_windows(

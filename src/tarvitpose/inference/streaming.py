@@ -155,7 +155,8 @@ class Streamer:
             for part in slices(len(plans), self.predictor.batch_size)
         ]
         if windows:
-            self._forget_before(min(tracked.frame.index for tracked in windows[-1]))
+            oldest = min(tracked.frame.index for tracked in windows[-1])
+            self._crops = {key: crop for key, crop in self._crops.items() if key.frame >= oldest}
         return self.predictor.joined(parts).split([len(of_window) for of_window in plans_by_window])
 
     def _cut_new(self, plans: list[CropPlan]) -> None:
@@ -168,9 +169,6 @@ class Streamer:
             boxes = np.stack([boxed.box for boxed in new.values()])
             crops = self.predictor.encode(self.predictor.crops(images, boxes))
             self._crops.update(zip(new, crops, strict=True))
-
-    def _forget_before(self, oldest: int) -> None:
-        self._crops = {key: crop for key, crop in self._crops.items() if key.frame >= oldest}
 
 
 def open_streamer(predictor: Predictor, rule: AnchorRule | None) -> Streamer:

@@ -39,7 +39,7 @@ class TorchEngine:
         self.config = model.config
         self._running = model if self.dtype == torch.float32 else lowered(model, self.dtype)
         self._final_decoder: nn.Module | None = None  # a faster form, if there is one
-        if self._is_cpu:
+        if self.device.type == "cpu":
             self._speed_up()
         self._scale = torch.from_numpy(1 / (255 * IMAGE_STD)).to(self.device)
         self._shift = torch.from_numpy(IMAGE_MEAN / IMAGE_STD).to(self.device)
@@ -131,10 +131,6 @@ class TorchEngine:
     def _grid(self) -> tuple[int, int]:
         height, width = self.config.input_size
         return height // PATCH, width // PATCH
-
-    @property
-    def _is_cpu(self) -> bool:
-        return self.device.type == "cpu"
 
     def _low_precision(self) -> torch.autocast:
         is_low = self.dtype != torch.float32

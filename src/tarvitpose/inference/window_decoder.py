@@ -13,12 +13,7 @@ import numpy as np
 
 from tarvitpose.config import TemporalMode
 from tarvitpose.inference.engine import EncodedCrop, Engine
-from tarvitpose.inference.pooling import (
-    FrameHeatmaps,
-    pool_windows,
-    read_peaks,
-    seen_from,
-)
+from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, seen_from, window_heatmaps
 from tarvitpose.utils.arrays import Float32, Float64, UInt8
 
 Part = TypeVar("Part")
@@ -62,17 +57,16 @@ class WindowDecoder:
 
     def heatmaps(self, windows: Windows) -> Float32:
         """Return heatmaps (B, J, h, w) of the current frames."""
-        temporal = None
-        if self.mode != "pooled":
+
+        def temporal() -> Float32:
             encoded = [[_known(crop.encoded) for crop in window] for window in windows.crops]
-            temporal = self.engine.decode_window(encoded, self.current)
-            if self.mode == "tar":
-                return temporal
-        frames = [
-            self._in_current_crop(window, boxes)
-            for window, boxes in zip(windows.crops, windows.boxes, strict=True)
-        ]
-        return pool_windows(frames, windows.times, self.config, temporal)
+            return self.engine.decode_window(encoded, self.current)
+
+        def frames() -> list[list[FrameHeatmaps]]:
+            pairs = zip(windows.crops, windows.boxes, strict=True)
+            return [self._in_current_crop(window, boxes) for window, boxes in pairs]
+
+        return window_heatmaps(self.mode, temporal, frames, windows.times, self.config)
 
     def alone(self, windows: Windows) -> Float32:
         """Return heatmaps (B, J, h, w) of the current frames without any of the others."""

@@ -20,7 +20,7 @@ from tarvitpose.config import PredictConfig
 from tarvitpose.errors import OutputError, UserError, VideoError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
-from tarvitpose.runs.pipeline import Outcome, Progress
+from tarvitpose.runs.pipeline import Outcome, RunProgress
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.source_names import full_name_of, name_of, shown, without_secrets
@@ -145,7 +145,6 @@ class BatchQueue:
         self.reports = {job: JobReport(job) for job in jobs}
         self.frames = 0  # that this run has done
         self.old = 0  # videos that an earlier run had done
-        self._counts = Counter[Status](left=len(self.reports))
         self._waiting = deque(self.reports)
         self._deaths = Counter[VideoJob]()
         self._began = datetime.now(UTC)
@@ -153,7 +152,7 @@ class BatchQueue:
 
     def count(self, status: Status) -> int:
         """Return how many videos are in a state."""
-        return self._counts[status]
+        return sum(report.status == status for report in self.reports.values())
 
     @property
     def is_waiting(self) -> bool:
@@ -256,8 +255,6 @@ class BatchQueue:
 
     def _settle(self, report: JobReport, status: Status, outcome: Outcome | None = None) -> None:
         """Note the final status of a video."""
-        self._counts.subtract([report.status])
-        self._counts.update([status])
         report.status, report.outcome = status, outcome
         if outcome is not None:
             self.frames += 0 if outcome.is_old else outcome.frames - outcome.resumed
@@ -278,7 +275,7 @@ class BatchQueue:
 
 
 def run_here(
-    queue: BatchQueue, estimator: PoseEstimator, on_frame: Callable[[str, Progress], None]
+    queue: BatchQueue, estimator: PoseEstimator, on_frame: Callable[[str, RunProgress], None]
 ) -> Iterator[JobReport]:
     """Process all videos in this process, and yield a report on each attempt."""
     while (job := queue.take()) is not None:

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event, current_thread, main_thread
+from typing import Any
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import BoxesFile, Detector
 from tarvitpose.formats.file_writer import PoseWriter
-from tarvitpose.formats.writing import open_writer, output_paths
+from tarvitpose.formats.overlay import draw_overlay
+from tarvitpose.formats.writing import open_writers, output_paths
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import Observer
 from tarvitpose.results import Frame, FramePoses
@@ -23,12 +26,15 @@ from tarvitpose.runs.resume import look_back, open_run
 from tarvitpose.smoothing import smoothed
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
+from tarvitpose.video.prefetch import prefetched
 from tarvitpose.video.sources import open_source
 from tarvitpose.video.window import PoseWindow
 
+MOST_WAITING = 128 << 20  # bytes of frames
+
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run has come."""
 
     frame: int  # frames done
@@ -70,7 +76,7 @@ def process(
     source: str,
     estimator: PoseEstimator,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
     name: str | None = None,
     *,
     observer: Observer | None = None,
@@ -93,7 +99,9 @@ def process(
         renamed = _match_boxes(estimator.detector, frames)
         poses = smoothed(run.poses(estimator, frames, observer), config)
         poses = without_faces(poses) if config.blur_faces else poses
-        stats = _write(poses, files, frames, config, on_progress)
+        if not frames.is_live:
+            poses = prefetched(poses, _ahead(frames))
+        stats = _write(poses, files, frames, config, on_progress, observer=observer or Observer())
         warnings = [*frames.warnings, *renamed, *stats.warnings]
         if stats.is_cut:
             warnings.append(
@@ -154,27 +162,29 @@ def _write(
     files: dict[str, Path],
     frames: FrameSource,
     config: PredictConfig,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
+    *,
+    observer: Observer,
 ) -> RunStats:
     """Write the poses of every frame of a source to every file, and return counts."""
     stats, people = RunStats(), 0
     last_total: int | None = 0  # frames in all, as shown last
     with ExitStack() as stack:
         writers: list[PoseWriter] = [
-            stack.enter_context(open_writer(kind, path, frames, config))
-            for kind, path in files.items()
+            stack.enter_context(writer) for writer in open_writers(files, frames, config)
         ]
         is_stopped = stack.enter_context(_stopped_by_user(frames.is_live))
         window = stack.enter_context(_window(frames, config)) if config.show else None
         for frame, poses in stack.enter_context(closing(results)):
-            for writer in writers:
-                writer.write(poses, frame.image)
+            with observer.stage("write"):
+                for writer in writers:
+                    writer.write(poses, frame.image)
             stats.frames, stats.people = stats.frames + 1, max(stats.people, len(poses))
             stats.tracks.update(poses.track_ids.tolist())
             total, people = frames.frame_count, len(poses)
             is_known = total is not None and stats.frames <= total  # a joined file states too few
             last_total = total if is_known else None
-            on_progress(Progress(stats.frames, last_total, people))
+            on_progress(RunProgress(stats.frames, last_total, people))
             if window is not None:
                 window.show(frame.image, poses, frames.delay(frame.time))
             if is_stopped() or (window is not None and window.is_closed):
@@ -182,7 +192,7 @@ def _write(
                 break
         else:
             if stats.frames != last_total:  # now the number of frames is known
-                on_progress(Progress(stats.frames, stats.frames, people))
+                on_progress(RunProgress(stats.frames, stats.frames, people))
         if stats.is_cut:
             for writer in writers:
                 writer.cut()
@@ -190,9 +200,16 @@ def _write(
     return stats
 
 
+def _ahead(frames: FrameSource) -> int:
+    """Return how many frames may wait to be written while the next ones are computed."""
+    height, width = frames.image_size
+    return min(max(MOST_WAITING // (3 * height * width), 2), 16)
+
+
 def _window(frames: FrameSource, config: PredictConfig) -> PoseWindow:
-    title = f"{frames.name} - tarvitpose"
-    return PoseWindow(title, frames.image_size, keypoint_threshold=config.keypoint_threshold)
+    look: dict[str, Any] = {"colors": config.colors, "angles": config.angles}
+    draw = partial(draw_overlay, keypoint_threshold=config.keypoint_threshold, **look)
+    return PoseWindow(f"{frames.name} - tarvitpose", frames.image_size, draw)
 
 
 def _outcome(

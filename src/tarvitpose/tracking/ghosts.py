@@ -47,6 +47,12 @@ class Average:
         """The mean of the last period."""
         return sum(value for _, value in self.recent) / len(self.recent)
 
+    def at_most(self, ahead: int, seconds: float) -> float:
+        """What `now` may become at most: so many seconds later, after as many values of up to 1."""
+        until = self.recent[-1][0] + seconds - PERIOD
+        left = [value for time, value in self.recent if time >= until]
+        return (sum(left) + ahead) / max(len(left) + ahead, 1)
+
     @property
     def best(self) -> float:
         """The larger of both means: someone well seen at any time stays, and so who is now."""
@@ -143,15 +149,26 @@ class GhostFilter(Generic[Item]):
     def _stays(self, track: int, tracks: list[int]) -> bool:
         """Whether somebody new stays in the oldest frame that waits, whatever follows.
 
-        That is: seen well enough even if never again while it waits, and of no pose that might be
-        that of another of its tracks.
+        That is: seen well enough even if never again while it waits, and of a pose that cannot
+        become that of another of its tracks, even if they are the same from now on.
         """
-        frames = self._seen[track].count + self._longest + 1 - len(self._waiting)
+        ahead = self._longest + 1 - len(self._waiting)
+        frames = self._seen[track].count + ahead
+        pairs = [(min(track, other), max(track, other)) for other in tracks]
         return (
             self._seen[track].total >= self.least_score * frames
             and self._detected[track].total >= DETECTED * self.least_score * frames
-            and not any((min(track, other), max(track, other)) in self._alike for other in tracks)
+            and all(
+                self._alike[pair].at_most(ahead, self._lasts(ahead)) < SAME_POSE
+                for pair in pairs
+                if pair in self._alike
+            )
         )
+
+    def _lasts(self, frames: int) -> float:
+        """Return how many seconds so many frames last, at the pace of those that wait."""
+        first, last = self._waiting[0][1].time, self._waiting[-1][1].time
+        return frames * (last - first) / max(len(self._waiting) - 1, 1)
 
     def _next(self) -> tuple[Item, FramePoses]:
         item, poses = self._waiting.popleft()

@@ -144,7 +144,11 @@ class TrainingRun:
             epochs if run.validate_epochs else run.validate_every or run.save_every
         )
         with together(self.fabric):
-            self._check_length(start)
+            if start > self.total:
+                raise ConfigError(
+                    f"{self.config.output / LAST}: is at step {start}, with run.epochs="
+                    f"{run.epochs:g} the run ends at step {self.total}; {ANEW}"
+                )
         self.report(f"training: {self.total} steps of {clips} clips, from step {start}")
         self._report_new_joints()
         with together(self.fabric):
@@ -216,14 +220,6 @@ class TrainingRun:
         records = {"train": self.data.records, "validation": self.validation.records}
         images = {name: image_sample(some) for name, some in records.items()}
         return as_json({**experiment_facts(self.config), "images": images})
-
-    def _check_length(self, start: int) -> None:
-        """Raise ConfigError where a saved state is beyond the run's end."""
-        if start > self.total:
-            raise ConfigError(
-                f"{self.config.output / LAST}: is at step {start}, with run.epochs="
-                f"{self.config.run.epochs:g} the run ends at step {self.total}; {ANEW}"
-            )
 
     def _resume(self, state: dict[str, Any], optimizer: Any) -> None:
         """Go on from a state. Raises WeightsError where it does not fit, as after damage."""

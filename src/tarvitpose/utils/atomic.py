@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,8 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it becomes `path` on success and vanishes on an error.
 
-    Missing parent folders are created. Raises OutputError where the file cannot be written.
+    Missing parent folders are created, and what killed processes left of the same file is removed.
+    Raises OutputError where the file cannot be written.
     """
     temporary = _start_temporary(path)
     try:
@@ -36,11 +38,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a new folder beside `path`; it takes its place on success and vanishes on an error.
 
-    What came to stand there meanwhile stays if it passes `keep`. Raises OutputError where it
-    cannot be written.
+    What came to stand there meanwhile stays if it passes `keep`. What killed processes left of the
+    same folder is removed, but with `keep`: then machines may share it. Raises OutputError where
+    it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if keep is None:
+            _remove_leftovers(path, path.name, "")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
     except OSError as error:
@@ -95,10 +100,33 @@ def _start_temporary(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise OutputError(f"{path}: a folder stands where the file should be written")
+        _remove_leftovers(path, path.stem, path.suffix)
         temporary.touch()
     except OSError as error:
         raise cannot_write(path, error) from error
     return temporary
+
+
+def _remove_leftovers(path: Path, name: str, suffix: str) -> None:
+    """Remove what killed processes left that wrote `path`: temporaries of none that runs."""
+    form = re.compile(rf"\.{re.escape(name)}\.(\d{{1,9}})\.tmp{re.escape(suffix)}")
+    if os.name != "posix" or not path.parent.is_dir():  # elsewhere a process cannot be asked
+        return
+    for other in path.parent.iterdir():
+        match = form.fullmatch(other.name)
+        if match and not _is_running(int(match[1])):
+            with suppress(OSError):
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True
 
 
 def _same_file(filename: object, path: Path) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from tarvitpose.errors import DataError, UserError
@@ -22,7 +23,10 @@ def read_json(path: Path, error: type[UserError] = DataError) -> Any:
     NaN, which pandas and NumPy write where a value is missing, is None.
     """
     with readable(path, "JSON", error):
-        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_constant)
+        return json.loads(
+            path.read_text(encoding="utf-8-sig"),
+            parse_constant=lambda name: None if name == "NaN" else float(name),
+        )
 
 
 def write_json(path: Path, content: object, *, indent: int | None = 2) -> None:
@@ -109,8 +113,8 @@ class Entry:
     def numbers(self, count: int | None = None) -> Float64:
         """Return a list of `count` numbers, or of any length, which are finite and in range."""
         numbers = real_numbers(self.value)
-        is_list = isinstance(self.value, list)
-        if numbers is None and not (is_list and all(map(_is_number_or_null, self.value))):
+        kinds = {*map(type, self.value)} if isinstance(self.value, list) else {object}
+        if numbers is None and not kinds <= {int, float, NoneType}:
             raise DataError(f"{self.where}: expected numbers, found {short(repr(self.value))}")
         if count is not None and len(self.value) != count:
             raise DataError(f"{self.where}: expected {count} numbers")
@@ -145,14 +149,6 @@ def _path_text(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def _constant(name: str) -> float | None:
-    return None if name == "NaN" else float(name)
-
-
-def _is_number_or_null(value: object) -> bool:
-    return value is None or type(value) in (int, float)
 
 
 def _is_text(value: object) -> bool:

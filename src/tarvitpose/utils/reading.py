@@ -12,6 +12,8 @@ from pathlib import Path
 from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.source_names import short
 
+MOST_PACKED, ALWAYS_UNPACKED = 200, 10**8  # times its size, and bytes, that a file may unpack to
+
 
 def is_folder(path: Path) -> bool:
     """Tell whether a path is a folder, also for one that no file system takes."""
@@ -41,6 +43,12 @@ def file_bytes(path: Path) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "is no file", str(path))
     return path.read_bytes()
+
+
+def check_unpacked_size(path: Path, size: int) -> None:
+    """Raise ValueError for a small file that unpacks to more bytes than a result can."""
+    if size > MOST_PACKED * path.stat().st_size + ALWAYS_UNPACKED:
+        raise ValueError(f"{size:,} bytes in a file of {path.stat().st_size:,}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import av
 from av.stream import Disposition
 
 from tarvitpose.errors import VideoError
+from tarvitpose.utils.images import too_large
 from tarvitpose.video.playlists import playlist_kind
 
 FILE = "file:"  # before a path, so that a colon in it does not look like a protocol
@@ -46,8 +47,8 @@ ADDRESSES = (  # protocols that reach another machine, and no file on this one
     *("rtmpe", "rtmps", "rtmpt", "rtmpte", "rtmpts", "rtp", "rtsp", "srt", "srtp", "tcp", "tls"),
     *("udp", "udplite", "unix", "ffrtmphttp", "ffrtmpcrypt"),
 )
-MAX_PIXELS = 2**28  # of a picture: 16,384 x 16,384
 STREAMS = ("rtsp", "rtp", "sap", "sdp", "live_flv", "mpegtsraw")  # from addresses, not files
+MOST_PIXELS = 2**26  # of a frame, 8192 x 8192: about a dozen frames are in memory at once
 PLAYLISTS = ("hls", "dash", "concat", "imf", "sdp")  # formats that name other files
 CONTAINERS = (*VIDEOS, *BARE, *PICTURES, *SOUNDS, *TEXTS)
 
@@ -65,7 +66,7 @@ def open_container(address: str, name: str, *, allow_playlists: bool = False) ->
     options = {
         "format_whitelist": ",".join(formats),
         "protocol_whitelist": ",".join(protocols),
-        "max_pixels": str(MAX_PIXELS),
+        "max_pixels": str(MOST_PIXELS),
         **({"safe": "0"} if allow_playlists else {}),
     }
     # Like a stream, a playlist may wait for ever for its next part.
@@ -105,20 +106,12 @@ def video_stream(container: Any, name: str) -> Any:
     if stream.codec_context is None:
         raise VideoError(f"{name}: no decoder for its video stream; convert it to H.264 first")
     context = stream.codec_context
-    if context.width * context.height > MAX_PIXELS:
-        raise VideoError(f"{name}: {too_large(context.width, context.height)}")
-    context.options = {"max_pixels": str(MAX_PIXELS)}
+    if context.width * context.height > MOST_PIXELS:
+        raise VideoError(f"{name}: {too_large(context.width, context.height, MOST_PIXELS)}")
+    context.options = {"max_pixels": str(MOST_PIXELS)}
     if context.name in TEXT_ART:
         raise VideoError(f"{name}: a text file, expected a video, an image or a folder of frames")
     return stream
-
-
-def too_large(width: int, height: int) -> str:
-    """Return why pictures of this size are not read."""
-    return (
-        f"states pictures of {width} x {height} pixels, {MAX_PIXELS:,} are the limit; "
-        "scale it down first"
-    )
 
 
 def is_cut_riff(path: Path) -> bool:

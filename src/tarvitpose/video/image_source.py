@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
 
-import cv2
-import numpy as np
-
 from tarvitpose.errors import VideoError
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.images import decode_image
 from tarvitpose.utils.source_names import printable
-from tarvitpose.video.containers import MAX_PIXELS, too_large
-from tarvitpose.video.frame_source import FrameSource, LazyFrame, readable
+from tarvitpose.video.frame_source import FrameSource, LazyFrame
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-FRAME_MARKERS = {bytes([code]) for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)}
-LONE_MARKERS = {bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)}  # of no length
 
 
 class ImagesSource(FrameSource):
@@ -79,40 +72,13 @@ def read_image(path: Path) -> UInt8:
         data = path.read_bytes()
     except OSError as error:
         raise VideoError(f"{shown}: cannot be read ({error.strerror})") from error
-    width, height = stated_size(data)
-    if width * height > MAX_PIXELS:  # decoding would take memory for all of them
-        raise VideoError(f"{shown}: {too_large(width, height)}")
-    with readable(shown):
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    try:
+        image = decode_image(data)
+    except ValueError as error:
+        raise VideoError(f"{shown}: {error}") from None
     if image is None:
         raise VideoError(f"{shown}: damaged or not an image")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def stated_size(data: bytes) -> tuple[int, int]:
-    """Return the width and height that a PNG, BMP or JPEG file states, zeros for others."""
-    with suppress(struct.error):
-        if data.startswith(b"\x89PNG"):
-            return struct.unpack_from(">II", data, 16)
-        if data.startswith(b"BM"):
-            width, height = struct.unpack_from("<ii", data, 18)
-            return abs(width), abs(height)
-        if data.startswith(b"\xff\xd8"):
-            return _stated_by_jpeg(data)
-    return 0, 0
-
-
-def _stated_by_jpeg(data: bytes) -> tuple[int, int]:
-    """Follow the segments of a JPEG file to the one that begins a frame."""
-    at = 2
-    while (at := data.find(b"\xff", at)) >= 0:
-        marker = data[at + 1 : at + 2]
-        if marker in FRAME_MARKERS:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        is_segment = marker and marker not in LONE_MARKERS
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0] if is_segment else 1
-    return 0, 0
+    return image
 
 
 def is_animated_png(path: Path) -> bool:

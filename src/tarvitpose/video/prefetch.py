@@ -1,4 +1,6 @@
-"""Read frames in a thread: ahead of the model, or live, without waiting for it."""
+"""Make items in a thread: frames ahead of the model, or live ones without waiting for it, and poses
+ahead of their files.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,21 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from threading import Condition, Thread
 from time import monotonic
+from typing import Generic, TypeVar
 
 from tarvitpose.results import Frame
 from tarvitpose.video.frame_source import FrameSource
 
+Item = TypeVar("Item")  # Frame, where the source is live or paced
 LIVE_CAPACITY = 2  # waiting frames of a live source; one slow step of the model drops no frame
 
 
 def prefetched(
-    frames: Iterable[Frame],
+    frames: Iterable[Item],
     ahead: int = 4,
     reading: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Generator[Frame]:
-    """Yield frames while a thread already reads the next ones, at most `ahead` of them.
+) -> Generator[Item]:
+    """Yield frames, or other items, while a thread already makes the next ones, at most `ahead`.
 
     Each frame is read inside the context that `reading` gives, which may measure the time.
     A live source does not wait for the model: the thread keeps reading, the newest two frames
@@ -28,7 +32,7 @@ def prefetched(
     the reading are raised by the generator.
     """
     source = frames if isinstance(frames, FrameSource) and frames.is_live else None
-    queue = _FrameQueue(ahead if source is None else LIVE_CAPACITY, drops=source is not None)
+    queue = _FrameQueue[Item](ahead if source is None else LIVE_CAPACITY, drops=source is not None)
     thread = Thread(target=_read, args=(frames, queue, reading), daemon=True)
     thread.start()
     try:
@@ -44,21 +48,21 @@ def prefetched(
             source.warnings += queue.warnings(source)
 
 
-class _FrameQueue:
+class _FrameQueue(Generic[Item]):
     """The frames between the reading thread and the one that takes them."""
 
     def __init__(self, room: int, *, drops: bool) -> None:
         """When full, the oldest frame is dropped with `drops`, otherwise the reader waits."""
         self.dropped = 0
         self._room, self._drops = room, drops
-        self._frames: deque[Frame] = deque()
+        self._frames: deque[Item] = deque()
         self._changed = Condition()
         self._received = 0
         self._error: Exception | None = None
         self._is_finished = False  # by the reader
         self._is_stopped = False  # by the taker
 
-    def put(self, frame: Frame) -> bool:
+    def put(self, frame: Item) -> bool:
         """Add a frame; return False once the taker has stopped."""
         with self._changed:
             if not self._drops:
@@ -71,7 +75,7 @@ class _FrameQueue:
             self._changed.notify_all()
             return not self._is_stopped
 
-    def take(self) -> Frame | None:
+    def take(self) -> Item | None:
         """Wait for the next frame, None after the last; raises an error of the reader."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_finished or self._frames)
@@ -110,8 +114,8 @@ class _FrameQueue:
 
 
 def _read(
-    frames: Iterable[Frame],
-    queue: _FrameQueue,
+    frames: Iterable[Item],
+    queue: _FrameQueue[Item],
     reading: Callable[[], AbstractContextManager[None]],
 ) -> None:
     """Put every frame into the queue; paced sources wait until the time of each frame."""
@@ -123,8 +127,9 @@ def _read(
             if isinstance(iterator, Generator):
                 stack.callback(iterator.close)
             while (frame := _next(iterator, reading)) is not None:
-                began = monotonic() - frame.time if began is None else began
                 if source is not None:
+                    assert isinstance(frame, Frame)
+                    began = monotonic() - frame.time if began is None else began
                     source.began = began
                     if source.is_paced:
                         queue.wait_until(began + frame.time)
@@ -137,7 +142,7 @@ def _read(
 
 
 def _next(
-    frames: Iterator[Frame], reading: Callable[[], AbstractContextManager[None]]
-) -> Frame | None:
+    frames: Iterator[Item], reading: Callable[[], AbstractContextManager[None]]
+) -> Item | None:
     with reading():
         return next(frames, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Self
 
@@ -29,9 +30,12 @@ class PoseWindow:
     """
 
     def __init__(
-        self, title: str, image_size: tuple[int, int], *, keypoint_threshold: float = 0.3
+        self, title: str, image_size: tuple[int, int], draw: Callable[[UInt8, FramePoses], UInt8]
     ) -> None:
-        """Open the window for images of (height, width). Raises OutputError without a display."""
+        """Open the window for images of (height, width), on which `draw` draws the poses.
+
+        Raises OutputError without a display.
+        """
         import tkinter  # noqa: PLC0415 - checked by `_open_root`, which some Pythons lack
 
         self._root = _open_root()
@@ -47,7 +51,7 @@ class PoseWindow:
         tkinter.Label(self._root, image=self._picture, borderwidth=0).pack()
         self._line = tkinter.Label(self._root, anchor="w", padx=8, pady=4, text="starting ...")
         self._line.pack(fill="x")
-        self._threshold = keypoint_threshold
+        self._draw = draw
         self._shown: deque[float] = deque(maxlen=COUNTED)  # when the last frames came
         self.is_closed = False  # by the user
         self._root.update()
@@ -67,7 +71,7 @@ class PoseWindow:
         self._shown.append(now)
         height, width = self._size
         smaller = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        drawn = poses.draw(smaller, keypoint_threshold=self._threshold)
+        drawn = self._draw(smaller, poses.resized(smaller.shape))
         self._picture.configure(data=b"P6 %d %d 255\n" % (width, height) + drawn.tobytes())
         seconds = now - self._shown[0]
         rate = (len(self._shown) - 1) / seconds if seconds else 0.0

@@ -16,7 +16,7 @@ from tarvitpose.data.dataset import ClipDataset, ClipItem
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Record
 from tarvitpose.data.stills import MotionConfig
-from tarvitpose.drawing import DARK, LIGHT, SIDE_COLOURS, Colour, draw_text, text_width
+from tarvitpose.drawing import DARK, LIGHT, SIDE_COLOURS, draw_text, text_width
 from tarvitpose.errors import DataError
 from tarvitpose.formats.contact_sheet import contact_sheet
 from tarvitpose.skeleton import POSETRACK_15, JointSet
@@ -148,7 +148,7 @@ def _with_joints(crop: UInt8, keypoints: Float32, known: Float32, joints: JointS
     shown = (known > 0) & ((keypoints >= 0) & (keypoints < (width, height))).all(1)  # (J,)
     image = crop.copy()
     points = [(round(float(x) * 16), round(float(y) * 16)) for x, y in keypoints]
-    colours = [_side(name) for name in joints.joints]
+    colours = [SIDE_COLOURS.get(name.partition("_")[0], MIDDLE) for name in joints.joints]
     for a, b in joints.limb_indices:
         if shown[a] and shown[b]:
             colour = colours[a] if colours[a] == colours[b] else MIDDLE
@@ -159,10 +159,6 @@ def _with_joints(crop: UInt8, keypoints: Float32, known: Float32, joints: JointS
             cv2.circle(image, points[at], radius * 16, colour, cv2.FILLED, cv2.LINE_AA, 4)
     cv2.rectangle(image, (0, 0), (image.shape[1] - 1, len(image) - 1), EDGE, 1)
     return image
-
-
-def _side(joint: str) -> Colour:
-    return SIDE_COLOURS.get(joint.partition("_")[0], MIDDLE)
 
 
 def _legend(name: str, width: int) -> UInt8:

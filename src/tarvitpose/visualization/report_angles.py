@@ -12,12 +12,18 @@ from tarvitpose.angles.definitions import BY_NAME, SIDES
 from tarvitpose.angles.ranges import Range, ranges_of
 from tarvitpose.angles.series import AngleSeries, joint_angles
 from tarvitpose.results import FramePoses, people_by_track
+from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.stretches import stretches
+from tarvitpose.visualization.report_tables import TIMELINE_WIDTH, longest
 from tarvitpose.visualization.tracks import TrackSummary
 
 MAX_PEOPLE = 6  # whose angles are shown
 SELDOM = 0.5  # of a person's frames: a joint that is sure less often is named
 OFTEN_CUT = 0.1  # of a person's frames, at the border of the picture
 BORDER = 2.0  # pixels
+CURVE_HEIGHT = 200  # units, beside TIMELINE_WIDTH
+MOST_POINTS = 500  # of a line; of longer videos every so many frames are drawn
+TICK, LEAST_SPAN = 10, 30  # degrees: curves begin and end at whole tens, and show so many at least
 
 
 class AngleRow(NamedTuple):
@@ -29,32 +35,39 @@ class AngleRow(NamedTuple):
     has_sides: bool
 
 
+class Curve(NamedTuple):
+    """One angle over time, both sides together, in units of a picture."""
+
+    label: str
+    low: int  # degrees at the lower edge
+    high: int
+    lines: list[tuple[str, str]]  # side ("" for none) and the points of a stretch without a gap
+
+
 class PersonAngles(NamedTuple):
     """The angles of one person."""
 
     track_id: int
     faces: str
     rows: list[AngleRow]
+    curves: list[Curve]  # of the rows
     repetitions: str  # a sentence, empty where nothing repeats
 
 
 def people_angles(
-    poses: Sequence[FramePoses], tracks: Sequence[TrackSummary], threshold: float
+    poses: Sequence[FramePoses],
+    tracks: Sequence[TrackSummary],
+    threshold: float,
+    span: tuple[float, float],
 ) -> list[PersonAngles]:
-    """Return the angles of the tracks of most frames, by id."""
-    ids = [track.track_id for track in _longest(tracks)]
+    """Return the angles of the tracks of most frames, by id; curves go over a `span` of seconds."""
+    ids = [track.track_id for track in longest(tracks, MAX_PEOPLE)]
     series = joint_angles(poses, threshold=threshold, tracks=ids) if ids else []
-    people = [_person(person) for person in series]
+    people = [_person(person, span) for person in series]
     return [person for person in people if person.rows]
 
 
-def _longest(tracks: Sequence[TrackSummary]) -> list[TrackSummary]:
-    """Return the tracks of most frames, by id."""
-    longest = sorted(tracks, key=lambda track: -len(track.frames))[:MAX_PEOPLE]
-    return sorted(longest, key=lambda track: track.track_id)
-
-
-def _person(series: AngleSeries) -> PersonAngles:
+def _person(series: AngleSeries, span: tuple[float, float]) -> PersonAngles:
     ranges = ranges_of(series)
     rows: dict[str, AngleRow] = {}
     for name in ranges:
@@ -67,7 +80,40 @@ def _person(series: AngleSeries) -> PersonAngles:
         left, right = (ranges.get(part) for part in both)
         rows[title] = AngleRow(title.replace("_", " "), left, right, has_sides)
     faces = [str(name) for name in dict.fromkeys(series.facing.tolist()) if name]
-    return PersonAngles(series.track_id, ", then ".join(faces), [*rows.values()], _repeats(series))
+    return PersonAngles(
+        series.track_id,
+        ", then ".join(faces),
+        [*rows.values()],
+        [_curve(series, row, span) for row in rows.values()],
+        _repeats(series),
+    )
+
+
+def _curve(series: AngleSeries, row: AngleRow, span: tuple[float, float]) -> Curve:
+    sides = {found.name: side for found, side in zip(row[1:3], SIDES, strict=True) if found}
+    values = np.concatenate([series.degrees[name] for name in sides])
+    low, high = np.nanmin(values) / TICK, np.nanmax(values) / TICK
+    bottom = int(np.floor(low)) * TICK
+    top = max(int(np.ceil(high)) * TICK, bottom + LEAST_SPAN)
+    x = (series.times - span[0]) / (span[1] - span[0]) * TIMELINE_WIDTH
+    lines = [
+        (side if row.has_sides else "", points)
+        for name, side in sides.items()
+        for points in _lines(series, x, (top - series.degrees[name]) / (top - bottom))
+    ]
+    return Curve(row.label, bottom, top, lines)
+
+
+def _lines(series: AngleSeries, x: Float64, y: Float64) -> list[str]:
+    """Return the points of each stretch in which an angle is known; a single one is a dot."""
+    known = np.flatnonzero(np.isfinite(y))
+    step = -(-len(y) // MOST_POINTS)
+    lines = []
+    for part in stretches(series.frames[known]):
+        chosen = known[[*part[:-1:step], part[-1]]]
+        points = [f"{x[at]:.1f},{y[at] * CURVE_HEIGHT:.1f}" for at in chosen]
+        lines.append(" ".join(points * 2 if len(points) == 1 else points))
+    return lines
 
 
 def _repeats(series: AngleSeries) -> str:
@@ -87,7 +133,7 @@ def doubts(
     """Return what to distrust of the tracks of most frames, a sentence each."""
     sentences: list[str] = []
     everybody = people_by_track(poses)
-    for track in _longest(tracks):
+    for track in longest(tracks, MAX_PEOPLE):
         people = everybody[track.track_id]
         scores = np.stack([frame.scores[at] for frame, at in people])  # (F, J)
         sure = (~(scores < threshold)).mean(0)

@@ -13,7 +13,7 @@ from tarvitpose.results import FramePoses
 from tarvitpose.runs.manifest import Manifest, file_facts, read_manifest, source_facts, source_files
 from tarvitpose.runs.resume import ENDING
 from tarvitpose.video.frame_source import FrameSource
-from tarvitpose.visualization.tracks import known_parts, with_single_frames
+from tarvitpose.visualization.tracks import known_parts, with_unwritten
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ def load(
     *,
     stages: Stages | None = None,
     offsets: tuple[int, ...] | None = None,
-    single_frames: Mapping[int, FramePoses] | None = None,
+    seen: Mapping[int, FramePoses] | None = None,
 ) -> ReportData:
     """Load what a report on one result file shows. Raises UserError.
 
-    `single_frames` are the poses of each frame alone, by index, which files do not hold.
+    `seen` are the poses of the run by index, with what files do not hold.
     """
     poses = load_poses(results)
     _check(poses, results, source)
-    if single_frames:
-        poses = with_single_frames(poses, single_frames)
+    if seen:
+        poses = with_unwritten(poses, seen)
     manifest, notes = _manifest_of(results, source)
     warnings = () if manifest is None or manifest.result is None else manifest.result.warnings
     if any((frame.track_ids < 0).any() for frame in poses):

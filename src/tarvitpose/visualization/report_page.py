@@ -14,7 +14,7 @@ from tarvitpose.formats.contact_sheet import TILES, spread
 from tarvitpose.results import FramePoses
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.visualization.flagged_frames import LOW_MEAN, FlaggedFrame, flagged_frames
-from tarvitpose.visualization.report_angles import doubts, people_angles
+from tarvitpose.visualization.report_angles import CURVE_HEIGHT, doubts, people_angles
 from tarvitpose.visualization.report_data import ReportData
 from tarvitpose.visualization.report_facts import counted, report_facts
 from tarvitpose.visualization.report_tables import (
@@ -31,24 +31,31 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def report_page(
-    source: FrameSource, data: ReportData, threshold: float, *, video: str | None = None
+    source: FrameSource,
+    data: ReportData,
+    threshold: float,
+    *,
+    video: str | None = None,
+    blur_faces: bool = False,
 ) -> str:
     """Return the page. Raises UserError where the video does not have the frames of the poses.
 
     Joints that score below `threshold` are not drawn and make no angles. `video` is the address of
-    the drawn video, relative to the page.
+    the drawn video, relative to the page. `blur_faces` hides heads in the pictures.
     """
     poses, tracks = data.poses, tracks_of(data.poses)
     sheet = [poses[position] for position in spread(len(poses), TILES)]
     flagged = flagged_frames(poses, tracks)
-    pictures = thumbnails(source, _subjects(sheet, poses, flagged), threshold)
+    pictures = thumbnails(
+        source, _subjects(sheet, poses, flagged), threshold, poses if blur_faces else ()
+    )
     return (
         _environment()
         .get_template("report.html")
         .render(
             data=data,
             video=video,
-            people=people_angles(poses, tracks, threshold),
+            people=people_angles(poses, tracks, threshold, data.time_span),
             doubts=doubts(poses, tracks, threshold),
             facts=report_facts(data, len(tracks), datetime.now().astimezone()),
             sheet=[*zip(sheet, pictures)],  # noqa: B905 - the flagged frames' pictures follow
@@ -79,7 +86,7 @@ def _environment() -> Environment:
         time=shown_time,
     )
     environment.tests["dotted"] = is_dotted
-    environment.globals.update(SURE=SURE, TIMELINE_WIDTH=TIMELINE_WIDTH)
+    environment.globals.update(SURE=SURE, TIMELINE_WIDTH=TIMELINE_WIDTH, CURVE_HEIGHT=CURVE_HEIGHT)
     return environment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from tarvitpose.drawing import DARK, LIGHT, draw_poses, fit_width
 from tarvitpose.errors import DataError
-from tarvitpose.results import FramePoses
+from tarvitpose.results import Frame, FramePoses
+from tarvitpose.runs.face_blur import without_faces
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.images import encode_image
 from tarvitpose.video.frame_source import FrameSource
@@ -44,18 +45,22 @@ class Thumbnail(NamedTuple):
 
 
 def thumbnails(
-    source: FrameSource, subjects: Sequence[Subject], threshold: float
+    source: FrameSource,
+    subjects: Sequence[Subject],
+    threshold: float,
+    hidden: Sequence[FramePoses] = (),
 ) -> list[Thumbnail]:
     """Return the pictures with the poses drawn on them. Raises UserError.
 
-    Joints that score below `threshold` are not drawn.
+    Joints that score below `threshold` are not drawn. The heads of `hidden`, the poses of all
+    frames, are made unrecognisable.
     """
     waiting: dict[int, list[int]] = defaultdict(list)
     for number, subject in enumerate(subjects):
         waiting[subject.poses.index].append(number)
     taken: dict[int, Thumbnail] = {}
-    for frame in source.at(waiting):
-        for number in waiting.pop(frame.index):
+    for frame in _faceless(source, hidden) if hidden else source.at(waiting):
+        for number in waiting.pop(frame.index, ()):
             subject = subjects[number]
             taken[number] = _encoded(_picture(frame.image, subject, threshold), subject.alt)
     if waiting:
@@ -64,6 +69,13 @@ def thumbnails(
             "give the video that they are of"
         )
     return [taken[number] for number in range(len(subjects))]
+
+
+def _faceless(source: FrameSource, poses: Sequence[FramePoses]) -> Iterator[Frame]:
+    """Yield the frames of all poses without faces: a head is hidden longer than it is seen."""
+    by_index = {frame.index: frame for frame in poses}
+    pairs = ((frame, by_index[frame.index]) for frame in source.at(by_index))
+    return (frame for frame, _ in without_faces(pairs))
 
 
 def _encoded(picture: UInt8, alt: str) -> Thumbnail:

@@ -61,16 +61,11 @@ def _known_part(frame: FramePoses) -> FramePoses:
     return replace(frame, boxes=boxes).only(known)
 
 
-def with_single_frames(
-    poses: Sequence[FramePoses], alone: Mapping[int, FramePoses]
-) -> list[FramePoses]:
-    """Return poses from a file with the answers to single frames, by index, that it lacks."""
+def with_unwritten(poses: Sequence[FramePoses], seen: Mapping[int, FramePoses]) -> list[FramePoses]:
+    """Return poses from a file with what it lacks, from those of the run, by index."""
+    names = ("single_keypoints", "single_scores", "left_out")
     return [
-        replace(
-            frame,
-            single_keypoints=alone[frame.index].keypoints,
-            single_scores=alone[frame.index].scores,
-        )
+        replace(frame, **{name: getattr(seen[frame.index], name) for name in names})
         for frame in poses
     ]
 

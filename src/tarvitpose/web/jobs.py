@@ -20,7 +20,7 @@ from tarvitpose.formats.reading import load_poses
 from tarvitpose.formats.writing import ENDINGS
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.results import Frame, FramePoses
-from tarvitpose.runs.pipeline import Outcome, Progress, process
+from tarvitpose.runs.pipeline import Outcome, RunProgress, process
 from tarvitpose.utils.images import write_image
 from tarvitpose.utils.source_names import name_of
 from tarvitpose.video.sources import open_source
@@ -102,16 +102,12 @@ class JobResults:
         """Return the path of a result: a format, "overlay" or "compare"."""
         return _file(self.source, self.config, kind)
 
-    def position_at(self, seconds: float) -> int:
-        """Return the position of the frame that is shown at a time."""
-        return max(bisect_right([frame.time for frame in self.poses], seconds + 1e-3) - 1, 0)
-
 
 def find_poses(
     source: Path,
     config: PredictConfig,
     formats: Sequence[str],
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[RunProgress], None],
 ) -> JobResults:
     """Process a video, and return the results, with `formats` to download. Raises UserError."""
     written = (*dict.fromkeys((*formats, STORED)),)
@@ -144,7 +140,8 @@ def draw_attention(results: JobResults, seconds: float, joint: int, track: int |
     estimator = PoseEstimator(
         _estimator(_loading_options(config)).predictor, KnownPeople(results.poses)
     )
-    position = results.position_at(seconds)
+    times = [frame.time for frame in results.poses]
+    position = max(bisect_right(times, seconds + 1e-3) - 1, 0)  # of the frame that is shown then
     offsets = estimator.predictor.offsets
     start = results.poses[max(position + offsets[0], 0)].time
     with open_source(results.source, start=start, end=config.end) as frames:
@@ -179,7 +176,7 @@ def _estimator(config: PredictConfig) -> PoseEstimator:
 def _loading_options(config: PredictConfig) -> PredictConfig:
     """Return a configuration that is equal where the same estimator serves."""
     unused = {"output": Path(), "formats": (), "end": None, "smooth": "none"}
-    return config.model_copy(update=unused)
+    return config.model_copy(update={**unused, "blur_faces": False})
 
 
 def _file(source: Path, config: PredictConfig, kind: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from tarvitpose.runs.pipeline import Outcome, Progress
+from tarvitpose.runs.pipeline import Outcome, RunProgress
 from tarvitpose.web.limits import Limits
 
 TITLE = "TAR-ViTPose: poses from video"
@@ -58,7 +58,7 @@ def done(outcome: Outcome) -> str:
     return note(text) + warnings
 
 
-def working(progress: Progress, pace: float | None) -> str:
+def working(progress: RunProgress, pace: float | None) -> str:
     """Return how far a job is, beside the number of the frame; `pace` is in frames a second."""
     text = counted(progress.people, "person", "people")
     if progress.total is None or not pace:

@@ -13,7 +13,7 @@ import gradio as gr
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import UserError, WeightsError
-from tarvitpose.runs.pipeline import Progress
+from tarvitpose.runs.pipeline import RunProgress
 from tarvitpose.utils.optional import is_installed
 from tarvitpose.visualization.attention_options import require_attention
 from tarvitpose.web import messages
@@ -87,6 +87,10 @@ class Page:
             self.max_people = gr.Slider(
                 0, 20, value=0, step=1, label="At most so many people", info="0: everybody."
             )
+            self.blur_faces = gr.Checkbox(
+                label="Without faces",
+                info="Heads become mosaics in the videos. Whom the detector misses stays visible.",
+            )
             self.formats = gr.CheckboxGroup(
                 [*self.features.formats], value=[*DEFAULT_FORMATS], label="Formats to download"
             )
@@ -144,6 +148,7 @@ class Page:
         received = self.video.change(self.receive, self.video, [self.status, self.run], **at_once)
         lent = self.example.click(self.lend, None, self.video, **at_once)
         options = {self.video, self.compare, self.smooth, self.det_every, self.max_people}
+        options |= {self.blur_faces}
         shown = [self.status, self.run, self.cancel, self.overlay, self.comparison]
         shown += [self.side_by_side, self.attention, self.downloads, self.track, self.time]
         self._update_at_once(self.run.click, self._emptied())
@@ -219,6 +224,7 @@ class Page:
             "smooth": values[self.smooth],
             "det_every": values[self.det_every],
             "max_people": values[self.max_people] or None,
+            "blur_faces": values[self.blur_faces],
         }
         progress(0, desc=messages.LOADING)
         try:
@@ -258,6 +264,7 @@ class Page:
     def _filled(self, results: JobResults) -> Updates:
         """Return the page with results."""
         compares, tracks = results.config.compare, results.tracks
+        attends = self.features.shows_attention and not results.config.blur_faces
         last = round(results.poses[-1].time, 2)  # 0 where there is one frame
         return {
             self.status: messages.done(results.outcome),
@@ -265,7 +272,7 @@ class Page:
             self.comparison: str(results.file("compare")) if compares else None,
             self.downloads: gr.update(value=[*map(str, results.downloads)], visible=True),
             self.side_by_side: gr.update(visible=compares),
-            self.attention: gr.update(visible=self.features.shows_attention and bool(tracks)),
+            self.attention: gr.update(visible=attends and bool(tracks)),
             self.track: gr.update(choices=tracks, value=tracks[0] if tracks else None),
             self.time: gr.update(
                 maximum=max(last, TIME_STEP), value=round(last / 2, 2), interactive=last > 0
@@ -299,11 +306,11 @@ class Page:
         self.service.sessions.leave(str(request.session_hash))
 
 
-def show_progress(tracker: Callable[..., Any]) -> Callable[[Progress], None]:
+def show_progress(tracker: Callable[..., Any]) -> Callable[[RunProgress], None]:
     """Return a function that shows how far a job is, with its pace since the first frame."""
     first: tuple[float, int] | None = None  # when it was done, and its number
 
-    def show(progress: Progress) -> None:
+    def show(progress: RunProgress) -> None:
         nonlocal first
         now = time.monotonic()
         first = first or (now, progress.frame)

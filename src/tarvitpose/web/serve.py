@@ -43,7 +43,8 @@ def serve(
     from tarvitpose.web.launch import launch  # noqa: PLC0415
     from tarvitpose.web.page import Features, Page  # noqa: PLC0415
 
-    page = Page(service, Features(network, offered_formats(), example))
+    formats = (name for name in POSE_FORMATS if name != "parquet" or is_installed("pyarrow"))
+    page = Page(service, Features(network, tuple(formats), example))
     try:
         launch(page, host, port)
         service.sessions.start_sweeping()
@@ -53,11 +54,6 @@ def serve(
     finally:
         page.blocks.close(verbose=False)
         service.close()
-
-
-def offered_formats() -> tuple[str, ...]:
-    """Return the formats that can be written here."""
-    return tuple(name for name in POSE_FORMATS if name != "parquet" or is_installed("pyarrow"))
 
 
 def refuse_taken(host: str, port: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
-from tarvitpose.runs.pipeline import Progress
+from tarvitpose.runs.pipeline import RunProgress
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.web.jobs import Job, JobResults, draw_attention, find_poses
 from tarvitpose.web.limits import Limits, Upload, nameless
@@ -43,7 +43,7 @@ class Service:
         video: Path,
         formats: list[str],
         options: dict[str, Any],
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[RunProgress], None],
     ) -> JobResults:
         """Process a video; `options` are fields of PredictConfig.
 
@@ -52,7 +52,7 @@ class Service:
         session = self.sessions.get(session_id)
 
         def work(check: Callable[[], None]) -> JobResults:
-            def on_frame(progress: Progress) -> None:
+            def on_frame(progress: RunProgress) -> None:
                 check()
                 on_progress(progress)
 

@@ -150,11 +150,6 @@ def recognise(names: Iterable[str]) -> CheckpointFormat | None:
     return None
 
 
-def without_copies(tensors: Tensors) -> Tensors:
-    """Leave out the encoder and decoder that a released checkpoint holds a second time."""
-    return {name: value for name, value in tensors.items() if not name.startswith("model.")}
-
-
 def choose_head(tensors: Tensors, dataset_index: int) -> Tensors:
     """Keep the head of one data set of a ViTPose+: `keypoint_head` is that of the first."""
     heads = {name: value for name, value in tensors.items() if "keypoint_head" in name}
@@ -168,8 +163,8 @@ def choose_head(tensors: Tensors, dataset_index: int) -> Tensors:
 
 def translate(tensors: Tensors, kind: CheckpointFormat, dataset_index: int) -> Tensors:
     """Return the tensors under our names; unknown keys keep theirs."""
-    if kind is RELEASED:
-        tensors = without_copies(tensors)
+    if kind is RELEASED:  # which holds encoder and decoder a second time
+        tensors = {name: value for name, value in tensors.items() if not name.startswith("model.")}
     if kind is VITAE:
         tensors = choose_head(tensors, dataset_index)
     tensors = merge_experts(fuse_attention(tensors), dataset_index)

@@ -17,6 +17,7 @@ from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import content_digest
 from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.numeric import whole_number
 from tarvitpose.utils.source_names import short
 
 if TYPE_CHECKING:  # a folder is checked before torch is loaded
@@ -83,14 +84,19 @@ def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
             length = int.from_bytes(file.read(8), "little")
             header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
         header.pop("__metadata__", None)
-        return {
-            name: TensorBytes(part["dtype"], tuple(part["shape"]), 8 + length + start, end - start)
-            for name, part in header.items()
-            for start, end in [part["data_offsets"]]
-        }
+        return {name: _tensor_bytes(part, 8 + length) for name, part in header.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = short(" ".join(str(error).split()))
         raise WeightsError(f"{path}: not a readable safetensors file ({reason})") from None
+
+
+def _tensor_bytes(part: dict[str, Any], begin: int) -> TensorBytes:
+    """Return where a tensor lies, as the header has it. Raises ValueError, KeyError, TypeError."""
+    start, end = part["data_offsets"]
+    numbers = [whole_number(value) for value in (*part["shape"], start, end - start)]
+    if not isinstance(part["dtype"], str) or any(value is None or value < 0 for value in numbers):
+        raise ValueError(f"a tensor of no type, shape or place: {part}")
+    return TensorBytes(part["dtype"], tuple(part["shape"]), begin + start, end - start)
 
 
 def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:

@@ -39,11 +39,6 @@ class NamedWeights:
     licence: str = APACHE
 
     @property
-    def publisher(self) -> str:
-        """Who published it, in short."""
-        return f"{self.hub_id} on the hub" if self.hub_id else "MMPose"
-
-    @property
     def source(self) -> str:
         """The address that people look at."""
         if not self.hub_id:

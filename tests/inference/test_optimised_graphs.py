@@ -1,0 +1,106 @@
+"""What ONNX Runtime makes of graphs beside weights is kept, and changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import H, W, modest_model
+
+from tarvitpose.errors import WeightsError
+from tarvitpose.inference import onnx_engine
+from tarvitpose.inference.graph_folder import FRAME, STEP, describe, graph_cache_root, read_graphs
+from tarvitpose.inference.graphs import write_graphs
+from tarvitpose.inference.onnx_engine import MOST_KEPT, OnnxEngine
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
+
+CROPS = np.random.default_rng(0).integers(0, 256, (2, H, W, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep graphs in a folder of this test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.platform", "linux")
+    return graph_cache_root() / "onnxruntime"
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write graphs that read their weights from the file beside them."""
+    folder, model = tmp_path_factory.mktemp("weights"), modest_model()
+    model.save_pretrained(folder)
+    write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
+    describe(folder, model.config, fingerprint(model), "fp32")
+    return folder
+
+
+def heatmaps(folder: Path) -> Float32:
+    engine = OnnxEngine(read_graphs(folder), threads=1)
+    first, second = engine.encode(CROPS)
+    return engine.decode_window([[first, first, second, first, first]], 2)
+
+
+def test_graphs_are_optimised_once_and_answer_the_same(
+    shipped: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = heatmaps(shipped)
+    (kept,) = cache.iterdir()
+    assert {FRAME, STEP} < {path.name for path in kept.iterdir()}
+    monkeypatch.setattr(onnx_engine, "atomic_folder", None)  # nothing is written again
+    np.testing.assert_array_equal(heatmaps(shipped), first)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no graph", None])
+def test_what_is_damaged_is_made_anew(shipped: Path, cache: Path, damage: bytes | None) -> None:
+    first = heatmaps(shipped)
+    (graph,) = cache.glob(f"*/{FRAME}")
+    weights = graph.with_suffix(".weights")
+    if damage is None:
+        weights.write_bytes(weights.read_bytes()[:-100])  # as after a full disk
+    else:
+        graph.write_bytes(damage)
+    np.testing.assert_array_equal(heatmaps(shipped), first)
+    assert graph.stat().st_size > 1000
+    np.testing.assert_array_equal(heatmaps(shipped), first)
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(
+    shipped: Path, tmp_path: Path, cache: Path
+) -> None:
+    first = heatmaps(shipped)
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").touch()  # a file where a folder should be
+    np.testing.assert_array_equal(heatmaps(shipped), first)
+
+
+def test_other_weights_and_other_processors_have_their_own_and_few_are_kept(
+    shipped: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(shipped, tmp_path / "copy")
+    heatmaps(shipped)
+    heatmaps(tmp_path / "copy")
+    assert len(list(cache.iterdir())) == 1
+    with (tmp_path / "copy" / WEIGHTS_FILE).open("r+b") as file:
+        file.seek(-4, 2)
+        file.write(b"\0\0\0\0")
+    heatmaps(tmp_path / "copy")
+    assert len(list(cache.iterdir())) == 2
+    for name in "abcd":
+        (cache / name).mkdir()
+    monkeypatch.setattr(onnx_engine, "processor_kind", lambda: "another")
+    heatmaps(shipped)
+    assert len(list(cache.glob("*"))) == MOST_KEPT
+    assert len(list(cache.glob(f"*/{FRAME}"))) == 1  # the newest is among them
+
+
+def test_a_shipped_graph_that_cannot_be_read_is_named(shipped: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(shipped, folder)
+    size = (folder / FRAME).stat().st_size
+    (folder / FRAME).write_bytes(b"x" * size)
+    with pytest.raises(WeightsError, match=f"^{folder / FRAME}: not a readable graph"):
+        heatmaps(folder)
