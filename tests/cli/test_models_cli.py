@@ -76,7 +76,7 @@ def test_what_ships_is_listed(assets: Path) -> None:
         "nanodet: people (--detector nanodet)",
         "  size     NanoDet, people only",
         "  file     0.0 MB",
-        "  input    416x416",
+        "  input    512x288",
         "  licence  Apache-2.0",
         "  sha256   ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # of abc
         f"  path     {assets / models.DETECTOR}",

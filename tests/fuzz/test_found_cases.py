@@ -197,3 +197,9 @@ def test_packed_results_that_state_a_huge_content(
     assert load_poses(result)
     monkeypatch.setattr("tarvitpose.utils.reading.MOST_PACKED", 0.01)
     assert " bytes in a file of " in error_line(DataError, load_poses, result)
+
+
+def test_what_a_killed_writer_of_weights_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".tmpLl6zEL").touch()
+    tiny_model(offsets=()).save_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]

@@ -233,7 +233,7 @@ def detector_facts(file: Path) -> Facts:
         "here": True,
         "size": "NanoDet, people only",
         "bytes": file.stat().st_size,
-        "input": [416, 416],
+        "input": [512, 288],
         "licence": DETECTOR_LICENCE,
         "sha256": file_digest(file, WeightsError),
         "path": str(file),

@@ -1,4 +1,4 @@
-"""The person detector that comes with the package: NanoDet at 416 pixels, on ONNX Runtime.
+"""The person detector that comes with the package: NanoDet on ONNX Runtime.
 
 Axes: A anchors, one for each cell of the network's three grids.
 """
@@ -16,7 +16,8 @@ from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32
 
-INPUT_SIDE = 416
+LONGER_SIDE, OF_WIDE = 416, 512  # pixels of the input
+WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
 WEIGHTS = "nanodet_person_416.onnx"
@@ -32,8 +33,13 @@ class Letterbox(NamedTuple):
 
     @classmethod
     def of(cls, height: int, width: int) -> Letterbox:
-        """Centre a frame of that size, its longer side filling the input."""
-        scale = INPUT_SIDE / max(height, width)
+        """Centre a frame of that size: 512 x 288 at 16:9, 416 x 312 at 4:3, 234 x 416 at 9:16.
+
+        In wide frames people are small, so a wider input finds more of them; where they may be
+        taller than in training, it loses some.
+        """
+        longer = OF_WIDE if width >= WIDE * height else LONGER_SIDE
+        scale = longer / max(height, width)
         inside = (max(1, round(width * scale)), max(1, round(height * scale)))
         across, down = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in inside)
         corner = ((across - inside[0]) // 2, (down - inside[1]) // 2)
@@ -59,8 +65,8 @@ class Letterbox(NamedTuple):
     def to_frame(self, boxes: ArrayLike) -> Float32:
         """Map boxes (N, 4) xyxy from pixels of the input to pixels of the frame.
 
-        >>> Letterbox.of(height=208, width=416).to_frame([[0, 8, 416, 216]]).tolist()
-        [[0.0, 0.0, 416.0, 208.0]]
+        >>> Letterbox.of(height=240, width=512).to_frame([[0, 8, 512, 248]]).tolist()
+        [[0.0, 0.0, 512.0, 240.0]]
         """
         scale = np.array(self.frame, np.float32) / np.array(self.inside, np.float32)
         corners = np.asarray(boxes, np.float32).reshape(-1, 2, 2) - np.array(

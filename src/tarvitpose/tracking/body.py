@@ -7,13 +7,14 @@ nobody was detected and the size of the picture change nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.geometry import box_area, shared_area
 from tarvitpose.tracking.appearance import describe, difference
+from tarvitpose.tracking.camera import CameraMotion
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.track import Carried, check_order
 from tarvitpose.utils.arrays import Bools, Float32, Float64, UInt8
@@ -83,6 +84,7 @@ class BodyTracker:
         self._next_id = 1
         self._index: int | None = None
         self._time = -np.inf
+        self._camera = CameraMotion()
 
     def update(
         self,
@@ -105,6 +107,8 @@ class BodyTracker:
         is_sure = scores >= np.float32(self.start_threshold)
         order = np.lexsort((*boxes.T[::-1], -scores))  # whatever order they come in
         self._retire()
+        if image is not None:
+            self._turn(self._camera.to(image, boxes))
         moved = {number: body.motion.at(self._time) for number, body in self._bodies.items()}
         ids = np.zeros(len(boxes), np.int64)
         for rows in (order[is_sure[order]], order[~is_sure[order]]):
@@ -136,6 +140,13 @@ class BodyTracker:
             np.array([body.last.score for body in now.values()], np.float32),
             np.array([*now], np.int64),
         )
+
+    def _turn(self, camera: Float64) -> None:
+        """Move everybody as the camera turned; `camera` (2, 3) takes old points to new ones."""
+        self._bodies = {
+            number: replace(body, motion=body.motion.seen_by(camera))
+            for number, body in self._bodies.items()
+        }
 
     def _retire(self) -> None:
         """End the tracks that were not seen for too long, and remember them for a while."""

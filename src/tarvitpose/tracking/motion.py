@@ -7,7 +7,7 @@ frames do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,6 +63,19 @@ class Motion:
             self.size,
             forward @ self.covariance @ forward.T + noise,
             self.size_variance + (RESIZING * _height(self.size)) ** 2 * step,
+        )
+
+    def seen_by(self, camera: Float64) -> Motion:
+        """Return the same after the camera turned; `camera` (2, 3) takes old points to new ones."""
+        turn = camera[:, :2]
+        scale = float(np.sqrt(abs(np.linalg.det(turn))))
+        return replace(
+            self,
+            centre=turn @ self.centre + camera[:, 2],
+            speed=turn @ self.speed,
+            size=scale * self.size,
+            covariance=scale**2 * self.covariance,
+            size_variance=scale**2 * self.size_variance,
         )
 
     @property

@@ -146,6 +146,8 @@ def save_checkpoint(
     }
     if half and any(not tensor.isfinite().all() for tensor in converted.values()):
         raise OutputError(f"{folder}: weights too large for float16; save them in float32")
+    for leftover in folder.glob(".tmp??????"):  # of safetensors' writer in a killed process
+        leftover.unlink(missing_ok=True)
     with atomic_file(folder / WEIGHTS_FILE) as path:
         mode = path.stat().st_mode
         try:
