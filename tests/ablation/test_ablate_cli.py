@@ -12,7 +12,8 @@ from invoke import run
 from tiny_ablation import BASE, overrides
 
 from tarvitpose.ablation.rows import RowScores
-from tarvitpose.cli.ablate import comparison, interval_cell
+from tarvitpose.ablation.table import TableRow
+from tarvitpose.cli.ablate import GROUPS, by_motion, comparison, interval_cell
 from tarvitpose.cli.tables import drawn
 from tarvitpose.evaluation.degraded import Score
 
@@ -104,17 +105,15 @@ def test_ctrl_c_is_no_error(table: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_line_has_cost_scores_gains_and_the_papers_number() -> None:
-    from tarvitpose.ablation.table import TableRow
-
     ours, gain = Score(70.25, 60, 80), Score(2.5, -1, 6)
     scores = {"degraded/ap": ours}
     first = RowScores(
-        TableRow(name="a"), 35_551_000, 31.12, 3, scores, {"degraded/ap": Score(0, 0, 0)}
+        TableRow(name="a"), 35_551_000, 31.12, 3, scores, {"degraded/ap": Score(0, 0, 0)}, {}
     )
     second = RowScores(
-        TableRow(name="b", paper=84.0), 10_000, 1.0, 1, scores, {"degraded/ap": gain}
+        TableRow(name="b", paper=84.0), 10_000, 1.0, 1, scores, {"degraded/ap": gain}, {}
     )
-    lines = drawn(comparison([first, second])).splitlines()
+    lines = drawn(comparison([first, second], "ap")).splitlines()
     assert lines[-2].split() == ["a", "35.6", "31.1", "70.2", "-", "3", "-"]
     assert lines[-1].split() == [
         "b",
@@ -128,6 +127,18 @@ def test_a_line_has_cost_scores_gains_and_the_papers_number() -> None:
         "84.0",
     ]
     assert interval_cell(gain) == "+2.5 (-1.0..+6.0)"
+
+
+def test_thirds_are_shown_with_what_each_row_has_over_the_named_one() -> None:
+    columns = ("", " slow", " middle", " fast")
+    names = [f"{group}{column}/pck" for group in GROUPS for column in columns]
+    scores = {name: Score(50 + at, 0, 100) for at, name in enumerate(names)}
+    over = dict.fromkeys(names, Score(-1.5, -2, -1))
+    row = RowScores(TableRow(name="a"), 1, 1.0, 1, scores, {}, over)
+    lines = drawn(by_motion([row], "b"), width=200).splitlines()
+    assert [line.split()[0] for line in lines[-2:]] == ["a", "over"]
+    assert lines[-2].split()[1:] == [f"{50 + at:.1f}" for at in range(8)]
+    assert lines[-1].split()[1:3] == ["b", "-1.5"]
 
 
 def test_costs_are_counted_without_training(tmp_path: Path) -> None:

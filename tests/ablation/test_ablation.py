@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from tiny_ablation import BASE, TABLES, overrides
 from tiny_datasets import tiny_changes, write_data_sets
 
 from tarvitpose.ablation.evaluators import EncodedEvaluator
-from tarvitpose.ablation.rows import Ablation, claim
+from tarvitpose.ablation.rows import Ablation, claim, record_speeds
 from tarvitpose.ablation.table import Table, TableRow, load_table
+from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.degraded import EncodedPeople, PredictedJoints, ap_score, match_people
+from tarvitpose.evaluation.motion_scores import THIRDS
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
+from tarvitpose.heatmaps import decode
 from tarvitpose.inference.cost import count
 from tarvitpose.metrics.posetrack_ap import aggregate, match
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -28,7 +32,7 @@ from tarvitpose.training.config import load_train_config, model_config
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
 
-ROWS = {str(row.change): row for path in TABLES for row in load_table(path).rows}
+ROWS = {(str(row.change), row.mode): row for path in TABLES for row in load_table(path).rows}
 SINGLE = TableRow(name="single", change={"model.offsets": []})
 FOUND = "found.npz"
 TWO = Table(title="two", paper="nothing", rows=(SINGLE, TableRow(name="one more")))
@@ -75,7 +79,7 @@ def test_a_row_is_what_its_table_says(path: Path, ablation: Ablation) -> None:
     """Each key of a row exists, and reaches the network that is trained."""
     table = load_table(path)
     assert table.rows[0].change == SINGLE.change
-    assert all(row.paper is not None for row in table.rows)
+    assert all((row.paper is None) == (row.mode != "tar") for row in table.rows)
     for row in table.rows:
         config = ablation.row_config(row, 3)
         assert config.run.seed == 3
@@ -88,7 +92,7 @@ def test_a_row_is_what_its_table_says(path: Path, ablation: Ablation) -> None:
 
 def test_alike_rows_of_several_tables_are_one_folder(ablation: Ablation) -> None:
     folders = {ablation.folder(row, 0) for row in ROWS.values()}
-    assert len(folders) == len(ROWS)
+    assert len(folders) == len({change for change, _ in ROWS})  # rivals share a network
     last = [load_table(path).rows for path in TABLES if path.stem in ("table4", "table5", "table6")]
     assert len({ablation.folder(rows[-1], 0) for rows in last}) == 1
     assert ablation.folder(SINGLE, 0) != ablation.folder(SINGLE, 1)
@@ -211,6 +215,64 @@ def test_with_a_trained_encoder_rows_are_scored_on_videos(
         matches = [match(read_pairs(*pair)) for pair in paired_files(folder, truth)]
         assert len(matches) == 2
         assert row_scores.scores["clean/ap"].value == pytest.approx(aggregate(matches).mean)
+
+
+def test_rows_that_learn_nothing_combine_the_single_frames(ablation: Ablation) -> None:
+    """A window's heatmaps, decoded one by one, and their mean, as NumPy has it."""
+    people = held_out(ablation)
+    model = TARViTPose.from_pretrained(ablation.folder(SINGLE, 0) / "weights")
+    crops = np.concatenate([people.neighbours, people.current[:, 1:2]], 1).astype(np.float32)
+    with torch.inference_mode():
+        maps = model.decoder(torch.from_numpy(crops.reshape(-1, *crops.shape[2:]))).numpy()
+    mean = maps.reshape(len(crops), 5, *maps.shape[1:]).mean(1)
+    expected = decode(mean, model.config.input_size, model.config.codec)[0]
+    with np.load(ablation.folder(SINGLE, 0) / "mean-heatmaps.npz") as arrays:
+        np.testing.assert_allclose(arrays["dark/keypoints"], expected, atol=1e-3)
+
+
+def clip_records(steps: list[float], missing: int) -> list[Record]:
+    """Return one person in a clip whose joints move so far to the right in each frame."""
+    frames = tuple(Path(f"clip/{at}.jpg") for at in range(len(steps)))
+    records = []
+    for at, x in enumerate(np.cumsum(steps)):
+        visible = np.ones(2, np.float32)
+        visible[1] = at != missing
+        points = np.array([[x, 5], [2 * x, 5]], np.float32)
+        records.append(Record(f"clip/{at}#7", frames, at, (0, 0, 50, 100), points, visible))
+    return records
+
+
+def test_how_fast_joints_move_is_a_mean_over_the_frames_near() -> None:
+    speeds = record_speeds(clip_records([0, 1, 1, 4], missing=2))
+    np.testing.assert_allclose(speeds["clip/0#7"], [0.01, 0.02], rtol=1e-5)
+    np.testing.assert_allclose(speeds["clip/3#7"], [(4 + 2.5) / 200, 0.05], rtol=1e-5)
+    assert np.isnan(speeds["clip/2#7"][1])
+    assert np.isnan(record_speeds(clip_records([0], missing=1))["clip/0#7"]).all()
+
+
+def test_thirds_split_the_joints_by_speed_and_gains_are_against_the_named_row(
+    small: Ablation,
+) -> None:
+    table = Table(title="two", paper="nothing", against="one more", rows=TWO.rows)
+    for row, spread in zip(table.rows, (6, 3), strict=True):
+        put(small, row, 0, spread)
+    evaluator = small.evaluator
+    assert isinstance(evaluator, EncodedEvaluator)
+    random = np.random.default_rng(0)
+    speeds = random.uniform(size=evaluator.speeds.shape).astype(np.float32)
+    small.__dict__["evaluator"] = replace(evaluator, speeds=speeds)  # stills have none
+    cells = small.evaluator.right(small.folder(SINGLE, 0), "tar")
+    thirds = [cells[f"clean {third}"][1] for third in THIRDS]
+    assert sum(thirds).max() == 1  # type: ignore[union-attr]
+    assert (sum(thirds) == cells["clean"][1]).all()
+    counts = [int(third.sum()) for third in thirds]
+    assert max(counts) - min(counts) <= 1
+    assert speeds[thirds[0]].max() <= speeds[thirds[1]].min()
+    single, other = small.scores(table, [0])
+    for name, score in single.scores.items():
+        assert single.over[name].value == pytest.approx(score.value - other.scores[name].value)
+        assert single.over[name].value == pytest.approx(-other.gains[name].value)
+    assert {score.value for score in other.over.values()} == {0}
 
 
 def test_nothing_held_out_is_looked_at_while_a_row_trains(ablation: Ablation) -> None:

@@ -209,7 +209,7 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
     folder = tmp_path / "held_out"
     benchmark = encode_people(folder, model, records, degradations, lines.append)
     for degradation in degradations:
-        found = predict_joints(model, benchmark.batches(degradation, model.config.offsets))
+        found = predict_joints(model, benchmark, degradation)
         clips = validation_clips(records, model.config, degradation)
         clip = torch.stack([clips[at]["clip"] for at in range(PEOPLE)])
         with torch.inference_mode():
@@ -297,7 +297,7 @@ def test_stored_scores_are_for_models_of_the_same_mask_alone(
         assert for_model(benchmark, alike(**how)) is benchmark
     released = alike(**RELEASED)
     other = for_model(benchmark, released)
-    found = predict_joints(released, other.batches("clean", released.config.offsets))
+    found = predict_joints(released, other, "clean")
     window = next(other.batches("clean", released.config.offsets))[0]
     with torch.inference_mode():
         heatmaps = released.aggregate(window, released.regions(window))

@@ -1,6 +1,6 @@
 """Damaged results of every format: poses that are whole and in order, or an error of one line.
 
-FUZZ_ROUNDS files of each format are damaged, 40 without it; a failure names the seed and the file.
+FUZZ_ROUNDS files of each format are damaged, 20 without it; a failure names the seed and the file.
 """
 
 from __future__ import annotations

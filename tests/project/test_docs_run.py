@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -23,7 +24,8 @@ from tarvitpose.weights.folder import default_folder
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FRAMES = 6
+FRAMES = 5
+SIZE: dict[str, Any] = {"input_size": (256, 192), "position_grid": (16, 12)}
 RESULTS = "tarvitpose predict dance.mp4 --format coco,posetrack,openpose,mmpose,csv,parquet,npz"
 EXPORT = "tarvitpose export exported --check dance.mp4"
 VERBS = (
@@ -49,9 +51,19 @@ ELSEWHERE = {  # what a command needs that tests lack, or which test runs it
 }
 
 
-def runnable_lines(page: Path) -> list[str]:
-    """Return the commands of a page that a test can run, in their order."""
-    return [line for line in shown_commands(page.read_text("utf-8")) if is_runnable(line)]
+def lines_by_page() -> dict[Path, list[str]]:
+    """Return the commands that a test can run, in their order, for pages that have some.
+
+    What an earlier page or the fixture runs is left out, unless `--resume` goes on from it.
+    """
+    before, pages = {RESULTS, EXPORT}, {}
+    for page in PAGES:
+        lines = [line for line in shown_commands(page.read_text("utf-8")) if is_runnable(line)]
+        new = [line for line in lines if line not in before or f"{line} --resume" in lines]
+        before |= {*lines}
+        if new:
+            pages[page] = new
+    return pages
 
 
 def is_runnable(line: str) -> bool:
@@ -69,7 +81,7 @@ def python_blocks(page: Path) -> list[str]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with everything that the pages name: a video, frames, boxes, weights."""
     folder = tmp_path_factory.mktemp("world")
-    tiny = tiny_model(input_size=(256, 192), position_grid=(16, 12), offsets=(-2, -1, 1, 2))
+    tiny = tiny_model(**SIZE, offsets=(-2, -1, 1, 2), decoder_width=16)
     for name in ("default", "weights/vitpose-b", "weights/mine"):
         tiny.save_pretrained(folder / name)
     (folder / "takes").mkdir()
@@ -97,14 +109,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def work_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Work in a folder, where `default` is the tiny network."""
+    """Work in a folder, where `default` is the tiny network, in PyTorch unless a line says else."""
     patch.setattr("tarvitpose.weights.folder.default_folder", lambda: folder / "default")
+    patch.setattr("tarvitpose.inference.load.choose_backend", lambda *_: "torch")
     patch.chdir(folder)
 
 
 def write_checkpoints(folder: Path) -> None:
     """Write what `convert` reads: a checkpoint of another project."""
-    small = tiny_model(input_size=(256, 192), position_grid=(16, 12), offsets=())
+    small = tiny_model(**SIZE, offsets=())
     for name in "sblh":
         torch.save(vitae(small.state_dict()), folder / f"vitpose-{name}.pth")
 
@@ -136,10 +149,9 @@ def workplace(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.mark.slow
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if runnable_lines(page)], ids=lambda p: p.stem
+    "lines", [pytest.param(lines, id=page.stem) for page, lines in lines_by_page().items()]
 )
-def test_commands_run_one_after_the_other(page: Path) -> None:
-    lines = runnable_lines(page)
+def test_commands_run_one_after_the_other(lines: list[str]) -> None:
     keep_what_is_needed(lines)
     for line in lines:
         run_line(shorter(line))

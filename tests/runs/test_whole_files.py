@@ -31,18 +31,36 @@ def on_a_small_disk(arguments: tuple[str, ...], output: Path, size: int) -> None
     command_line(arguments, output)
 
 
-@pytest.fixture
-def predict(tmp_path: Path) -> Run:
-    """Return a function that runs `predict` and may end it; it returns the exit code."""
-    video, boxes = make_video(tmp_path / "walk.mp4", FRAMES), tmp_path / "boxes.json"
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Write a video, boxes and weights, and return the command that reads them."""
+    folder = tmp_path_factory.mktemp("inputs")
+    video, boxes = make_video(folder / "walk.mp4", FRAMES), folder / "boxes.json"
     people = [{"image_id": at, "bbox": [20 + at, 6, 18, 36], "score": 0.9} for at in range(FRAMES)]
     boxes.write_text(json.dumps(people))
-    model = tiny_model()
-    save_checkpoint(tmp_path / "weights", model.config, model.state_dict())
-    command = (
-        *("predict", str(video), "--weights", str(tmp_path / "weights"), "--boxes", str(boxes)),
-        *("--device", "cpu", "--format", "coco,csv,npz,openpose"),
+    model = tiny_model(decoder_width=16)
+    save_checkpoint(folder / "weights", model.config, model.state_dict())
+    return (
+        *("predict", str(video), "--weights", str(folder / "weights"), "--boxes", str(boxes)),
+        *("--device", "cpu", "--backend", "torch", "--format", "coco,csv,npz,openpose"),
     )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Files, float]:
+    """Return what an undisturbed run writes, and how many seconds it took."""
+    folder, began = tmp_path_factory.mktemp("whole"), time.monotonic()
+    process = start(command_line, (*command, "--output", str(folder)), folder / ".output.txt")
+    process.join()
+    assert process.exitcode == 0, (folder / ".output.txt").read_text()
+    return files_in(folder), time.monotonic() - began
+
+
+@pytest.fixture
+def predict(tmp_path: Path, command: tuple[str, ...]) -> Run:
+    """Return a function that runs `predict` and may end it; it returns the exit code."""
 
     def run(
         folder: Path, *options: str, size: int | None = None, number: int = 0, delay: float = 0
@@ -85,9 +103,10 @@ def hidden_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob(".*")) if folder.exists() else []
 
 
-def test_a_full_disk_is_one_line_and_leaves_whole_files_only(predict: Run, tmp_path: Path) -> None:
-    assert predict(tmp_path / "whole") == 0, (tmp_path / "output.txt").read_text()
-    whole = files_in(tmp_path / "whole")
+def test_a_full_disk_is_one_line_and_leaves_whole_files_only(
+    predict: Run, undisturbed: tuple[Files, float], tmp_path: Path
+) -> None:
+    whole, _ = undisturbed
     largest = max(map(len, whole.values()))
     for size in (700, largest // 3, largest - 1):
         folder = tmp_path / f"disk{size}"
@@ -101,11 +120,9 @@ def test_a_full_disk_is_one_line_and_leaves_whole_files_only(predict: Run, tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_ended_at_any_moment_goes_on_to_the_same_files(
-    number: signal.Signals, predict: Run, tmp_path: Path
+    number: signal.Signals, predict: Run, undisturbed: tuple[Files, float], tmp_path: Path
 ) -> None:
-    began = time.monotonic()
-    assert predict(tmp_path / "whole") == 0, (tmp_path / "output.txt").read_text()
-    seconds, whole = time.monotonic() - began, files_in(tmp_path / "whole")
+    whole, seconds = undisturbed
     moments = random.Random(number)
     for round_ in range(2):
         folder = tmp_path / f"ended{round_}"

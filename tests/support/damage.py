@@ -6,7 +6,7 @@ import os
 import random
 import struct
 
-ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))  # of each kind of file; `make fuzz` sets more
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "20"))  # of each kind of file; `make fuzz` sets more
 EDGES_32 = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF, 65536)
 EDGES_64 = (0, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 

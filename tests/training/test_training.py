@@ -273,22 +273,22 @@ def test_the_model_starts_from_init_with_changes(stills: Path, tmp_path: Path) -
         model_config(experiment(stills, tmp_path / "run", model={"size": "xl"}))
 
 
-def placed_features(channels: int = 48, frames: int = 40) -> torch.Tensor:
-    """Return features (1, frames, C, 8, 6) that tell their place in half of their directions."""
+def placed_features(channels: int = 48, clips: int = 13) -> torch.Tensor:
+    """Return features (clips, 3, C, 8, 6) that tell their place in half of their directions."""
     random = torch.Generator().manual_seed(3)
     rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(6.0), indexing="ij")
     grid = torch.stack([rows.flatten(), columns.flatten()], -1)  # (N, 2)
     waves = torch.cos(grid @ torch.randn(2, channels, generator=random) * 0.5)
     positions = waves @ torch.randn(channels, channels, generator=random) / 5  # (N, C)
-    content = torch.randn(frames, len(grid), channels, generator=random) / 3
-    return (positions + content).transpose(1, 2).unflatten(2, (8, 6))[None]
+    content = torch.randn(3 * clips, len(grid), channels, generator=random) / 3
+    return (positions + content).transpose(1, 2).unflatten(2, (8, 6)).unflatten(0, (clips, 3))
 
 
 def test_after_a_warm_start_tokens_listen_to_the_joint_seen_where_they_are() -> None:
     torch.manual_seed(0)
     model = tiny_model(width=48, heads=4, temporal_heads=4, position_grid=(8, 6)).train()
-    features = placed_features()
-    warm_start(model, features)
+    warm_start(model, placed_features())
+    features = placed_features().flatten(0, 1)[None]
     layer = model.gra.layers[0]
     tokens = features[0, 0].flatten(1).T[None]  # (1, N, C), of one frame
     elsewhere = features[0, 1:].mean(0).flatten(1).T[None]  # what others show at each position
@@ -324,6 +324,43 @@ def test_a_warm_start_keeps_the_mean_and_spread_of_the_features() -> None:
     restored = model.restore(features, model.regions(features))
     assert restored.std(1, correction=0).mean().item() == pytest.approx(2, rel=0.1)
     assert restored.mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "layers"),
+    [
+        ("joints", 1),
+        ("all_tokens", 1),
+        ("current_to_auxiliary", 1),
+        ("current_to_auxiliary", 3),
+        ("auxiliary_first", 1),
+    ],
+)
+def test_all_rows_start_as_strong(aggregation: str, layers: int) -> None:
+    """What is added to the current frame's tokens has half their norm, whatever the row."""
+    torch.manual_seed(0)
+    model = tiny_model(
+        width=48,
+        heads=4,
+        temporal_heads=4,
+        position_grid=(8, 6),
+        aggregation=aggregation,
+        jta_layers=layers,
+    ).eval()
+    features = placed_features()
+    warm_start(model, features)
+    tokens = aggregation != "joints"
+    looks = [each.look for each in model.temporal.layers] if tokens else list(model.gra.layers)
+    shares: list[float] = []
+    for layer in looks:
+        layer.register_forward_pre_hook(
+            lambda layer, inputs: shares.append(
+                float((layer.attend(*inputs, None).norm(dim=-1) / inputs[0].norm(dim=-1)).mean())
+            )
+        )
+    with torch.no_grad():
+        model.restore(features, model.regions(features))
+    assert shares == pytest.approx([0.5 / len(looks)] * len(looks), rel=1e-3)
 
 
 def test_a_warm_start_takes_encoder_and_decoder_of_init_and_a_new_temporal_part(

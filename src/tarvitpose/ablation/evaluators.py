@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tarvitpose.config import TemporalMode
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.clips import Mean
 from tarvitpose.evaluation.comparison import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledVideo
 from tarvitpose.evaluation.degraded import (
@@ -28,6 +31,7 @@ from tarvitpose.evaluation.degraded import (
     match_people,
     predict_joints,
 )
+from tarvitpose.evaluation.motion_scores import THIRDS
 from tarvitpose.evaluation.predictions import (
     SETTINGS_FILE,
     PredictionTask,
@@ -40,7 +44,7 @@ from tarvitpose.inference.fast import fold_attention
 from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Bools
+from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
@@ -50,7 +54,11 @@ from tarvitpose.weights.files import WEIGHTS_FILE
 CLEAN, DEGRADED = "clean", "degraded"
 WEIGHTS = "weights"  # a row's folder of weights, and the name of their SHA-256 among the facts
 REMEDY = "remove that to score the row again"
-JOINTS_FILE = "found.npz"  # what a row's weights predict for the held-out people
+
+
+def joints_file(mode: str) -> str:
+    """Return the name of the file with what a row's weights predict for the held-out people."""
+    return "found.npz" if mode == "tar" else f"{mode}.npz"
 
 
 def _require_same_row(result: Path, before: Facts | None, facts: Facts, row: Path) -> None:
@@ -66,6 +74,8 @@ class EncodedEvaluator:
 
     people: EncodedPeople
     joints: JointSet
+    speeds: Float32  # (n, J), NaN where unknown
+    units: NDArray[np.int64]  # (n,), the number of each person's video: drawn together
 
     @property
     def label(self) -> str:
@@ -79,9 +89,9 @@ class EncodedEvaluator:
         degraded = [name for name in names if name != CLEAN]
         return {**({DEGRADED: degraded} if degraded else {}), **{name: [name] for name in names}}
 
-    def is_done(self, folder: Path) -> bool:
+    def is_done(self, folder: Path, mode: str) -> bool:
         """Return whether a row was evaluated. Raises ConfigError if on other people or weights."""
-        path = folder / JOINTS_FILE
+        path = folder / joints_file(mode)
         if not path.exists():
             return False
         with _arrays(path) as arrays:
@@ -89,36 +99,55 @@ class EncodedEvaluator:
         _require_same_row(path, before, self.people.facts, folder)
         return True
 
-    def run(self, folder: Path) -> None:
+    def run(self, folder: Path, mode: TemporalMode | Mean) -> None:
         """Predict all joints with a row's weights. Raises ConfigError or OutputError."""
         model = fold_attention(TARViTPose.from_pretrained(folder / WEIGHTS))
         people = for_model(self.people, model)
         facts = {**people.facts, WEIGHTS: file_digest(folder / WEIGHTS / WEIGHTS_FILE)}
         arrays: dict[str, Any] = {"facts": json.dumps(facts)}
         for degradation in people.degradations:
-            poses = predict_joints(model, people.batches(degradation, model.config.offsets))
+            poses = predict_joints(model, people, degradation, mode)
             arrays[f"{degradation}/keypoints"] = poses.keypoints
             arrays[f"{degradation}/scores"] = poses.scores
-        with atomic_file(folder / JOINTS_FILE) as temporary, temporary.open("wb") as file:
+        with atomic_file(folder / joints_file(mode)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
-    def matches(self, folder: Path) -> dict[str, list[Matches]]:
-        """Return the matched people of each group."""
-        poses = self._predicted(folder)
-        return {name: match_people(each, *self._truth) for name, each in poses.items()}
+    def matches(self, folder: Path, mode: str) -> dict[str, list[Matches]]:
+        """Return the matched people of each group; none where heads are not labelled."""
+        poses = self._predicted(folder, mode)
+        matched = {name: match_people(each, *self._truth) for name, each in poses.items()}
+        return {name: people for name, people in matched.items() if people}
 
-    def right(self, folder: Path) -> dict[str, tuple[Bools, Bools]]:
-        """Return which joints are right by PCK and which count, (n, K J) each, of each group."""
-        poses = self._predicted(folder)
-        return {name: correct(each, *self._truth) for name, each in poses.items()}
+    def right(self, folder: Path, mode: str) -> dict[str, tuple[Bools, Bools]]:
+        """Return which joints are right by PCK and which count, (n, K J) each.
+
+        That is of each group, and of its thirds of joints by motion: "degraded fast".
+        """
+        cells: dict[str, tuple[Bools, Bools]] = {}
+        for name, poses in self._predicted(folder, mode).items():
+            right, seen = cells[name] = correct(poses, *self._truth)
+            for third, chosen in self._thirds.items():
+                cells[f"{name} {third}"] = right, seen & np.tile(chosen, len(poses))
+        return cells
+
+    @cached_property
+    def _thirds(self) -> dict[str, Bools]:
+        """Return the joints (n, J) of each third, with equally many of those that count."""
+        labels = PredictedJoints(self.people.keypoints, self.people.visible)
+        counted = correct([labels], *self._truth)[1] & np.isfinite(self.speeds)
+        if not counted.any():
+            return {}
+        low, high = np.quantile(self.speeds[counted], [1 / 3, 2 / 3])
+        thirds = np.digitize(self.speeds, [low, high], right=True)
+        return {name: counted & (thirds == at) for at, name in enumerate(THIRDS)}
 
     @property
     def _truth(self) -> tuple[Any, Any, JointSet]:
         return self.people.keypoints, self.people.visible, self.joints
 
-    def _predicted(self, folder: Path) -> dict[str, list[PredictedJoints]]:
+    def _predicted(self, folder: Path, mode: str) -> dict[str, list[PredictedJoints]]:
         """Return what was predicted for each group, one item for each degradation."""
-        with _arrays(folder / JOINTS_FILE) as arrays:
+        with _arrays(folder / joints_file(mode)) as arrays:
             return {
                 group: [
                     PredictedJoints(arrays[f"{name}/keypoints"], arrays[f"{name}/scores"])
@@ -140,7 +169,7 @@ class DatasetEvaluator:
         """What rows are evaluated on, for a person to read."""
         return f"{len(self.videos)} held-out videos, boxes: {self.boxes.label}"
 
-    def is_done(self, folder: Path) -> bool:
+    def is_done(self, folder: Path, _: str) -> bool:
         """Return whether every video was predicted. Raises ConfigError if with other weights."""
         task, mode = self._task(folder), self._mode(folder)
         if not all(task.file(mode, video).exists() for video in self.videos):
@@ -149,7 +178,7 @@ class DatasetEvaluator:
         _require_same_row(task.output, before, self._facts, folder)
         return True
 
-    def run(self, folder: Path) -> None:
+    def run(self, folder: Path, _: str) -> None:
         """Predict each video that was not yet predicted. Raises DataError or OutputError."""
         predictors = load_predictors(str(folder / WEIGHTS))
         mode = TEMPORAL if TEMPORAL in predictors else SINGLE_FRAME
@@ -159,12 +188,12 @@ class DatasetEvaluator:
         for video in self.videos:
             task.finish(video, lambda frames: None)
 
-    def matches(self, folder: Path) -> dict[str, list[Matches]]:
+    def matches(self, folder: Path, _: str) -> dict[str, list[Matches]]:
         """Return the matched videos; no frame is degraded."""
         task, mode = self._task(folder), self._mode(folder)
         return {CLEAN: [match_video(task, mode, video) for video in self.videos]}
 
-    def right(self, folder: Path) -> dict[str, tuple[Bools, Bools]]:
+    def right(self, folder: Path, _: str) -> dict[str, tuple[Bools, Bools]]:
         """Return nothing: `tarvitpose evaluate` measures PCK of the same predictions."""
         return {}
 

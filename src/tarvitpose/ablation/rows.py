@@ -20,8 +20,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from tarvitpose.ablation.evaluators import DatasetEvaluator, EncodedEvaluator, Evaluator
+from tarvitpose.ablation.evaluators import WEIGHTS, DatasetEvaluator, EncodedEvaluator, Evaluator
 from tarvitpose.ablation.table import Table, TableRow
+from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import open_boxes
 from tarvitpose.evaluation.datasets import read_labelled
@@ -33,10 +34,12 @@ from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
 from tarvitpose.training.facts import experiment_facts, renamed_facts
 from tarvitpose.training.loop import build_model, train
-from tarvitpose.utils.arrays import Bools
+from tarvitpose.training.validation import fixed_share
+from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
+from tarvitpose.weights.files import WEIGHTS_FILE
 
 ReportLine = Callable[[str], None]
 CONFIG_FILE, ROW_FILE = "config.yaml", "row.json"  # of a row, beside its results
@@ -50,8 +53,9 @@ class RowScores:
     parameters: int
     gmacs: float  # of one person and output frame, in windowed mode
     seeds: int
-    scores: dict[str, Score]  # "clean/ap", "degraded/pck" and so on
+    scores: dict[str, Score]  # "clean/ap", "degraded/pck", "degraded fast/pck" and so on
     gains: dict[str, Score]  # over the first row, the same people compared
+    over: dict[str, Score]  # over the row that the table compares with; empty without one
 
     def facts(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
@@ -107,15 +111,19 @@ class Ablation:
         """
         folder, config = self.folder(row, seed), self.row_config(row, seed)
         claim(config)
-        if not self.evaluator.is_done(folder):
+        if row.mode != "tar" and not self.is_frozen:
+            self.report(f"{row.name}: left out; it needs a frozen encoder")
+        elif not self.evaluator.is_done(folder, row.mode):
             self.report(f"{row.name}, seed {seed}: {folder}")
-            if not is_trained(config):
+            if (folder / WEIGHTS / WEIGHTS_FILE).exists() and row.mode != "tar":
+                pass  # of the row whose network it shares
+            elif not is_trained(config):
                 build_model(config).save_pretrained(folder / "weights")
             elif config.run.devices == 1:
                 train(config, self.report)
             else:
                 train_apart(config.output)
-            self.evaluator.run(folder)
+            self.evaluator.run(folder, row.mode)
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -136,43 +144,58 @@ class Ablation:
             ]
             return DatasetEvaluator(videos, open_boxes(self.boxes, None, device, videos))
         folder = (self.config.data.features or self.config.output / "features") / "held_out"
+        everybody = read_sources(sources, config.joints)
+        records = fixed_share(everybody, self.config.data.validation_share)
         people = encode_people(
             folder,
             build_model(self.config).eval(),
-            read_sources(sources, config.joints),
+            records,
             self.config.data.validation_degradations,
             self.report,
             scores="decoder" in self.config.run.frozen,
         )
-        return EncodedEvaluator(people, config.joints)
+        speeds = record_speeds(everybody)
+        clips = [str(record.frames[0]) for record in records]
+        return EncodedEvaluator(
+            people,
+            config.joints,
+            np.stack([speeds[record.name] for record in records]),
+            np.unique(clips, return_inverse=True)[1],
+        )
 
     def scores(self, table: Table, seeds: Sequence[int]) -> list[RowScores]:
         """Return the scores of the rows of which at least one seed has been evaluated."""
-        rows: list[RowScores] = []
-        reference: RowMatches | None = None
+        results: dict[str, RowMatches] = {}
         for row in table.rows:
             folders = [self.folder(row, seed) for seed in seeds]
             if not any(folder.exists() for folder in folders):
                 continue  # before anything is encoded
             for seed in seeds:
                 require_same_row(self.row_config(row, seed))
-            done = [folder for folder in folders if self.evaluator.is_done(folder)]
-            if done:
+            done = [folder for folder in folders if self.evaluator.is_done(folder, row.mode)]
+            if done and (row.mode == "tar" or self.is_frozen):
+                results[row.name] = self._matches(row, done)
+        first, against = next(iter(results.values()), None), results.get(table.against)
+        rows: list[RowScores] = []
+        for row in table.rows:
+            if result := results.get(row.name):
                 cost = count(model_config(self.row_config(row, 0)))["total"]
-                matches = [self.evaluator.matches(folder) for folder in done]
-                result = RowMatches(matches, self._right(done))
-                reference = reference or result
-                scores, gains = result.scores(None), result.scores(reference)
-                rows.append(RowScores(row, cost.parameters, cost.gmacs, len(done), scores, gains))
+                scores, gains = result.scores(None), result.scores(first)
+                over = result.scores(against) if against else {}
+                seen = len(result.matches)
+                rows.append(RowScores(row, cost.parameters, cost.gmacs, seen, scores, gains, over))
         return rows
 
-    def _right(self, seeds: Sequence[Path]) -> dict[str, tuple[NDArray[np.float64], Bools]]:
-        """Return for each group, where PCK is measured, how often each joint was right."""
-        groups = [self.evaluator.right(folder) for folder in seeds]
-        return {
+    def _matches(self, row: TableRow, seeds: Sequence[Path]) -> RowMatches:
+        """Return what the trained seeds of a row had right."""
+        groups = [self.evaluator.right(folder, row.mode) for folder in seeds]
+        right = {
             name: (np.mean([seed[name][0] for seed in groups], 0), seen)
             for name, (_, seen) in groups[0].items()
         }
+        matches = [self.evaluator.matches(folder, row.mode) for folder in seeds]
+        units = self.evaluator.units if isinstance(self.evaluator, EncodedEvaluator) else None
+        return RowMatches(matches, right, units)
 
 
 @dataclass(frozen=True)
@@ -181,6 +204,7 @@ class RowMatches:
 
     matches: list[dict[str, list[Matches]]]  # of each seed
     right: dict[str, tuple[NDArray[np.float64], Bools]]  # share of seeds (n, K J), what counts
+    units: NDArray[np.int64] | None  # (n,), people with the same number are drawn together
 
     def scores(self, reference: RowMatches | None) -> dict[str, Score]:
         """Score each group, or its gain over a reference: AP, and PCK where it is measured."""
@@ -190,8 +214,34 @@ class RowMatches:
             scores[f"{name}/ap"] = ap_score([seed[name] for seed in self.matches], baseline)
         for name, (right, seen) in self.right.items():
             before = reference.right[name][0] if reference else None
-            scores[f"{name}/pck"] = pck_score(right, seen, before)
+            scores[f"{name}/pck"] = pck_score(right, seen, before, self.units)
         return scores
+
+
+def record_speeds(records: Sequence[Record]) -> dict[str, Float32]:
+    """Return how far each person's joints move from frame to frame, (J,), by the record's name.
+
+    It is the mean distance to the same joint in the labelled frames up to two away, for each frame
+    between, as a share of the longer side of the person's box; NaN where none is labelled. People
+    are told apart by what stands behind the frame in a record's name.
+    """
+    people: dict[tuple[str, str], dict[int, Record]] = {}
+    for record in records:
+        key = str(record.frames[0]), record.name.rpartition("#")[2]
+        people.setdefault(key, {})[record.current] = record
+    speeds = {}
+    for person in people.values():
+        for at, record in person.items():
+            x0, y0, x1, y1 = record.box
+            steps = [np.full(len(record.visible), np.nan)]
+            for apart in (-2, -1, 1, 2):
+                if other := person.get(at + apart):
+                    step = np.linalg.norm(record.keypoints - other.keypoints, axis=-1) / abs(apart)
+                    steps.append(np.where(record.labelled & other.labelled, step, np.nan))
+            known = np.isfinite(steps).sum(0)  # (J,)
+            total = np.nansum(steps, 0) / max(x1 - x0, y1 - y0)
+            speeds[record.name] = np.where(known, total / np.maximum(known, 1), np.nan)
+    return speeds
 
 
 def is_trained(config: TrainConfig) -> bool:

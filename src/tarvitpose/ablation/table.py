@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
+from tarvitpose.config import TemporalMode
+from tarvitpose.evaluation.clips import Mean
 from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import parse_config, read_yaml
 
@@ -15,6 +17,7 @@ class TableRow(Config):
     """One line of a table."""
 
     name: str
+    mode: TemporalMode | Mean = "tar"  # what is made of its network: all but "tar" learn no more
     change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
     paper: float | None = None  # the paper's mean AP
     paper_gflops: float | None = None  # of the temporal part alone, as the paper prints them
@@ -25,6 +28,7 @@ class Table(Config):
 
     title: str
     paper: str  # what the paper's numbers were measured on
+    against: str = ""  # the name of a row that all are compared with, beside the first
     rows: tuple[TableRow, ...] = Field(min_length=1)
 
 

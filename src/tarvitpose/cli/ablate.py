@@ -13,6 +13,7 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import Changes, JsonFile
 from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.cli.train import STOPPED, check_experiment
+from tarvitpose.evaluation.motion_scores import THIRDS
 from tarvitpose.utils.lists import parse_whole_numbers
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tarvitpose.ablation.table import Table as AblationTable
     from tarvitpose.evaluation.degraded import Score
 
+GROUPS = ("degraded", "clean")  # frames that are scored together
 
 TableFile = Annotated[
     Path,
@@ -105,11 +107,16 @@ def report(
     facts = {"table": table.title, "rows": [row.facts() for row in scores]}
     checks.save_json(json_file, facts)
     console.say(f"{table.title}: {ablation.base}, {ablation.evaluator.label}", style="bold")
-    console.say(drawn(comparison(scores), width=140))
+    metric = "ap" if "clean/ap" in scores[0].scores else "pck"
+    console.say(drawn(comparison(scores, metric), width=140))
+    measure = {"ap": "Mean AP", "pck": "PCK@0.2 of the torso"}[metric]
     console.say(
-        "Mean AP. Gains are over the first row, 95% intervals over people or videos; "
-        f"n is how many seeds were trained.\nThe paper's numbers: {table.paper}."
+        f"{measure}. Gains are over the first row, 95% intervals over people or videos; "
+        f"n is how many seeds were trained.\nThe paper's numbers, mean AP: {table.paper}."
     )
+    if f"clean {THIRDS[0]}/pck" in scores[0].scores:
+        console.say("\nPCK@0.2 of the torso, all joints and thirds by their motion")
+        console.say(drawn(by_motion(scores, table.against), width=200))
 
 
 def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | None) -> None:
@@ -141,19 +148,33 @@ def report_costs(ablation: Ablation, table: AblationTable, json_file: Path | Non
     )
 
 
-def comparison(scores: list[RowScores]) -> Table:
-    """Return a line for each row: its cost, our scores and the paper's."""
+def comparison(scores: list[RowScores], metric: str) -> Table:
+    """Return a line for each row: its cost, our scores, "ap" or "pck", and the paper's."""
     headings = ["", "M", "GMAC", "degraded", "gain (95%)", "clean", "gain (95%)", "n", "paper"]
     rows = plain_table(headings)
     for row in scores:
         cells = []
-        for name in ("degraded/ap", "clean/ap"):
+        for name in (f"{group}/{metric}" for group in GROUPS):
             score, gain = row.scores.get(name), row.gains.get(name)
             cells.append("-" if score is None else shown(score.value))
             cells.append("" if gain is None or row is scores[0] else interval_cell(gain))
         paper = "-" if row.row.paper is None else shown(row.row.paper)
         size, work = f"{row.parameters / 1e6:.1f}", f"{row.gmacs:.1f}"
         rows.add_row(row.row.name, size, work, *cells, str(row.seeds), paper)
+    return rows
+
+
+def by_motion(scores: list[RowScores], against: str) -> Table:
+    """Return each row's PCK by motion, and below it what it has over the row `against`."""
+    columns = [f"{group} {third}".strip() for group in GROUPS for third in ("", *THIRDS)]
+    rows = plain_table(["", *columns])
+    for row in scores:
+        cells = (row.scores.get(f"{name}/pck") for name in columns)
+        rows.add_row(row.row.name, *("-" if each is None else shown(each.value) for each in cells))
+        if row.over and row.row.name != against:
+            gains = (row.over.get(f"{name}/pck") for name in columns)
+            differences = ("" if each is None else interval_cell(each) for each in gains)
+            rows.add_row(f"  over {against}", *differences)
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from tarvitpose import heatmaps as codec
 from tarvitpose.config import CURVES, ModelConfig, TemporalMode, window_offsets
 from tarvitpose.data.dataset import ClipDataset, single_threaded
+from tarvitpose.evaluation.baselines import mean_heatmaps
 from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatmaps
@@ -27,6 +28,7 @@ from tarvitpose.utils.provenance import Facts
 from tarvitpose.weights.files import fingerprint
 
 THRESHOLD = 0.2  # of the torso: PCK@0.2
+Mean = Literal["mean-heatmaps"]  # of all frames, each decoded alone
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
     *("offsets", "aggregation", "layout", "jta_layers", "temporal_heads", "gra_layers"),
     *("mask_rule", "mask_threshold", "default_temporal", *CURVES.values()),
@@ -154,7 +156,7 @@ def score_clips(
     with torch.inference_mode():
         for features, regions, keypoints, visible in encoded:
             single = model.decoder(features[:, current])
-            temporal = _answer(model, features, regions, mode, single)
+            temporal = answer(model, features, regions, mode, model.config.offsets)
             truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
@@ -168,24 +170,40 @@ def score_clips(
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 
 
-def _answer(
-    model: TARViTPose, features: Tensor, regions: Tensor, mode: TemporalMode, single: Tensor
+def answer(
+    model: TARViTPose,
+    features: Tensor,
+    regions: Tensor | None,
+    mode: TemporalMode | Mean,
+    offsets: tuple[int, ...],
 ) -> Tensor:
-    """Return heatmaps (B, J, 4h, 4w) of the current frames; `single` are those of them alone."""
+    """Return heatmaps (B, J, 4h, 4w) of the current frames of windows (B, T, C, h, w).
+
+    `offsets` are those of the T - 1 others; `regions` are read by the temporal part alone.
+    """
     config = model.config
-    offsets, _ = window_offsets(config.offsets)
+    times, current = window_offsets(offsets)
     if mode == "none" or (mode == "tar" and not config.temporal):
-        return single
+        heatmaps: Tensor = model.decoder(features[:, current])
+        return heatmaps
 
     def temporal() -> Float32:
+        assert regions is not None
         return _array(model.aggregate(features, regions))
 
-    def windows() -> list[list[FrameHeatmaps]]:
-        frames = read_peaks(_array(model.decoder(features.flatten(0, 1))), config)  # (B T)
-        return [frames[part] for part in slices(len(frames), len(offsets))]
+    def alone() -> Float32:
+        return _array(model.decoder(features.flatten(0, 1)))  # (B T, J, 4h, 4w)
 
-    times = np.tile(np.array(offsets, np.float64), (len(features), 1))
-    return torch.from_numpy(window_heatmaps(mode, temporal, windows, times, config))
+    def windows() -> list[list[FrameHeatmaps]]:
+        frames = read_peaks(alone(), config)
+        return [frames[part] for part in slices(len(frames), len(times))]
+
+    if mode == "mean-heatmaps":
+        maps = alone()
+        frames = maps.reshape(len(features), len(times), *maps.shape[1:])
+        return torch.from_numpy(mean_heatmaps(mode, frames, current))
+    every_time = np.tile(np.array(times, np.float64), (len(features), 1))
+    return torch.from_numpy(window_heatmaps(mode, temporal, windows, every_time, config))
 
 
 def _array(heatmaps: Tensor) -> Float32:
@@ -193,8 +211,10 @@ def _array(heatmaps: Tensor) -> Float32:
 
 
 def decoded_joints(
-    config: ModelConfig, heatmaps: Tensor, mode: TemporalMode = "tar"
+    config: ModelConfig, heatmaps: Tensor, mode: TemporalMode | Mean = "tar"
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
     points, scores = codec.decode(_array(heatmaps), config.input_size, config.codec)
-    return points, codec.calibrate(scores, config.curve(mode))
+    return points, codec.calibrate(
+        scores, config.curve("none" if mode == "mean-heatmaps" else mode)
+    )

@@ -16,13 +16,20 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from tarvitpose.config import window_offsets
+from tarvitpose.config import TemporalMode, window_offsets
 from tarvitpose.data.dataset import DRAWING, VALIDATION, ClipItem, validation_clips
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.data.video_frames import images_digest
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.clips import THRESHOLD, decoded_joints, encode_crops, encoding_facts
+from tarvitpose.evaluation.clips import (
+    THRESHOLD,
+    Mean,
+    answer,
+    decoded_joints,
+    encode_crops,
+    encoding_facts,
+)
 from tarvitpose.evaluation.feature_cache import FeatureCache
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import (
@@ -192,17 +199,23 @@ class PredictedJoints:
     scores: Float32  # (n, J)
 
 
-def predict_joints(model: TARViTPose, batches: Iterator[Window]) -> PredictedJoints:
-    """Return the joints of the current frames of encoded windows (B, T, C, h, w)."""
-    current = window_offsets(model.config.offsets)[1]
+def predict_joints(
+    model: TARViTPose,
+    people: EncodedPeople,
+    degradation: Degradation,
+    mode: TemporalMode | Mean = "tar",
+) -> PredictedJoints:
+    """Return the joints of the current frames of encoded people.
+
+    A model without a temporal part has all encoded frames for `mode` to combine.
+    """
+    offsets = model.config.offsets if mode == "tar" else model.config.offsets or people.offsets
     parts: list[tuple[Float32, Float32]] = []
     with torch.inference_mode():
-        for features, scores in batches:
-            if not model.config.temporal:
-                heatmaps = model.decoder(features[:, current])
-            else:
-                heatmaps = model.aggregate(features, _regions(model, features, scores))
-            parts.append(decoded_joints(model.config, heatmaps))
+        for features, scores in people.batches(degradation, offsets):
+            regions = _regions(model, features, scores) if model.config.temporal else None
+            heatmaps = answer(model, features, regions, mode, offsets)
+            parts.append(decoded_joints(model.config, heatmaps, mode))
     return PredictedJoints(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -302,11 +315,15 @@ def correct(
 
 
 def pck_score(
-    right: ArrayLike, seen: NDArray[np.bool_], baseline: ArrayLike | None = None
+    right: ArrayLike,
+    seen: NDArray[np.bool_],
+    baseline: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
 ) -> Score:
     """Return the PCK of joints (n, K J), or its gain over a baseline's, and its interval.
 
-    `right` is bool, or the share of several trainings that had a joint right.
+    `right` is bool, or the share of several trainings that had a joint right. People with the
+    same number in `groups`, (n,), are drawn together.
     """
     value = pck(right, seen) - (0.0 if baseline is None else pck(baseline, seen))
-    return Score(value, *bootstrap_interval(right, seen, baseline))
+    return Score(value, *bootstrap_interval(right, seen, baseline, groups=groups))

@@ -11,12 +11,12 @@ Axes: B batch, T frames, C channels, h w the token grid, N = h w, D channels of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from tarvitpose.model.alternatives import TOKEN_MODELS
+from tarvitpose.model.alternatives import TOKEN_MODELS, TokenLayer
 from tarvitpose.model.attention import CrossAttention
 from tarvitpose.model.jta import JTA, JTALayer
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -24,23 +24,58 @@ from tarvitpose.training.position_probe import fit_positions, position_waves
 
 QUERY_SCALE = 0.2  # of the learned queries, beside tokens of spread 1
 SHARPNESS = 8.0  # the attention's score where a token and a joint share their position
-GAIN = 0.5  # how much of what a query gathered is added to a token
+STRENGTH = 0.5  # norm of what all layers together add to tokens, over that of the tokens
 
 
 @torch.no_grad()
 def warm_start(model: TARViTPose, features: Tensor) -> None:
     """Set the weights of JTA and GRA from features (B, T, C, h, w) of some clips.
 
-    The paper's alternatives start alike: tokens attend to their own position in other frames.
+    The paper's alternatives start alike: tokens attend to their own position in other frames, and
+    what is added to them is as strong.
     """
+    features = features.float()
     if model.config.aggregation in TOKEN_MODELS:
-        for layer in (*model.temporal.first, *model.temporal.layers):
-            _attend_to_same_position([layer.look], features.float(), [layer.feed_forward.norm])
-            nn.init.zeros_(layer.feed_forward.fc2.weight)
+        for part in (model.temporal.first, model.temporal.layers):
+            layers: list[TokenLayer] = [layer for layer in part if isinstance(layer, TokenLayer)]
+            norms = [layer.feed_forward.norm for layer in layers]
+            _attend_to_same_position([layer.look for layer in layers], features, norms)
+            for layer in layers:
+                nn.init.zeros_(layer.feed_forward.fc2.weight)
+        for part in (model.temporal.first, model.temporal.layers):
+            looks = [layer.look for layer in part if isinstance(layer, TokenLayer)]
+            _set_strength(model, features, looks)
         return
     _gather_means(model.jta)
     if model.config.aggregation == "joints":
-        _attend_to_same_position(model.gra.layers, features.float(), [])
+        _attend_to_same_position(model.gra.layers, features, [])
+        _set_strength(model, features, list(model.gra.layers))
+
+
+def _set_strength(model: TARViTPose, features: Tensor, layers: Sequence[nn.Module]) -> None:
+    """Scale what layers add to tokens to `STRENGTH` in all, the first one first."""
+    regions = model.regions(features)
+    for layer in layers:
+        assert isinstance(layer, CrossAttention)
+        scale = STRENGTH / len(layers) / _added_share(model, features, regions, layer)
+        layer.to_out.weight.mul_(scale)
+        layer.to_out.bias.mul_(scale)
+
+
+def _added_share(
+    model: TARViTPose, features: Tensor, regions: Tensor, layer: CrossAttention
+) -> Tensor:
+    """Return the norm of what a layer adds to its queries over that of the queries, a mean."""
+    shares: list[Tensor] = []
+
+    def measure(_: nn.Module, inputs: tuple[Tensor, Tensor], __: Tensor) -> None:
+        added = layer.attend(*inputs, None)
+        shares.append((added.norm(dim=-1) / inputs[0].norm(dim=-1)).mean())
+
+    handle = layer.register_forward_hook(measure)
+    model.restore(features, regions)
+    handle.remove()
+    return shares[0]
 
 
 def _gather_means(jta: JTA) -> None:
@@ -65,7 +100,7 @@ def _attend_to_same_position(
         positions = _position_reader(features, layer.heads)  # (C, C), D rows for each head
         layer.to_query.weight.copy_(positions)
         layer.to_key_value.weight[: len(positions)] = positions
-        _pass_values(layer, GAIN)
+        _pass_values(layer, STRENGTH)
     for norm in (*(layer.norm for layer in layers), *norms):
         assert isinstance(norm, nn.LayerNorm)
         norm.weight.fill_(spread)
