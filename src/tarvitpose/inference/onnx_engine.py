@@ -26,7 +26,7 @@ from tarvitpose.weights.files import WEIGHTS_FILE
 
 SILENT = 3  # errors only
 CROPS_AT_ONCE = 4  # with AVX2 16 took 1.2 times as long for each: more than the caches hold
-MOST_KEPT = 4  # optimised sets of graphs; that of size S has 215 MB
+MOST_KEPT = 2  # optimised sets of graphs; that of size S has 215 MB
 
 
 class OnnxEngine(GraphEngine):
