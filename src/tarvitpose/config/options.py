@@ -279,6 +279,7 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
             raise ValueError("resume keeps existing results and overwrite replaces them: give one")
         if self.blur_faces and not (self.render or self.compare or self.contact_sheet):
             raise ValueError(
-                "blur_faces has nothing to draw on: leave render on, or give contact_sheet or compare"
+                "blur_faces has nothing to draw on: leave render on, or give contact_sheet or "
+                "compare"
             )
         return self
