@@ -66,6 +66,7 @@ def click(page: Page, work: Callable[[], JobResults], monkeypatch: pytest.Monkey
     video.write_text("video")
     values = dict.fromkeys((page.compare, page.max_people))
     values |= {page.smooth: "none", page.det_every: 1, page.compare: False}
+    values |= {page.blur_faces: False}
     values |= {page.video: str(video), page.formats: ["coco"]}
     return finished(page.find_poses(values, gr.Request(session_hash="a")))
 

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tarvitpose.config import TemporalMode
+from tarvitpose.config import RowMode
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import Boxes
-from tarvitpose.evaluation.clips import Mean
 from tarvitpose.evaluation.comparison import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledVideo
 from tarvitpose.evaluation.degraded import (
@@ -99,7 +98,7 @@ class EncodedEvaluator:
         _require_same_row(path, before, self.people.facts, folder)
         return True
 
-    def run(self, folder: Path, mode: TemporalMode | Mean) -> None:
+    def run(self, folder: Path, mode: RowMode) -> None:
         """Predict all joints with a row's weights. Raises ConfigError or OutputError."""
         model = fold_attention(TARViTPose.from_pretrained(folder / WEIGHTS))
         people = for_model(self.people, model)

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tarvitpose.config import TemporalMode
-from tarvitpose.evaluation.clips import Mean
+from tarvitpose.config import RowMode
 from tarvitpose.utils.config_base import Config
 from tarvitpose.utils.config_files import parse_config, read_yaml
 
@@ -17,7 +16,7 @@ class TableRow(Config):
     """One line of a table."""
 
     name: str
-    mode: TemporalMode | Mean = "tar"  # what is made of its network: all but "tar" learn no more
+    mode: RowMode = "tar"  # what is made of its network: all but "tar" learn no more
     change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
     paper: float | None = None  # the paper's mean AP
     paper_gflops: float | None = None  # of the temporal part alone, as the paper prints them

@@ -13,7 +13,6 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import Changes, JsonFile
 from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.cli.train import STOPPED, check_experiment
-from tarvitpose.evaluation.motion_scores import THIRDS
 from tarvitpose.utils.lists import parse_whole_numbers
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def report(
         f"{measure}. Gains are over the first row, 95% intervals over people or videos; "
         f"n is how many seeds were trained.\nThe paper's numbers, mean AP: {table.paper}."
     )
-    if f"clean {THIRDS[0]}/pck" in scores[0].scores:
+    if any(name.startswith("clean ") for name in scores[0].scores):  # by thirds of motion
         console.say("\nPCK@0.2 of the torso, all joints and thirds by their motion")
         console.say(drawn(by_motion(scores, table.against), width=200))
 
@@ -166,6 +165,8 @@ def comparison(scores: list[RowScores], metric: str) -> Table:
 
 def by_motion(scores: list[RowScores], against: str) -> Table:
     """Return each row's PCK by motion, and below it what it has over the row `against`."""
+    from tarvitpose.evaluation.motion_scores import THIRDS
+
     columns = [f"{group} {third}".strip() for group in GROUPS for third in ("", *THIRDS)]
     rows = plain_table(["", *columns])
     for row in scores:

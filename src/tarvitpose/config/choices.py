@@ -31,6 +31,7 @@ TemporalMode = Literal[
     "none",  # single frames: plain ViTPose
 ]
 Temporal = Literal["auto", TemporalMode]
+RowMode = Literal[TemporalMode, "mean-heatmaps"]  # of an ablation; the mean of all frames
 PeakChoice = Literal["linked", "highest"]
 TrackerName = Literal["body", "iou", "bytetrack", "ocsort"]
 Colors = Literal["track", "side", "joints"]  # what a skeleton's colours tell apart

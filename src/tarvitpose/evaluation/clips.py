@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import CURVES, ModelConfig, TemporalMode, window_offsets
+from tarvitpose.config import CURVES, ModelConfig, RowMode, TemporalMode, window_offsets
 from tarvitpose.data.dataset import ClipDataset, single_threaded
 from tarvitpose.evaluation.baselines import mean_heatmaps
 from tarvitpose.evaluation.calibration import Reliability, reliability
@@ -28,7 +28,6 @@ from tarvitpose.utils.provenance import Facts
 from tarvitpose.weights.files import fingerprint
 
 THRESHOLD = 0.2  # of the torso: PCK@0.2
-Mean = Literal["mean-heatmaps"]  # of all frames, each decoded alone
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
     *("offsets", "aggregation", "layout", "jta_layers", "temporal_heads", "gra_layers"),
     *("mask_rule", "mask_threshold", "default_temporal", *CURVES.values()),
@@ -174,7 +173,7 @@ def answer(
     model: TARViTPose,
     features: Tensor,
     regions: Tensor | None,
-    mode: TemporalMode | Mean,
+    mode: RowMode,
     offsets: tuple[int, ...],
 ) -> Tensor:
     """Return heatmaps (B, J, 4h, 4w) of the current frames of windows (B, T, C, h, w).
@@ -211,7 +210,7 @@ def _array(heatmaps: Tensor) -> Float32:
 
 
 def decoded_joints(
-    config: ModelConfig, heatmaps: Tensor, mode: TemporalMode | Mean = "tar"
+    config: ModelConfig, heatmaps: Tensor, mode: RowMode = "tar"
 ) -> tuple[Float32, Float32]:
     """Return keypoints (B, J, 2) in crop pixels and scores (B, J) of heatmaps (B, J, 4h, 4w)."""
     points, scores = codec.decode(_array(heatmaps), config.input_size, config.codec)

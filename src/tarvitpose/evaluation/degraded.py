@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from tarvitpose.config import TemporalMode, window_offsets
+from tarvitpose.config import RowMode, window_offsets
 from tarvitpose.data.dataset import DRAWING, VALIDATION, ClipItem, validation_clips
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
@@ -24,7 +24,6 @@ from tarvitpose.data.video_frames import images_digest
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import (
     THRESHOLD,
-    Mean,
     answer,
     decoded_joints,
     encode_crops,
@@ -203,7 +202,7 @@ def predict_joints(
     model: TARViTPose,
     people: EncodedPeople,
     degradation: Degradation,
-    mode: TemporalMode | Mean = "tar",
+    mode: RowMode = "tar",
 ) -> PredictedJoints:
     """Return the joints of the current frames of encoded people.
 
