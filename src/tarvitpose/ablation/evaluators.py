@@ -30,7 +30,7 @@ from tarvitpose.evaluation.degraded import (
     match_people,
     predict_joints,
 )
-from tarvitpose.evaluation.motion_scores import THIRDS
+from tarvitpose.evaluation.motion_scores import thirds_of
 from tarvitpose.evaluation.predictions import (
     SETTINGS_FILE,
     PredictionTask,
@@ -131,14 +131,10 @@ class EncodedEvaluator:
 
     @cached_property
     def _thirds(self) -> dict[str, Bools]:
-        """Return the joints (n, J) of each third, with equally many of those that count."""
+        """Return the joints (n, J) of each third by motion; none where no speed is known."""
         labels = PredictedJoints(self.people.keypoints, self.people.visible)
-        counted = correct([labels], *self._truth)[1] & np.isfinite(self.speeds)
-        if not counted.any():
-            return {}
-        low, high = np.quantile(self.speeds[counted], [1 / 3, 2 / 3])
-        thirds = np.digitize(self.speeds, [low, high], right=True)
-        return {name: counted & (thirds == at) for at, name in enumerate(THIRDS)}
+        thirds, _ = thirds_of(self.speeds, correct([labels], *self._truth)[1])
+        return thirds if any(third.any() for third in thirds.values()) else {}
 
     @property
     def _truth(self) -> tuple[Any, Any, JointSet]:

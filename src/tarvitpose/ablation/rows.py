@@ -115,15 +115,18 @@ class Ablation:
             self.report(f"{row.name}: left out; it needs a frozen encoder")
         elif not self.evaluator.is_done(folder, row.mode):
             self.report(f"{row.name}, seed {seed}: {folder}")
-            if (folder / WEIGHTS / WEIGHTS_FILE).exists() and row.mode != "tar":
-                pass  # of the row whose network it shares
-            elif not is_trained(config):
-                build_model(config).save_pretrained(folder / "weights")
-            elif config.run.devices == 1:
-                train(config, self.report)
-            else:
-                train_apart(config.output)
+            is_shared = row.mode != "tar" and (folder / WEIGHTS / WEIGHTS_FILE).exists()
+            if not is_shared:  # with a row of the same network, which has trained it
+                self._train_network(config)
             self.evaluator.run(folder, row.mode)
+
+    def _train_network(self, config: TrainConfig) -> None:
+        if not is_trained(config):
+            build_model(config).save_pretrained(config.output / WEIGHTS)
+        elif config.run.devices == 1:
+            train(config, self.report)
+        else:
+            train_apart(config.output)
 
     @cached_property
     def evaluator(self) -> Evaluator:

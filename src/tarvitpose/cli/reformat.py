@@ -24,66 +24,76 @@ TRANSFER_FORMATS: tuple[TransferFormat, ...] = get_args(TransferFormat)
 LEAST_SCORE = 0.3
 
 
+Result = Annotated[
+    Path, typer.Argument(metavar="RESULT", help="What predict wrote, in any format.")
+]
+Formats = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME,...",
+        help="trc: markers for OpenSim and Pose2Sim; mot: joint angles for OpenSim; bvh: an "
+        "animation for Blender; label-studio: to correct poses there.",
+    ),
+]
+Height = Annotated[
+    float | None,
+    typer.Option(
+        min=0.3,
+        max=2.8,
+        metavar="METRES",
+        help="For trc and bvh: how tall the person is, of several the one who is seen in most "
+        "frames.",
+        show_default=False,
+    ),
+]
+PixelsPerMetre = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-3,
+        metavar="N",
+        help="For trc and bvh, instead of a height: what a known length in the picture gives.",
+        show_default=False,
+    ),
+]
+Tracks = Annotated[
+    list[int] | None,
+    typer.Option(
+        help="Person to write, but for label-studio; repeatable, all by default.",
+        show_default=False,
+    ),
+]
+KeypointThreshold = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="But for label-studio: lowest score of a joint, others are gaps."
+    ),
+]
+Images = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="For label-studio: where the frames are, {frame} standing for the number.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Folder, by default that of the result.", show_default=False
+    ),
+]
+
+
 def run(
-    result: Annotated[
-        Path, typer.Argument(metavar="RESULT", help="What predict wrote, in any format.")
-    ],
+    result: Result,
     *,
-    formats: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="NAME,...",
-            help="trc: markers for OpenSim and Pose2Sim; mot: joint angles for OpenSim; bvh: an "
-            "animation for Blender; label-studio: to correct poses there.",
-        ),
-    ],
-    height: Annotated[
-        float | None,
-        typer.Option(
-            min=0.3,
-            max=2.8,
-            metavar="METRES",
-            help="For trc and bvh: how tall the person is, of several the one who is seen in most "
-            "frames.",
-            show_default=False,
-        ),
-    ] = None,
-    pixels_per_metre: Annotated[
-        float | None,
-        typer.Option(
-            min=1e-3,
-            metavar="N",
-            help="For trc and bvh, instead of a height: what a known length in the picture gives.",
-            show_default=False,
-        ),
-    ] = None,
-    track: Annotated[
-        list[int] | None,
-        typer.Option(
-            help="Person to write, but for label-studio; repeatable, all by default.",
-            show_default=False,
-        ),
-    ] = None,
-    keypoint_threshold: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="But for label-studio: lowest score of a joint, others are gaps."
-        ),
-    ] = LEAST_SCORE,
-    images: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="For label-studio: where the frames are, {frame} standing for the number.",
-        ),
-    ] = "/data/local-files/?d=frames/{frame}.jpg",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="Folder, by default that of the result.", show_default=False
-        ),
-    ] = None,
+    formats: Formats,
+    height: Height = None,
+    pixels_per_metre: PixelsPerMetre = None,
+    track: Tracks = None,
+    keypoint_threshold: KeypointThreshold = LEAST_SCORE,
+    images: Images = "/data/local-files/?d=frames/{frame}.jpg",
+    output: Output = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

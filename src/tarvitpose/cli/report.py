@@ -24,8 +24,8 @@ STOPPED = (
     "stopped; predict with the same options and --resume goes on from here, and then report "
     "--poses shows it"
 )
-OF_ANY_REPORT = {"video", "poses", "output", "overwrite", "keypoint_threshold", "quiet"} | {
-    "blur_faces"
+OF_ANY_REPORT = {
+    *("video", "poses", "output", "overwrite", "keypoint_threshold", "blur_faces", "quiet")
 }
 
 Poses = Annotated[

@@ -91,7 +91,8 @@ def score_motion(
     )  # (N, J)
     torso = torso_size(truth.keypoints, truth.visible, truth.joints)
     counted = truth.visible & np.isfinite(torso)[:, None]
-    columns, limits = _columns(speed, counted)
+    thirds, (low, high) = thirds_of(speed, counted)
+    columns, limits = {ALL: counted, **thirds}, (100 * low, 100 * high)
     longer = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1)
     references = [
         Reference(TORSO, torso, 0.2, "within 0.2 of the torso"),
@@ -112,10 +113,13 @@ def score_motion(
     )
 
 
-def _columns(speed: Float32, counted: Bools) -> tuple[dict[str, Bools], tuple[float, float]]:
-    """Return which joints (N, J) each column counts, and the speeds between the thirds, in %."""
+def thirds_of(speed: Float32, counted: Bools) -> tuple[dict[str, Bools], tuple[float, float]]:
+    """Return which of the joints (N, J) that count are in each third, and the speeds between them.
+
+    The thirds have equally many joints; those of unknown speed (NaN) are in none.
+    """
     moving = counted & np.isfinite(speed)
     low, high = np.quantile(speed[moving], [1 / 3, 2 / 3]) if moving.any() else (np.nan, np.nan)
     thirds = [speed <= low, (speed > low) & (speed <= high), speed > high]
     columns = {name: moving & third for name, third in zip(THIRDS, thirds, strict=True)}
-    return {ALL: counted, **columns}, (100 * float(low), 100 * float(high))
+    return columns, (float(low), float(high))

@@ -86,7 +86,7 @@ def open_writers(
 
 
 def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfig) -> PoseWriter:
-    """Return the writer of a file of `output_paths`; the file is started by its `with` block.
+    """Return the writer of a file, but of angles; the file is started by its `with` block.
 
     Raises OutputError for an unknown kind.
     """
@@ -94,8 +94,6 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
         "keypoint_threshold": config.keypoint_threshold,
         "colors": config.colors,
     }
-    if kind.startswith("angles"):
-        return AnglesWriter(path, keypoint_threshold=config.keypoint_threshold)
     writer: PoseWriter
     match kind:
         case "coco":

@@ -62,8 +62,11 @@ class PersonTracker:
         """Yield every frame with its people, in order; holds those between two detections."""
         for tracked in self._everybody(frames):
             self.met.update(tracked.track_ids.tolist())
-            is_chosen = np.isin(tracked.track_ids, list(self.chosen))
-            yield _people_at(tracked, is_chosen) if self.chosen else tracked
+            yield (
+                _people_at(tracked, np.isin(tracked.track_ids, list(self.chosen)))
+                if self.chosen
+                else tracked
+            )
 
     def warnings(self) -> Iterator[str]:
         """Yield the detector's warnings, and a line about chosen people who never appeared."""

@@ -36,15 +36,14 @@ def warm_start(model: TARViTPose, features: Tensor) -> None:
     """
     features = features.float()
     if model.config.aggregation in TOKEN_MODELS:
-        for part in (model.temporal.first, model.temporal.layers):
-            layers: list[TokenLayer] = [layer for layer in part if isinstance(layer, TokenLayer)]
+        parts: list[list[TokenLayer]] = [[*model.temporal.first], [*model.temporal.layers]]
+        for layers in parts:
             norms = [layer.feed_forward.norm for layer in layers]
             _attend_to_same_position([layer.look for layer in layers], features, norms)
             for layer in layers:
                 nn.init.zeros_(layer.feed_forward.fc2.weight)
-        for part in (model.temporal.first, model.temporal.layers):
-            looks = [layer.look for layer in part if isinstance(layer, TokenLayer)]
-            _set_strength(model, features, looks)
+        for layers in parts:
+            _set_strength(model, features, [layer.look for layer in layers])
         return
     _gather_means(model.jta)
     if model.config.aggregation == "joints":

@@ -147,8 +147,8 @@ class Page:
         queued = {"api_visibility": "private", "concurrency_id": "jobs", "concurrency_limit": 1}
         received = self.video.change(self.receive, self.video, [self.status, self.run], **at_once)
         lent = self.example.click(self.lend, None, self.video, **at_once)
-        options = {self.video, self.compare, self.smooth, self.det_every, self.max_people}
-        options |= {self.blur_faces}
+        options = {self.video, self.compare, self.smooth, self.det_every}
+        options |= {self.max_people, self.blur_faces}
         shown = [self.status, self.run, self.cancel, self.overlay, self.comparison]
         shown += [self.side_by_side, self.attention, self.downloads, self.track, self.time]
         self._update_at_once(self.run.click, self._emptied())
