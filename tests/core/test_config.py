@@ -115,7 +115,7 @@ def test_a_wrong_value_is_named() -> None:
     message = refused({"model": TINY, "train": {"rate": -1}}, Whole)
     assert message == "train.yaml: train.rate: must be above 0, got -1"
     assert refused({**TINY, "decoder": "fancy"}).startswith("train.yaml: decoder: ")
-    assert refused({"width": 24, "depth": 1}) == "train.yaml: heads: Field required"
+    assert refused({"width": 24, "depth": 1}) == "train.yaml: heads: is missing"
 
 
 @pytest.mark.parametrize(

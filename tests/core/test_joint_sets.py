@@ -140,7 +140,7 @@ def test_wrong_names_are_one_line(tmp_path: Path) -> None:
     message = error_line(
         ConfigError, parse_config, ModelConfig, {**_size(), "joint_set": {"name": "a"}}, "x"
     )
-    assert message == "x: joint_set: joints: Field required"
+    assert message == "x: joint_set: joints: is missing"
     assert error_line(ConfigError, find_joint_set, "wholebody").endswith("mean wholebody133?")
     gone = tmp_path / "gone.yaml"
     assert error_line(ConfigError, find_joint_set, str(gone)).startswith(f"{gone}: no such")

@@ -214,8 +214,8 @@ def test_the_size_that_was_asked_for(tmp_path: Path) -> None:
     changes = {"width": 768, "depth": 12, "heads": 12}
     with torch.device("meta"):
         base = TARViTPose(single().config.model_copy(update=changes))
-    # One number, seen in every shape: nothing is stored twice.
-    tensors = {k: torch.zeros(()).expand(v.shape) for k, v in mmpose(base.state_dict()).items()}
+    shapes = {name: value.shape for name, value in mmpose(base.state_dict()).items()}
+    tensors = {name: torch.zeros(shape, dtype=torch.uint8) for name, shape in shapes.items()}
     assert refusal(tmp_path, tensors, name="vitpose-b.pth", size="h") == (
         "vitpose-b.pth has 12 blocks of width 768, size H has 32 of width 1280: use size B"
     )

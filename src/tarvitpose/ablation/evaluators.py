@@ -47,7 +47,7 @@ from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
-from tarvitpose.utils.reading import readable
+from tarvitpose.utils.reading import check_zip, readable
 from tarvitpose.weights.files import WEIGHTS_FILE
 
 CLEAN, DEGRADED = "clean", "degraded"
@@ -206,8 +206,10 @@ class DatasetEvaluator:
 @contextmanager
 def _arrays(path: Path) -> Iterator[Any]:
     """Open the joints of a row. Raises ConfigError, whatever the file holds."""
-    with readable(path, "npz", ConfigError), np.load(path, allow_pickle=False) as arrays:
-        yield arrays
+    with readable(path, "npz", ConfigError):
+        check_zip(path)
+        with np.load(path, allow_pickle=False) as arrays:
+            yield arrays
 
 
 Evaluator = EncodedEvaluator | DatasetEvaluator

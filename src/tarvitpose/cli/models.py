@@ -172,10 +172,10 @@ def weights_facts(name: str, folder: Path) -> Facts:
     from tarvitpose.config import ModelConfig
     from tarvitpose.utils.config_files import parse_config
     from tarvitpose.utils.hashing import file_digest
-    from tarvitpose.utils.json_file import read_json
+    from tarvitpose.utils.json_file import SMALL, read_json
 
     path, file = folder / "config.json", folder / "model.safetensors"
-    config = parse_config(ModelConfig, read_json(path, WeightsError), str(path))
+    config = parse_config(ModelConfig, read_json(path, WeightsError, SMALL), str(path))
     parameters, numbers = parameter_count(file)
     temporal = " with temporal part" if config.temporal else ""
     return {
@@ -205,9 +205,9 @@ def converted_from(folder: Path) -> Facts:
 
     if not is_converted(folder):
         return {}
-    from tarvitpose.utils.json_file import read_json
+    from tarvitpose.utils.json_file import SMALL, read_json
 
-    about = read_json(folder / ABOUT, WeightsError)
+    about = read_json(folder / ABOUT, WeightsError, SMALL)
     return {name: str(about[name]) for name in ("source", "source_sha256") if name in about}
 
 

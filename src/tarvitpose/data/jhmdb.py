@@ -6,9 +6,13 @@ The official release is a folder of `joint_positions`, `puppet_mask`, `splits`, 
 
 from __future__ import annotations
 
+import math
 import re
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,9 @@ POSITIONS, MASKS = "joint_positions", "puppet_mask"  # folders, and the files be
 IMAGES, VIDEOS = "Rename_Images", "ReCompress_Videos"
 LISTS = {"": "splits", "sub-": "sub_splits"}  # folders of the lists of JHMDB and Sub-JHMDB
 PARTS = {"train": "1", "test": "2"}  # what stands behind a clip in the lists
+MATLAB_PACKED = 15  # the type of a part of a MATLAB file that zlib packed
+MATLAB_NUMBERS = r"double|single|logical|u?int\d+"
+MOST_UNPACKED = 2 * 10**8  # bytes of a file; a clip's masks are 3 MB
 SET_NAMES = "train1, test1, sub-train1, sub-test1 and so on to split 3"
 
 
@@ -99,13 +106,42 @@ def mask_file(positions: Path) -> Path:
 def read_matlab(path: Path, name: str) -> Any:
     """Return an array of a MATLAB file. Raises DataError in one line."""
     require_file(path)
-    from scipy.io import loadmat  # noqa: PLC0415  slow to import, and for this format alone
+    from scipy.io import loadmat, whosmat  # noqa: PLC0415  slow to import, and for this format alone
 
     with readable(path, "as a MATLAB file"):
-        values = loadmat(path, variable_names=[name]).get(name)
+        content = BytesIO(_unpacked_matlab(path))
+        for variable, shape, kind in whosmat(content):
+            size = math.prod(max(length, 1) for length in shape)
+            is_numbers = re.fullmatch(MATLAB_NUMBERS, kind) and size <= len(content.getbuffer())
+            if variable == name and not is_numbers:
+                raise ValueError(f"{variable}: expected numbers, found {kind} of {shape}")
+        values = loadmat(content, variable_names=[name]).get(name)
     if values is None:
         raise DataError(f"{path}: holds no {name}")
     return values
+
+
+def _unpacked_matlab(path: Path) -> bytes:
+    """Return the bytes of a MATLAB file with its packed parts unpacked, and no more than fit.
+
+    SciPy takes the memory that a part states, however small the file. Raises ValueError.
+    """
+    data = path.read_bytes()
+    order = ">" if data[126:128] == b"MI" else "<"
+    if data[124:128] not in (b"\x00\x01IM", b"\x01\x00MI"):  # of an older version: never packed
+        return data
+    parts, at, left = [data[:128]], 128, MOST_UNPACKED
+    while at < len(data):
+        kind, length = struct.unpack_from(f"{order}II", data, at)
+        part = data[at : at + 8 + length]
+        if kind == MATLAB_PACKED:
+            part = zlib.decompressobj().decompress(part[8:], left + 1)
+        left -= len(part)
+        if left < 0:
+            raise ValueError(f"unpacks to more than {MOST_UNPACKED:,} bytes")
+        parts.append(part)
+        at += 8 + length
+    return b"".join(parts)
 
 
 def release_video(path: Path, content: Entry, root: Path) -> Iterator[Video]:

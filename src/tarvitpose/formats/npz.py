@@ -21,7 +21,7 @@ from tarvitpose.formats.file_writer import PoseWriter
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.reading import check_unpacked_size, readable
+from tarvitpose.utils.reading import check_zip, readable
 
 # By name: the shape after the first axis ("J" joints) and the type.
 OF_FRAMES: dict[str, tuple[tuple[int | str, ...], str]] = {
@@ -104,7 +104,7 @@ def read_npz(path: Path) -> list[FramePoses]:
         path.open("rb") as stream,
         np.load(stream, allow_pickle=False) as file,
     ):
-        check_unpacked_size(path, sum(part.file_size for part in file.zip.infolist()))
+        check_zip(path)
         known = [name for name in file.files if name in (*FIELDS, OFFSETS, JOINT_NAMES)]
         arrays = {name: np.asarray(file[name]) for name in known}
     _check(path, arrays)

@@ -16,7 +16,7 @@ from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.utils.caches import cache_root
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import files_digest
-from tarvitpose.utils.json_file import read_json, write_json
+from tarvitpose.utils.json_file import SMALL, read_json, write_json
 from tarvitpose.utils.optional import check_installed, is_installed
 from tarvitpose.weights.files import WEIGHTS_FILE
 from tarvitpose.weights.folder import find_folder, is_remote, load_config
@@ -49,7 +49,7 @@ def is_exported(folder: Path) -> bool:
 
 def read_graphs(folder: Path) -> GraphFolder:
     """Return what a folder of graphs holds. Raises WeightsError where a file is not as written."""
-    about = read_json(folder / ABOUT, WeightsError)
+    about = read_json(folder / ABOUT, WeightsError, SMALL)
     try:
         files, numbers, name = about["files"], about["precision"], str(about["fingerprint"])
         sizes = {str(file): int(size) for file, size in files.items()}
@@ -66,7 +66,7 @@ def read_graphs(folder: Path) -> GraphFolder:
             problem = "is missing" if actual is None else f"has {actual} bytes instead of {size}"
             raise WeightsError(f"{folder / file}: {problem}; run 'tarvitpose export' again")
     config = parse_config(
-        ModelConfig, read_json(folder / CONFIG, WeightsError), str(folder / CONFIG)
+        ModelConfig, read_json(folder / CONFIG, WeightsError, SMALL), str(folder / CONFIG)
     )
     return GraphFolder(folder, config, name, numbers, str(about.get("tarvitpose")))
 

@@ -12,7 +12,8 @@ import torch
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.numeric import whole_number
-from tarvitpose.utils.reading import readable
+from tarvitpose.utils.reading import check_zip, readable
+from tarvitpose.weights.unpickle import unpickled
 
 LAST, KIND = "last.ckpt", "as a training state"
 PARTS = ("model", "optimizer", "precision", "best")  # of a state, each a dictionary
@@ -33,10 +34,11 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 def load_state(path: Path) -> dict[str, Any]:
     """Read a run's state onto the CPU. Raises WeightsError, whatever the file holds."""
     with readable(path, KIND, WeightsError):
+        check_zip(path)
         with zipfile.ZipFile(path) as parts:
             if (damaged := parts.testzip()) is not None:  # PyTorch does not look at checksums
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = unpickled(path)
     if not isinstance(state, dict) or "step" not in state:
         raise WeightsError(f"{path}: expected a training state with a step, found something else")
     step = whole_number(state["step"])

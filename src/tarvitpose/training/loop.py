@@ -27,6 +27,7 @@ from tarvitpose.training.step import Batch, TrainingStep
 from tarvitpose.training.stepper import Stepper
 from tarvitpose.training.validation import ValidationSets, fixed_share
 from tarvitpose.training.warm_start import warm_start
+from tarvitpose.utils.optional import require
 from tarvitpose.utils.provenance import Facts, as_json, require_same
 from tarvitpose.utils.reading import readable
 from tarvitpose.weights.folder import load_checkpoint, load_config
@@ -40,6 +41,8 @@ def train(config: TrainConfig, report: ReportLine, *, resume: bool = True) -> Pa
     Raises ConfigError, also where that state is of another experiment, DataError, WeightsError,
     OutputError or MissingDependencyError.
     """
+    if config.run.wandb:  # before anything of an earlier run is removed
+        require("wandb", "run.wandb", "wandb")
     step = training_step(config)
     some_unused = step.model.config.aggregation == "regression"  # the decoder, then
     fabric = open_devices(config.run, some_unused=some_unused)

@@ -25,6 +25,10 @@ LIMITS = {  # what pydantic checks, in words
     "literal_error": "must be {expected}",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), WHOLE),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), NUMBER),
+    "path_type": "must be a path",
+    "string_type": "must be a text",
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "must be a section with keys"),
     **dict.fromkeys(("bool_type", "bool_parsing"), TRUTH),
 }
 
@@ -35,6 +39,8 @@ def in_words(error: Mapping[str, Any]) -> str:
     >>> in_words({"type": "greater_than", "ctx": {"gt": 0.0}, "input": -1.0, "msg": "..."})
     'must be above 0, got -1'
     """
+    if error["type"] == "missing":
+        return "is missing"
     known = LIMITS.get(error["type"])
     if known is None:
         return str(error["msg"]).removeprefix("Value error, ")

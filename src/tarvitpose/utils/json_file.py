@@ -16,13 +16,20 @@ from tarvitpose.utils.numeric import real_numbers, whole_number
 from tarvitpose.utils.reading import readable
 from tarvitpose.utils.source_names import short
 
+LARGEST = 2**30  # bytes of a file; Python takes several times as many for its values
+SMALL = 1_000_000  # bytes of one that only describes other files
 
-def read_json(path: Path, error: type[UserError] = DataError) -> Any:
+
+def read_json(path: Path, error: type[UserError] = DataError, largest: int = LARGEST) -> Any:
     """Return the content of a JSON file. Raises `error`, naming the file in one line.
+
+    A file of more than `largest` bytes is not read.
 
     NaN, which pandas and NumPy write where a value is missing, is None.
     """
     with readable(path, "JSON", error):
+        if (size := path.stat().st_size) > largest:
+            raise ValueError(f"{size:,} bytes, {largest:,} are the limit")
         return json.loads(
             path.read_text(encoding="utf-8-sig"),
             parse_constant=lambda name: None if name == "NaN" else float(name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import stat
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,13 @@ def check_unpacked_size(path: Path, size: int) -> None:
         raise ValueError(f"{size:,} bytes in a file of {path.stat().st_size:,}")
 
 
+def check_zip(path: Path) -> None:
+    """Raise ValueError for a small zip file that unpacks to more bytes than a result can."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            check_unpacked_size(path, sum(part.file_size for part in parts.infolist()))
+
+
 @contextmanager
 def readable(path: Path, kind: str, error: type[UserError] = DataError) -> Iterator[None]:
     """Raise `error` for whatever a library raises over the bytes of a file.
@@ -66,5 +74,6 @@ def readable(path: Path, kind: str, error: type[UserError] = DataError) -> Itera
     except UserError:
         raise
     except Exception as cause:
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        said = getattr(cause, "strerror", None) or str(cause)
+        reason = (said.strip() or type(cause).__name__).splitlines()[0]
         raise error(f"{path}: not readable {kind} ({short(reason, 200)})") from None

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pickle
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from tarvitpose.errors import WeightsError
@@ -26,6 +23,7 @@ from tarvitpose.weights.files import (
     read_tensors,
 )
 from tarvitpose.weights.hub import is_hub_id
+from tarvitpose.weights.unpickle import unpickled
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,11 @@ def _read_file(path: Path) -> Tensors:
 
 
 def _unpickle(path: Path) -> object:
-    """Load tensors and numpy arrays, never code."""
+    """Load tensors, never code."""
     try:
-        with torch.serialization.safe_globals(_numpy_globals()), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")
-            loaded: object = torch.load(path, map_location="cpu", weights_only=True)
+        return unpickled(path)
     except Exception as error:  # a damaged pickle may raise anything
         raise WeightsError(f"{path}: {_why(error)}") from None
-    return loaded
 
 
 def _why(error: Exception) -> str:
@@ -94,22 +89,6 @@ def _why(error: Exception) -> str:
         return f"{what}, and the rest could run code: save its state_dict, or as .safetensors"
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return f"not a readable checkpoint ({reason})"
-
-
-def _numpy_globals() -> list[Any]:
-    """Return what loads the numpy arrays in the `meta` of MMPose's files: data, no code."""
-    kinds = {type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?", "U1")}
-    rebuild = np.zeros(1).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    return [
-        np.ndarray,
-        np.dtype,
-        *kinds,
-        (rebuild, "numpy.core.multiarray._reconstruct"),
-        (rebuild, "numpy._core.multiarray._reconstruct"),
-        (scalar, "numpy.core.multiarray.scalar"),
-        (scalar, "numpy._core.multiarray.scalar"),
-    ]
 
 
 def _unwrap(loaded: object) -> Tensors:

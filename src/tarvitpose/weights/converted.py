@@ -15,7 +15,7 @@ from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.caches import cache_root
 from tarvitpose.utils.hashing import file_digest, files_digest
-from tarvitpose.utils.json_file import read_json, write_json
+from tarvitpose.utils.json_file import SMALL, read_json, write_json
 from tarvitpose.utils.optional import check_installed
 from tarvitpose.weights.fetch import fetched, progress
 from tarvitpose.weights.files import CONFIG_FILE, WEIGHTS_FILE
@@ -42,7 +42,7 @@ def named_cache(named: NamedWeights) -> Path:
 def is_converted(folder: Path) -> bool:
     """Tell whether a folder of the cache is complete, and of today's conversion."""
     try:
-        about = read_json(folder / ABOUT, WeightsError)
+        about = read_json(folder / ABOUT, WeightsError, SMALL)
     except UserError:
         return False
     is_current = isinstance(about, dict) and about.get("conversion") == CONVERSION

@@ -16,7 +16,7 @@ from tarvitpose.config import ModelConfig
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import content_digest
-from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.json_file import SMALL, read_json
 from tarvitpose.utils.numeric import whole_number
 from tarvitpose.utils.source_names import short
 
@@ -33,7 +33,7 @@ def read_config_values(folder: Path) -> dict[str, Any]:
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise WeightsError(f"{folder}: no {name}; expected {CONFIG_FILE} and {WEIGHTS_FILE}")
-    values = read_json(folder / CONFIG_FILE, WeightsError)
+    values = read_json(folder / CONFIG_FILE, WeightsError, SMALL)
     if not isinstance(values, dict):
         raise WeightsError(
             f"{folder / CONFIG_FILE}: expected an object, found {type(values).__name__}"
@@ -54,7 +54,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def as_float32(tensors: Mapping[str, Tensor], origin: Path) -> dict[str, Tensor]:
-    """Return tensors with floats in float32. Raises WeightsError for NaN and infinity in them."""
+    """Return tensors with floats in float32. Raises WeightsError for NaN and infinity in them.
+
+    Also for what is no array of numbers, and for one of more numbers than the file has.
+    """
+    for name, tensor in tensors.items():
+        if not _is_plain(tensor):
+            raise WeightsError(f"{origin}: {short(name)} is no plain array of numbers")
     converted = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
@@ -66,6 +72,14 @@ def as_float32(tensors: Mapping[str, Tensor], origin: Path) -> dict[str, Tensor]
                 "damage; use another checkpoint"
             )
     return converted
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Tell whether a tensor has a number in memory for each of its elements."""
+    odd = tensor.is_sparse or tensor.is_quantized or tensor.is_nested or tensor.is_meta
+    if odd or str(tensor.layout) != "torch.strided" or "bits" in str(tensor.dtype):
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 class TensorBytes(NamedTuple):

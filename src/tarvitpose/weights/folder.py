@@ -10,7 +10,7 @@ from tarvitpose.config import ModelConfig
 from tarvitpose.errors import WeightsError
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.hashing import file_digest
-from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.json_file import SMALL, read_json
 from tarvitpose.weights.converted import (
     converted_folder,
     is_converted,
@@ -78,7 +78,7 @@ def _not_weights(source: str) -> WeightsError:
 def is_foreign(folder: Path) -> bool:
     """Tell whether a folder holds transformers' VitPose, by its config."""
     try:
-        values = read_json(folder / CONFIG_FILE, WeightsError)
+        values = read_json(folder / CONFIG_FILE, WeightsError, SMALL)
     except WeightsError:  # whoever reads it says so
         return False
     return isinstance(values, dict) and values.get("model_type") == FOREIGN_TYPE
