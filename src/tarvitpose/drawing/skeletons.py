@@ -100,9 +100,10 @@ def draw_poses(
 
     Joints that score below `keypoint_threshold` are left out, with their limbs. The legend, top
     left, shows the time and who is in the frame. Someone without a box, in files of others, has
-    one around the joints that is not drawn. Without `labels` nobody has a number. With `colors="side"` skeletons are amber on the left
-    and blue on the right, and only boxes and numbers have the person's colour; with
-    "joints", joints and limbs have the colours of their joint set, where it has some.
+    one around the joints that is not drawn. Without `labels` nobody has a number. With
+    `colors="side"` skeletons are amber on the left and blue on the right, and only boxes and
+    numbers have the person's colour; with "joints", joints and limbs have the colours of their
+    joint set, where it has some.
     """
     boxes = _boxes_of(poses)
     below = np.array(image, order="C")  # a copy
