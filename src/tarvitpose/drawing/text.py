@@ -44,10 +44,10 @@ def draw_text(
     cv2.putText(canvas, plain, origin, FONT, scale, colour, _stroke(height), cv2.LINE_AA)
     if plain != text:
         x, y = origin[0] + text_width(plain, height) + 0.35 * height, origin[1] - 0.75 * height
-        ring = np.array([[x, y]], np.float32)
+        centre = fixed_point(np.array([[x, y]], np.float32))[0]
         radius = round(max(0.2 * height, 2) * 2**SUBPIXEL_BITS)
         width = max(round(height / 10), 1)
-        cv2.circle(canvas, *fixed_point(ring), radius, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.circle(canvas, centre, radius, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def text_width(text: str, height: float) -> int:
