@@ -26,6 +26,7 @@ OPTIONS: dict[str, Any] = {
     "joint_set": "posetrack17",
     "offsets": (-2, -1, 1, 2),
     "jta_layers": LAYERS,
+    "decoder_width": 256,
     "layout": "released",
     "mask_rule": "released",
     "mask_threshold": 0.2,

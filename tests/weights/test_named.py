@@ -62,7 +62,7 @@ def name_it(monkeypatch: pytest.MonkeyPatch, **fields: object) -> NamedWeights:
 
 def published(hub: HubReplica, monkeypatch: pytest.MonkeyPatch) -> tuple[TARViTPose, NamedWeights]:
     """Serve a tiny checkpoint of MMPose at an address of its own, and name it."""
-    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6, heads=12, width=24)
+    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6, heads=12, decoder_width=256)
     file = hub.root / "files" / "tiny.pth"
     file.parent.mkdir(parents=True)
     torch.save({"state_dict": mmpose(model.state_dict())}, file)
@@ -249,7 +249,7 @@ def test_every_name_says_where_it_is_from() -> None:
 
 
 def test_an_expert_that_is_merged_already_is_not_merged_again(tmp_path: Path) -> None:
-    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6)
+    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6, decoder_width=256)
     tensors = vitae_plus(model.state_dict(), chosen=1)
     for name in [name for name in tensors if ".mlp.fc2." in name]:
         tensors[name] = model.state_dict()[
