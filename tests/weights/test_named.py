@@ -98,13 +98,13 @@ def test_a_name_is_fetched_once_and_works_offline_afterwards(
     with torch.no_grad():
         expected = theirs(IMAGES).heatmaps
     torch.testing.assert_close(ours.single_frame(IMAGES), expected, rtol=1e-4, atol=1e-4)
-    asked = len(hub.requests)
+    num_requests = len(hub.requests)
     assert any("a" * 40 in path for path in hub.requests)
     shutil.rmtree(hub.root)
     monkeypatch.setenv("TARVITPOSE_OFFLINE", "1")
     again = TARViTPose.from_pretrained("vitpose-tiny")
     assert torch.equal(again.single_frame(IMAGES), ours.single_frame(IMAGES))
-    assert len(hub.requests) == asked
+    assert len(hub.requests) == num_requests
     assert not is_remote("vitpose-tiny")
 
 
