@@ -121,7 +121,7 @@ def test_without_temporal_part_there_is_one_graph(tmp_path: Path, clip: Path) ->
 
 
 def test_float16_halves_the_files(weights: Path, clip: Path) -> None:
-    small(decoder_width=96).save_pretrained(weights)  # else the graph outweighs its numbers
+    small(decoder_width=256).save_pretrained(weights)  # else the graph outweighs its numbers
     sizes = {}
     for precision in ("fp32", "fp16"):
         output = weights.parent / precision
