@@ -129,7 +129,8 @@ def test_predict_passes_on_every_option(calls: list[Call], tmp_path: Path) -> No
         *("--keypoint-threshold", "0.5", "--start", "1", "--end", "2.5", "--overwrite"),
         *("--weights", "w", "--offsets=-3,1", "--flip-test", "--device", "cuda:0"),
         *("--precision", "bf16", "--batch-size", "4", "--detector", "torchvision"),
-        *("--boxes", boxes, "--box-threshold", "0.6", "--max-people", "3", "--single-frame"),
+        *("--boxes", boxes, "--box-threshold", "0.6", "--max-people", "3"),
+        *("--temporal", "pooled"),
     ]
     assert run("predict", "dance.mp4", *options).exit_code == 0
     assert calls == [
@@ -154,7 +155,7 @@ def test_predict_passes_on_every_option(calls: list[Call], tmp_path: Path) -> No
                 boxes=boxes,
                 box_threshold=0.6,
                 max_people=3,
-                single_frame=True,
+                temporal="pooled",
             ),
         )
     ]
