@@ -335,7 +335,7 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
             "--weights x --annotations y --degradations dark --boxes gt",
             "--boxes cannot be combined with --degradations",
         ),
-        ("--weights x --annotations y --end 2", "--end cannot be combined with --weights"),
+        ("--weights x --annotations y --end 2", "--end is for --videos"),
         (
             "--weights default --annotations y --kinds foggy",  # the name of an earlier version
             "--degradations foggy: unknown name 'foggy'; expected all or some of clean",

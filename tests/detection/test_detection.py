@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tarvitpose.detection import Detections, keep_best, load_detector
-from tarvitpose.detection.nanodet import Letterbox, NanoDet, suppress
+from tarvitpose.detection.nanodet import Letterbox, NanoDet, anchors, suppress
 from tarvitpose.detection.protocol import clip_to_frame, ranked
 from tarvitpose.errors import BoxesError
 from tarvitpose.results import Frame
@@ -139,9 +139,9 @@ def test_what_surrounds_the_frame_is_black() -> None:
 
 
 def test_every_cell_has_one_anchor_in_its_middle() -> None:
-    anchors = Letterbox.of(200, 512).anchors()  # an input of 512 x 224
-    centres = np.stack([anchors["cx"], anchors["cy"]], 1)
-    strides = anchors["stride"][:, 0]
+    grid = anchors(*Letterbox.of(200, 512).input)  # 512 x 224
+    centres = np.stack([grid["cx"], grid["cy"]], 1)
+    strides = grid["stride"][:, 0]
     for stride in (8, 16, 32):
         cells = (centres[strides == stride] - stride / 2) / stride
         expected = np.mgrid[: 512 // stride, : 224 // stride].reshape(2, -1).T

@@ -14,6 +14,7 @@ from tarvitpose.cli.plot import stem_of
 from tarvitpose.config import Facing
 from tarvitpose.errors import UserError
 from tarvitpose.utils.lists import parse_choices
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +138,7 @@ def _lines(person: dict[str, Any]) -> list[str]:
     from tarvitpose.cli.tables import drawn, plain_table
     from tarvitpose.drawing import shown_time
 
-    heading = f"person {person['track_id']}: {console.counted(person['frames'], 'frame')}"
+    heading = f"person {person['track_id']}: {counted(person['frames'], 'frame')}"
     heading += f", facing {' and '.join(person['faces'])}"
     rows = plain_table(["angle", "range", "5%", "95%", "least", "at", "most", "at", "known"])
 

@@ -209,7 +209,13 @@ class EstimatorConfig(NetworkConfig):
         if self.offsets == ():
             raise ValueError("offsets is empty; temporal none uses no other frames")
         if self.compare and self.temporal == "none":
-            raise ValueError("compare shows single frames beside another mode than temporal none")
+            raise ValueError(
+                "compare shows single frames beside others, and temporal none has none: give one"
+            )
+        if self.offsets and self.temporal == "none":
+            raise ValueError("offsets are other frames, and temporal none uses none: give one")
+        if self.boxes and self.detector != type(self).model_fields["detector"].default:
+            raise ValueError("boxes stand for a detector: give boxes or detector, not both")
         if self.largest_first and self.max_people is None:
             raise ValueError("largest_first chooses max_people: give both")
         if self.reidentify and self.tracker != "body":
@@ -277,9 +283,4 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
             raise ValueError(f"end {self.end:g} must come after start {self.start:g}")
         if self.resume and self.overwrite:
             raise ValueError("resume keeps existing results and overwrite replaces them: give one")
-        if self.blur_faces and not (self.render or self.compare or self.contact_sheet):
-            raise ValueError(
-                "blur_faces has nothing to draw on: leave render on, or give contact_sheet or "
-                "compare"
-            )
         return self

@@ -5,6 +5,7 @@ Axes: A anchors, one for each cell of the network's three grids.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -52,16 +53,6 @@ class Letterbox(NamedTuple):
         filled[y : y + height, x : x + width] = cv2.resize(image, self.inside)
         return filled
 
-    def anchors(self) -> dict[str, Float32]:
-        """Return where the network's anchors are in the input: centres (A,), strides (A, 1)."""
-        width, height = self.input
-        grids = []
-        for stride in STRIDES:
-            y, x = (np.mgrid[: height // stride, : width // stride] + 0.5) * stride
-            grids.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)]))
-        x, y, strides = np.concatenate(grids, 1).astype(np.float32)
-        return {"cx": x, "cy": y, "stride": strides[:, None]}
-
     def to_frame(self, boxes: ArrayLike) -> Float32:
         """Map boxes (N, 4) xyxy from pixels of the input to pixels of the frame.
 
@@ -73,6 +64,17 @@ class Letterbox(NamedTuple):
             self.corner, np.float32
         )
         return np.asarray(corners * scale, np.float32).reshape(-1, 4)
+
+
+@lru_cache(maxsize=8)
+def anchors(width: int, height: int) -> dict[str, Float32]:
+    """Return the anchors of an input: centres `cx` and `cy` (A,) in its pixels, `stride` (A, 1)."""
+    grids = []
+    for stride in STRIDES:
+        y, x = (np.mgrid[: height // stride, : width // stride] + 0.5) * stride
+        grids.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)]))
+    x, y, strides = np.concatenate(grids, 1).astype(np.float32)
+    return {"cx": x, "cy": y, "stride": strides[:, None]}
 
 
 class NanoDet:
@@ -95,7 +97,7 @@ class NanoDet:
         height, width = frame.image.shape[:2]
         letterbox = Letterbox.of(height, width)
         image = letterbox.fill(frame.image)[None]  # (1, h, w, 3), RGB
-        boxes, scores = self._session.run(None, {"image": image, **letterbox.anchors()})
+        boxes, scores = self._session.run(None, {"image": image, **anchors(*letterbox.input)})
         detections = suppress(boxes, scores, self.threshold)
         upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
