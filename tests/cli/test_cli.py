@@ -128,7 +128,7 @@ def test_predict_passes_on_every_option(calls: list[Call], tmp_path: Path) -> No
         *("--output", tmp_path, "--format", "csv,coco", "--no-render", "--contact-sheet"),
         *("--keypoint-threshold", "0.5", "--start", "1", "--end", "2.5", "--overwrite"),
         *("--weights", "w", "--offsets=-3,1", "--flip-test", "--device", "cuda:0"),
-        *("--precision", "bf16", "--batch-size", "4", "--detector", "torchvision"),
+        *("--precision", "bf16", "--batch-size", "4"),
         *("--boxes", boxes, "--box-threshold", "0.6", "--max-people", "3"),
         *("--temporal", "pooled"),
     ]
@@ -151,7 +151,6 @@ def test_predict_passes_on_every_option(calls: list[Call], tmp_path: Path) -> No
                 device="cuda:0",
                 precision="bf16",
                 batch_size=4,
-                detector="torchvision",
                 boxes=boxes,
                 box_threshold=0.6,
                 max_people=3,

@@ -72,7 +72,7 @@ def _draw(
         turn -= 360 * np.sign(turn)
     radius = height / 14
     side = min(canvas.shape[:2])
-    line, size = max(round(side / 360), 1), max(min(side / 30, height / 16), 8.0)
+    line, size = max(round(side / 360), 1), max(min(side / 36, height / 16), 8.0)
     if abs(degrees) >= LEAST_SHOWN:
         arc = centre + radius * _unit(np.linspace(start, start + turn, 24))
         zero = np.stack([centre, centre + 1.25 * radius * _unit(np.array([start]))[0]])
@@ -84,8 +84,12 @@ def _draw(
         ):
             line_points = np.round(part * 16).astype(np.int32)[:, None]
             cv2.polylines(canvas, [line_points], False, shade, width, cv2.LINE_AA, 4)
-    middle = start + turn / 2 if abs(degrees) >= LEAST_SHOWN else start + 90
-    _write(canvas, f"{round(degrees)}°", centre + 1.9 * radius * _unit(np.array([middle]))[0], size)
+    if abs(degrees) >= LEAST_SHOWN:
+        middle, distance = start + turn / 2, 1.9 * radius
+    else:  # close to its joint: there is no arc that shows where it belongs
+        middle, distance = start + 90, 1.6 * size
+    centre = centre + distance * _unit(np.array([middle]))[0]
+    _write(canvas, f"{round(degrees)}°", centre, size)
 
 
 def _direction(vector: Float64) -> float:
