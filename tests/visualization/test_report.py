@@ -188,8 +188,8 @@ def test_a_report_without_a_video_can_hide_faces(here: Path) -> None:
     assert not page().all("video")  # of the run before
 
 
-def pictures_are_like(one: Page, other: Page) -> bool:
-    pairs = zip(one.pictures(), other.pictures(), strict=True)
+def pictures_are_like(first: Page, other: Page) -> bool:
+    pairs = zip(first.pictures(), other.pictures(), strict=True)
     return all((np.abs(a.astype(int) - b) <= 8).all() for a, b in pairs)
 
 

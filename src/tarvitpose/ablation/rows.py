@@ -229,14 +229,20 @@ def record_speeds(records: Sequence[Record]) -> dict[str, Float64]:
     `metrics.speed` says how; videos may have labels of every second frame alone. People are told
     apart by what stands behind the frame in a record's name.
     """
-    people: dict[tuple[str, str], dict[int, Record]] = defaultdict(dict)
+    people: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
-        people[str(record.frames[0]), record.name.rpartition("#")[2]][record.current] = record
-    return {
-        person[at].name: speed
-        for person in people.values()
-        for at, speed in joint_speeds(person, reach=2).items()
-    }
+        people[str(record.frames[0]), record.name.rpartition("#")[2]].append(record)
+    speeds: dict[str, Float64] = {}
+    for person in people.values():
+        moved = joint_speeds(
+            [record.current for record in person],
+            [record.keypoints for record in person],
+            [record.visible for record in person],
+            [record.box for record in person],
+            reach=2,
+        )
+        speeds |= zip((record.name for record in person), moved, strict=True)
+    return speeds
 
 
 def is_trained(config: TrainConfig) -> bool:

@@ -145,16 +145,16 @@ def _lines(person: dict[str, Any]) -> list[str]:
     def moment(seconds: float) -> str:
         return shown_time(seconds) if math.isfinite(seconds) else "-"
 
-    for name, found in person["ranges"].items():
+    for name, measured in person["ranges"].items():
         rows.add_row(
             name.replace("_", " "),
             *(
-                f"{round(found[key])}°"
+                f"{round(measured[key])}°"
                 for key in ("range_of_motion", "percentile_5", "percentile_95")
             ),
-            *(f"{round(found['least'])}°", moment(found["least_at"])),
-            *(f"{round(found['most'])}°", moment(found["most_at"])),
-            f"{found['known_frames'] / person['frames']:.0%}",
+            *(f"{round(measured['least'])}°", moment(measured["least_at"])),
+            *(f"{round(measured['most'])}°", moment(measured["most_at"])),
+            f"{measured['known_frames'] / person['frames']:.0%}",
         )
     lines = [heading, drawn(rows) if person["ranges"] else "no angle is known for long enough"]
     for name, cycles in list(person["repetitions"].items())[:1]:

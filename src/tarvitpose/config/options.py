@@ -47,6 +47,8 @@ def check_device(name: str) -> None:
         raise ValueError(f"device {name!r}: expected auto, cpu, cuda, cuda:0 or mps")
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+ShareIfGiven = Annotated[float | None, Field(ge=0, le=1)]
 DetEvery = Annotated[int | Literal["auto"], BeforeValidator(number_or_auto)]
 
 
@@ -150,10 +152,8 @@ class EstimatorConfig(NetworkConfig):
     boxes: Path | None = Field(
         default=None, description="File with the boxes of people, instead of a detector."
     )
-    box_threshold: float | None = Field(
+    box_threshold: ShareIfGiven = Field(
         default=None,
-        ge=0,
-        le=1,
         description=f"Lowest score of a box; {BOX_THRESHOLD} by default, or 0 for boxes of a file.",
     )
     max_people: int | None = Field(
@@ -167,10 +167,8 @@ class EstimatorConfig(NetworkConfig):
         description="Detect people in every Nth frame, and track in between; auto: less often "
         "while everybody is where the tracker expects them, 5 times a second at least.",
     )
-    person_score: float | None = Field(
+    person_score: ShareIfGiven = Field(
         default=None,
-        ge=0,
-        le=1,
         description="How well a person must be seen over time: the mean score of the better half "
         f"of the joints; {PERSON_SCORE} by default, or 0 for boxes of a file and for weights whose "
         "scores are not calibrated.",
@@ -236,8 +234,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     contact_sheet: bool = Field(
         default=False, description="Also write one picture of evenly spaced frames."
     )
-    keypoint_threshold: float = Field(
-        default=0.3, ge=0, le=1, description="Lowest score of a joint that is drawn."
+    keypoint_threshold: Share = Field(
+        default=0.3, description="Lowest score of a joint that is drawn."
     )
     colors: Colors = Field(
         default="track",

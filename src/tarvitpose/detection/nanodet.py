@@ -21,6 +21,7 @@ LONGER_SIDE, OF_WIDE = 416, 512  # pixels of the input
 WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
+BLACK = 8  # the brightest that the border of a letterboxed video is, as coded
 WEIGHTS = "nanodet_person_416.onnx"
 
 
@@ -92,16 +93,38 @@ class NanoDet:
     def detect(self, frame: Frame) -> Detections:
         """Return the people of one frame, best first, their boxes cut off at the frame's border.
 
-        The detector sees nothing beyond the border, so what it says about it is a guess.
+        Black rows and columns around a picture are no part of it. The detector sees nothing beyond
+        the border, so what it says about it is a guess.
         """
-        height, width = frame.image.shape[:2]
+        rows, columns = picture_within(frame.image)
+        picture = frame.image[rows, columns]
+        height, width = picture.shape[:2]
         letterbox = Letterbox.of(height, width)
-        image = letterbox.fill(frame.image)[None]  # (1, h, w, 3), RGB
+        image = letterbox.fill(picture)[None]  # (1, h, w, 3), RGB
         boxes, scores = self._session.run(None, {"image": image, **anchors(*letterbox.input)})
         detections = suppress(boxes, scores, self.threshold)
         upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
-        return Detections(upright[is_inside], detections.scores[is_inside])
+        corner = np.array([columns.start, rows.start] * 2, np.float32)
+        return Detections(upright[is_inside] + corner, detections.scores[is_inside])
+
+
+def picture_within(image: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Return the rows and columns of a picture without black around it; all where all is black.
+
+    >>> picture_within(np.pad(np.full((2, 3, 3), 9, np.uint8), ((1, 2), (0, 4), (0, 0))))
+    (slice(1, 3, None), slice(0, 3, None))
+    """
+    height, width = image.shape[:2]
+    border = image[0], image[-1], image[:, 0], image[:, -1]
+    if all(line.max() > BLACK for line in border):
+        return slice(0, height), slice(0, width)
+    flat = image.reshape(height, -1)
+    rows = np.flatnonzero(flat.max(1) > BLACK)
+    columns = np.flatnonzero(flat.max(0) > BLACK) // image.shape[2]
+    if not len(rows):
+        return slice(0, height), slice(0, width)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detections:

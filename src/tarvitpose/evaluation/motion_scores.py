@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from tarvitpose.evaluation.comparison import ModeComparison
-from tarvitpose.evaluation.datasets import LabelledVideo
+from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.motion import Joints
 from tarvitpose.evaluation.people_scores import (
     TORSO,
@@ -25,7 +24,7 @@ from tarvitpose.metrics.jhmdb import Reference
 from tarvitpose.metrics.pck import torso_size
 from tarvitpose.metrics.speed import joint_speeds
 from tarvitpose.skeleton import POSETRACK_15, JointSet
-from tarvitpose.utils.arrays import Bools, Float32, Float64
+from tarvitpose.utils.arrays import Bools, Float64
 
 BOX = "PCK@0.1 box"
 ALL, THIRDS = "all", ("slow", "middle", "fast")
@@ -40,12 +39,6 @@ class MotionScores:
     joints: dict[str, int]  # how many labelled joints each column has
 
 
-class _Pose(NamedTuple):
-    keypoints: Float32
-    visible: Float32
-    box: Float32
-
-
 def video_speeds(videos: Sequence[LabelledVideo]) -> dict[tuple[str, str, int], Float64]:
     """Return how far the joints of each labelled person move from frame to frame, (J,).
 
@@ -54,18 +47,21 @@ def video_speeds(videos: Sequence[LabelledVideo]) -> dict[tuple[str, str, int], 
     """
     speeds = {}
     for video in videos:
-        tracks: dict[int, dict[int, _Pose]] = defaultdict(dict)
+        tracks: dict[int, list[tuple[LabelledFrame, int]]] = defaultdict(list)
         for frame in video.frames:
-            people = frame.people
-            poses = map(_Pose, people.keypoints, people.visible, people.boxes)
-            for track, pose in zip(people.tracks, poses, strict=True):
-                if track is not None:
-                    tracks[track].setdefault(frame.number, pose)
-        known = {track: joint_speeds(poses, reach=1) for track, poses in tracks.items()}
-        for frame in video.frames:
-            unknown = np.full(frame.people.visible.shape[1], np.nan)
             for at, track in enumerate(frame.people.tracks):
-                speed = unknown if track is None else known[track][frame.number]
+                speeds[video.name, frame.name, at] = np.full(frame.people.visible.shape[1], np.nan)
+                if track is not None:
+                    tracks[track].append((frame, at))
+        for person in tracks.values():
+            moved = joint_speeds(
+                [frame.number for frame, _ in person],
+                [frame.people.keypoints[at] for frame, at in person],
+                [frame.people.visible[at] for frame, at in person],
+                [frame.people.boxes[at] for frame, at in person],
+                reach=1,
+            )
+            for (frame, at), speed in zip(person, moved, strict=True):
                 speeds[video.name, frame.name, at] = speed
     return speeds
 

@@ -1,51 +1,30 @@
-"""How fast the joints of labelled people move.   Axes: J joints."""
+"""How fast the joints of a labelled person move.   Axes: F frames of the person, J joints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tarvitpose.utils.arrays import Float32, Float64
-
-
-class LabelledPose(Protocol):
-    """One person in one frame."""
-
-    @property
-    def keypoints(self) -> Float32:
-        """The joints (J, 2) in pixels."""
-        ...
-
-    @property
-    def visible(self) -> Float32:
-        """Which of them are labelled, (J,), above 0."""
-        ...
-
-    @property
-    def box(self) -> Sequence[float] | Float32:
-        """The box (4,) xyxy in pixels."""
-        ...
+from tarvitpose.utils.arrays import Float64
 
 
-def joint_speeds(track: Mapping[int, LabelledPose], reach: int) -> dict[int, Float64]:
-    """Return how far each joint of a person moves from frame to frame, (J,), by frame number.
+def joint_speeds(
+    frames: ArrayLike, keypoints: ArrayLike, visible: ArrayLike, boxes: ArrayLike, reach: int
+) -> Float64:
+    """Return how far each joint moves from frame to frame, (F, J).
 
     It is the mean distance to the same joint in the labelled frames up to `reach` away, for each
     frame between, as a share of the longer side of the person's box; NaN where none is labelled.
+    `frames` are numbers (F,), `keypoints` (F, J, 2), `visible` (F, J) and `boxes` (F, 4) xyxy.
     """
-    speeds = {}
-    for number, pose in track.items():
-        x0, y0, x1, y1 = pose.box
-        total, count = np.zeros(len(pose.visible)), np.zeros(len(pose.visible))
-        for distance in range(1, reach + 1):
-            for other in (track.get(number - distance), track.get(number + distance)):
-                if other is not None:
-                    seen = (pose.visible > 0) & (other.visible > 0)
-                    step = np.linalg.norm(pose.keypoints - other.keypoints, axis=-1) / distance
-                    total += np.where(seen, step, 0)
-                    count += seen
-        mean = total / np.maximum(count, 1) / max(x1 - x0, y1 - y0)
-        speeds[number] = np.where(count > 0, mean, np.nan)
-    return speeds
+    numbers, points = np.asarray(frames), np.asarray(keypoints)
+    labelled, corners = np.asarray(visible) > 0, np.asarray(boxes)
+    apart = np.abs(numbers[:, None] - numbers)  # (F, F)
+    first, second = np.nonzero((apart > 0) & (apart <= reach))  # (P,) pairs of frames
+    known = labelled[first] & labelled[second]  # (P, J)
+    steps = np.linalg.norm(points[first] - points[second], axis=-1) / apart[first, second, None]
+    total, count = np.zeros(labelled.shape), np.zeros(labelled.shape)
+    np.add.at(total, first, np.where(known, steps, 0))
+    np.add.at(count, first, known)
+    sides = (corners[:, 2:] - corners[:, :2]).max(1)
+    return np.where(count > 0, total / np.maximum(count, 1) / sides[:, None], np.nan)

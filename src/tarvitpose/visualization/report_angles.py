@@ -92,7 +92,7 @@ def _person(series: AngleSeries, span: tuple[float, float]) -> PersonAngles:
 
 
 def _curve(series: AngleSeries, row: AngleRow, span: tuple[float, float]) -> Curve:
-    sides = {found.name: side for found, side in zip(row[1:3], SIDES, strict=True) if found}
+    sides = {limits.name: side for limits, side in zip(row[1:3], SIDES, strict=True) if limits}
     values = np.concatenate([series.degrees[name] for name in sides])
     low, high = np.nanmin(values) / TICK, np.nanmax(values) / TICK
     bottom = int(np.floor(low)) * TICK
@@ -119,7 +119,7 @@ def _lines(series: AngleSeries, x: Float64, y: Float64) -> list[str]:
 
 
 def _repeats(series: AngleSeries) -> str:
-    cycles = [found for found in cycles_of(series) if "lean" not in found.name][:1]
+    cycles = [repeating for repeating in cycles_of(series) if "lean" not in repeating.name][:1]
     if not cycles:
         return ""
     times = ", ".join(f"{peak:.1f}" for peak in cycles[0].peaks)

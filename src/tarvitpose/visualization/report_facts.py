@@ -89,9 +89,9 @@ def _run_facts(data: ReportData) -> Iterator[Fact]:
         yield Fact("Found by", version, "The results are of that version.")
 
 
-def _window_fact(data: ReportData, given: object, single_frame: bool) -> Fact:
+def _window_fact(data: ReportData, option: object, single_frame: bool) -> Fact:
     """Name the neighbouring frames that the network sees beside each frame."""
-    offsets = data.offsets or (given if isinstance(given, list | tuple) else None)
+    offsets = data.offsets or (option if isinstance(option, list | tuple) else None)
     if single_frame:
         return Fact("Window", "single frame", "The network sees each frame alone (ViTPose).")
     if offsets is None:
