@@ -6,18 +6,20 @@ python -m tools.angle_pictures docs/pictures/angles.png
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tarvitpose.angles.arcs import draw_angles
-from tarvitpose.drawing import DARK, draw_poses, draw_text, text_width
+from tarvitpose.drawing import LIGHT, draw_poses, draw_text, text_width
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.images import write_image
 
 SIDE, TEXT = 400, 19.0  # pixels
+GROUND = 90  # grey level
 CENTRE = SIDE / 2
 FIGURES = {  # title: whether seen from the side, and limbs by degrees to the front, or outwards
     "knee flexion 0": (True, {}),
@@ -67,11 +69,14 @@ def figure(from_the_side: bool, turned: dict[str, float]) -> FramePoses:
 def panel(caption: str, from_the_side: bool, turned: dict[str, float]) -> UInt8:
     """Return one figure with its angle and its name, (SIDE, SIDE, 3)."""
     poses = figure(from_the_side, turned)
-    canvas = draw_poses(np.full((SIDE, SIDE, 3), 225, np.uint8), poses, legend=False)
+    near = [not (from_the_side and name.startswith("right")) for name in poses.joint_names]
+    shown = replace(poses, scores=np.array([near], np.float32))
+    canvas = np.full((SIDE, SIDE, 3), GROUND, np.uint8)
+    canvas = draw_poses(canvas, shown, legend=False, labels=False)
     angle, _, _ = caption.rpartition(" ")
     draw_angles(canvas, poses, only=f"left_{angle.replace(' ', '_')}")
-    left = round((SIDE - text_width(caption, TEXT)) / 2)
-    draw_text(canvas, caption, (left, 32), TEXT, DARK)
+    left = round((SIDE - text_width(f"{caption}°", TEXT)) / 2)
+    draw_text(canvas, f"{caption}°", (left, 32), TEXT, LIGHT)
     return canvas
 
 

@@ -16,19 +16,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
 from tarvitpose.config import CURVES, Curve, TemporalMode
 from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.degrade import DEGRADATIONS
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
-from tarvitpose.evaluation.calibration import fit_curve, reliability
+from tarvitpose.evaluation.calibration import reliability
 from tarvitpose.evaluation.clips import encoded_batches, score_clips
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import atomic_file
 
+KNOTS = 12  # of a fitted curve, at most
+SLOPE = 0.01  # least rise of a fitted curve, so that equal scores stay rare
 SHOWN = [kind for kind in DEGRADATIONS if kind != "dropped"]
 
 
@@ -73,6 +77,30 @@ def read_people(source: str, joints: JointSet, number: int) -> list[Record]:
     annotations, _, images = source.partition("=")
     records = read_records(None, Path(annotations), joints, Path(images) if images else None)
     return records[:: max(len(records) // number, 1)][:number]
+
+
+def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float], ...]:
+    """Return points (score, probability) for `ModelConfig.score_curve`.
+
+    `scores` (n,) are raw ones, `right` (n,) tells which joints were right. The curve is an isotonic
+    regression, taken at quantiles of the scores and made to rise everywhere, from 0: a heatmap
+    without a peak shows no joint, though a few such joints are right by chance. Raises ValueError
+    with fewer than two different scores.
+    """
+    values, hits = np.asarray(scores, np.float64), np.asarray(right, np.float64)
+    order = np.argsort(values, kind="stable")
+    smooth = isotonic_regression(hits[order]).x
+    parts = [part for part in np.array_split(np.arange(len(order)), KNOTS) if len(part)]
+    x = np.array([values[order][part].mean() for part in parts])
+    y = np.array([smooth[part].mean() for part in parts])
+    x, first = np.unique(np.round(x, 4), return_index=True)
+    if len(x) < 2:
+        raise ValueError("a score curve needs at least two different scores")
+    y = (1 - SLOPE) * y[first]
+    if x[0] > 0 and x[-1] < 1:
+        x, y = np.concatenate([[0], x, [1]]), np.concatenate([[0], y, y[-1:]])
+    rising = y + SLOPE * x
+    return tuple((round(float(a), 4), round(float(b), 4)) for a, b in zip(x, rising, strict=True))
 
 
 def _fitted(mode: str, scores: Float32, right: Float32) -> Curve:

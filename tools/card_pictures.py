@@ -105,7 +105,9 @@ def worst_people(model: TARViTPose, annotations: Path, *, photographs: bool) -> 
             crop = np.full_like(crop, BACKGROUND)
         label = poses_of(truth[person], seen[person].astype(np.float32), size, config.joints)
         prediction = poses_of(predicted[person], scores[person], size, config.joints)
-        both = [draw_poses(crop, poses, legend=False) for poses in (label, prediction)]
+        both = [
+            draw_poses(crop, poses, legend=False, labels=False) for poses in (label, prediction)
+        ]
         tiles.append(np.concatenate(both, 1))
         captions.append(f"{wrong[person].sum()} of {seen[person].sum()} wrong")
     return contact_sheet(tiles, captions, COLUMNS, WIDTH)

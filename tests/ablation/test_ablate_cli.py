@@ -88,7 +88,7 @@ def test_mistakes_are_one_line_and_exit_with_2(
     bad.write_text(yaml.safe_dump(content), encoding="utf-8")
     names = {"TABLE": table, "BAD": bad}
     changes = overrides(tmp_path) if BASE in arguments else ()
-    done = ablate(*(names.get(one, one) for one in arguments), *changes)
+    done = ablate(*(names.get(argument, argument) for argument in arguments), *changes)
     assert done.exit_code == 2
     assert message.replace("rows.0: unknown key chnge", "chnge") in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -151,8 +151,8 @@ def test_costs_are_counted_without_training(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "paper" in result.stdout
-    found = [row["costs"] for row in json.loads(facts.read_text())["rows"]]
-    assert "jta" not in found[0]
-    assert found[2]["jta"]["parameters"] > 1.9 * found[1]["jta"]["parameters"]
-    assert found[1]["temporal"]["gmacs"] > 0
+    costs = [row["costs"] for row in json.loads(facts.read_text())["rows"]]
+    assert "jta" not in costs[0]
+    assert costs[2]["jta"]["parameters"] > 1.9 * costs[1]["jta"]["parameters"]
+    assert costs[1]["temporal"]["gmacs"] > 0
     assert not (tmp_path / "runs_here" / "runs").exists()

@@ -28,8 +28,8 @@ def measured(person: Person, **options: str) -> dict[str, float]:
 
 def expect(person: Person, **expected: float) -> None:
     angles = measured(person)
-    found = {name: angles[name] for name in expected}
-    assert found == pytest.approx(expected, abs=1e-4, nan_ok=True)
+    selected = {name: angles[name] for name in expected}
+    assert selected == pytest.approx(expected, abs=1e-4, nan_ok=True)
 
 
 def test_an_upright_person_with_hanging_arms_has_zeros() -> None:

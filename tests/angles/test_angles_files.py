@@ -149,6 +149,8 @@ def test_the_plot_has_left_and_right_in_their_colours(
         shade = tuple(value / 255 for value in SIDE_COLOURS[str(side)])
         assert line.get_color() == pytest.approx(shade)
     assert np.isnan(lines["left"].get_ydata()[3])
+    spans = [np.ptp(panel.get_ylim()) for panel in figures[0].axes]
+    assert min(spans) >= 30 - 1e-6  # degrees: a still joint has no dramatic curve
     assert cv2.imread(str(result.with_name("squat.angles.png"))) is not None
 
 

@@ -33,12 +33,12 @@ def test_a_range_is_robust_and_its_extremes_have_times() -> None:
     degrees = np.linspace(0, 100, 101)
     degrees[40] = 179  # a wrong frame
     degrees[70] = np.nan
-    found = ranges_of(series_of(degrees))["left_knee_flexion"]
-    assert (found.known, found.frames) == (100, 101)
-    assert found.low == pytest.approx(5, abs=0.2)
-    assert found.size == pytest.approx(90.5, abs=1)
-    assert (found.least, found.least_at) == (0, 0)
-    assert (found.most, found.most_at) == (179, 40 / RATE)
+    measured = ranges_of(series_of(degrees))["left_knee_flexion"]
+    assert (measured.known, measured.frames) == (100, 101)
+    assert measured.low == pytest.approx(5, abs=0.2)
+    assert measured.size == pytest.approx(90.5, abs=1)
+    assert (measured.least, measured.least_at) == (0, 0)
+    assert (measured.most, measured.most_at) == (179, 40 / RATE)
 
 
 def test_little_that_is_known_makes_no_range() -> None:

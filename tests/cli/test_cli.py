@@ -128,8 +128,9 @@ def test_predict_passes_on_every_option(calls: list[Call], tmp_path: Path) -> No
         *("--output", tmp_path, "--format", "csv,coco", "--no-render", "--contact-sheet"),
         *("--keypoint-threshold", "0.5", "--start", "1", "--end", "2.5", "--overwrite"),
         *("--weights", "w", "--offsets=-3,1", "--flip-test", "--device", "cuda:0"),
-        *("--precision", "bf16", "--batch-size", "4", "--detector", "torchvision"),
-        *("--boxes", boxes, "--box-threshold", "0.6", "--max-people", "3", "--single-frame"),
+        *("--precision", "bf16", "--batch-size", "4"),
+        *("--boxes", boxes, "--box-threshold", "0.6", "--max-people", "3"),
+        *("--temporal", "pooled"),
     ]
     assert run("predict", "dance.mp4", *options).exit_code == 0
     assert calls == [
@@ -150,11 +151,10 @@ def test_predict_passes_on_every_option(calls: list[Call], tmp_path: Path) -> No
                 device="cuda:0",
                 precision="bf16",
                 batch_size=4,
-                detector="torchvision",
                 boxes=boxes,
                 box_threshold=0.6,
                 max_people=3,
-                single_frame=True,
+                temporal="pooled",
             ),
         )
     ]
@@ -351,8 +351,8 @@ def test_a_missing_video_is_refused_before_the_model_is_loaded(
 
 def test_weights_without_a_config_get_one_line(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 2)
-    found = refusal("predict", video, "--weights", tmp_path)
-    assert found == f"{tmp_path}: no config.json; expected config.json and model.safetensors"
+    message = refusal("predict", video, "--weights", tmp_path)
+    assert message == f"{tmp_path}: no config.json; expected config.json and model.safetensors"
 
 
 def test_a_real_run_with_a_tiny_model(tmp_path: Path) -> None:
@@ -417,8 +417,8 @@ def test_lists_are_read(calls: list[Call]) -> None:
 
 
 def test_the_summary_counts_in_words() -> None:
-    one = outcome("a.mp4", frames=1, people=1, tracks=0, seconds=0.0)
-    assert summary(one) == (
+    first = outcome("a.mp4", frames=1, people=1, tracks=0, seconds=0.0)
+    assert summary(first) == (
         "a.mp4: 1 frame, at most 1 person in one, 0 tracks, 0.0 s (0.0 frames/s)"
     )
 

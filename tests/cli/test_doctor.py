@@ -34,8 +34,8 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def installed(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
     """Make these the only packages that are installed."""
-    found = {name.replace("_", "-"): value for name, value in versions.items()}
-    monkeypatch.setattr(doctor, "version", found.get)
+    expected = {name.replace("_", "-"): value for name, value in versions.items()}
+    monkeypatch.setattr(doctor, "version", expected.get)
 
 
 def test_it_is_content_where_predict_can_run(shipped: Path) -> None:
@@ -50,11 +50,11 @@ def test_it_is_content_where_predict_can_run(shipped: Path) -> None:
 
 
 def test_programs_get_the_same(shipped: Path) -> None:
-    found = json.loads(run("doctor", "--json").stdout)
-    assert found["can_predict"] is True
-    assert found["problems"] == []
-    assert found["optional"][0]["packages"] == {"torch": torch.__version__}
-    assert [one["extra"] for one in found["optional"]] == list(doctor.OPTIONAL)
+    report = json.loads(run("doctor", "--json").stdout)
+    assert report["can_predict"] is True
+    assert report["problems"] == []
+    assert report["optional"][0]["packages"] == {"torch": torch.__version__}
+    assert [extra["extra"] for extra in report["optional"]] == list(doctor.OPTIONAL)
 
 
 def test_what_keeps_predict_from_running_ends_with_2(shipped: Path) -> None:
@@ -75,10 +75,10 @@ def test_a_broken_package_is_named(shipped: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     result = run("doctor", "--json")
     assert result.exit_code == 2
-    found = json.loads(result.stdout)
-    assert found["can_predict"] is False
-    assert found["core"]["onnxruntime"] == "does not work, see below"
-    assert found["problems"][0].startswith("onnxruntime: import of onnxruntime halted")
+    report = json.loads(result.stdout)
+    assert report["can_predict"] is False
+    assert report["core"]["onnxruntime"] == "does not work, see below"
+    assert report["problems"][0].startswith("onnxruntime: import of onnxruntime halted")
 
 
 def test_every_extra_of_the_package_is_known() -> None:
@@ -153,17 +153,17 @@ def test_folders_that_cannot_be_written_or_are_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     advice: list[str] = []
-    place = tmp_path / "not" / "yet" / "there"
-    assert doctor.folder_line("graphs", place, advice).startswith(f"{place}, ")
+    folder = tmp_path / "not" / "yet" / "there"
+    assert doctor.folder_line("graphs", folder, advice).startswith(f"{folder}, ")
     assert advice == []
-    assert not place.parent.exists()
+    assert not folder.parent.exists()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9e9, 8e9, 1e9))
     doctor.folder_line("results", tmp_path, advice)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    doctor.folder_line("graphs", place, advice)
+    doctor.folder_line("graphs", folder, advice)
     assert advice == [
         f"{tmp_path} has only 1.0 GB left",
-        f"{place} cannot be written: choose another with XDG_CACHE_HOME",
+        f"{folder} cannot be written: choose another with XDG_CACHE_HOME",
     ]
 
 

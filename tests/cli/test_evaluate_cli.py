@@ -291,8 +291,8 @@ def test_stills_are_scored_by_cocos_rules(weights: Path, tmp_path: Path) -> None
     result = evaluate_model(weights, "--annotations", path, "--json", tmp_path / "ap.json")
     assert "1 still, 1 person, boxes: ground truth" in result.stdout
     assert "AP50" in result.stdout
-    found = json.loads((tmp_path / "ap.json").read_text())["metrics"]["COCO AP"]["values"]
-    assert list(found["temporal"]) == ["AP", "AP50", "AP75", "APM", "APL", "AR"]
+    values = json.loads((tmp_path / "ap.json").read_text())["metrics"]["COCO AP"]["values"]
+    assert list(values["temporal"]) == ["AP", "AP50", "AP75", "APM", "APL", "AR"]
 
 
 def test_clips_of_stills(weights: Path, videos: Path) -> None:
@@ -318,8 +318,8 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
     assert result.stdout.splitlines()[0] == f"{weights} on 1 video, boxes: {boxes}"
     row = result.stdout.splitlines()[-1].split()
     assert row[:3] == ["a", "4", "1"]
-    found = json.loads(path.read_text(encoding="utf-8"))["videos"][str(clip)]
-    assert set(found) >= {"jitter_single", "jitter_temporal", "apart", "lag"}
+    numbers = json.loads(path.read_text(encoding="utf-8"))["videos"][str(clip)]
+    assert set(numbers) >= {"jitter_single", "jitter_temporal", "apart", "lag"}
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
             "--weights x --annotations y --degradations dark --boxes gt",
             "--boxes cannot be combined with --degradations",
         ),
-        ("--weights x --annotations y --end 2", "--end cannot be combined with --weights"),
+        ("--weights x --annotations y --end 2", "--end is for --videos"),
         (
             "--weights default --annotations y --kinds foggy",  # the name of an earlier version
             "--degradations foggy: unknown name 'foggy'; expected all or some of clean",

@@ -40,16 +40,16 @@ def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Stand in for a hub that has owner/name, of which nothing is here yet; note what is asked."""
-    asked: list[dict[str, Any]] = []
+    requests: list[dict[str, Any]] = []
 
     def snapshot(hub_id: str, **options: Any) -> str:
-        asked.append({"id": hub_id, **options})
+        requests.append({"id": hub_id, **options})
         if options["local_files_only"] or hub_id != "owner/name":
             raise LocalEntryNotFoundError("not in the cache")
         return str(folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    return asked
+    return requests
 
 
 def test_what_ships_is_listed(assets: Path) -> None:
@@ -114,7 +114,9 @@ def test_what_is_missing_is_said_and_ends_with_2(
     result = run("models")
     assert result.exit_code == 2
     assert result.stdout.count("  missing  install the package again\n") == 2
-    assert [one["here"] for one in json.loads(run("models", "--json").stdout)][:2] == [False] * 2
+    assert [facts["here"] for facts in json.loads(run("models", "--json").stdout)][:2] == [
+        False
+    ] * 2
 
 
 def test_a_folder_of_ones_own(folder: Path) -> None:
@@ -128,9 +130,9 @@ def test_a_folder_of_ones_own(folder: Path) -> None:
 
 def test_single_frame_weights_are_shown_as_such(tmp_path: Path) -> None:
     tiny_model(offsets=()).save_pretrained(tmp_path)
-    found = dict(models.lines(models.weights_facts("mine", tmp_path)))
-    assert found["size"] == "ViTPose-24x2"
-    assert found["frames"] == "the current one only"
+    shown = dict(models.lines(models.weights_facts("mine", tmp_path)))
+    assert shown["size"] == "ViTPose-24x2"
+    assert shown["frames"] == "the current one only"
 
 
 def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
@@ -142,7 +144,7 @@ def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
     result = run("models", "owner/name", "--download", "--revision", "v1")
     assert result.exit_code == 0
     assert f"  path     {folder}\n" in result.stdout
-    assert [(one["local_files_only"], one["revision"]) for one in hub] == [
+    assert [(request["local_files_only"], request["revision"]) for request in hub] == [
         (True, None),
         (False, "v1"),
     ]

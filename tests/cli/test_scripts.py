@@ -90,8 +90,8 @@ def test_progress_of_several_sources_as_lines(
     work: list[Callable[[], None]], tmp_path: Path
 ) -> None:
     result = run("predict", "a.mp4", "b.mp4", "--log-json", "--output", tmp_path)
-    progress = [one for one in events(result) if one["event"] == "progress"]
-    done = [(one["source"], one["frame"], one["total"]) for one in progress]
+    progress = [event for event in events(result) if event["event"] == "progress"]
+    done = [(event["source"], event["frame"], event["total"]) for event in progress]
     assert done == [("a.mp4", 1, 2), ("a.mp4", 2, 2), ("b.mp4", 1, 2), ("b.mp4", 2, 2)]
 
 
@@ -153,7 +153,7 @@ def test_other_verbs_print_lines_as_well() -> None:
     assert "vitpose-b" in by_name["facts"]
     assert end == {"event": "end", "exit_code": 0}
     document, _ = events(run("models", "--log-json", "--json"))
-    assert [one["name"] for one in document["content"][:2]] == ["default", "nanodet"]
+    assert [model["name"] for model in document["content"][:2]] == ["default", "nanodet"]
     result = run("data", "check", "nowhere", "--log-json")
     assert result.exit_code == 2
     assert events(result)[0]["kind"] == "DataError"
@@ -305,12 +305,12 @@ def test_offline_holds_for_one_run_and_for_other_packages(
 def complete(line: str) -> list[str]:
     """Return what a shell offers behind a line."""
     words = line.split(" ")
-    asked = {
+    environment = {
         "_TARVITPOSE_COMPLETE": "complete_bash",
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(words) - 1),
     }
-    result = CliRunner().invoke(app, [], prog_name="tarvitpose", env=asked)
+    result = CliRunner().invoke(app, [], prog_name="tarvitpose", env=environment)
     return result.stdout.split()
 
 
@@ -349,10 +349,10 @@ def test_completion_loads_nothing_heavy() -> None:
         f"set(sys.modules)), file=sys.stderr)); {LOADED}"
     )
     words = "tarvitpose predict --backend o"
-    asked = {"_TARVITPOSE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    environment = {"_TARVITPOSE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
     command = [sys.executable, "-c", code, ",".join(HEAVY)]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, **asked}
+        command, capture_output=True, text=True, check=True, env={**os.environ, **environment}
     )
     assert done.stdout.split() == ["openvino", "onnxruntime"]
     assert done.stderr == "[]\n"

@@ -54,6 +54,15 @@ WRONG = {
     "predict clip.mp4 --weights nosuch": 'nosuch: expected "default", a name that',
     "predict clip.mp4 --weights empty": "empty: no config.json; expected config.json",
     "predict clip.mp4 --weights single --compare": "--compare sets single frames beside",
+    "predict clip.mp4 --no-render --blur-faces": "leave one out, or add --contact-sheet",
+    "predict clip.mp4 --temporal none --offsets=1": "temporal none uses none: give one",
+    "predict clip.mp4 --temporal none --compare": "and --temporal none has none: give one",
+    "predict clip.mp4 --boxes nosuch.json --detector yolo": "give --boxes or --detector, not both",
+    "report clip.mp4 --poses there/clip.coco.json --no-render": "--no-render is for a new run",
+    "reformat there/clip.coco.json --format mot --height 1.8": "--height is for trc, bvh, not for",
+    "reformat there/clip.coco.json --format trc --images x": "--images is for label-studio, not",
+    "evaluate --weights default --annotations there --reliability x": "is for --degradations",
+    "evaluate --weights default --annotations there --tracks": "--tracks is for --predictions",
     "predict clip.mp4 --boxes nosuch.json": "nosuch.json: no such file",
     "predict clip.mp4 --detector yolo": "'yolo': no such detector; expected nanodet",
     "predict nosuch.mp4 nosuch2.mp4": "2 of 2 videos failed, see",
@@ -100,20 +109,20 @@ WRONG = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a video, its results, weights and configurations."""
-    folder = tmp_path_factory.mktemp("place")
+    folder = tmp_path_factory.mktemp("workspace")
     make_video(folder / "clip.mp4", 2)
     (folder / "empty.mp4").touch()
     (folder / "empty").mkdir()
     tiny_model(offsets=()).save_pretrained(folder / "single")
-    there = folder / "there"
-    there.mkdir()
+    existing = folder / "there"
+    existing.mkdir()
     joints = [0, 0, 0] * 17
     people = [{"image_id": 0, "category_id": 1, "keypoints": joints, "score": 0.5}]
-    (there / "clip.coco.json").write_text(json.dumps(people))
+    (existing / "clip.coco.json").write_text(json.dumps(people))
     for name in ("clip.mp4", "clip.attention.png", "clip.report.html"):
-        shutil.copy(folder / "clip.mp4", there / name)
+        shutil.copy(folder / "clip.mp4", existing / name)
     data = "{train: [{format: coco, annotations: lost.json}]}"
     (folder / "lost.yaml").write_text(f"output: out\nmodel: {{size: s}}\ndata: {data}\n")
     (folder / "odd.yaml").write_text("title: t\npaper: p\nrows: [{name: a, chnge: {}}]\n")
@@ -121,17 +130,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def end_of_each(place: Path, lines: list[str], slow: tuple[str, ...]) -> list[list[object]]:
+def end_of_each(workspace: Path, lines: list[str], slow: tuple[str, ...]) -> list[list[object]]:
     command = [sys.executable, "-c", RUN_ALL, ",".join(slow)]
-    given = "".join(f"{line}\n" for line in lines)
+    arguments = "".join(f"{line}\n" for line in lines)
     done = subprocess.run(
-        command, input=given, capture_output=True, text=True, cwd=place, check=True
+        command, input=arguments, capture_output=True, text=True, cwd=workspace, check=True
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_wrong_argument_loads_nothing_slow(place: Path) -> None:
-    ends = end_of_each(place, list(WRONG), SLOW)
+def test_a_wrong_argument_loads_nothing_slow(workspace: Path) -> None:
+    ends = end_of_each(workspace, list(WRONG), SLOW)
     assert [line for line, *_ in ends] == list(WRONG)
     for line, code, said, loaded in ends:
         assert code == 2, (line, code, said)
@@ -139,7 +148,7 @@ def test_a_wrong_argument_loads_nothing_slow(place: Path) -> None:
         assert not loaded, (line, loaded)
 
 
-def test_what_is_not_there_needs_no_decoder(place: Path) -> None:
-    [[_, code, _, loaded]] = end_of_each(place, ["predict nosuch.mp4"], (*SLOW, *DECODERS))
+def test_what_is_not_there_needs_no_decoder(workspace: Path) -> None:
+    [[_, code, _, loaded]] = end_of_each(workspace, ["predict nosuch.mp4"], (*SLOW, *DECODERS))
     assert code == 2
     assert not loaded

@@ -402,6 +402,27 @@ def test_text_is_as_wide_and_tall_as_it_says(height: float) -> None:
     assert rows.max() - rows.min() == pytest.approx(height, rel=0.25)
 
 
+@pytest.mark.parametrize("height", [8, 12, 24, 40])
+def test_a_degree_sign_is_a_ring_inside_the_width_of_the_text(height: float) -> None:
+    canvas = np.zeros((80, 200, 3), np.uint8)
+    draw_text(canvas, "1°", (10, 60), height, (255, 255, 255))
+    ink = canvas.max(-1) > 90
+    dark_areas, _ = cv2.connectedComponents((~ink).astype(np.uint8), connectivity=4)
+    assert dark_areas - 1 == 2  # around the text, and inside the ring: a 1 has no hole
+    assert np.nonzero(ink)[1].max() - 10 <= text_width("1°", height)
+
+
+def test_people_without_labels_have_skeletons_alone() -> None:
+    poses = people((60, 70), (200, 90))
+    drawn = draw_poses(grey(), poses, legend=False, labels=False)
+    only_labels = changed(drawn, draw_poses(grey(), poses, legend=False))
+    assert only_labels.any()
+    for person in range(len(poses)):
+        left, top, right, bottom = poses.boxes[person].astype(int)
+        assert not only_labels[top + 2 : bottom - 2, left + 2 : right - 2].any()
+        assert changed(grey(), drawn)[top:bottom, left:right].any()
+
+
 def test_coco_joints_are_told_by_name_not_by_number() -> None:
     poses = people((60, 20), height=170, joints=COCO_17)
     drawn = draw_poses(grey(), poses, legend=False)

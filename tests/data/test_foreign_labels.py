@@ -74,7 +74,7 @@ def renamed(spell: Callable[[str], str]) -> Change:
     return change
 
 
-def one_more(**fields: Any) -> Change:
+def person_added(**fields: Any) -> Change:
     def change(content: dict[str, Any]) -> None:
         content["annotations"].append({"id": 9, "image_id": 1, "bbox": [0, 0, 5, 5], **fields})
 
@@ -84,7 +84,7 @@ def one_more(**fields: Any) -> Change:
 def dog_first(content: dict[str, Any]) -> None:
     dog = {"id": 2, "name": "dog", "keypoints": ["nose", "tail"]}
     content["categories"].insert(0, dog)
-    one_more(category_id=2, keypoints=[1, 1, 2, 3, 3, 2])(content)
+    person_added(category_id=2, keypoints=[1, 1, 2, 3, 3, 2])(content)
 
 
 def nameless_dog_first(content: dict[str, Any]) -> None:
@@ -117,10 +117,10 @@ CHANGES: dict[str, tuple[Change, dict[str, int]]] = {  # and what `data check` c
     "no category": (no_field("category_id"), {"no category": 4}),
     "category null": (every_person(category_id=None), {"no category": 4}),
     "iscrowd null": (every_person(iscrowd=None), {}),
-    "crowd": (one_more(category_id=1, iscrowd=1), {"crowd": 1}),
-    "empty keypoints": (one_more(category_id=1, keypoints=[]), {"no keypoints": 1}),
-    "without keypoints": (one_more(category_id=1), {"no keypoints": 1}),
-    "all v = 0": (one_more(category_id=1, keypoints=[0] * 51), {"no labelled joint": 1}),
+    "crowd": (person_added(category_id=1, iscrowd=1), {"crowd": 1}),
+    "empty keypoints": (person_added(category_id=1, keypoints=[]), {"no keypoints": 1}),
+    "without keypoints": (person_added(category_id=1), {"no keypoints": 1}),
+    "all v = 0": (person_added(category_id=1, keypoints=[0] * 51), {"no labelled joint": 1}),
     "hyphens": (renamed(lambda name: name.replace("_", "-")), {"joint spelling": 16}),
     "capitals": (renamed(str.upper), {"joint spelling": 17}),
     "spaces": (renamed(lambda name: name.replace("_", " ").title()), {"joint spelling": 17}),

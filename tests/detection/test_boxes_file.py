@@ -33,17 +33,17 @@ def entry(image: Any, left: float = 1, score: float = 0.9, **more: Any) -> dict[
 
 
 def lefts(boxes: BoxesFile, index: int, name: str = "") -> list[float]:
-    found = boxes.detect(frame(index, name))
-    assert found.boxes.shape == (len(found), 4)
-    assert found.boxes.dtype == found.scores.dtype == np.float32
-    return found.boxes[:, 0].tolist()
+    people = boxes.detect(frame(index, name))
+    assert people.boxes.shape == (len(people), 4)
+    assert people.boxes.dtype == people.scores.dtype == np.float32
+    return people.boxes[:, 0].tolist()
 
 
 def test_boxes_become_corners_and_the_surest_comes_first(tmp_path: Path) -> None:
     entries = [entry(0, 5, 0.25), entry(0, -7.5, 0.75), entry(1)]
-    found = BoxesFile(write(tmp_path, entries)).detect(frame(0))
-    assert found.boxes.tolist() == [[-7.5, 2, 2.5, 22], [5, 2, 15, 22]]
-    assert found.scores.tolist() == [0.75, 0.25]
+    people = BoxesFile(write(tmp_path, entries)).detect(frame(0))
+    assert people.boxes.tolist() == [[-7.5, 2, 2.5, 22], [5, 2, 15, 22]]
+    assert people.scores.tolist() == [0.75, 0.25]
 
 
 def test_a_score_at_the_threshold_counts(tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_boxes_of_several_videos_need_frames_with_folders(
     tmp_path: Path, images: tuple[Any, Any]
 ) -> None:
     boxes = BoxesFile(write(tmp_path, [entry(image) for image in images]))
-    for one in (frame(0), frame(5), frame(0, "0.jpg")):
+    for unknown in (frame(0), frame(5), frame(0, "0.jpg")):
         with pytest.raises(BoxesError, match=r"boxes.json: has boxes of 2 videos \("):
-            boxes.detect(one)
+            boxes.detect(unknown)
     assert lefts(boxes, 0, "a/0.jpg") == ([1] if images[0] == "a/0.jpg" else [])
 
 
@@ -144,8 +144,8 @@ def test_a_data_set_without_file_names_goes_by_its_ids(tmp_path: Path) -> None:
 
 
 def test_scores_rounded_above_one_are_one(tmp_path: Path) -> None:
-    found = BoxesFile(write(tmp_path, [entry(0, score=1.0000002)])).detect(frame(0))
-    assert found.scores.tolist() == [1]
+    people = BoxesFile(write(tmp_path, [entry(0, score=1.0000002)])).detect(frame(0))
+    assert people.scores.tolist() == [1]
 
 
 def without(field: str) -> dict[str, Any]:
@@ -251,11 +251,11 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 def test_the_sample_of_posetrack18() -> None:
     folder = SAMPLE / "annotations"
     detected = BoxesFile(folder / "test_posetrack18_human_detections.json", threshold=0.5)
-    found = detected.detect(frame(0, "images/val/012834_mpii_test/000000.jpg"))
-    assert len(found) > 0
-    np.testing.assert_allclose(found.boxes[0], [1475.28, 2.72, 1572.24, 255.60], atol=0.01)
-    assert (np.diff(found.scores) <= 0).all()
-    assert (found.scores >= 0.5).all()
+    people = detected.detect(frame(0, "images/val/012834_mpii_test/000000.jpg"))
+    assert len(people) > 0
+    np.testing.assert_allclose(people.boxes[0], [1475.28, 2.72, 1572.24, 255.60], atol=0.01)
+    assert (np.diff(people.scores) <= 0).all()
+    assert (people.scores >= 0.5).all()
     labelled = BoxesFile(folder / "val" / "003418_mpii_test.json")
     assert len(labelled.detect(frame(0))) > 0
 
@@ -294,8 +294,8 @@ def test_a_category_filter_that_leaves_nobody_is_named(tmp_path: Path, kind: str
     wanted = "1"
     if kind == "data set":
         content, wanted = data_set(), "4"
-        for one in content["annotations"]:
-            one["category_id"] = 0
+        for person in content["annotations"]:
+            person["category_id"] = 0
     with pytest.raises(BoxesError, match=rf"all \d boxes have category_id 0, people have {wanted}"):
         BoxesFile(write(tmp_path, content))
 

@@ -64,15 +64,15 @@ IMAGE = np.random.default_rng(0).integers(0, 255, (40, 80, 3), np.uint8)
 
 
 def test_a_folder_with_a_transformers_detector(yolos: Path) -> None:
-    found = load_detector(str(yolos), threshold=0.69).detect(frame(IMAGE))
-    np.testing.assert_allclose(found.boxes, [[10, 10, 70, 30]] * 2, atol=1e-3)
-    np.testing.assert_allclose(found.scores, [0.7, 0.7], atol=1e-5)
-    assert found.boxes.dtype == found.scores.dtype == np.float32
+    people = load_detector(str(yolos), threshold=0.69).detect(frame(IMAGE))
+    np.testing.assert_allclose(people.boxes, [[10, 10, 70, 30]] * 2, atol=1e-3)
+    np.testing.assert_allclose(people.scores, [0.7, 0.7], atol=1e-5)
+    assert people.boxes.dtype == people.scores.dtype == np.float32
 
 
 def test_the_threshold_reaches_the_transformers_detector(yolos: Path) -> None:
-    found = load_detector(str(yolos), threshold=0.71).detect(frame(IMAGE))
-    assert found.boxes.shape == (0, 4)
+    people = load_detector(str(yolos), threshold=0.71).detect(frame(IMAGE))
+    assert people.boxes.shape == (0, 4)
 
 
 def test_other_classes_than_people_are_left_out(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_faster_rcnn_keeps_the_people(stand_in: Any) -> None:
-    found = load_detector("torchvision", threshold=0.4).detect(frame(IMAGE))
-    assert found.boxes.tolist() == [[0, 1, 80, 39], [0, 0, 9, 9]]
-    assert found.scores.tolist() == pytest.approx([0.9, 0.5])
+    people = load_detector("torchvision", threshold=0.4).detect(frame(IMAGE))
+    assert people.boxes.tolist() == [[0, 1, 80, 39], [0, 0, 9, 9]]
+    assert people.scores.tolist() == pytest.approx([0.9, 0.5])
 
 
 def test_weights_that_cannot_be_fetched_are_one_line(stand_in: Any) -> None:

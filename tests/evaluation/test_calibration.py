@@ -11,9 +11,8 @@ from saved_figures import record_figures
 from tiny_models import tiny_config
 
 from tarvitpose.config import ModelConfig, TemporalMode
-from tarvitpose.evaluation.calibration import fit_curve, plot_reliability, reliability
+from tarvitpose.evaluation.calibration import plot_reliability, reliability
 from tarvitpose.evaluation.clips import decoded_joints
-from tarvitpose.heatmaps import calibrate
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -28,42 +27,6 @@ def test_the_error_is_the_mean_distance_over_bins() -> None:
     assert predicted.scores[9] == pytest.approx(0.96)
     assert predicted.error == pytest.approx((1 * 0.05 + 5 * 0.16) / 6)
     assert np.isnan(reliability([], []).error)
-
-
-def raw_scores(count: int = 6000) -> tuple[np.ndarray, np.ndarray]:
-    """Scores whose squares are the true probabilities."""
-    rng = np.random.default_rng(0)
-    scores = rng.uniform(0.02, 0.98, count)
-    return scores, rng.uniform(size=count) < scores**2
-
-
-def test_a_fitted_curve_makes_new_scores_probabilities() -> None:
-    curve = fit_curve(*raw_scores())
-    rng = np.random.default_rng(1)
-    fresh = rng.uniform(0.02, 0.98, 6000)
-    right = rng.uniform(size=6000) < fresh**2
-    assert reliability(fresh, right).error > 0.1
-    assert reliability(calibrate(fresh.astype(np.float32), curve), right).error < 0.02
-    ModelConfig(width=32, depth=1, heads=2, score_curve=curve)  # is a valid one
-
-
-def test_where_there_is_no_heat_the_score_is_zero() -> None:
-    rng = np.random.default_rng(0)
-    scores = rng.uniform(0.1, 1, 500)
-    curve = fit_curve(scores, rng.uniform(size=500) < 0.4)  # even the least are often right
-    assert curve[0] == (0.0, 0.0)
-    assert calibrate(np.float32([-0.1, 0.0]), curve).tolist() == [0, 0]
-    assert calibrate(np.float32([0.15]), curve)[0] > 0.25
-
-
-def test_a_curve_rises_even_where_the_data_do_not() -> None:
-    rng = np.random.default_rng(0)
-    curve = fit_curve(rng.uniform(0, 1, 500), np.zeros(500))
-    x, y = np.array(curve).T
-    assert (np.diff(x) > 0).all()
-    assert (np.diff(y) > 0).all()
-    with pytest.raises(ValueError, match="two different scores"):
-        fit_curve([0.5, 0.5], [0, 1])
 
 
 @pytest.mark.parametrize("name", ["score_curve", "single_score_curve"])
@@ -115,7 +78,9 @@ def test_the_plot_shows_the_reliability_beside_the_diagonal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures, path = record_figures(monkeypatch), tmp_path / "reliability.png"
-    shown = reliability(*raw_scores())
+    rng = np.random.default_rng(0)
+    scores = rng.uniform(0.02, 0.98, 6000)
+    shown = reliability(scores, rng.uniform(size=6000) < scores**2)
     plot_reliability({"single-frame": shown}, path)
     diagonal, curve = figures[0].axes[0].lines
     assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]

@@ -25,13 +25,13 @@ def person(number: int, points: ArrayLike, **changes: Any) -> dict[str, Any]:
 
 def truth_of(people: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "images": [{"id": number} for number in sorted({one["image_id"] for one in people})],
+        "images": [{"id": number} for number in sorted({person["image_id"] for person in people})],
         "annotations": people,
         "categories": [{"id": 1, "name": "person", "keypoints": list(names)}],
     }
 
 
-def found(number: int, points: ArrayLike, score: float = 0.9) -> dict[str, Any]:
+def prediction(number: int, points: ArrayLike, score: float = 0.9) -> dict[str, Any]:
     return {"image_id": number, "keypoints": np.ravel(points).tolist(), "score": score}
 
 
@@ -52,12 +52,12 @@ def oks(guess: Float64, points: Float64, names: tuple[str, ...], area: float) ->
     return total / labelled
 
 
-@pytest.mark.parametrize("joints", [COCO_17, POSETRACK_15], ids=lambda one: one.name)
+@pytest.mark.parametrize("joints", [COCO_17, POSETRACK_15], ids=lambda joints: joints.name)
 def test_perfect_predictions(joints: Any) -> None:
     poses = random_people(4, len(joints))
     people = [person(i, pose, area=[2000, 20_000][i % 2]) for i, pose in enumerate(poses)]
     truth = truth_of(people, joints.joints)
-    results = [found(i, pose) for i, pose in enumerate(poses)]
+    results = [prediction(i, pose) for i, pose in enumerate(poses)]
     assert coco_ap(truth, results, joints.joints) == CocoAp(100, 100, 100, 100, 100, 100)
 
 
@@ -75,12 +75,14 @@ def test_an_oks_computed_by_hand() -> None:
     pose[0], pose[5] = (50, 50, 2), (80, 80, 2)
     guess = pose.copy()
     guess[0, 0] += 5.2 * np.sqrt(2 * np.log(2)) - 1e-6
-    result = coco_ap(truth_of([person(0, pose)], COCO_17.joints), [found(0, guess)], COCO_17.joints)
+    result = coco_ap(
+        truth_of([person(0, pose)], COCO_17.joints), [prediction(0, guess)], COCO_17.joints
+    )
     assert result.ap == pytest.approx(60)  # 0.5, 0.55, .. 0.75: six of ten thresholds
     assert (result.ap50, result.ap75, result.ar) == pytest.approx((100, 100, 60))
 
 
-@pytest.mark.parametrize("joints", [COCO_17, POSETRACK_15], ids=lambda one: one.name)
+@pytest.mark.parametrize("joints", [COCO_17, POSETRACK_15], ids=lambda joints: joints.name)
 def test_every_similarity_is_the_one_of_the_definition(joints: Any) -> None:
     random = np.random.default_rng(1)
     for number, pose in enumerate(random_people(40, len(joints))):
@@ -91,7 +93,7 @@ def test_every_similarity_is_the_one_of_the_definition(joints: Any) -> None:
         truth = truth_of([person(number, pose, area=area)], joints.joints)
         similarity = oks(guess, pose, joints.joints, area)
         met = (np.arange(0.5, 0.96, 0.05) <= similarity).sum()
-        result = coco_ap(truth, [found(number, guess)], joints.joints)
+        result = coco_ap(truth, [prediction(number, guess)], joints.joints)
         assert result.ap == pytest.approx(10 * met)
         assert result.ar == pytest.approx(10 * met)
 
@@ -99,7 +101,7 @@ def test_every_similarity_is_the_one_of_the_definition(joints: Any) -> None:
 def test_a_surer_mistake_costs_precision() -> None:
     first, second = random_people(2, 17)
     truth = truth_of([person(0, first), person(1, second)], COCO_17.joints)
-    results = [found(0, first, 0.8), found(1, first, 0.9)]  # the second is somewhere else
+    results = [prediction(0, first, 0.8), prediction(1, first, 0.9)]  # the second is somewhere else
     # Precision is 1/2 up to recall 1/2: 51 of 101 steps.
     assert coco_ap(truth, results, COCO_17.joints).ap == pytest.approx(100 * 0.5 * 51 / 101)
 
@@ -109,8 +111,8 @@ def test_only_joints_that_both_know_are_compared() -> None:
     wrong_eyes = pose.copy()
     wrong_eyes[1:5, :2] += 500  # the eyes and ears that POSETRACK_15 does not have
     truth = truth_of([person(0, pose)], COCO_17.joints)
-    assert coco_ap(truth, [found(0, wrong_eyes)], POSETRACK_15.joints).ap == 100
-    assert coco_ap(truth, [found(0, wrong_eyes)], COCO_17.joints).ap < 100
+    assert coco_ap(truth, [prediction(0, wrong_eyes)], POSETRACK_15.joints).ap == 100
+    assert coco_ap(truth, [prediction(0, wrong_eyes)], COCO_17.joints).ap < 100
 
 
 def test_people_without_compared_joints_and_crowds_are_ignored() -> None:
@@ -118,7 +120,7 @@ def test_people_without_compared_joints_and_crowds_are_ignored() -> None:
     only_eyes = pose * [1, 1, 0]
     only_eyes[1, 2] = 2
     people = [person(0, pose), person(1, only_eyes), person(2, pose, iscrowd=1)]
-    results = [found(number, pose) for number in range(3)]
+    results = [prediction(number, pose) for number in range(3)]
     assert coco_ap(truth_of(people, COCO_17.joints), results, POSETRACK_15.joints).ap == 100
 
 
@@ -128,7 +130,7 @@ def test_only_the_category_with_joints_counts() -> None:
     truth["categories"][0]["id"] = 7
     truth["categories"].insert(0, {"id": 1, "name": "dog"})
     truth["annotations"].append({"id": 5, "image_id": 0, "category_id": 1, "bbox": [0, 0, 1, 1]})
-    assert coco_ap(truth, [found(0, pose)], COCO_17.joints).ap == 100
+    assert coco_ap(truth, [prediction(0, pose)], COCO_17.joints).ap == 100
 
 
 def test_an_area_that_is_missing_comes_from_the_box() -> None:
@@ -137,8 +139,8 @@ def test_an_area_that_is_missing_comes_from_the_box() -> None:
     with_area = person(0, pose, area=AREA_OF_BOX * 100 * 200)
     without = {key: value for key, value in with_area.items() if key != "area"}
     expected, came = (
-        coco_ap(truth_of([one], COCO_17.joints), [found(0, guess)], COCO_17.joints)
-        for one in (with_area, without)
+        coco_ap(truth_of([labelled], COCO_17.joints), [prediction(0, guess)], COCO_17.joints)
+        for labelled in (with_area, without)
     )
     assert came.ap == expected.ap
 
@@ -154,10 +156,10 @@ def test_without_the_package_one_line_says_what_to_install(
 def test_draws_are_of_whole_images_and_always_the_same() -> None:
     pose = np.c_[np.arange(34.0).reshape(17, 2) + 40, np.full(17, 2)]
     truth = truth_of([person(image, pose) for image in range(4)], COCO_17.joints)
-    results = [found(image, pose + (100 if image else 0)) for image in range(4)]
+    results = [prediction(image, pose + (100 if image else 0)) for image in range(4)]
     draws = [drawn.ap for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
     assert {round(value) for value in draws} >= {0, 25, 50}  # how often the right image is drawn
     again = [drawn.ap for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
     assert draws == again
-    right = [found(image, pose) for image in range(4)]
+    right = [prediction(image, pose) for image in range(4)]
     assert {drawn.ap for drawn in bootstrap_coco_ap(truth, right, COCO_17.joints, 9)} == {100}

@@ -64,13 +64,13 @@ def ap_of(
         hit = close & (visible > 0)
         for person, joint in np.argwhere(visible > 0):
             rows[joint].append((-float(poses.scores[person, joint]), bool(hit[person, joint])))
-    found = []
+    precisions = []
     for joint in range(J):
         right = np.array([hit for _, hit in sorted(rows[joint])])
         precision = right.cumsum() / np.arange(1, len(right) + 1)
         best_from_here = np.array([precision[at:].max() for at in range(len(right))])
-        found.append(100 * best_from_here[right].sum() / len(right))
-    return float(np.mean(found))
+        precisions.append(100 * best_from_here[right].sum() / len(right))
+    return float(np.mean(precisions))
 
 
 def test_ap_is_what_a_plain_computation_gives() -> None:
@@ -140,7 +140,7 @@ def test_several_seeds_are_averaged() -> None:
     seeds = [
         match_people([guesses(truth, 9, seed)], truth, visible, POSETRACK_15) for seed in (1, 2)
     ]
-    each = [ap_score([one], samples=1).value for one in seeds]
+    each = [ap_score([seed], samples=1).value for seed in seeds]
     assert ap_score(seeds, samples=1).value == pytest.approx(np.mean(each))
 
 
@@ -209,14 +209,14 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
     folder = tmp_path / "held_out"
     benchmark = encode_people(folder, model, records, degradations, lines.append)
     for degradation in degradations:
-        found = predict_joints(model, benchmark, degradation)
+        predicted = predict_joints(model, benchmark, degradation)
         clips = validation_clips(records, model.config, degradation)
         clip = torch.stack([clips[at]["clip"] for at in range(PEOPLE)])
         with torch.inference_mode():
             keypoints, scores = decoded_joints(model.config, model(normalise_clip(clip)))
         # Features are kept in float16: now and then another pixel is the highest.
-        assert np.mean(np.abs(found.keypoints - keypoints) < 0.5) > 0.95
-        np.testing.assert_allclose(found.scores, scores, atol=0.02)
+        assert np.mean(np.abs(predicted.keypoints - keypoints) < 0.5) > 0.95
+        np.testing.assert_allclose(predicted.scores, scores, atol=0.02)
     wanted = np.stack([clips[at]["keypoints"].numpy() for at in range(PEOPLE)])
     np.testing.assert_array_equal(benchmark.keypoints, wanted)
 
@@ -297,11 +297,11 @@ def test_stored_scores_are_for_models_of_the_same_mask_alone(
         assert for_model(benchmark, alike(**how)) is benchmark
     released = alike(**RELEASED)
     other = for_model(benchmark, released)
-    found = predict_joints(released, other, "clean")
+    predicted = predict_joints(released, other, "clean")
     window = next(other.batches("clean", released.config.offsets))[0]
     with torch.inference_mode():
         heatmaps = released.aggregate(window, released.regions(window))
-    np.testing.assert_array_equal(found.keypoints, decoded_joints(released.config, heatmaps)[0])
+    np.testing.assert_array_equal(predicted.keypoints, decoded_joints(released.config, heatmaps)[0])
     with pytest.raises(
         ConfigError, match=r"the encoded people: .*\(model\.codec: udp -> classic\)"
     ):

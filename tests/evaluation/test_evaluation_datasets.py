@@ -33,7 +33,7 @@ def read(layout: Any, path: Path, **options: Any) -> list[LabelledVideo]:
     return read_labelled(layout, path, POSETRACK_15, **options)
 
 
-def places(video: LabelledVideo, offsets: tuple[int, ...] = (-1, 0, 1)) -> list[list[str]]:
+def names_of(video: LabelledVideo, offsets: tuple[int, ...] = (-1, 0, 1)) -> list[list[str]]:
     """Return the windows of a video by the stems of their images, all of which exist."""
     return [
         [path.stem for path in frame.window(offsets, lambda _: True)[0]] for frame in video.frames
@@ -52,7 +52,7 @@ def test_a_posetrack18_video(clip18: Path) -> None:
     assert (video.name, video.are_stills) == ("clip", False)
     first, second = video.frames
     assert (first.name, first.image_id, first.number) == ("images/val/clip/000001.jpg", 89, 1)
-    assert places(video) == [["000000", "000001", "000002"], ["000001", "000002", "000003"]]
+    assert names_of(video) == [["000000", "000001", "000002"], ["000001", "000002", "000003"]]
     assert first.people.boxes.tolist() == [[10, 20, 40, 60]] * 2
     assert first.people.keypoints[0, NOSE].tolist() == list(PLACES["nose"])
     assert first.people.visible.sum(1).tolist() == [2, 2]
@@ -69,7 +69,10 @@ def test_a_posetrack17_video(tmp_path: Path) -> None:
     [video] = read("posetrack17", save(tmp_path / "clip.json", {"annolist": frames}))
     first, second = video.frames
     assert (first.name, first.image_id, first.number) == ("images/val/clip/00000004.jpg", None, 3)
-    assert places(video) == [["00000003", "00000004", "00000005"], ["00000004", *["00000005"] * 2]]
+    assert names_of(video) == [
+        ["00000003", "00000004", "00000005"],
+        ["00000004", *["00000005"] * 2],
+    ]
     assert (first.people.boxes[:, 2:] - first.people.boxes[:, :2] >= 32).all()  # from the joints
     assert first.people.keypoints[0, KNEE].tolist() == list(PLACES["left_knee"])
     assert first.people.heads.tolist() == [[8, 18, 14, 26]]
@@ -83,8 +86,12 @@ def test_a_merged_file_is_many_videos(tmp_path: Path) -> None:
     path = save(tmp_path / "all.json", dcpose(images, people))
     videos = {video.name: video for video in read("dcpose", path)}
     assert {name: len(video.frames) for name, video in videos.items()} == {"a": 1, "b": 2}
-    assert places(videos["b"])[0] == ["000001", "000002", "000003"]  # unlisted ones by counting
-    assert places(videos["a"]) == [["00000001", "00000001", "00000002"]]
+    assert names_of(videos["b"])[0] == [
+        "000001",
+        "000002",
+        "000003",
+    ]  # by counting
+    assert names_of(videos["a"]) == [["00000001", "00000001", "00000002"]]
     assert videos["a"].frames[0].image_id == 9
     assert len(read("dcpose", path, limit=1)) == 1
 
@@ -102,7 +109,7 @@ def test_stills_are_one_video_of_windows_without_neighbours(tmp_path: Path) -> N
     assert (video.name, video.are_stills) == ("stills", True)
     assert [frame.number for frame in video.frames] == [31, 12]  # also the one without people
     assert [len(frame.people.boxes) for frame in video.frames] == [0, 1]  # the crowd is left out
-    assert places(video)[1] == ["012"] * 3
+    assert names_of(video)[1] == ["012"] * 3
     assert len(read("coco", stills(tmp_path), limit=1)[0].frames) == 1
 
 
@@ -158,8 +165,8 @@ def test_the_official_sample() -> None:
     assert [video.frames[0].window((-1, 0, 1), Path.exists)[1] for video in videos] == [1, 1, 1]
     detections = SAMPLE / "annotations" / "test_posetrack18_human_detections.json"
     everything = open_boxes(str(detections), 0.0, "cpu")
-    found = [len(everything.people(video.frames[0], IMAGE)) for video in videos]
-    assert sum(found) == 278
+    counts = [len(everything.people(video.frames[0], IMAGE)) for video in videos]
+    assert sum(counts) == 278
     sure = open_boxes(str(detections), None, "cpu")
     assert 14 < sum(len(sure.people(video.frames[0], IMAGE)) for video in videos) < 278
 
@@ -205,7 +212,7 @@ def test_ids_alone_are_those_of_the_annotations_where_there_are_several_videos(
     file = save(tmp_path / "boxes.json", entries)
     videos = read("dcpose", path)
     boxes = open_boxes(str(file), None, "cpu", videos)
-    lefts = [boxes.people(frame, IMAGE).boxes[0, 0] for one in videos for frame in one.frames]
+    lefts = [boxes.people(frame, IMAGE).boxes[0, 0] for each in videos for frame in each.frames]
     assert lefts == [0, 1, 2, 3]
     one_video = read("dcpose", path, limit=1)
     assert open_boxes(str(file), None, "cpu", one_video).warnings == ()

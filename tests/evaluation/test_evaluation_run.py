@@ -20,6 +20,7 @@ from label_files import (
     save_images,
     video18,
 )
+from posetrack_scores import average_precision
 from tiny_models import tiny_model
 
 from tarvitpose.config import window_offsets
@@ -40,7 +41,6 @@ from tarvitpose.formats.posetrack_files import read_predictions
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
-from tarvitpose.metrics.posetrack_ap import average_precision
 from tarvitpose.skeleton import BODY, JOINT_SETS, POSETRACK_15
 from tarvitpose.utils.arrays import Float32, UInt8
 
@@ -122,7 +122,7 @@ def both(videos: list[LabelledVideo], single: float = 2.5, **how: Any) -> dict[s
 
 
 def by_metric(result: Evaluation) -> dict[str, ModeComparison]:
-    return {one.metric: one for one in result.comparisons}
+    return {comparison.metric: comparison for comparison in result.comparisons}
 
 
 def test_the_truth_scores_100_and_an_error_costs_what_it_should(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_files_score_the_same_as_a_submission(tmp_path: Path) -> None:
     result = evaluate(both(videos, 2), videos, TRUE_BOXES, samples=0, output=output)
     for mode, values in by_metric(result)[AP].values.items():
         pairs = [read_pairs(*pair) for pair in paired_files(output / mode, annotations)]
-        assert average_precision([pair for one in pairs for pair in one]).columns == values
+        assert average_precision([pair for frames in pairs for pair in frames]).columns == values
 
 
 def test_a_submission_has_ids_tracks_and_scores(tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_a_submission_has_ids_tracks_and_scores(tmp_path: Path) -> None:
     evaluate({SINGLE_FRAME: Oracle(videos)}, videos, TRUE_BOXES, samples=0, output=output)
     content = json.loads((output / SINGLE_FRAME / "a.json").read_text())
     assert [image["id"] for image in content["images"]] == [87, 88, 89, 90]  # the annotations'
-    assert [one["image_id"] for one in content["annotations"]] == [88, 88, 89, 89]
-    assert [one["track_id"] for one in content["annotations"]] == [1, 2, 1, 2]  # in time
+    assert [person["image_id"] for person in content["annotations"]] == [88, 88, 89, 89]
+    assert [person["track_id"] for person in content["annotations"]] == [1, 2, 1, 2]  # in time
     marks = dict(zip(NAMES, content["annotations"][0]["scores"], strict=True))
     assert (marks["nose"], marks["left_ear"]) == (0.5, 0)
 
@@ -224,8 +224,8 @@ def test_a_truth_of_2017_is_answered_in_both_layouts(tmp_path: Path) -> None:
     same = [
         read_predictions(output / f"temporal{end}" / "clip.json") for end in ("", "-posetrack17")
     ]
-    for one, other in zip(*(frames.values() for frames in same), strict=True):
-        assert np.array_equal(one.keypoints, other.keypoints)
+    for first, other in zip(*(frames.values() for frames in same), strict=True):
+        assert np.array_equal(first.keypoints, other.keypoints)
 
 
 def test_a_merged_file_is_written_video_by_video(tmp_path: Path) -> None:
@@ -300,11 +300,11 @@ def write_stills(root: Path, names: Sequence[str], points: Sequence[Points]) -> 
         person18(
             at,
             0,
-            keypoints=[v for name in names for v in (*one.get(name, (0, 0)), int(name in one))],
+            keypoints=[v for name in names for v in (*point.get(name, (0, 0)), int(name in point))],
             bbox=[5 + at, 5, 30, 40],
             area=1600,
         )
-        for at, one in enumerate(points, 1)
+        for at, point in enumerate(points, 1)
     ]
     content = {"images": images, "annotations": people}
     categories = [{"id": 1, "name": "person", "keypoints": list(names)}]
@@ -338,7 +338,9 @@ def test_a_model_of_cocos_joints_lacks_some_of_posetracks(tmp_path: Path) -> Non
              for name in JOINT_SETS["coco17"].joints]  # fmt: skip
     oracle.answers = {box: pose[order] for box, pose in oracle.answers.items()}
     result = evaluate({SINGLE_FRAME: oracle}, videos, TRUE_BOXES, samples=0)
-    values = {one.metric: one.values[SINGLE_FRAME] for one in result.comparisons}
+    values = {
+        comparison.metric: comparison.values[SINGLE_FRAME] for comparison in result.comparisons
+    }
     assert (values[AP]["head_top"], values[AP]["nose"]) == (0, 100)
     assert values[TORSO]["mean"] == 100  # joints it cannot know are not asked for
     assert result.warnings == (

@@ -27,7 +27,7 @@ from tarvitpose.evaluation.motion import (
     estimate,
     shifted,
 )
-from tarvitpose.evaluation.motion_scores import ALL, BOX, joint_speeds, score_motion
+from tarvitpose.evaluation.motion_scores import ALL, BOX, score_motion, video_speeds
 from tarvitpose.evaluation.people_scores import TORSO
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
@@ -129,7 +129,7 @@ def test_what_a_person_is_shown_depends_on_nothing_else(
 
 def test_speeds_are_shares_of_the_box_per_frame(tmp_path: Path) -> None:
     [video] = read(write_videos(tmp_path, ("a",)))
-    speeds = joint_speeds([video])
+    speeds = video_speeds([video])
     expected = np.array([SPEED[name] for name in JOINTS]) / 50
     for frame in video.frames:
         assert speeds["a", frame.name, 0] == pytest.approx(expected, abs=1e-5)
@@ -142,7 +142,7 @@ def test_thirds_hold_equally_many_joints_and_each_its_own_score(tmp_path: Path) 
     fast = np.array([SPEED[name] == 2 for name in JOINTS])
     off[:, fast, 0] += 30
     joints = {CLEAN: {SINGLE_FRAME: off, TEMPORAL: truth}}
-    scores = score_motion(videos, joint_speeds(videos), joints, POSETRACK_15, samples=20)
+    scores = score_motion(videos, video_speeds(videos), joints, POSETRACK_15, samples=20)
     assert scores.joints == {ALL: 150, "slow": 50, "middle": 50, "fast": 50}
     low, high = scores.limits
     assert 0 <= low < 2 <= high < 4  # of 0, 1 and 2 pixels in 50

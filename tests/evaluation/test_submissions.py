@@ -102,9 +102,9 @@ def test_the_official_evaluators_take_every_file(weights: Path, tmp_path: Path, 
         truth, predicted = annotations / f"{video}.json", made / folder / f"{video}.json"
         pairs = rule(truth, predicted)
         assert len(pairs) == len(LABELLED)
-        for (annotated, people), (frame, found) in pairs:
+        for (annotated, people), (frame, poses) in pairs:
             assert name_of(frame) == name_of(annotated)
-            assert len(found) == len(people) == 2
+            assert len(poses) == len(people) == 2
         entries = json.loads(predicted.read_text(encoding="utf-8"))
         everybody = entries.get("annotations") or [
             person for frame in entries["annolist"] for person in frame["annorect"]
@@ -149,9 +149,9 @@ def test_a_kept_file_that_lacks_listed_frames_is_not_taken(weights: Path, tmp_pa
     content = json.loads(path.read_text(encoding="utf-8"))
     content["images"] = content["images"][3:7]  # the labelled ones, as an older version wrote
     content["annotations"] = [
-        one
-        for one in content["annotations"]
-        if one["image_id"] in {image["id"] for image in content["images"]}
+        person
+        for person in content["annotations"]
+        if person["image_id"] in {image["id"] for image in content["images"]}
     ]
     save(path, content)
     again = run(*command)
@@ -191,10 +191,10 @@ def merged17(root: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> 
         for at, name in enumerate(names)
     ]
     people = [
-        someone18(one["id"], track) for one in images if one["is_labeled"] for track in (0, 1)
+        someone18(image["id"], track) for image in images if image["is_labeled"] for track in (0, 1)
     ]
     save_images(root / "images_renamed", names)
-    return save(root / "posetrack_val.json", dcpose(images, [change(one) for one in people]))
+    return save(root / "posetrack_val.json", dcpose(images, [change(image) for image in people]))
 
 
 def with_head_box(person: dict[str, Any]) -> dict[str, Any]:

@@ -37,9 +37,9 @@ def test_joints_count_only_where_both_are_sure() -> None:
 
 def test_people_are_told_apart_by_their_track_not_by_their_place() -> None:
     frames = []
-    for at, place in enumerate(LINE):
+    for at, position in enumerate(LINE):
         order = (1, -1)[at % 2]
-        frames.append(poses(at, np.stack([np.zeros(2), place])[::order], (1, 2)[::order]))
+        frames.append(poses(at, np.stack([np.zeros(2), position])[::order], (1, 2)[::order]))
     jitter = compare_jitter(frames, frames)
     assert jitter.tracks == 2
     assert jitter.jitter_single[0] == pytest.approx(0, abs=1e-5)

@@ -53,7 +53,7 @@ def write(kind: str, source: FrameSource, frames: Frames, folder: Path) -> Path:
     return path
 
 
-def one_person() -> FramePoses:
+def single_person() -> FramePoses:
     """Return a frame with numbers that are easy to find in a file."""
     poses = replace(some_poses(7, 1, 0.28), track_ids=np.array([3]))
     poses.keypoints[0] = np.arange(30).reshape(15, 2) + 0.5
@@ -196,7 +196,7 @@ def test_pycocotools_reads_coco(tmp_path: Path, video: FrameSource) -> None:
 
 
 def test_coco_says_what_was_smoothed(tmp_path: Path, video: FrameSource) -> None:
-    (poses,) = smoothed([one_person()])
+    (poses,) = smoothed([single_person()])
     path = write("coco", video, [poses], tmp_path / "out")
     (person,) = json.loads(path.read_text(encoding="utf-8"))["annotations"]
     assert person["keypoints"][:6] == [0.5, 1.5, 2, 2.5, 3.5, 2]
@@ -205,7 +205,7 @@ def test_coco_says_what_was_smoothed(tmp_path: Path, video: FrameSource) -> None
 
 
 def test_mmpose_is_as_its_demos_save_it(tmp_path: Path, video: FrameSource) -> None:
-    path = write("mmpose", video, [one_person()], tmp_path / "out")
+    path = write("mmpose", video, [single_person()], tmp_path / "out")
     content = json.loads(path.read_text(encoding="utf-8"))
     meta = content["meta_info"]
     assert (meta["dataset_name"], meta["num_keypoints"]) == ("posetrack15", 15)
@@ -236,7 +236,7 @@ def test_mmpose_is_as_its_demos_save_it(tmp_path: Path, video: FrameSource) -> N
 
 
 def test_posetrack_is_as_it_was_published(tmp_path: Path, video: FrameSource) -> None:
-    path = write("posetrack", video, [one_person()], tmp_path / "out")
+    path = write("posetrack", video, [single_person()], tmp_path / "out")
     content = json.loads(path.read_text(encoding="utf-8"))
     (image,), (person,), (category,) = (
         content[key] for key in ("images", "annotations", "categories")
@@ -266,8 +266,9 @@ def labels_of(path: Path) -> dict[str, Any]:
 
 
 def test_our_evaluator_reads_posetrack_beside_other_results(tmp_path: Path) -> None:
+    from posetrack_scores import average_precision
+
     from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs
-    from tarvitpose.metrics.posetrack_ap import average_precision
 
     out, labels = tmp_path / "out", tmp_path / "labels"
     labels.mkdir()
@@ -287,7 +288,7 @@ def test_our_evaluator_reads_posetrack_beside_other_results(tmp_path: Path) -> N
 
 
 def test_openpose_is_as_its_readers_know_it(tmp_path: Path, video: FrameSource) -> None:
-    poses = one_person()
+    poses = single_person()
     poses.scores[0, 3] = 0.25  # the left shoulder
     folder = write("openpose", video, [poses, some_poses(8, 0, 0.32)], tmp_path / "out")
     names = sorted(path.name for path in folder.iterdir())

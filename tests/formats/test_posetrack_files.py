@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from posetrack_scores import average_precision
 
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.evaluation.posetrack_pairs import paired_files, read_pairs, read_videos
@@ -20,7 +21,7 @@ from tarvitpose.formats.posetrack_files import (
     write_posetrack17,
     write_posetrack18,
 )
-from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, average_precision, present
+from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, present
 from tarvitpose.skeleton import POSETRACK_17
 
 SAMPLE = (

@@ -82,7 +82,7 @@ def in_frame(codec: Codec) -> np.ndarray:
 
 def released_config(folder: Path) -> ModelConfig:
     """Return the config of a converted checkpoint of the released TAR-ViTPose."""
-    model = tiny_model(joint_set="posetrack17", offsets=(-2, -1, 1, 2))
+    model = tiny_model(joint_set="posetrack17", offsets=(-2, -1, 1, 2), decoder_width=256)
     path = folder / "best.pt"
     torch.save({"model_state_dict": released(model.state_dict())}, path)
     config = convert(path, folder / "ours", heads=3, input_size=(64, 112))

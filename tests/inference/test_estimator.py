@@ -206,15 +206,15 @@ def test_a_detector_is_given_a_device_that_torch_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modest_model().save_pretrained(tmp_path)
-    given: list[str] = []
+    devices: list[str] = []
 
     def load(name: str, *, threshold: float, device: str) -> object:
-        given.append(device)
+        devices.append(device)
         return object()
 
     monkeypatch.setattr("tarvitpose.inference.estimator.load_detector", load)
     PoseEstimator.from_pretrained(tmp_path, detector="torchvision")
-    assert [str(torch.device(name)) for name in given] == given  # "auto" is none
+    assert [str(torch.device(name)) for name in devices] == devices  # "auto" is none
 
 
 def test_options_of_from_pretrained_are_fields_of_the_configuration(tmp_path: Path) -> None:

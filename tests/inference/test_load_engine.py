@@ -218,7 +218,7 @@ def test_what_a_backend_cannot_do_is_said_in_one_line(
     with pytest.raises(UserError, match=r"on the processor only, not on cuda:0; use --backend"):
         load_engine(weights, backend=backend, device="cuda:0")
     tiny_model(aggregation="all_tokens").save_pretrained(tmp_path / "other")
-    with pytest.raises(UserError, match="aggregation joints only, these weights have all_tokens"):
+    with pytest.raises(UserError, match="works without aggregation all_tokens, which these"):
         load_engine(tmp_path / "other", backend=backend)
 
 

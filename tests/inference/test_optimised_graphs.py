@@ -48,8 +48,8 @@ def test_graphs_are_optimised_once_and_answer_the_same(
     shipped: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = heatmaps(shipped)
-    (kept,) = cache.iterdir()
-    assert {FRAME, STEP} < {path.name for path in kept.iterdir()}
+    (folder,) = cache.iterdir()
+    assert {FRAME, STEP} < {path.name for path in folder.iterdir()}
     monkeypatch.setattr(onnx_engine, "atomic_folder", None)  # nothing is written again
     np.testing.assert_array_equal(heatmaps(shipped), first)
 

@@ -161,10 +161,10 @@ def test_streaming_equals_windowed_mode_and_decodes_each_crop_once(
     frames = tracked_video(6, lambda index: still)
     predictor = Predictor(engine, temporal=mode, batch_size=4)
     rule = AnchorRule() if policy == "anchored" else None
-    found = streamed(frames, open_streamer(predictor, rule))
+    decoded = streamed(frames, open_streamer(predictor, rule))
     assert engine.totals["encode"] + engine.totals["single_frame"] == 2 * len(frames)
     assert engine.totals["decode_window"] == (2 * len(frames) if mode == "fused" else 0)
-    for (_, joints), expected in zip(found, windowed(frames, predictor), strict=True):
+    for (_, joints), expected in zip(decoded, windowed(frames, predictor), strict=True):
         assert np.abs(joints.scores - expected.scores).max() <= 1e-4
         sharp = expected.scores > 0.05
         assert np.abs(joints.keypoints - expected.keypoints)[sharp].max(initial=0) <= 5e-2

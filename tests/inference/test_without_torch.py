@@ -31,12 +31,12 @@ from tarvitpose.weights.folder import default_folder
 
 DEMO = default_folder().parent / "demo.mp4"
 FRAMES = 6
-BLOCKED = "import sys; sys.modules['torch'] = None; from tarvitpose.cli import main; main()"
+BLOCKED = "import sys; sys.modules['{}'] = None; from tarvitpose.cli import main; main()"
 
 
-def tarvitpose(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line where importing torch raises."""
-    call = [sys.executable, "-c", BLOCKED, *map(str, arguments)]
+def tarvitpose(*arguments: str | Path, without: str = "torch") -> subprocess.CompletedProcess[str]:
+    """Run the command line where importing torch, or another package, raises."""
+    call = [sys.executable, "-c", BLOCKED.format(without), *map(str, arguments)]
     return subprocess.run(call, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -145,6 +145,12 @@ def test_what_needs_torch_names_the_extra(
     assert done.returncode == 2, done.stderr
     assert f"needs the package torch: pip install 'tarvitpose[{extra}]'" in done.stderr
     assert not output.exists()
+
+
+def test_export_without_onnx_names_the_extra(tmp_path: Path) -> None:
+    done = tarvitpose("export", tmp_path / "graphs", without="onnx")
+    assert done.returncode == 2, done.stderr
+    assert "needs the package onnx: pip install 'tarvitpose[export]'" in done.stderr
 
 
 def test_the_benchmark_without_torch_times_what_is_there(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def test_only_three_frames_in_a_row_count() -> None:
 
 @pytest.mark.parametrize("frames", [0, 1, 2])
 def test_too_short_tracks_have_nothing_to_say(frames: int) -> None:
-    found = acceleration(np.zeros((frames, 2, 2)))
-    assert found.size == 0
-    assert np.isnan(mean_of_known([found]))
+    values = acceleration(np.zeros((frames, 2, 2)))
+    assert values.size == 0
+    assert np.isnan(mean_of_known([values]))
 
 
 def test_the_distance_of_two_tracks() -> None:

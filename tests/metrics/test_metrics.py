@@ -12,13 +12,13 @@ INDEX = {name: at for at, name in enumerate(POSETRACK_15.joints)}
 
 
 def test_a_joint_at_the_threshold_is_a_hit() -> None:
-    found = np.float32([[[0, 0], [3, 4], [0, 5.01]]])
-    assert hits(found, np.zeros((1, 3, 2)), [10], 0.5).tolist() == [[True, True, False]]
+    predicted = np.float32([[[0, 0], [3, 4], [0, 5.01]]])
+    assert hits(predicted, np.zeros((1, 3, 2)), [10], 0.5).tolist() == [[True, True, False]]
 
 
 def test_each_person_has_a_reference_of_their_own() -> None:
-    found = np.float32([[[2, 0]], [[2, 0]]])
-    assert hits(found, np.zeros((2, 1, 2)), [5, 20], 0.2).tolist() == [[False], [True]]
+    predicted = np.float32([[[2, 0]], [[2, 0]]])
+    assert hits(predicted, np.zeros((2, 1, 2)), [5, 20], 0.2).tolist() == [[False], [True]]
 
 
 def test_the_torso_is_the_longer_labelled_diagonal() -> None:

@@ -7,6 +7,7 @@ import math
 import cv2
 import numpy as np
 import pytest
+from posetrack_scores import average_precision
 
 from tarvitpose.metrics.posetrack_ap import (
     GROUPS,
@@ -17,7 +18,6 @@ from tarvitpose.metrics.posetrack_ap import (
     PredictedFrame,
     TrueFrame,
     aggregate,
-    average_precision,
     bootstrap,
     head_sizes,
     inside,
@@ -202,9 +202,9 @@ def test_a_truth_that_is_ignored_whole_keeps_its_frame() -> None:
 def test_points_on_the_border_of_a_region_stay() -> None:
     points = np.array([[5.0, 5], [0, 5], [10, 10], [5, 0], [10, 5], [11, 5], [-1, 0], [5, 9.999]])
     assert inside(points, SQUARE).tolist() == [True, *[False] * 6, True]
-    kept = without_ignored(points[None, :3], [SQUARE])
-    assert np.isnan(kept[0, 0]).all()
-    assert np.array_equal(kept[0, 1:], points[1:3])
+    remaining = without_ignored(points[None, :3], [SQUARE])
+    assert np.isnan(remaining[0, 0]).all()
+    assert np.array_equal(remaining[0, 1:], points[1:3])
 
 
 def test_a_ray_through_a_corner_is_counted_once() -> None:
@@ -301,8 +301,8 @@ def random_video(seed: int, frames: int = 6) -> list[FramePair]:
 @pytest.mark.parametrize("seed", range(12))
 def test_equals_a_slow_implementation(seed: int) -> None:
     frames = random_video(seed)
-    expected, found = slow_ap(frames), average_precision(frames).joints
-    assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    expected, computed = slow_ap(frames), average_precision(frames).joints
+    assert computed == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def test_the_random_frames_are_not_trivial() -> None:
@@ -330,9 +330,9 @@ def test_the_order_of_people_changes_nothing_where_no_two_match_equally_well() -
     expected = average_precision([(truth(*people), PredictedFrame(np.array(guesses), scores))])
     assert 0 < expected.mean < 100
     for _ in range(5):
-        there, here = random.permutation(3), random.permutation(6)
+        order, here = random.permutation(3), random.permutation(6)
         frame = PredictedFrame(np.array(guesses)[here], scores[here])
-        assert average_precision([(truth(*np.array(people)[there]), frame)]) == expected
+        assert average_precision([(truth(*np.array(people)[order]), frame)]) == expected
 
 
 def matched_videos() -> list[Matches]:
@@ -350,7 +350,7 @@ def test_a_draw_counts_a_video_as_often_as_it_was_drawn() -> None:
     videos = [match(random_video(seed)) for seed in range(4)]
     draws = np.random.default_rng(7).multinomial(4, np.full(4, 0.25), size=20)
     for result, draw in zip(bootstrap(videos, 20, seed=7), draws, strict=True):
-        repeated = [one for one, times in zip(videos, draw, strict=True) for _ in range(times)]
+        repeated = [video for video, times in zip(videos, draw, strict=True) for _ in range(times)]
         assert result.joints == pytest.approx(aggregate(repeated).joints, nan_ok=True)
 
 
@@ -381,32 +381,32 @@ def slow_ap(frames: list[FramePair]) -> dict[str, float]:
     labelled = dict.fromkeys(JOINTS, 0)
     for true, guess in frames:
         if len(true.keypoints) > 0:
-            people = [as_points(one, true) for one in true.keypoints]
+            people = [as_points(person, true) for person in true.keypoints]
             for row in slow_frame(people, true, guess):
                 rows[row[0]].append(row[1:])
-            for one in people:
-                for name in one:
+            for person in people:
+                for name in person:
                     labelled[name] += 1
     return {name: slow_area(rows[name], labelled[name]) for name in JOINTS}
 
 
 def as_points(keypoints: Float64, frame: TrueFrame) -> Points:
-    found: Points = {}
+    points: Points = {}
     for name, (x, y) in zip(JOINTS, keypoints.tolist(), strict=True):
         squares = [(region[0], region[2]) for region in frame.ignored]
         hidden = any(low[0] < x < high[0] and low[1] < y < high[1] for low, high in squares)
         if not math.isnan(x) and not hidden:
-            found[name] = x, y
-    return found
+            points[name] = x, y
+    return points
 
 
 def slow_frame(
     people: list[Points], true: TrueFrame, guess: PredictedFrame
 ) -> list[tuple[str, float, bool]]:
-    guesses = [as_points(one, true) for one in guess.keypoints]
+    guesses = [as_points(person, true) for person in guess.keypoints]
     sizes = [0.6 * math.hypot(x2 - x1, y2 - y1) for x1, y1, x2, y2 in true.head_boxes]
     share = [
-        [slow_share(guessed, one, size) for one, size in zip(people, sizes, strict=True)]
+        [slow_share(guessed, person, size) for person, size in zip(people, sizes, strict=True)]
         for guessed in guesses
     ]
     favourites = [first_best(range(len(people)), row) for row in share]
@@ -434,9 +434,9 @@ def slow_share(guess: Points, true: Points, size: float) -> float:
 
 def first_best(candidates: range | list[int], values: list[float]) -> int:
     best = candidates[0]
-    for one in candidates:
-        if values[one] > values[best]:
-            best = one
+    for candidate in candidates:
+        if values[candidate] > values[best]:
+            best = candidate
     return best
 
 

@@ -26,6 +26,7 @@ OPTIONS: dict[str, Any] = {
     "joint_set": "posetrack17",
     "offsets": (-2, -1, 1, 2),
     "jta_layers": LAYERS,
+    "decoder_width": 256,
     "layout": "released",
     "mask_rule": "released",
     "mask_threshold": 0.2,
@@ -97,7 +98,7 @@ def decode(state: Tensors, features: Tensor) -> Tensor:
     return F.conv2d(x, state["heatmap_head.1.weight"], state["heatmap_head.1.bias"])
 
 
-def hidden_places(coarse: Tensor) -> Tensor:
+def hidden_tokens(coarse: Tensor) -> Tensor:
     """Return what each joint may not see, (B, J, T N), from coarse heatmaps (B T, J, 4h, 4w)."""
     flat = coarse.flatten(2)
     low, high = flat.min(-1, keepdim=True).values, flat.max(-1, keepdim=True).values
@@ -112,7 +113,7 @@ def reference(state: Tensors, clip: Tensor) -> Tensor:
     """Return heatmaps (B, J, 4h, 4w) of a clip (B, T, 3, H, W) as the released code does."""
     features = encode(state, clip.flatten(0, 1))  # (B T, C, N)
     coarse = decode(state, features.reshape(B * T, C, h, w))
-    mask = hidden_places(coarse).repeat_interleave(TEMPORAL_HEADS, dim=0)  # (B heads, J, T N)
+    mask = hidden_tokens(coarse).repeat_interleave(TEMPORAL_HEADS, dim=0)  # (B heads, J, T N)
     tokens = features.reshape(B, T, N, C)  # not a transpose
     everything = tokens.reshape(B, T * N, C)
     q = (state["query_feat.weight"] + state["query_pe.weight"]).expand(B, J, C)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,26 @@ def test_it_is_valid_and_without_outputs() -> None:
             assert cell.execution_count is None
 
 
+def test_its_cells_compile_and_what_they_import_is_there() -> None:
+    code = [
+        "".join(cell["source"])
+        for cell in json.loads(NOTEBOOK.read_text())["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    plain = re.sub(r"^( *)[%!].*$", r"\1pass", "\n".join(code), flags=re.MULTILINE)
+    compile(plain, str(NOTEBOOK), "exec")
+    ours = [line for line in plain.splitlines() if line.startswith("from tarvitpose")]
+    assert ours
+    exec("\n".join(ours), {})
+
+
 @pytest.mark.slow
 def test_it_runs_from_top_to_bottom(tmp_path: Path) -> None:
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     notebook = read()
-    drawn = "print([len(top.lines), len(top.lines[0].get_xdata()), len(axes.lines)])"
-    expected = "print([2, len(times), len(limbs) * len(first)])"
+    drawn = "print([len(top.lines), len(top.lines[0].get_xdata()), axes.images[0].get_size()])"
+    expected = "print([2, len(times), first.image_size])"
     notebook.cells += [nbformat.v4.new_code_cell(code) for code in (drawn, expected)]
     done = nbclient.NotebookClient(
         notebook,

@@ -322,8 +322,3 @@ def test_faces_are_blurred_in_the_picture_and_nothing_else_changes(
     assert not difference[64:].any()
     poses = [load_poses(tmp_path / folder / "photo.npz")[0] for folder in ("plain", "blurred")]
     assert np.array_equal(poses[0].keypoints, poses[1].keypoints)
-
-
-def test_blurring_faces_without_a_picture_is_refused(config: PredictConfig) -> None:
-    with pytest.raises(ValueError, match="blur_faces has nothing to draw on"):
-        changed(config, blur_faces=True, render=False, contact_sheet=False)

@@ -396,6 +396,7 @@ def test_a_second_process_is_refused(video: Path, config: PredictConfig) -> None
 @pytest.mark.slow
 def test_a_process_that_is_killed_or_stopped_goes_on(video: Path, config: PredictConfig) -> None:
     output = config.output.with_suffix(".txt")
+    modest_model(decoder_width=256).save_pretrained(Path(config.weights))  # slow enough to be met
     command = (
         *("predict", str(video), "--weights", config.weights, "--boxes", str(config.boxes)),
         *("--device", "cpu", "--format", "coco,csv,npz", "--batch-size", "4"),

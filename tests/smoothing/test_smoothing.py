@@ -204,14 +204,14 @@ def test_the_frame_rate_hardly_matters(method: SmoothMethod, tolerance: float) -
 
 @pytest.mark.parametrize("method", METHODS)
 def test_shaking_is_less_and_all_else_is_as_it_was(method: SmoothMethod) -> None:
-    given = poses_of(shaken(), rate(30))
-    smooth_frames = list(smooth(given, method))
+    raw = poses_of(shaken(), rate(30))
+    smooth_frames = list(smooth(raw, method))
 
     def shaking(frames: list[FramePoses]) -> float:
         return float(np.abs(np.diff(points_of(frames), 2, axis=0)).mean())
 
-    assert shaking(smooth_frames) < 0.6 * shaking(given)
-    for before, after in zip(given, smooth_frames, strict=True):
+    assert shaking(smooth_frames) < 0.6 * shaking(raw)
+    for before, after in zip(raw, smooth_frames, strict=True):
         assert after.raw_keypoints is not None
         assert np.array_equal(after.raw_keypoints, before.keypoints)
         assert after.keypoints.dtype == np.float32
@@ -304,11 +304,11 @@ def coming_and_going(seed: int) -> list[FramePoses]:
 def test_streaming_savgol_forgets_nothing_that_matters(
     seed: int, window: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = coming_and_going(seed)
-    streamed = list(smooth(given, "savgol", window=window))
+    raw = coming_and_going(seed)
+    streamed = list(smooth(raw, "savgol", window=window))
     monkeypatch.setattr("tarvitpose.smoothing.savgol.SavitzkyGolay._is_decided", lambda *_: False)
     monkeypatch.setattr("tarvitpose.smoothing.savgol.SavitzkyGolay._forget", lambda _: None)
-    whole = list(smooth(given, "savgol", window=window))
+    whole = list(smooth(raw, "savgol", window=window))
     for frame, other in zip(streamed, whole, strict=True):
         assert np.array_equal(frame.keypoints, other.keypoints)
         assert np.array_equal(frame.track_ids, other.track_ids)
@@ -325,7 +325,7 @@ def test_few_frames_wait_however_long_the_video(method: SmoothMethod, most: int)
             yield replace(frame, index=index, time=index / 60)
 
     frame = poses_of(shaken(1), [0.0])[0]
-    waiting = [read - given for given, _ in enumerate(smooth(frames(), method))]
+    waiting = [read - emitted for emitted, _ in enumerate(smooth(frames(), method))]
     assert max(waiting) <= most
     assert len(waiting) == 400
 
@@ -383,8 +383,8 @@ def test_smoothing_twice_is_smoothing_once(method: SmoothMethod) -> None:
 
 
 def test_no_method_changes_nothing_and_no_frame_is_no_frame() -> None:
-    given = poses_of(shaken(), rate(30))
-    assert all(a is b for a, b in zip(given, smooth(given, "none"), strict=True))
+    raw = poses_of(shaken(), rate(30))
+    assert all(a is b for a, b in zip(raw, smooth(raw, "none"), strict=True))
     assert [list(smooth([], method)) for method in METHODS] == [[], []]
 
 
@@ -405,9 +405,9 @@ def test_wrong_options_are_named(method: Any, options: dict[str, float], message
 
 
 def test_the_defaults_are_those_of_the_docs() -> None:
-    given = poses_of(shaken(), rate(30))
-    plain = points_of(smooth(given, "one-euro"))
-    explicit = points_of(smooth(given, "one-euro", min_cutoff=MIN_CUTOFF, beta=BETA))
+    raw = poses_of(shaken(), rate(30))
+    plain = points_of(smooth(raw, "one-euro"))
+    explicit = points_of(smooth(raw, "one-euro", min_cutoff=MIN_CUTOFF, beta=BETA))
     assert np.array_equal(plain, explicit)
 
 

@@ -96,7 +96,9 @@ def write_world(root: Path) -> None:
     tiny_model().save_pretrained(root / "weights")
     boxes = [{"image_id": at, "bbox": [4, 4, 40, 40], "score": 0.9} for at in range(len(TIMES))]
     save(root / "boxes.json", boxes)
-    network = tiny_model(input_size=(256, 192), position_grid=(16, 12), offsets=())
+    network = tiny_model(
+        input_size=(256, 192), position_grid=(16, 12), offsets=(), decoder_width=256
+    )
     torch.save(vitae(network.state_dict()), root / "vitpose.pth")
     (root / "graphs").mkdir()
     write(tiny_model(), root / "graphs")

@@ -105,8 +105,8 @@ def test_bytetrack_follows_someone_half_hidden() -> None:
 def test_skipped_frames_count_as_such(opened: Open, every: int) -> None:
     tracker, seen = opened(), set()
     for index in range(0, 100, every):
-        there, back = moved(LEFT, 2 * index), moved(RIGHT, -2 * index)
-        ids = tracker.update([there, back], [0.9, 0.8], index)
+        right, back = moved(LEFT, 2 * index), moved(RIGHT, -2 * index)
+        ids = tracker.update([right, back], [0.9, 0.8], index)
         if index > 3 * every:
             seen.add(tuple(ids.tolist()))
     assert len(seen) == 1
@@ -139,5 +139,5 @@ def test_the_same_boxes_give_the_same_numbers(opened: Open) -> None:
     boxes = [np.array([LEFT, RIGHT]) + random.normal(0, 3, (2, 4)) for _ in range(30)]
     first, second = opened(), opened()
     for index, some in enumerate(boxes):
-        given = [tracker.update(some, [0.9, 0.6], index).tolist() for tracker in (first, second)]
-        assert given[0] == given[1]
+        ids = [tracker.update(some, [0.9, 0.6], index).tolist() for tracker in (first, second)]
+        assert ids[0] == ids[1]

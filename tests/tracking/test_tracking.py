@@ -201,16 +201,16 @@ def test_nobody_is_carried_where_nobody_was_seen(is_updated: bool) -> None:
 
 
 def test_carrying_changes_nothing() -> None:
-    plain, asked = IouTracker(), IouTracker()
+    plain, carried = IouTracker(), IouTracker()
     for index in range(0, 30, 5):
         boxes = [moved(LEFT, 1.5 * index), moved(MIDDLE, -index)]
-        for tracker in (plain, asked):
+        for tracker in (plain, carried):
             tracker.update(boxes, [0.9, 0.8], index)
         for between in range(index, index + 5):
-            asked.carry(between).boxes[:] = 0
-    for tracker in (plain, asked):
+            carried.carry(between).boxes[:] = 0
+    for tracker in (plain, carried):
         assert update(tracker, [moved(LEFT, 45), moved(MIDDLE, -30)], 30) == [1, 2]
-    assert np.array_equal(plain.carry(33).boxes, asked.carry(33).boxes)
+    assert np.array_equal(plain.carry(33).boxes, carried.carry(33).boxes)
 
 
 def test_nobody_is_carried_back_in_time() -> None:
@@ -240,8 +240,8 @@ def test_the_second_chance_takes_no_pair_apart() -> None:
 def test_people_who_walk_past_each_other_keep_their_numbers_with_every_tenth_frame() -> None:
     tracker, first, second = IouTracker(), set(), set()
     for index in range(0, 160, 10):
-        there, back = [index, 5, index + 40, 125], [160 - index, 0, 200 - index, 120]
-        ids = update(tracker, [there, back], index)
+        forth, back = [index, 5, index + 40, 125], [160 - index, 0, 200 - index, 120]
+        ids = update(tracker, [forth, back], index)
         first.add(ids[0])
         second.add(ids[1])
     assert len(first) == len(second) == 1

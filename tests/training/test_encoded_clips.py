@@ -95,6 +95,14 @@ def test_only_the_frame_that_is_known_clean_is_the_current_one(tmp_path: Path) -
     assert [clips[index]["clean"][0, 0, 0].item() for index in range(3)] == [0, 1, 2]
 
 
+def test_a_model_that_knows_the_order_of_frames_sees_them_in_order(tmp_path: Path) -> None:
+    config = tiny_config(offsets=(-2, -1, 1, 2), key_positions=True)
+    clips = EncodedClips(stored(tmp_path / "clips", scores=False), config)
+    assert len(clips) == 3
+    frames = [[f[0, 0, 0].item() for f in clips[at]["features"]] for at in range(3)]
+    assert frames == [[10 * clip + frame for frame in range(5)] for clip in range(3)]
+
+
 def test_the_clean_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path) -> None:
     stills = write_stills(tmp_path)
     for name, weight in (("with", 1.0), ("without", 0.0)):

@@ -350,9 +350,9 @@ def test_all_rows_start_as_strong(aggregation: str, layers: int) -> None:
     features = placed_features()
     warm_start(model, features)
     tokens = aggregation != "joints"
-    looks = [each.look for each in model.temporal.layers] if tokens else list(model.gra.layers)
+    attention = [each.look for each in model.temporal.layers] if tokens else list(model.gra.layers)
     shares: list[float] = []
-    for layer in looks:
+    for layer in attention:
         layer.register_forward_pre_hook(
             lambda layer, inputs: shares.append(
                 float((layer.attend(*inputs, None).norm(dim=-1) / inputs[0].norm(dim=-1)).mean())
@@ -360,7 +360,7 @@ def test_all_rows_start_as_strong(aggregation: str, layers: int) -> None:
         )
     with torch.no_grad():
         model.restore(features, model.regions(features))
-    assert shares == pytest.approx([0.5 / len(looks)] * len(looks), rel=1e-3)
+    assert shares == pytest.approx([0.5 / len(attention)] * len(attention), rel=1e-3)
 
 
 def test_a_warm_start_takes_encoder_and_decoder_of_init_and_a_new_temporal_part(

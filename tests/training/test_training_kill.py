@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from processes import command_line, start
+from tiny_models import tiny_model
 from tiny_training import experiment, losses_of, weights_of, write_experiment, write_stills
 
 from tarvitpose.training.checkpoint import load_state
@@ -51,6 +52,7 @@ def reached(folder: Path, step: int, delay: float) -> Callable[[], bool]:
 @pytest.mark.slow
 def test_kill_9_at_any_step_and_during_a_save_changes_nothing(tmp_path: Path) -> None:
     stills, folder, output = write_stills(tmp_path), tmp_path / "killed", tmp_path / "output.txt"
+    tiny_model(decoder_width=256).save_pretrained(tmp_path / "start")  # slow enough to be met
     run = {"epochs": STEPS / 3, "save_every": 3, "ema": 0.9}
     data = {
         "validation": [{"format": "coco", "annotations": stills}],

@@ -51,8 +51,8 @@ def test_a_password_is_nowhere(
     reading, clip = module.Reading, make_video(tmp_path / "clip.mp4", 3)
     opened: list[str] = []
 
-    def replaced(given: str, name: str, **options: bool) -> object:
-        opened.append(given)
+    def replaced(url: str, name: str, **options: bool) -> object:
+        opened.append(url)
         return reading(f"file:{clip}", name, **options)
 
     monkeypatch.setattr(module, "Reading", replaced)

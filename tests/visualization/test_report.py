@@ -162,12 +162,35 @@ def test_it_says_what_was_done(here: Path) -> None:
     assert not Path("results/clip.mp4").exists()
 
 
-def test_blurred_faces_are_hidden_in_the_pictures(here: Path) -> None:
+def test_blurred_faces_are_hidden_in_the_pictures_and_in_no_video_shown(here: Path) -> None:
     call(*anew("clip.mp4", "--blur-faces", "--end", 0.16))
-    hidden = page().pictures()[-1].astype(int)
-    call("clip.mp4", "--poses", "results/clip.coco.json", "--output", "again")
-    shown = page("again/clip.report.html").pictures()[-1]
-    assert (np.abs(hidden - shown) > 8).any()
+    hidden = page()
+    assert hidden.all("video")
+    poses = "results/clip.coco.json"
+    call("clip.mp4", "--poses", poses, "--output", "again")
+    again = page("again/clip.report.html")
+    assert pictures_are_like(again, hidden)  # as the run had it
+    assert again.all("video")
+    call(*anew("clip.mp4", "--end", 0.16, "--overwrite"))
+    assert not pictures_are_like(page(), hidden)
+    printed = call("clip.mp4", "--poses", poses, "--blur-faces", "--output", "third")
+    third = page("third/clip.report.html")
+    assert pictures_are_like(third, hidden)
+    assert not third.all("video")
+    assert "clip.mp4 may show faces" in printed
+
+
+def test_a_report_without_a_video_can_hide_faces(here: Path) -> None:
+    call(*anew("clip.mp4", "--end", 0.16))
+    plain = page()
+    call(*anew("clip.mp4", "--no-render", "--blur-faces", "--end", 0.16, "--overwrite"))
+    assert not pictures_are_like(page(), plain)
+    assert not page().all("video")  # of the run before
+
+
+def pictures_are_like(first: Page, other: Page) -> bool:
+    pairs = zip(first.pictures(), other.pictures(), strict=True)
+    return all((np.abs(a.astype(int) - b) <= 8).all() for a, b in pairs)
 
 
 def test_every_stage_is_explained() -> None:

@@ -13,6 +13,7 @@ from jitter_poses import LINE, ZIGZAG, poses, poses_along
 from posed_people import filmed, seen_from_the_front, seen_from_the_side
 from video_files import level, make_video, marker, write_image
 
+from tarvitpose.drawing import shown_time
 from tarvitpose.evaluation.video_jitter import compare_jitter
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import VideoSource, open_source
@@ -109,6 +110,17 @@ def test_what_to_distrust_is_said_in_words() -> None:
     assert "nose" not in said
     assert "border of the picture in 100%" in said
     assert "lost once" in said
+
+
+def test_an_angle_that_jumps_is_to_be_looked_at() -> None:
+    bends = np.full(30, 20.0)
+    calm = filmed([seen_from_the_side(thigh=0, shank=-bend) for bend in bends])
+    assert not [text for text in doubts(calm, tracks_of(calm), 0.3) if "look at" in text]
+    bends[12:] = 130
+    jumping = filmed([seen_from_the_side(thigh=0, shank=-bend) for bend in bends])
+    said = " ".join(doubts(jumping, tracks_of(jumping), 0.3))
+    assert f"look at left knee flexion (110° at {shown_time(jumping[12].time)})" in said
+    assert "hip flexion" not in said
 
 
 def test_angles_of_both_sides_stand_in_a_row() -> None:

@@ -119,11 +119,11 @@ def replace_find_poses(monkeypatch: pytest.MonkeyPatch, function: Find) -> None:
 def test_a_job_gets_a_video_and_a_folder_of_its_own(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Any] = []
-    replace_find_poses(monkeypatch, lambda *parts: given.append(parts) or "results")
+    options: list[Any] = []
+    replace_find_poses(monkeypatch, lambda *parts: options.append(parts) or "results")
     video = make_video(tmp_path / "dance.mp4", 5)
     assert find(service, video) == "results"
-    source, config, formats, _ = given[0]
+    source, config, formats, _ = options[0]
     folder = service.sessions.get("a").folder
     assert source.read_bytes() == video.read_bytes()
     assert folder in source.parents

@@ -36,13 +36,15 @@ pytestmark = [  # of Gradio, which leaves event loops open
 ]
 
 
-@pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """Return the page, which no test changes; making one takes a second."""
+    folder = tmp_path_factory.mktemp("page")
     backend = Service(PredictConfig(), Limits(500, 300), Sessions(60))
-    config = tiny_model().config
-    yield Page(backend, Features(config, ("coco", "csv"), tmp_path / "demo.mp4"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        yield Page(backend, Features(tiny_model().config, ("coco", "csv"), folder / "demo.mp4"))
     backend.close()
     gc.collect()  # what Gradio leaves must not trouble other tests
 
@@ -62,7 +64,7 @@ def click(page: Page, work: Callable[[], JobResults], monkeypatch: pytest.Monkey
     monkeypatch.setattr(service, "find_poses", lambda *_: work())
     monkeypatch.setattr(Limits, "check", lambda *_: Upload("one.mp4", 1.0, (8, 8)))
     video = page.service.sessions.files / "abc" / "one.mp4"
-    video.parent.mkdir()
+    video.parent.mkdir(exist_ok=True)
     video.write_text("video")
     values = dict.fromkeys((page.compare, page.max_people))
     values |= {page.smooth: "none", page.det_every: 1, page.compare: False}

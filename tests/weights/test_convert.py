@@ -22,7 +22,7 @@ from tarvitpose.skeleton import COCO_17, POSETRACK_15, POSETRACK_17
 from tarvitpose.weights.convert import convert
 from tarvitpose.weights.convert_keys import MMPOSE, RELEASED, count_parts, merge_experts, recognise
 
-SINGLE = {"offsets": (), "joint_set": "coco17", "jta_layers": 6}
+SINGLE = {"offsets": (), "joint_set": "coco17", "jta_layers": 6, "decoder_width": 256}
 IMAGE = tiny_clip()[:, 0]
 
 
@@ -380,7 +380,7 @@ def test_experts_follow_the_shared_rows() -> None:
 
 def test_recognising() -> None:
     assert recognise(["whatever"]) is None
-    names = released(tiny_model(joint_set="posetrack17").state_dict())
+    names = released(tiny_model(joint_set="posetrack17", decoder_width=256).state_dict())
     assert recognise(names) is RELEASED
     assert recognise(name for name in names if "query" not in name) is MMPOSE
     assert count_parts(["a.9.x", "a.10.x", "b.11.x"], "a.") == 11

@@ -62,7 +62,7 @@ def name_it(monkeypatch: pytest.MonkeyPatch, **fields: object) -> NamedWeights:
 
 def published(hub: HubReplica, monkeypatch: pytest.MonkeyPatch) -> tuple[TARViTPose, NamedWeights]:
     """Serve a tiny checkpoint of MMPose at an address of its own, and name it."""
-    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6, heads=12, width=24)
+    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6, heads=12, decoder_width=256)
     file = hub.root / "files" / "tiny.pth"
     file.parent.mkdir(parents=True)
     torch.save({"state_dict": mmpose(model.state_dict())}, file)
@@ -98,13 +98,13 @@ def test_a_name_is_fetched_once_and_works_offline_afterwards(
     with torch.no_grad():
         expected = theirs(IMAGES).heatmaps
     torch.testing.assert_close(ours.single_frame(IMAGES), expected, rtol=1e-4, atol=1e-4)
-    asked = len(hub.requests)
+    num_requests = len(hub.requests)
     assert any("a" * 40 in path for path in hub.requests)
     shutil.rmtree(hub.root)
     monkeypatch.setenv("TARVITPOSE_OFFLINE", "1")
     again = TARViTPose.from_pretrained("vitpose-tiny")
     assert torch.equal(again.single_frame(IMAGES), ours.single_frame(IMAGES))
-    assert len(hub.requests) == asked
+    assert len(hub.requests) == num_requests
     assert not is_remote("vitpose-tiny")
 
 
@@ -249,7 +249,7 @@ def test_every_name_says_where_it_is_from() -> None:
 
 
 def test_an_expert_that_is_merged_already_is_not_merged_again(tmp_path: Path) -> None:
-    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6)
+    model = tiny_model(offsets=(), joint_set="coco17", jta_layers=6, decoder_width=256)
     tensors = vitae_plus(model.state_dict(), chosen=1)
     for name in [name for name in tensors if ".mlp.fc2." in name]:
         tensors[name] = model.state_dict()[

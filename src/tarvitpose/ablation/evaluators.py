@@ -43,7 +43,7 @@ from tarvitpose.inference.fast import fold_attention
 from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Bools, Float32
+from tarvitpose.utils.arrays import Bools, Float64
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
@@ -73,7 +73,7 @@ class EncodedEvaluator:
 
     people: EncodedPeople
     joints: JointSet
-    speeds: Float32  # (n, J), NaN where unknown
+    speeds: Float64  # (n, J), NaN where unknown
     units: NDArray[np.int64]  # (n,), the number of each person's video: drawn together
 
     @property

@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -30,12 +31,13 @@ from tarvitpose.evaluation.degraded import Score, ap_score, encode_people, pck_s
 from tarvitpose.inference.cost import Cost, count
 from tarvitpose.inference.devices import choose_device
 from tarvitpose.metrics.posetrack_ap import Matches
+from tarvitpose.metrics.speed import joint_speeds
 from tarvitpose.training.batches import read_sources
 from tarvitpose.training.config import TrainConfig, load_train_config, model_config
 from tarvitpose.training.facts import experiment_facts, renamed_facts
 from tarvitpose.training.loop import build_model, train
 from tarvitpose.training.validation import fixed_share
-from tarvitpose.utils.arrays import Bools, Float32
+from tarvitpose.utils.arrays import Bools, Float64
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
@@ -221,29 +223,25 @@ class RowMatches:
         return scores
 
 
-def record_speeds(records: Sequence[Record]) -> dict[str, Float32]:
+def record_speeds(records: Sequence[Record]) -> dict[str, Float64]:
     """Return how far each person's joints move from frame to frame, (J,), by the record's name.
 
-    It is the mean distance to the same joint in the labelled frames up to two away, for each frame
-    between, as a share of the longer side of the person's box; NaN where none is labelled. People
-    are told apart by what stands behind the frame in a record's name.
+    `metrics.speed` says how; videos may have labels of every second frame alone. People are told
+    apart by what stands behind the frame in a record's name.
     """
-    people: dict[tuple[str, str], dict[int, Record]] = {}
+    people: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
-        key = str(record.frames[0]), record.name.rpartition("#")[2]
-        people.setdefault(key, {})[record.current] = record
-    speeds = {}
+        people[str(record.frames[0]), record.name.rpartition("#")[2]].append(record)
+    speeds: dict[str, Float64] = {}
     for person in people.values():
-        for at, record in person.items():
-            x0, y0, x1, y1 = record.box
-            steps = [np.full(len(record.visible), np.nan)]
-            for apart in (-2, -1, 1, 2):
-                if other := person.get(at + apart):
-                    step = np.linalg.norm(record.keypoints - other.keypoints, axis=-1) / abs(apart)
-                    steps.append(np.where(record.labelled & other.labelled, step, np.nan))
-            known = np.isfinite(steps).sum(0)  # (J,)
-            total = np.nansum(steps, 0) / max(x1 - x0, y1 - y0)
-            speeds[record.name] = np.where(known, total / np.maximum(known, 1), np.nan)
+        moved = joint_speeds(
+            [record.current for record in person],
+            [record.keypoints for record in person],
+            [record.visible for record in person],
+            [record.box for record in person],
+            reach=2,
+        )
+        speeds |= zip((record.name for record in person), moved, strict=True)
     return speeds
 
 

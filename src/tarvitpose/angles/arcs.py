@@ -72,7 +72,7 @@ def _draw(
         turn -= 360 * np.sign(turn)
     radius = height / 14
     side = min(canvas.shape[:2])
-    line, size = max(round(side / 360), 1), max(min(side / 45, height / 16), 8.0)
+    line, size = max(round(side / 360), 1), max(min(side / 36, height / 16), 8.0)
     if abs(degrees) >= LEAST_SHOWN:
         arc = centre + radius * _unit(np.linspace(start, start + turn, 24))
         zero = np.stack([centre, centre + 1.25 * radius * _unit(np.array([start]))[0]])
@@ -84,8 +84,12 @@ def _draw(
         ):
             line_points = np.round(part * 16).astype(np.int32)[:, None]
             cv2.polylines(canvas, [line_points], False, shade, width, cv2.LINE_AA, 4)
-    middle = start + turn / 2 if abs(degrees) >= LEAST_SHOWN else start + 90
-    _write(canvas, f"{round(degrees)}", centre + 1.9 * radius * _unit(np.array([middle]))[0], size)
+    if abs(degrees) >= LEAST_SHOWN:
+        middle, distance = start + turn / 2, 1.9 * radius
+    else:  # close to its joint: there is no arc that shows where it belongs
+        middle, distance = start + 90, 1.6 * size
+    centre = centre + distance * _unit(np.array([middle]))[0]
+    _write(canvas, f"{round(degrees)}°", centre, size)
 
 
 def _direction(vector: Float64) -> float:
@@ -98,7 +102,7 @@ def _unit(degrees: Float64) -> Float64:
 
 
 def _write(canvas: UInt8, text: str, centre: Float64, size: float) -> None:
-    """Write a number with a degree sign and a dark edge around a point."""
+    """Write a number with a dark edge around a point."""
     width = text_width(text, size)
     x, y = round(float(centre[0]) - width / 2), round(float(centre[1]) + size / 2)
     if not (0 <= x < canvas.shape[1] and 0 <= y < canvas.shape[0] + size):
@@ -107,6 +111,3 @@ def _write(canvas: UInt8, text: str, centre: Float64, size: float) -> None:
     for dx, dy in ((-edge, 0), (edge, 0), (0, -edge), (0, edge)):
         draw_text(canvas, text, (x + dx, y + dy), size, DARK)
     draw_text(canvas, text, (x, y), size, LIGHT)
-    ring = (round(x + width + size / 4), round(y - size))
-    for width, shade in ((edge + 2, DARK), (edge, LIGHT)):
-        cv2.circle(canvas, ring, max(round(size / 5), 2), shade, width, cv2.LINE_AA)

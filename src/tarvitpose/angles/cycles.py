@@ -38,9 +38,9 @@ def cycles_of(series: AngleSeries) -> list[Cycles]:
     """Return the angles of a person that repeat, the most alike first; none where none does."""
     if not np.isfinite(series.times).all():
         return []
-    found = [_cycles(series, name) for name in series.degrees]
+    candidates = [_cycles(series, name) for name in series.degrees]
     return sorted(
-        (cycles for cycles in found if cycles is not None), key=lambda cycles: -cycles.likeness
+        (cycles for cycles in candidates if cycles is not None), key=lambda cycles: -cycles.likeness
     )
 
 

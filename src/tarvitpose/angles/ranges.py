@@ -51,7 +51,7 @@ class SidePair:
 def ranges_of(series: AngleSeries) -> dict[str, Range]:
     """Return the range of each angle that is known often enough, by name."""
     ranges = {name: _range(series, name) for name in series.degrees}
-    return {name: found for name, found in ranges.items() if found is not None}
+    return {name: measured for name, measured in ranges.items() if measured is not None}
 
 
 def _range(series: AngleSeries, name: str) -> Range | None:
@@ -80,8 +80,8 @@ def side_pairs(ranges: dict[str, Range]) -> list[SidePair]:
     """Return the joint angles that are known on both sides; leans of segments have no such pair."""
     left, _ = SIDES
     return [
-        SidePair(found, ranges[other_side(name)])
-        for name, found in ranges.items()
+        SidePair(measured, ranges[other_side(name)])
+        for name, measured in ranges.items()
         if name.startswith(f"{left}_")
         and BY_NAME[name].kind != "lean"
         and other_side(name) in ranges

@@ -60,7 +60,7 @@ def joint_angles(
 
 
 def _series(
-    track_id: int, people: Sequence[tuple[FramePoses, int]], threshold: float, given: Facing
+    track_id: int, people: Sequence[tuple[FramePoses, int]], threshold: float, facing: Facing
 ) -> AngleSeries:
     frames = np.array([frame.index for frame, _ in people], np.int64)
     times = np.array([frame.time for frame, _ in people], np.float64)
@@ -71,7 +71,7 @@ def _series(
         threshold,
     )
     directions = (
-        directions_of(points, frames, times) if given == "auto" else np.full(len(frames), given)
+        directions_of(points, frames, times) if facing == "auto" else np.full(len(frames), facing)
     )
     measured = angles_of(points, directions)
     for angle in ANGLES:

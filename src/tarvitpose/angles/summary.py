@@ -30,7 +30,7 @@ def _person(series: AngleSeries) -> dict[str, Any]:
         "from": float(series.times[0]),
         "to": float(series.times[-1]),
         "faces": {name or "unknown": count for name, count in faces.items()},
-        "ranges": {name: _range(found) for name, found in ranges.items()},
+        "ranges": {name: _range(measured) for name, measured in ranges.items()},
         "left_against_right": {
             pair.left.name.removeprefix("left_"): {
                 "left": round(pair.left.size, 2),
@@ -43,17 +43,17 @@ def _person(series: AngleSeries) -> dict[str, Any]:
     }
 
 
-def _range(found: Range) -> dict[str, float]:
+def _range(measured: Range) -> dict[str, float]:
     return {
-        "range_of_motion": round(found.size, 2),
-        "percentile_5": round(found.low, 2),
-        "median": round(found.middle, 2),
-        "percentile_95": round(found.high, 2),
-        "least": round(found.least, 2),
-        "least_at": round(found.least_at, 6),
-        "most": round(found.most, 2),
-        "most_at": round(found.most_at, 6),
-        "known_frames": found.known,
+        "range_of_motion": round(measured.size, 2),
+        "percentile_5": round(measured.low, 2),
+        "median": round(measured.middle, 2),
+        "percentile_95": round(measured.high, 2),
+        "least": round(measured.least, 2),
+        "least_at": round(measured.least_at, 6),
+        "most": round(measured.most, 2),
+        "most_at": round(measured.most_at, 6),
+        "known_frames": measured.known,
     }
 
 

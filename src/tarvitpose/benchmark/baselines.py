@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from tarvitpose.benchmark.cases import TRANSFORMERS
 from tarvitpose.config import ModelConfig
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
-from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.torch_engine import PRECISIONS
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case
@@ -44,17 +42,11 @@ class VitPoseEngine:
         images = ((pixels - self._mean) / self._std).permute(0, 3, 1, 2)  # (B, 3, H, W)
         return np.asarray(self.model(images.contiguous()).heatmaps.cpu().numpy())
 
-    def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        """Raise ValueError: it has no temporal part."""
+    def encode(self, *_: object, **__: object) -> NoReturn:
+        """Raise ValueError, as the other steps do: it has no temporal part."""
         raise ValueError("transformers' VitPose has single frames only")
 
-    def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        """Raise ValueError: it has no temporal part."""
-        raise ValueError("transformers' VitPose has single frames only")
-
-    def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
-        """Raise ValueError: it has no temporal part."""
-        raise ValueError("transformers' VitPose has single frames only")
+    decode_window = decode = encode
 
 
 def _vitpose(config: ModelConfig) -> Any:

@@ -14,6 +14,7 @@ from tarvitpose.cli.plot import stem_of
 from tarvitpose.config import Facing
 from tarvitpose.errors import UserError
 from tarvitpose.utils.lists import parse_choices
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,23 +138,23 @@ def _lines(person: dict[str, Any]) -> list[str]:
     from tarvitpose.cli.tables import drawn, plain_table
     from tarvitpose.drawing import shown_time
 
-    heading = f"person {person['track_id']}: {console.counted(person['frames'], 'frame')}"
+    heading = f"person {person['track_id']}: {counted(person['frames'], 'frame')}"
     heading += f", facing {' and '.join(person['faces'])}"
     rows = plain_table(["angle", "range", "5%", "95%", "least", "at", "most", "at", "known"])
 
     def moment(seconds: float) -> str:
         return shown_time(seconds) if math.isfinite(seconds) else "-"
 
-    for name, found in person["ranges"].items():
+    for name, measured in person["ranges"].items():
         rows.add_row(
             name.replace("_", " "),
             *(
-                f"{round(found[key])}°"
+                f"{round(measured[key])}°"
                 for key in ("range_of_motion", "percentile_5", "percentile_95")
             ),
-            *(f"{round(found['least'])}°", moment(found["least_at"])),
-            *(f"{round(found['most'])}°", moment(found["most_at"])),
-            f"{found['known_frames'] / person['frames']:.0%}",
+            *(f"{round(measured['least'])}°", moment(measured["least_at"])),
+            *(f"{round(measured['most'])}°", moment(measured["most_at"])),
+            f"{measured['known_frames'] / person['frames']:.0%}",
         )
     lines = [heading, drawn(rows) if person["ranges"] else "no angle is known for long enough"]
     for name, cycles in list(person["repetitions"].items())[:1]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tarvitpose.utils.source_names import shown, without_secrets
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -160,15 +161,6 @@ def escaped(text: str) -> str:
     a\x1b]0;b\x07
     """
     return COMMANDS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
-
-
-def counted(number: int, singular: str, plural: str | None = None) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "frame"), counted(2, "person", "people")
-    ('1 frame', '2 people')
-    """
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import JsonFile
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from tarvitpose.data.check import DataReport
@@ -127,9 +128,9 @@ def run_prepare(
     with console.count_bar("videos") as progress:
         done = prepare(videos, PrepareOptions(output, set_name, span, max_side), progress)
     if done.missing:
-        lost = console.counted(done.missing, "unlabelled frame")
+        lost = counted(done.missing, "unlabelled frame")
         console.warn(f"{lost} not on disk, left out: windows there repeat the nearest frame")
-    written = f"{console.counted(done.written, 'video')}, {console.counted(done.frames, 'frame')}"
+    written = f"{counted(done.written, 'video')}, {counted(done.frames, 'frame')}"
     before = f"; {done.done_before} existed before" if done.done_before else ""
     console.say(f"written: {written}{before}")
     console.say(f"train with format: posetrack18, annotations: {output / 'annotations' / set_name}")
@@ -158,9 +159,9 @@ def run_pack(
     limit = round(max_mb * MEGABYTE)
     done = pack(files, output, set_name=set_name, limit=limit)
     counts = [
-        console.counted(len(done.shards), "shard"),
-        console.counted(done.images, "image"),
-        console.counted(done.people, "person", "people"),
+        counted(len(done.shards), "shard"),
+        counted(done.images, "image"),
+        counted(done.people, "person", "people"),
     ]
     console.say(f"{output}: {', '.join(counts)}, at most {done.largest / MEGABYTE:.1f} MB each")
     console.say(f"unpack each into one folder: tar -xf {done.shards[0].name} -C FOLDER")
@@ -189,8 +190,8 @@ def run_generate(
     facts = []
     for name in SETS:
         videos = len(list((output / "annotations" / name).glob("*.json")))
-        counted = console.counted(videos, "video"), console.counted(frames, "frame")
-        facts.append((name, f"{counted[0]} of {counted[1]}: {output / 'annotations' / name}"))
+        size = f"{counted(videos, 'video')} of {counted(frames, 'frame')}"
+        facts.append((name, f"{size}: {output / 'annotations' / name}"))
     console.facts(f"generated people in {output}", [*facts, ("images", str(output))])
 
 
@@ -214,10 +215,10 @@ def say_report(dataset: Path, report: DataReport) -> None:
     from tarvitpose.data.check_notes import NOTES
 
     counts = [
-        console.counted(report.videos, "still" if report.format == "coco" else "video"),
-        console.counted(report.frames, "frame"),
+        counted(report.videos, "still" if report.format == "coco" else "video"),
+        counted(report.frames, "frame"),
         f"{report.labelled} labelled",
-        console.counted(report.people, "person with joints", "people with joints"),
+        counted(report.people, "person with joints", "people with joints"),
     ]
     console.say(f"{dataset} ({report.format}): {', '.join(counts)}", style="bold")
     for line in table(report.by_kind(), FAULTS):

@@ -18,6 +18,7 @@ from tarvitpose import __version__
 from tarvitpose.cli import console
 from tarvitpose.cli.models import DETECTOR, WEIGHTS, assets_folder, is_whole
 from tarvitpose.utils.offline import VARIABLES, is_offline
+from tarvitpose.utils.words import counted
 
 CORE = ("numpy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
 OPTIONAL = {  # extra of the package: what it is for, and what it brings
@@ -139,7 +140,7 @@ def processor(info: Path = CPU_INFO) -> str:
     name = fields.get("model name") or platform.processor() or "unknown"
     features = (fields.get("flags") or fields.get("Features") or "").split()
     fast = [flag for flag in SPEED_FLAGS if flag in features]
-    cores = console.counted(os.cpu_count() or 1, "core")
+    cores = counted(os.cpu_count() or 1, "core")
     return f"{name}, {cores}, {' '.join(fast) or 'no known speed features'}"
 
 
@@ -188,7 +189,7 @@ def cpu_line() -> str:
     from tarvitpose.inference.devices import has_cpu_bfloat16, usable_cores
 
     low = "bf16 in hardware" if has_cpu_bfloat16() else "bf16 only emulated: keep fp32"
-    return f"{console.counted(usable_cores(), 'thread')}, {low}"
+    return f"{counted(usable_cores(), 'thread')}, {low}"
 
 
 def gpu_line() -> str:

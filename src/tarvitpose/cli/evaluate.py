@@ -11,6 +11,7 @@ from tarvitpose.cli.evaluate_motion import score_motion
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
 from tarvitpose.cli.tables import ap_table, drawn, mota_table, tracking_table
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from tarvitpose.cli.tables import Intervals
@@ -47,8 +48,8 @@ def score_files(options: EvaluateConfig) -> None:
 
         scorer = TrackScorer(options.predictions)
     videos = read_matches(options.predictions, options.annotations, scorer)
-    counted = console.counted(len(videos), "video")
-    title = f"of {options.predictions}, {counted}, boxes: {UNKNOWN_BOXES}"
+    number = counted(len(videos), "video")
+    title = f"of {options.predictions}, {number}, boxes: {UNKNOWN_BOXES}"
     content: dict[str, Any] = {}
     if scorer is None or not scorer.without_head:
         content = score_ap(videos, options.samples or 0, f"PoseTrack AP {title}")
@@ -83,7 +84,7 @@ def score_tracks(scorer: TrackScorer, samples: int, title: str) -> dict[str, Any
         console.say("PoseTrack MOTA of each joint")
         console.say(drawn(mota_table(joints, of_joints)))
     else:
-        number = console.counted(scorer.without_head, "labelled person", "labelled people")
+        number = counted(scorer.without_head, "labelled person", "labelled people")
         console.warn(f"{number} without a head: no PoseTrack AP and no PoseTrack MOTA")
     content = {"tracks": people, "posetrack_mota": joints}
     if not of_people:
@@ -111,13 +112,13 @@ def read_matches(
         if scorer is not None:
             scorer.add(pairs)
     if renamed:
-        number = console.counted(len(renamed), "video")
+        number = counted(len(renamed), "video")
         console.warn(
             f"{number} with other frame names than annotated, matched by order as poseval does "
             f"(the first: {renamed[0]})"
         )
     if unscored:
-        number = console.counted(unscored, "predicted joint")
+        number = counted(unscored, "predicted joint")
         console.warn(f"{number} without a score, ranked below all others and misses first")
     return videos
 

@@ -18,6 +18,7 @@ from tarvitpose.cli.tables import (
 )
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.lists import parse_choices
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,11 +97,11 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
 
     for warning in result.warnings:
         console.warn(warning)
-    people = console.counted(result.people, "person", "people")
-    counts = [console.counted(result.frames, "still"), people]
+    people = counted(result.people, "person", "people")
+    counts = [counted(result.frames, "still"), people]
     if not result.are_stills:
-        videos = console.counted(result.videos, "video")
-        counts = [videos, console.counted(result.frames, "labelled frame"), people]
+        videos = counted(result.videos, "video")
+        counts = [videos, counted(result.frames, "labelled frame"), people]
     part = f", set {options.set_name}" if options.set_name else ""
     title = f"{options.weights} on {options.annotations}{part}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
@@ -181,8 +182,8 @@ def score_clips(options: EvaluateConfig) -> None:
     model = fold_attention(TARViTPose.from_pretrained(options.weights).to(device))
     if not model.config.temporal:
         console.warn(f"{options.weights} has no temporal part: both columns are the same")
-    counted = console.counted(len(records), "person", "people")
-    title = f"{options.weights} on clips of {options.annotations}: {counted}"
+    people = counted(len(records), "person", "people")
+    title = f"{options.weights} on clips of {options.annotations}: {people}"
     console.say(f"{title}, boxes: ground truth", style="bold")
     console.say(
         "PCK@0.2 of the torso, 95% interval of the gain over people, and the expected calibration "
@@ -257,8 +258,8 @@ def score_videos(options: EvaluateConfig) -> None:
             runs = (estimator.stream(video, end=options.end) for estimator in (single, temporal))
             jitters[video] = compare_jitter(*(watched(run, show) for run in runs))
     label = options.boxes or "nanodet"
-    counted = console.counted(len(jitters), "video")
-    console.say(f"{options.weights} on {counted}, boxes: {label}", style="bold")
+    title = f"{options.weights} on {counted(len(jitters), 'video')}, boxes: {label}"
+    console.say(title, style="bold")
     console.say("Jitter: mean second difference of joints, in pixels and % of the box's height.")
     console.say(
         f"Distance: mean distance of the two modes. Only joints of score {MIN_SCORE:g} or more in "
@@ -326,6 +327,6 @@ def jitter_table(jitters: dict[str, VideoJitter]) -> Table:
             "-" if math.isnan(pixels) else f"{pixels:.2f} px {100 * share:.2f}%"
             for pixels, share in pairs
         )
-        lag = "-" if jitter.lag is None else console.counted(jitter.lag, "frame")
+        lag = "-" if jitter.lag is None else counted(jitter.lag, "frame")
         rows.add_row(Path(video).name, str(jitter.frames), str(jitter.tracks), *cells, lag)
     return rows

@@ -8,6 +8,7 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
 from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.errors import ConfigError, DataError
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,13 +41,13 @@ def score_motion(options: EvaluateConfig) -> None:
     if videos[0].are_stills:
         raise DataError(f"{options.annotations}: has stills; --motion needs labelled videos")
     from tarvitpose.evaluation.motion import estimate
-    from tarvitpose.evaluation.motion_scores import joint_speeds
     from tarvitpose.evaluation.motion_scores import score_motion as score
+    from tarvitpose.evaluation.motion_scores import video_speeds
     from tarvitpose.inference.predictor import Predictor
     from tarvitpose.inference.torch_engine import TorchEngine
     from tarvitpose.model.tarvitpose import TARViTPose
 
-    speeds = joint_speeds(videos)
+    speeds = video_speeds(videos)
     if options.every > 1:
         videos = every_nth(videos, options.every)
     model = TARViTPose.from_pretrained(options.weights)
@@ -64,8 +65,8 @@ def score_motion(options: EvaluateConfig) -> None:
         joints = estimate(predictor, videos, seed=SEED, on_people=count)
     samples = DRAWS if options.samples is None else options.samples
     scores = score(videos, speeds, joints, config.joints, samples)
-    counted = [console.counted(len(videos), "video"), console.counted(total, "person", "people")]
-    title = f"{options.weights} on {options.annotations}: {', '.join(counted)}"
+    size = f"{counted(len(videos), 'video')}, {counted(total, 'person', 'people')}"
+    title = f"{options.weights} on {options.annotations}: {size}"
     console.say(f"{title}, boxes: ground truth", style="bold")
     report(scores)
     content = {"boxes": "ground truth", "weights": options.weights, "seed": SEED}

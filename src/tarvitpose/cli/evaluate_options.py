@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from tarvitpose.cli import checks
-from tarvitpose.config import AnnotationFormat, NetworkConfig, TemporalMode
+from tarvitpose.config import AnnotationFormat, NetworkConfig, ShareIfGiven, TemporalMode
 from tarvitpose.errors import BoxesError, ConfigError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.config_base import temporal_none
@@ -58,10 +58,8 @@ class EvaluateConfig(NetworkConfig):
         description="Boxes of people: the labelled ones (gt, the default), those of the detector, "
         "or those in a JSON file.",
     )
-    box_threshold: float | None = Field(
+    box_threshold: ShareIfGiven = Field(
         default=None,
-        ge=0,
-        le=1,
         description="Lowest score of a box; 0.2 by default, and 0.4 with --videos.",
     )
     temporal: TemporalMode = Field(
@@ -115,19 +113,22 @@ class EvaluateConfig(NetworkConfig):
         Raises ConfigError where an option is missing or does not go with the others.
         """
         fields = type(self).model_fields.items()
-        given = {name for name, field in fields if getattr(self, name) != field.default}
-        mode = next((name for name in MODES if name in given), None)
+        options = {name for name, field in fields if getattr(self, name) != field.default}
+        mode = next((name for name in MODES if name in options), None)
         if mode is None:
             raise ConfigError(
                 "evaluate: expected --weights (a model) or --predictions (files of poses)"
             )
-        for name in sorted(given - MODES[mode]):
+        for name in sorted(options - MODES[mode]):
+            others = [option_name(other) for other in MODES if name in MODES[other]]
+            if mode == "weights" or len(others) == 1:
+                raise ConfigError(f"evaluate: {option_name(name)} is for {' or '.join(others)}")
             raise ConfigError(
                 f"evaluate: {option_name(name)} cannot be combined with {option_name(mode)}"
             )
         needed = {"predictions": ["annotations"], "videos": ["weights"]}
         for name in needed.get(mode, ["weights", "annotations"]):
-            if name not in given:
+            if name not in options:
                 raise ConfigError(f"evaluate: {option_name(mode)} also needs {option_name(name)}")
         if mode == "videos" and self.boxes == "gt":
             raise ConfigError("--boxes gt: videos have no labelled boxes; use detector or a file")

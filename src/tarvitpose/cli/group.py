@@ -16,7 +16,11 @@ from tarvitpose.utils import config_messages as config_words
 from tarvitpose.utils.offline import is_offline, offline
 
 LOG_JSON, OFFLINE = "--log-json", "--offline"
-EXTRAS = {"torch": "torch", "scipy": "evaluate"}  # which brings a package that a verb imports
+EXTRAS = {
+    "torch": "torch",
+    "scipy": "evaluate",
+    "onnx": "export",
+}  # which brings a package that a verb imports
 EXTRAS_OF_VERBS = {"train": "train", "ablate": "train", "export": "export"}
 FORMER = {  # options under the name of an earlier version
     "--kinds": "--degradations",

@@ -13,6 +13,7 @@ import typer
 from tarvitpose.cli import console
 from tarvitpose.cli.outcome import print_outcome
 from tarvitpose.utils.source_names import shown
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from tarvitpose.config import PredictConfig
@@ -36,7 +37,7 @@ def process_many(
 
     queue = BatchQueue(jobs, config)
     if not quiet:
-        console.note(f"{console.counted(len(jobs), 'video')} to process")
+        console.note(f"{counted(len(jobs), 'video')} to process")
     try:
         with Bars(queue, quiet=quiet) as bars:
             if queue.check(bars.refresh):
@@ -84,7 +85,7 @@ def _say_the_end(queue: BatchQueue, *, quiet: bool) -> None:
 
 
 def _pace(queue: BatchQueue) -> str:
-    frames = console.counted(queue.frames, "frame")
+    frames = counted(queue.frames, "frame")
     return f"{frames} ({queue.frames / max(queue.seconds, 1e-9):.1f} frames/s)"
 
 
@@ -127,7 +128,7 @@ class Bars:
         if self._bar is not None:
             if progress.frame == 1:
                 self._bar.reset(self._current)  # the time left is that of this video
-            people = console.counted(progress.people, "person", "people")
+            people = counted(progress.people, "person", "people")
             self._bar.update(
                 self._current,
                 description=console.escaped(Path(shown(source)).name),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tarvitpose.cli import console
+from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from tarvitpose.runs.pipeline import Outcome
@@ -28,12 +29,12 @@ def print_result(outcome: Outcome) -> None:
 def summary(outcome: Outcome) -> str:
     """Return the numbers of one source in a line."""
     if outcome.is_old:
-        return f"{outcome.source}: done before, {console.counted(outcome.frames, 'frame')}"
+        return f"{outcome.source}: done before, {counted(outcome.frames, 'frame')}"
     new = outcome.frames - outcome.resumed
     pace = new / outcome.seconds if outcome.seconds else 0.0
     before = f", {outcome.resumed} of them from before" if outcome.resumed else ""
     return (
-        f"{outcome.source}: {console.counted(outcome.frames, 'frame')}{before}, at most "
-        f"{console.counted(outcome.people, 'person', 'people')} in one, "
-        f"{console.counted(outcome.tracks, 'track')}, {outcome.seconds:.1f} s ({pace:.1f} frames/s)"
+        f"{outcome.source}: {counted(outcome.frames, 'frame')}{before}, at most "
+        f"{counted(outcome.people, 'person', 'people')} in one, "
+        f"{counted(outcome.tracks, 'track')}, {outcome.seconds:.1f} s ({pace:.1f} frames/s)"
     )

@@ -103,6 +103,13 @@ def process_all(
     if not on_ray and (workers is not None or address is not None):
         option = "--workers" if workers is not None else "--ray-address"
         raise ConfigError(f"{option} is for several workers: add --engine ray")
+    if config.blur_faces and not (
+        config.render or config.compare or config.contact_sheet or config.show
+    ):
+        raise ConfigError(
+            "--blur-faces hides heads in what is drawn, and --no-render draws nothing: leave one "
+            "out, or add --contact-sheet"
+        )
     if len(sources) == 1:  # of several, the others are processed all the same
         with reported_with(sources[0]):
             checks.existing_source(sources[0])

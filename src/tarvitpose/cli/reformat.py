@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 TRANSFER_FORMATS: tuple[TransferFormat, ...] = get_args(TransferFormat)
 LEAST_SCORE = 0.3
-
+FRAMES = "/data/local-files/?d=frames/{frame}.jpg"
+IN_SPACE, BODIES = ("trc", "bvh"), ("trc", "mot", "bvh")
 
 Result = Annotated[
     Path, typer.Argument(metavar="RESULT", help="What predict wrote, in any format.")
@@ -59,14 +60,14 @@ PixelsPerMetre = Annotated[
 Tracks = Annotated[
     list[int] | None,
     typer.Option(
-        help="Person to write, but for label-studio; repeatable, all by default.",
+        help="For trc, mot and bvh: person to write; repeatable, all by default.",
         show_default=False,
     ),
 ]
 KeypointThreshold = Annotated[
     float,
     typer.Option(
-        min=0, max=1, help="But for label-studio: lowest score of a joint, others are gaps."
+        min=0, max=1, help="For trc, mot and bvh: lowest score of a joint, others are gaps."
     ),
 ]
 Images = Annotated[
@@ -92,7 +93,7 @@ def run(
     pixels_per_metre: PixelsPerMetre = None,
     track: Tracks = None,
     keypoint_threshold: KeypointThreshold = LEAST_SCORE,
-    images: Images = "/data/local-files/?d=frames/{frame}.jpg",
+    images: Images = FRAMES,
     output: Output = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -107,6 +108,15 @@ def run(
     kinds = parse_choices("--format", formats, TRANSFER_FORMATS)
     if height is not None and pixels_per_metre is not None:
         raise ConfigError("--height and --pixels-per-metre both give the scale: give one")
+    for option, is_given, fitting in (
+        ("--height", height is not None, IN_SPACE),
+        ("--pixels-per-metre", pixels_per_metre is not None, IN_SPACE),
+        ("--track", bool(track), BODIES),
+        ("--keypoint-threshold", keypoint_threshold != LEAST_SCORE, BODIES),
+        ("--images", images != FRAMES, ("label-studio",)),
+    ):
+        if is_given and not {*fitting} & {*kinds}:
+            raise ConfigError(f"{option} is for {', '.join(fitting)}, not for {formats}")
     checks.existing(result)
     from tarvitpose.formats.reading import load_poses
 

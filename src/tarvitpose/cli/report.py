@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -61,8 +62,8 @@ def run(
     OUTPUT/NAME.report.html has the drawn video, people, angles and ranges of motion, what to
     distrust, pictures, and for developers how it was made. Without --poses this is a run of
     predict, which also writes NAME.coco.json, NAME.run.json and, unless --no-render, NAME.mp4. The
-    video is then read a second time, for the pictures. Heads that --blur-faces hides are hidden in
-    these, too.
+    video is then read a second time, for the pictures. With --blur-faces heads are hidden in these,
+    too.
     """
     checks.existing_source(video)
     if poses is not None:
@@ -73,29 +74,34 @@ def run(
         checks.new_file(path, overwrite=config.overwrite)
         data = _load(source, poses, config, quiet=quiet)
         drawn = (config.output if poses is None else poses.parent) / f"{source.name}.mp4"
-        _write(path, source, data, config, drawn)
+        notes = _write(path, source, data, config, drawn)
     if not quiet:
         console.result([f"  {path}"], source=video, files=[str(path)])
-    for note in data.notes:
+    for note in notes:
         console.warn(note)
 
 
 def _write(
     path: Path, source: FrameSource, data: ReportData, config: PredictConfig, drawn: Path
-) -> None:
-    """Write the page; it shows the `drawn` video if there is one."""
+) -> tuple[str, ...]:
+    """Write the page, and return its notes; it shows the `drawn` video if there is one.
+
+    Where the run or this call hides heads, so do the pictures, and no video that shows them.
+    """
     from tarvitpose.utils.atomic import atomic_file
     from tarvitpose.visualization.report_page import report_page
 
+    is_drawn = drawn.is_file() and not (source.path and drawn.samefile(source.path))
+    blur_faces = config.blur_faces or data.blurred_faces
+    if is_drawn and blur_faces and not (data.blurred_faces and drawn.name in data.files):
+        is_drawn = False
+        note = f"{drawn.name} may show faces, and is left out: draw it with predict --blur-faces"
+        data = replace(data, notes=(*data.notes, note))
+    video = quote(os.path.relpath(drawn, path.parent).replace(os.sep, "/")) if is_drawn else None
+    page = report_page(source, data, config.keypoint_threshold, video=video, blur_faces=blur_faces)
     with atomic_file(path) as temporary:
-        is_drawn = drawn.is_file() and not (source.path and drawn.samefile(source.path))
-        video = (
-            quote(os.path.relpath(drawn, path.parent).replace(os.sep, "/")) if is_drawn else None
-        )
-        page = report_page(
-            source, data, config.keypoint_threshold, video=video, blur_faces=config.blur_faces
-        )
         temporary.write_text(page, encoding="utf-8", errors="replace")
+    return data.notes
 
 
 def _refuse_options(context: typer.Context) -> None:
@@ -103,8 +109,9 @@ def _refuse_options(context: typer.Context) -> None:
     for key in context.params:
         how = context.get_parameter_source(key)
         if key not in OF_ANY_REPORT and how is not None and how.name == "COMMANDLINE":
+            option = "--no-render" if key == "render" else f"--{key.replace('_', '-')}"
             raise ConfigError(
-                f"--{key.replace('_', '-')} is for a new run, and --poses shows the results of an "
+                f"{option} is for a new run, and --poses shows the results of an "
                 "earlier one: give one of them"
             )
 

@@ -8,7 +8,7 @@ ViTPoseSize = Literal["s", "b", "l", "h"]
 Size = Literal["tiny", ViTPoseSize]
 NewJoints = Literal["random", "eyes"]  # how joints start that the first weights lack
 Codec = Literal["udp", "classic"]  # how joints and heatmaps turn into each other
-MaskRule = Literal["paper", "released", "none"]
+MaskRule = Literal["paper", "released", "none", "soft"]
 Layout = Literal["paper", "released"]  # how features become tokens: model/layout.py
 Aggregation = Literal[
     "joints",  # JTA and GRA: Table 4 (d), Table 5 (b)

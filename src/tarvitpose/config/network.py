@@ -66,9 +66,12 @@ class ModelConfig(Config):
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
     jta_layers: int = Field(default=6, gt=0, le=MOST_BLOCKS)  # of JTA, or its alternative
     temporal_heads: int = Field(default=4, gt=0, le=MOST_CHANNELS)  # attention heads of JTA and GRA
-    mask_rule: MaskRule = "paper"  # none: joints look everywhere
+    mask_rule: MaskRule = "paper"  # none: joints look everywhere; soft: rather where they are
     mask_threshold: float = Field(default=0.2, ge=0, le=1)
     gra_layers: int = Field(default=1, ge=1, le=4)
+    # Not in the paper; both begin as if they were absent.
+    key_positions: bool = False  # JTA's tokens tell their position and frame
+    gra_gate: bool = False  # each token of the current frame decides how far it is restored
     # own: the decoder's BatchNorm has separate averages for the final heatmaps
     norm_averages: Literal["shared", "own"] = "shared"
     layout: Layout = "paper"
@@ -105,6 +108,8 @@ class ModelConfig(Config):
             check_curve(getattr(self, name))
         if self.aggregation != "joints" and self.layout == "released":
             raise ValueError('layout "released" is only known for aggregation "joints"')
+        if self.layout == "released" and (self.key_positions or self.mask_rule == "soft"):
+            raise ValueError('key_positions and mask_rule "soft" need layout "paper"')
         if self.aggregation == "regression" and self.codec != "udp":
             raise ValueError('aggregation "regression" needs codec "udp"')
         return self

@@ -47,6 +47,8 @@ def check_device(name: str) -> None:
         raise ValueError(f"device {name!r}: expected auto, cpu, cuda, cuda:0 or mps")
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+ShareIfGiven = Annotated[float | None, Field(ge=0, le=1)]
 DetEvery = Annotated[int | Literal["auto"], BeforeValidator(number_or_auto)]
 
 
@@ -150,10 +152,8 @@ class EstimatorConfig(NetworkConfig):
     boxes: Path | None = Field(
         default=None, description="File with the boxes of people, instead of a detector."
     )
-    box_threshold: float | None = Field(
+    box_threshold: ShareIfGiven = Field(
         default=None,
-        ge=0,
-        le=1,
         description=f"Lowest score of a box; {BOX_THRESHOLD} by default, or 0 for boxes of a file.",
     )
     max_people: int | None = Field(
@@ -167,10 +167,8 @@ class EstimatorConfig(NetworkConfig):
         description="Detect people in every Nth frame, and track in between; auto: less often "
         "while everybody is where the tracker expects them, 5 times a second at least.",
     )
-    person_score: float | None = Field(
+    person_score: ShareIfGiven = Field(
         default=None,
-        ge=0,
-        le=1,
         description="How well a person must be seen over time: the mean score of the better half "
         f"of the joints; {PERSON_SCORE} by default, or 0 for boxes of a file and for weights whose "
         "scores are not calibrated.",
@@ -209,7 +207,13 @@ class EstimatorConfig(NetworkConfig):
         if self.offsets == ():
             raise ValueError("offsets is empty; temporal none uses no other frames")
         if self.compare and self.temporal == "none":
-            raise ValueError("compare shows single frames beside another mode than temporal none")
+            raise ValueError(
+                "compare shows single frames beside others, and temporal none has none: give one"
+            )
+        if self.offsets and self.temporal == "none":
+            raise ValueError("offsets are other frames, and temporal none uses none: give one")
+        if self.boxes and self.detector != type(self).model_fields["detector"].default:
+            raise ValueError("boxes stand for a detector: give boxes or detector, not both")
         if self.largest_first and self.max_people is None:
             raise ValueError("largest_first chooses max_people: give both")
         if self.reidentify and self.tracker != "body":
@@ -230,8 +234,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
     contact_sheet: bool = Field(
         default=False, description="Also write one picture of evenly spaced frames."
     )
-    keypoint_threshold: float = Field(
-        default=0.3, ge=0, le=1, description="Lowest score of a joint that is drawn."
+    keypoint_threshold: Share = Field(
+        default=0.3, description="Lowest score of a joint that is drawn."
     )
     colors: Colors = Field(
         default="track",
@@ -277,9 +281,4 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
             raise ValueError(f"end {self.end:g} must come after start {self.start:g}")
         if self.resume and self.overwrite:
             raise ValueError("resume keeps existing results and overwrite replaces them: give one")
-        if self.blur_faces and not (self.render or self.compare or self.contact_sheet):
-            raise ValueError(
-                "blur_faces has nothing to draw on: leave render on, or give contact_sheet or "
-                "compare"
-            )
         return self

@@ -20,6 +20,7 @@ from tarvitpose.data.video_frames import image_file
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
 from tarvitpose.utils.images import decode_image
+from tarvitpose.utils.reading import reason_of
 
 FAULTS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
@@ -174,8 +175,7 @@ def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fa
         else:
             size = _header_size(path, frame) if quick else _decoded_size(path)
     except (ValueError, DataError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return [("broken image", f"{frame.name}: {reason}")]
+        return [("broken image", f"{frame.name}: {reason_of(error)}")]
     people = _with_joints(frame) if frame.labelled else []
     return [
         (kind, _location(video, frame, person.label))

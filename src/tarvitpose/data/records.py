@@ -12,7 +12,7 @@ from tarvitpose.data.video_frames import image_file, read_frame
 from tarvitpose.errors import DataError
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.images import decode_image
-from tarvitpose.utils.reading import file_bytes
+from tarvitpose.utils.reading import file_bytes, reason_of
 
 Box = tuple[float, float, float, float]
 
@@ -55,8 +55,7 @@ def read_image(path: Path, record: str) -> NDArray[np.uint8]:
     try:
         image = decode_image(file_bytes(path))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: cannot be read for {record} ({reason})") from None
+        raise DataError(f"{path}: cannot be read for {record} ({reason_of(error)})") from None
     if image is None:
         raise DataError(f"{path}: not an image that OpenCV can decode, needed for {record}")
     return image

@@ -5,6 +5,7 @@ Axes: A anchors, one for each cell of the network's three grids.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ LONGER_SIDE, OF_WIDE = 416, 512  # pixels of the input
 WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
+BLACK = 8  # the brightest that the border of a letterboxed video is, as coded
 WEIGHTS = "nanodet_person_416.onnx"
 
 
@@ -52,16 +54,6 @@ class Letterbox(NamedTuple):
         filled[y : y + height, x : x + width] = cv2.resize(image, self.inside)
         return filled
 
-    def anchors(self) -> dict[str, Float32]:
-        """Return where the network's anchors are in the input: centres (A,), strides (A, 1)."""
-        width, height = self.input
-        grids = []
-        for stride in STRIDES:
-            y, x = (np.mgrid[: height // stride, : width // stride] + 0.5) * stride
-            grids.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)]))
-        x, y, strides = np.concatenate(grids, 1).astype(np.float32)
-        return {"cx": x, "cy": y, "stride": strides[:, None]}
-
     def to_frame(self, boxes: ArrayLike) -> Float32:
         """Map boxes (N, 4) xyxy from pixels of the input to pixels of the frame.
 
@@ -73,6 +65,17 @@ class Letterbox(NamedTuple):
             self.corner, np.float32
         )
         return np.asarray(corners * scale, np.float32).reshape(-1, 4)
+
+
+@lru_cache(maxsize=8)
+def anchors(width: int, height: int) -> dict[str, Float32]:
+    """Return the anchors of an input: centres `cx` and `cy` (A,) in its pixels, `stride` (A, 1)."""
+    grids = []
+    for stride in STRIDES:
+        y, x = (np.mgrid[: height // stride, : width // stride] + 0.5) * stride
+        grids.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)]))
+    x, y, strides = np.concatenate(grids, 1).astype(np.float32)
+    return {"cx": x, "cy": y, "stride": strides[:, None]}
 
 
 class NanoDet:
@@ -90,16 +93,38 @@ class NanoDet:
     def detect(self, frame: Frame) -> Detections:
         """Return the people of one frame, best first, their boxes cut off at the frame's border.
 
-        The detector sees nothing beyond the border, so what it says about it is a guess.
+        Black rows and columns around a picture are no part of it. The detector sees nothing beyond
+        the border, so what it says about it is a guess.
         """
-        height, width = frame.image.shape[:2]
+        rows, columns = picture_within(frame.image)
+        picture = frame.image[rows, columns]
+        height, width = picture.shape[:2]
         letterbox = Letterbox.of(height, width)
-        image = letterbox.fill(frame.image)[None]  # (1, h, w, 3), RGB
-        boxes, scores = self._session.run(None, {"image": image, **letterbox.anchors()})
+        image = letterbox.fill(picture)[None]  # (1, h, w, 3), RGB
+        boxes, scores = self._session.run(None, {"image": image, **anchors(*letterbox.input)})
         detections = suppress(boxes, scores, self.threshold)
         upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
-        return Detections(upright[is_inside], detections.scores[is_inside])
+        corner = np.array([columns.start, rows.start] * 2, np.float32)
+        return Detections(upright[is_inside] + corner, detections.scores[is_inside])
+
+
+def picture_within(image: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Return the rows and columns of a picture without black around it; all where all is black.
+
+    >>> picture_within(np.pad(np.full((2, 3, 3), 9, np.uint8), ((1, 2), (0, 4), (0, 0))))
+    (slice(1, 3, None), slice(0, 3, None))
+    """
+    height, width = image.shape[:2]
+    border = image[0], image[-1], image[:, 0], image[:, -1]
+    if all(line.max() > BLACK for line in border):
+        return slice(0, height), slice(0, width)
+    flat = image.reshape(height, -1)
+    rows = np.flatnonzero(flat.max(1) > BLACK)
+    columns = np.flatnonzero(flat.max(0) > BLACK) // image.shape[2]
+    if not len(rows):
+        return slice(0, height), slice(0, width)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detections:

@@ -93,15 +93,17 @@ def draw_poses(
     *,
     keypoint_threshold: float = 0.3,
     legend: bool = True,
+    labels: bool = True,
     colors: Colors = "track",
 ) -> UInt8:
     """Return a copy of an RGB image (height, width, 3) with the poses drawn on it.
 
     Joints that score below `keypoint_threshold` are left out, with their limbs. The legend, top
     left, shows the time and who is in the frame. Someone without a box, in files of others, has
-    one around the joints that is not drawn. With `colors="side"` skeletons are amber on the left
-    and blue on the right, and only boxes and numbers have the person's colour; with
-    "joints", joints and limbs have the colours of their joint set, where it has some.
+    one around the joints that is not drawn. Without `labels` nobody has a number. With
+    `colors="side"` skeletons are amber on the left and blue on the right, and only boxes and
+    numbers have the person's colour; with "joints", joints and limbs have the colours of their
+    joint set, where it has some.
     """
     boxes = _boxes_of(poses)
     below = np.array(image, order="C")  # a copy
@@ -118,7 +120,7 @@ def draw_poses(
             canvas, poses, int(person), boxes[person], skeleton, threshold=keypoint_threshold
         )
     canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
-    for person in order[::-1]:
+    for person in order[::-1] if labels else ():
         taken.append(draw_label(canvas, int(poses.track_ids[person]), int(person), boxes, taken))
     if plan is not None:
         draw_legend(canvas, plan)

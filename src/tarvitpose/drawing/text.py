@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from tarvitpose.drawing.style import Colour
+from tarvitpose.drawing.style import SUBPIXEL_BITS, Colour, fixed_point
 from tarvitpose.utils.arrays import UInt8
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -36,14 +36,25 @@ def shown_time(seconds: float) -> str:
 def draw_text(
     canvas: UInt8, text: str, origin: tuple[int, int], height: float, colour: Colour
 ) -> None:
-    """Write a line of text, `height` pixels tall, from its lower left corner on."""
-    scale = height / FONT_HEIGHT
-    cv2.putText(canvas, text, origin, FONT, scale, colour, _stroke(height), cv2.LINE_AA)
+    """Write a line of text, `height` pixels tall, from its lower left corner on.
+
+    The fonts of OpenCV 4 have no degree sign: one at the end is drawn as a ring.
+    """
+    plain, scale = text.removesuffix("°"), height / FONT_HEIGHT
+    cv2.putText(canvas, plain, origin, FONT, scale, colour, _stroke(height), cv2.LINE_AA)
+    if plain != text:
+        x, y = origin[0] + text_width(plain, height) + 0.35 * height, origin[1] - 0.75 * height
+        centre = fixed_point(np.array([[x, y]], np.float32))[0]
+        radius = round(max(0.2 * height, 2) * 2**SUBPIXEL_BITS)
+        width = max(round(height / 10), 1)
+        cv2.circle(canvas, centre, radius, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def text_width(text: str, height: float) -> int:
     """Return how many pixels wide a text of this height is."""
-    return int(cv2.getTextSize(text, FONT, height / FONT_HEIGHT, _stroke(height))[0][0])
+    plain = text.removesuffix("°")
+    width = cv2.getTextSize(plain, FONT, height / FONT_HEIGHT, _stroke(height))[0][0]
+    return int(width) + round(0.7 * height * (plain != text))
 
 
 def _stroke(height: float) -> int:

@@ -11,14 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression
 
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.optional import require
 
 BINS = 10  # of the same width
-KNOTS = 12  # of a fitted curve, at most
-SLOPE = 0.01  # least rise of a fitted curve, so that equal scores stay rare
 
 
 @dataclass(frozen=True)
@@ -45,30 +42,6 @@ def reliability(scores: ArrayLike, right: ArrayLike) -> Reliability:
     with np.errstate(invalid="ignore"):
         means = [np.bincount(bins, each, BINS) / counts for each in (values, hits)]
     return Reliability(counts, *means)
-
-
-def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float], ...]:
-    """Return points (score, probability) for `ModelConfig.score_curve`.
-
-    `scores` (n,) are raw ones, `right` (n,) tells which joints were right. The curve is an isotonic
-    regression, taken at quantiles of the scores and made to rise everywhere, from 0: a heatmap
-    without a peak shows no joint, though a few such joints are right by chance. Raises ValueError
-    with fewer than two different scores.
-    """
-    values, hits = np.asarray(scores, np.float64), np.asarray(right, np.float64)
-    order = np.argsort(values, kind="stable")
-    smooth = isotonic_regression(hits[order]).x
-    parts = [part for part in np.array_split(np.arange(len(order)), KNOTS) if len(part)]
-    x = np.array([values[order][part].mean() for part in parts])
-    y = np.array([smooth[part].mean() for part in parts])
-    x, first = np.unique(np.round(x, 4), return_index=True)
-    if len(x) < 2:
-        raise ValueError("a score curve needs at least two different scores")
-    y = (1 - SLOPE) * y[first]
-    if x[0] > 0 and x[-1] < 1:
-        x, y = np.concatenate([[0], x, [1]]), np.concatenate([[0], y, y[-1:]])
-    rising = y + SLOPE * x
-    return tuple((round(float(a), 4), round(float(b), 4)) for a, b in zip(x, rising, strict=True))
 
 
 def plot_reliability(reliabilities: Mapping[str, Reliability], path: Path) -> None:

@@ -30,6 +30,7 @@ from tarvitpose.weights.files import fingerprint
 THRESHOLD = 0.2  # of the torso: PCK@0.2
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
     *("offsets", "aggregation", "layout", "jta_layers", "temporal_heads", "gra_layers"),
+    *("key_positions", "gra_gate"),
     *("mask_rule", "mask_threshold", "default_temporal", *CURVES.values()),
     *("drop_path", "decoder"),
 }
@@ -164,7 +165,7 @@ def score_clips(
                 decoded_joints(model.config, single, "none"),
             ]
             right = [hits(points, truth, torso, THRESHOLD) for points, _ in decoded]
-            shares = regions.float().mean((1, 3, 4)).cpu().numpy()  # (B, J)
+            shares = regions.bool().float().mean((1, 3, 4)).cpu().numpy()  # (B, J)
             rows.append((*right, seen, *(scores for _, scores in decoded), shares))
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
 

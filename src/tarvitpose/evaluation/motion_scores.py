@@ -5,6 +5,7 @@ Axes: N labelled people of all frames, J joints.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,9 @@ from tarvitpose.evaluation.people_scores import (
 )
 from tarvitpose.metrics.jhmdb import Reference
 from tarvitpose.metrics.pck import torso_size
+from tarvitpose.metrics.speed import joint_speeds
 from tarvitpose.skeleton import POSETRACK_15, JointSet
-from tarvitpose.utils.arrays import Bools, Float32
+from tarvitpose.utils.arrays import Bools, Float64
 
 BOX = "PCK@0.1 box"
 ALL, THIRDS = "all", ("slow", "middle", "fast")
@@ -37,41 +39,36 @@ class MotionScores:
     joints: dict[str, int]  # how many labelled joints each column has
 
 
-def joint_speeds(videos: Sequence[LabelledVideo]) -> dict[tuple[str, str, int], Float32]:
+def video_speeds(videos: Sequence[LabelledVideo]) -> dict[tuple[str, str, int], Float64]:
     """Return how far the joints of each labelled person move from frame to frame, (J,).
 
-    It is the mean distance to the person's joint in the frames before and after, as a share of the
-    longer side of the person's box; NaN where neither is labelled. Keys are the names of video and
-    frame, and the person's position in it.
+    `metrics.speed` says how, here between neighbouring frames alone; NaN for people without a track
+    id. Keys are the names of video and frame, and the person's position in it.
     """
     speeds = {}
     for video in videos:
-        frames = {frame.number: frame for frame in video.frames}
+        tracks: dict[int, list[tuple[LabelledFrame, int]]] = defaultdict(list)
         for frame in video.frames:
-            near = [frames.get(frame.number + step) for step in (-1, 1)]
-            for at in range(len(frame.people.boxes)):
-                speeds[video.name, frame.name, at] = _speed(frame, at, near)
+            for at, track in enumerate(frame.people.tracks):
+                speeds[video.name, frame.name, at] = np.full(frame.people.visible.shape[1], np.nan)
+                if track is not None:
+                    tracks[track].append((frame, at))
+        for person in tracks.values():
+            moved = joint_speeds(
+                [frame.number for frame, _ in person],
+                [frame.people.keypoints[at] for frame, at in person],
+                [frame.people.visible[at] for frame, at in person],
+                [frame.people.boxes[at] for frame, at in person],
+                reach=1,
+            )
+            for (frame, at), speed in zip(person, moved, strict=True):
+                speeds[video.name, frame.name, at] = speed
     return speeds
-
-
-def _speed(frame: LabelledFrame, at: int, near: Sequence[LabelledFrame | None]) -> Float32:
-    people = frame.people
-    size = (people.boxes[at, 2:] - people.boxes[at, :2]).max()
-    total, count = np.zeros(people.keypoints.shape[1]), np.zeros(people.keypoints.shape[1])
-    for other in near:
-        if other is None or people.tracks[at] is None:
-            continue
-        for partner in np.flatnonzero([t == people.tracks[at] for t in other.people.tracks])[:1]:
-            seen = (people.visible[at] > 0) & (other.people.visible[partner] > 0)
-            step = people.keypoints[at] - other.people.keypoints[partner]
-            total += np.where(seen, np.linalg.norm(step, axis=-1), 0) / size
-            count += seen
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def score_motion(
     videos: Sequence[LabelledVideo],
-    speeds: dict[tuple[str, str, int], Float32],
+    speeds: dict[tuple[str, str, int], Float64],
     joints: Joints,
     model_joints: JointSet,
     samples: int,
@@ -113,7 +110,7 @@ def score_motion(
     )
 
 
-def thirds_of(speed: Float32, counted: Bools) -> tuple[dict[str, Bools], tuple[float, float]]:
+def thirds_of(speed: Float64, counted: Bools) -> tuple[dict[str, Bools], tuple[float, float]]:
     """Return which of the joints (N, J) that count are in each third, and the speeds between them.
 
     The thirds have equally many joints; those of unknown speed (NaN) are in none.

@@ -59,10 +59,13 @@ def paired_files(predictions: Path, annotations: Path) -> list[tuple[Path, Path]
     annotations.
     """
     files, expected = _predicted(predictions), _json_names(annotations)
-    given = set(files)
+    actual = set(files)
     problems = [
         f"{word} {_listed(names)}"
-        for word, names in (("lacks", expected - given), ("has but should not", given - expected))
+        for word, names in (
+            ("lacks", expected - actual),
+            ("has but should not", actual - expected),
+        )
         if names
     ]
     if problems:

@@ -119,13 +119,13 @@ def _seen(frames: Sequence[FramePoses], track: int, least_score: float) -> Float
 
 
 def _motion(frames: Sequence[FramePoses], track: int, points: Float64, floor: float) -> Motion:
-    there = [at for at, poses in enumerate(frames) if track in poses.track_ids]
-    part = slice(there[0], there[-1] + 1)
+    positions = [at for at, poses in enumerate(frames) if track in poses.track_ids]
+    part = slice(positions[0], positions[-1] + 1)
     upright = points[part] * [1, -1] + [0, floor]
     return Motion(
         track_id=track,
         indices=np.array([poses.index for poses in frames[part]], np.int64),
         times=np.array([poses.time for poses in frames[part]], np.float64),
         keypoints=upright,
-        joint_names=frames[there[0]].joint_names,
+        joint_names=frames[positions[0]].joint_names,
     )

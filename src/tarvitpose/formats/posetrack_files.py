@@ -195,8 +195,8 @@ class _PoseTrack18:
             yield file_name(image), image, people
 
     def joints(self, person: Entry) -> tuple[Float64, Float64]:
-        given = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)
-        points = np.concatenate([given, np.zeros((1, 3))])[self._order]
+        labelled = person["keypoints"].numbers(3 * self._count).reshape(-1, 3)
+        points = np.concatenate([labelled, np.zeros((1, 3))])[self._order]
         # As in poseval: 0, 0, 0 is absent; a hidden joint with a position is present.
         keypoints = np.where((points == 0).all(1)[:, None], np.nan, points[:, :2])
         scores = person.get("scores")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,7 +43,7 @@ def count(config: ModelConfig) -> dict[str, Cost]:
     parts = {"encoder": encoder, "decoder": decoder, "single_frame": single}
     if not config.temporal:
         return {**parts, "temporal": Cost(0, 0.0), "total": single, "streaming": single}
-    after = _gmacs(_Aggregate(model), features, regions)
+    after = _gmacs(model.aggregate, features, regions)
     decoded = 0.0 if config.aggregation == "regression" else decoder.gmacs
     frame = encoder.gmacs + (decoder.gmacs if config.masked else 0.0)
     if config.aggregation == "joints":
@@ -71,18 +72,7 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-class _Aggregate(nn.Module):
-    """Everything after encoder and mask, as one module."""
-
-    def __init__(self, model: TARViTPose) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, features: Tensor, regions: Tensor) -> Tensor:
-        return self.model.aggregate(features, regions)
-
-
-def _gmacs(module: nn.Module, *arguments: Tensor) -> float:
+def _gmacs(part: Callable[..., Tensor], *arguments: Tensor) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(*arguments)
+        part(*arguments)
     return float(counter.get_total_flops()) / 2e9

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
+from tarvitpose.model.attention import CrossAttention, masked, unmask_empty_rows
 from tarvitpose.model.decoder import ClassicDecoder
 from tarvitpose.model.jta import JTA
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -61,7 +61,7 @@ class FoldedAttention(CrossAttention):
         scores = folded.flatten(1, 2) @ context.transpose(1, 2)  # (B, heads Q, K)
         scores = torch.unflatten(scores, 1, (self.heads, -1))  # (B, heads, Q, K)
         if visible is not None:
-            scores = scores.masked_fill(~visible.unsqueeze(1), float("-inf"))
+            scores = masked(scores, visible.unsqueeze(1))
         pooled = scores.softmax(-1).flatten(1, 2) @ context  # (B, heads Q, C)
         pooled = torch.unflatten(pooled, 1, (self.heads, -1))  # (B, heads, Q, C)
         values = torch.einsum("bhqc,hdc->bqhd", pooled, w_v).flatten(2) + b_v  # (B, Q, C)
@@ -82,7 +82,7 @@ class FoldedAttention(CrossAttention):
         )  # (B, Q, heads K)
         scores = torch.unflatten(scores, 2, (self.heads, -1))  # (B, Q, heads, K)
         if visible is not None:
-            scores = scores.masked_fill(~visible.unsqueeze(2), float("-inf"))
+            scores = masked(scores, visible.unsqueeze(2))
         weights = scores.softmax(-1).flatten(2)  # (B, Q, heads K)
         values = torch.einsum("bkhd,chd->bhkc", v, w_o).flatten(1, 2)  # (B, heads K, C)
         return weights @ values + self.to_out.bias  # (B, Q, C)
@@ -109,8 +109,8 @@ class PickingJTA(nn.Module):
 
     def forward(self, tokens: Tensor, visible: Tensor) -> Tensor:
         """Return joint queries (B, J, C) for tokens (B, K, C) and a mask (B, J, K)."""
-        joints: Tensor = self.jta(*visible_tokens(tokens, unmask_empty_rows(visible)))
-        return joints
+        tokens = self.jta.with_positions(tokens)
+        return self.jta.gather(*visible_tokens(tokens, unmask_empty_rows(visible)))
 
 
 def visible_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,8 +118,11 @@ def visible_tokens(tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
 
     `tokens` is (B, K, C), `visible` (B, J, K) with something for each joint (`unmask_empty_rows`).
     K' is the largest number of a sample; the others are filled up with tokens that are hidden from
-    all of their joints. Both are returned unchanged where picking would hardly save anything.
+    all of their joints. Both are returned unchanged where picking would hardly save anything, and
+    where a float mask hides nothing.
     """
+    if visible.dtype != torch.bool:
+        return tokens, visible
     is_visible = visible.any(1)  # (B, K)
     most = int(is_visible.sum(1).max())
     if most > WORTH_PICKING * is_visible.shape[1]:

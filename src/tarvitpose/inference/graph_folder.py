@@ -107,20 +107,29 @@ def describe(
     write_json(folder / ABOUT, about)
 
 
+def unsupported(config: ModelConfig) -> str | None:
+    """Return which setting of a config graphs do not have, None where they have all."""
+    if not config.temporal:
+        return None
+    if config.aggregation != "joints":
+        return f"aggregation {config.aggregation}"
+    if config.key_positions:
+        return "key_positions"
+    return "mask_rule soft" if config.mask_rule == "soft" else None
+
+
 def can_write_graphs(config: ModelConfig) -> bool:
     """Tell whether graphs of a model of this config can be written here."""
-    fits = not config.temporal or config.aggregation == "joints"
-    return fits and is_installed("onnx") and is_installed("torch")
+    return unsupported(config) is None and is_installed("onnx") and is_installed("torch")
 
 
 def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
     """Raise UserError where a purpose needs graphs that cannot be written."""
     for package in ("onnx", "torch"):
         check_installed(package, purpose, "export")
-    if not can_write_graphs(config):
+    if setting := unsupported(config):
         raise UserError(
-            f"{purpose} works with aggregation joints only, these weights have "
-            f"{config.aggregation}; use --backend torch"
+            f"{purpose} works without {setting}, which these weights have; use --backend torch"
         )
 
 

@@ -48,16 +48,16 @@ def _open_all(paths: list[Path], threads: int) -> list[Graph]:
     weights = paths[0].with_name(WEIGHTS_FILE)
     if not weights.is_file():
         return _side_by_side(paths, threads)
-    kept = optimised_folder([*paths, weights])
-    optimised = [kept / path.name for path in paths]
+    cache = optimised_folder([*paths, weights])
+    optimised = [cache / path.name for path in paths]
     if all(path.is_file() for path in optimised):
         with suppress(WeightsError):  # damaged: it is made anew
             return _side_by_side(optimised, threads, optimised=True)
     # Another error than of the cache comes again, as that of the file.
     shared = partial(atomic_folder, keep=lambda _: False)  # machines may have the cache in common
-    with suppress(OutputError, WeightsError), shared(kept) as new:
+    with suppress(OutputError, WeightsError), shared(cache) as new:
         graphs = _side_by_side(paths, threads, keep_in=new)
-        _remove_oldest(kept.parent)
+        _remove_oldest(cache.parent)
         return graphs
     return _side_by_side(paths, threads)
 
@@ -73,8 +73,8 @@ def optimised_folder(files: list[Path]) -> Path:
 def _remove_oldest(folder: Path) -> None:
     """Leave room for a new set of graphs among those that are kept."""
     with suppress(OSError):
-        kept = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        newest_first = sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
+        cached = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        newest_first = sorted(cached, key=lambda path: path.stat().st_mtime, reverse=True)
         for path in newest_first[MOST_KEPT - 1 :]:
             shutil.rmtree(path, ignore_errors=True)
 

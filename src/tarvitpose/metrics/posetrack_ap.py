@@ -94,18 +94,10 @@ class ApResult:
         return {**self.groups, **self.joints, "mean": self.mean}
 
 
-def average_precision(frames: Iterable[FramePair]) -> ApResult:
-    """Return the AP of predictions over all frames of all videos.
-
-    Frames without any labelled person are left out, with their predictions. Equal scores count
-    misses first, which no order of files, frames or people can change.
-    """
-    return aggregate([match(frames)])
-
-
 def aggregate(videos: Sequence[Matches]) -> ApResult:
     """Return the AP of matched videos, all joints pooled before the precision is taken.
 
+    Equal scores count misses first, which no order of files, frames or people can change.
     Where nobody is labelled, as in a test set that is kept secret, there is none (NaN).
     """
     num_gt = _num_gt(videos)
@@ -149,10 +141,10 @@ def match(frames: Iterable[FramePair]) -> Matches:
         labelled = without_ignored(truth.keypoints, truth.ignored)  # (N, J, 2)
         guessed = without_ignored(predicted.keypoints, truth.ignored)  # (M, J, 2)
         num_gt += present(labelled).sum(0)
-        there = present(guessed)  # (M, J)
-        joints.append(np.nonzero(there)[1])
-        scores.append(predicted.scores[there])
-        hits.append(_hits(guessed, labelled, head_sizes(truth.head_boxes))[there])
+        is_present = present(guessed)  # (M, J)
+        joints.append(np.nonzero(is_present)[1])
+        scores.append(predicted.scores[is_present])
+        hits.append(_hits(guessed, labelled, head_sizes(truth.head_boxes))[is_present])
     return Matches(np.concatenate(joints), np.concatenate(scores), np.concatenate(hits), num_gt)
 
 

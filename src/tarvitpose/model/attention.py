@@ -24,8 +24,9 @@ class CrossAttention(nn.Module):
     def forward(self, query: Tensor, context: Tensor, visible: Tensor | None = None) -> Tensor:
         """Return the updated query, (B, Q, C).
 
-        `query` is (B, Q, C) and `context` (B, K, C). `visible` is (B, Q, K), true where a query
-        may attend; each must attend to something (`unmask_empty_rows`).
+        `query` is (B, Q, C) and `context` (B, K, C). `visible` is (B, Q, K): bool, true where a
+        query may attend, and each must attend to something (`unmask_empty_rows`); or float, which
+        is added to the scores.
         """
         updated: Tensor = self.norm(query + self.attend(query, context, visible))
         return updated
@@ -53,7 +54,7 @@ class CrossAttention(nn.Module):
         k = self._split_heads(self.to_key_value(context).chunk(2, dim=-1)[0])
         scores = q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)  # (B, heads, Q, K)
         if visible is not None:
-            scores = scores.masked_fill(~visible.unsqueeze(1), float("-inf"))
+            scores = masked(scores, visible.unsqueeze(1))
         weights: Tensor = scores.softmax(-1)
         return weights
 
@@ -61,6 +62,18 @@ class CrossAttention(nn.Module):
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(1, 2)  # (B, heads, ., C / heads)
 
 
+def masked(scores: Tensor, visible: Tensor) -> Tensor:
+    """Return attention's scores after a mask, hidden where it is false, or a float one, added."""
+    if visible.dtype == torch.bool:
+        return scores.masked_fill(~visible, float("-inf"))
+    return scores + visible
+
+
 def unmask_empty_rows(visible: Tensor) -> Tensor:
-    """Return the mask (B, Q, K), where a query that may attend to nothing attends to all."""
+    """Return the mask (B, Q, K), where a query that may attend to nothing attends to all.
+
+    A float mask hides nothing and comes back as it is.
+    """
+    if visible.dtype != torch.bool:
+        return visible
     return visible | ~visible.any(-1, keepdim=True)

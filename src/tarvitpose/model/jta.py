@@ -5,14 +5,18 @@ Axes: B batch, T frames, J joints, N = h w tokens of one frame, C channels.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tarvitpose.config import MaskRule, ModelConfig
+from tarvitpose.config import PATCH, MaskRule, ModelConfig, window_offsets
 from tarvitpose.model.attention import CrossAttention, unmask_empty_rows
 
 FEED_FORWARD_RATIO = 2
+SOFTNESS = 2.0  # of mask_rule "soft": the power of a token's score by which attention is weighted
+LEAST_SCORE = 0.02  # what a token where nothing is seen of the joint counts there
 
 
 class FeedForward(nn.Module):
@@ -61,6 +65,12 @@ class JTA(nn.Module):
         self.layers = nn.ModuleList(
             JTALayer(config.width, config.temporal_heads) for _ in range(config.jta_layers)
         )
+        self.has_positions = config.key_positions
+        if config.key_positions:
+            frames = len(window_offsets(config.offsets)[0])
+            grid = math.prod(side // PATCH for side in config.input_size)
+            self.key_frame = nn.Parameter(torch.zeros(frames, 1, config.width))
+            self.key_position = nn.Parameter(torch.zeros(1, grid, config.width))
 
     def forward(self, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
         """Return joint queries (B, J, C) for tokens (B, T N, C) and a mask (B, J, T N).
@@ -69,6 +79,16 @@ class JTA(nn.Module):
         """
         if visible is not None:
             visible = unmask_empty_rows(visible)
+        return self.gather(self.with_positions(tokens), visible)
+
+    def with_positions(self, tokens: Tensor) -> Tensor:
+        """Return tokens (B, T N, C) that tell their position and frame, if the config says so."""
+        if not self.has_positions:
+            return tokens
+        return tokens + (self.key_frame + self.key_position).flatten(0, 1)
+
+    def gather(self, tokens: Tensor, visible: Tensor | None) -> Tensor:
+        """Return what `forward` does, for tokens with their positions."""
         joints = self._start(tokens)
         for layer in self.layers:
             joints = layer(joints, tokens, visible)
@@ -79,7 +99,7 @@ class JTA(nn.Module):
 
         Takes what `forward` does, which goes through the same steps.
         """
-        visible = unmask_empty_rows(visible)
+        visible, tokens = unmask_empty_rows(visible), self.with_positions(tokens)
         joints, weights = self._start(tokens), []
         for layer in self.layers:
             assert isinstance(layer, JTALayer)
@@ -92,7 +112,7 @@ class JTA(nn.Module):
 
 
 def score_rule(rule: MaskRule) -> MaskRule:
-    """Return the rule for the scores of tokens: "none" has those of "paper"."""
+    """Return the rule for the scores of tokens: "none" and "soft" have those of "paper"."""
     return "released" if rule == "released" else "paper"
 
 
@@ -111,5 +131,11 @@ def token_scores(heatmaps: Tensor, rule: MaskRule) -> Tensor:
 
 
 def seen_regions(scores: Tensor, rule: MaskRule, threshold: float) -> Tensor:
-    """Return where each joint may attend (bool), from scores of tokens; "none" hides nothing."""
+    """Return where each joint may attend (bool), from scores of tokens; "none" hides nothing.
+
+    "soft" hides nothing either: it returns what is added to attention's scores (float), so that a
+    token counts by its own score, and no joint is blind where nothing passes the threshold.
+    """
+    if rule == "soft":
+        return SOFTNESS * (scores.float().clamp(0, 1) + LEAST_SCORE).log()
     return torch.ones_like(scores, dtype=torch.bool) if rule == "none" else scores >= threshold

@@ -24,6 +24,7 @@ PERIOD = 1.0  # seconds about a frame that say what is seen now
 HELD = 15  # frames that wait to learn more about somebody new
 SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one person
 DETECTED = 0.5  # share of the least score that box and joints must reach together
+CLEAR = 3  # frames that are enough of somebody twice as well seen, of half as similar a pose
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
 
 
@@ -47,6 +48,11 @@ class Average:
         """The mean of the last period."""
         return sum(value for _, value in self.recent) / len(self.recent)
 
+    @property
+    def most(self) -> float:
+        """The largest value of the last period."""
+        return max(value for _, value in self.recent)
+
     def at_most(self, ahead: int, seconds: float) -> float:
         """What `now` may become at most: so many seconds later, after as many values of up to 1."""
         until = self.recent[-1][0] + seconds - PERIOD
@@ -68,8 +74,8 @@ class GhostFilter(Generic[Item]):
 
     Of two tracks whose poses are the same for a second the one with less evidence is left out. A
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
-    new is judged by what follows, not for somebody who is seen so well that nothing can hide them;
-    a live one never waits.
+    new is judged by what follows, but no longer than CLEAR frames for somebody who is clearly seen,
+    nor for who is seen so well that nothing can hide them; a live one never waits.
     """
 
     def __init__(self, least_score: float, *, is_live: bool) -> None:
@@ -142,8 +148,21 @@ class GhostFilter(Generic[Item]):
         """Whether everybody in the oldest frame that waits is known well enough."""
         tracks = poses.track_ids.tolist()
         return len(self._waiting) > self._longest or all(
-            self._frames - self._began[track] >= self._longest or self._stays(track, tracks)
+            self._frames - self._began[track] >= self._longest
+            or self._is_clear(track, tracks)
+            or self._stays(track, tracks)
             for track in tracks
+        )
+
+    def _is_clear(self, track: int, tracks: list[int]) -> bool:
+        """Whether somebody new is seen so well, and so unlike the others, that waiting is idle."""
+        seen, detected = self._seen[track], self._detected[track]
+        others = [self._alike.get((min(track, other), max(track, other))) for other in tracks]
+        return (
+            seen.count >= CLEAR
+            and seen.now >= 2 * self.least_score
+            and detected.now >= 2 * DETECTED * self.least_score
+            and all(alike is None or alike.most < SAME_POSE / 2 for alike in others)
         )
 
     def _stays(self, track: int, tracks: list[int]) -> bool:

@@ -33,9 +33,10 @@ class EncodedClips(Dataset[dict[str, Any]]):
     """The clips of a folder that `encode_clips` filled, each once for every frame with joints.
 
     JTA does not know the order of frames, so any frame can be the current one, with those next to
-    it as the others; where the clean current frame is stored, it is the current one alone. A
-    model that looks at fewer frames than are stored takes the nearest. `augment` has the loss
-    weights of joints. Raises ConfigError if the model looks at more frames.
+    it as the others. Where it does (`key_positions`), or the clean current frame is stored, the
+    window's own current frame is the only one. A model that looks at fewer frames than are stored
+    takes the nearest. `augment` has the loss weights of joints. Raises ConfigError if the model
+    looks at more frames.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
             )
         visible = self.arrays["frame_visible"][: len(self.names)]
         known = np.asarray(visible.any(-1))  # (n, T)
-        if CLEAN_FEATURES in self.arrays:
+        if CLEAN_FEATURES in self.arrays or model.key_positions:
             known[:, [offset != 0 for offset in self.stored]] = False
         self.items = np.argwhere(known)  # (items, 2), clip and frame
 

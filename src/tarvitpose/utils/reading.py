@@ -33,7 +33,7 @@ def require_file(
     except FileNotFoundError:
         raise error(f"{path}: {missing}") from None
     except (OSError, ValueError) as cause:  # such as a name that is too long, or has a NUL
-        raise error(f"{path}: cannot be read ({getattr(cause, 'strerror', cause)})") from None
+        raise error(f"{path}: cannot be read ({reason_of(cause)})") from None
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
         raise error(f"{path}: is {kind}, expected a file")
@@ -44,6 +44,11 @@ def file_bytes(path: Path) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "is no file", str(path))
     return path.read_bytes()
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something could not be read, in the system's words where they are known."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def check_unpacked_size(path: Path, size: int) -> None:

@@ -101,7 +101,7 @@ def video_stream(container: Any, name: str) -> Any:
     """Return the first video stream that is no cover picture; raises VideoError without one."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
-        raise VideoError(f"{name}: no video stream (found {_streams_found(container)})")
+        raise VideoError(f"{name}: no video stream (found {_streams_in(container)})")
     stream = videos[0]
     if stream.codec_context is None:
         raise VideoError(f"{name}: no decoder for its video stream; convert it to H.264 first")
@@ -131,7 +131,7 @@ def is_cut_riff(path: Path) -> bool:
     return False
 
 
-def _streams_found(container: Any) -> str:
+def _streams_in(container: Any) -> str:
     counts: dict[str, int] = {}
     for stream in container.streams:
         kind = "cover picture" if stream.type == "video" else f"{stream.type} stream"

@@ -17,6 +17,7 @@ import cv2
 from tarvitpose.errors import VideoError
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.reading import reason_of
 from tarvitpose.utils.source_names import short, shown
 
 DEFAULT_RATE = 25.0  # frames per second where nothing states it
@@ -31,8 +32,7 @@ def readable(name: str) -> Iterator[None]:
     except MemoryError:
         raise VideoError(f"{name}: needs more memory than there is; make it smaller") from None
     except (av.FFmpegError, cv2.error, OSError, ValueError, ArithmeticError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        first = " ".join(reason.split()) or type(error).__name__
+        first = " ".join(reason_of(error).split()) or type(error).__name__
         raise VideoError(f"{name}: damaged, or it cannot be read ({short(first)})") from error
 
 

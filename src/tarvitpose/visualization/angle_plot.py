@@ -13,6 +13,7 @@ from tarvitpose.angles.series import AngleSeries
 from tarvitpose.drawing import SIDE_COLOURS
 from tarvitpose.utils.optional import require
 from tarvitpose.visualization.joint_plot import DPI, MAX_SIDE, rimmed, save_figure
+from tarvitpose.visualization.report_angles import LEAST_SPAN
 
 PANEL = 7.0, 1.7  # inches
 MOST_PEOPLE = 6  # columns; --track chooses others
@@ -42,6 +43,10 @@ def plot_angles(series: Sequence[AngleSeries], path: Path) -> None:
             panel.spines[["top", "right"]].set_visible(False)
         column[0].set_title(f"person {person.track_id}", loc="right", fontsize=9)
         column[-1].set_xlabel("time (s)" if clock is person.times else "frame")
+    for panel in grid[:, 0]:  # the other columns share its axis
+        low, high = panel.get_ylim()
+        if (spare := LEAST_SPAN - (high - low)) > 0:
+            panel.set_ylim(low - spare / 2, high + spare / 2)
     figure.supylabel("degrees", fontsize=9)
     handles: dict[str, Any] = {}
     for panel in grid.ravel():

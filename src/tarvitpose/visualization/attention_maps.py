@@ -169,7 +169,7 @@ def _attention(model: TARViTPose, crops: UInt8, current: int, layer: int) -> _Mo
     heatmaps = model.aggregate(features, regions, current).cpu().numpy()
     points, scores = codec.decode(heatmaps, model.config.input_size, model.config.codec)
     return _ModelAttention(
-        regions=regions[0].transpose(0, 1).cpu().numpy(),
+        regions=regions[0].bool().transpose(0, 1).cpu().numpy(),
         masked=model.attention(features, regions, layer - 1)[0].cpu().numpy(),
         free=model.attention(features, everywhere, layer - 1)[0].cpu().numpy(),
         points=points[0],

@@ -11,6 +11,7 @@ from tarvitpose.angles.cycles import cycles_of
 from tarvitpose.angles.definitions import BY_NAME, SIDES
 from tarvitpose.angles.ranges import Range, ranges_of
 from tarvitpose.angles.series import AngleSeries, joint_angles
+from tarvitpose.drawing import shown_time
 from tarvitpose.results import FramePoses, people_by_track
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.stretches import stretches
@@ -21,6 +22,7 @@ MAX_PEOPLE = 6  # whose angles are shown
 SELDOM = 0.5  # of a person's frames: a joint that is sure less often is named
 OFTEN_CUT = 0.1  # of a person's frames, at the border of the picture
 BORDER = 2.0  # pixels
+JUMP, FASTEST = 60.0, 1000.0  # degrees, and degrees a second: more than limbs bend, but in throws
 CURVE_HEIGHT = 200  # units, beside TIMELINE_WIDTH
 MOST_POINTS = 500  # of a line; of longer videos every so many frames are drawn
 TICK, LEAST_SPAN = 10, 30  # degrees: curves begin and end at whole tens, and show so many at least
@@ -90,7 +92,7 @@ def _person(series: AngleSeries, span: tuple[float, float]) -> PersonAngles:
 
 
 def _curve(series: AngleSeries, row: AngleRow, span: tuple[float, float]) -> Curve:
-    sides = {found.name: side for found, side in zip(row[1:3], SIDES, strict=True) if found}
+    sides = {limits.name: side for limits, side in zip(row[1:3], SIDES, strict=True) if limits}
     values = np.concatenate([series.degrees[name] for name in sides])
     low, high = np.nanmin(values) / TICK, np.nanmax(values) / TICK
     bottom = int(np.floor(low)) * TICK
@@ -117,7 +119,7 @@ def _lines(series: AngleSeries, x: Float64, y: Float64) -> list[str]:
 
 
 def _repeats(series: AngleSeries) -> str:
-    cycles = [found for found in cycles_of(series) if "lean" not in found.name][:1]
+    cycles = [repeating for repeating in cycles_of(series) if "lean" not in repeating.name][:1]
     if not cycles:
         return ""
     times = ", ".join(f"{peak:.1f}" for peak in cycles[0].peaks)
@@ -133,6 +135,7 @@ def doubts(
     """Return what to distrust of the tracks of most frames, a sentence each."""
     sentences: list[str] = []
     everybody = people_by_track(poses)
+    jumps = {series.track_id: _jumps(series) for series in joint_angles(poses, threshold=threshold)}
     for track in longest(tracks, MAX_PEOPLE):
         people = everybody[track.track_id]
         scores = np.stack([frame.scores[at] for frame, at in people])  # (F, J)
@@ -147,6 +150,12 @@ def doubts(
                 f"Person {track.track_id}: hardly to be trusted are {', '.join(seldom)}, which are "
                 "seen surely in so few of their frames: hidden, small or blurred."
             )
+        if jumps[track.track_id]:
+            sentences.append(
+                f"Person {track.track_id}: look at {', '.join(jumps[track.track_id])} before you "
+                "use the range of motion: an angle jumps where a limb is hidden or points at the "
+                "camera."
+            )
         cut = np.mean([_is_cut_off(frame, at) for frame, at in people])
         if cut >= OFTEN_CUT:
             sentences.append(
@@ -159,6 +168,19 @@ def doubts(
                 f"Person {track.track_id} is lost {times} in between; nothing is filled in."
             )
     return sentences
+
+
+def _jumps(series: AngleSeries) -> list[str]:
+    """Return the joint angles that change faster than limbs bend, with size and time of it."""
+    found = []
+    for name, degrees in series.degrees.items():
+        known = np.flatnonzero(np.isfinite(degrees))
+        steps, times = np.abs(np.diff(degrees[known])), np.diff(series.times[known])
+        steps[(steps < JUMP) | (steps < FASTEST * times)] = 0
+        if BY_NAME[name].joint and steps.any():
+            when = shown_time(series.times[known[int(steps.argmax()) + 1]])
+            found.append(f"{BY_NAME[name].label} ({steps.max():.0f}° at {when})")
+    return found
 
 
 def _is_cut_off(frame: FramePoses, person: int) -> bool:

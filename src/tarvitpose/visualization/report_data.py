@@ -10,7 +10,14 @@ from tarvitpose.benchmark.stages import Stages
 from tarvitpose.errors import DataError
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.results import FramePoses
-from tarvitpose.runs.manifest import Manifest, file_facts, read_manifest, source_facts, source_files
+from tarvitpose.runs.manifest import (
+    FileFacts,
+    Manifest,
+    file_facts,
+    read_manifest,
+    source_facts,
+    source_files,
+)
 from tarvitpose.runs.resume import ENDING
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.visualization.tracks import known_parts, with_unwritten
@@ -34,6 +41,18 @@ class ReportData:
     def time_span(self) -> tuple[float, float]:
         """When the first frame begins and the last one ends, in seconds."""
         return self.poses[0].time, self.poses[-1].time + 1 / self.frame_rate
+
+    @property
+    def blurred_faces(self) -> bool:
+        """Whether the run is known to have hidden heads in what it drew."""
+        return self.manifest is not None and self.manifest.options.get("blur_faces") is True
+
+    @property
+    def files(self) -> Mapping[str, FileFacts]:
+        """What the run wrote, by name."""
+        return (
+            {} if self.manifest is None or not self.manifest.result else self.manifest.result.files
+        )
 
 
 def load(

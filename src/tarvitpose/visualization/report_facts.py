@@ -10,6 +10,7 @@ from tarvitpose import __version__
 from tarvitpose.config import PredictConfig
 from tarvitpose.drawing import shown_time
 from tarvitpose.utils.config_messages import option_name
+from tarvitpose.utils.words import counted
 from tarvitpose.visualization.report_data import ReportData
 
 OWN_FACTS = {"weights", "crop_policy", "offsets", "single_frame"}  # shown as facts of their own
@@ -48,13 +49,13 @@ def _video_facts(data: ReportData, num_tracks: int) -> Iterator[Fact]:
     start, end = data.time_span
     yield Fact(
         "Part",
-        f"{counted(len(data.poses), 'frame')}, {end - start:.2f} s",
+        f"{counted(len(data.poses), 'frame', form=',')}, {end - start:.2f} s",
         f"From {shown_time(start)} to {shown_time(end)} of the video.",
     )
     most = max(len(frame) for frame in data.poses)
     yield Fact(
         "People",
-        f"at most {most} in a frame, {counted(num_tracks, 'track')}",
+        f"at most {most} in a frame, {counted(num_tracks, 'track', form=',')}",
         "Whoever leaves and comes back may get a new number.",
     )
 
@@ -88,9 +89,9 @@ def _run_facts(data: ReportData) -> Iterator[Fact]:
         yield Fact("Found by", version, "The results are of that version.")
 
 
-def _window_fact(data: ReportData, given: object, single_frame: bool) -> Fact:
+def _window_fact(data: ReportData, option: object, single_frame: bool) -> Fact:
     """Name the neighbouring frames that the network sees beside each frame."""
-    offsets = data.offsets or (given if isinstance(given, list | tuple) else None)
+    offsets = data.offsets or (option if isinstance(option, list | tuple) else None)
     if single_frame:
         return Fact("Window", "single frame", "The network sees each frame alone (ViTPose).")
     if offsets is None:
@@ -119,12 +120,3 @@ def shown_size(size: int) -> str:
         if size >= step:
             return f"{size / step:.1f} {unit}"
     return f"{size} bytes"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "frame"), counted(1200, "frame")
-    ('1 frame', '1,200 frames')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tarvitpose.drawing import colour_of, is_dotted, shown_time
 from tarvitpose.formats.contact_sheet import TILES, spread
 from tarvitpose.results import FramePoses
+from tarvitpose.utils.words import counted
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.visualization.flagged_frames import LOW_MEAN, FlaggedFrame, flagged_frames
 from tarvitpose.visualization.report_angles import CURVE_HEIGHT, doubts, people_angles
 from tarvitpose.visualization.report_data import ReportData
-from tarvitpose.visualization.report_facts import counted, report_facts
+from tarvitpose.visualization.report_facts import report_facts
 from tarvitpose.visualization.report_tables import (
     TIMELINE_WIDTH,
     jitter_table,
@@ -80,7 +82,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         colour=lambda track_id: "rgb({}, {}, {})".format(*colour_of(track_id)),
-        counted=counted,
+        counted=partial(counted, form=","),
         number=number,
         how_sure=how_sure,
         time=shown_time,

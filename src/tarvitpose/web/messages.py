@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from tarvitpose.runs.pipeline import Outcome, RunProgress
+from tarvitpose.utils.words import counted
 from tarvitpose.web.limits import Limits
 
 TITLE = "TAR-ViTPose: poses from video"
@@ -75,12 +76,3 @@ def duration(seconds: float) -> str:
     """
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def counted(number: int, singular: str, plural: str | None = None) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "frame"), counted(2, "person", "people")
-    ('1 frame', '2 people')
-    """
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
