@@ -109,7 +109,7 @@ def read_matlab(path: Path, name: str) -> Any:
     from scipy.io import loadmat, whosmat  # noqa: PLC0415  slow to import, and for this format alone
 
     with readable(path, "as a MATLAB file"):
-        content = BytesIO(_unpacked_matlab(path))
+        content: Any = BytesIO(_unpacked_matlab(path))  # which the types of SciPy leave out
         for variable, shape, kind in whosmat(content):
             size = math.prod(max(length, 1) for length in shape)
             is_numbers = re.fullmatch(MATLAB_NUMBERS, kind) and size <= len(content.getbuffer())
