@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from error_lines import error_line
+from foreign_checkpoints import vitae
 from jhmdb_release import write_release
 from tiny_models import tiny_model
 from tiny_training import experiment, write_stills
@@ -23,6 +24,7 @@ from tarvitpose.errors import DataError, MissingDependencyError, WeightsError
 from tarvitpose.training.checkpoint import LAST, load_state
 from tarvitpose.training.loop import train
 from tarvitpose.utils.json_file import SMALL
+from tarvitpose.weights.convert import convert
 from tarvitpose.weights.convert_read import read_checkpoint
 from tarvitpose.weights.folder import load_config
 
@@ -136,3 +138,17 @@ def test_an_earlier_run_stays_where_a_package_is_missing(
     with pytest.raises(MissingDependencyError):
         train(config, print, resume=False)
     assert (tmp_path / "run" / LAST).read_bytes() == b"earlier"
+
+
+def test_tensors_that_do_not_fit_together(tmp_path: Path) -> None:
+    tensors = vitae(tiny_model(offsets=()).state_dict())
+    name = next(key for key in tensors if key.endswith("final_layer.bias"))
+    torch.save({**tensors, name: tensors[name][:7]}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="its tensors do not fit together"):
+        convert(
+            tmp_path / "a.pth",
+            tmp_path / "new",
+            heads=3,
+            source_joints="posetrack15",
+            joint_set="coco17",
+        )

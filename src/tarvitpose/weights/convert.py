@@ -21,6 +21,7 @@ from tarvitpose.model.gra import GRA
 from tarvitpose.model.jta import JTA
 from tarvitpose.skeleton import POSETRACK_17, JointSet
 from tarvitpose.utils.config_files import parse_config
+from tarvitpose.utils.source_names import short
 from tarvitpose.weights.convert_keys import (
     HUGGING_FACE,
     OWN_PREFIX,
@@ -90,15 +91,21 @@ def convert(
     if kind is None:
         raise _unknown(checkpoint)
     expert = _expert(checkpoint, dataset_index)
-    tensors = translate(checkpoint.tensors, kind, expert)
-    values = {
-        **_architecture(tensors, checkpoint.origin, size),
-        "codec": "udp",
-        **_settings(checkpoint, kind, tensors, heads),
-        **_joints(tensors, checkpoint, kind, joint_set, source_joints),
-        **_grid(tensors, checkpoint, input_size or _released_size(kind, tensors)),
-        **({} if codec is None else {"codec": codec}),
-    }
+    try:
+        tensors = translate(checkpoint.tensors, kind, expert)
+        values = {
+            **_architecture(tensors, checkpoint.origin, size),
+            "codec": "udp",
+            **_settings(checkpoint, kind, tensors, heads),
+            **_joints(tensors, checkpoint, kind, joint_set, source_joints),
+            **_grid(tensors, checkpoint, input_size or _released_size(kind, tensors)),
+            **({} if codec is None else {"codec": codec}),
+        }
+    except (IndexError, RuntimeError) as error:  # PyTorch's, over tensors of odd shapes
+        reason = short(next(iter(str(error).splitlines()), "of other shapes"), 200)
+        raise WeightsError(
+            f"{checkpoint.origin}: its tensors do not fit together ({reason})"
+        ) from None
     config = parse_config(ModelConfig, values, checkpoint.origin)
     with torch.device("meta"):
         network = _network(config)
