@@ -138,7 +138,7 @@ def test_the_papers_speeds_stand_beside_ours() -> None:
     lines = text.splitlines()
     assert "A6000" in lines[0]
     assert [line.split()[0] for line in lines if "64x112" in line] == ["S", "H"]  # it has no L
-    assert lines[-2].split()[:6] == ["S", "64x112", "35.6", "1.2", "413", "20.0"]
+    assert lines[-2].split()[:6] == ["S", "64x112", "35.6", "0.1", "413", "20.0"]
     assert "torch, batch 16, 2 auxiliary" in lines[-2]
     assert tables.paper_table([made_up("l")]) == ""
 

@@ -117,7 +117,7 @@ def work_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 def write_checkpoints(folder: Path) -> None:
     """Write what `convert` reads: a checkpoint of another project."""
-    small = tiny_model(**SIZE, offsets=())
+    small = tiny_model(**SIZE, offsets=(), decoder_width=256)  # as ViTPose has
     for name in "sblh":
         torch.save(vitae(small.state_dict()), folder / f"vitpose-{name}.pth")
 
