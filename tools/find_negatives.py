@@ -68,6 +68,15 @@ def negatives(
     return np.asarray(boxes[np.array(second_best, np.float32) < SURE_JOINT])
 
 
+def labelled_boxes(content: dict[str, Any]) -> dict[int, list[list[float]]]:
+    """Return the boxes xyxy of each image of a COCO file, by its id; none for those not named."""
+    boxes: dict[int, list[list[float]]] = defaultdict(list)
+    for person in content["annotations"]:
+        x, y, width, height = person["bbox"]
+        boxes[person["image_id"]].append([x, y, x + width, y + height])
+    return boxes
+
+
 def main() -> None:
     """Write the negatives of one annotation file."""
     parser = argparse.ArgumentParser(description="Collect boxes without a person.")
@@ -77,10 +86,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, default=Path("weights/tinypose_256x192.onnx"))
     given = parser.parse_args()
     content = json.loads(given.annotations.read_text(encoding="utf-8"))
-    people: dict[int, list[list[float]]] = defaultdict(list)
-    for person in content["annotations"]:
-        x, y, width, height = person["bbox"]
-        people[person["image_id"]].append([x, y, x + width, y + height])
+    people = labelled_boxes(content)
     detector, teacher = NanoDet(LEAST_SCORE), TinyPose(given.teacher, views=1)
     joints = len(content["categories"][0]["keypoints"])
     chosen: list[dict[str, Any]] = []

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,9 @@ from tarvitpose.results import Frame
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.json_file import write_json
+from tools.find_negatives import labelled_boxes
 from tools.label_rules import MAX_SPREAD, TWINS, coincide, inside
-from tools.teachers import KNOWN, TinyPose
+from tools.teachers import KNOWN, TeacherPose, TinyPose
 
 DETECTION_SCORE = 0.45
 LEAST_SCORE = 0.4  # of a joint
@@ -38,15 +38,15 @@ SMALLEST = 48  # pixels, of the longer side of a box
 SAME = 0.5  # intersection over union of two boxes of one person
 
 
-def joint_weights(teacher: Any, size: tuple[int, int], box: Float32) -> Float32:
+def joint_weights(pose: TeacherPose, size: tuple[int, int], box: Float32) -> Float32:
     """Return the weight (J,) of each joint of a person, 0 for one without a label."""
     width, height = box[2:] - box[:2]
     side = max(width, height)
-    sure = KNOWN & (teacher.scores >= LEAST_SCORE) & (teacher.spread <= MAX_SPREAD * side)
-    sure &= inside(teacher.points, size)
-    for pair in TWINS[coincide(teacher.points, height)]:
-        sure[pair] &= teacher.scores[pair] >= SURE
-    return np.asarray(np.where(sure, teacher.scores.clip(0, 1), 0), np.float32)
+    sure = KNOWN & (pose.scores >= LEAST_SCORE) & (pose.spread <= MAX_SPREAD * side)
+    sure &= inside(pose.points, size)
+    for pair in TWINS[coincide(pose.points, height)]:
+        sure[pair] &= pose.scores[pair] >= SURE
+    return np.asarray(np.where(sure, pose.scores.clip(0, 1), 0), np.float32)
 
 
 def people_of_image(
@@ -97,21 +97,17 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, default=Path("weights/tinypose_256x192.onnx"))
     given = parser.parse_args()
     detector, teacher = NanoDet(DETECTION_SCORE), TinyPose(given.teacher)
-    boxes: dict[int, list[list[float]]] = defaultdict(list)
     if given.known is not None:
         known_people = json.loads(given.known.read_text(encoding="utf-8"))
-        images = known_people["images"]
-        for person in known_people["annotations"]:
-            x, y, width, height = person["bbox"]
-            boxes[person["image_id"]].append([x, y, x + width, y + height])
+        images, boxes = known_people["images"], labelled_boxes(known_people)
     else:
         clips = sorted(path.stem for path in given.clips.iterdir())
-        images = frames_of_clips(given.images, clips, given.every)
+        images, boxes = frames_of_clips(given.images, clips, given.every), {}
     annotations: list[dict[str, Any]] = []
     for done, image in enumerate(images):
         pixels = read_image(given.images / image["file_name"], image["file_name"])
         image["height"], image["width"] = pixels.shape[:2]
-        known = np.array(boxes[image["id"]], np.float32).reshape(-1, 4)
+        known = np.array(boxes.get(image["id"], []), np.float32).reshape(-1, 4)
         for person in people_of_image(pixels, known, detector, teacher):
             number = len(annotations) + 1
             ids = {"id": number, "image_id": image["id"], "category_id": 1, "iscrowd": 0}

@@ -15,10 +15,11 @@ from video_files import level, make_video, marker, write_image
 
 from tarvitpose.drawing import shown_time
 from tarvitpose.evaluation.video_jitter import compare_jitter
+from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import VideoSource, open_source
 from tarvitpose.visualization.flagged_frames import MAX_FLAGGED, flagged_frames
-from tarvitpose.visualization.report_angles import doubts, people_angles
+from tarvitpose.visualization.report_angles import angles_of_longest, doubts, people_angles
 from tarvitpose.visualization.thumbnails import (
     CUTOUT_SCALE,
     MIN_CUTOUT,
@@ -90,12 +91,17 @@ def test_the_worst_frames_are_those_made_worst() -> None:
     assert len({10, 12} & {frame.position for frame in flagged if frame.joint is not None}) == 1
 
 
+def doubts_of(frames: list[FramePoses]) -> list[str]:
+    tracks = tracks_of(frames)
+    return doubts(frames, tracks, 0.3, angles_of_longest(frames, tracks, 0.3))
+
+
 def test_where_all_is_well_no_frame_is_flagged() -> None:
     frames = poses_along(LINE)
     assert not flagged_frames(frames, tracks_of(frames))
     inside = np.array([[5, 20, 30, 70]], np.float32)
     frames = [replace(frame, boxes=inside) for frame in frames]
-    assert not doubts(frames, tracks_of(frames), 0.3)
+    assert not doubts_of(frames)
 
 
 def test_what_to_distrust_is_said_in_words() -> None:
@@ -105,7 +111,7 @@ def test_what_to_distrust_is_said_in_words() -> None:
         replace(frame, scores=scores, boxes=np.array([[0, 20, 30, 70]], np.float32))
         for frame in frames
     ]
-    said = " ".join(doubts(frames, tracks_of(frames), 0.3))
+    said = " ".join(doubts_of(frames))
     assert "head bottom (0%)" in said
     assert "nose" not in said
     assert "border of the picture in 100%" in said
@@ -115,10 +121,10 @@ def test_what_to_distrust_is_said_in_words() -> None:
 def test_an_angle_that_jumps_is_to_be_looked_at() -> None:
     bends = np.full(30, 20.0)
     calm = filmed([seen_from_the_side(thigh=0, shank=-bend) for bend in bends])
-    assert not [text for text in doubts(calm, tracks_of(calm), 0.3) if "look at" in text]
+    assert not [text for text in doubts_of(calm) if "look at" in text]
     bends[12:] = 130
     jumping = filmed([seen_from_the_side(thigh=0, shank=-bend) for bend in bends])
-    said = " ".join(doubts(jumping, tracks_of(jumping), 0.3))
+    said = " ".join(doubts_of(jumping))
     assert f"look at left knee flexion (110° at {shown_time(jumping[12].time)})" in said
     assert "hip flexion" not in said
 
@@ -126,7 +132,7 @@ def test_an_angle_that_jumps_is_to_be_looked_at() -> None:
 def test_angles_of_both_sides_stand_in_a_row() -> None:
     bends = np.linspace(0, 90, 50)
     frames = filmed([seen_from_the_side(thigh=0, shank=-bend) for bend in bends])
-    (person,) = people_angles(frames, tracks_of(frames), 0.3, (0.0, 2.0))
+    (person,) = people_angles(angles_of_longest(frames, tracks_of(frames), 0.3), (0.0, 2.0))
     rows = {row.label: row for row in person.rows}
     assert person.faces == "right"
     knee = rows["knee flexion"]
@@ -142,7 +148,7 @@ def test_curves_break_where_the_angle_is_not_known() -> None:
     people = [seen_from_the_side(thigh=0, shank=-bend) for bend in bends]
     unsure = {frame: ["left_ankle"] for frame in range(20, 30)}
     frames = filmed(people, low=unsure)
-    (person,) = people_angles(frames, tracks_of(frames), 0.3, (0.0, 2.0))
+    (person,) = people_angles(angles_of_longest(frames, tracks_of(frames), 0.3), (0.0, 2.0))
     knee = next(curve for curve in person.curves if curve.label == "knee flexion")
     assert (knee.low, knee.high) == (0, 60)
     ends = [(side, points.split()[0], points.split()[-1]) for side, points in knee.lines]

@@ -22,7 +22,7 @@ from tarvitpose.weights.folder import weights_digests
 
 ANEW = "pass --fresh to start anew, or set another output"
 AS_CONTENT = {"init", "model", "data.train", "data.validation"}  # and not by their names
-NEW_KEYS = ("key_positions", "gra_gate")
+NEW_KEYS = ("key_positions", "gra_gate")  # states of before version 0.10 lack them
 WITHOUT_EFFECT = {  # where and how often something is written, how fast, and for how long
     *("output", "data.features", "data.workers", "data.validation_workers"),
     *("run.log_every", "run.save_every", "run.validate_every", "run.wandb"),
@@ -43,7 +43,7 @@ def experiment_facts(config: TrainConfig) -> Facts:
     for key in AS_CONTENT | WITHOUT_EFFECT:
         section, _, name = key.rpartition(".")
         del (facts[section] if section else facts)[name]
-    unused = {key for key in NEW_KEYS if not getattr(model, key)}  # states of before 1.0 lack them
+    unused = {key for key in NEW_KEYS if not getattr(model, key)}
     facts["model"] = model.model_dump(mode="json", exclude=unused)
     facts["init"] = None if config.init is None else weights_digests(config.init)[WEIGHTS_FILE]
     for name in ("train", "validation"):

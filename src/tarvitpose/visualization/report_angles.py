@@ -56,16 +56,17 @@ class PersonAngles(NamedTuple):
     repetitions: str  # a sentence, empty where nothing repeats
 
 
-def people_angles(
-    poses: Sequence[FramePoses],
-    tracks: Sequence[TrackSummary],
-    threshold: float,
-    span: tuple[float, float],
-) -> list[PersonAngles]:
-    """Return the angles of the tracks of most frames, by id; curves go over a `span` of seconds."""
+def angles_of_longest(
+    poses: Sequence[FramePoses], tracks: Sequence[TrackSummary], threshold: float
+) -> list[AngleSeries]:
+    """Return the angles over time of the tracks of most frames, by id."""
     ids = [track.track_id for track in longest(tracks, MAX_PEOPLE)]
-    series = joint_angles(poses, threshold=threshold, tracks=ids) if ids else []
-    people = [_person(person, span) for person in series]
+    return joint_angles(poses, threshold=threshold, tracks=ids) if ids else []
+
+
+def people_angles(angles: Sequence[AngleSeries], span: tuple[float, float]) -> list[PersonAngles]:
+    """Return what the report shows of each person; curves go over a `span` of seconds."""
+    people = [_person(series, span) for series in angles]
     return [person for person in people if person.rows]
 
 
@@ -130,12 +131,15 @@ def _repeats(series: AngleSeries) -> str:
 
 
 def doubts(
-    poses: Sequence[FramePoses], tracks: Sequence[TrackSummary], threshold: float
+    poses: Sequence[FramePoses],
+    tracks: Sequence[TrackSummary],
+    threshold: float,
+    angles: Sequence[AngleSeries],
 ) -> list[str]:
-    """Return what to distrust of the tracks of most frames, a sentence each."""
+    """Return what to distrust of the tracks of most frames and their angles, a sentence each."""
     sentences: list[str] = []
     everybody = people_by_track(poses)
-    jumps = {series.track_id: _jumps(series) for series in joint_angles(poses, threshold=threshold)}
+    jumps = {series.track_id: _jumps(series) for series in angles}
     for track in longest(tracks, MAX_PEOPLE):
         people = everybody[track.track_id]
         scores = np.stack([frame.scores[at] for frame, at in people])  # (F, J)
@@ -172,15 +176,15 @@ def doubts(
 
 def _jumps(series: AngleSeries) -> list[str]:
     """Return the joint angles that change faster than limbs bend, with size and time of it."""
-    found = []
+    jumps = []
     for name, degrees in series.degrees.items():
         known = np.flatnonzero(np.isfinite(degrees))
         steps, times = np.abs(np.diff(degrees[known])), np.diff(series.times[known])
         steps[(steps < JUMP) | (steps < FASTEST * times)] = 0
         if BY_NAME[name].joint and steps.any():
             when = shown_time(series.times[known[int(steps.argmax()) + 1]])
-            found.append(f"{BY_NAME[name].label} ({steps.max():.0f}° at {when})")
-    return found
+            jumps.append(f"{BY_NAME[name].label} ({steps.max():.0f}° at {when})")
+    return jumps
 
 
 def _is_cut_off(frame: FramePoses, person: int) -> bool:

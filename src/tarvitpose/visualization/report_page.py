@@ -16,7 +16,12 @@ from tarvitpose.results import FramePoses
 from tarvitpose.utils.words import counted
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.visualization.flagged_frames import LOW_MEAN, FlaggedFrame, flagged_frames
-from tarvitpose.visualization.report_angles import CURVE_HEIGHT, doubts, people_angles
+from tarvitpose.visualization.report_angles import (
+    CURVE_HEIGHT,
+    angles_of_longest,
+    doubts,
+    people_angles,
+)
 from tarvitpose.visualization.report_data import ReportData
 from tarvitpose.visualization.report_facts import report_facts
 from tarvitpose.visualization.report_tables import (
@@ -46,6 +51,7 @@ def report_page(
     the drawn video, relative to the page. `blur_faces` hides heads in the pictures.
     """
     poses, tracks = data.poses, tracks_of(data.poses)
+    angles = angles_of_longest(poses, tracks, threshold)
     sheet = [poses[position] for position in spread(len(poses), TILES)]
     flagged = flagged_frames(poses, tracks)
     pictures = thumbnails(
@@ -57,8 +63,8 @@ def report_page(
         .render(
             data=data,
             video=video,
-            people=people_angles(poses, tracks, threshold, data.time_span),
-            doubts=doubts(poses, tracks, threshold),
+            people=people_angles(angles, data.time_span),
+            doubts=doubts(poses, tracks, threshold, angles),
             facts=report_facts(data, len(tracks), datetime.now().astimezone()),
             sheet=[*zip(sheet, pictures)],  # noqa: B905 - the flagged frames' pictures follow
             flagged=_flagged(poses, flagged, pictures[len(sheet) :]),
