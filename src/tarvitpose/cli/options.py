@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -145,9 +145,7 @@ def _parameter(kind: type[Config], name: str, help_text: str | None) -> inspect.
     if name in LISTS:
         default = ",".join(map(str, default)) if default else None
         annotation = str if default else str | None
-    elif int in get_args(annotation) and any(
-        get_origin(part) is Literal for part in get_args(annotation)
-    ):
+    elif name == "det_every":
         default, annotation = str(default), str  # a number or a word
     return inspect.Parameter(
         name,
