@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from tarvitpose.config import POSE_FORMATS, Backend, Baseline, MeasuredMode, Size
-from tarvitpose.utils.config_base import Config
+from tarvitpose.utils.config_base import MOST, Config
 from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.lists import parse_choices, parse_size, parse_sizes, parse_whole_numbers
@@ -137,7 +137,7 @@ def _parameter(kind: type[Config], name: str, help_text: str | None) -> inspect.
         bound: getattr(limit, key)
         for limit in field.metadata
         for bound, key in (("min", "ge"), ("max", "le"))
-        if hasattr(limit, key)
+        if getattr(limit, key, MOST) != MOST  # which would only be read as a number in the help
     }
     settings = {"help": help_text or field.description, **limits, **DETAILS.get(name, {})}
     flags = FLAGS.get(name, (option_name(name),))
