@@ -19,6 +19,7 @@ from tarvitpose.utils.hashing import content_digest
 from tarvitpose.utils.json_file import SMALL, read_json
 from tarvitpose.utils.numeric import whole_number
 from tarvitpose.utils.source_names import short
+from tarvitpose.utils.words import kind_of
 
 if TYPE_CHECKING:  # a folder is checked before torch is loaded
     from torch import Tensor, nn
@@ -35,9 +36,7 @@ def read_config_values(folder: Path) -> dict[str, Any]:
             raise WeightsError(f"{folder}: no {name}; expected {CONFIG_FILE} and {WEIGHTS_FILE}")
     values = read_json(folder / CONFIG_FILE, WeightsError, SMALL)
     if not isinstance(values, dict):
-        raise WeightsError(
-            f"{folder / CONFIG_FILE}: expected an object, found {type(values).__name__}"
-        )
+        raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found {kind_of(values)}")
     return values
 
 
