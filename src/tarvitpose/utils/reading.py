@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import stat
 import warnings
 import zipfile
@@ -15,6 +16,7 @@ from tarvitpose.utils.source_names import short
 
 MOST_PACKED, ALWAYS_UNPACKED = 200, 10**8  # times its size, and bytes, that a file may unpack to
 LONGEST_REASON = 200  # characters of it
+ADVICE = r"\. If you trust | when allow_pickle|: <"  # of NumPy, to run code; and objects of Python
 
 
 def is_folder(path: Path) -> bool:
@@ -50,7 +52,7 @@ def file_bytes(path: Path) -> bytes:
 def reason_of(error: Exception) -> str:
     """Return in one line why something could not be read, without a library's advice."""
     said = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
-    return short(said.splitlines()[0].partition(". If ")[0], LONGEST_REASON)
+    return short(re.split(ADVICE, said.splitlines()[0])[0], LONGEST_REASON)
 
 
 def check_unpacked_size(path: Path, size: int) -> None:
