@@ -64,6 +64,13 @@ def test_rows_are_trained_shown_and_written(table: Path, tmp_path: Path) -> None
     assert [row["row"]["name"] for row in written["rows"]] == ["alone", "together"]
     assert written["rows"][0]["gains"]["clean/ap"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
+    whole = ablate(table, *changes, "--show", "--pck", "1", "--json", path)  # the same joints
+    assert whole.exit_code == 0, whole.stderr
+    within = json.loads(path.read_text(encoding="utf-8"))
+    assert (written["pck_threshold"], within["pck_threshold"]) == (0.2, 1)
+    pck = [each["rows"][0]["scores"]["clean/pck"]["value"] for each in (written, within)]
+    assert 0 <= pck[0] < pck[1] <= 100
+
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").rglob("*")}
     again = ablate(table, *changes, "--show")
     assert again.stdout.splitlines()[-6:] == lines[-6:]

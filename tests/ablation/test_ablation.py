@@ -286,6 +286,9 @@ def test_what_does_not_go_together_is_said(tmp_path: Path) -> None:
         Ablation(BASE, (*changes, "data.validation=[]"), lambda _: None)
     with pytest.raises(ConfigError, match="people are encoded by their labels"):
         Ablation(BASE, changes, lambda _: None, boxes="detector")
+    trained = BASE.parents[1] / "posetrack18" / "s.yaml"  # with its encoder
+    with pytest.raises(ConfigError, match="here rows have AP"):
+        Ablation(trained, (), lambda _: None, torso_share=0.1)
 
 
 def test_a_row_of_another_configuration_is_not_taken_for_this_one(tmp_path: Path) -> None:

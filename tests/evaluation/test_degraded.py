@@ -163,6 +163,8 @@ def test_pck_counts_a_fifth_of_the_torso() -> None:
         right, seen = correct([poses, poses], truth, visible, POSETRACK_15)
         assert right.shape == seen.shape == (N, 2 * J)
         assert pck_score(right, seen).value == expected
+        nearer, seen = correct([poses], truth, visible, POSETRACK_15, share + 0.005)
+        assert pck_score(nearer, seen).value == 100
 
 
 @pytest.fixture

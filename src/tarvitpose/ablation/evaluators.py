@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tarvitpose.config import RowMode
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.clips import THRESHOLD
 from tarvitpose.evaluation.comparison import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledVideo
 from tarvitpose.evaluation.degraded import (
@@ -75,6 +76,7 @@ class EncodedEvaluator:
     joints: JointSet
     speeds: Float64  # (n, J), NaN where unknown
     units: NDArray[np.int64]  # (n,), the number of each person's video: drawn together
+    torso_share: float = THRESHOLD  # within which a joint is right
 
     @property
     def label(self) -> str:
@@ -124,7 +126,7 @@ class EncodedEvaluator:
         """
         cells: dict[str, tuple[Bools, Bools]] = {}
         for name, poses in self._predicted(folder, mode).items():
-            right, seen = cells[name] = correct(poses, *self._truth)
+            right, seen = cells[name] = correct(poses, *self._truth, self.torso_share)
             for third, chosen in self._thirds.items():
                 cells[f"{name} {third}"] = right, seen & np.tile(chosen, len(poses))
         return cells

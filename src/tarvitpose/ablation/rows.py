@@ -26,6 +26,7 @@ from tarvitpose.ablation.table import Table, TableRow
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import open_boxes
+from tarvitpose.evaluation.clips import THRESHOLD
 from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.degraded import Score, ap_score, encode_people, pck_score
 from tarvitpose.inference.cost import Cost, count
@@ -69,19 +70,28 @@ class Ablation:
 
     With a frozen encoder the held-out people of `data.validation` are encoded once, their current
     frames degraded as in `data.validation_degradations`; else its videos are run as `evaluate`
-    does, with `boxes`: "gt", "detector" or a file. Raises ConfigError or DataError.
+    does, with `boxes`: "gt", "detector" or a file. Joints are right within `torso_share` of the
+    torso, where PCK is measured. Raises ConfigError or DataError.
     """
 
     def __init__(
-        self, base: Path, overrides: tuple[str, ...], report: ReportLine, boxes: str = "gt"
+        self,
+        base: Path,
+        overrides: tuple[str, ...],
+        report: ReportLine,
+        boxes: str = "gt",
+        torso_share: float = THRESHOLD,
     ) -> None:
-        self.base, self.overrides, self.report, self.boxes = base, overrides, report, boxes
+        self.base, self.overrides, self.report = base, overrides, report
+        self.boxes, self.torso_share = boxes, torso_share
         self.config = load_train_config(base, overrides)
         self.is_frozen = "encoder" in self.config.run.frozen
         if not self.config.data.validation:
             raise ConfigError(f"{base}: an ablation needs data.validation, to score its rows on")
         if self.is_frozen and boxes != "gt":
             raise ConfigError(f"{base}: with a frozen encoder, people are encoded by their labels")
+        if not self.is_frozen and torso_share != THRESHOLD:
+            raise ConfigError(f"{base}: PCK is measured with a frozen encoder; here rows have AP")
 
     def row_config(self, row: TableRow, seed: int) -> TrainConfig:
         """Return the training configuration of a row. Raises ConfigError.
@@ -166,6 +176,7 @@ class Ablation:
             config.joints,
             np.stack([speeds[record.name] for record in records]),
             np.unique(clips, return_inverse=True)[1],
+            self.torso_share,
         )
 
     def scores(self, table: Table, seeds: Sequence[int]) -> list[RowScores]:

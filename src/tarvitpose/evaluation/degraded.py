@@ -304,12 +304,16 @@ def _drawn_ap(seeds: Sequence[list[Matches]], samples: int) -> NDArray[np.float6
 
 
 def correct(
-    degradations: Sequence[PredictedJoints], truth: Float32, visible: Float32, joints: JointSet
+    degradations: Sequence[PredictedJoints],
+    truth: Float32,
+    visible: Float32,
+    joints: JointSet,
+    torso_share: float = THRESHOLD,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which joints are right by PCK@0.2 and which count, (n, K J) each."""
+    """Return which joints are right, to a share of the torso, and which count, (n, K J) each."""
     torso = torso_size(truth, visible, joints)  # (n,)
     seen = (visible > 0) & np.isfinite(torso)[:, None]
-    right = [hits(poses.keypoints, truth, torso, THRESHOLD) for poses in degradations]
+    right = [hits(poses.keypoints, truth, torso, torso_share) for poses in degradations]
     return np.concatenate(right, 1), np.concatenate([seen] * len(degradations), 1)
 
 

@@ -17,10 +17,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tarvitpose.errors import OutputError, WeightsError
-from tarvitpose.inference.devices import processor_kind, usable_cores
+from tarvitpose.inference.devices import processor_kind
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder, graph_cache_root
 from tarvitpose.utils.atomic import atomic_folder
+from tarvitpose.utils.cores import usable_cores
 from tarvitpose.utils.hashing import content_digest, files_digest
 from tarvitpose.weights.files import WEIGHTS_FILE
 

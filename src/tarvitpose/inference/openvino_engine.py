@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.errors import WeightsError
-from tarvitpose.inference.devices import has_cpu_bfloat16, usable_cores
+from tarvitpose.inference.devices import has_cpu_bfloat16
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import GraphFolder
+from tarvitpose.utils.cores import usable_cores
 from tarvitpose.utils.optional import check_installed
 from tarvitpose.utils.optional import is_installed as module_is_installed
 
