@@ -12,6 +12,7 @@ from tarvitpose.cli.options import Overwrite, Quiet
 from tarvitpose.cli.plot import stem_of
 from tarvitpose.config import TransferFormat
 from tarvitpose.errors import ConfigError, DataError
+from tarvitpose.utils.config_base import MOST
 from tarvitpose.utils.lists import parse_choices
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ PixelsPerMetre = Annotated[
     float | None,
     typer.Option(
         min=1e-3,
+        max=MOST,
         metavar="N",
         help="For trc and bvh, instead of a height: what a known length in the picture gives.",
         show_default=False,
