@@ -14,7 +14,6 @@ from tiny_models import H, J, N, W, h, modest_model, w
 
 from tarvitpose.config import AnchorRule, Backend, TemporalMode
 from tarvitpose.errors import UserError
-from tarvitpose.inference.devices import usable_cores
 from tarvitpose.inference.engine import EncodedCrop, Engine
 from tarvitpose.inference.graph_decoder import GraphDecoder
 from tarvitpose.inference.graph_engine import STRIDE, VisibleTokens, padded, visible_tokens
@@ -208,10 +207,3 @@ def test_a_precision_that_is_not_there_is_refused(backend: Backend, precision: s
     else:
         with pytest.raises(UserError, match=rf"backend {backend} computes in .*not in {precision}"):
             open_graphs(graphs(), backend, precision=precision)
-
-
-def test_threads_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
-    assert usable_cores() == 3
-    monkeypatch.delattr("os.sched_getaffinity")
-    assert usable_cores() >= 1

@@ -46,6 +46,7 @@ def test_whole_numbers_may_have_a_least_value() -> None:
 
 def test_sizes_are_height_and_width() -> None:
     assert parse_sizes("--inputs", "256x192, 384X288") == [(256, 192), (384, 288)]
-    for wrong in ("", "256", "256x", "x192", "256x192x3", "-256x192", "256x192,"):
+    endless = f"{'9' * 5000}x1"
+    for wrong in ("", "256", "256x", "x192", "256x192x3", "-256x192", "256x192,", endless):
         with pytest.raises(ConfigError, match="expected HEIGHTxWIDTH, such as --inputs 256x192"):
             parse_sizes("--inputs", wrong)

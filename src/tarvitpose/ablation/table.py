@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from tarvitpose.config import RowMode
-from tarvitpose.utils.config_base import Config
+from tarvitpose.utils.config_base import MOST, Config
 from tarvitpose.utils.config_files import parse_config, read_yaml
 
 
@@ -18,8 +18,9 @@ class TableRow(Config):
     name: str
     mode: RowMode = "tar"  # what is made of its network: all but "tar" learn no more
     change: dict[str, Any] = Field(default_factory=dict)  # keys of the training configuration
-    paper: float | None = None  # the paper's mean AP
-    paper_gflops: float | None = None  # of the temporal part alone, as the paper prints them
+    paper: float | None = Field(default=None, ge=0, le=100)  # the paper's mean AP
+    # of the temporal part alone, as the paper prints them
+    paper_gflops: float | None = Field(default=None, ge=0, le=MOST)
 
 
 class Table(Config):

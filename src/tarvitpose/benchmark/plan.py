@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from tarvitpose.config import Backend, Baseline, EstimatorConfig, MeasuredMode, Size
+from tarvitpose.config import (
+    Backend,
+    Baseline,
+    CropSide,
+    EstimatorConfig,
+    MeasuredMode,
+    Size,
+)
+from tarvitpose.utils.config_base import MOST, MOST_CROPS, MOST_REPEATS
 
 AGAINST_BATCH = 8  # the batch at which others are compared with
+
+Batch = Annotated[int, Field(ge=1, le=MOST_CROPS)]
 
 
 class BenchmarkPlan(EstimatorConfig):
@@ -15,7 +27,7 @@ class BenchmarkPlan(EstimatorConfig):
     sizes: tuple[Size, ...] = Field(
         default=(), description="Any of tiny, s, b, l, h; that of the weights by default."
     )
-    inputs: tuple[tuple[int, int], ...] = Field(
+    inputs: tuple[tuple[CropSide, CropSide], ...] = Field(
         default=(), description="Crop sizes for each of --sizes; 256x192 by default."
     )
     modes: tuple[MeasuredMode, ...] = Field(
@@ -25,7 +37,7 @@ class BenchmarkPlan(EstimatorConfig):
     backends: tuple[Backend, ...] = Field(
         default=("auto",), description="Any of auto, torch, openvino, onnxruntime."
     )
-    batches: tuple[int, ...] = Field(
+    batches: tuple[Batch, ...] = Field(
         default=(1, 16), description="Crops that the network reads at once."
     )
     against: tuple[Baseline, ...] = Field(
@@ -33,8 +45,12 @@ class BenchmarkPlan(EstimatorConfig):
         description="transformers: also time its VitPose of the same size, and every case at "
         "batch 8.",
     )
-    rounds: int = Field(default=7, ge=1, description="How often each case is timed.")
-    seconds: float = Field(default=0.7, ge=0, description="How long each case is timed at least.")
+    rounds: int = Field(
+        default=7, ge=1, le=MOST_REPEATS, description="How often each case is timed."
+    )
+    seconds: float = Field(
+        default=0.7, ge=0, le=MOST, description="How long each case is timed at least."
+    )
     video: str = Field(default="", description="Clip to take crops from; the demo clip by default.")
     stages: bool = Field(default=True, description="Also time the stages of predict on the clip.")
     memory: bool = Field(default=True, description="Also measure the peak memory of each case.")

@@ -9,7 +9,7 @@ from tarvitpose.benchmark.cases import TRANSFORMERS, CaseKey, Mode
 from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest
 from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.stages import Pipeline, Stages
-from tarvitpose.inference.devices import usable_cores
+from tarvitpose.utils.cores import usable_cores
 from tarvitpose.utils.interleaved import Spread, ratios, spread
 
 if TYPE_CHECKING:  # counting needs PyTorch

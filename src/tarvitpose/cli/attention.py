@@ -12,6 +12,7 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import Quiet, Video, with_options
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import ConfigError
+from tarvitpose.utils.config_base import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +27,12 @@ JOINTS = "right_shoulder,right_elbow,right_wrist"  # the paper's Figure 4
 
 
 Time = Annotated[
-    float | None, typer.Option(min=0, metavar="SECONDS", help="Moment of the video to show.")
+    float | None,
+    typer.Option(min=0, max=MOST, metavar="SECONDS", help="Moment of the video to show."),
 ]
 FrameNumber = Annotated[
     int | None,
-    typer.Option(min=0, metavar="N", help="Number of the frame to show instead, from 0."),
+    typer.Option(min=0, max=MOST, metavar="N", help="Number of the frame to show instead, from 0."),
 ]
 Track = Annotated[
     int | None,
@@ -38,7 +40,8 @@ Track = Annotated[
 ]
 Joints = Annotated[str, typer.Option(metavar="NAME,NAME,...", help="Joints to show, or all.")]
 Layer = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Layer of JTA; the last one by default.")
+    int | None,
+    typer.Option(min=1, max=MOST, metavar="N", help="Layer of JTA; the last one by default."),
 ]
 Picture = Annotated[
     Path,

@@ -14,15 +14,20 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import JsonFile, with_options
 from tarvitpose.errors import ConfigError
+from tarvitpose.utils.config_base import MOST, MOST_PROCESSES
 
 INPUT = (256, 192)  # height, width of crops for sizes alone
 
-Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_PROCESSES, help="Processor cores to use; all by default."),
+]
 SoakFrames = Annotated[
     int | None,
     typer.Option(
         "--soak",
         min=100,
+        max=MOST,
         metavar="FRAMES",
         help="Only measure how memory grows over a generated video of two people.",
         show_default=False,

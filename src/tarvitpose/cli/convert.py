@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import with_options
-from tarvitpose.config import Codec, ModelConfig, ViTPoseSize
+from tarvitpose.config import MOST_CHANNELS, Codec, CropSide, ModelConfig, ViTPoseSize
 from tarvitpose.skeleton import JointSetName
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.config_base import Config
@@ -36,17 +36,23 @@ class ConvertConfig(Config):
         "number (15, 17, 25, 26, 133) or by its labels.",
     )
     heads: int | None = Field(
-        default=None, ge=1, description="Attention heads of an encoder of unknown size."
+        default=None,
+        ge=1,
+        le=MOST_CHANNELS,
+        description="Attention heads of an encoder of unknown size.",
     )
     dataset_index: int | None = Field(
-        default=None, ge=0, description="Expert of a ViTPose+ to use; by default 0 (COCO)."
+        default=None,
+        ge=0,
+        le=MOST_CHANNELS,
+        description="Expert of a ViTPose+ to use; by default 0 (COCO).",
     )
     codec: Codec | None = Field(
         default=None,
         description="Heatmap encoding of its training; by default classic for a released "
         "TAR-ViTPose, otherwise udp.",
     )
-    input_size: tuple[int, int] | None = Field(
+    input_size: tuple[CropSide, CropSide] | None = Field(
         default=None, description="Crop size of its training, such as 256x192."
     )
 

@@ -11,6 +11,7 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import JsonFile
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_base import MOST
 from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
@@ -100,12 +101,15 @@ def run_prepare(
     set_name: SetName = "train",
     span: Annotated[
         int,
-        typer.Option(min=0, metavar="N", help="Frames to keep on each side of a labelled frame."),
+        typer.Option(
+            min=0, max=MOST, metavar="N", help="Frames to keep on each side of a labelled frame."
+        ),
     ] = 2,
     max_side: Annotated[
         int,
         typer.Option(
             min=0,
+            max=MOST,
             metavar="PIXELS",
             help="Scale larger images down to this; 0 links the images unchanged.",
         ),
@@ -145,7 +149,7 @@ def run_pack(
     images: Images = None,
     set_name: SetName = "train",
     max_mb: Annotated[
-        float, typer.Option(min=0.1, metavar="MB", help="Largest size of one shard.")
+        float, typer.Option(min=0.1, max=MOST, metavar="MB", help="Largest size of one shard.")
     ] = 60,
 ) -> None:
     """Write tar files of bounded size, each with its images and labels.
@@ -178,7 +182,7 @@ def run_generate(
         typer.Option(min=1, max=100_000, help="People for training; a quarter as many held out."),
     ] = 40,
     frames: Annotated[int, typer.Option(min=1, max=10_000, help="Frames of each video.")] = 9,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST, help="Seed of the random numbers.")] = 0,
 ) -> None:
     """Draw moving figures with exact joints, in PoseTrack18's format.
 

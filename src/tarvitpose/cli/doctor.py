@@ -186,7 +186,8 @@ def default_device() -> str:
 
 def cpu_line() -> str:
     """Return how many cores this process may use, and whether bfloat16 is worth it."""
-    from tarvitpose.inference.devices import has_cpu_bfloat16, usable_cores
+    from tarvitpose.inference.devices import has_cpu_bfloat16
+    from tarvitpose.utils.cores import usable_cores
 
     low = "bf16 in hardware" if has_cpu_bfloat16() else "bf16 only emulated: keep fp32"
     return f"{counted(usable_cores(), 'thread')}, {low}"

@@ -10,7 +10,7 @@ from tarvitpose.cli import checks
 from tarvitpose.config import AnnotationFormat, NetworkConfig, ShareIfGiven, TemporalMode
 from tarvitpose.errors import BoxesError, ConfigError
 from tarvitpose.utils.atomic import check_writable
-from tarvitpose.utils.config_base import temporal_none
+from tarvitpose.utils.config_base import MOST, MOST_REPEATS, temporal_none
 from tarvitpose.utils.config_messages import option_name
 
 COMMON = {"weights", "json_file", "device"}
@@ -77,7 +77,9 @@ class EvaluateConfig(NetworkConfig):
         description="Score labelled videos by how fast joints move: clean, degraded and with "
         "shifted boxes, beside the baselines.",
     )
-    every: int = Field(default=1, ge=1, description="Only one of N labelled frames of each video.")
+    every: int = Field(
+        default=1, ge=1, le=MOST, description="Only one of N labelled frames of each video."
+    )
     degradations: str | None = Field(
         default=None,
         description="Score clips made from stills, whose frames are degraded like this: "
@@ -90,9 +92,9 @@ class EvaluateConfig(NetworkConfig):
     videos: list[str] = Field(
         default=[], description="Compare the jitter of joints in this video; can be repeated."
     )
-    end: float | None = Field(default=None, gt=0, description="Where --videos stop.")
+    end: float | None = Field(default=None, gt=0, le=MOST, description="Where --videos stop.")
     limit: int | None = Field(
-        default=None, ge=1, description="Only the first N videos, stills or people."
+        default=None, ge=1, le=MOST, description="Only the first N videos, stills or people."
     )
     output: Path | None = Field(
         default=None,
@@ -103,6 +105,7 @@ class EvaluateConfig(NetworkConfig):
     samples: int | None = Field(
         default=None,
         ge=0,
+        le=MOST_REPEATS,
         description="95% intervals from N draws of videos, 0 for none; 1000 by default with "
         "--weights, otherwise 0.",
     )

@@ -12,6 +12,7 @@ from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import Overwrite, with_options
 from tarvitpose.config import EstimatorConfig, GraphPrecision
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_base import LARGEST_FACTOR
 
 if TYPE_CHECKING:
     from tarvitpose.inference.export import Agreement
@@ -38,7 +39,9 @@ def run(
     max_error: Annotated[
         float,
         typer.Option(
-            min=0, help="Pixels by which 99% of the joints may differ from PyTorch's at most."
+            min=0,
+            max=LARGEST_FACTOR,
+            help="Pixels by which 99% of the joints may differ from PyTorch's at most.",
         ),
     ] = 0.5,
     rtmlib: Annotated[

@@ -6,12 +6,12 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, get_args
 
 import typer
 
 from tarvitpose.config import POSE_FORMATS, Backend, Baseline, MeasuredMode, Size
-from tarvitpose.utils.config_base import Config
+from tarvitpose.utils.config_base import MOST, Config
 from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.lists import parse_choices, parse_size, parse_sizes, parse_whole_numbers
@@ -137,7 +137,7 @@ def _parameter(kind: type[Config], name: str, help_text: str | None) -> inspect.
         bound: getattr(limit, key)
         for limit in field.metadata
         for bound, key in (("min", "ge"), ("max", "le"))
-        if hasattr(limit, key)
+        if getattr(limit, key, MOST) != MOST  # which would only be read as a number in the help
     }
     settings = {"help": help_text or field.description, **limits, **DETAILS.get(name, {})}
     flags = FLAGS.get(name, (option_name(name),))
@@ -145,9 +145,7 @@ def _parameter(kind: type[Config], name: str, help_text: str | None) -> inspect.
     if name in LISTS:
         default = ",".join(map(str, default)) if default else None
         annotation = str if default else str | None
-    elif int in get_args(annotation) and any(
-        get_origin(part) is Literal for part in get_args(annotation)
-    ):
+    elif name == "det_every":
         default, annotation = str(default), str  # a number or a word
     return inspect.Parameter(
         name,

@@ -17,6 +17,7 @@ from tarvitpose.cli.outcome import print_outcome
 from tarvitpose.config import PredictConfig, WorkerEngine
 from tarvitpose.errors import ConfigError, UserError, VideoError
 from tarvitpose.utils.atomic import check_writable
+from tarvitpose.utils.config_base import MOST_PROCESSES
 
 Sources = Annotated[
     list[str],
@@ -35,6 +36,7 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
+        max=MOST_PROCESSES,
         help="For --engine ray: how many; by default one for each GPU, or one for each machine "
         "without a GPU.",
         show_default=False,

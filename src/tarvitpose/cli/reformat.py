@@ -12,12 +12,13 @@ from tarvitpose.cli.options import Overwrite, Quiet
 from tarvitpose.cli.plot import stem_of
 from tarvitpose.config import TransferFormat
 from tarvitpose.errors import ConfigError, DataError
+from tarvitpose.utils.config_base import MOST
 from tarvitpose.utils.lists import parse_choices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tarvitpose.formats.motion import Motion
+    from tarvitpose.formats.motion import TrackMotion
     from tarvitpose.results import FramePoses
 
 TRANSFER_FORMATS: tuple[TransferFormat, ...] = get_args(TransferFormat)
@@ -52,6 +53,7 @@ PixelsPerMetre = Annotated[
     float | None,
     typer.Option(
         min=1e-3,
+        max=MOST,
         metavar="N",
         help="For trc and bvh, instead of a height: what a known length in the picture gives.",
         show_default=False,
@@ -122,7 +124,7 @@ def run(
 
     frames = load_poses(result)
     base = (output or result.parent) / stem_of(result)
-    people: list[Motion] = []
+    people: list[TrackMotion] = []
     if kinds != ("label-studio",):
         try:
             people = _people(frames, height, pixels_per_metre, track, keypoint_threshold)
@@ -138,11 +140,11 @@ def run(
         console.result(_lines(people, written), files=[str(path) for path in written])
 
 
-def _path(base: Path, motion: Motion, kind: str) -> Path:
+def _path(base: Path, motion: TrackMotion, kind: str) -> Path:
     return Path(f"{base}.track{motion.track_id}.{kind}")
 
 
-def _paths(base: Path, kinds: Sequence[str], people: Sequence[Motion]) -> list[Path]:
+def _paths(base: Path, kinds: Sequence[str], people: Sequence[TrackMotion]) -> list[Path]:
     """Return the files that are to be written."""
     paths = [
         _path(base, motion, kind) for motion in people for kind in kinds if kind != "label-studio"
@@ -155,7 +157,7 @@ def _paths(base: Path, kinds: Sequence[str], people: Sequence[Motion]) -> list[P
 def _write(
     base: Path,
     kinds: Sequence[str],
-    people: Sequence[Motion],
+    people: Sequence[TrackMotion],
     frames: Sequence[FramePoses],
     *,
     images: str,
@@ -184,7 +186,7 @@ def _write(
             temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
 
 
-def _lines(people: list[Motion], written: list[Path]) -> list[str]:
+def _lines(people: list[TrackMotion], written: list[Path]) -> list[str]:
     """Return what is printed: the scale, to be checked, and the files."""
     scales = {person.pixels_per_metre for person in people} - {None}
     return [*(f"1 m is {scale:.1f} pixels" for scale in scales), *(f"  {path}" for path in written)]
@@ -196,7 +198,7 @@ def _people(
     pixels_per_metre: float | None,
     tracks: list[int] | None,
     least_score: float,
-) -> list[Motion]:
+) -> list[TrackMotion]:
     """Return the chosen people's motions, in metres where a scale is given. Raises DataError."""
     from tarvitpose.formats import motion
 

@@ -12,6 +12,7 @@ from tarvitpose.cli import console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import with_options
 from tarvitpose.config import PredictConfig
+from tarvitpose.utils.config_base import MOST
 
 
 @with_options(PredictConfig, "weights", "device")
@@ -23,14 +24,18 @@ def run(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     config: PredictConfig,
     max_mb: Annotated[
-        float, typer.Option("--max-mb", min=1, metavar="MB", help="Largest video that is accepted.")
+        float,
+        typer.Option(
+            "--max-mb", min=1, max=MOST, metavar="MB", help="Largest video that is accepted."
+        ),
     ] = 500,
     max_seconds: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Longest video that is accepted.")
+        float,
+        typer.Option(min=1, max=MOST, metavar="SECONDS", help="Longest video that is accepted."),
     ] = 300,
     keep_minutes: Annotated[
         float,
-        typer.Option(min=1, metavar="MINUTES", help="When unused files are removed."),
+        typer.Option(min=1, max=MOST, metavar="MINUTES", help="When unused files are removed."),
     ] = 60,
 ) -> None:
     """Serve a page that draws poses on uploaded videos.

@@ -16,11 +16,13 @@ PATCH = 16
 # Far above the largest network that is known; a config that claims more is damaged.
 MOST_CHANNELS, MOST_BLOCKS, LARGEST_SIDE = 2048, 64, 1024
 LARGEST_OFFSET = 300
-CropSide = Annotated[int, Field(le=LARGEST_SIDE)]
-GridSide = Annotated[int, Field(le=LARGEST_SIDE // PATCH)]
+CropSide = Annotated[int, Field(ge=2 * PATCH, le=LARGEST_SIDE, multiple_of=PATCH)]
+GridSide = Annotated[int, Field(ge=1, le=LARGEST_SIDE // PATCH)]
+Offset = Annotated[int, Field(ge=-LARGEST_OFFSET, le=LARGEST_OFFSET)]
+Share = Annotated[float, Field(ge=0, le=1)]
 OFFSETS = (-2, -1, 1, 2)  # of the paper's auxiliary frames
 
-Curve = tuple[tuple[float, float], ...]  # points (x, y), rising
+Curve = tuple[tuple[Share, Share], ...]  # points (x, y), rising
 
 
 CURVES: dict[TemporalMode, str] = {  # the fields of score curves
@@ -35,8 +37,6 @@ def check_offsets(offsets: tuple[int, ...]) -> None:
     """Raise ValueError unless the offsets are sorted, distinct and without the current frame."""
     if 0 in offsets or list(offsets) != sorted(set(offsets)):
         raise ValueError(f"offsets {offsets} must be sorted, distinct and without 0")
-    if any(abs(offset) > LARGEST_OFFSET for offset in offsets):
-        raise ValueError(f"offsets {offsets} must lie within {LARGEST_OFFSET} frames")
 
 
 def check_curve(curve: Curve) -> None:
@@ -55,14 +55,14 @@ class ModelConfig(Config):
     depth: int = Field(gt=0, le=MOST_BLOCKS)  # transformer blocks of the encoder
     heads: int = Field(gt=0, le=MOST_CHANNELS)  # of the encoder; a wrong value is silent
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # of the last block, linear from 0
-    layer_norm_eps: float = Field(default=1e-6, gt=0)  # of the encoder
+    layer_norm_eps: float = Field(default=1e-6, gt=0, le=1)  # of the encoder
     position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
     input_size: tuple[CropSide, CropSide] = (256, 192)  # height, width of a crop
     joint_set: str | JointSet = "posetrack15"  # a JointSetName, or a set that is not the package's
     decoder: Literal["classic", "simple"] = "classic"
     decoder_width: int = Field(default=256, gt=0, le=MOST_CHANNELS)  # of the classic decoder
     codec: Codec = "udp"
-    offsets: tuple[int, ...] = OFFSETS  # auxiliary frames; none: a single-frame ViTPose
+    offsets: tuple[Offset, ...] = OFFSETS  # auxiliary frames; none: a single-frame ViTPose
     aggregation: Aggregation = "joints"  # JTA and GRA, or one of the paper's alternatives to them
     jta_layers: int = Field(default=6, gt=0, le=MOST_BLOCKS)  # of JTA, or its alternative
     temporal_heads: int = Field(default=4, gt=0, le=MOST_CHANNELS)  # attention heads of JTA and GRA
@@ -97,12 +97,6 @@ class ModelConfig(Config):
         for name, heads in (("heads", self.heads), ("temporal_heads", self.temporal_heads)):
             if self.width % heads:
                 raise ValueError(f"width {self.width} cannot be divided by {name} {heads}")
-        if any(side % PATCH or side < 2 * PATCH for side in self.input_size):
-            raise ValueError(
-                f"input_size {self.input_size} must be multiples of {PATCH} from {2 * PATCH} on"
-            )
-        if min(self.position_grid) < 1:
-            raise ValueError(f"position_grid {self.position_grid} must have a row and a column")
         check_offsets(self.offsets)
         for name in CURVES.values():
             check_curve(getattr(self, name))

@@ -19,8 +19,16 @@ from tarvitpose.config.choices import (
     Temporal,
     TrackerName,
 )
-from tarvitpose.config.network import check_offsets
-from tarvitpose.utils.config_base import Config, temporal_none
+from tarvitpose.config.network import Offset, Share, check_offsets
+from tarvitpose.utils.config_base import (
+    LARGEST_FACTOR,
+    LARGEST_ID,
+    MOST,
+    MOST_CROPS,
+    Config,
+    temporal_none,
+)
+from tarvitpose.utils.source_names import short
 
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
@@ -36,8 +44,8 @@ def number_or_auto(value: object) -> object:
     """
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
     is_number = isinstance(number, int) and not isinstance(number, bool)
-    if number != "auto" and not (is_number and number >= 1):  # type: ignore[operator]
-        raise ValueError(f"must be a whole number from 1 on, or auto, got {value!r}")
+    if number != "auto" and not (is_number and 1 <= number <= MOST):  # type: ignore[operator]
+        raise ValueError(f"must be a whole number from 1 on, or auto, got {short(repr(value))}")
     return number
 
 
@@ -47,16 +55,18 @@ def check_device(name: str) -> None:
         raise ValueError(f"device {name!r}: expected auto, cpu, cuda, cuda:0 or mps")
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
 ShareIfGiven = Annotated[float | None, Field(ge=0, le=1)]
-DetEvery = Annotated[int | Literal["auto"], BeforeValidator(number_or_auto)]
+DetEvery = Annotated[
+    Annotated[int, Field(ge=1, le=MOST)] | Literal["auto"], BeforeValidator(number_or_auto)
+]
 
 
 class AnchorRule(Config):
     """When a person's crop may stay where it is, for the crop policy "anchored"."""
 
     margin: float = Field(default=0.02, ge=0, lt=0.5)  # of the crop, free on each side of the box
-    scale: float = Field(default=1.25, ge=1)  # how much larger or smaller the box may become
+    # how much larger or smaller the box may become
+    scale: float = Field(default=1.25, ge=1, le=LARGEST_FACTOR)
 
 
 class SmoothConfig(Config):
@@ -68,13 +78,22 @@ class SmoothConfig(Config):
         "raw joints are written as well.",
     )
     smooth_min_cutoff: float | None = Field(
-        default=None, gt=0, description="For one-euro, in Hz: less is steadier."
+        default=None,
+        gt=0,
+        le=MOST,
+        description="For one-euro, in Hz: less is steadier.",
     )
     smooth_beta: float | None = Field(
-        default=None, ge=0, description="For one-euro: more follows fast joints more closely."
+        default=None,
+        ge=0,
+        le=MOST,
+        description="For one-euro: more follows fast joints more closely.",
     )
     smooth_window: float | None = Field(
-        default=None, gt=0, description="For savgol, in seconds: more is steadier."
+        default=None,
+        gt=0,
+        le=LARGEST_FACTOR,
+        description="For savgol, in seconds: more is steadier.",
     )
 
     @model_validator(mode="after")
@@ -96,7 +115,9 @@ class NetworkConfig(Config):
     flip_test: bool = Field(
         default=False, description="Average with the mirrored image, at half the speed."
     )
-    batch_size: int = Field(default=16, ge=1, description="Crops that the network reads at once.")
+    batch_size: int = Field(
+        default=16, ge=1, le=MOST_CROPS, description="Crops that the network reads at once."
+    )
 
     @model_validator(mode="after")
     def _device_has_a_name(self) -> Self:
@@ -120,7 +141,7 @@ class EstimatorConfig(NetworkConfig):
         "fused: both; none: not at all, plain ViTPose. auto: as the weights say, fused for the "
         "default ones.",
     )
-    offsets: tuple[int, ...] | None = Field(
+    offsets: tuple[Offset, ...] | None = Field(
         default=None,
         description="Other frames, such as --offsets=-2,-1,1,2; by default those of the weights.",
     )
@@ -157,7 +178,10 @@ class EstimatorConfig(NetworkConfig):
         description=f"Lowest score of a box; {BOX_THRESHOLD} by default, or 0 for boxes of a file.",
     )
     max_people: int | None = Field(
-        default=None, ge=1, description="Keep only so many boxes of a frame, the highest-scoring."
+        default=None,
+        ge=1,
+        le=MOST,
+        description="Keep only so many boxes of a frame, the highest-scoring.",
     )
     largest_first: bool = Field(
         default=False, description="With --max-people, keep the largest boxes instead."
@@ -185,10 +209,11 @@ class EstimatorConfig(NetworkConfig):
     reidentify: float = Field(
         default=0.0,
         ge=0,
+        le=MOST,
         description="For the tracker body: for how many seconds somebody who is gone may be "
         "recognised by the clothes; 0 for never.",
     )
-    person: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+    person: tuple[Annotated[int, Field(ge=0, le=LARGEST_ID)], ...] = Field(
         default=(),
         description="Only people with these track numbers, as an earlier run with the same options "
         "gave them.",
@@ -253,8 +278,8 @@ class PredictConfig(EstimatorConfig, SmoothConfig):
         description="Make the heads of all people who are detected unrecognisable in what is "
         "drawn.",
     )
-    start: float | None = Field(default=None, ge=0, description="Where to begin.")
-    end: float | None = Field(default=None, gt=0, description="Where to stop.")
+    start: float | None = Field(default=None, ge=0, le=MOST, description="Where to begin.")
+    end: float | None = Field(default=None, gt=0, le=MOST, description="Where to stop.")
     live: bool | None = Field(
         default=None,
         description="Drop frames that come too fast, and play a file at its own pace; by default "

@@ -20,7 +20,7 @@ from tarvitpose.data.stills import STANDSTILL, MotionConfig
 from tarvitpose.geometry import BOX_PADDING, centre_and_size, crop_matrices
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, UInt8
-from tarvitpose.utils.config_base import Config
+from tarvitpose.utils.config_base import LARGEST_FACTOR, Config
 
 Generator = np.random.Generator
 LOWER_BODY = ("hip", "knee", "ankle")
@@ -39,10 +39,12 @@ class AugmentConfig(Config):
 
     half_body: float = Field(default=0.3, ge=0, le=1)  # probability, with >8 visible joints
     scale: float = Field(default=0.35, ge=0, lt=1)  # the crop's size varies by up to this share
-    scale_sigma: float | None = Field(default=None, ge=0)  # standard deviation; None: half of it
+    # standard deviation; None: half of it
+    scale_sigma: float | None = Field(default=None, ge=0, le=1)
     rotate: float = Field(default=0.6, ge=0, le=1)  # probability
     rotation: float = Field(default=45.0, ge=0, le=180)  # degrees, at most, to either side
-    rotation_sigma: float | None = Field(default=None, ge=0)  # standard deviation; None: half of it
+    # standard deviation, in degrees; None: half of `rotation`
+    rotation_sigma: float | None = Field(default=None, ge=0, le=180)
     shift: float = Field(default=0.0, ge=0, lt=1)  # of the crop's middle, in shares of its size
     flip: float = Field(default=0.5, ge=0, le=1)  # probability
     colour: float = Field(default=0.2, ge=0, lt=1)  # brightness, contrast, saturation, at most
@@ -51,7 +53,8 @@ class AugmentConfig(Config):
     box_jitter: float = Field(default=0.0, ge=0, le=1)  # probability of a box for each frame
     box_noise: float = Field(default=0.05, ge=0, lt=0.5)  # by which it moves and grows, in shares
     truncate: float = Field(default=0.0, ge=0, le=1)  # probability that a still's frame cuts it off
-    absent: float = Field(default=0.0, ge=0)  # loss weight of joints that lie outside: no heat
+    # loss weight of joints that lie outside: no heat
+    absent: float = Field(default=0.0, ge=0, le=LARGEST_FACTOR)
     joint_weights: bool = True  # in the loss elbows and knees count 1.2, wrists and ankles 1.5
     crowd: float = Field(default=0.0, ge=0, le=1)  # probability of a second person beside
     small: float = Field(default=0.0, ge=0, le=1)  # probability of a person far away, in all frames

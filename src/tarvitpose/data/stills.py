@@ -30,12 +30,12 @@ class MotionConfig(Config):
 
     still: float = Field(default=0.1, ge=0, le=1)  # probability that the camera stands still
     fast: float = Field(default=0.2, ge=0, le=1)  # probability of `fast_shift` instead of `shift`
-    shift: float = Field(default=0.03, ge=0)  # in heights of the person
-    fast_shift: float = Field(default=0.08, ge=0)  # in heights of the person
+    shift: float = Field(default=0.03, ge=0, le=1)  # in heights of the person
+    fast_shift: float = Field(default=0.08, ge=0, le=1)  # in heights of the person
     zoom: float = Field(default=0.02, ge=0, lt=0.5)  # change of scale
-    turn: float = Field(default=2.0, ge=0)  # degrees
+    turn: float = Field(default=2.0, ge=0, le=180)  # degrees
     limbs: float = Field(default=0.5, ge=0, le=1)  # probability that limbs swing
-    swing: float = Field(default=0.02, ge=0)  # of each limb joint, in heights of the person
+    swing: float = Field(default=0.02, ge=0, le=1)  # of each limb joint, in heights of the person
 
 
 STANDSTILL = MotionConfig(still=1, limbs=0)

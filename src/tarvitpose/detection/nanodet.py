@@ -17,6 +17,7 @@ from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.geometry import box_iou
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.cores import usable_cores
 
 LONGER_SIDE, OF_WIDE = 416, 512  # pixels of the input
 WIDE = 1.7  # width by height of a wide frame: 16:9 and more
@@ -87,7 +88,7 @@ class NanoDet:
     """Find people with the embedded NanoDet.
 
     `threshold` is the lowest score that counts: below 0.4 traffic cones turn up. `threads` is
-    how many cores one frame may use. On a `device` "cuda..." it runs there if the installed
+    how many cores one frame uses at most. On a `device` "cuda..." it runs there if the installed
     onnxruntime can, else on the processor, where a frame takes some tens of milliseconds.
     """
 
@@ -171,7 +172,7 @@ def _open_session(device: str, threads: int) -> Any:
     import onnxruntime  # noqa: PLC0415  slow to import, and not every run detects
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = min(threads, usable_cores())
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # share the cores

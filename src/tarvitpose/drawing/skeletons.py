@@ -20,6 +20,7 @@ from tarvitpose.drawing.style import (
     Sizes,
     Stroke,
     colour_of,
+    drawable_points,
     fixed_point,
     from_hex,
     is_dotted,
@@ -106,20 +107,21 @@ def draw_poses(
     joint set, where it has some.
     """
     boxes = _boxes_of(poses)
-    below = np.array(image, order="C")  # a copy
+    canvas = np.array(image, order="C")  # a copy
     plan = plan_legend(poses, image.shape) if legend else None
     taken = [] if plan is None else [plan.area]
     for area in taken:  # poses are drawn over the legend's ground, its text over poses
-        ground = below[: area.bottom, : area.right]
+        ground = canvas[: area.bottom, : area.right]
         ground[:] = ground * np.float32(PANEL_SHADE)
-    canvas = below.copy()
     order = boxes[:, 3].argsort(kind="stable")  # who stands nearer is drawn over the others
     skeleton = _Skeleton.of(poses.joint_names, colors)
+    drawn = canvas[_area_of(poses, boxes, canvas.shape)]
+    below = drawn.copy()
     for person in order:
         _draw_person(
             canvas, poses, int(person), boxes[person], skeleton, threshold=keypoint_threshold
         )
-    canvas = np.asarray(cv2.addWeighted(canvas, OPACITY, below, 1 - OPACITY, 0), np.uint8)
+    drawn[:] = cv2.addWeighted(drawn, OPACITY, below, 1 - OPACITY, 0) if drawn.size else drawn
     for person in order[::-1] if labels else ():
         taken.append(draw_label(canvas, int(poses.track_ids[person]), int(person), boxes, taken))
     if plan is not None:
@@ -135,6 +137,19 @@ def _boxes_of(poses: Drawable) -> Float32:
         known = points[np.isfinite(points).all(1)]
         boxes[person] = np.concatenate([known.min(0), known.max(0)]) if len(known) else 0
     return boxes
+
+
+def _area_of(poses: Drawable, boxes: Float32, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return the rows and columns that hold everything that is drawn of people."""
+    body = sizes_for(shape).body
+    reach = body.line + 2 * body.rim + body.joint + 2
+    corners = np.concatenate([boxes.reshape(-1, 2), poses.keypoints.reshape(-1, 2)])
+    near = np.array(drawable_points(corners[np.isfinite(corners).all(1)])).reshape(-1, 2)
+    if not len(near):
+        return slice(0, 0), slice(0, 0)
+    left, top = np.maximum(near.min(0) - reach, 0).astype(int).tolist()
+    right, bottom = np.maximum(near.max(0) + reach + 1, 0).astype(int).tolist()
+    return slice(top, bottom), slice(left, right)
 
 
 def _draw_person(

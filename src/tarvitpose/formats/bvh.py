@@ -13,21 +13,21 @@ import numpy as np
 
 from tarvitpose.errors import DataError
 from tarvitpose.formats.file_writer import open_text
-from tarvitpose.formats.motion import SIDES, Motion
+from tarvitpose.formats.motion import SIDES, TrackMotion
 from tarvitpose.utils.arrays import Float64
 
 ANGLE_DIGITS = 3
 
 
 @dataclass(frozen=True)
-class _Chain:
+class _BoneChain:
     """Bones one after the other; the first begins wherever its joint is."""
 
     names: tuple[str, ...]  # of the bones
     points: tuple[Float64, ...]  # (F, 2) each, one more than bones: their ends
 
 
-def write_bvh(path: Path, motion: Motion) -> None:
+def write_bvh(path: Path, motion: TrackMotion) -> None:
     """Write a skeleton of trunk, head, arms and legs.
 
     A chain of bones begins where its first joint is and has the bones' mean lengths; bones point
@@ -54,22 +54,22 @@ def write_bvh(path: Path, motion: Motion) -> None:
             file.write("\n")
 
 
-def _chains(motion: Motion, root: Float64) -> list[_Chain]:
+def _chains(motion: TrackMotion, root: Float64) -> list[_BoneChain]:
     def filled(name: str) -> Float64:
         return _filled(motion.joint(name), name, motion.track_id)
 
     shoulders = _filled(motion.middle("shoulder"), "shoulders", motion.track_id)
-    chains = [_Chain(("spine",), (root, shoulders))]
+    chains = [_BoneChain(("spine",), (root, shoulders))]
     top = next((name for name in ("head_top", "nose") if name in motion.joint_names), None)
     if top is not None and np.isfinite(motion.joint(top)).any():
-        chains.append(_Chain(("head",), (shoulders, filled(top))))
+        chains.append(_BoneChain(("head",), (shoulders, filled(top))))
     for side in SIDES:
         for names, joints in (
             (("upper_arm", "forearm"), ("shoulder", "elbow", "wrist")),
             (("thigh", "shin"), ("hip", "knee", "ankle")),
         ):
             points = tuple(filled(f"{side}_{joint}") for joint in joints)
-            chains.append(_Chain(tuple(f"{side}_{name}" for name in names), points))
+            chains.append(_BoneChain(tuple(f"{side}_{name}" for name in names), points))
     return chains
 
 
@@ -83,7 +83,7 @@ def _filled(points: Float64, name: str, track: int) -> Float64:
     return np.stack([np.interp(frames, at, points[at, axis]) for axis in (0, 1)], 1)
 
 
-def _lengths(chain: _Chain) -> list[float]:
+def _lengths(chain: _BoneChain) -> list[float]:
     ends = zip(chain.points, chain.points[1:], strict=False)
     return [float(np.linalg.norm(end - start, axis=1).mean()) for start, end in ends]
 
@@ -102,14 +102,16 @@ def _joints(names: tuple[str, ...], lengths: list[float], digits: int) -> list[s
     return lines + ["  " * depth + "}" for depth in range(len(names), 0, -1)]
 
 
-def _columns(chain: _Chain, root: Float64) -> list[Float64]:
+def _columns(chain: _BoneChain, root: Float64) -> list[Float64]:
     """Return the channels of a chain, (F,) each: where it begins, and how each bone turns."""
     start = chain.points[0] - root
     columns = [*start.T, np.zeros(len(root))]
     before = np.zeros(len(root))
     for begin, end in zip(chain.points, chain.points[1:], strict=False):
         x, y = (end - begin).T
-        angle = np.unwrap(np.arctan2(-x, y))  # from straight up, counterclockwise
-        columns.append(np.degrees(angle - before))
+        angle = np.arctan2(-x, y)  # from straight up, counterclockwise
+        # Within half a turn of the bone before at first, as programs limit joints, then no jumps.
+        turn = (angle - before + np.pi) % (2 * np.pi) - np.pi
+        columns.append(np.degrees(np.unwrap(turn)))
         before = angle
     return columns

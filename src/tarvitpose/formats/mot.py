@@ -11,7 +11,7 @@ from tarvitpose.angles.series import AngleSeries
 from tarvitpose.errors import DataError
 from tarvitpose.formats.angles_table import ANGLE_DIGITS
 from tarvitpose.formats.file_writer import open_text
-from tarvitpose.formats.motion import Motion
+from tarvitpose.formats.motion import TrackMotion
 
 COORDINATES = {  # ours, and OpenSim's coordinate with its sign, as in the model of Rajagopal 2016
     "hip_flexion": ("hip_flexion", 1),
@@ -24,7 +24,7 @@ COORDINATES = {  # ours, and OpenSim's coordinate with its sign, as in the model
 }
 
 
-def write_mot(path: Path, motion: Motion, series: AngleSeries) -> None:
+def write_mot(path: Path, motion: TrackMotion, series: AngleSeries) -> None:
     """Write the angles of a person, named as OpenSim's coordinates, those never known left out.
 
     There is a row for each frame of `motion`; what is not known is nan. Raises DataError where no

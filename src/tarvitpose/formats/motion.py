@@ -22,7 +22,7 @@ PIXEL_DIGITS = 2
 
 
 @dataclass(frozen=True)
-class Motion:
+class TrackMotion:
     """One track from its first frame to its last."""
 
     track_id: int
@@ -59,13 +59,13 @@ class Motion:
         left, right = (self.joint(f"{side}_{joint}") for side in SIDES)
         return np.asarray((left + right) / 2)
 
-    def in_metres(self, pixels_per_metre: float) -> Motion:
+    def in_metres(self, pixels_per_metre: float) -> TrackMotion:
         """Return the same motion, which is in pixels, in metres."""
         points = self.keypoints / pixels_per_metre
         return replace(self, keypoints=points, pixels_per_metre=pixels_per_metre)
 
 
-def motions(frames: Sequence[FramePoses], least_score: float) -> list[Motion]:
+def motions(frames: Sequence[FramePoses], least_score: float) -> list[TrackMotion]:
     """Return every track, joints below `least_score` left out; 0 is the lowest joint of all.
 
     Frames between a track's first and last in which it is absent are gaps. Raises DataError where
@@ -84,7 +84,7 @@ def motions(frames: Sequence[FramePoses], least_score: float) -> list[Motion]:
     return [_motion(frames, track, points, floor) for track, points in seen.items()]
 
 
-def pixels_per_metre(motion: Motion, height: float) -> float:
+def pixels_per_metre(motion: TrackMotion, height: float) -> float:
     """Return the scale of a person who is `height` metres tall, from the length of their body.
 
     Shoulders to ankles along the body, whatever the posture, in the frames in which it is longest.
@@ -118,11 +118,11 @@ def _seen(frames: Sequence[FramePoses], track: int, least_score: float) -> Float
     return points
 
 
-def _motion(frames: Sequence[FramePoses], track: int, points: Float64, floor: float) -> Motion:
+def _motion(frames: Sequence[FramePoses], track: int, points: Float64, floor: float) -> TrackMotion:
     positions = [at for at, poses in enumerate(frames) if track in poses.track_ids]
     part = slice(positions[0], positions[-1] + 1)
     upright = points[part] * [1, -1] + [0, floor]
-    return Motion(
+    return TrackMotion(
         track_id=track,
         indices=np.array([poses.index for poses in frames[part]], np.int64),
         times=np.array([poses.time for poses in frames[part]], np.float64),

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tarvitpose.formats.file_writer import open_text
-from tarvitpose.formats.motion import Motion
+from tarvitpose.formats.motion import TrackMotion
 
 
-def write_trc(path: Path, motion: Motion) -> None:
+def write_trc(path: Path, motion: TrackMotion) -> None:
     """Write a person's joints as markers; cells of joints that are not seen are empty.
 
     Times count from the video's beginning, x goes to the right, y up from the lowest joint. The

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -48,13 +47,6 @@ def may_have_gpu() -> bool:
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
     return any(Path(file).exists() for file in GPU_FILES) or bool(shutil.which("nvidia-smi"))
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def processor_kind() -> str:

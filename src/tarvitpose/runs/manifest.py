@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from tarvitpose import __version__
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import OutputError
-from tarvitpose.utils.config_base import Config
+from tarvitpose.utils.config_base import LARGEST_ID, Config
 from tarvitpose.utils.config_files import parse_config
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.hashing import file_digest, files_digest, files_in
@@ -20,12 +22,13 @@ from tarvitpose.video.image_source import ImagesSource
 from tarvitpose.weights.folder import weights_digests
 
 WITHOUT_EFFECT = {"output", "overwrite", "resume", "show"}  # on what the results hold
+Count = Annotated[int, Field(ge=0, le=LARGEST_ID)]
 
 
 class FileFacts(Config):
     """A file, or a folder of files as one."""
 
-    bytes: int
+    bytes: Count
     sha256: str  # as `sha256sum` prints it; of several files that of a list of names and sums
 
 
@@ -33,16 +36,16 @@ class SourceFacts(FileFacts):
     """The file or folder that frames came from."""
 
     path: str  # absolute
-    modified: int  # nanoseconds since 1970, of the newest file
+    modified: Count  # nanoseconds since 1970, of the newest file
 
 
 class RunResult(Config):
     """The results of a finished run."""
 
-    frames: int
-    people: int  # most in one frame
-    tracks: int
-    seconds: float
+    frames: Count
+    people: Count  # most in one frame
+    tracks: Count
+    seconds: float = Field(ge=0, le=LARGEST_ID)
     warnings: tuple[str, ...]
     files: dict[str, FileFacts]  # by name
 

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tarvitpose.config import SIZES, AnnotationFormat, ModelConfig, NewJoints
+from tarvitpose.config import (
+    MOST_BLOCKS,
+    SIZES,
+    AnnotationFormat,
+    ModelConfig,
+    NewJoints,
+    Offset,
+)
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.degrade import Degradation
 from tarvitpose.errors import ConfigError, WeightsError
-from tarvitpose.utils.config_base import Config
+from tarvitpose.utils.config_base import (
+    LARGEST_FACTOR,
+    MOST,
+    MOST_CROPS,
+    MOST_PROCESSES,
+    MOST_REPEATS,
+    Config,
+)
 from tarvitpose.utils.config_files import parse_config, read_yaml
 from tarvitpose.utils.source_names import short
 from tarvitpose.weights.folder import load_config
@@ -25,6 +39,9 @@ STARTS = {  # ViTPose on the hub; of ViTPose+ the expert of COCO is converted
     "h": "usyd-community/vitpose-plus-huge",
 }
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+LossWeight = Annotated[float, Field(ge=0, le=LARGEST_FACTOR)]
+
 
 class SourceConfig(Config):
     """Labelled people: one annotation file, or a folder of per-video files."""
@@ -33,10 +50,13 @@ class SourceConfig(Config):
     annotations: Path  # relative paths start at the working directory
     set: str | None = None  # part of the annotations: train, val; of JHMDB train1 to sub-test3
     images: Path | None = None  # where file names in the annotations start; beside them if absent
-    box_scale: float | None = Field(default=None, gt=0)  # times the joints' extent, of a person
-    # without a box; None: 1.2 in PoseTrack17's layout, 1.3 in others
-    repeat: int = Field(default=1, ge=1)  # how often each record appears in one epoch
-    cached_clips: int = Field(default=0, ge=0)  # encode so many clips once; needs a frozen encoder
+    # times the joints' extent, of a person without a box; None: 1.2 in PoseTrack17's layout, 1.3
+    # in others
+    box_scale: float | None = Field(default=None, gt=0, le=LARGEST_FACTOR)
+    # how often each record appears in one epoch
+    repeat: int = Field(default=1, ge=1, le=MOST_REPEATS)
+    # encode so many clips once; needs a frozen encoder
+    cached_clips: int = Field(default=0, ge=0, le=MOST)
 
 
 class DataConfig(Config):
@@ -46,12 +66,14 @@ class DataConfig(Config):
     validation: tuple[SourceConfig, ...] = ()  # never trained on
     validation_degradations: tuple[Degradation, ...] = ("clean", "motion_blur", "occluded")
     validation_share: float = Field(default=1.0, gt=0, le=1)  # of its people, always the same ones
-    validation_workers: int | None = Field(default=None, ge=0)  # for it alone; None: as `workers`
+    # for validation alone; None: as `workers`
+    validation_workers: int | None = Field(default=None, ge=0, le=MOST_PROCESSES)
     augment: AugmentConfig = AugmentConfig()
     features: Path | None = None  # where encoded clips are stored; output/features if not given
-    encoded_offsets: tuple[int, ...] | None = None  # of encoded clips; None: the model's own
-    encoded_seed: int | None = None  # of encoded clips, which runs may share; None: run.seed
-    workers: int = Field(default=2, ge=0)  # processes that prepare clips
+    encoded_offsets: tuple[Offset, ...] | None = None  # of encoded clips; None: the model's own
+    # of encoded clips, which runs may share; None: run.seed
+    encoded_seed: int | None = Field(default=None, ge=0, le=MOST)
+    workers: int = Field(default=2, ge=0, le=MOST_PROCESSES)  # processes that prepare clips
 
     @property
     def cached(self) -> bool:
@@ -62,42 +84,47 @@ class DataConfig(Config):
 class OptimConfig(Config):
     """AdamW and its schedule; the defaults are the paper's (appendix A)."""
 
-    lr: float = Field(default=5e-6, gt=0)
-    encoder_lr_scale: float = Field(default=1.0, gt=0)  # times lr
+    lr: float = Field(default=5e-6, gt=0, le=LARGEST_FACTOR)
+    encoder_lr_scale: float = Field(default=1.0, gt=0, le=LARGEST_FACTOR)  # times lr
     layer_decay: float = Field(default=1.0, gt=0, le=1)  # of the encoder, per block from the last
-    weight_decay: float = Field(default=0.1, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    warmup_steps: int = Field(default=0, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0, le=LARGEST_FACTOR)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    warmup_steps: int = Field(default=0, ge=0, le=MOST)
     schedule: Literal["constant", "step", "cosine"] = "step"
-    decay_every: int = Field(default=5, ge=1)  # epochs between two decays of "step"
+    # epochs between two decays of "step"
+    decay_every: int = Field(default=5, ge=1, le=MOST_REPEATS)
     decay_factor: float = Field(default=0.5, gt=0, le=1)
-    clip_norm: float = Field(default=0.0, ge=0)  # largest norm of the gradient; 0: any
+    clip_norm: float = Field(default=0.0, ge=0, le=MOST)  # largest norm of the gradient; 0: any
 
 
 class RunConfig(Config):
     """How long, how large and how often."""
 
-    epochs: float = Field(default=30, gt=0)
-    batch_size: int = Field(default=16, ge=1)  # clips that one device reads at once
-    accumulate: int = Field(default=1, ge=1)  # batches of one optimiser step
+    epochs: float = Field(default=30, gt=0, le=MOST_REPEATS)
+    batch_size: int = Field(default=16, ge=1, le=MOST_CROPS)  # clips that one device reads at once
+    accumulate: int = Field(default=1, ge=1, le=MOST_CROPS)  # batches of one optimiser step
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"  # 16-mixed needs cuda
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: int = Field(default=1, ge=1)  # of this machine, one process each (DDP)
-    seed: int = 0
+    # of this machine, one process each (DDP)
+    devices: int = Field(default=1, ge=1, le=MOST_PROCESSES)
+    seed: int = Field(default=0, ge=0, le=MOST)
     ema: float = Field(default=0.0, ge=0, lt=1)  # decay of the weights' running average; 0: none
     frozen: tuple[Literal["encoder", "decoder"], ...] = ()  # parts that keep their weights
-    frozen_blocks: int = Field(default=0, ge=0)  # of the encoder, with all that comes before them
+    # blocks of the encoder that keep their weights, with all that comes before them
+    frozen_blocks: int = Field(default=0, ge=0, le=MOST_BLOCKS)
     warm_start: bool = False  # a new temporal part, set from the features of the first batch
-    coarse_loss_weight: float = Field(default=0.0, ge=0)  # of the heatmaps before JTA and GRA
-    position_loss_weight: float = Field(default=0.0, ge=0)  # of positions that tokens lose
-    clean_loss_weight: float = Field(default=0.0, ge=0)  # of the clean frame's heatmaps as targets
-    log_every: int = Field(default=10, ge=1)  # steps
-    save_every: int = Field(default=200, ge=1)  # steps
-    validate_every: int = Field(default=0, ge=0)  # steps; 0: with each save
-    validate_epochs: float = Field(default=0, ge=0)  # epochs, in place of validate_every; 0: it
+    coarse_loss_weight: LossWeight = 0.0  # of the heatmaps before JTA and GRA
+    position_loss_weight: LossWeight = 0.0  # of positions that tokens lose
+    clean_loss_weight: LossWeight = 0.0  # of the clean frame's heatmaps as targets
+    log_every: int = Field(default=10, ge=1, le=MOST)  # steps
+    save_every: int = Field(default=200, ge=1, le=MOST)  # steps
+    validate_every: int = Field(default=0, ge=0, le=MOST)  # steps; 0: with each save
+    # epochs, in place of validate_every; 0: it
+    validate_epochs: float = Field(default=0, ge=0, le=MOST_REPEATS)
     keep: Literal["last", "best"] = "last"  # what becomes output/weights; best/ is always written
     monitor: str = ""  # the score that chooses the best weights; "": the mean of all
-    patience: int = Field(default=0, ge=0)  # validations without a new best, then stop; 0: go on
+    # validations without a new best, then stop; 0: go on
+    patience: int = Field(default=0, ge=0, le=MOST)
     wandb: str = ""  # project of Weights & Biases that also gets the numbers; "": none
 
 

@@ -40,6 +40,15 @@ def temporal_none(values: Any) -> Any:
     return {**rest, "temporal": "none"} if values["single_frame"] else rest
 
 
+# Limits of the numbers in configurations: beyond what anybody needs, short of what breaks.
+MOST = 1_000_000_000  # of what is counted: steps, frames, seconds, seeds
+MOST_REPEATS = 1_000_000  # epochs, rounds, records of records
+MOST_CROPS = 4096  # that are read at once
+MOST_PROCESSES = 256  # of one machine
+LARGEST_FACTOR = 1000.0  # that a rate, a loss or a size is multiplied by
+LARGEST_ID = 2**63 - 1  # of people and files, 64 bits as formats have them
+
+
 class Config(BaseModel):
     """What all configurations share: frozen, unknown keys are errors, and old keys are taken."""
 

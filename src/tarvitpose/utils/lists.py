@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from tarvitpose.errors import ConfigError
+from tarvitpose.utils.source_names import short
 
 Name = TypeVar("Name", bound=str)
 ALL = "all"
+LONGEST_SIZE = 20  # characters
 
 
 def split_list(text: str) -> list[str]:
@@ -60,7 +62,7 @@ def parse_whole_numbers(
     if not numbers or (least is not None and min(numbers) < least):
         limit = "" if least is None else f" from {least} on"
         raise ConfigError(
-            f"{option}={text}: expected whole numbers{limit}, separated by commas, such as "
+            f"{option}={short(text)}: expected whole numbers{limit}, separated by commas, such as "
             f"{option}={example}"
         )
     return numbers
@@ -75,8 +77,10 @@ def parse_sizes(option: str, text: str) -> list[tuple[int, int]]:
     sizes = []
     for part in split_list(text.lower()):
         height, _, width = part.partition("x")
-        if not (height.isdecimal() and width.isdecimal()):
-            raise ConfigError(f"{option} {text}: expected HEIGHTxWIDTH, such as {option} 256x192")
+        if not (height.isdecimal() and width.isdecimal() and len(part) <= LONGEST_SIZE):
+            raise ConfigError(
+                f"{option} {short(text)}: expected HEIGHTxWIDTH, such as {option} 256x192"
+            )
         sizes.append((int(height), int(width)))
     return sizes
 
@@ -89,5 +93,5 @@ def parse_size(option: str, text: str) -> tuple[int, int]:
     """
     sizes = parse_sizes(option, text)
     if len(sizes) != 1:
-        raise ConfigError(f"{option} {text}: expected one size, such as 256x192")
+        raise ConfigError(f"{option} {short(text)}: expected one size, such as 256x192")
     return sizes[0]

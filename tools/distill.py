@@ -1,0 +1,119 @@
+"""Teach a smaller network to answer as a larger one does, without labels.
+
+    python -m tools.distill data/fast.yaml --leave-out 2 6 8
+
+The configuration is one of `tarvitpose train`: `init` is the teacher, `model.input_size` the size
+of the student's crops. The student begins as the teacher without some of the encoder's blocks. It
+learns the teacher's heatmaps and final tokens of the same crop before that was degraded; the
+temporal part, which reads the tokens, stays the teacher's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tarvitpose.evaluation.clips import encode_crops, normalise_clip
+from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.training.batches import Batches, ReportLine
+from tarvitpose.training.config import TrainConfig, load_train_config, model_config
+from tarvitpose.training.devices import open_devices
+from tarvitpose.training.loop import TrainingRun
+from tarvitpose.training.step import Batch, TrainingStep
+
+
+def main() -> None:
+    """Train a student."""
+    parser = argparse.ArgumentParser(description="Teach a smaller network what a larger one says.")
+    parser.add_argument("config", type=Path)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--leave-out", nargs="+", type=int, default=[], metavar="BLOCK")
+    given = parser.parse_args()
+    distil(load_train_config(given.config, tuple(given.overrides)), given.leave_out, print)
+
+
+def distil(config: TrainConfig, left_out: Collection[int], report: ReportLine) -> Path:
+    """Train a student, from where an earlier run stopped, and return the folder of its weights."""
+    teacher = TARViTPose.from_pretrained(str(config.init))
+    size = model_config(config).input_size
+    step = Distillation(without_blocks(teacher, left_out, size), teacher)
+    fabric = open_devices(config.run, some_unused=True)
+    run = TrainingRun(config, fabric=fabric, step=step, report=report)
+    stills = teacher.config.model_copy(update={"offsets": ()})
+    run.data = Batches(config, stills, fabric)  # the teacher's crops
+    fabric.launch()
+    return run.fit(resume=True)
+
+
+def without_blocks(
+    teacher: TARViTPose, left_out: Collection[int], input_size: tuple[int, int]
+) -> TARViTPose:
+    """Return a network without some blocks of its encoder, for crops of another size."""
+    kept = [block for block in range(teacher.config.depth) if block not in left_out]
+    changes = {"depth": len(kept), "input_size": input_size, "drop_path": 0.0}
+    student = TARViTPose(teacher.config.model_copy(update=changes))
+    tensors = teacher.state_dict()
+    student.load_state_dict({name: tensors[_source(name, kept)] for name in student.state_dict()})
+    return student
+
+
+def _source(name: str, kept: list[int]) -> str:
+    """Return the teacher's name of a student's tensor."""
+    return re.sub(r"(?<=^encoder\.blocks\.)\d+", lambda number: str(kept[int(number[0])]), name)
+
+
+class Distillation(TrainingStep):
+    """A student with its loss: how far its tokens and heatmaps are from the teacher's."""
+
+    def __init__(self, student: TARViTPose, teacher: TARViTPose) -> None:
+        super().__init__(student)
+        for name, parameter in student.named_parameters():
+            parameter.requires_grad_(name.startswith(("encoder.", "decoder.")))
+        self.teacher = teacher.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Distillation:
+        """Switch the student to training mode; the teacher never is."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch whose `clip` (B, 1, H, W, 3) has the teacher's size."""
+        clip, clean = batch["clip"], batch["clean"]
+        assert isinstance(clip, Tensor)
+        assert isinstance(clean, Tensor)
+        with torch.no_grad():
+            tokens = encode_crops(self.teacher, clean.unsqueeze(1))[:, 0]  # (B, C, h, w)
+            heatmaps = self.teacher.decoder(tokens)  # (B, J, 4h, 4w)
+        features = self.model.encoder(self._student_crops(clip[:, 0]))  # (B, C, h', w')
+        answer = self.model.decoder(features)  # (B, J, 4h', 4w')
+        return relative_error(answer, resized(heatmaps, answer, corners=True)) + relative_error(
+            features, resized(tokens, features, corners=False)
+        )
+
+    def _student_crops(self, crops: Tensor) -> Tensor:
+        """Return normalised crops (B, 3, H', W') of the student's size."""
+        size = self.model.config.input_size
+        images = normalise_clip(crops.unsqueeze(1))[:, 0]  # (B, 3, H, W)
+        return F.interpolate(images, size, mode="bilinear", align_corners=True)
+
+
+def resized(values: Tensor, like: Tensor, *, corners: bool) -> Tensor:
+    """Return values (B, C, h, w) on the grid of others; pixels of crops and heatmaps lie on UDP's
+    grid, whose corners are those of the crop, tokens do not."""
+    return F.interpolate(values, like.shape[2:], mode="bilinear", align_corners=corners)
+
+
+def relative_error(answer: Tensor, target: Tensor) -> Tensor:
+    """Return the squared error as a share of the target's squares."""
+    return (answer - target).square().sum() / target.square().sum()
+
+
+if __name__ == "__main__":
+    main()
