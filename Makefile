@@ -53,5 +53,5 @@ $(VENV)/.core: $(SETTINGS) | $(VENV)/.made
 
 $(VENV)/.dev: $(SETTINGS) | $(VENV)/.made
 	$(PIP) -e '.[dev]'
-	$(PIP) --no-deps trackers  # its dependency opencv-python would replace the headless one
+	$(PIP) --no-deps trackers rtmlib  # their dependency opencv-python would replace the headless one
 	touch $@ $(VENV)/.core

@@ -22,6 +22,7 @@ from tarvitpose.inference import export as module
 from tarvitpose.inference.devices import has_cpu_bfloat16
 from tarvitpose.inference.export import Agreement, errors, export
 from tarvitpose.inference.graph_folder import read_graphs
+from tarvitpose.inference.graphs import write_rtmlib_graph
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.torch_engine import TorchEngine
@@ -260,3 +261,20 @@ def test_the_graph_for_rtmlib_takes_what_rtmlib_gives_and_finds_what_a_single_fr
     expected = TorchEngine(small(), device="cpu", precision="fp32").single_frame(images)
     assert heatmaps == pytest.approx(expected, abs=1e-4)
     assert read_graphs(path.parent)
+
+
+def test_rtmlib_runs_the_graph(tmp_path: Path) -> None:
+    rtmlib = pytest.importorskip("rtmlib")
+    write_rtmlib_graph(small(), tmp_path / "a.onnx")
+    pose = rtmlib.ViTPose(str(tmp_path / "a.onnx"), (W, H), backend="onnxruntime")
+    image = np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)  # BGR
+    margin = np.array([W, H]) * (1 - 1 / 1.25) / 2  # rtmlib pads it: the crop is the whole image
+    box = np.concatenate([margin, np.array([W, H]) - margin])
+    keypoints, scores = pose(image, [box])
+    heatmaps = TorchEngine(small(), device="cpu", precision="fp32").single_frame(
+        image[None, ..., ::-1].copy()
+    )
+    size = np.array([W, H])
+    expected, highest = pose.postprocess([heatmaps.copy()], size / 2, size)
+    assert keypoints == pytest.approx(expected, abs=0.5)
+    assert scores == pytest.approx(highest, abs=1e-3)

@@ -109,7 +109,9 @@ def _columns(chain: _BoneChain, root: Float64) -> list[Float64]:
     before = np.zeros(len(root))
     for begin, end in zip(chain.points, chain.points[1:], strict=False):
         x, y = (end - begin).T
-        angle = np.unwrap(np.arctan2(-x, y))  # from straight up, counterclockwise
-        columns.append(np.degrees(angle - before))
+        angle = np.arctan2(-x, y)  # from straight up, counterclockwise
+        # Within half a turn of the bone before at first, as programs limit joints, then no jumps.
+        turn = (angle - before + np.pi) % (2 * np.pi) - np.pi
+        columns.append(np.degrees(np.unwrap(turn)))
         before = angle
     return columns
