@@ -218,6 +218,23 @@ def test_a_person_at_the_border_stays_within_the_frame(nanodet: NanoDet) -> None
 
 
 @needs_clips
+def test_a_closer_look_tells_a_pole_from_people(nanodet: NanoDet) -> None:
+    street = frame(first_image("street_above.mov"))
+    people = [[651, 211, 727, 396], [574, 54, 619, 189], [705, 40, 759, 168]]  # off the picture
+    looks = [nanodet.look_closer(street, np.float32(box)) for box in people]
+    pole = nanodet.look_closer(street, np.float32([80, 350, 145, 509]))
+    assert pole is not None
+    assert all(look is not None and look > pole + 0.15 for look in looks)
+    assert nanodet.look_closer(street, np.float32([2, 2, 60, 150])) == pytest.approx(0, abs=0.1)
+
+
+def test_too_few_pixels_are_no_closer_look(nanodet: NanoDet) -> None:
+    blank = frame(np.full((60, 80, 3), 128, np.uint8))
+    assert nanodet.look_closer(blank, np.float32([10, 10, 20, 40])) is None
+    assert nanodet.look_closer(blank, np.float32([-10, -10, 40, 90])) == pytest.approx(0, abs=0.1)
+
+
+@needs_clips
 def test_a_higher_threshold_keeps_fewer(nanodet: NanoDet) -> None:
     image = frame(first_image("two_people_cam04.mp4"))
     everybody = nanodet.detect(image)

@@ -1,7 +1,8 @@
-"""What ONNX Runtime makes of graphs beside weights is kept, and changes nothing."""
+"""What engines make of graphs and weights is kept, and changes nothing."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,18 @@ import pytest
 from tiny_models import H, W, modest_model
 
 from tarvitpose.errors import WeightsError
-from tarvitpose.inference import onnx_engine
-from tarvitpose.inference.graph_folder import FRAME, STEP, describe, graph_cache_root, read_graphs
+from tarvitpose.inference import graph_folder, onnx_engine
+from tarvitpose.inference.graph_folder import (
+    FRAME,
+    MOST_KEPT,
+    STEP,
+    describe,
+    graph_cache_root,
+    read_graphs,
+)
 from tarvitpose.inference.graphs import write_graphs
-from tarvitpose.inference.onnx_engine import MOST_KEPT, OnnxEngine
+from tarvitpose.inference.onnx_engine import OnnxEngine
+from tarvitpose.inference.openvino_engine import OpenVinoEngine
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
 
@@ -91,7 +100,7 @@ def test_other_weights_and_other_processors_have_their_own_and_few_are_kept(
     assert len(list(cache.iterdir())) == 2
     for name in "abcd":
         (cache / name).mkdir()
-    monkeypatch.setattr(onnx_engine, "processor_kind", lambda: "another")
+    monkeypatch.setattr(graph_folder, "processor_kind", lambda: "another")
     heatmaps(shipped)
     assert len(list(cache.glob("*"))) == MOST_KEPT
     assert len(list(cache.glob(f"*/{FRAME}"))) == 1  # the newest is among them
@@ -104,3 +113,59 @@ def test_a_shipped_graph_that_cannot_be_read_is_named(shipped: Path, tmp_path: P
     (folder / FRAME).write_bytes(b"x" * size)
     with pytest.raises(WeightsError, match=f"^{folder / FRAME}: not a readable graph"):
         heatmaps(folder)
+
+
+def openvino_heatmaps(folder: Path) -> Float32:
+    engine = OpenVinoEngine(read_graphs(folder), precision="fp32", threads=1)
+    first, second = engine.encode(CROPS)
+    return engine.decode_window([[first, first, second, first, first]], 2)
+
+
+def compiled(cache: Path) -> dict[Path, os.stat_result]:
+    """Return what OpenVINO kept."""
+    return {blob: blob.stat() for blob in cache.with_name("openvino").glob("*/*.blob")}
+
+
+def test_what_openvino_compiled_is_read_again(shipped: Path, cache: Path) -> None:
+    pytest.importorskip("openvino")
+    first, before = openvino_heatmaps(shipped), compiled(cache)
+    assert len(before) == 2
+    np.testing.assert_array_equal(openvino_heatmaps(shipped), first)
+    after = compiled(cache)
+    assert {blob: stat.st_mtime_ns for blob, stat in before.items()} == {
+        blob: stat.st_mtime_ns for blob, stat in after.items()
+    }
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_what_openvino_compiled_and_was_cut_is_made_anew(
+    shipped: Path, cache: Path, share: float
+) -> None:
+    pytest.importorskip("openvino")
+    first, before = openvino_heatmaps(shipped), compiled(cache)
+    for blob, stat in before.items():
+        blob.chmod(0o600)
+        os.truncate(blob, int(share * stat.st_size))
+    np.testing.assert_array_equal(openvino_heatmaps(shipped), first)
+    for blob, stat in compiled(cache).items():
+        assert stat.st_size == pytest.approx(before[blob].st_size, rel=0.01)
+
+
+def test_openvino_runs_where_nothing_can_be_kept(shipped: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "cache").touch()  # a file where a folder should be
+    assert np.isfinite(openvino_heatmaps(shipped)).all()
+
+
+def test_other_weights_under_the_same_name_are_compiled_anew(
+    shipped: Path, tmp_path: Path, cache: Path
+) -> None:
+    pytest.importorskip("openvino")
+    folder = tmp_path / "copy"
+    shutil.copytree(shipped, folder)
+    first = openvino_heatmaps(folder)
+    weights = folder / WEIGHTS_FILE
+    content = weights.read_bytes()
+    half = len(content) // 2
+    weights.write_bytes(content[:half] + bytes(len(content) - half))  # the graphs are as they were
+    assert np.abs(openvino_heatmaps(folder) - first).max() > 0.01

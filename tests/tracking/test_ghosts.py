@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import POSETRACK_15
-from tarvitpose.tracking.ghosts import CLEAR, HELD, GhostFilter, person_scores
+from tarvitpose.tracking.ghosts import CLEAR, HELD, GhostFilter, person_scores, pose_widths
 
 J = len(POSETRACK_15)
 SHAPE = np.random.default_rng(0).random((J, 2)) * [40, 100]  # a pose in a box of 40 x 100
@@ -30,6 +31,18 @@ def frame(index: int, *people: Person, rate: float = 25.0, box_score: float = 0.
         track_ids=np.array([track for track, _, _ in people], np.int64),
         joint_names=POSETRACK_15.joints,
     )
+
+
+def post(index: int, *, wide: float, box_score: float = 0.5) -> FramePoses:
+    """Return a frame with track 6, whose joints are as high as those of the other side.
+
+    One pair is apart, by that many heights of the pose.
+    """
+    poses = frame(index, (6, 0.9, 0), box_score=box_score)
+    heights = SHAPE[:, 1] + SHAPE[list(POSETRACK_15.flip_order), 1]
+    points = np.stack([np.zeros(J), heights], 1)
+    points[POSETRACK_15.joints.index("left_ankle"), 0] = wide * np.ptp(heights)
+    return replace(poses, keypoints=points[None].astype(np.float32))
 
 
 def shown(frames: Iterable[FramePoses], ghosts: GhostFilter[int]) -> list[list[int]]:
@@ -85,6 +98,47 @@ def test_half_hidden_people_stay_and_shadows_do_not() -> None:
 def test_who_was_surely_detected_stays_when_boxes_become_doubtful() -> None:
     frames = [frame(i, (4, 0.6, 0), box_score=0.8 if i < 40 else 0.2) for i in range(90)]
     assert shown(frames, GhostFilter(0.35, is_live=False)) == [[4]] * 90
+
+
+@pytest.mark.parametrize(
+    ("look", "wide", "box_score", "is_thing"),
+    [
+        (0.2, 0.05, 0.5, True),
+        (0.2, 0.3, 0.5, False),
+        (0.7, 0.05, 0.5, False),
+        (0.2, 0.05, 0.7, False),
+        (None, 0.05, 0.5, False),
+    ],
+)
+def test_narrow_and_doubtful_things_go_unless_closer_looks_confirm_them(
+    look: float | None, wide: float, box_score: float, *, is_thing: bool
+) -> None:
+    looks: list[int] = []
+
+    def look_closer(item: int, box: np.ndarray) -> float | None:
+        assert box.tolist() == [0, 0, 40, 100]
+        looks.append(item)
+        return look
+
+    frames = [post(i, wide=wide, box_score=box_score) for i in range(40)]
+    ghosts = GhostFilter[int](0.35, is_live=False, look=look_closer)
+    assert shown(frames, ghosts) == [[] if is_thing else [6]] * 40
+    warning = "1 track that closer looks do not confirm left out (6); --keep-all keeps all"
+    assert list(ghosts.warnings()) == [warning] * is_thing
+    every_look = [0, 1, 3, 7, 15, 31]  # frames 1, 2, 4 and so on of a track
+    assert looks == ([] if box_score == 0.7 else every_look[:1] if look == 0.7 else every_look)
+
+
+def test_a_file_waits_for_more_than_one_closer_look() -> None:
+    frames = [post(i, wide=0.05) for i in range(40)]
+
+    def ids(*, is_live: bool) -> list[list[int]]:
+        looks = iter([0.2, 0.7])
+        ghosts = GhostFilter[int](0.35, is_live=is_live, look=lambda *_: next(looks, None))
+        return shown(frames, ghosts)
+
+    assert ids(is_live=False) == [[6]] * 40
+    assert ids(is_live=True) == [[]] + [[6]] * 39
 
 
 def test_someone_hidden_for_a_while_stays() -> None:
@@ -186,6 +240,12 @@ def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
     assert not any(early[0])
     assert any(early[14])
     assert early[15][0] != early[29][0]
+
+
+def test_the_widest_pair_says_how_wide_a_pose_is() -> None:
+    assert pose_widths(post(0, wide=0.1)).tolist() == pytest.approx([0.1])
+    unknown = replace(post(0, wide=0.0), joint_names=tuple("abcdefghijklmno"))
+    assert pose_widths(unknown).tolist() == [1]
 
 
 def test_half_of_the_joints_are_enough() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
+from tarvitpose.geometry import box_iou
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.cores import usable_cores
@@ -23,6 +24,10 @@ WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
 BLACK = 8  # the brightest that the border of a letterboxed video is, as coded
+CLOSER = (0.3, 0.5, 0.7)  # how much of the input a person is tall in closer looks
+LARGEST = 3.0  # times enlarged, from which a closer look shows nothing new
+FAINT = 0.05  # the lowest score that counts there
+SAME = 0.5  # overlap (IoU) from which a closer look found the same
 WEIGHTS = "nanodet_person_416.onnx"
 
 
@@ -101,13 +106,37 @@ class NanoDet:
         picture = frame.image[rows, columns]
         height, width = picture.shape[:2]
         letterbox = Letterbox.of(height, width)
-        image = letterbox.fill(picture)[None]  # (1, h, w, 3), RGB
-        boxes, scores = self._session.run(None, {"image": image, **anchors(*letterbox.input)})
+        boxes, scores = self._score(letterbox.fill(picture))
         detections = suppress(boxes, scores, self.threshold)
         upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
         corner = np.array([columns.start, rows.start] * 2, np.float32)
         return Detections(upright[is_inside] + corner, detections.scores[is_inside])
+
+    def look_closer(self, frame: Frame, box: Float32) -> float | None:
+        """Return how sure the detector is of a box (4,) xyxy where it sees that at other sizes.
+
+        That is its mean score, 0 where it finds nothing, over cut-outs of the frame about the
+        box; None where the box is too small for any.
+        """
+        middle, height = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+        scales = [share * LONGER_SIDE / height for share in CLOSER]
+        scores = []
+        for scale in (each for each in scales if each <= LARGEST):
+            matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+            matrix[:, 2] = LONGER_SIDE / 2 - scale * middle
+            cutout = cv2.warpAffine(frame.image, matrix, (LONGER_SIDE, LONGER_SIDE))
+            seen = suppress(*self._score(np.asarray(cutout, np.uint8)), FAINT)
+            its = LONGER_SIDE / 2 + scale * (box.reshape(1, 2, 2) - middle).reshape(1, 4)
+            is_same = box_iou(seen.boxes, its)[:, 0] >= SAME
+            scores.append(float(seen.scores[is_same].max(initial=0)))
+        return float(np.mean(scores)) if scores else None
+
+    def _score(self, image: NDArray[np.uint8]) -> tuple[Float32, Float32]:
+        """Return a box (A, 4) xyxy, in pixels of an input (h, w, 3), and a score of each anchor."""
+        height, width = image.shape[:2]
+        boxes, scores = self._session.run(None, {"image": image[None], **anchors(width, height)})
+        return boxes, scores
 
 
 def picture_within(image: NDArray[np.uint8]) -> tuple[slice, slice]:

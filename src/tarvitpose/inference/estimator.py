@@ -162,7 +162,11 @@ class PoseEstimator:
         decode = self._open_decoder(observer)
         at_once = 1 if is_live else self.predictor.batch_size
         reading = partial(observer.stage, "decode")
-        ghosts = GhostFilter[Frame](self.least_person_score, is_live=is_live)
+        ghosts = GhostFilter[Frame](
+            self.least_person_score,
+            is_live=is_live,
+            look=getattr(self.detector, "look_closer", None),
+        )
         with (
             closing(prefetched(source, reading=reading)) as frames,
             _warned(source, tracker, ghosts),

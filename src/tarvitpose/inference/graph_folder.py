@@ -6,6 +6,9 @@ they are made on first use, in the user's cache folder.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,10 @@ from typing import Any
 from tarvitpose import __version__
 from tarvitpose.config import GraphPrecision, ModelConfig
 from tarvitpose.errors import OutputError, UserError, WeightsError
+from tarvitpose.inference.devices import processor_kind
 from tarvitpose.utils.caches import cache_root
 from tarvitpose.utils.config_files import parse_config
-from tarvitpose.utils.hashing import files_digest
+from tarvitpose.utils.hashing import content_digest, files_digest
 from tarvitpose.utils.json_file import SMALL, read_json, write_json
 from tarvitpose.utils.optional import check_installed, is_installed
 from tarvitpose.weights.files import WEIGHTS_FILE
@@ -23,6 +27,7 @@ from tarvitpose.weights.folder import find_folder, is_remote, load_config
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
 RTMLIB = "rtmlib.onnx"  # one graph for another program, only where asked for
+MOST_KEPT = 2  # sets of graphs as an engine prepared them; one of size S has 215 MB
 GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
 
 
@@ -144,6 +149,24 @@ def graph_cache(files: tuple[Path, ...]) -> Path:
     Raises WeightsError if one cannot be read.
     """
     return graph_cache_root() / files_digest(files, WeightsError)[:20]
+
+
+def engine_cache(engine: str, version: str, files: Sequence[Path]) -> Path:
+    """Return the folder for what an engine makes of graphs and their weights, for this processor.
+
+    Raises WeightsError if a file cannot be read.
+    """
+    parts = (files_digest(files, WeightsError), version, processor_kind())
+    return graph_cache_root() / engine / content_digest(part.encode() for part in parts)[:20]
+
+
+def leave_newest(folder: Path, count: int) -> None:
+    """Remove all but the newest few of an engine's caches."""
+    with suppress(OSError):
+        cached = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        newest_first = sorted(cached, key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in newest_first[count:]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def is_current(folder: Path) -> bool:

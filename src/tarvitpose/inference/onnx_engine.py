@@ -7,7 +7,6 @@ next run finds it.
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -17,17 +16,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tarvitpose.errors import OutputError, WeightsError
-from tarvitpose.inference.devices import processor_kind
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
-from tarvitpose.inference.graph_folder import GraphFolder, graph_cache_root
+from tarvitpose.inference.graph_folder import MOST_KEPT, GraphFolder, engine_cache, leave_newest
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.cores import usable_cores
-from tarvitpose.utils.hashing import content_digest, files_digest
 from tarvitpose.weights.files import WEIGHTS_FILE
 
 SILENT = 3  # errors only
 CROPS_AT_ONCE = 4  # with AVX2 16 took 1.2 times as long for each: more than the caches hold
-MOST_KEPT = 2  # optimised sets of graphs; that of size S has 215 MB
 
 
 class OnnxEngine(GraphEngine):
@@ -49,7 +45,9 @@ def _open_all(paths: list[Path], threads: int) -> list[Graph]:
     weights = paths[0].with_name(WEIGHTS_FILE)
     if not weights.is_file():
         return _side_by_side(paths, threads)
-    cache = optimised_folder([*paths, weights])
+    import onnxruntime  # noqa: PLC0415  slow to import
+
+    cache = engine_cache("onnxruntime", onnxruntime.__version__, [*paths, weights])
     optimised = [cache / path.name for path in paths]
     if all(path.is_file() for path in optimised):
         with suppress(WeightsError):  # damaged: it is made anew
@@ -58,26 +56,9 @@ def _open_all(paths: list[Path], threads: int) -> list[Graph]:
     shared = partial(atomic_folder, keep=lambda _: False)  # machines may have the cache in common
     with suppress(OutputError, WeightsError), shared(cache) as new:
         graphs = _side_by_side(paths, threads, keep_in=new)
-        _remove_oldest(cache.parent)
+        leave_newest(cache.parent, MOST_KEPT - 1)
         return graphs
     return _side_by_side(paths, threads)
-
-
-def optimised_folder(files: list[Path]) -> Path:
-    """Return where graphs are kept that ONNX Runtime made of some files, for this processor."""
-    import onnxruntime  # noqa: PLC0415  slow to import
-
-    parts = (files_digest(files, WeightsError), onnxruntime.__version__, processor_kind())
-    return graph_cache_root() / "onnxruntime" / content_digest(part.encode() for part in parts)[:20]
-
-
-def _remove_oldest(folder: Path) -> None:
-    """Leave room for a new set of graphs among those that are kept."""
-    with suppress(OSError):
-        cached = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        newest_first = sorted(cached, key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in newest_first[MOST_KEPT - 1 :]:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _side_by_side(paths: list[Path], threads: int, **how: Any) -> list[Graph]:

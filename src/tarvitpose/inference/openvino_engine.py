@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ from numpy.typing import NDArray
 from tarvitpose.errors import WeightsError
 from tarvitpose.inference.devices import has_cpu_bfloat16
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
-from tarvitpose.inference.graph_folder import GraphFolder
+from tarvitpose.inference.graph_folder import MOST_KEPT, GraphFolder, engine_cache, leave_newest
 from tarvitpose.utils.cores import usable_cores
 from tarvitpose.utils.optional import check_installed
 from tarvitpose.utils.optional import is_installed as module_is_installed
+from tarvitpose.weights.files import WEIGHTS_FILE
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -40,12 +43,18 @@ def _core() -> Any:
     it: the next signal, such as Ctrl-C or the end of a child process, is then a segmentation fault
     (seen with 2026.4). With a core that stays, the plugin is never unloaded.
     """
-    # OpenVINO would report to its maker over the network when it is imported, by this package,
-    # and does well without it.
+    return _openvino().Core()
+
+
+def _openvino() -> Any:
+    """Return the package, which would report to its maker over the network when it is imported.
+
+    It does so by another package, and does well without it.
+    """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino  # noqa: PLC0415 - not part of the core
 
-    return openvino.Core()
+    return openvino
 
 
 class OpenVinoEngine(GraphEngine):
@@ -62,9 +71,20 @@ class OpenVinoEngine(GraphEngine):
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
         self._threads = threads or usable_cores()
-        super().__init__(folder, lambda paths: [self._open(path, precision) for path in paths])
+        super().__init__(folder, lambda paths: self._open_all(paths, precision))
 
-    def _open(self, path: Path, precision: str) -> Graph:
+    def _open_all(self, paths: list[Path], precision: str) -> list[Graph]:
+        """Open graphs, as an earlier run compiled them; OpenVINO makes anew what is damaged."""
+        weights = paths[0].with_name(WEIGHTS_FILE)
+        files = [*paths, weights] if weights.is_file() else paths
+        kept = engine_cache("openvino", _openvino().__version__, files)
+        with suppress(OSError):  # where nothing can be kept, it costs time alone
+            leave_newest(kept.parent, MOST_KEPT - (not kept.is_dir()))
+            kept.mkdir(parents=True, exist_ok=True)
+        settings = {"CACHE_DIR": str(kept)} if os.access(kept, os.W_OK) else {}
+        return [self._open(path, precision, settings) for path in paths]
+
+    def _open(self, path: Path, precision: str, more: dict[str, str]) -> Graph:
         hint = PRECISIONS[precision]
         settings = {
             # Without it bfloat16 is used where the processor has it, against the options.
@@ -72,6 +92,7 @@ class OpenVinoEngine(GraphEngine):
             "INFERENCE_NUM_THREADS": self._threads,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # decoder and detector use the same cores
+            **more,
         }
         try:
             compiled = _core().compile_model(path, "CPU", settings)

@@ -6,9 +6,10 @@ A detector takes a pole, a bag or half of somebody for a person; the pose networ
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from statistics import fmean
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from tarvitpose.geometry import box_iou
 from tarvitpose.metrics.oks import AREA_OF_BOX, similarity
 from tarvitpose.results import FramePoses, joined_boxes
-from tarvitpose.skeleton import SIGMAS
+from tarvitpose.skeleton import SIGMAS, JointSet, set_of
 from tarvitpose.utils.arrays import Float32, Float64
 
 Item = TypeVar("Item")
@@ -24,6 +25,8 @@ PERIOD = 1.0  # seconds about a frame that say what is seen now
 HELD = 15  # frames that wait to learn more about somebody new
 SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one person
 DETECTED = 0.5  # share of the least score that box and joints must reach together
+SURE_BOX = 0.55  # mean score of a track's boxes from which nobody looks closer
+LEAST_LOOK, SURE_LOOK = 0.35, 0.6  # closer looks and width of a person, and of surely one
 CLEAR = 3  # frames that are enough of somebody twice as well seen, of half as similar a pose
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
 
@@ -72,23 +75,39 @@ class GhostFilter(Generic[Item]):
     products with the scores of the boxes DETECTED of it, over the whole track until then or over
     the last second: half hidden people have low boxes but sure joints, shadows neither.
 
+    A pole may have joints. `look` returns how sure a detector is of a box where it looks closer, or
+    None: a track of doubtful boxes is looked at in its frames 1, 2, 4, 8 and so on. To the mean is
+    added how wide the poses are: a pole's left and right lie on each other. The track is left out
+    while the sum is below LEAST_LOOK, and not looked at any more from SURE_LOOK on.
+
     Of two tracks whose poses are the same for a second the one with less evidence is left out. A
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
     new is judged by what follows, but no longer than CLEAR frames for somebody who is clearly seen,
     nor for who is seen so well that nothing can hide them; a live one never waits.
     """
 
-    def __init__(self, least_score: float, *, is_live: bool) -> None:
+    def __init__(
+        self,
+        least_score: float,
+        *,
+        is_live: bool,
+        look: Callable[[Item, Float32], float | None] | None = None,
+    ) -> None:
         self.least_score, self._longest = least_score, 0 if is_live else HELD
+        self._look = look
         self._waiting: deque[tuple[Item, FramePoses]] = deque()
         self._frames = 0  # so far
         self._began: dict[int, int] = {}  # the frame in which each track began
         self._seen: dict[int, Average] = {}  # by track
         self._detected: dict[int, Average] = {}  # by track, joints and box together
+        self._boxed: dict[int, Average] = {}  # by track, score of the box
+        self._wide: dict[int, Average] = {}  # by track, width of the pose
+        self._looks: dict[int, list[float]] = {}  # by track, of closer looks
         self._alike: dict[tuple[int, int], Average] = {}  # OKS, by two tracks
         self._shown: set[int] = set()
         self._unseen: set[int] = set()
         self._doubtful: set[int] = set()
+        self._things: set[int] = set()
         self._doubles: set[int] = set()
 
     def without_ghosts(
@@ -105,6 +124,7 @@ class GhostFilter(Generic[Item]):
     def take(self, item: Item, poses: FramePoses) -> Iterator[tuple[Item, FramePoses]]:
         """Take in the next frame; yield those that are decided now, in order."""
         self._note(poses)
+        self._look_closer(item, poses)
         self._waiting.append((item, poses))
         while self._waiting and self._is_decided(self._waiting[0][1]):
             yield self._next()
@@ -119,6 +139,7 @@ class GhostFilter(Generic[Item]):
         for tracks, why in (
             (self._unseen - self._doubles, "in which no joints are seen"),
             (self._doubtful - self._unseen - self._doubles, "of doubtful boxes and joints"),
+            (self._things - self._doubles, "that closer looks do not confirm"),
             (self._doubles, "with the pose of somebody else"),
         ):
             hidden = sorted(tracks - self._shown)
@@ -144,13 +165,41 @@ class GhostFilter(Generic[Item]):
                 pair = self._alike.setdefault((low, high), Average())
                 pair.add(poses.time, pose_similarity(poses, first, second))
 
+    def _look_closer(self, item: Item, poses: FramePoses) -> None:
+        """Look closer at people whose boxes are doubtful, less and less often."""
+        if self._look is None:
+            return
+        widths = pose_widths(poses).tolist()
+        for person, track in enumerate(poses.track_ids.tolist()):
+            boxed = self._boxed.setdefault(track, Average())
+            boxed.add(poses.time, float(poses.box_scores[person]))
+            self._wide.setdefault(track, Average()).add(poses.time, widths[person])
+            looks = self._looks.setdefault(track, [])
+            is_due = boxed.count.bit_count() == 1  # 1, 2, 4, 8
+            if is_due and boxed.best < SURE_BOX and not (looks and self._is_sure(track)):
+                look = self._look(item, poses.boxes[person])
+                looks += [] if look is None else [look]
+
+    def _looked(self, track: int) -> float:
+        """Return how well closer looks and width confirm a track, 1 where nobody had to look."""
+        looks = self._looks.get(track)
+        if not looks or self._boxed[track].best >= SURE_BOX:
+            return 1.0
+        wide = self._wide[track]
+        return fmean(looks) + wide.total / wide.count
+
+    def _is_sure(self, track: int) -> bool:
+        return self._looked(track) >= SURE_LOOK
+
     def _is_decided(self, poses: FramePoses) -> bool:
         """Whether everybody in the oldest frame that waits is known well enough."""
         tracks = poses.track_ids.tolist()
         return len(self._waiting) > self._longest or all(
             self._frames - self._began[track] >= self._longest
-            or self._is_clear(track, tracks)
-            or self._stays(track, tracks)
+            or (
+                self._is_sure(track)
+                and (self._is_clear(track, tracks) or self._stays(track, tracks))
+            )
             for track in tracks
         )
 
@@ -194,14 +243,16 @@ class GhostFilter(Generic[Item]):
         tracks = poses.track_ids.tolist()
         visible = {track for track in tracks if self._seen[track].best >= self.least_score}
         least = DETECTED * self.least_score
-        seen = {track for track in visible if self._detected[track].best >= least}
+        detected = {track for track in visible if self._detected[track].best >= least}
+        seen = {track for track in detected if self._looked(track) >= LEAST_LOOK}
         doubles = {
             min(pair, key=lambda track: self._seen[track].total)
             for pair in combinations(sorted(seen), 2)
             if pair in self._alike and self._alike[pair].now >= SAME_POSE
         }
         self._unseen |= set(tracks) - visible
-        self._doubtful |= visible - seen
+        self._doubtful |= visible - detected
+        self._things |= detected - seen
         self._doubles |= doubles
         self._shown |= seen - doubles
         is_shown = np.isin(poses.track_ids, list(seen - doubles))
@@ -227,3 +278,17 @@ def pose_similarity(poses: FramePoses, first: int, second: int) -> float:
     each = similarity(poses.keypoints[[first]], poses.keypoints[[second]], [area], sigmas)[0]
     weight = poses.scores[first] * poses.scores[second]
     return float((each * weight).sum() / max(float(weight.sum()), 1e-9))
+
+
+def pose_widths(poses: FramePoses) -> Float64:
+    """Return how far the furthest pair of a left and a right joint is apart, (N,).
+
+    In heights of the pose, or widths where those are more; 1 where no joint has a side.
+    """
+    names = poses.joint_names
+    other_side = list((set_of(names) or JointSet("unknown", names)).flip_order)
+    points = poses.keypoints.astype(np.float64)
+    if other_side == [*range(len(names))]:
+        return np.ones(len(points))
+    apart = np.linalg.norm(points - points[:, other_side], axis=-1).max(1)
+    return np.asarray(apart / np.maximum(np.ptp(points, axis=1).max(1), 1e-9))
