@@ -143,7 +143,8 @@ def test_joints_of_no_score_and_outside_the_frame_stay_as_they_are(
 def test_numbers_are_short(tmp_path: Path, video: FrameSource) -> None:
     poses = replace(some_poses(0, 1, 0.1), boxes=np.array([[0.1, 0.2, 10.3, 20.7]], np.float32))
     write_coco(tmp_path / "a.json", video, [poses])
-    assert '"bbox": [0.1, 0.2, 10.2, 20.5], "segmentation": [], "area": 209.1,' in (tmp_path / "a.json").read_text()
+    text = (tmp_path / "a.json").read_text()
+    assert '"bbox": [0.1, 0.2, 10.2, 20.5], "segmentation": [], "area": 209.1,' in text
 
 
 @pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=lambda joints: joints.name)
