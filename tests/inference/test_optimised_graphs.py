@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 from tiny_models import H, W, modest_model
 
 from tarvitpose.errors import WeightsError
@@ -165,10 +164,8 @@ def test_other_weights_under_the_same_name_are_compiled_anew(
     folder = tmp_path / "copy"
     shutil.copytree(shipped, folder)
     first = openvino_heatmaps(folder)
-    times = [(folder / name).stat() for name in (FRAME, STEP, WEIGHTS_FILE)]
-    state = load_file(folder / WEIGHTS_FILE)
-    name = next(name for name in state if name.endswith("final.weight"))
-    state[name] *= 2
-    save_file(state, folder / WEIGHTS_FILE)
-    os.utime(folder / WEIGHTS_FILE, ns=(times[2].st_atime_ns, times[2].st_mtime_ns))
+    weights = folder / WEIGHTS_FILE
+    content = weights.read_bytes()
+    half = len(content) // 2
+    weights.write_bytes(content[:half] + bytes(len(content) - half))  # the graphs are as they were
     assert np.abs(openvino_heatmaps(folder) - first).max() > 0.01
