@@ -202,7 +202,7 @@ def test_bad_files(tmp_path: Path) -> None:
         read_yaml(tmp_path / "gone.yaml")
     with pytest.raises(ConfigError, match=r"train\.yaml: not readable YAML"):
         read_yaml(written(tmp_path, "a: [1\nb"))
-    with pytest.raises(ConfigError, match="expected sections with keys, found list"):
+    with pytest.raises(ConfigError, match="expected sections with keys, found a list"):
         read_yaml(written(tmp_path, "- 1\n"))
     with pytest.raises(ConfigError, match="is a folder, expected a file"):
         read_yaml(tmp_path)

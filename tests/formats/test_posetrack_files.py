@@ -239,7 +239,7 @@ MISSING = [
         f"{E17}.annorect[0].annopoints: point[2]: x is missing",
     ),
     ({"a": 1}, "has neither annolist (PoseTrack17) nor images (PoseTrack18 and 21)"),
-    ([], "expected an object with annolist, found list"),
+    ([], "expected an object with annolist, found a list"),
 ]
 
 
@@ -270,7 +270,10 @@ WRONG = [
     (change_person18("bbox_head", ["a"] * 4), f"{E18}.bbox_head: expected numbers, found ['a'"),
     (change_point17(x=[None]), f"{POINT}: x: a number is missing or not finite"),
     (change_point17(id=["nose"]), f"{POINT}: id: expected numbers, found ["),
-    (video18() | {"annotations": {}}, "annotations: expected a list, found dict"),
+    (
+        video18() | {"annotations": {}},
+        "annotations: expected a list, found an object with nothing in it",
+    ),
     (
         video18() | {"images": video18()["images"] * 2},
         "images[1]: an image before it has the same id 7",
@@ -298,7 +301,7 @@ WRONG = [
     ),
     (
         video18() | {"images": [{**video18()["images"][0], "ignore_regions_x": "none"}]},
-        "images[0].ignore_regions_x: expected a list, found str",
+        "images[0].ignore_regions_x: expected a list, found a text",
     ),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import struct
 import sys
@@ -21,11 +23,13 @@ from tiny_training import experiment, write_stills
 
 from tarvitpose.data.jhmdb import read_matlab
 from tarvitpose.errors import DataError, MissingDependencyError, WeightsError
+from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.checkpoint import LAST, load_state
 from tarvitpose.training.loop import train
 from tarvitpose.utils.json_file import SMALL
 from tarvitpose.weights.convert import convert
 from tarvitpose.weights.convert_read import read_checkpoint
+from tarvitpose.weights.files import WEIGHTS_FILE, shapes_of
 from tarvitpose.weights.folder import load_config
 
 HEAD = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<HH", 0x0100, 0x4D49)
@@ -119,6 +123,47 @@ def test_tensors_without_a_number_for_each_element(tensor: Any, tmp_path: Path) 
     torch.save({"encoder.weight": tensor}, tmp_path / "a.pth")
     message = error_line(WeightsError, read_checkpoint, tmp_path / "a.pth")
     assert message.endswith("a.pth: encoder.weight is no plain array of numbers")
+
+
+def write_stated(path: Path, stated: dict[str, tuple[int, ...]]) -> None:
+    """Write a safetensors file of zeros, with holes: on the disk it takes no room."""
+    header, at = {}, 0
+    for name, shape in stated.items():
+        size = 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+    os.truncate(path, 8 + len(text) + at)
+
+
+def test_weights_of_gigabytes_are_refused_by_their_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_file(path: Path) -> None:
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr("safetensors.torch.load_file", load_file)
+    model = tiny_model()
+    model.save_pretrained(tmp_path)
+    shapes = shapes_of(model.state_dict())
+    path = tmp_path / WEIGHTS_FILE
+    write_stated(path, {**shapes, "jta.query": (1_500_000_000,)})
+    with pytest.raises(WeightsError, match=r"jta.query \(1500000000,\) instead of"):
+        TARViTPose.from_pretrained(tmp_path)
+    write_stated(path, {**shapes, "extra": (1_500_000_000,)})
+    with pytest.raises(WeightsError, match="1 surplus: extra"):
+        TARViTPose.from_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match=r"6\.0 GB of tensors, more than any ViTPose has"):
+        read_checkpoint(path)
+
+
+def test_a_header_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "vitpose.safetensors"
+    path.write_bytes(struct.pack("<Q", 6 * 10**9))
+    os.truncate(path, 7 * 10**9)
+    with pytest.raises(WeightsError, match="a header of 6000000000 bytes"):
+        read_checkpoint(path)
 
 
 def test_a_config_of_gigabytes_is_not_read(tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
 from error_lines import error_line
 from invoke import refusal, run
@@ -27,6 +30,7 @@ from tarvitpose.formats.reading import load_poses
 from tarvitpose.training.logs import RunLog
 
 JOINTS = ["nose", "left_hip"]
+OBJECTS = np.array([{}], object)
 
 
 def clips(**changes: Any) -> dict[str, Any]:
@@ -49,13 +53,18 @@ def clips(**changes: Any) -> dict[str, Any]:
             dcpose([image_dcpose(at, f"v{at}/000001.jpg", 2**62) for at in range(2)], []),
             f"nframes: expected 0 to 1,000,000, found {2**62}",
         ),
+        (
+            dcpose([image_dcpose(0, "v/000000.jpg", 1)], [person18(0, 0, id=3e38)]),
+            "id: expected a whole number, found 3e+38",
+        ),
     ],
 )
 def test_values_of_labels(content: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = save(tmp_path / "labels.json", {"annotations": [{}], **content})
     if "images" in content:
         names = [{"id": 1, "name": "person", "keypoints": ["nose", "left_hip"]}]
-        people = [person18(0, 0, keypoints=[1, 2, 1, 3, 4, 1])]
+        people = content["annotations"] or [person18(0, 0)]
+        people = [{**person, "keypoints": [1, 2, 1, 3, 4, 1]} for person in people]
         save(path, {**content, "categories": names, "annotations": people})
     assert message in refusal("data", "check", path, "--quick")
 
@@ -203,3 +212,34 @@ def test_what_a_killed_writer_of_weights_left_is_removed(tmp_path: Path) -> None
     (tmp_path / ".tmpLl6zEL").touch()
     tiny_model(offsets=()).save_pretrained(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (
+            lambda path: np.savez(path, scores=np.array([{}], object)),
+            "Object arrays cannot be loaded",
+        ),
+        (lambda path: path.write_bytes(array_bytes(np.zeros(3))), "File is not a zip file"),
+    ],
+)
+def test_poses_in_npz_that_hold_something_else(
+    write: Callable[[Path], object], reason: str, tmp_path: Path
+) -> None:
+    write(path := tmp_path / "poses.npz")
+    assert error_line(DataError, load_poses, path) == f"{path}: not readable npz ({reason})"
+
+
+def array_bytes(array: Any) -> bytes:
+    np.save(stream := BytesIO(), array)
+    return stream.getvalue()
+
+
+def test_what_is_no_name_is_shortened_in_messages(tmp_path: Path) -> None:
+    names = [{"id": 1, "name": "person", "keypoints": JOINTS}]
+    person = {**person18(0, 0, keypoints=[1, 2, 1, 3, 4, 1]), "image_id": "y" * 9999}
+    images = [image_dcpose(0, "v/000000.jpg", 1)]
+    content = dcpose(images, [person]) | {"categories": names}
+    line = refusal("data", "check", save(tmp_path / "clip.json", content))
+    assert f"image_id {'y' * 200}...{'y' * 100} is not among the images" in line

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from tarvitpose.utils.images import encode_image, write_image
+from tarvitpose.utils.images import decode_image, encode_image, write_image
 
 RED = (200, 30, 10)
 
@@ -32,3 +33,12 @@ def test_lower_quality_gives_smaller_jpegs() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     assert len(encode_image(image, ".jpg", 20)) < len(encode_image(image, ".jpg", 90))
     assert encode_image(image, ".png", 20) == encode_image(image, ".png", 90)
+
+
+def test_a_picture_of_few_bytes_that_states_many_pixels_is_not_decoded() -> None:
+    png = bytearray(encode_image(np.full((8, 12, 3), RED, np.uint8), ".png"))
+    png[16:24] = struct.pack(">II", 12_000, 12_000)
+    with pytest.raises(ValueError, match="states 12000 x 12000 pixels, and has"):
+        decode_image(bytes(png))
+    empty_page = encode_image(np.zeros((6000, 6000, 3), np.uint8), ".png")
+    assert np.asarray(decode_image(empty_page)).shape == (6000, 6000, 3)

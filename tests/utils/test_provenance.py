@@ -37,7 +37,7 @@ def test_facts_survive_json(tmp_path: Path) -> None:
     assert differences(known or {}, facts) == []
     assert read_facts(tmp_path / "none.json") is None
     (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(OutputError, match=r"list\.json: expected an object, found list"):
+    with pytest.raises(OutputError, match=r"list\.json: expected an object, found a list"):
         read_facts(tmp_path / "list.json")
 
 

@@ -103,7 +103,7 @@ def test_the_config_is_not_json(folder: Path) -> None:
     (folder / "config.json").write_text("{")
     assert "config.json: not readable JSON" in refusal(folder)
     (folder / "config.json").write_text("[1]")
-    assert "config.json: expected an object, found list" in refusal(folder)
+    assert "config.json: expected an object, found a list" in refusal(folder)
 
 
 def test_the_config_has_an_unknown_key(folder: Path) -> None:

@@ -35,6 +35,7 @@ BAD_INPUT, STOPPED = 2, 130
 COMMANDS = re.compile(  # control characters, directions of writing, and halves of characters
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+ENDLESS = re.compile(r"(\S{200})\S{100,}(\S{100})")  # what a damaged file has in place of a name
 EVERY = 0.5  # seconds between two lines of progress
 
 
@@ -240,7 +241,8 @@ def _console(*, stderr: bool = False) -> Console:
 
 def _one_line(text: str) -> str:
     lines = (line.strip() for line in text.splitlines())
-    return escaped(without_secrets(" ".join(filter(None, lines))))
+    line = escaped(without_secrets(" ".join(filter(None, lines))))
+    return ENDLESS.sub(lambda word: f"{word[1]}...{word[2]}", line)
 
 
 def _clean(value: Any) -> Any:

@@ -69,12 +69,12 @@ def _person(person: Entry, joints: int) -> LabelledPerson:
     label, area = track or number, person.non_empty("area")
     return LabelledPerson(
         where=person.where,
-        label=str(label.value) if label else person.position,
+        label=str(label.identity()) if label else person.position,
         points=labelled_points(person, joints),
         box=xyxy_box(person.non_empty("bbox")),
         head=_head(person),
         track=track.integer() if track else None,
-        number=number.value if number else None,
+        number=number.identity() if number else None,
         weights=_weights(person.non_empty("keypoint_weights"), joints),
         area=None if area is None else float(Entry(area.where, [area.value]).numbers(1)[0]),
     )

@@ -14,6 +14,7 @@ from tarvitpose.skeleton import PERSON_NAMES
 from tarvitpose.utils.json_file import read_json
 from tarvitpose.utils.numeric import real_number, real_numbers, whole_number
 from tarvitpose.utils.source_names import short
+from tarvitpose.utils.words import kind_of
 
 PERSON = 1  # the category of people in COCO and PoseTrack
 NO_TRACK = -1  # as several trackers write it
@@ -104,7 +105,8 @@ def read_boxes(path: Path) -> BoxesContent:
     if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
         return _read_data_set(path, content)
     raise BoxesError(
-        f"{path}: expected a list of detections, or images and annotations, found {_kind(content)}"
+        f"{path}: expected a list of detections, or images and annotations, "
+        f"found {kind_of(content)}"
     )
 
 
@@ -242,20 +244,12 @@ def _required(where: str, fields: dict[str, Any], name: str, expected: str) -> A
 
 def _fields(where: str, entry: Any) -> dict[str, Any]:
     if not isinstance(entry, dict):
-        raise BoxesError(f"{where} is {_kind(entry)}; expected an object with fields")
+        raise BoxesError(f"{where} is {kind_of(entry)}; expected an object with fields")
     return entry
 
 
 def _records(path: Path, content: dict[str, Any], name: str) -> list[Any]:
     records = content[name]
     if not isinstance(records, list):
-        raise BoxesError(f'{path}: "{name}" is {_kind(records)}; expected a list')
+        raise BoxesError(f'{path}: "{name}" is {kind_of(records)}; expected a list')
     return records
-
-
-def _kind(value: Any) -> str:
-    """Name what JSON calls the value."""
-    if isinstance(value, dict):
-        return f"an object with {', '.join(list(value)[:5]) or 'nothing in it'}"
-    kinds = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
-    return kinds.get(type(value), "a number")

@@ -15,6 +15,7 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.utils.atomic import cannot_write
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
+from tarvitpose.utils.reading import reason_of
 
 ABOUT = "about.json"  # facts, names and arrays; written last: only named rows count
 REMEDY = "remove that folder, it is filled again"
@@ -83,7 +84,7 @@ class FeatureCache:
         try:
             array = open_memmap(path, mode)
         except Exception as error:  # NumPy raises whatever a damaged header makes of its parts
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = reason_of(error)
             raise ConfigError(f"{path}: not a readable array ({reason}); {REMEDY}") from None
         described, written = _described(array), self.arrays.get(path.stem)
         if len(array) < len(self.names) or written not in (None, described):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from tarvitpose.errors import DataError
@@ -98,12 +99,8 @@ def _store(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], numbers:
 
 def read_npz(path: Path) -> list[FramePoses]:
     """Return the frames of a file. Raises DataError."""
-    # Given a path, NumPy would not close a file that holds no arrays.
-    with (
-        readable(path, "npz"),
-        path.open("rb") as stream,
-        np.load(stream, allow_pickle=False) as file,
-    ):
+    # Given a path, NumPy would not close a file that holds no arrays; `np.load` takes any file.
+    with readable(path, "npz"), path.open("rb") as stream, NpzFile(stream) as file:
         check_zip(path)
         known = [name for name in file.files if name in (*FIELDS, OFFSETS, JOINT_NAMES)]
         arrays = {name: np.asarray(file[name]) for name in known}

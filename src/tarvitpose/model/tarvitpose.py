@@ -19,8 +19,14 @@ from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
 from tarvitpose.model.jta import JTA, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
-from tarvitpose.weights.files import load_into, save_checkpoint
-from tarvitpose.weights.folder import load_checkpoint
+from tarvitpose.weights.files import (
+    WEIGHTS_FILE,
+    load_into,
+    read_tensors,
+    save_checkpoint,
+    shapes_of,
+)
+from tarvitpose.weights.folder import find_folder, load_config
 from tarvitpose.weights.hub import HubOptions, UploadOptions, upload
 
 
@@ -154,10 +160,11 @@ class TARViTPose(nn.Module):
         `token`, as huggingface_hub has them. Raises WeightsError that names what is missing,
         surplus or misshapen.
         """
-        config, tensors, origin = load_checkpoint(source, **hub)
+        folder = find_folder(source, **hub)
         with torch.device("meta"):
-            model = cls(config)
-        load_into(model, tensors, origin)
+            model = cls(load_config(folder))
+        file = folder / WEIGHTS_FILE
+        load_into(model, read_tensors(file, shapes_of(model.state_dict())), str(file))
         return model.eval()
 
     def save_pretrained(self, folder: str | Path, *, half: bool = False) -> None:

@@ -17,6 +17,7 @@ from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs.many import DEATHS, BatchQueue, JobReport, VideoJob, explained
 from tarvitpose.runs.pipeline import Outcome, process
 from tarvitpose.utils.optional import is_installed, require
+from tarvitpose.utils.reading import reason_of
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
     try:
         ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **options)
     except Exception as error:  # its errors share no base class
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = reason_of(error)
         token = "; is RAY_AUTH_TOKEN that of the cluster?" if address else ""
         raise UserError(f"Ray on {address or 'this machine'}: {reason}{token}") from None
     try:

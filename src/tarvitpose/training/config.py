@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from tarvitpose.config import (
-    MOST_BLOCKS,
     SIZES,
     AnnotationFormat,
     ModelConfig,
@@ -111,7 +110,7 @@ class RunConfig(Config):
     ema: float = Field(default=0.0, ge=0, lt=1)  # decay of the weights' running average; 0: none
     frozen: tuple[Literal["encoder", "decoder"], ...] = ()  # parts that keep their weights
     # blocks of the encoder that keep their weights, with all that comes before them
-    frozen_blocks: int = Field(default=0, ge=0, le=MOST_BLOCKS)
+    frozen_blocks: int = Field(default=0, ge=0, le=MOST_REPEATS)
     warm_start: bool = False  # a new temporal part, set from the features of the first batch
     coarse_loss_weight: LossWeight = 0.0  # of the heatmaps before JTA and GRA
     position_loss_weight: LossWeight = 0.0  # of positions that tokens lose

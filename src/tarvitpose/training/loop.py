@@ -30,7 +30,7 @@ from tarvitpose.training.warm_start import warm_start
 from tarvitpose.utils.optional import require
 from tarvitpose.utils.provenance import Facts, as_json, require_same
 from tarvitpose.utils.reading import readable
-from tarvitpose.weights.folder import load_checkpoint, load_config
+from tarvitpose.weights.folder import load_config
 from tarvitpose.weights.joint_rows import match_joints, new_joints_of
 
 
@@ -85,8 +85,8 @@ def build_model(config: TrainConfig) -> TARViTPose:
     """
     model = fold_attention(TARViTPose(model_config(config)))
     if config.init is not None:
-        start, tensors, _ = load_checkpoint(config.init)
-        initial = model.state_dict()
+        source = TARViTPose.from_pretrained(config.init)
+        start, tensors, initial = source.config, source.state_dict(), model.state_dict()
         if start.joints != model.config.joints:
             if start.temporal and start.layout == "released":
                 raise ConfigError(

@@ -14,6 +14,7 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.utils.config_messages import in_words, of_options
 from tarvitpose.utils.reading import readable, require_file
 from tarvitpose.utils.source_names import short
+from tarvitpose.utils.words import kind_of
 
 OPTIONS = "the command line"  # the source of values that are options
 LARGEST = 1_000_000  # bytes of a file
@@ -30,7 +31,7 @@ def parse_config(kind: type[AnyConfig], values: dict[str, Any], source: str) -> 
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key, message = ".".join(str(part) for part in first["loc"]), in_words(first)
+        key, message = ".".join(short(str(part)) for part in first["loc"]), in_words(first)
         if source == OPTIONS:
             raise ConfigError(of_options(kind.model_fields, key, message)) from None
         if first["type"] == "extra_forbidden":
@@ -91,7 +92,7 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     if values is None:
         values = {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected sections with keys, found {type(values).__name__}")
+        raise ConfigError(f"{path}: expected sections with keys, found {kind_of(values)}")
     for override in overrides:
         key, equals, value = override.partition("=")
         source = repr(short(override))

@@ -13,6 +13,7 @@ from tarvitpose.utils.arrays import UInt8
 
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 MAX_PIXELS = 2**28  # of a picture: 16,384 x 16,384
+LARGE, PIXELS_OF_A_BYTE = 2**25, 2000  # an empty page as PNG has 1000 pixels of grey in a byte
 FRAME_MARKERS = {bytes([code]) for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)}
 LONE_MARKERS = {bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)}  # of no length
 
@@ -20,12 +21,14 @@ LONE_MARKERS = {bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)
 def decode_image(content: bytes) -> UInt8 | None:
     """Return the RGB image (height, width, 3) of a file's content, None where it is no image.
 
-    Raises ValueError for one that states more than `MAX_PIXELS`: decoding would take memory for
-    all of them.
+    Raises ValueError for one that states more than `MAX_PIXELS`, or many more than its bytes can
+    hold: decoding would take memory for all of them.
     """
     width, height = stated_size(content)
     if width * height > MAX_PIXELS:
         raise ValueError(too_large(width, height))
+    if width * height > max(LARGE, PIXELS_OF_A_BYTE * len(content)):
+        raise ValueError(f"states {width} x {height} pixels, and has {len(content):,} bytes")
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:  # of nothing, and of kinds without a size above

@@ -15,6 +15,7 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.numeric import real_numbers, whole_number
 from tarvitpose.utils.reading import readable
 from tarvitpose.utils.source_names import short
+from tarvitpose.utils.words import kind_of
 
 LARGEST = 2**30  # bytes of a file; Python takes several times as many for its values
 SMALL = 1_000_000  # bytes of one that only describes other files
@@ -73,8 +74,8 @@ class Entry:
     def get(self, key: str) -> Entry | None:
         """Return a field, or None if there is none."""
         if not isinstance(self.value, dict):
-            kind = type(self.value).__name__
-            raise DataError(f"{self.where}: expected an object with {key}, found {kind}")
+            found = kind_of(self.value)
+            raise DataError(f"{self.where}: expected an object with {key}, found {found}")
         between = "." if self.where.endswith("]") else ": "
         value = self.value.get(key)
         return None if value is None else Entry(f"{self.where}{between}{key}", value)
@@ -87,7 +88,7 @@ class Entry:
     def items(self) -> list[Entry]:
         """Return the entries of a list."""
         if not isinstance(self.value, list):
-            raise DataError(f"{self.where}: expected a list, found {type(self.value).__name__}")
+            raise DataError(f"{self.where}: expected a list, found {kind_of(self.value)}")
         return [Entry(f"{self.where}[{at}]", value) for at, value in enumerate(self.value)]
 
     def unwrap(self) -> Entry:

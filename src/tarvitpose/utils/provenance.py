@@ -16,6 +16,7 @@ from typing import Any
 
 from tarvitpose.errors import OutputError, UserError
 from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.words import kind_of
 
 Facts = dict[str, Any]  # by name, nested or not, as JSON can hold them
 NAMED = 3  # differences that a message names
@@ -71,7 +72,7 @@ def read_facts(path: Path) -> Facts | None:
         return None
     values = read_json(path, OutputError)
     if not isinstance(values, dict):
-        raise OutputError(f"{path}: expected an object, found {type(values).__name__}")
+        raise OutputError(f"{path}: expected an object, found {kind_of(values)}")
     return values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import stat
 import warnings
 import zipfile
@@ -14,6 +15,8 @@ from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.source_names import short
 
 MOST_PACKED, ALWAYS_UNPACKED = 200, 10**8  # times its size, and bytes, that a file may unpack to
+LONGEST_REASON = 200  # characters of it
+ADVICE = r"\. If you trust | when allow_pickle|: <"  # of NumPy, to run code; and objects of Python
 
 
 def is_folder(path: Path) -> bool:
@@ -47,8 +50,9 @@ def file_bytes(path: Path) -> bytes:
 
 
 def reason_of(error: Exception) -> str:
-    """Return why something could not be read, in the system's words where they are known."""
-    return str(getattr(error, "strerror", None) or error)
+    """Return in one line why something could not be read, without a library's advice."""
+    said = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
+    return short(re.split(ADVICE, said.splitlines()[0])[0], LONGEST_REASON)
 
 
 def check_unpacked_size(path: Path, size: int) -> None:
@@ -79,6 +83,4 @@ def readable(path: Path, kind: str, error: type[UserError] = DataError) -> Itera
     except UserError:
         raise
     except Exception as cause:
-        said = getattr(cause, "strerror", None) or str(cause)
-        reason = (said.strip() or type(cause).__name__).splitlines()[0]
-        raise error(f"{path}: not readable {kind} ({short(reason, 200)})") from None
+        raise error(f"{path}: not readable {kind} ({reason_of(cause)})") from None

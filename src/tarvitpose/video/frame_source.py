@@ -32,8 +32,8 @@ def readable(name: str) -> Iterator[None]:
     except MemoryError:
         raise VideoError(f"{name}: needs more memory than there is; make it smaller") from None
     except (av.FFmpegError, cv2.error, OSError, ValueError, ArithmeticError) as error:
-        first = " ".join(reason_of(error).split()) or type(error).__name__
-        raise VideoError(f"{name}: damaged, or it cannot be read ({short(first)})") from error
+        reason = short(" ".join(reason_of(error).split()))
+        raise VideoError(f"{name}: damaged, or it cannot be read ({reason})") from error
 
 
 class LazyFrame(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from tarvitpose.errors import WeightsError
+from tarvitpose.utils.reading import reason_of
 from tarvitpose.weights.convert_keys import Tensors, unwrapped
 from tarvitpose.weights.fetch import from_hub
 from tarvitpose.weights.files import (
@@ -87,8 +88,7 @@ def _why(error: Exception) -> str:
         unwanted = re.search(r"GLOBAL (\S+)", str(error))
         what = f"holds more than tensors ({unwanted[1]})" if unwanted else "is not tensors alone"
         return f"{what}, and the rest could run code: save its state_dict, or as .safetensors"
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    return f"not a readable checkpoint ({reason})"
+    return f"not a readable checkpoint ({reason_of(error)})"
 
 
 def _unwrap(loaded: object) -> Tensors:

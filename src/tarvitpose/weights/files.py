@@ -19,12 +19,15 @@ from tarvitpose.utils.hashing import content_digest
 from tarvitpose.utils.json_file import SMALL, read_json
 from tarvitpose.utils.numeric import whole_number
 from tarvitpose.utils.source_names import short
+from tarvitpose.utils.words import kind_of
 
 if TYPE_CHECKING:  # a folder is checked before torch is loaded
     from torch import Tensor, nn
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")  # files of other projects
+LONGEST_HEADER = 10_000_000  # bytes; that of the largest network has 200,000
+MOST_BYTES = 5_000_000_000  # of tensors; ViTPose+ H with all of its experts has 4 GB
 FOREIGN_TYPE = "vitpose"  # the model_type in a config of transformers
 
 
@@ -35,16 +38,28 @@ def read_config_values(folder: Path) -> dict[str, Any]:
             raise WeightsError(f"{folder}: no {name}; expected {CONFIG_FILE} and {WEIGHTS_FILE}")
     values = read_json(folder / CONFIG_FILE, WeightsError, SMALL)
     if not isinstance(values, dict):
-        raise WeightsError(
-            f"{folder / CONFIG_FILE}: expected an object, found {type(values).__name__}"
-        )
+        raise WeightsError(f"{folder / CONFIG_FILE}: expected an object, found {kind_of(values)}")
     return values
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file, floats in float32. Raises WeightsError."""
+def read_tensors(
+    path: Path, expected: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, Tensor]:
+    """Read a safetensors file, floats in float32. Raises WeightsError.
+
+    Before any of them is read, also where the header states other tensors than the `expected`
+    shapes, or more than a network can have.
+    """
     from safetensors.torch import load_file  # noqa: PLC0415
 
+    stated = tensor_bytes(path)
+    if expected is not None:
+        check_shapes(expected, {name: part.shape for name, part in stated.items()}, str(path))
+    elif (size := sum(part.length for part in stated.values())) > MOST_BYTES:
+        raise WeightsError(
+            f"{path}: {size / 1e9:.1f} GB of tensors, more than any ViTPose has; expected the "
+            "weights of a network alone"
+        )
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
@@ -96,7 +111,9 @@ def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
+            if length > LONGEST_HEADER:
+                raise ValueError(f"a header of {length} bytes")
+            header: dict[str, Any] = json.loads(file.read(length))
         header.pop("__metadata__", None)
         return {name: _tensor_bytes(part, 8 + length) for name, part in header.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -113,32 +130,47 @@ def _tensor_bytes(part: dict[str, Any], begin: int) -> TensorBytes:
     return TensorBytes(part["dtype"], tuple(part["shape"]), begin + start, end - start)
 
 
-def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
-    """Load tensors into a model, or raise a WeightsError that names every wrong key."""
-    expected = model.state_dict()
-    problems = [
-        *_listing("missing", expected.keys() - tensors.keys()),
-        *_listing("surplus", tensors.keys() - expected.keys()),
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def check_shapes(
+    expected: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], origin: str
+) -> None:
+    """Raise WeightsError that names every tensor that is missing, surplus or misshapen."""
+    both = expected.keys() & shapes.keys()
+    _refuse(
+        origin,
+        *_listing("missing", expected.keys() - shapes.keys()),
+        *_listing("surplus", shapes.keys() - expected.keys()),
         *_listing(
             "misshapen",
             (
-                f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
-                for name in expected.keys() & tensors.keys()
-                if tensors[name].shape != expected[name].shape
+                f"{name} {shapes[name]} instead of {expected[name]}"
+                for name in both
+                if shapes[name] != expected[name]
             ),
         ),
-        *_listing(
-            "of another type",
-            (
-                f"{name} {tensors[name].dtype}".replace("torch.", "")
-                for name in expected.keys() & tensors.keys()
-                if tensors[name].is_floating_point() != expected[name].is_floating_point()
-            ),
-        ),
-    ]
+    )
+
+
+def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: str) -> None:
+    """Load tensors into a model, or raise a WeightsError that names every wrong key."""
+    expected = model.state_dict()
+    check_shapes(shapes_of(expected), shapes_of(tensors), origin)
+    others = (
+        f"{name} {tensor.dtype}".replace("torch.", "")
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() != expected[name].is_floating_point()
+    )
+    _refuse(origin, *_listing("of another type", others))
+    model.load_state_dict(tensors, assign=True)
+
+
+def _refuse(origin: str, *problems: str) -> None:
     if problems:
         raise WeightsError(f"{origin} does not fit its config: {'; '.join(problems)}")
-    model.load_state_dict(tensors, assign=True)
 
 
 def _listing(kind: str, names: Iterable[str]) -> list[str]:

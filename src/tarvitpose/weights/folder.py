@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import WeightsError
@@ -24,13 +24,9 @@ from tarvitpose.weights.files import (
     FOREIGN_TYPE,
     WEIGHTS_FILE,
     read_config_values,
-    read_tensors,
 )
 from tarvitpose.weights.hub import HubOptions, is_hub_id
 from tarvitpose.weights.named import BY_HAND, BY_HAND_HOW, NAMED, nearest
-
-if TYPE_CHECKING:  # a folder is checked before torch is loaded
-    from torch import Tensor
 
 DEFAULT = "default"
 
@@ -92,21 +88,9 @@ def is_remote(source: str | Path) -> bool:
     return is_hub_id(text) or (text in NAMED and not is_converted(named_cache(NAMED[text])))
 
 
-def load_checkpoint(
-    source: str | Path, **hub: Unpack[HubOptions]
-) -> tuple[ModelConfig, dict[str, Tensor], str]:
-    """Return the config, the tensors in float32, and their file. Raises WeightsError."""
-    folder = find_folder(source, **hub)
-    config = _read_config(folder)
-    return config, read_tensors(folder / WEIGHTS_FILE), str(folder / WEIGHTS_FILE)
-
-
 def load_config(source: str | Path) -> ModelConfig:
     """Return the config alone, without reading the tensors beside it. Raises WeightsError."""
-    return _read_config(find_folder(source))
-
-
-def _read_config(folder: Path) -> ModelConfig:
+    folder = find_folder(source)
     return parse_config(ModelConfig, read_config_values(folder), str(folder / CONFIG_FILE))
 
 
