@@ -22,7 +22,7 @@ from tarvitpose.angles.series import joint_angles
 from tarvitpose.formats.bvh import write_bvh
 from tarvitpose.formats.label_studio import labelling_interface, write_label_studio
 from tarvitpose.formats.mot import write_mot
-from tarvitpose.formats.motion import Motion, motions
+from tarvitpose.formats.motion import TrackMotion, motions
 from tarvitpose.formats.trc import write_trc
 from tarvitpose.results import FramePoses
 
@@ -37,7 +37,7 @@ def squat() -> list[FramePoses]:
 
 
 @pytest.fixture
-def motion() -> Motion:
+def motion() -> TrackMotion:
     return motions(squat(), 0.3)[0].in_metres(PIXELS_PER_METRE)
 
 
@@ -51,7 +51,7 @@ def opensim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_opensim_reads_markers_with_their_unit_and_gaps(
-    tmp_path: Path, motion: Motion, opensim: Any
+    tmp_path: Path, motion: TrackMotion, opensim: Any
 ) -> None:
     write_trc(tmp_path / "a.trc", motion)
     table = opensim.TimeSeriesTableVec3(str(tmp_path / "a.trc"))
@@ -67,7 +67,7 @@ def test_opensim_reads_markers_with_their_unit_and_gaps(
     assert np.isnan(hidden).all()
 
 
-def test_opensim_reads_angles_in_degrees(tmp_path: Path, motion: Motion, opensim: Any) -> None:
+def test_opensim_reads_angles_in_degrees(tmp_path: Path, motion: TrackMotion, opensim: Any) -> None:
     write_mot(tmp_path / "a.mot", motion, *joint_angles(squat()))
     table = opensim.TimeSeriesTable(str(tmp_path / "a.mot"))
     assert table.getTableMetaDataString("inDegrees") == "yes"
@@ -79,7 +79,7 @@ def test_opensim_reads_angles_in_degrees(tmp_path: Path, motion: Motion, opensim
         assert hip == pytest.approx([10, 20, 30], abs=0.01)
 
 
-def test_bvh_reads_the_skeleton_and_how_it_moves(tmp_path: Path, motion: Motion) -> None:
+def test_bvh_reads_the_skeleton_and_how_it_moves(tmp_path: Path, motion: TrackMotion) -> None:
     bvh = pytest.importorskip("bvh")
     write_bvh(tmp_path / "a.bvh", motion)
     tree = bvh.Bvh((tmp_path / "a.bvh").read_text())
@@ -105,7 +105,7 @@ def test_datumaro_reads_what_cvat_is_given(tmp_path: Path) -> None:
     (folder.parent / "images").mkdir()  # Datumaro asks for it, with or without pictures
     (folder / "person_keypoints_default.json").write_bytes(path.read_bytes())
     data = datumaro.Dataset.import_from(str(folder.parent), "coco_person_keypoints")
-    assert sorted(item.id for item in data) == [f"walk/{frame:06d}" for frame in range(5)]
+    assert sorted(item.id for item in data) == [f"walk/frame_{frame:06d}" for frame in range(5)]
     for item, poses in zip(sorted(data, key=lambda item: item.id), clip(), strict=True):
         points = [part for part in item.annotations if part.type.name == "points"]
         people = sorted(points, key=lambda part: part.id)

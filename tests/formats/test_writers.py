@@ -84,7 +84,7 @@ def test_coco_has_every_frame_in_order(tmp_path: Path, video: FrameSource) -> No
     assert content["images"] == [
         {
             "id": index,
-            "file_name": f"dance/{index:06d}",
+            "file_name": f"dance/frame_{index:06d}",
             "width": 64,
             "height": 48,
             "frame_id": index,
@@ -143,7 +143,8 @@ def test_joints_of_no_score_and_outside_the_frame_stay_as_they_are(
 def test_numbers_are_short(tmp_path: Path, video: FrameSource) -> None:
     poses = replace(some_poses(0, 1, 0.1), boxes=np.array([[0.1, 0.2, 10.3, 20.7]], np.float32))
     write_coco(tmp_path / "a.json", video, [poses])
-    assert '"bbox": [0.1, 0.2, 10.2, 20.5], "area": 209.1,' in (tmp_path / "a.json").read_text()
+    text = (tmp_path / "a.json").read_text()
+    assert '"bbox": [0.1, 0.2, 10.2, 20.5], "segmentation": [], "area": 209.1,' in text
 
 
 @pytest.mark.parametrize("joints", JOINT_SETS.values(), ids=lambda joints: joints.name)
@@ -214,7 +215,7 @@ def test_a_part_of_a_video_keeps_its_indices_and_times(tmp_path: Path, video: Fr
     content = write_coco(tmp_path / "a.json", video, clip()[2:])
     assert [image["id"] for image in content["images"]] == [2, 3, 4]
     assert content["images"][0]["time"] == 0.105
-    assert content["images"][0]["file_name"] == "dance/000002"
+    assert content["images"][0]["file_name"] == "dance/frame_000002"
 
 
 def test_coco_with_nobody_at_all(tmp_path: Path, video: FrameSource) -> None:

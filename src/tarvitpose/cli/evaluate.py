@@ -10,7 +10,14 @@ from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score
 from tarvitpose.cli.evaluate_motion import score_motion
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
 from tarvitpose.cli.options import with_options
-from tarvitpose.cli.tables import ap_table, drawn, mota_table, tracking_table
+from tarvitpose.cli.tables import (
+    ap_table,
+    correction_table,
+    drawn,
+    mota_table,
+    tracking_table,
+)
+from tarvitpose.errors import DataError
 from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ def run(*, config: EvaluateConfig) -> None:
     COCO's AP (--format coco), PCK by motion beside baselines that learn nothing (--motion), PCK of
     clips made from stills (--degradations), or jitter (--videos).
     With --predictions, files are scored: PoseTrack's AP as poseval computes it, for any of its
-    formats, and with --tracks who is who.
+    formats, and with --tracks who is who; or poses of any format against their --correction.
     """
     mode = config.mode()
     if config.degradations is not None:
@@ -56,6 +63,29 @@ def score_files(options: EvaluateConfig) -> None:
     if scorer is not None:
         content |= score_tracks(scorer, options.samples or 0, f"Tracks {title}")
     checks.save_json(options.json_file, {**content, "boxes": UNKNOWN_BOXES})
+
+
+def score_correction(options: EvaluateConfig) -> None:
+    """Score a file of poses against what somebody corrected."""
+    from tarvitpose.evaluation.corrections import compare
+    from tarvitpose.formats.reading import load_poses
+
+    assert options.predictions is not None
+    assert options.correction is not None
+    predicted, corrected = load_poses(options.predictions), load_poses(options.correction)
+    try:
+        result = compare(predicted, corrected)
+    except DataError as error:
+        raise DataError(f"{options.correction}: {error}") from None
+    number = counted(len(result.sizes) + result.missed, "person", "people")
+    console.say(f"{options.predictions} against {options.correction}", style="bold")
+    console.say(drawn(correction_table(result.rows())))
+    console.say(
+        f"{number} in {counted(len(corrected), 'frame')}, each counted in each frame; "
+        f"{result.missed} not predicted, {result.extra} predicted and removed"
+    )
+    people = {"people": len(result.sizes), "missed": result.missed, "extra": result.extra}
+    checks.save_json(options.json_file, {**people, "joints": result.rows()})
 
 
 def score_ap(videos: list[Matches], samples: int, title: str) -> dict[str, Any]:
@@ -145,6 +175,7 @@ def intervals(videos: list[Matches], samples: int) -> Intervals:
 
 
 SCORERS = {
+    "correction": score_correction,
     "predictions": score_files,
     "weights": score_model,
     "degradations": score_clips,

@@ -19,6 +19,7 @@ LABELS = {"annotations", "layout", "images", "set_name", "limit"}
 MODEL = {"temporal", "baselines", "every", "output", "overwrite", "samples"}
 DRAWS = 1000  # of videos, for the 95% intervals
 MODES = {  # the option that decides what is scored, and all that go with it
+    "correction": {"correction", "predictions", "json_file"},
     "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
     "videos": COMMON | NETWORK | {"videos", "end", "temporal"},
     "degradations": COMMON | LABELS | {"degradations", "reliability", "temporal"},
@@ -38,6 +39,11 @@ class EvaluateConfig(NetworkConfig):
         default=None, description="Score these PoseTrack JSON files, one for each video."
     )
     annotations: Path | None = Field(default=None, description="The labels to compare with.")
+    correction: Path | None = Field(
+        default=None,
+        description="With --predictions, one file of poses in any format: what somebody corrected "
+        "of it, for example in CVAT or Label Studio.",
+    )
     tracks: bool = Field(
         default=False,
         description="With --predictions: also score track ids, by MOTA, IDF1, HOTA, id switches, "
@@ -129,7 +135,11 @@ class EvaluateConfig(NetworkConfig):
             raise ConfigError(
                 f"evaluate: {option_name(name)} cannot be combined with {option_name(mode)}"
             )
-        needed = {"predictions": ["annotations"], "videos": ["weights"]}
+        needed = {
+            "correction": ["predictions"],
+            "predictions": ["annotations"],
+            "videos": ["weights"],
+        }
         for name in needed.get(mode, ["weights", "annotations"]):
             if name not in options:
                 raise ConfigError(f"evaluate: {option_name(mode)} also needs {option_name(name)}")
@@ -143,7 +153,12 @@ def check_files(options: EvaluateConfig) -> None:
 
     Raises UserError.
     """
-    for path in (options.predictions, options.annotations, options.images):
+    for path in (
+        options.predictions,
+        options.correction,
+        options.annotations,
+        options.images,
+    ):
         if path is not None:
             checks.existing(path)
     for video in options.videos:

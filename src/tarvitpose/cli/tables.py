@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.table import Table
 
@@ -64,6 +64,14 @@ def ap_table(result: ApResult, intervals: Intervals) -> Table:
     mean = shown_interval(intervals, "mean")
     rows.add_row("Mean", shown(result.mean), *mean, "of the 15 joints")
     return rows
+
+
+def correction_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
+    """Return how far each joint is from the corrected one, and all together."""
+    table = plain_table(["", "joints", "median px", "PCK@0.05 box", "PCK@0.1 box"])
+    for name, (joints, *values) in ((name, row.values()) for name, row in rows.items()):
+        table.add_row(name, f"{joints}", *map(shown, values))
+    return table
 
 
 def tracking_table(scores: dict[str, float], intervals: Intervals) -> Table:

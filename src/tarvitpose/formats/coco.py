@@ -5,6 +5,7 @@ Axes: J joints.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -97,7 +98,7 @@ class CocoWriter(PoseWriter):
     def _image(self, poses: FramePoses) -> dict[str, Any]:
         return {
             "id": poses.index,
-            "file_name": frame_name(self.source, poses.index),
+            "file_name": frame_name(self.source, poses.index, "frame_"),  # as CVAT has them
             "frame_id": poses.index,
             **size_and_time(poses),
         }
@@ -114,10 +115,12 @@ class CocoWriter(PoseWriter):
             "num_keypoints": len(points),
             "score": rounded(person_score(poses, person), SCORE_DIGITS),
             "bbox": box,
+            "segmentation": [],  # which CVAT asks for
             "area": rounded(box[2] * box[3], COORDINATE_DIGITS),
             "iscrowd": 0,
             "bbox_score": rounded(poses.box_scores[person], SCORE_DIGITS),
-            "attributes": {"track_id": int(poses.track_ids[person])},  # what CVAT keeps
+            # By which CVAT makes a track of each person, and exports their ids.
+            "attributes": {"track_id": int(poses.track_ids[person]), "keyframe": True},
             **flat_raw_keypoints(poses, person),
         }
 
@@ -138,11 +141,11 @@ class CocoWriter(PoseWriter):
         }
 
 
-def frame_name(source: FrameSource, index: int) -> str:
+def frame_name(source: FrameSource, index: int, before: str = "") -> str:
     """Return the file name of a frame, made of the name and the index in a video."""
     if isinstance(source, ImagesSource):
         return source.images[index].name
-    return f"{source.name}/{index:06d}"
+    return f"{source.name}/{before}{index:06d}"
 
 
 def person_score(poses: FramePoses, person: int) -> float:
@@ -160,7 +163,8 @@ def read_coco(content: Entry) -> list[FramePoses]:
 
     Crowds and categories other than people are left out; people without keypoints have NaN.
     A joint's score is the one in `keypoint_scores`, which predict writes, or in PoseTrack's
-    `scores`. A frame's index is its image's `frame_id`, or the `id` where there is none.
+    `scores`. A frame's index is its image's `frame_id`; without one the number in a name such as
+    frame_000012, which CVAT gives the frames of videos, and else the `id`.
     """
     category = keypoint_category(content)
     names = _joint_names(category["keypoints"])
@@ -169,7 +173,7 @@ def read_coco(content: Entry) -> list[FramePoses]:
     predicted = tuple(names[at] for at in chosen)
     return [
         frame_poses(
-            image["frame_id" if image.get("frame_id") else "id"].integer(),
+            _frame_index(image),
             [
                 _person(person, len(names), chosen)
                 for person in people
@@ -181,6 +185,14 @@ def read_coco(content: Entry) -> list[FramePoses]:
         )
         for image, people in coco_people(content)
     ]
+
+
+def _frame_index(image: Entry) -> int:
+    if image.get("frame_id"):
+        return image["frame_id"].integer()
+    name = image.get("file_name")
+    number = re.fullmatch(r"(?:.*/)?frame_(\d{6,12})(?:\.\w+)?", str(name.value) if name else "")
+    return int(number[1]) if number else image["id"].integer()
 
 
 def _remember_limbs(category: Entry, names: tuple[str, ...]) -> None:
@@ -239,10 +251,13 @@ def _person(
     field = entry.non_empty("keypoints")
     values = np.zeros((joints, 3)) if field is None else field.numbers(3 * joints).reshape(-1, 3)
     # In PoseTrack's and COCO's tools 0, 0, 0 means that a joint is missing.
-    keypoints = np.where((values == 0).all(1)[:, None], NAN, values[:, :2])
+    # CVAT, which alone has attributes, leaves a removed joint its position.
+    attributes = entry.get("attributes")
+    absent = (values == 0).all(1) if attributes is None else values[:, 2] == 0
+    keypoints = np.where(absent[:, None], NAN, values[:, :2])
     scores = values[:, 2] if third_is_score else _scores(entry, joints)
     raw = read_raw_keypoints(entry, joints)
-    attributes = entry.get("attributes") or Entry(entry.where, {})
+    attributes = attributes or Entry(entry.where, {})
     return PersonRecord(
         keypoints=keypoints[chosen],
         scores=scores[chosen],
