@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tarvitpose.detection import Detections, keep_best, load_detector
-from tarvitpose.detection.nanodet import Letterbox, NanoDet, anchors, suppress
+from tarvitpose.detection.nanodet import Letterbox, NanoDet, anchors, picture_within, suppress
 from tarvitpose.detection.protocol import clip_to_frame, ranked
 from tarvitpose.errors import BoxesError
 from tarvitpose.results import Frame
@@ -203,6 +203,18 @@ def test_black_borders_move_the_boxes_and_change_nothing_else(
     assert len(plain) == len(moved) >= 1
     np.testing.assert_allclose(moved.boxes - [left, top, left, top], plain.boxes, atol=2)
     np.testing.assert_allclose(moved.scores, plain.scores, atol=0.01)
+
+
+@needs_clips
+def test_who_steps_into_the_dark_is_not_cut_off_as_a_black_border_is(nanodet: NanoDet) -> None:
+    image = first_image("juggle.mp4")
+    left, _, right, _ = nanodet.detect(frame(image)).boxes[0]
+    fading = np.clip(((left + right) / 2 - np.arange(1280)) / (0.3 * (right - left)) + 0.5, 0, 1)
+    dark = np.asarray(image * fading[:, None], np.uint8)  # half of the person, and all beyond
+    assert picture_within(dark) == (slice(0, 720), slice(0, 1280))
+    assert len(nanodet.detect(frame(dark))) == 1
+    at_a_border = cv2.copyMakeBorder(dark, 40, 40, 0, 0, cv2.BORDER_CONSTANT)
+    assert picture_within(np.asarray(at_a_border)) == (slice(40, 760), slice(0, 1280))
 
 
 @needs_clips

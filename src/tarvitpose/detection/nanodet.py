@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.geometry import box_iou
 from tarvitpose.results import Frame
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Float32, Float64
 from tarvitpose.utils.cores import usable_cores
 
 LONGER_SIDE, OF_WIDE = 416, 512  # pixels of the input
@@ -24,6 +24,7 @@ WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
 BLACK = 8  # the brightest that the border of a letterboxed video is, as coded
+SHARP, STRAIGHT = 3, 0.75  # lines in which a picture begins; share of one that is lit there
 CLOSER = (0.3, 0.5, 0.7)  # how much of the input a person is tall in closer looks
 LARGEST = 3.0  # times enlarged, from which a closer look shows nothing new
 FAINT = 0.05  # the lowest score that counts there
@@ -142,6 +143,8 @@ class NanoDet:
 def picture_within(image: NDArray[np.uint8]) -> tuple[slice, slice]:
     """Return the rows and columns of a picture without black around it; all where all is black.
 
+    A border ends in a straight edge: what fades into the dark, with people in it, is the picture.
+
     >>> picture_within(np.pad(np.full((2, 3, 3), 9, np.uint8), ((1, 2), (0, 4), (0, 0))))
     (slice(1, 3, None), slice(0, 3, None))
     """
@@ -149,12 +152,19 @@ def picture_within(image: NDArray[np.uint8]) -> tuple[slice, slice]:
     border = image[0], image[-1], image[:, 0], image[:, -1]
     if all(line.max() > BLACK for line in border):
         return slice(0, height), slice(0, width)
-    flat = image.reshape(height, -1)
-    rows = np.flatnonzero(flat.max(1) > BLACK)
-    columns = np.flatnonzero(flat.max(0) > BLACK) // image.shape[2]
+    is_lit = image.max(2) > BLACK
+    rows, columns = np.flatnonzero(is_lit.any(1)), np.flatnonzero(is_lit.any(0))
     if not len(rows):
         return slice(0, height), slice(0, width)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    inside = is_lit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    down = _between_edges(inside.mean(1), int(rows[0]), height)
+    return down, _between_edges(inside.mean(0), int(columns[0]), width)
+
+
+def _between_edges(lit: Float64, first: int, length: int) -> slice:
+    """Return which of `length` lines are no border; `lit` is how much of each from `first` is."""
+    begins, ends = (lines.max() >= STRAIGHT for lines in (lit[:SHARP], lit[-SHARP:]))
+    return slice(first if begins else 0, first + len(lit) if ends else length)
 
 
 def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detections:
