@@ -178,8 +178,6 @@ class TrainConfig(Config):
             for name in sorted(names) if is_unread else ():
                 if getattr(config, name) != type(config).model_fields[name].default:
                     return f"{section}.{name}", why
-        if self.init is None and self.new_joints != "random":
-            return "new_joints", "without init all joints are new"
         return None
 
     @property
