@@ -93,7 +93,7 @@ def test_only_the_memory_is_watched(tmp_path: Path) -> None:
         (["--backends", "tpu"], "unknown name 'tpu'; expected some of auto, torch, openvino"),
         (["--against", "detectron"], "unknown name 'detectron'; expected some of transformers"),
         (["--sizes", "s", "--inputs", "256"], "--inputs 256: expected HEIGHTxWIDTH"),
-        (["--sizes", "s", "--inputs", "250x192"], "input 250x192: expected a height and width"),
+        (["--sizes", "s", "--inputs", "250x192"], "--inputs must be a multiple of 16, got 250"),
         (["--inputs", "256x192"], "--inputs: needs --sizes"),
         (["--batch", "0"], "--batch=0: expected whole numbers from 1 on"),
         (["--batch", "a"], "--batch=a: expected whole numbers from 1 on"),

@@ -320,6 +320,11 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
     assert row[:3] == ["a", "4", "1"]
     numbers = json.loads(path.read_text(encoding="utf-8"))["videos"][str(clip)]
     assert set(numbers) >= {"jitter_single", "jitter_temporal", "apart", "lag"}
+    evaluate_model(
+        *(weights, "--videos", clip, "--boxes", boxes, "--temporal", "pooled", "--json", path)
+    )
+    pooled = json.loads(path.read_text(encoding="utf-8"))["videos"][str(clip)]
+    assert pooled["jitter_temporal"] != numbers["jitter_temporal"]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +346,10 @@ def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
             "--degradations foggy: unknown name 'foggy'; expected all or some of clean",
         ),
         ("--weights default --videos a --boxes gt", "videos have no labelled boxes"),
+        (
+            "--weights default --videos a --temporal none",
+            "compares --temporal tar, pooled or fused with none",
+        ),
         ("--weights default --annotations nowhere.json", "nowhere.json: no such file"),
     ],
 )
@@ -357,7 +366,7 @@ def test_a_model_without_temporal_part_has_no_steadiness_to_compare(tmp_path: Pa
     video.touch()
     result = run("evaluate", "--weights", tmp_path, "--videos", video)
     assert result.exit_code == 2
-    assert "has no temporal part, so there is nothing to compare" in result.stderr
+    assert "--temporal tar needs a temporal part, and these weights have none" in result.stderr
 
 
 def walkers(ids: tuple[int, ...]) -> PredictedFrame:

@@ -59,7 +59,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_file(
         (b"", "not a readable array"),
         (b"\x93NUMPY\x01\x00v\x00{'descr': '<f2', 'shape': (", "not a readable array"),
         (b"no array at all", "not a readable array"),
-        (None, r"not a readable array \(.*No such file"),
+        (None, "no such file"),
     ],
 )
 def test_damaged_arrays_are_refused_in_one_line(

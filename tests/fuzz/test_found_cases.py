@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -25,9 +26,12 @@ from written_results import written_results
 
 from tarvitpose.data.check import check_data
 from tarvitpose.data.posetrack import video_name
-from tarvitpose.errors import DataError
+from tarvitpose.data.records import read_image
+from tarvitpose.errors import ConfigError, DataError, WeightsError
+from tarvitpose.evaluation.feature_cache import FeatureCache
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.training.logs import RunLog
+from tarvitpose.weights.convert_read import read_checkpoint
 
 JOINTS = ["nose", "left_hip"]
 OBJECTS = np.array([{}], object)
@@ -174,15 +178,16 @@ def test_file_names_are_no_patterns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"shape": [[2], 3]}, {"dtype": ["F32"]}, {"data_offsets": [8, 2]}, {"shape": [1.5]}]
+    "change",
+    [{"shape": [[2], 3]}, {"dtype": ["F32"]}, {"data_offsets": [8, 2]}, {"shape": [1.5]}, None],
 )
-def test_headers_of_safetensors_files(change: dict[str, Any], tmp_path: Path) -> None:
+def test_headers_of_safetensors_files(change: dict[str, Any] | None, tmp_path: Path) -> None:
     tiny_model(offsets=()).save_pretrained(tmp_path)
     path = tmp_path / "model.safetensors"
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    header["encoder.norm.weight"] |= change
+    header["encoder.norm.weight"] = change and {**header["encoder.norm.weight"], **change}
     new = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(new)) + new + content[8 + length :])
     assert f"{path}: not a readable safetensors file" in refusal("models", tmp_path)
@@ -243,3 +248,31 @@ def test_what_is_no_name_is_shortened_in_messages(tmp_path: Path) -> None:
     content = dcpose(images, [person]) | {"categories": names}
     line = refusal("data", "check", save(tmp_path / "clip.json", content))
     assert f"image_id {'y' * 200}...{'y' * 100} is not among the images" in line
+
+
+@pytest.mark.parametrize("name", ["poses.csv", "picture.png", "model.safetensors"])
+def test_files_of_holes_take_no_memory(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.touch()
+    os.truncate(path, 3 * 2**30)
+    tracemalloc.start()
+    if name == "poses.csv":
+        line = error_line(DataError, load_poses, path)
+        assert line == f"{path}: not readable CSV (a line of more than 1,000,000 characters)"
+    elif name == "picture.png":
+        line = error_line(DataError, lambda file: read_image(file, "person 1"), path)
+        assert "(has 3,221,225,472 bytes, 536,870,912 are the limit)" in line
+    else:
+        assert "not a readable safetensors file" in error_line(WeightsError, read_checkpoint, path)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+def test_a_pipe_among_the_arrays_of_a_store_is_not_waited_for(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "features")
+    cache.append({"tokens": np.zeros((1, 2))}, ["a"], length=1, facts={})
+    (tmp_path / "features/tokens.npy").unlink()
+    os.mkfifo(tmp_path / "features/tokens.npy")
+    line = error_line(ConfigError, lambda folder: FeatureCache(folder).load(), cache.folder)
+    assert "tokens.npy: is a pipe, a socket or a device, expected a file" in line

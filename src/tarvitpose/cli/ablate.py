@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tarvitpose.ablation.table import Table as AblationTable
     from tarvitpose.evaluation.degraded import Score
 
+PCK = 0.2  # of the torso
 GROUPS = ("degraded", "clean")  # frames that are scored together
 
 TableFile = Annotated[
@@ -69,7 +70,7 @@ def run(
     seeds: Seeds = "0",
     only: Only = None,
     boxes: Boxes = "gt",
-    torso_share: TorsoShare = 0.2,
+    torso_share: TorsoShare = PCK,
     json_file: JsonFile = None,
     show: Show = False,
     costs: Costs = False,
@@ -80,6 +81,10 @@ def run(
     trained once.
     """
     numbers = parse_whole_numbers("--seeds", seeds, "0,1,2")
+    checks.refuse_unused({"--costs": costs and show}, "give it or --show, not both")
+    checks.refuse_unused({"--row": bool(only) and (show or costs)}, "chooses what is trained")
+    scoring = {"--seeds": seeds != "0", "--boxes": boxes != "gt", "--pck": torso_share != PCK}
+    checks.refuse_unused(scoring if costs else {}, "--costs scores nothing")
     from tarvitpose.ablation.table import load_table
 
     rows = load_table(table)

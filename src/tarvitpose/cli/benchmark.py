@@ -13,10 +13,16 @@ from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import JsonFile, with_options
-from tarvitpose.errors import ConfigError
 from tarvitpose.utils.config_base import MOST, MOST_PROCESSES
+from tarvitpose.utils.config_messages import option_name
 
 INPUT = (256, 192)  # height, width of crops for sizes alone
+TINY = "tiny"
+OPTIONS = (
+    *("sizes", "inputs", "modes", "backends", "batches", "against", "weights", "offsets"),
+    *("device", "precision", "rounds", "seconds", "video", "det_every", "stages", "memory"),
+)
+OF_SOAK = ("backends", "device", "precision")
 
 Threads = Annotated[
     int | None,
@@ -41,17 +47,13 @@ PlotFile = Annotated[
 ]
 
 
-@with_options(
-    BenchmarkPlan,
-    *("sizes", "inputs", "modes", "backends", "batches", "against", "weights", "offsets"),
-    *("device", "precision", "rounds", "seconds", "video", "det_every", "stages", "memory"),
-)
+@with_options(BenchmarkPlan, *OPTIONS)
 def run(
     *,
     config: BenchmarkPlan,
     threads: Threads = None,
     soak: SoakFrames = None,
-    soak_network: SoakNetwork = "tiny",
+    soak_network: SoakNetwork = TINY,
     json_file: JsonFile = None,
     plot_file: PlotFile = None,
 ) -> None:
@@ -64,10 +66,7 @@ def run(
     Sizes other than that of the weights run on random weights, which is the slowest case: the mask
     then hides nothing.
     """
-    if config.inputs and not config.sizes:
-        raise ConfigError(
-            "--inputs: needs --sizes, because weights have an input size of their own"
-        )
+    refuse_pairs(config, soak is not None, soak_network != TINY, plot_file is not None)
     if config.video:
         checks.existing_source(config.video)
     checks.writable_files(json_file, plot_file)
@@ -80,6 +79,30 @@ def run(
         else:
             facts = measure_all(config, plot_file)
     checks.save_json(json_file, facts)
+
+
+def refuse_pairs(plan: BenchmarkPlan, soak: bool, soak_network: bool, plot: bool) -> None:
+    """Raise ConfigError for options that nothing would read."""
+    fields = {
+        name: getattr(plan, name) != BenchmarkPlan.model_fields[name].default for name in OPTIONS
+    }
+    if soak:
+        others = {
+            option_name(f"no_{name}" if name in ("stages", "memory") else name): is_given
+            for name, is_given in fields.items()
+            if name not in OF_SOAK
+        }
+        several = {"--backends": len(plan.backends) > 1}
+        checks.refuse_unused({**others, "--plot": plot}, "not for --soak, which measures memory")
+        checks.refuse_unused(several, "--soak takes one backend")
+        return
+    checks.refuse_unused({"--soak-network": soak_network}, "only for --soak FRAMES")
+    needs_sizes = "needs --sizes, because weights have an input size of their own"
+    checks.refuse_unused({"--inputs": bool(plan.inputs and not plan.sizes)}, needs_sizes)
+    unread = fields["det_every"] and not plan.stages
+    checks.refuse_unused({"--det-every": unread}, "only the stages read it, and --no-stages is on")
+    unread = fields["offsets"] and plan.modes == ("single",) and not plan.stages
+    checks.refuse_unused({"--offsets": unread}, "single frames have none")
 
 
 def measure_all(plan: BenchmarkPlan, plot_file: Path | None) -> list[dict[str, Any]]:

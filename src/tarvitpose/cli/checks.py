@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tarvitpose.errors import DataError, OutputError, UserError, VideoError, WeightsError
+from tarvitpose.errors import (
+    ConfigError,
+    DataError,
+    OutputError,
+    UserError,
+    VideoError,
+    WeightsError,
+)
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.lists import parse_choices
+
+
+def refuse_unused(options: Mapping[str, bool], reason: str) -> None:
+    """Raise ConfigError for the first option that was given, for nothing would read it."""
+    for option, is_given in options.items():
+        if is_given:
+            raise ConfigError(f"{option}: {reason}")
 
 
 def existing_source(source: str) -> None:

@@ -76,6 +76,12 @@ def run(source: Source, output: Output, *, config: ConvertConfig) -> None:
     """
     checks.checkpoint(source)
     check_writable(output)
+    if source in NAMED and not Path(source).exists():  # said before gigabytes are fetched
+        named = NAMED[source]
+        other = config.size not in (None, named.size)
+        checks.refuse_unused({f"--size {config.size}": other}, f"{source} has size {named.size}")
+        no_experts = config.dataset_index is not None and named.expert is None
+        checks.refuse_unused({"--dataset-index": no_experts}, f"{source} has no experts")
     from tarvitpose.weights.convert import convert
 
     with console.notes_shown(), source_of(source) as path:

@@ -16,7 +16,6 @@ from tarvitpose.cli.tables import (
     joints_table,
     plain_table,
 )
-from tarvitpose.errors import ConfigError
 from tarvitpose.utils.lists import parse_choices
 from tarvitpose.utils.words import counted
 
@@ -275,7 +274,7 @@ def score_videos(options: EvaluateConfig) -> None:
 
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
-    """Return the same model and detector without and with the temporal part. Raises UserError."""
+    """Return the same model and detector without and with other frames. Raises UserError."""
     from tarvitpose.config import EstimatorConfig, NetworkConfig
     from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
     from tarvitpose.inference.estimator import PoseEstimator
@@ -283,21 +282,21 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     from tarvitpose.utils.config_files import OPTIONS, parse_config
 
     network = options.model_dump(include=set(NetworkConfig.model_fields))
-    values = {**network, "weights": options.weights, "box_threshold": options.box_threshold}
+    values = {
+        **network,
+        "weights": options.weights,
+        "temporal": options.temporal,
+        "box_threshold": options.box_threshold,
+    }
     boxes = options.boxes or OWN_DETECTOR
     if is_file_of_boxes(boxes):
         values["boxes"] = boxes
     elif boxes != OWN_DETECTOR:
         values["detector"] = boxes
     temporal = PoseEstimator.from_config(parse_config(EstimatorConfig, values, OPTIONS))
-    engine = temporal.predictor.engine
-    if not engine.config.temporal:
-        raise ConfigError(
-            f"{options.weights}: has no temporal part, so there is nothing to compare"
-        )
     single = PoseEstimator(
         Predictor(
-            engine,
+            temporal.predictor.engine,
             temporal="none",
             flip_test=options.flip_test,
             batch_size=options.batch_size,

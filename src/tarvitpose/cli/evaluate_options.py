@@ -145,6 +145,8 @@ class EvaluateConfig(NetworkConfig):
                 raise ConfigError(f"evaluate: {option_name(mode)} also needs {option_name(name)}")
         if mode == "videos" and self.boxes == "gt":
             raise ConfigError("--boxes gt: videos have no labelled boxes; use detector or a file")
+        if mode == "videos" and self.temporal == "none":
+            raise ConfigError("--videos compares --temporal tar, pooled or fused with none")
         return mode
 
 

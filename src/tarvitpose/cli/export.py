@@ -46,7 +46,7 @@ def run(
     ] = 0.5,
     rtmlib: Annotated[
         bool,
-        typer.Option("--rtmlib", help="Also write rtmlib.onnx: single frames, for rtmlib."),
+        typer.Option("--rtmlib", help="Also write rtmlib.onnx: single frames in fp32."),
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:

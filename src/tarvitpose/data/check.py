@@ -20,7 +20,7 @@ from tarvitpose.data.video_frames import image_file
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame, has_area
 from tarvitpose.errors import DataError
 from tarvitpose.utils.images import decode_image
-from tarvitpose.utils.reading import reason_of
+from tarvitpose.utils.reading import file_bytes, reason_of
 
 FAULTS = {  # in the order of the table: what it is called, and what it means
     "annotations": "a file that cannot be read",
@@ -186,8 +186,7 @@ def _about_image(job: tuple[Path, Video, VideoFrame], *, quick: bool) -> list[Fa
 
 def _header_size(path: Path, frame: VideoFrame) -> tuple[int, int] | None:
     """The (height, width) that the annotations tell, of a file that begins as an image does."""
-    with path.open("rb") as file:
-        start = file.read(HEADER)
+    start = file_bytes(path, HEADER)
     if not start.startswith(HEADERS):
         raise ValueError("empty" if not start else "begins like no image")
     return frame.size
@@ -195,7 +194,7 @@ def _header_size(path: Path, frame: VideoFrame) -> tuple[int, int] | None:
 
 def _decoded_size(path: Path) -> tuple[int, int]:
     """The (height, width) of an image. Raises ValueError if it cannot be decoded to its end."""
-    content = path.read_bytes()
+    content = file_bytes(path)
     image = decode_image(content)
     if image is None:
         raise ValueError("cannot be decoded" if content else "empty")

@@ -15,7 +15,7 @@ from tarvitpose.errors import ConfigError
 from tarvitpose.utils.atomic import cannot_write
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
-from tarvitpose.utils.reading import reason_of
+from tarvitpose.utils.reading import reason_of, require_file
 
 ABOUT = "about.json"  # facts, names and arrays; written last: only named rows count
 REMEDY = "remove that folder, it is filled again"
@@ -81,6 +81,7 @@ class FeatureCache:
 
     def _opened(self, path: Path, mode: Any) -> np.memmap[Any, Any]:
         """Map an array of the folder, if it is as it was written."""
+        require_file(path, ConfigError, f"no such file; {REMEDY}")
         try:
             array = open_memmap(path, mode)
         except Exception as error:  # NumPy raises whatever a damaged header makes of its parts

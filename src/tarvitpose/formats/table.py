@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from tarvitpose.formats.file_writer import (
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float64, UInt8
 from tarvitpose.utils.numeric import parse_number, whole_number
+from tarvitpose.utils.reading import reason_of
 from tarvitpose.utils.source_names import short
 
 COLUMNS = ("frame", "time_s", "track_id", "joint", "x", "y", "score")
@@ -39,6 +40,7 @@ DIGITS = {
 }
 BLANK = frozenset({"", "na", "nan", "<na>", "none", "null"})  # as pandas, R and others write it
 DELIMITERS = ",;\t"
+LONGEST_LINE = 1_000_000  # characters
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 TableRow = tuple[Any, ...]  # the values of COLUMNS and, if the table has them, of RAW_COLUMNS
 
@@ -71,12 +73,21 @@ def read_csv(path: Path) -> list[FramePoses]:
     """
     try:
         with path.open(encoding=_encoding(path), newline="") as file:
-            header = file.readline()
+            header = next(_lines(file), "")
             file.seek(0)
             delimiter = max(DELIMITERS, key=header.count)  # a comma if the header has none
-            return read_rows(path, _csv_rows(path, csv.DictReader(file, delimiter=delimiter)))
+            table = csv.DictReader(_lines(file), delimiter=delimiter)
+            return read_rows(path, _csv_rows(path, table))
     except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"{path}: not readable CSV ({error})") from None
+        raise DataError(f"{path}: not readable CSV ({reason_of(error)})") from None
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Yield the lines of a table. Raises csv.Error for one that no table has."""
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise csv.Error(f"a line of more than {LONGEST_LINE:,} characters")
+        yield line
 
 
 def _encoding(path: Path) -> str:

@@ -3,7 +3,7 @@
 An encoded crop is looked up by its frame and the box that cut it. So the crop policy, which says
 what box cuts each frame of a person's window, is all that differs from windowed mode:
 
-- "anchored": one box for the whole window, kept while the person stays inside its crop;
+- "anchored": one box for many frames, kept while the person stays inside its crop;
 - "own": each frame's own box; where the person was not seen, the nearest frame with one.
 
 Axes: N people, T frames, J joints.
@@ -58,42 +58,47 @@ def times(plan: CropPlan, current: int) -> list[float]:
 
 
 class Anchored:
-    """One box for all frames of a person's window, kept while the person stays inside its crop.
+    """One box for as many frames in a row as a person stays inside its crop.
 
-    Else the newest box of the window takes its place (it lasts longest), if its crop holds the
-    person in the current frame, and the window is encoded anew, once.
+    A frame is cut when it first comes into a window, and never again: by the anchor of the frame
+    before it, or where that does not hold the person, by the newest box of the window whose crop
+    does (it lasts longest). So around a new anchor the crops of a window are cut by two boxes.
     """
 
     def __init__(self, rule: AnchorRule, input_size: tuple[int, int]) -> None:
         self.rule, self.input_size = rule, input_size
-        self._anchors: dict[int, Float32] = {}  # by track
+        self._anchors: dict[int, dict[int, Float32]] = {}  # by track, of each frame of the window
 
     def crops(self, window: Window, current: int) -> list[CropPlan]:
         """Return for each person of the current frame the T crops to attend to."""
-        now = window[current]
-        seen = {track for tracked in window for track in tracked.track_ids.tolist()}
-        # Nothing is left of who was not seen in the whole window: a new anchor costs nothing.
-        self._anchors = {track: box for track, box in self._anchors.items() if track in seen}
-        for track, box in zip(now.track_ids.tolist(), now.boxes, strict=True):
-            anchor = self._anchors.get(track)
-            if anchor is None or not self._holds(anchor, box):
-                self._anchors[track] = self._new_anchor(window[current:], track, box)
-        return [
-            [BoxedFrame(tracked.frame, self._anchors[track]) for tracked in window]
-            for track in now.track_ids.tolist()
-        ]
+        oldest = window[0].frame.index
+        self._anchors = {  # nothing is left of who was not looked at in the whole window
+            track: recent
+            for track, anchors in self._anchors.items()
+            if (recent := {index: box for index, box in anchors.items() if index >= oldest})
+        }
+        return [self._plan(window, track) for track in window[current].track_ids.tolist()]
 
-    def _new_anchor(self, ahead: Window, track: int, box: Float32) -> Float32:
-        """Return the newest box (xyxy) of a person whose crop holds the current one."""
-        newest_first = (
-            tracked.boxes[tracked.track_ids == track][0]
-            for tracked in reversed(ahead)
-            if track in tracked.track_ids
-        )
-        return next((newest for newest in newest_first if self._holds(newest, box)), box)
+    def _plan(self, window: Window, track: int) -> CropPlan:
+        """Return the crops of one person; before the first sighting they are cut as that is."""
+        anchors = self._anchors.setdefault(track, {})
+        sightings = [each.boxes[each.track_ids == track] for each in window]  # (1 or 0, 4)
+        anchor: Float32 | None = None
+        for at, tracked in enumerate(window):
+            index = tracked.frame.index
+            if index not in anchors:
+                if anchor is None or len(sightings[at]):
+                    anchor = self._next_anchor(anchor, np.concatenate(sightings[at:]))
+                anchors[index] = anchor
+            anchor = anchors[index]
+        return [BoxedFrame(tracked.frame, anchors[tracked.frame.index]) for tracked in window]
 
-    def _holds(self, anchor: Float32, box: Float32) -> bool:
-        return holds(anchor, box, self.rule, self.input_size)
+    def _next_anchor(self, anchor: Float32 | None, ahead: Float32) -> Float32:
+        """Return an anchor (xyxy) whose crop holds the first of some boxes (K, 4)."""
+        box, rule, size = ahead[0], self.rule, self.input_size
+        if anchor is not None and holds(anchor, box, rule, size):
+            return anchor
+        return next((newest for newest in ahead[::-1] if holds(newest, box, rule, size)), box)
 
 
 def holds(anchor: Float32, box: Float32, rule: AnchorRule, input_size: tuple[int, int]) -> bool:

@@ -153,7 +153,32 @@ class TrainConfig(Config):
             raise ValueError("run.warm_start needs an init, whose encoder and decoder it takes")
         if self.init is None and self.model.get("size") is None:
             raise ValueError(f"model.size is needed without init; one of {', '.join(SIZES)}")
+        unread = self._unread()
+        if unread is not None:
+            raise ValueError("{} would change nothing: {}".format(*unread))
         return self
+
+    def _unread(self) -> tuple[str, str] | None:
+        """Return a key that was given a value and that nothing would read, and why."""
+        data, optim, frozen = self.data, self.optim, "encoder" in self.run.frozen
+        stored = {"features", "encoded_offsets", "encoded_seed"}
+        of_encoder = {"encoder_lr_scale", "layer_decay"}
+        for section, config, names, is_unread, why in (
+            ("data", data, stored, not data.cached, "no source has cached_clips"),
+            ("optim", optim, of_encoder, frozen, "run.frozen names the encoder"),
+            (
+                "optim",
+                optim,
+                {"decay_every", "decay_factor"},
+                optim.schedule != "step",
+                "only optim.schedule step decays so",
+            ),
+            ("run", self.run, {"frozen_blocks"}, frozen, "run.frozen names the whole encoder"),
+        ):
+            for name in sorted(names) if is_unread else ():
+                if getattr(config, name) != type(config).model_fields[name].default:
+                    return f"{section}.{name}", why
+        return None
 
     @property
     def encoded_seed(self) -> int:
@@ -179,6 +204,8 @@ def model_config(config: TrainConfig) -> ModelConfig:
     if isinstance(changes.get("joint_set"), str):  # also a file
         changes["joint_set"] = stored(find_joint_set(changes["joint_set"]))
     base = SIZES[str(size)]() if config.init is None else load_config(config.init)
+    if size is not None and base.width != SIZES[str(size)]().width:
+        raise ConfigError(f"model.size={size}: init {config.init} has another; leave one out")
     return parse_config(ModelConfig, {**base.model_dump(), **changes}, "model")
 
 

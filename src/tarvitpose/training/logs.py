@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from tarvitpose.utils.atomic import atomic_file, cannot_write
 from tarvitpose.utils.optional import is_installed, require
+from tarvitpose.utils.reading import file_bytes
 
 WANDB_RUN = "wandb_run.txt"  # the id of the run in Weights & Biases
 
@@ -37,7 +38,7 @@ class RunLog:
     def _forget_after(self, step: int) -> None:
         if not self.path.exists():
             return
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file_bytes(self.path).decode("utf-8", "replace").splitlines()
         remaining = [line for line in lines if _is_until(line, step)]
         with atomic_file(self.path) as path:
             path.write_text("".join(f"{line}\n" for line in remaining), encoding="utf-8")

@@ -15,6 +15,7 @@ from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.source_names import short
 
 MOST_PACKED, ALWAYS_UNPACKED = 200, 10**8  # times its size, and bytes, that a file may unpack to
+LARGEST_FILE = 2**29  # bytes of a picture or a log, which are read in one piece
 LONGEST_REASON = 200  # characters of it
 ADVICE = r"\. If you trust | when allow_pickle|: <"  # of NumPy, to run code; and objects of Python
 
@@ -42,11 +43,20 @@ def require_file(
         raise error(f"{path}: is {kind}, expected a file")
 
 
-def file_bytes(path: Path) -> bytes:
-    """Return the content of a file. Raises OSError, also for a pipe, which is not waited for."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "is no file", str(path))
-    return path.read_bytes()
+def file_bytes(path: Path, most: int = -1) -> bytes:
+    """Return the content of a file, or its first bytes.
+
+    Raises OSError, also for a pipe, which is not waited for, and for a file of more bytes than any
+    picture has.
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    if most < 0 and state.st_size > LARGEST_FILE:
+        size = f"has {state.st_size:,} bytes, {LARGEST_FILE:,} are the limit"
+        raise OSError(errno.EFBIG, size, str(path))
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def reason_of(error: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import IO
 from tarvitpose.errors import VideoError
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.images import decode_image
+from tarvitpose.utils.reading import file_bytes, reason_of
 from tarvitpose.utils.source_names import printable
 from tarvitpose.video.frame_source import FrameSource, LazyFrame
 
@@ -67,11 +68,9 @@ def read_image(path: Path) -> UInt8:
     """Read an image file upright, (height, width, 3) RGB; raises VideoError."""
     shown = printable(str(path))
     try:
-        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
-            raise VideoError(f"{shown}: cannot be read (not a file)")
-        data = path.read_bytes()
+        data = file_bytes(path)
     except OSError as error:
-        raise VideoError(f"{shown}: cannot be read ({error.strerror})") from error
+        raise VideoError(f"{shown}: cannot be read ({reason_of(error)})") from error
     try:
         image = decode_image(data)
     except ValueError as error:

@@ -18,6 +18,7 @@ from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import content_digest
 from tarvitpose.utils.json_file import SMALL, read_json
 from tarvitpose.utils.numeric import whole_number
+from tarvitpose.utils.reading import reason_of
 from tarvitpose.utils.source_names import short
 from tarvitpose.utils.words import kind_of
 
@@ -63,8 +64,9 @@ def read_tensors(
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise WeightsError(f"{path}: not a readable safetensors file ({short(reason)})") from None
+        raise WeightsError(
+            f"{path}: not a readable safetensors file ({reason_of(error)})"
+        ) from None
     return as_float32(tensors, path)
 
 
@@ -116,9 +118,14 @@ def tensor_bytes(path: Path) -> dict[str, TensorBytes]:
             header: dict[str, Any] = json.loads(file.read(length))
         header.pop("__metadata__", None)
         return {name: _tensor_bytes(part, 8 + length) for name, part in header.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = short(" ".join(str(error).split()))
-        raise WeightsError(f"{path}: not a readable safetensors file ({reason})") from None
+    except (LookupError, TypeError, AttributeError):
+        raise WeightsError(
+            f"{path}: not a readable safetensors file (its header describes no tensors)"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"{path}: not a readable safetensors file ({reason_of(error)})"
+        ) from None
 
 
 def _tensor_bytes(part: dict[str, Any], begin: int) -> TensorBytes:
