@@ -34,14 +34,15 @@ def run(
     ] = None,
     precision: Annotated[
         GraphPrecision,
-        typer.Option(help="fp16 halves the files; int8 makes the encoder smaller and less exact."),
+        typer.Option(help="fp16 halves the files; int8 makes the encoder faster and less exact."),
     ] = "fp32",
     max_error: Annotated[
         float,
         typer.Option(
             min=0,
             max=LARGEST_FACTOR,
-            help="Pixels by which 99% of the joints may differ from PyTorch's at most.",
+            help="Pixels by which 99% of the joints may differ from PyTorch's at most; with int8, "
+            "half of them.",
         ),
     ] = 0.5,
     rtmlib: Annotated[

@@ -1,6 +1,6 @@
 """Smaller numbers in exported graphs: weights in float16, or the encoder's products in int8.
 
-Needs the package onnx.   Axes: N crops, H W pixels.
+Needs the package onnx.
 """
 
 from __future__ import annotations
@@ -15,17 +15,14 @@ from onnx import TensorProto, helper, numpy_helper
 from tarvitpose.config import GraphPrecision
 from tarvitpose.errors import UserError
 from tarvitpose.inference.graph_folder import FRAME, STEP
-from tarvitpose.utils.arrays import UInt8
 
 SMALL = 1024  # elements; fewer are not worth it
-AT_ONCE = 4  # crops that calibration reads at a time
 
 
-def reduce_numbers(folder: Path, precision: GraphPrecision, crops: UInt8) -> None:
+def reduce_numbers(folder: Path, precision: GraphPrecision) -> None:
     """Rewrite the graphs of a folder: all weights in "fp16", or the encoder in "int8".
 
-    `crops` are RGB (N, H, W, 3), for the ranges of int8. Raises UserError for int8 of a graph
-    beyond 2 GB.
+    Raises UserError for int8 of a graph beyond 2 GB.
     """
     # A graph beyond 2 GB has its weights in files beside it.
     weight_files = [path for path in folder.iterdir() if path.name not in (FRAME, STEP)]
@@ -38,7 +35,7 @@ def reduce_numbers(folder: Path, precision: GraphPrecision, crops: UInt8) -> Non
     elif precision == "int8":
         if weight_files:
             raise UserError("int8 works for graphs up to 2 GB, size L; use --precision fp16")
-        quantise_encoder(folder / FRAME, crops)
+        quantise_encoder(folder / FRAME)
 
 
 def halve_weights(path: Path) -> None:
@@ -61,11 +58,11 @@ def halve_weights(path: Path) -> None:
     onnx.save(model, path)
 
 
-def quantise_encoder(path: Path, crops: UInt8) -> None:
+def quantise_encoder(path: Path) -> None:
     """Make int8 of the encoder's products with weights in a frame graph.
 
-    What goes into a product has one range, that of the crops (N, H, W, 3); each output channel of
-    its weights has its own.
+    Each output channel of the weights has its own range, and so has what goes into each product,
+    measured anew in each run: ranges that were measured once err more.
     """
     from onnxruntime import quantization  # noqa: PLC0415 - slow
 
@@ -74,24 +71,16 @@ def quantise_encoder(path: Path, crops: UInt8) -> None:
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # it recommends a preparation that changes nothing here
     try:
-        quantization.quantize_static(
-            whole, path, _Crops(crops), per_channel=True, nodes_to_quantize=_products(whole)
+        quantization.quantize_dynamic(
+            whole,
+            path,
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,  # as exact as unsigned, and faster
+            nodes_to_quantize=_products(whole),
         )
     finally:
         logging.root.setLevel(level)
     whole.unlink()
-
-
-class _Crops:
-    """Hands out crops, some at a time, as a quantizer asks for them."""
-
-    def __init__(self, crops: UInt8) -> None:
-        self._parts = (crops[i : i + AT_ONCE] for i in range(0, len(crops), AT_ONCE))
-
-    def get_next(self) -> dict[str, UInt8] | None:
-        """Return the next input, None after the last."""
-        part = next(self._parts, None)
-        return None if part is None else {"crops": part}
 
 
 def _products(path: Path) -> list[str]:
