@@ -42,3 +42,10 @@ def test_a_picture_of_few_bytes_that_states_many_pixels_is_not_decoded() -> None
         decode_image(bytes(png))
     empty_page = encode_image(np.zeros((6000, 6000, 3), np.uint8), ".png")
     assert np.asarray(decode_image(empty_page)).shape == (6000, 6000, 3)
+
+
+def test_a_part_of_a_png_that_states_many_bytes_is_not_waited_for() -> None:
+    png = bytearray(encode_image(np.full((8, 12, 3), RED, np.uint8), ".png"))
+    png[33:37] = struct.pack(">I", 2**29)  # the length of the pixels
+    with pytest.raises(ValueError, match="states 536,870,957 bytes, and has"):
+        decode_image(bytes(png))

@@ -192,7 +192,7 @@ def category_joints(category: Entry) -> tuple[str, ...]:
     if not KNOWN_JOINTS.intersection(names):
         raise DataError(
             f"{category['keypoints'].where}: no joint of these names is known: "
-            f"{', '.join(names)}; expected names such as nose, left_shoulder, right_ankle"
+            f"{short(', '.join(names))}; expected names such as nose, left_shoulder, right_ankle"
         )
     return names
 

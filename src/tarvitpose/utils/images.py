@@ -14,6 +14,7 @@ from tarvitpose.utils.arrays import UInt8
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 MAX_PIXELS = 2**28  # of a picture: 16,384 x 16,384
 LARGE, PIXELS_OF_A_BYTE = 2**25, 2000  # an empty page as PNG has 1000 pixels of grey in a byte
+PNG = b"\x89PNG\r\n\x1a\n"
 FRAME_MARKERS = {bytes([code]) for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC)}
 LONE_MARKERS = {bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)}  # of no length
 
@@ -29,6 +30,8 @@ def decode_image(content: bytes) -> UInt8 | None:
         raise ValueError(too_large(width, height))
     if width * height > max(LARGE, PIXELS_OF_A_BYTE * len(content)):
         raise ValueError(f"states {width} x {height} pixels, and has {len(content):,} bytes")
+    if content.startswith(PNG) and (end := _end_of_png(content)) > len(content) + LARGE:
+        raise ValueError(f"states {end:,} bytes, and has {len(content):,}")
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:  # of nothing, and of kinds without a size above
@@ -41,7 +44,7 @@ def decode_image(content: bytes) -> UInt8 | None:
 def stated_size(data: bytes) -> tuple[int, int]:
     """Return the width and height that a PNG, BMP or JPEG file states, zeros for others."""
     with suppress(struct.error):
-        if data.startswith(b"\x89PNG"):
+        if data.startswith(PNG):
             return struct.unpack_from(">II", data, 16)
         if data.startswith(b"BM"):
             width, height = struct.unpack_from("<ii", data, 18)
@@ -49,6 +52,14 @@ def stated_size(data: bytes) -> tuple[int, int]:
         if data.startswith(b"\xff\xd8"):
             return _stated_by_jpeg(data)
     return 0, 0
+
+
+def _end_of_png(data: bytes) -> int:
+    """Return where the last part that begins in a PNG file ends: OpenCV takes memory for it."""
+    at = len(PNG)
+    while at + 8 <= len(data):
+        at += 12 + struct.unpack_from(">I", data, at)[0]
+    return at
 
 
 def _stated_by_jpeg(data: bytes) -> tuple[int, int]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -139,14 +139,19 @@ def remove_plain_files(folder: Path) -> None:
 def is_same_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Tell whether a request comes from the page itself, or from no page at all.
 
+    A header that is there twice must say the same each time.
+
     >>> is_same_origin([(b"origin", b"http://evil.example"), (b"host", b"localhost:7860")])
     False
     """
-    values = {name.lower(): value.decode("latin-1") for name, value in headers}
-    site, origin = values.get(b"sec-fetch-site"), values.get(b"origin")
-    if site is not None:
-        return site in ("same-origin", "none")
-    return origin is None or urlsplit(origin).netloc == values.get(b"host")
+    values: dict[bytes, set[str]] = defaultdict(set)
+    for name, value in headers:
+        values[name.lower()].add(value.decode("latin-1").strip().lower())
+    sites, origins, hosts = values[b"sec-fetch-site"], values[b"origin"], values[b"host"]
+    if sites:
+        return sites in ({"same-origin"}, {"none"})
+    (own,) = hosts if len(hosts) == 1 else ("",)
+    return origins <= {f"http://{own}", f"https://{own}"} if own else not origins
 
 
 def _paths(value: Any) -> Iterator[str]:
