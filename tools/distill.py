@@ -1,6 +1,6 @@
 """Teach a smaller network to answer as a larger one does, without labels.
 
-    python -m tools.distill data/fast.yaml --leave-out 2 6 8
+    python -m tools.distill configs/default/fast.yaml --leave-out 6 10
 
 The configuration is one of `tarvitpose train`: `init` is the teacher, `model.input_size` the size
 of the student's crops. The student begins as the teacher without some of the encoder's blocks. It
@@ -34,15 +34,22 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--leave-out", nargs="+", type=int, default=[], metavar="BLOCK")
+    parser.add_argument("--student", help="weights to begin with, from an earlier run")
     given = parser.parse_args()
-    distil(load_train_config(given.config, tuple(given.overrides)), given.leave_out, print)
-
-
-def distil(config: TrainConfig, left_out: Collection[int], report: ReportLine) -> Path:
-    """Train a student, from where an earlier run stopped, and return the folder of its weights."""
+    config = load_train_config(given.config, tuple(given.overrides))
     teacher = TARViTPose.from_pretrained(str(config.init))
-    size = model_config(config).input_size
-    step = Distillation(without_blocks(teacher, left_out, size), teacher)
+    if given.student is None:
+        student = without_blocks(teacher, given.leave_out, model_config(config).input_size)
+    else:
+        student = TARViTPose.from_pretrained(given.student)
+    distil(config, student, teacher, print)
+
+
+def distil(
+    config: TrainConfig, student: TARViTPose, teacher: TARViTPose, report: ReportLine
+) -> Path:
+    """Train a student, from where the same run stopped, and return the folder of its weights."""
+    step = Distillation(student, teacher)
     fabric = open_devices(config.run, some_unused=True)
     run = TrainingRun(config, fabric=fabric, step=step, report=report)
     stills = teacher.config.model_copy(update={"offsets": ()})
@@ -59,11 +66,12 @@ def without_blocks(
     changes = {"depth": len(kept), "input_size": input_size, "drop_path": 0.0}
     student = TARViTPose(teacher.config.model_copy(update=changes))
     tensors = teacher.state_dict()
-    student.load_state_dict({name: tensors[_source(name, kept)] for name in student.state_dict()})
+    names = student.state_dict()
+    student.load_state_dict({name: tensors[_longer_name(name, kept)] for name in names})
     return student
 
 
-def _source(name: str, kept: list[int]) -> str:
+def _longer_name(name: str, kept: list[int]) -> str:
     """Return the teacher's name of a student's tensor."""
     return re.sub(r"(?<=^encoder\.blocks\.)\d+", lambda number: str(kept[int(number[0])]), name)
 

@@ -136,6 +136,26 @@ def test_who_comes_back_is_recognised_only_if_asked_and_only_by_the_clothes() ->
         assert update(tracker, 100, 10, (standing(600), colour)) == expected
 
 
+@pytest.mark.parametrize(
+    ("x", "gone", "colour", "expected"),
+    [
+        (300, 3.0, RED, [1]),  # behind something
+        (300, 5.0, RED, [2]),
+        (300, 3.0, GREEN, [2]),
+        (2, 1.0, RED, [1]),
+        (2, 3.0, RED, [2]),  # out of the picture
+    ],
+)
+def test_who_vanishes_inside_the_picture_is_waited_for_longer_than_who_leaves(
+    x: float, gone: float, colour: tuple[int, int, int], expected: list[int]
+) -> None:
+    tracker = BodyTracker()
+    for index in range(10):
+        update(tracker, index, 10, (standing(x), RED))
+    assert update(tracker, 10, 10) == []
+    assert update(tracker, 9 + int(10 * gone), 10, (standing(x), colour)) == expected
+
+
 def test_of_two_absent_people_in_the_same_clothes_none_is_recognised() -> None:
     tracker = BodyTracker(reidentify=60)
     update(tracker, 0, 10, (standing(100), RED), (standing(300), RED))

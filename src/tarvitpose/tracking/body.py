@@ -25,6 +25,9 @@ ALONE = 26.0  # surprise from which a box and a track rather stay alone
 CLOTHES = 12.0  # surprise of clothes that share no colour
 UNKNOWN = 0.2  # squared difference that is assumed where the clothes were never seen
 LONGEST_ABSENCE = 1.5  # seconds without a box that a track outlasts
+LONGEST_HIDDEN = 4.0  # that of somebody who vanished inside the picture
+UNLIKE = 0.85  # difference in colours from which somebody who comes back so late is another
+BORDER = 0.01  # share of the picture's longer side from which a box is inside
 COVERED = 0.3  # share of a box inside another from which its colours are not the person's
 LEARNING = 0.1  # weight of the newest colours
 ALIKE = 0.45  # difference in colours: one person's are at 0.3, those of two at 0.6 to 0.8
@@ -40,6 +43,7 @@ class Sighting:
     index: int  # of the frame
     colours: Float32 | None  # (D,), None without an image
     is_clear: bool  # whether nobody else stands in most of the box
+    is_inside: bool  # whether the box is known to reach no border of the picture
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,8 @@ class BodyTracker:
     def _retire(self) -> None:
         """End the tracks that were not seen for too long, and remember them for a while."""
         for number, body in list(self._bodies.items()):
-            if self._time - body.motion.time > LONGEST_ABSENCE:
+            longest = LONGEST_HIDDEN if body.last.is_inside else LONGEST_ABSENCE
+            if self._time - body.motion.time > longest:
                 self._absent[number] = self._bodies.pop(number)
         self._absent = {
             number: body
@@ -169,7 +174,12 @@ class BodyTracker:
         boxes = np.array([each.box for each in seen], np.float64)
         possible = np.stack([moved[number].can_be(boxes) for number in free], 1)  # (N, M)
         cost = np.stack([moved[n].surprise(boxes) + moved[n].doubt for n in free], 1)
-        cost += [[self._bodies[number].strangeness(each) for number in free] for each in seen]
+        strange = np.array(
+            [[self._bodies[number].strangeness(each) for number in free] for each in seen]
+        )
+        late = [self._time - self._bodies[number].motion.time > LONGEST_ABSENCE for number in free]
+        possible &= ~(np.array(late) & (strange >= CLOTHES * UNLIKE**2))
+        cost += strange
         benefit = np.where(possible, np.maximum(ALONE - cost, 0), 0)
         rows, columns = assign(benefit)
         is_pair = benefit[rows, columns] > 0
@@ -202,12 +212,17 @@ class BodyTracker:
 
 
 def _sightings(boxes: Float32, scores: Float32, index: int, image: UInt8 | None) -> list[Sighting]:
-    clear = uncovered(boxes)
-    colours = [None] * len(boxes) if image is None else describe(image, boxes)
+    colours: Sequence[Float32 | None] = [None] * len(boxes)
+    inside = np.zeros(len(boxes), bool)
+    if image is not None:
+        colours = list(describe(image, boxes))
+        size = np.array(image.shape[1::-1])
+        border = BORDER * size.max()
+        inside = ((boxes[:, :2] > border) & (boxes[:, 2:] < size - border)).all(1)
     return [
-        Sighting(box, score, index, own, is_clear)
-        for box, score, own, is_clear in zip(
-            boxes, scores.tolist(), colours, clear.tolist(), strict=True
+        Sighting(box, score, index, own, *flags)
+        for box, score, own, *flags in zip(
+            boxes, scores.tolist(), colours, uncovered(boxes).tolist(), inside.tolist(), strict=True
         )
     ]
 

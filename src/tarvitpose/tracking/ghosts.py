@@ -56,12 +56,6 @@ class Average:
         """The largest value of the last period."""
         return max(value for _, value in self.recent)
 
-    def at_most(self, ahead: int, seconds: float) -> float:
-        """What `now` may become at most: so many seconds later, after as many values of up to 1."""
-        until = self.recent[-1][0] + seconds - PERIOD
-        left = [value for time, value in self.recent if time >= until]
-        return (sum(left) + ahead) / max(len(left) + ahead, 1)
-
     @property
     def best(self) -> float:
         """The larger of both means: someone well seen at any time stays, and so who is now."""
@@ -82,8 +76,8 @@ class GhostFilter(Generic[Item]):
 
     Of two tracks whose poses are the same for a second the one with less evidence is left out. A
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
-    new is judged by what follows, but no longer than CLEAR frames for somebody who is clearly seen,
-    nor for who is seen so well that nothing can hide them; a live one never waits.
+    new is judged by what follows, but no longer than CLEAR frames for somebody who is clearly seen;
+    a live one never waits.
     """
 
     def __init__(
@@ -196,10 +190,7 @@ class GhostFilter(Generic[Item]):
         tracks = poses.track_ids.tolist()
         return len(self._waiting) > self._longest or all(
             self._frames - self._began[track] >= self._longest
-            or (
-                self._is_sure(track)
-                and (self._is_clear(track, tracks) or self._stays(track, tracks))
-            )
+            or (self._is_sure(track) and self._is_clear(track, tracks))
             for track in tracks
         )
 
@@ -213,30 +204,6 @@ class GhostFilter(Generic[Item]):
             and detected.now >= 2 * DETECTED * self.least_score
             and all(alike is None or alike.most < SAME_POSE / 2 for alike in others)
         )
-
-    def _stays(self, track: int, tracks: list[int]) -> bool:
-        """Whether somebody new stays in the oldest frame that waits, whatever follows.
-
-        That is: seen well enough even if never again while it waits, and of a pose that cannot
-        become that of another of its tracks, even if they are the same from now on.
-        """
-        ahead = self._longest + 1 - len(self._waiting)
-        frames = self._seen[track].count + ahead
-        pairs = [(min(track, other), max(track, other)) for other in tracks]
-        return (
-            self._seen[track].total >= self.least_score * frames
-            and self._detected[track].total >= DETECTED * self.least_score * frames
-            and all(
-                self._alike[pair].at_most(ahead, self._lasts(ahead)) < SAME_POSE
-                for pair in pairs
-                if pair in self._alike
-            )
-        )
-
-    def _lasts(self, frames: int) -> float:
-        """Return how many seconds so many frames last, at the pace of those that wait."""
-        first, last = self._waiting[0][1].time, self._waiting[-1][1].time
-        return frames * (last - first) / max(len(self._waiting) - 1, 1)
 
     def _next(self) -> tuple[Item, FramePoses]:
         item, poses = self._waiting.popleft()
