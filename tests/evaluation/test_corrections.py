@@ -173,6 +173,9 @@ def test_files_that_do_not_belong_together_are_refused(predicted: Path, tmp_path
     cards = replace(some_poses(0, 1, 0.0, COCO_17), joint_names=tuple(f"j{at}" for at in range(17)))
     with pytest.raises(DataError, match="no joint of the correction is among the predicted"):
         compare(before, [cards])
+    smaller = [replace(poses, image_size=(120, 200)) for poses in before]
+    with pytest.raises(DataError, match="frame 0 is 200x120, and 400x240 in the predictions"):
+        compare(before, smaller)
     assert "--correction also needs --predictions" in refusal("evaluate", "--correction", predicted)
     both = ("--predictions", predicted, "--correction", predicted)
     assert "--tracks is for --predictions" in refusal("evaluate", *both, "--tracks")

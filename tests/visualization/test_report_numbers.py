@@ -127,6 +127,10 @@ def test_an_angle_that_jumps_is_to_be_looked_at() -> None:
     said = " ".join(doubts_of(jumping))
     assert f"look at left knee flexion (110° at {shown_time(jumping[12].time)})" in said
     assert "hip flexion" not in said
+    for bend, is_said in ((55, False), (65, True)):  # from 20 in 0.04 s: 40 is the limit
+        bends[12:] = bend
+        little = filmed([seen_from_the_side(thigh=0, shank=-each) for each in bends])
+        assert ("look at left knee flexion" in " ".join(doubts_of(little))) == is_said
 
 
 def test_angles_of_both_sides_stand_in_a_row() -> None:

@@ -79,13 +79,14 @@ def score_correction(options: EvaluateConfig) -> None:
         raise DataError(f"{options.correction}: {error}") from None
     number = counted(len(result.sizes) + result.missed, "person", "people")
     console.say(f"{options.predictions} against {options.correction}", style="bold")
-    console.say(drawn(correction_table(result.rows())))
+    if rows := result.rows():
+        console.say(drawn(correction_table(rows)))
     console.say(
         f"{number} in {counted(len(corrected), 'frame')}, each counted in each frame; "
         f"{result.missed} not predicted, {result.extra} predicted and removed"
     )
     people = {"people": len(result.sizes), "missed": result.missed, "extra": result.extra}
-    checks.save_json(options.json_file, {**people, "joints": result.rows()})
+    checks.save_json(options.json_file, {**people, "joints": rows})
 
 
 def score_ap(videos: list[Matches], samples: int, title: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tarvitpose.errors import DataError
+from tarvitpose.formats.file_reader import NO_SIZE
 from tarvitpose.metrics.pck import pck
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float64
@@ -48,13 +49,15 @@ def compare(predicted: Sequence[FramePoses], corrected: Sequence[FramePoses]) ->
     """Compare predictions with their correction, in the frames that the correction has.
 
     Frames go together by index, or by order where there are as many; people by how near their
-    joints are. Raises DataError where no joint is in both, or a frame was not predicted.
+    joints are. Raises DataError where no joint is in both, a frame was not predicted, or images
+    have another size.
     """
     joints = tuple(name for name in corrected[0].joint_names if name in predicted[0].joint_names)
     if not joints:
         raise DataError("no joint of the correction is among the predicted ones")
     distances, sizes, missed, extra = [], [], 0, 0
     for before, after in _frames(predicted, corrected):
+        _require_one_size(before, after)
         points, truth = (_points(poses, joints) for poses in (before, after))
         size = _sizes(after)
         apart = np.linalg.norm(points[:, None] - truth[None], axis=-1)  # (predicted, true, J)
@@ -83,6 +86,16 @@ def _frames(
         if poses.index not in by_index:
             raise DataError(f"frame {poses.index} of the correction was not predicted")
         yield by_index[poses.index], poses
+
+
+def _require_one_size(before: FramePoses, after: FramePoses) -> None:
+    if NO_SIZE not in (before.image_size, after.image_size):
+        (height, width), (new_height, new_width) = before.image_size, after.image_size
+        if (height, width) != (new_height, new_width):
+            raise DataError(
+                f"frame {after.index} is {new_width}x{new_height}, and {width}x{height} in the "
+                "predictions: another video?"
+            )
 
 
 def _points(poses: FramePoses, joints: Sequence[str]) -> Float64:

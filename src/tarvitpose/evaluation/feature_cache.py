@@ -16,6 +16,7 @@ from tarvitpose.utils.atomic import cannot_write
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
 from tarvitpose.utils.reading import reason_of, require_file
+from tarvitpose.utils.source_names import short
 
 ABOUT = "about.json"  # facts, names and arrays; written last: only named rows count
 REMEDY = "remove that folder, it is filled again"
@@ -88,11 +89,9 @@ class FeatureCache:
             reason = reason_of(error)
             raise ConfigError(f"{path}: not a readable array ({reason}); {REMEDY}") from None
         described, written = _described(array), self.arrays.get(path.stem)
+        expected = short(str(written)) if written else f"{len(self.names)} rows"
         if len(array) < len(self.names) or written not in (None, described):
-            raise ConfigError(
-                f"{path}: expected {written or f'{len(self.names)} rows'}, found {described};"
-                f" {REMEDY}"
-            )
+            raise ConfigError(f"{path}: expected {expected}, found {described}; {REMEDY}")
         return array
 
 

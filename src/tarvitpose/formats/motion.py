@@ -75,7 +75,7 @@ def motions(frames: Sequence[FramePoses], least_score: float) -> list[TrackMotio
         raise DataError("frames without times; a file of predict has them")
     tracks = sorted({track for poses in frames for track in poses.track_ids.tolist()} - {-1})
     if not tracks:
-        raise DataError("nobody with a track id")
+        raise DataError("nobody was detected, or nobody has a track id")
     seen = {track: _seen(frames, track, least_score) for track in tracks}
     lowest = [float(np.nanmax(at[..., 1])) for at in seen.values() if np.isfinite(at).any()]
     if not lowest:
