@@ -34,7 +34,7 @@ def test_the_error_is_the_mean_distance_over_bins() -> None:
     "curve", [((0.5, 0.1), (0.2, 0.3)), ((0, 0.5), (1, 0.5)), ((0, 0), (2, 1))]
 )
 def test_curves_that_fall_or_leave_the_range_are_refused(curve: object, name: str) -> None:
-    with pytest.raises(ValidationError, match="score curve"):
+    with pytest.raises(ValidationError, match=r"score.curve"):
         ModelConfig.model_validate({"width": 32, "depth": 1, "heads": 2, name: curve})
 
 
