@@ -170,6 +170,10 @@ def _write(
     from tarvitpose.formats.trc import write_trc
     from tarvitpose.utils.atomic import atomic_file
 
+    if "label-studio" in kinds:  # first: it alone may refuse what was read
+        write_label_studio(Path(f"{base}.label-studio.json"), frames, images)
+        with atomic_file(Path(f"{base}.label-studio.xml")) as temporary:
+            temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
     tracks = [motion.track_id for motion in people]
     if "mot" in kinds:
         angles = joint_angles(frames, threshold=threshold, tracks=tracks)
@@ -180,10 +184,6 @@ def _write(
             write_trc(_path(base, motion, "trc"), motion)
         if "bvh" in kinds:
             write_bvh(_path(base, motion, "bvh"), motion)
-    if "label-studio" in kinds:
-        write_label_studio(Path(f"{base}.label-studio.json"), frames, images)
-        with atomic_file(Path(f"{base}.label-studio.xml")) as temporary:
-            temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
 
 
 def _lines(people: list[TrackMotion], written: list[Path]) -> list[str]:
