@@ -17,6 +17,16 @@ from tarvitpose.utils.config_base import LARGEST_FACTOR
 if TYPE_CHECKING:
     from tarvitpose.inference.export import Agreement
 
+MaxError = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=LARGEST_FACTOR,
+        help="Pixels by which 99% of the joints may differ from PyTorch's at most; with int8, "
+        "half of them.",
+    ),
+]
+
 
 @with_options(EstimatorConfig, "weights")
 def run(
@@ -36,15 +46,7 @@ def run(
         GraphPrecision,
         typer.Option(help="fp16 halves the files; int8 makes the encoder faster and less exact."),
     ] = "fp32",
-    max_error: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=LARGEST_FACTOR,
-            help="Pixels by which 99% of the joints may differ from PyTorch's at most; with int8, "
-            "half of them.",
-        ),
-    ] = 0.5,
+    max_error: MaxError = 0.5,
     rtmlib: Annotated[
         bool,
         typer.Option("--rtmlib", help="Also write rtmlib.onnx: single frames in fp32."),

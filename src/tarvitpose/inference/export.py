@@ -82,8 +82,8 @@ def export(
     one unclear joint with two equal peaks must not refuse an export, a joint that is often wrong
     must. int8 moves every joint a little, so its median error is what counts. The graphs are
     checked in float32; where OpenVINO computes in bfloat16 by default, the distance of that from
-    PyTorch is returned as well. With `rtmlib` there is one graph more, of
-    single frames, which rtmlib runs. Raises UserError.
+    PyTorch is returned as well. With `rtmlib` there is one graph more, of single frames, which
+    rtmlib runs. Raises UserError.
     """
     folder = find_folder(weights)
     if is_exported(folder):
