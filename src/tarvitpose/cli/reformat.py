@@ -121,6 +121,7 @@ def run(
             raise ConfigError(f"{option} is for {', '.join(fitting)}, not for {formats}")
     checks.existing(result)
     from tarvitpose.formats.reading import load_poses
+    from tarvitpose.utils.atomic import files_together
 
     frames = load_poses(result)
     base = (output or result.parent) / stem_of(result)
@@ -133,7 +134,8 @@ def run(
     written = _paths(base, kinds, people)
     for path in written:
         checks.new_file(path, overwrite=overwrite)
-    _write(base, kinds, people, frames, images=images, threshold=keypoint_threshold)
+    with files_together():  # some writers refuse what others have written
+        _write(base, kinds, people, frames, images=images, threshold=keypoint_threshold)
     if {"trc", "bvh"} & {*kinds} and any(motion.unit == "px" for motion in people):
         console.warn("without --height or --pixels-per-metre coordinates are pixels, not metres")
     if not quiet:
@@ -170,7 +172,7 @@ def _write(
     from tarvitpose.formats.trc import write_trc
     from tarvitpose.utils.atomic import atomic_file
 
-    if "label-studio" in kinds:  # first: it alone may refuse what was read
+    if "label-studio" in kinds:
         write_label_studio(Path(f"{base}.label-studio.json"), frames, images)
         with atomic_file(Path(f"{base}.label-studio.xml")) as temporary:
             temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
