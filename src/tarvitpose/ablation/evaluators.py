@@ -4,8 +4,6 @@ Either held-out people who are encoded once, where rows share a frozen encoder, 
 Axes: n people, K degradations, J joints.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
