@@ -23,13 +23,13 @@ from tarvitpose.data.records import Record
 from tarvitpose.data.video_frames import images_digest
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import (
-    THRESHOLD,
     answer,
     decoded_joints,
     encode_crops,
     encoding_facts,
 )
 from tarvitpose.evaluation.feature_cache import FeatureCache
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import (
     HEAD_SHARE,
@@ -308,7 +308,7 @@ def correct(
     truth: Float32,
     visible: Float32,
     joints: JointSet,
-    torso_share: float = THRESHOLD,
+    torso_share: float = TORSO_SHARE,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which joints are right, to a share of the torso, and which count, (n, K J) each."""
     torso = torso_size(truth, visible, joints)  # (n,)

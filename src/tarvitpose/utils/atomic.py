@@ -34,6 +34,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
+    """Write a UTF-8 file, whole or not at all. Raises OutputError."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors=errors)
+
+
 @contextmanager
 def atomic_folder(path: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a new folder beside `path`; it takes its place on success and vanishes on an error.
