@@ -1,7 +1,5 @@
 """The kinds of arrays that are passed between modules, and files that hold them by name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
