@@ -8,7 +8,6 @@ import sys
 from collections import defaultdict
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from tarvitpose import load_poses
 
@@ -22,7 +21,8 @@ for frame in load_poses(sys.argv[1]):
         if scores[joints].mean() > 0.3:
             heights[track].append((knee[1] - hip[1]) / np.linalg.norm(ankle - knee))
 for track, values in heights.items():
-    smooth = median_filter(values, 5, mode="nearest")
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, 2, mode="edge"), 5)
+    smooth = np.median(windows, axis=1)
     share = (smooth - smooth.min()) / max(np.ptp(smooth), 0.5)  # standing still has a small range
     stands = share[(share < 0.55) | (share > 0.8)] > 0.7
     squats = np.diff(stands[stands.argmax() :].astype(int)) == 1

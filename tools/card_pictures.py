@@ -9,8 +9,6 @@ the right, on plain ground unless `--photographs` is given (LSPET has no licence
 on the same joint of the other side, near the label, or elsewhere.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
@@ -21,9 +19,10 @@ from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import read_records
 from tarvitpose.drawing import draw_poses
-from tarvitpose.evaluation.clips import THRESHOLD, decoded_joints, encode_clip
+from tarvitpose.evaluation.clips import decoded_joints, encode_clip
 from tarvitpose.formats.contact_sheet import contact_sheet
 from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.pck import hits, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import FramePoses
@@ -73,10 +72,10 @@ def count_failures(predicted: Float32, truth: Float32, seen: Bools, joints: Join
     """Print the kinds of wrong joints of N people, and return which are wrong, (N, J)."""
     torso = torso_size(truth, seen, joints)
     seen = seen & np.isfinite(torso)[:, None]
-    wrong = seen & ~hits(predicted, truth, torso, THRESHOLD)
+    wrong = seen & ~hits(predicted, truth, torso, TORSO_SHARE)
     order = list(joints.flip_order)
     paired = np.array(order) != np.arange(len(order))
-    on_twin = wrong & paired & seen[:, order] & hits(predicted, truth[:, order], torso, THRESHOLD)
+    on_twin = wrong & paired & seen[:, order] & hits(predicted, truth[:, order], torso, TORSO_SHARE)
     near = wrong & ~on_twin & hits(predicted, truth, torso, NEAR)
     elsewhere = wrong & ~on_twin & ~near
     for name, part in (("on the other side", on_twin), ("near", near), ("elsewhere", elsewhere)):

@@ -11,8 +11,6 @@ PCK@0.2 of the torso, with 95% intervals of differences (bootstrap over people);
 by PoseTrack's AP, PCK and PCKh in labelled boxes.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +25,7 @@ from tarvitpose.config import AnnotationFormat, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import dataset_files, open_annotations, read_records
 from tarvitpose.evaluation.boxes import open_boxes
-from tarvitpose.evaluation.clips import THRESHOLD, encoded_batches, score_clips
+from tarvitpose.evaluation.clips import encoded_batches, score_clips
 from tarvitpose.evaluation.comparison import SINGLE_FRAME
 from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.predictions import PredictionTask
@@ -35,6 +33,7 @@ from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import compare
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor, WindowPredictor
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
@@ -55,7 +54,7 @@ def teachers_hits(clips: ClipDataset, teacher: MoveNet) -> NDArray[np.bool_]:
         seen.append(item["visible"].numpy() > 0)
     keypoints, visible = np.stack(truth), np.stack(seen)
     torso = torso_size(keypoints, visible, clips.settings.model.joints)
-    return hits(np.stack(found), keypoints, torso, THRESHOLD)
+    return hits(np.stack(found), keypoints, torso, TORSO_SHARE)
 
 
 class TeacherPredictor:

@@ -1,7 +1,5 @@
 """`tarvitpose models`: what it says of what ships, of folders and of hub ids."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

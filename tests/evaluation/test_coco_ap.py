@@ -1,7 +1,5 @@
 """COCO's AP: cases computed by hand, and OKS from its definition."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 
@@ -10,7 +8,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from tarvitpose.errors import MissingDependencyError
-from tarvitpose.evaluation.coco_ap import AREA_OF_BOX, CocoAp, bootstrap_coco_ap, coco_ap
+from tarvitpose.evaluation.coco_ap import AREA_OF_BOX, COLUMNS, bootstrap_coco_ap, coco_ap
 from tarvitpose.skeleton import COCO_17, POSETRACK_15, SIGMAS
 from tarvitpose.utils.arrays import Float64
 
@@ -58,14 +56,14 @@ def test_perfect_predictions(joints: Any) -> None:
     people = [person(i, pose, area=[2000, 20_000][i % 2]) for i, pose in enumerate(poses)]
     truth = truth_of(people, joints.joints)
     results = [prediction(i, pose) for i, pose in enumerate(poses)]
-    assert coco_ap(truth, results, joints.joints) == CocoAp(100, 100, 100, 100, 100, 100)
+    assert coco_ap(truth, results, joints.joints) == dict.fromkeys(COLUMNS, 100)
 
 
 def test_nothing_found() -> None:
     truth = truth_of([person(0, random_people(1, 17)[0])], COCO_17.joints)
     result = coco_ap(truth, [], COCO_17.joints)
-    assert (result.ap, result.ar, result.ap_large) == (0, 0, 0)
-    assert np.isnan(result.ap_medium)  # nobody is that small
+    assert (result["AP"], result["AR"], result["APL"]) == (0, 0, 0)
+    assert np.isnan(result["APM"])  # nobody is that small
 
 
 def test_an_oks_computed_by_hand() -> None:
@@ -78,8 +76,8 @@ def test_an_oks_computed_by_hand() -> None:
     result = coco_ap(
         truth_of([person(0, pose)], COCO_17.joints), [prediction(0, guess)], COCO_17.joints
     )
-    assert result.ap == pytest.approx(60)  # 0.5, 0.55, .. 0.75: six of ten thresholds
-    assert (result.ap50, result.ap75, result.ar) == pytest.approx((100, 100, 60))
+    assert result["AP"] == pytest.approx(60)  # 0.5, 0.55, .. 0.75: six of ten thresholds
+    assert (result["AP50"], result["AP75"], result["AR"]) == pytest.approx((100, 100, 60))
 
 
 @pytest.mark.parametrize("joints", [COCO_17, POSETRACK_15], ids=lambda joints: joints.name)
@@ -94,8 +92,8 @@ def test_every_similarity_is_the_one_of_the_definition(joints: Any) -> None:
         similarity = oks(guess, pose, joints.joints, area)
         met = (np.arange(0.5, 0.96, 0.05) <= similarity).sum()
         result = coco_ap(truth, [prediction(number, guess)], joints.joints)
-        assert result.ap == pytest.approx(10 * met)
-        assert result.ar == pytest.approx(10 * met)
+        assert result["AP"] == pytest.approx(10 * met)
+        assert result["AR"] == pytest.approx(10 * met)
 
 
 def test_a_surer_mistake_costs_precision() -> None:
@@ -103,7 +101,7 @@ def test_a_surer_mistake_costs_precision() -> None:
     truth = truth_of([person(0, first), person(1, second)], COCO_17.joints)
     results = [prediction(0, first, 0.8), prediction(1, first, 0.9)]  # the second is somewhere else
     # Precision is 1/2 up to recall 1/2: 51 of 101 steps.
-    assert coco_ap(truth, results, COCO_17.joints).ap == pytest.approx(100 * 0.5 * 51 / 101)
+    assert coco_ap(truth, results, COCO_17.joints)["AP"] == pytest.approx(100 * 0.5 * 51 / 101)
 
 
 def test_only_joints_that_both_know_are_compared() -> None:
@@ -111,8 +109,8 @@ def test_only_joints_that_both_know_are_compared() -> None:
     wrong_eyes = pose.copy()
     wrong_eyes[1:5, :2] += 500  # the eyes and ears that POSETRACK_15 does not have
     truth = truth_of([person(0, pose)], COCO_17.joints)
-    assert coco_ap(truth, [prediction(0, wrong_eyes)], POSETRACK_15.joints).ap == 100
-    assert coco_ap(truth, [prediction(0, wrong_eyes)], COCO_17.joints).ap < 100
+    assert coco_ap(truth, [prediction(0, wrong_eyes)], POSETRACK_15.joints)["AP"] == 100
+    assert coco_ap(truth, [prediction(0, wrong_eyes)], COCO_17.joints)["AP"] < 100
 
 
 def test_people_without_compared_joints_and_crowds_are_ignored() -> None:
@@ -121,7 +119,7 @@ def test_people_without_compared_joints_and_crowds_are_ignored() -> None:
     only_eyes[1, 2] = 2
     people = [person(0, pose), person(1, only_eyes), person(2, pose, iscrowd=1)]
     results = [prediction(number, pose) for number in range(3)]
-    assert coco_ap(truth_of(people, COCO_17.joints), results, POSETRACK_15.joints).ap == 100
+    assert coco_ap(truth_of(people, COCO_17.joints), results, POSETRACK_15.joints)["AP"] == 100
 
 
 def test_only_the_category_with_joints_counts() -> None:
@@ -130,7 +128,7 @@ def test_only_the_category_with_joints_counts() -> None:
     truth["categories"][0]["id"] = 7
     truth["categories"].insert(0, {"id": 1, "name": "dog"})
     truth["annotations"].append({"id": 5, "image_id": 0, "category_id": 1, "bbox": [0, 0, 1, 1]})
-    assert coco_ap(truth, [prediction(0, pose)], COCO_17.joints).ap == 100
+    assert coco_ap(truth, [prediction(0, pose)], COCO_17.joints)["AP"] == 100
 
 
 def test_an_area_that_is_missing_comes_from_the_box() -> None:
@@ -142,7 +140,7 @@ def test_an_area_that_is_missing_comes_from_the_box() -> None:
         coco_ap(truth_of([labelled], COCO_17.joints), [prediction(0, guess)], COCO_17.joints)
         for labelled in (with_area, without)
     )
-    assert came.ap == expected.ap
+    assert came["AP"] == expected["AP"]
 
 
 def test_without_the_package_one_line_says_what_to_install(
@@ -157,9 +155,9 @@ def test_draws_are_of_whole_images_and_always_the_same() -> None:
     pose = np.c_[np.arange(34.0).reshape(17, 2) + 40, np.full(17, 2)]
     truth = truth_of([person(image, pose) for image in range(4)], COCO_17.joints)
     results = [prediction(image, pose + (100 if image else 0)) for image in range(4)]
-    draws = [drawn.ap for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
+    draws = [drawn["AP"] for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
     assert {round(value) for value in draws} >= {0, 25, 50}  # how often the right image is drawn
-    again = [drawn.ap for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
+    again = [drawn["AP"] for drawn in bootstrap_coco_ap(truth, results, COCO_17.joints, 200)]
     assert draws == again
     right = [prediction(image, pose) for image in range(4)]
-    assert {drawn.ap for drawn in bootstrap_coco_ap(truth, right, COCO_17.joints, 9)} == {100}
+    assert {drawn["AP"] for drawn in bootstrap_coco_ap(truth, right, COCO_17.joints, 9)} == {100}

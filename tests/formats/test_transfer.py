@@ -1,7 +1,5 @@
 """TRC, BVH and Label Studio: what other programs read is what the poses say."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files that once brought a traceback or a hang; each is now an error of one line, or read."""
 
-from __future__ import annotations
-
 import json
 import os
 import struct

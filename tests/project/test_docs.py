@@ -1,7 +1,5 @@
 """README and the pages of docs/: commands are understood, links and configs exist."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import re
@@ -119,6 +117,9 @@ def test_the_reference_has_every_public_name() -> None:
     assert "JOINT_SETS" in imported_names()
     assert public | imported_names() <= named
     assert "__version__" in text
+    first, _, blocks = text.partition("## Building blocks")
+    assert {line.rpartition(".")[2] for line in re.findall(r"^::: (.+)$", first, re.M)} == public
+    assert "from their modules" in blocks
     for target in targets:
         module, _, name = target.rpartition(".")
         thing = getattr(importlib.import_module(module), name)

@@ -1,7 +1,5 @@
 """The scripts of examples/ run as they are, and give the expected numbers."""
 
-from __future__ import annotations
-
 import csv
 import runpy
 import sys
@@ -11,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from commands import shown_commands
 from numpy.typing import NDArray
 from some_poses import some_poses
 
@@ -30,6 +29,17 @@ def run(name: str, *arguments: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [name, *map(str, arguments)])
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_commands_of_the_pages_give_a_script_what_it_reads() -> None:
+    pages = [*(EXAMPLES.parent / "docs").glob("*.md"), EXAMPLES.parent / "README.md"]
+    lines = [line for page in pages for line in shown_commands(page.read_text(encoding="utf-8"))]
+    commands = [line.split() for line in lines if "examples" in line]
+    assert commands
+    for *_, script, argument in commands:
+        name = script.rpartition("/")[2].removesuffix(".py").rpartition(".")[2]
+        usage = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8").partition("\n")[0]
+        assert Path(argument).suffix == Path(usage.rstrip('"').split()[-1]).suffix, usage
 
 
 # --- squats ---
@@ -135,12 +145,12 @@ def test_other_movements_are_not_counted(
 class Bending:
     """A fake estimator of a person who bends the left knee."""
 
-    angles = (180, 90, 45, 90, 135)
+    flexion = (0, 90, 135, 90, 45)
 
     def stream(self, video: Path) -> Iterator[FramePoses]:
-        for index, angle in enumerate(self.angles):
+        for index, flexion in enumerate(self.flexion):
             poses = some_poses(index, 1, index / RATE)
-            for side, bend in (("left", np.radians(angle)), ("right", np.pi / 3)):
+            for side, bend in (("left", np.radians(180 - flexion)), ("right", np.pi / 3)):
                 hip, knee, ankle = (
                     poses.joint_names.index(f"{side}_{part}") for part in ("hip", "knee", "ankle")
                 )
@@ -148,6 +158,7 @@ class Bending:
                 poses.keypoints[0, hip] = 50 + 30 * np.sin(bend), 70 + 30 * np.cos(bend)
                 poses.keypoints[0, ankle] = 50, 90
             poses.track_ids[:] = 7
+            poses.scores[:] = 0.9
             yield poses
 
 
@@ -159,13 +170,13 @@ def test_knees_have_their_angles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with (tmp_path / "walk.knees.csv").open() as file:
         rows = list(csv.DictReader(file))
     left = [row for row in rows if row["side"] == "left"]
-    assert [float(row["degrees"]) for row in left] == list(Bending.angles)
+    assert [float(row["degrees"]) for row in left] == list(Bending.flexion)
     assert [float(row["time_s"]) for row in left] == [0, 0.04, 0.08, 0.12, 0.16]
-    assert {row["degrees"] for row in rows if row["side"] == "right"} == {"60.0"}
+    assert {row["degrees"] for row in rows if row["side"] == "right"} == {"120.0"}
     assert {row["track_id"] for row in rows} == {"7"}
     lines = {str(line.get_label()): line.get_ydata() for line in pyplot.gca().lines}
     assert [*lines] == ["person 7, left", "person 7, right"]
-    assert lines["person 7, left"] == pytest.approx(Bending.angles)
+    assert lines["person 7, left"] == pytest.approx(Bending.flexion, abs=1e-3)
     assert cv2.imread(str(tmp_path / "walk.knees.png")) is not None
     pyplot.close("all")
 

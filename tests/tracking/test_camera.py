@@ -1,7 +1,5 @@
 """How the camera turned, on pictures whose motion is known, and what the tracker makes of it."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Output files: whole or not there, and one line where they cannot be written."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

@@ -4,8 +4,6 @@ Either held-out people who are encoded once, where rows share a frozen encoder, 
 Axes: n people, K degradations, J joints.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +18,6 @@ from numpy.typing import NDArray
 from tarvitpose.config import RowMode
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import Boxes
-from tarvitpose.evaluation.clips import THRESHOLD
 from tarvitpose.evaluation.comparison import SINGLE_FRAME, TEMPORAL
 from tarvitpose.evaluation.datasets import LabelledVideo
 from tarvitpose.evaluation.degraded import (
@@ -41,6 +38,7 @@ from tarvitpose.evaluation.predictions import (
 from tarvitpose.evaluation.run import load_predictors
 from tarvitpose.evaluation.scores import match_video
 from tarvitpose.inference.fast import fold_attention
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
@@ -76,7 +74,7 @@ class EncodedEvaluator:
     joints: JointSet
     speeds: Float64  # (n, J), NaN where unknown
     units: NDArray[np.int64]  # (n,), the number of each person's video: drawn together
-    torso_share: float = THRESHOLD  # within which a joint is right
+    torso_share: float = TORSO_SHARE  # within which a joint is right
 
     @property
     def label(self) -> str:

@@ -26,11 +26,11 @@ from tarvitpose.ablation.table import Table, TableRow
 from tarvitpose.data.records import Record
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.boxes import open_boxes
-from tarvitpose.evaluation.clips import THRESHOLD
 from tarvitpose.evaluation.datasets import read_labelled
 from tarvitpose.evaluation.degraded import Score, ap_score, encode_people, pck_score
 from tarvitpose.inference.cost import Cost, count
 from tarvitpose.inference.devices import choose_device
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.metrics.speed import joint_speeds
 from tarvitpose.training.batches import read_sources
@@ -39,7 +39,7 @@ from tarvitpose.training.facts import experiment_facts, renamed_facts
 from tarvitpose.training.loop import build_model, train
 from tarvitpose.training.validation import fixed_share
 from tarvitpose.utils.arrays import Bools, Float64
-from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.atomic import write_text
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
 from tarvitpose.weights.files import WEIGHTS_FILE
@@ -80,7 +80,7 @@ class Ablation:
         overrides: tuple[str, ...],
         report: ReportLine,
         boxes: str = "gt",
-        torso_share: float = THRESHOLD,
+        torso_share: float = TORSO_SHARE,
     ) -> None:
         self.base, self.overrides, self.report = base, overrides, report
         self.boxes, self.torso_share = boxes, torso_share
@@ -90,7 +90,7 @@ class Ablation:
             raise ConfigError(f"{base}: an ablation needs data.validation, to score its rows on")
         if self.is_frozen and boxes != "gt":
             raise ConfigError(f"{base}: with a frozen encoder, people are encoded by their labels")
-        if not self.is_frozen and torso_share != THRESHOLD:
+        if not self.is_frozen and torso_share != TORSO_SHARE:
             raise ConfigError(f"{base}: PCK is measured with a frozen encoder; here rows have AP")
 
     def row_config(self, row: TableRow, seed: int) -> TrainConfig:
@@ -281,9 +281,8 @@ def claim(config: TrainConfig) -> None:
     """Keep a row's configuration beside its results. Raises ConfigError if another one is there."""
     require_same_row(config)
     write_json(config.output / ROW_FILE, row_facts(config))
-    with atomic_file(config.output / CONFIG_FILE) as temporary:
-        content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        temporary.write_text(content, encoding="utf-8")
+    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    write_text(config.output / CONFIG_FILE, content)
 
 
 def train_apart(folder: Path) -> None:

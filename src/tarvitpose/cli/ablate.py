@@ -13,6 +13,7 @@ from tarvitpose.cli import checks, console
 from tarvitpose.cli.options import Changes, JsonFile
 from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.cli.train import STOPPED, check_experiment
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.utils.lists import parse_whole_numbers
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tarvitpose.ablation.table import Table as AblationTable
     from tarvitpose.evaluation.degraded import Score
 
-PCK = 0.2  # of the torso
 GROUPS = ("degraded", "clean")  # frames that are scored together
 
 TableFile = Annotated[
@@ -70,7 +70,7 @@ def run(
     seeds: Seeds = "0",
     only: Only = None,
     boxes: Boxes = "gt",
-    torso_share: TorsoShare = PCK,
+    torso_share: TorsoShare = TORSO_SHARE,
     json_file: JsonFile = None,
     show: Show = False,
     costs: Costs = False,
@@ -83,7 +83,11 @@ def run(
     numbers = parse_whole_numbers("--seeds", seeds, "0,1,2")
     checks.refuse_unused({"--costs": costs and show}, "give it or --show, not both")
     checks.refuse_unused({"--row": bool(only) and (show or costs)}, "chooses what is trained")
-    scoring = {"--seeds": seeds != "0", "--boxes": boxes != "gt", "--pck": torso_share != PCK}
+    scoring = {
+        "--seeds": seeds != "0",
+        "--boxes": boxes != "gt",
+        "--pck": torso_share != TORSO_SHARE,
+    }
     checks.refuse_unused(scoring if costs else {}, "--costs scores nothing")
     from tarvitpose.ablation.table import load_table
 

@@ -1,7 +1,5 @@
 """`tarvitpose models`: what ships with the package, or any weights. Reads headers, never torch."""
 
-from __future__ import annotations
-
 import math
 from itertools import chain, repeat
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -16,7 +17,7 @@ from tarvitpose.utils.config_base import MOST
 from tarvitpose.utils.lists import parse_choices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tarvitpose.formats.motion import TrackMotion
     from tarvitpose.results import FramePoses
@@ -130,31 +131,21 @@ def run(
             people = _people(frames, height, pixels_per_metre, track, keypoint_threshold)
         except DataError as error:
             raise DataError(f"{result}: {error}") from None
-    written = _paths(base, kinds, people)
-    for path in written:
+    writers = _writers(base, kinds, people, frames, images=images, threshold=keypoint_threshold)
+    for path in writers:
         checks.new_file(path, overwrite=overwrite)
-    _write(base, kinds, people, frames, images=images, threshold=keypoint_threshold)
+    for path in sorted(writers, key=lambda path: "label-studio" not in path.name):
+        writers[path](path)  # Label Studio's first: they alone may refuse what was read
     if {"trc", "bvh"} & {*kinds} and any(motion.unit == "px" for motion in people):
         console.warn("without --height or --pixels-per-metre coordinates are pixels, not metres")
     if not quiet:
-        console.result(_lines(people, written), files=[str(path) for path in written])
+        scales = {person.pixels_per_metre for person in people} - {None}  # to be checked
+        lines = [f"1 m is {scale:.1f} pixels" for scale in scales]
+        lines += [f"  {path}" for path in writers]
+        console.result(lines, files=[str(path) for path in writers])
 
 
-def _path(base: Path, motion: TrackMotion, kind: str) -> Path:
-    return Path(f"{base}.track{motion.track_id}.{kind}")
-
-
-def _paths(base: Path, kinds: Sequence[str], people: Sequence[TrackMotion]) -> list[Path]:
-    """Return the files that are to be written."""
-    paths = [
-        _path(base, motion, kind) for motion in people for kind in kinds if kind != "label-studio"
-    ]
-    if "label-studio" in kinds:
-        paths += [Path(f"{base}.label-studio.{ending}") for ending in ("json", "xml")]
-    return paths
-
-
-def _write(
+def _writers(
     base: Path,
     kinds: Sequence[str],
     people: Sequence[TrackMotion],
@@ -162,34 +153,31 @@ def _write(
     *,
     images: str,
     threshold: float,
-) -> None:
+) -> dict[Path, Callable[[Path], None]]:
+    """Return the files to write, each with what writes it."""
     from tarvitpose.angles.series import joint_angles
     from tarvitpose.formats.bvh import write_bvh
     from tarvitpose.formats.label_studio import labelling_interface, write_label_studio
     from tarvitpose.formats.mot import write_mot
     from tarvitpose.formats.trc import write_trc
-    from tarvitpose.utils.atomic import atomic_file
+    from tarvitpose.utils.atomic import write_text
 
-    if "label-studio" in kinds:  # first: it alone may refuse what was read
-        write_label_studio(Path(f"{base}.label-studio.json"), frames, images)
-        with atomic_file(Path(f"{base}.label-studio.xml")) as temporary:
-            temporary.write_text(labelling_interface(frames[0].joint_names), encoding="utf-8")
+    writers: dict[Path, Callable[[Path], None]] = {}
     tracks = [motion.track_id for motion in people]
-    if "mot" in kinds:
-        angles = joint_angles(frames, threshold=threshold, tracks=tracks)
-        for motion, series in zip(people, angles, strict=True):
-            write_mot(_path(base, motion, "mot"), motion, series)
-    for motion in people:
-        if "trc" in kinds:
-            write_trc(_path(base, motion, "trc"), motion)
-        if "bvh" in kinds:
-            write_bvh(_path(base, motion, "bvh"), motion)
-
-
-def _lines(people: list[TrackMotion], written: list[Path]) -> list[str]:
-    """Return what is printed: the scale, to be checked, and the files."""
-    scales = {person.pixels_per_metre for person in people} - {None}
-    return [*(f"1 m is {scale:.1f} pixels" for scale in scales), *(f"  {path}" for path in written)]
+    angles = joint_angles(frames, threshold=threshold, tracks=tracks) if "mot" in kinds else []
+    for at, motion in enumerate(people):
+        for kind in (kind for kind in kinds if kind in BODIES):
+            path = Path(f"{base}.track{motion.track_id}.{kind}")
+            if kind == "mot":
+                writers[path] = partial(write_mot, motion=motion, series=angles[at])
+            else:
+                writers[path] = partial(write_trc if kind == "trc" else write_bvh, motion=motion)
+    if "label-studio" in kinds:
+        tasks = partial(write_label_studio, frames=frames, images=images)
+        writers[Path(f"{base}.label-studio.json")] = tasks
+        interface = labelling_interface(frames[0].joint_names)
+        writers[Path(f"{base}.label-studio.xml")] = partial(write_text, text=interface)
+    return writers
 
 
 def _people(

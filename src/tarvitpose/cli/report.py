@@ -88,7 +88,7 @@ def _write(
 
     Where the run or this call hides heads, so do the pictures, and no video that shows them.
     """
-    from tarvitpose.utils.atomic import atomic_file
+    from tarvitpose.utils.atomic import write_text
     from tarvitpose.visualization.report_page import report_page
 
     is_drawn = drawn.is_file() and not (source.path and drawn.samefile(source.path))
@@ -99,8 +99,7 @@ def _write(
         data = replace(data, notes=(*data.notes, note))
     video = quote(os.path.relpath(drawn, path.parent).replace(os.sep, "/")) if is_drawn else None
     page = report_page(source, data, config.keypoint_threshold, video=video, blur_faces=blur_faces)
-    with atomic_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="replace")
+    write_text(path, page, errors="replace")
     return data.notes
 
 

@@ -3,8 +3,6 @@
 A score is read as the probability that a joint is right: within 0.2 torsos of its label (PCK@0.2).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.optional import require
 
@@ -52,7 +51,10 @@ def plot_reliability(reliabilities: Mapping[str, Reliability], path: Path) -> No
     matplotlib = require("matplotlib.figure", "--reliability", "plot")
     figure = matplotlib.Figure(figsize=(5, 4.6), layout="constrained")
     axes = figure.add_subplot(
-        xlabel="score", ylabel="share of joints within 0.2 torsos", xlim=(0, 1), ylim=(0, 1)
+        xlabel="score",
+        ylabel=f"share of joints within {TORSO_SHARE} torsos",
+        xlim=(0, 1),
+        ylim=(0, 1),
     )
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     for name, curve in reliabilities.items():

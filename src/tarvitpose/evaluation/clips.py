@@ -1,7 +1,5 @@
 """A model over clips with known joints.   Axes: N clips, T frames, J joints, C channels."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,6 +18,7 @@ from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatmaps
 from tarvitpose.inference.predictor import slices
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
 from tarvitpose.model.jta import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -27,7 +26,6 @@ from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.provenance import Facts
 from tarvitpose.weights.files import fingerprint
 
-THRESHOLD = 0.2  # of the torso: PCK@0.2
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
     *("offsets", "aggregation", "layout", "jta_layers", "temporal_heads", "gra_layers"),
     *("key_positions", "gra_gate"),
@@ -164,7 +162,7 @@ def score_clips(
                 decoded_joints(model.config, temporal, mode),
                 decoded_joints(model.config, single, "none"),
             ]
-            right = [hits(points, truth, torso, THRESHOLD) for points, _ in decoded]
+            right = [hits(points, truth, torso, TORSO_SHARE) for points, _ in decoded]
             shares = regions.bool().float().mean((1, 3, 4)).cpu().numpy()  # (B, J)
             rows.append((*right, seen, *(scores for _, scores in decoded), shares))
     return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))

@@ -1,15 +1,13 @@
 """COCO's average precision by object keypoint similarity (OKS), computed by faster-coco-eval."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
-from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 
 from tarvitpose.data.coco import labelled_points, xyxy_box
 from tarvitpose.data.videos import crop_box
+from tarvitpose.evaluation.comparison import Values
 from tarvitpose.formats.posetrack_layout import (
     category_joints,
     image_id,
@@ -22,32 +20,19 @@ from tarvitpose.utils.json_file import Entry
 from tarvitpose.utils.optional import require
 
 PERSON = 1  # the category, to the evaluator
+# AP is the mean over the OKS thresholds 0.5, 0.55, .. 0.95, AR the recall over the same ones; APM
+# is of people from 32² to 96² pixels, APL of larger ones.
+COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 Person = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class CocoAp:
-    """COCO's six numbers, 0..100; NaN where nobody of that size is labelled."""
+def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]) -> Values:
+    """Return COCO's numbers (`COLUMNS`) for `results` against the content of a COCO keypoint file.
 
-    ap: float  # mean over the OKS thresholds 0.5, 0.55, .. 0.95
-    ap50: float
-    ap75: float
-    ap_medium: float  # of people from 32² to 96² pixels
-    ap_large: float
-    ar: float  # average recall over the same thresholds
-
-    @property
-    def columns(self) -> dict[str, float]:
-        """The numbers by the names that COCO prints."""
-        return dict(zip(("AP", "AP50", "AP75", "APM", "APL", "AR"), astuple(self), strict=True))
-
-
-def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]) -> CocoAp:
-    """Return the AP of `results` against the content of a COCO keypoint file.
-
-    `results` are COCO's: image_id, keypoints (x, y and a score of every joint of the file) and
-    score. Only joints of the file whose names are in `known` are compared. Someone without an
-    area has AREA_OF_BOX of the box, which is made from the labelled joints where there is none.
+    They are 0..100, NaN where nobody of that size is labelled. `results` are COCO's: image_id,
+    keypoints (x, y and a score of every joint of the file) and score. Only joints of the file
+    whose names are in `known` are compared. Someone without an area has AREA_OF_BOX of the box,
+    which is made from the labelled joints where there is none.
     Raises MissingDependencyError.
     """
     return _summary(_evaluator(truth, results, known))
@@ -55,8 +40,8 @@ def coco_ap(truth: dict[str, Any], results: list[Person], known: Collection[str]
 
 def bootstrap_coco_ap(
     truth: dict[str, Any], results: list[Person], known: Collection[str], samples: int
-) -> list[CocoAp]:
-    """Return the AP of each of `samples` draws of as many images, with replacement.
+) -> list[Values]:
+    """Return COCO's numbers of each of `samples` draws of as many images, with replacement.
 
     The draws are always the same ones. Raises MissingDependencyError.
     """
@@ -102,11 +87,11 @@ def _evaluator(truth: dict[str, Any], results: list[Person], known: Collection[s
     return evaluator
 
 
-def _summary(evaluator: Any) -> CocoAp:
+def _summary(evaluator: Any) -> Values:
     evaluator.accumulate()
     evaluator.summarize()
-    values = np.array(evaluator.stats[:6], np.float64)
-    return CocoAp(*np.where(values < 0, np.nan, 100 * values).tolist())
+    values = np.array(evaluator.stats[: len(COLUMNS)], np.float64)
+    return dict(zip(COLUMNS, np.where(values < 0, np.nan, 100 * values).tolist(), strict=True))
 
 
 def _labelled(person: Entry, order: list[int], joints: int) -> Person:

@@ -4,8 +4,6 @@ The neighbouring frames stay as they are. Everything follows from the records an
 Axes: n people, K degradations, T frames, J joints, C channels, h w the token grid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,13 +21,13 @@ from tarvitpose.data.records import Record
 from tarvitpose.data.video_frames import images_digest
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import (
-    THRESHOLD,
     answer,
     decoded_joints,
     encode_crops,
     encoding_facts,
 )
 from tarvitpose.evaluation.feature_cache import FeatureCache
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import (
     HEAD_SHARE,
@@ -308,7 +306,7 @@ def correct(
     truth: Float32,
     visible: Float32,
     joints: JointSet,
-    torso_share: float = THRESHOLD,
+    torso_share: float = TORSO_SHARE,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which joints are right, to a share of the torso, and which count, (n, K J) each."""
     torso = torso_size(truth, visible, joints)  # (n,)

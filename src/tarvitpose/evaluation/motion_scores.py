@@ -3,8 +3,6 @@
 Axes: N labelled people of all frames, J joints.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from tarvitpose.evaluation.people_scores import (
     labelled_joints,
     tabulated,
 )
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.jhmdb import Reference
 from tarvitpose.metrics.pck import torso_size
 from tarvitpose.metrics.speed import joint_speeds
@@ -92,7 +91,7 @@ def score_motion(
     columns, limits = {ALL: counted, **thirds}, (100 * low, 100 * high)
     longer = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1)
     references = [
-        Reference(TORSO, torso, 0.2, "within 0.2 of the torso"),
+        Reference(TORSO, torso, TORSO_SHARE, f"within {TORSO_SHARE} of the torso"),
         Reference(BOX, longer, 0.1, "within 0.1 of the box"),
     ]
     comparisons: dict[str, dict[str, ModeComparison]] = {}

@@ -4,8 +4,6 @@ All people are predicted in their labelled boxes, so each prediction belongs to 
 Axes: N labelled people of all frames, J joints, M triples of neighbouring frames.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +16,7 @@ from tarvitpose.evaluation.comparison import (
     known_differences,
 )
 from tarvitpose.evaluation.datasets import LabelledVideo
+from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.jhmdb import SCORED, Reference, jhmdb_references
 from tarvitpose.metrics.jitter import acceleration
 from tarvitpose.metrics.oks import similarity
@@ -26,7 +25,7 @@ from tarvitpose.metrics.posetrack_ap import GROUPS
 from tarvitpose.skeleton import BODY, POSETRACK_15, SIGMAS, JointSet
 from tarvitpose.utils.arrays import Bools, Float32, Float64
 
-TORSO, HEAD, BOX = "PCK@0.2", "PCKh@0.5", "PCK@0.2 box"
+TORSO, HEAD, BOX = f"PCK@{TORSO_SHARE}", "PCKh@0.5", "PCK@0.2 box"
 OKS, JITTER = "OKS", "jitter"
 LIMBS = "limbs"  # a column: each person's mean over the 12 limb joints, then the people's mean
 HEAD_NOTE = (
@@ -125,7 +124,12 @@ def _references(truth: LabelledJoints) -> list[Reference]:
     head = head_size(keypoints, visible, joints, truth.heads)
     box = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1)
     return [
-        Reference(TORSO, torso, 0.2, "within 0.2 of the torso (shoulder to opposite hip)"),
+        Reference(
+            TORSO,
+            torso,
+            TORSO_SHARE,
+            f"within {TORSO_SHARE} of the torso (shoulder to opposite hip)",
+        ),
         Reference(HEAD, head, 0.5, HEAD_NOTE),
         Reference(BOX, box, 0.2, "within 0.2 of the box's longer side"),
     ]

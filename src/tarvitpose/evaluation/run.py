@@ -1,9 +1,7 @@
 """A whole evaluation: predictions of every labelled frame into files, and these files scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -104,7 +102,8 @@ def evaluate(
         if on_frames is not None:
             on_frames(done, total)
 
-    with _folder(output) as folder:
+    kept = TemporaryDirectory(prefix="tarvitpose-") if output is None else nullcontext(output)
+    with kept as folder:
         facts = {
             **prediction_facts(boxes, videos),
             "weights": engine.fingerprint(),
@@ -112,8 +111,8 @@ def evaluate(
             "flip_test": predictors[SINGLE_FRAME].flip_test,
             **(settings or {}),
         }
-        claim(folder, facts, "pass --overwrite or another --output", overwrite=overwrite)
-        task = PredictionTask(predictors, boxes, folder)
+        task = PredictionTask(predictors, boxes, Path(folder))
+        claim(task.output, facts, "pass --overwrite or another --output", overwrite=overwrite)
         for video in videos:
             task.finish(video, count)
         comparisons = compare(task, videos, engine.config.joints, samples)
@@ -126,16 +125,6 @@ def evaluate(
         comparisons=tuple(comparisons),
         warnings=(*boxes.warnings, *_warnings(predictors, videos)),
     )
-
-
-@contextmanager
-def _folder(output: Path | None) -> Iterator[Path]:
-    """Yield the folder of predictions, a temporary one if none is given."""
-    if output is not None:
-        yield output
-        return
-    with TemporaryDirectory(prefix="tarvitpose-") as folder:
-        yield Path(folder)
 
 
 def _warnings(predictors: dict[str, Predictor], videos: Sequence[LabelledVideo]) -> Iterator[str]:

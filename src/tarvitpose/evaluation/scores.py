@@ -3,8 +3,6 @@
 Axes: N people, J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -96,10 +94,9 @@ def _coco_comparison(
     ]
     samples = samples if len(ids) > 1 else 0
     results = {mode: read_json(task.file(mode, video)) for mode in task.predictors}
-    values = {mode: coco_ap(content, each, known).columns for mode, each in results.items()}
+    values = {mode: coco_ap(content, each, known) for mode, each in results.items()}
     draws = {
-        mode: [drawn.columns for drawn in bootstrap_coco_ap(content, each, known, samples)]
-        for mode, each in results.items()
+        mode: bootstrap_coco_ap(content, each, known, samples) for mode, each in results.items()
     }
     intervals = _drawn_intervals(metric, draws) if samples else {}
     return ModeComparison(metric, values, intervals, STILLS if len(values) > 1 else "")

@@ -5,8 +5,6 @@ A value that the file lacks is NaN, a track id of -1 or an image size of (0, 0).
 Axes: N people of a frame, J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise

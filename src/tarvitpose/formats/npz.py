@@ -3,8 +3,6 @@
 Axes: F frames, P people of all frames, J joints.
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import zipfile

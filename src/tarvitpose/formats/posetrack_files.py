@@ -4,12 +4,10 @@ Joints are mapped by name (2018) or by point id (2017), never by position. What 
 with a DataError that names the file, the entry and the field.   Axes: J = 15 joints, P points.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,7 +116,7 @@ def write_posetrack18(
         "annotations": [{"id": at, **person} for at, person in enumerate(people, 1)],
         "categories": [{**category, "keypoints": list(POSETRACK_17.joints)}],
     }
-    _write(path, content)
+    write_json(path, content, indent=None)
 
 
 def write_posetrack17(path: Path, frames: Mapping[str, PredictedFrame]) -> None:
@@ -127,30 +125,15 @@ def write_posetrack17(path: Path, frames: Mapping[str, PredictedFrame]) -> None:
         {"image": [{"name": name}], "imgnum": [at], "annorect": _people17(frame)}
         for at, (name, frame) in enumerate(frames.items(), 1)
     ]
-    _write(path, {"annolist": annolist})
-
-
-class _Source(Protocol):
-    """One layout: where it keeps frames, people, joints and regions."""
-
-    def frames(self) -> Iterator[tuple[str, Entry, list[Entry]]]:
-        """Yield the file name, the entry and the people of each frame."""
-
-    def joints(self, person: Entry) -> tuple[Float64, Float64]:
-        """Return keypoints (J, 2), NaN where there is none, and scores (J,)."""
-
-    def head_box(self, person: Entry) -> Float64:
-        """Return the head box, (4,) xyxy."""
-
-    def box(self, person: Entry) -> Float64:
-        """Return the box of a person, (4,) xyxy, NaN where there is none."""
-
-    def ignored(self, frame: Entry) -> tuple[Float64, ...]:
-        """Return the polygons of a frame's ignore regions, (corners, 2) each."""
+    write_json(path, {"annolist": annolist}, indent=None)
 
 
 class _PoseTrack17:
-    """One annolist: a frame holds its people."""
+    """One annolist: a frame holds its people.
+
+    As of `_PoseTrack18`, `joints` are keypoints (J, 2) and scores (J,), `head_box` and `box` are
+    (4,) xyxy, NaN where there is none, and `ignored` has the polygons, (corners, 2) each.
+    """
 
     def __init__(self, content: Entry, tracks: bool) -> None:
         self._content, self._tracks = content, tracks
@@ -215,6 +198,9 @@ class _PoseTrack18:
 
     def ignored(self, frame: Entry) -> tuple[Float64, ...]:
         return coco_regions(frame)
+
+
+_Source = _PoseTrack17 | _PoseTrack18
 
 
 def _layout(content: Entry, tracks: bool) -> _Source:
@@ -289,7 +275,3 @@ def _poses(frame: PredictedFrame) -> Iterator[tuple[int, Float64, Float64]]:
     """Yield track id, keypoints (J, 2) and scores (J,) of each person; evaluators need ids."""
     ids = range(len(frame.scores)) if frame.track_ids is None else frame.track_ids.tolist()
     yield from zip(ids, frame.keypoints, frame.scores, strict=True)
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    write_json(path, content, indent=None)

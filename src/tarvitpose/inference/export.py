@@ -1,7 +1,5 @@
 """A model as graphs for other engines, compared with PyTorch on a clip before they are used."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -219,9 +217,9 @@ def _case(choice: BackendChoice, engine: Engine, crops: UInt8) -> Case[BackendCh
 def _refuse_errors(
     agreements: list[Agreement], max_error: float, precision: GraphPrecision
 ) -> None:
-    share = "half" if precision == "int8" else "1%"
+    share, quantile = ("half", "median") if precision == "int8" else ("1%", "most")
     for agreement in agreements:
-        error = agreement.median if precision == "int8" else agreement.most
+        error = getattr(agreement, quantile)
         if agreement.precision == CHECKED and not error <= max_error:
             instead = "" if precision == "fp32" else "--precision fp32, or "
             raise WeightsError(

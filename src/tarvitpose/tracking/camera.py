@@ -1,7 +1,5 @@
 """How the camera turned between two frames, told by what stands still.   Axes: P points."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

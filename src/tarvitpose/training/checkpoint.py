@@ -1,7 +1,5 @@
 """A run's state on disk, always whole: written to a temporary name and renamed."""
 
-from __future__ import annotations
-
 import os
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The kinds of arrays that are passed between modules."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

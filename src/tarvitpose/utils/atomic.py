@@ -1,7 +1,5 @@
 """Output files and folders that are either whole or not there."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -32,6 +30,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
+    """Write a UTF-8 file, whole or not at all. Raises OutputError."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors=errors)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """Configurations from YAML files and other values; every error is one line and names its field."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from pathlib import Path

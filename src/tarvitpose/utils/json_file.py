@@ -11,7 +11,7 @@ from typing import Any
 
 from tarvitpose.errors import DataError, UserError
 from tarvitpose.utils.arrays import Float64
-from tarvitpose.utils.atomic import atomic_file
+from tarvitpose.utils.atomic import write_text
 from tarvitpose.utils.numeric import real_numbers, whole_number
 from tarvitpose.utils.reading import readable
 from tarvitpose.utils.source_names import short
@@ -43,8 +43,7 @@ def write_json(path: Path, content: object, *, indent: int | None = 2) -> None:
     Paths become text; NaN and infinity, which JSON does not have, become null.
     """
     text = json.dumps(_finite(content), indent=indent, allow_nan=False, default=_path_text)
-    with atomic_file(path) as temporary:
-        temporary.write_text(f"{text}\n", encoding="utf-8")
+    write_text(path, f"{text}\n")
 
 
 def read_entry(path: Path) -> Entry:

@@ -1,7 +1,5 @@
 """Reading files that others made: what cannot be opened or understood is an error of one line."""
 
-from __future__ import annotations
-
 import errno
 import re
 import stat

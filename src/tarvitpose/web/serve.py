@@ -1,7 +1,5 @@
 """The server of the page: bound to one address, closed to everything but the page's own needs."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time

@@ -1,7 +1,5 @@
 """The service behind the page: visitors' videos, jobs and results. It knows nothing of Gradio."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

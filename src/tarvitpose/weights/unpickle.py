@@ -1,7 +1,5 @@
 """Pickles that others made: tensors out of them, and neither code nor claims to memory."""
 
-from __future__ import annotations
-
 import mmap
 import pickle
 import warnings
