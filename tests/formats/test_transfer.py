@@ -330,7 +330,7 @@ def test_coordinates_in_pixels_are_said(tmp_path: Path) -> None:
     done = run("reformat", result, "--format", "trc", "--output", tmp_path / "trc")
     assert done.exit_code == 0, done.output
     assert "coordinates are pixels, not metres" in done.stderr
-    kinds = ("reformat", result, "--format", "trc,mot,label-studio", "--output", tmp_path / "all")
+    kinds = ("reformat", result, "--format", "trc,label-studio", "--output", tmp_path / "all")
     assert "without an image size" in refusal(*kinds)
     assert not [*tmp_path.glob("all/*")]
 

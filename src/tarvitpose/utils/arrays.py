@@ -23,5 +23,6 @@ def npz_arrays(path: Path, error: type[UserError] = DataError) -> Iterator[NpzFi
     """Open the arrays of an npz file; only reading them belongs into the block. Raises `error`."""
     # Given a path, NumPy would not close a file that holds no arrays; `np.load` takes any file.
     with readable(path, "npz", error), path.open("rb") as stream, NpzFile(stream) as arrays:
-        check_zip(path, arrays.zip)
+        if arrays.zip is not None:  # as it is until it is closed
+            check_zip(path, arrays.zip)
         yield arrays
