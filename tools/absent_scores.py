@@ -7,8 +7,6 @@ detector would do it. Prints the scores of visible and of cut-off joints, and ho
 joint of a pair has the lower score (area under the ROC curve).
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -10,8 +10,6 @@ box's height, about 0.2 torsos. Intervals are 95%, a bootstrap over people (whos
 independent).
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 from itertools import islice

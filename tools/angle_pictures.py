@@ -3,8 +3,6 @@
 python -m tools.angle_pictures docs/pictures/angles.png
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from pathlib import Path

@@ -9,8 +9,6 @@ person's clip has one degradation (of lost frames there is nothing to tell). The
 each of the modes of --temporal, are written into the folder's config.json.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

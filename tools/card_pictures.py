@@ -9,8 +9,6 @@ the right, on plain ground unless `--photographs` is given (LSPET has no licence
 on the same joint of the other side, near the label, or elsewhere.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

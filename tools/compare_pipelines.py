@@ -8,8 +8,6 @@ script. Both read the video, find one person's pose in every frame and write a v
 results and sound are written by `predict` alone.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

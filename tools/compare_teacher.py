@@ -11,8 +11,6 @@ PCK@0.2 of the torso, with 95% intervals of differences (bootstrap over people);
 by PoseTrack's AP, PCK and PCKh in labelled boxes.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -8,8 +8,6 @@ public data sets that they are made from. `OUTPUT/images/<clip>/%06d.jpg` are al
 `OUTPUT/annotations/{train,val}/<clip>.json` their labels. Every `--every`th frame is labelled.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Iterator

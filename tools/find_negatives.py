@@ -8,8 +8,6 @@ lie apart from every labelled person and a teacher sees hardly any joint. In the
 written all joints are labelled far outside the image, which training reads as empty heatmaps.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections import defaultdict

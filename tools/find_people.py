@@ -10,8 +10,6 @@ the person (plain, mirrored, wider) agree; `keypoint_weights` is its score. With
 of that COCO file are left out, and only its images are read. The output has COCO's layout.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

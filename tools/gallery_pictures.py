@@ -6,8 +6,6 @@ Writes `gallery-right.jpg` and `gallery-wrong.jpg`. A frame is predicted after a
 that it has neighbours before it, and only a part of it is shown; nothing else is done to it.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import NamedTuple

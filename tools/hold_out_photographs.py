@@ -7,8 +7,6 @@ The text file has the ids of the images for validation, one per line. Writes
 `OUTPUT/photographs_train.json` and `OUTPUT/photographs_val.json`.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

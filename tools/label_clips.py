@@ -13,8 +13,6 @@ large. `OUTPUT/annotations/{train,val}/<video>.json` has PoseTrack18's layout; p
 detected but not labelled are ignore regions. `OUTPUT/summary.json` counts frames, people, joints.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Iterator

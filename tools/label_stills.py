@@ -10,8 +10,6 @@ do not predict, are unchanged. The teachers' poses are stored beside the output 
 another run with other limits does not predict again.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

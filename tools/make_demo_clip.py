@@ -3,8 +3,6 @@
 python -m tools.make_demo_clip data/clips/two_people_cam04.mp4
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -8,8 +8,6 @@ faces. A step is from one frame in which an angle is known to the next; it is wr
 predicted angle is more than 30 degrees off at either end. Intervals are bootstrapped over clips.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import tempfile

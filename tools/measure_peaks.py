@@ -6,8 +6,6 @@ Every frame of a clip is cropped with its labelled box; the same heatmaps are re
 peaks and by linked ones. Intervals are bootstrapped over clips.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -7,8 +7,6 @@ the part that a window of 0.4 seconds leaves: jitter, which has no lag, would hi
 Axes: F frames, J joints.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence

@@ -7,8 +7,6 @@ before and after keeps most of both (Wortsman et al., Robust fine-tuning, 2022).
 architecture of the second network; parts that only the first has are left out.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterable
 

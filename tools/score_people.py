@@ -8,8 +8,6 @@
 `weights` is the folder of the teachers' graphs. Only joints that COCO names count.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ python -m tools.ship_default data/default/runs/default/weights
 python -m tools.ship_default default   (the graphs alone, of the weights that are there)
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -5,8 +5,6 @@ separately trained ViTPose. Run `predict` with both weights and the same boxes, 
 python -m tools.side_by_side vitpose.npz tar.npz clip.mp4 --output figure3.mp4
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 from pathlib import Path

@@ -4,8 +4,6 @@ Both predict COCO's joints. Here they return PoseTrack's 15, with score 0 for bo
 which COCO lacks. Axes: R augmented views of one person, J joints.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@
 Every scene follows from its number and kind (`tools.crossing_scenes`).   Axes: V scenes.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Run the command line, as `tarvitpose` and `python -m tarvitpose` do."""
 
-from __future__ import annotations
-
 import sys
 
 

@@ -1,7 +1,5 @@
 """Boxes, crop transforms and warps with numpy and OpenCV.   Axes: N people, h w a crop's size."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 import cv2

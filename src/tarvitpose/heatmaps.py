@@ -5,8 +5,6 @@ by a Newton step on the smoothed log-heatmap, DARK) and "classic" (HRNet: Gaussi
 pixels, decoded by a quarter of a pixel towards the higher neighbour).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import reduce
 

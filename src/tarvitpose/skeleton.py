@@ -4,8 +4,6 @@ The sets of the package are the files in `assets/joint_sets`; a file of the same
 other set.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

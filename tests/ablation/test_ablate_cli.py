@@ -1,7 +1,5 @@
 """`tarvitpose ablate` as a user meets it: tables, exit codes, files."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

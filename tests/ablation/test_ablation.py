@@ -1,7 +1,5 @@
 """Tables of rows: each trains and is scored, alike rows once, and an end goes on where it was."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from dataclasses import replace

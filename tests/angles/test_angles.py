@@ -1,7 +1,5 @@
 """Angles: cases that one can work out by hand, and what must not change them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

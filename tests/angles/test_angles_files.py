@@ -1,7 +1,5 @@
 """The tables, the drawing and the command."""
 
-from __future__ import annotations
-
 import csv
 import json
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """Ranges of motion and repetitions, on movements whose answers are known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from posed_people import filmed, seen_from_the_side

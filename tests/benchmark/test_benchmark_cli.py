@@ -1,7 +1,5 @@
 """`tarvitpose benchmark` as a user runs it, on a tiny network."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from pathlib import Path

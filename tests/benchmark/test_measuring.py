@@ -1,7 +1,5 @@
 """How speeds are measured: turns on a fake clock, and what each mode really computes."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What speeds are measured on and held against, and the memory that it takes."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

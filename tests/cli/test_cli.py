@@ -1,7 +1,5 @@
 """The command line: what it accepts, what it prints, and how it ends."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

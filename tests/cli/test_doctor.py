@@ -1,7 +1,5 @@
 """`tarvitpose doctor`: what it finds, what it says to do, and how it ends."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

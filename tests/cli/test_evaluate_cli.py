@@ -1,7 +1,5 @@
 """`tarvitpose evaluate`: what it prints and writes, and how it refuses."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

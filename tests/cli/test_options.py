@@ -1,7 +1,5 @@
 """Options of the verbs: each is a field of a configuration, with its default, limits and help."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What scripts hold on to: lines of JSON, exit codes, offline mode, and completion in shells."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

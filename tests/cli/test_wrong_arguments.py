@@ -1,7 +1,5 @@
 """What is wrong with arguments is said at once: nothing that loads slowly is imported for it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Configurations: presets, and errors that name the field."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Every number of every configuration, and of every option of a verb, has a range."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Iterator

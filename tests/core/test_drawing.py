@@ -1,7 +1,5 @@
 """Drawing: what is near the people changes, in their colours, and nothing else does."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations

@@ -1,7 +1,5 @@
 """Faces: nobody's head stays recognisable, and what is far from heads stays as it is."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Boxes and crops, by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

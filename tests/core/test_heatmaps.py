@@ -1,7 +1,5 @@
 """Both codecs: encoding and decoding, compared with DARK, and mirrored."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter

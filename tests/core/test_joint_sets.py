@@ -1,7 +1,5 @@
 """Joint sets: those of the package, and others that a file or a config describes."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

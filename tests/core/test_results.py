@@ -1,7 +1,5 @@
 """FramePoses in the hands of a user: a line to read, joints by name, a picture."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

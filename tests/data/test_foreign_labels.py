@@ -3,8 +3,6 @@
 Each variant is a small file in order with one change; the right value is that of the file in order.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """PoseTrack17's frames under two names: official ones, and those that the DCPose files count."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What needs no learning: each combination of a window's frames, against another way to get it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """COCO's AP: cases computed by hand, and OKS from its definition."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

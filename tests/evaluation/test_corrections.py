@@ -1,7 +1,5 @@
 """What people correct in CVAT or Label Studio is read back, and predictions are scored by it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Held-out people with degraded frames, and scores that can be worked out otherwise."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

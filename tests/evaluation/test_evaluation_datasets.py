@@ -1,7 +1,5 @@
 """Labelled frames with people, neighbours and truth, in every layout; and whose boxes they get."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Predictions into files, files into numbers: with a network that knows the answer, or errs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Labelled videos by motion: what is shown to the estimators, and how their joints are scored."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """PCK of the box, OKS and jitter of labelled people: cases computed by hand."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

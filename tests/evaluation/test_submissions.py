@@ -1,7 +1,5 @@
 """What `evaluate --output` writes is what the official evaluators take, and is read back alike."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

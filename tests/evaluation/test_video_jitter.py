@@ -1,7 +1,5 @@
 """Two runs over one video: how much their joints shake, and how far apart they are."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from jitter_poses import HEIGHT, LINE, ZIGZAG, poses, poses_along

@@ -1,7 +1,5 @@
 """Single frames beside the temporal part: the same crops, encoded once, in one video."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables that went through pandas, R or a spreadsheet and come back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Every format: what is written is read back the same, and by other readers of the format."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Iterator, Sequence

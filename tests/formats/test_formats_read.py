@@ -1,7 +1,5 @@
 """Files of other programs, intact or damaged: they load, or one line says why not."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

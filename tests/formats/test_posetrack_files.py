@@ -1,7 +1,5 @@
 """PoseTrack's JSON: both layouts in and out, frames matched by name, and errors that say where."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -6,8 +6,6 @@ where somebody has not installed them by hand; the tests of the formats read the
 rules of the format as well.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Results on disk: every frame once, the numbers exact, the files whole or not there."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

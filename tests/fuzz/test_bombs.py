@@ -1,7 +1,5 @@
 """Small files that state, or unpack to, much more than they hold are refused before it is taken."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

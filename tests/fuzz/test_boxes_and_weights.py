@@ -1,7 +1,5 @@
 """Hostile boxes files, weights and configs: checked values, or an error of one line."""
 
-from __future__ import annotations
-
 import json
 import math
 import random

@@ -3,8 +3,6 @@
 `FUZZ_ROUNDS` says how many of each kind are tried; a failure names its seed.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

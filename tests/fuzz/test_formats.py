@@ -3,8 +3,6 @@
 FUZZ_ROUNDS files of each format are damaged, 20 without it; a failure names the seed and the file.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

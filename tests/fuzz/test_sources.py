@@ -1,7 +1,5 @@
 """Damaged videos and images: frames in order with true times, or an error of one line."""
 
-from __future__ import annotations
-
 import random
 from itertools import pairwise
 from pathlib import Path

@@ -4,8 +4,6 @@ The command line's own `main` is called, so that exit codes and what is printed 
 shell. A failure names its seed: FUZZ_ROUNDS=1 FUZZ_SEED=7 tries that one alone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """The three forms of cross-attention, which cost different amounts of work and give the same."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from tiny_models import B, C, modest_model, randomise

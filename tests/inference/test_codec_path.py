@@ -4,8 +4,6 @@ It sees a bright spot in the crop and draws its heatmap where the codec that it 
 puts it. Numbers of the frame are computed here by hand, not by the package's geometry.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What networks cost: counted by running them, against the numbers that are known."""
 
-from __future__ import annotations
-
 import pytest
 from tiny_models import C, N, tiny_config, tiny_model
 

@@ -1,7 +1,5 @@
 """Every engine gives what PyTorch gives."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

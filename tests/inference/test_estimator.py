@@ -1,7 +1,5 @@
 """PoseEstimator: what users hold on to in Python, on tiny models and generated videos."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

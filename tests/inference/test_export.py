@@ -1,7 +1,5 @@
 """Exported graphs are checked on a clip, and only what agrees with PyTorch is left behind."""
 
-from __future__ import annotations
-
 import json
 from importlib import util
 from pathlib import Path

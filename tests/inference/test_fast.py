@@ -1,7 +1,5 @@
 """Cheaper ways to the same numbers: tokens left out, and the decoder of Winograd products."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from tiny_models import B, C, J, randomise, tiny_clip, tiny_config, tiny_model

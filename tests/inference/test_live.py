@@ -1,7 +1,5 @@
 """Live sources: the newest frames, true times, and a count of what was dropped."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time

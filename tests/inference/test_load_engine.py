@@ -1,7 +1,5 @@
 """From weights to engines: which backend, and the graphs that are cached for it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

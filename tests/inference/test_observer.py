@@ -1,7 +1,5 @@
 """Observers see every step of a run and change nothing; engines hold engines."""
 
-from __future__ import annotations
-
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator

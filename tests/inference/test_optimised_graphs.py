@@ -1,7 +1,5 @@
 """What engines make of graphs and weights is kept, and changes nothing."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

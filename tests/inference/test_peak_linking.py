@@ -1,7 +1,5 @@
 """Frames come back in order, each joint at one of its peaks, with that peak's score."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Who is in each frame, where only every Nth is looked at."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Pooled heatmaps, against trajectories whose answer is known, in every mode of the predictor."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from streaming_runs import CountingEngine, crossing_people, streamed, tracked_video, windowed

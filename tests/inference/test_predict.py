@@ -1,7 +1,5 @@
 """Windowed prediction: the exact oracle that streaming is compared with."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Streaming equals windowed mode, frame by frame, and encodes every crop once."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

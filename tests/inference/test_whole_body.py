@@ -1,7 +1,5 @@
 """133 joints all the way: a random network predicts, its poses are drawn, written and read back."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

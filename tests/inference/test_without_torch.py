@@ -1,7 +1,5 @@
 """Poses without PyTorch: the graphs that ship, and that nothing on the way imports it."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Jitter, agreement and lag on tracks that can be computed by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Hand-computed cases of the metrics."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Measures of identities, on cases one can compute by hand."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

@@ -1,7 +1,5 @@
 """PoseTrack AP: cases one can compute by hand, and a slow second implementation."""
 
-from __future__ import annotations
-
 import math
 
 import cv2

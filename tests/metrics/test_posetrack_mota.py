@@ -1,7 +1,5 @@
 """PoseTrack's MOTA of joints, on cases one can compute by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

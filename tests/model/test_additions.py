@@ -1,7 +1,5 @@
 """What the temporal part has beyond the paper: a soft mask, positions of keys, a gate on GRA."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from tiny_models import B, C, J, N, T, h, tiny_config, tiny_model, w

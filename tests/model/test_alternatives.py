@@ -1,7 +1,5 @@
 """The paper's alternatives to JTA and GRA: Table 4 (a) to (c) and Table 5 (a)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

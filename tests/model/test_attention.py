@@ -1,7 +1,5 @@
 """The attention layers, beside torch's own."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from attention_layers import HEADS, Q, context, every_way, queries, random_layer, random_mask

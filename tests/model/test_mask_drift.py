@@ -1,7 +1,5 @@
 """The mask means the same at any step of a training: what BatchNorm's averages follow."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The network: sizes, axes, masks, and what must not change its answer."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

@@ -4,8 +4,6 @@ The reference follows the released code as `method.md` describes it, mixed-up ax
 features (B, T, C, N) are reshaped to (B, T, N, C), and the mask (T, J, N) is viewed as (J, T, N).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

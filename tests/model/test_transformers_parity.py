@@ -1,7 +1,5 @@
 """Our single-frame model beside Hugging Face's VitPose, on random weights."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

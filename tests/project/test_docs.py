@@ -1,7 +1,5 @@
 """README and the pages of docs/: commands are understood, links and configs exist."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import re

@@ -1,7 +1,5 @@
 """The commands of README and docs run, on a short video and with a tiny network."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -1,7 +1,5 @@
 """The scripts of examples/ run as they are, and give the expected numbers."""
 
-from __future__ import annotations
-
 import csv
 import runpy
 import sys

@@ -1,7 +1,5 @@
 """The notebook runs from top to bottom, and carries no outputs in git."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

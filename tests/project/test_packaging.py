@@ -1,7 +1,5 @@
 """What a package index and a wheel have: links that lead somewhere, configs and examples."""
 
-from __future__ import annotations
-
 import importlib.util
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """The project as a whole: its layout, its exports, its pins and what is packaged."""
 
-from __future__ import annotations
-
 import ast
 import doctest
 import importlib

@@ -1,7 +1,5 @@
 """Many videos: which they are, what happens to those that fail, and what a run leaves."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Many videos on a real Ray cluster of two workers, one of which is killed."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Hiding faces over time: whoever is missed for a while stays hidden, and no frame is lost."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A video to results on disk, with a tiny model and boxes from a file."""
 
-from __future__ import annotations
-
 import csv
 import json
 import signal

@@ -1,7 +1,5 @@
 """A run that was interrupted, at any moment, goes on to the files of a run in one piece."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

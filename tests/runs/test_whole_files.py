@@ -1,7 +1,5 @@
 """Whatever ends `predict`: files are whole or not there, and --resume gives the same ones."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

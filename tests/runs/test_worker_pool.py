@@ -1,7 +1,5 @@
 """How jobs are handed to workers that fail or die, on a stand-in for Ray."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Linked peaks: hand-made cases, and the sequence against trying all sequences."""
 
-from __future__ import annotations
-
 import gc
 import itertools
 

@@ -1,7 +1,5 @@
 """Smoothed joints against scipy, against a filter written for one number, and on real files."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace

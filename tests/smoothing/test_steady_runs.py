@@ -1,7 +1,5 @@
 """Smoothing, chosen people and other trackers as a user has them: through `predict`, on a video."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Run a coroutine from a test that is not async."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor

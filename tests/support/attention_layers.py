@@ -1,7 +1,5 @@
 """A random attention layer, with queries and contexts for it.   Q queries, C channels."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from tiny_models import B, C, randomise

@@ -1,7 +1,5 @@
 """The commands in documents, and how the command line parses them."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from typing import Any

@@ -1,7 +1,5 @@
 """Damaged copies of files, the same for the same seed, and how many a suite tries."""
 
-from __future__ import annotations
-
 import os
 import random
 import struct

@@ -1,7 +1,5 @@
 """Standing people on grey ground, for the tests of what is drawn."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

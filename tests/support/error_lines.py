@@ -1,7 +1,5 @@
 """The single line that an error says to a user."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tensors under the names of other projects, written independently of the code that reads them."""
 
-from __future__ import annotations
-
 import re
 
 import torch

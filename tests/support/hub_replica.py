@@ -1,7 +1,5 @@
 """A small server with repositories as the Hugging Face hub serves them, and with plain files."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

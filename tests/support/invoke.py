@@ -1,7 +1,5 @@
 """Run `tarvitpose` in this process, as a user would in a shell."""
 
-from __future__ import annotations
-
 from typer.testing import CliRunner, Result
 
 from tarvitpose.cli import app

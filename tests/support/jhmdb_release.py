@@ -1,7 +1,5 @@
 """A tiny official release of JHMDB: two actions, three clips, as the real one is laid out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """People of two joints who move along a line, steadily or shaking."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

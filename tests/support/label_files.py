@@ -1,7 +1,5 @@
 """Small annotation files in every layout, and images for them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Hostile values in files that can be read, and hostile bytes in all others."""
 
-from __future__ import annotations
-
 import copy
 import json
 import random

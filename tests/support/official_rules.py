@@ -4,8 +4,6 @@ poseval (PoseTrack17 and 18) requires as many frames as are annotated, and pairs
 PoseTrack21's kit requires the same images in the same order, and also pairs them by position.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A person made of straight limbs whose angles are known by construction."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

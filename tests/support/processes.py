@@ -1,7 +1,5 @@
 """Processes that start quickly, forked from a server that has loaded Python and torch."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import socket

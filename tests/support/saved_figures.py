@@ -1,7 +1,5 @@
 """The figures that code under test saves."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Random poses for the tests of files: every number is different."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

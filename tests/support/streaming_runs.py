@@ -1,7 +1,5 @@
 """Tracked people in small frames, and an engine that counts what streaming computes for them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """Tiny ablations: the configured base with a tiny network, generated stills and few steps."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Tiny versions of the data sets in configs/, in the folders that it names."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

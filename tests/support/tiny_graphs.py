@@ -1,7 +1,5 @@
 """Graphs of tiny networks, written once for all tests of the same network."""
 
-from __future__ import annotations
-
 import tempfile
 from functools import cache
 from pathlib import Path

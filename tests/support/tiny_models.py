@@ -1,7 +1,5 @@
 """Tiny networks and clips. All axes differ, so that a swapped axis cannot pass."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Tiny trainings: a few generated stills, a tiny network, nine steps."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Tiny random networks of transformers' VitPose."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

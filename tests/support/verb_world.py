@@ -1,7 +1,5 @@
 """A folder with all that the verbs read, small enough to be copied for each trial."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

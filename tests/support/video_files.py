@@ -1,7 +1,5 @@
 """Small videos and folders of frames."""
 
-from __future__ import annotations
-
 import os
 import struct
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """A detector of one person who walks to the right."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tarvitpose.detection import Detections

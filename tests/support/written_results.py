@@ -1,7 +1,5 @@
 """Results of every format, written as `predict` writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

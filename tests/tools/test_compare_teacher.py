@@ -1,7 +1,5 @@
 """The teacher reads the model's crops, and its joints are mapped back into the frame."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Labelled clips are converted to PoseTrack18's layout, which training reads."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Boxes without a person: which are chosen, and that training reads them as empty heatmaps."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

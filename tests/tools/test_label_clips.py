@@ -1,7 +1,5 @@
 """Labelling clips: how MoveNet is read, which joints are trusted, and what is written."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Labelling stills: which labels stay, and which the teachers add."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Weights that are put into the package run without PyTorch, from one file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Who is who by motion and clothes, on boxes and colours that one can follow by hand."""
 
-from __future__ import annotations
-
 from itertools import permutations
 
 import numpy as np

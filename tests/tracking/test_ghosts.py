@@ -1,7 +1,5 @@
 """Tracks whose joints nobody sees, and tracks that double another, are left out, and told."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 

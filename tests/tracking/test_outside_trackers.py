@@ -1,7 +1,5 @@
 """ByteTrack and OC-SORT of the package `trackers` behind our protocol."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The recipes of configs/: each loads, builds, and trains a step where it expects its data."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

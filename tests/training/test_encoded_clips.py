@@ -1,7 +1,5 @@
 """Encoded clips on disk: which frames make a window, and what is refused."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The trainer, on a tiny network and generated stills."""
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from pathlib import Path

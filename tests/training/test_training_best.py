@@ -1,7 +1,5 @@
 """Averaged weights, the best weights, and stopping early."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

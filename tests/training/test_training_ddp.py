@@ -1,7 +1,5 @@
 """Several devices: two processes on one machine (gloo) are one process with twice the batch."""
 
-from __future__ import annotations
-
 from itertools import islice
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A training that is killed, at any moment, gives the weights of one that ran in one piece."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A saved training goes on only as itself: what it depends on must be the same."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Optimiser steps: accumulation, loss scaling, and numbers that are not finite."""
 
-from __future__ import annotations
-
 import math
 from contextlib import nullcontext
 from pathlib import Path

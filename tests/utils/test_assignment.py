@@ -1,7 +1,5 @@
 """Assignments, beside SciPy's."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment

@@ -1,7 +1,5 @@
 """Configurations that come with the package are found by name, and files come first."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """How many cores are used."""
 
-from __future__ import annotations
-
 import pytest
 
 from tarvitpose.utils.cores import usable_cores

@@ -1,7 +1,5 @@
 """SHA-256: the values of `sha256sum`, and changed files are read again."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

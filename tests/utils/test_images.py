@@ -1,7 +1,5 @@
 """Images that are written: the pixels come back, as RGB."""
 
-from __future__ import annotations
-
 import struct
 from pathlib import Path
 

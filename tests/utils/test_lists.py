@@ -1,7 +1,5 @@
 """Lists with commas: what is read from them, and what is refused in a line."""
 
-from __future__ import annotations
-
 import pytest
 
 from tarvitpose.errors import ConfigError

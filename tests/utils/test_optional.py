@@ -1,7 +1,5 @@
 """Optional packages: what is said where they are missing."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from types import ModuleType

@@ -1,7 +1,5 @@
 """What kept results depend on: which differences are found, and how they are said."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

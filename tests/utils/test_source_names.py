@@ -1,7 +1,5 @@
 """What sources are called: no password in it, no two alike, and any name a file can have."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

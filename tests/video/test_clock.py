@@ -1,7 +1,5 @@
 """One clock: times that rise strictly and are right, whatever a file says about them."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Sources that claim, name or hold what no camera writes: one line, or frames with true times."""
 
-from __future__ import annotations
-
 import os
 import socket
 import struct

@@ -1,7 +1,5 @@
 """Playlists, which name other files, are read only if allowed, with a warning, never for ever."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

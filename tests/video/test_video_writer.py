@@ -1,7 +1,5 @@
 """Writing: the same frames at the same times with the same sound, or nothing at all."""
 
-from __future__ import annotations
-
 import resource
 import signal
 from collections.abc import Iterator

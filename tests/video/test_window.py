@@ -1,7 +1,5 @@
 """The window of predict --show, on a virtual screen."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

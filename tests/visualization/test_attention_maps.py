@@ -1,7 +1,5 @@
 """Attention maps: equal to the model's attention, of the right moment and person, and drawn."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

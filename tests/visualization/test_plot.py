@@ -1,7 +1,5 @@
 """Joints over time: what is drawn, from which files, and what is refused."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

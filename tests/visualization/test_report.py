@@ -1,7 +1,5 @@
 """The report: a page that stands alone, whose numbers are those of the poses."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

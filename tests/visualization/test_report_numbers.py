@@ -1,7 +1,5 @@
 """The numbers of a report, on poses whose answers are known by hand."""
 
-from __future__ import annotations
-
 import base64
 from dataclasses import replace
 from pathlib import Path

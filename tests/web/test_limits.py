@@ -1,7 +1,5 @@
 """What the page takes: videos within the limits that hold all they need."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

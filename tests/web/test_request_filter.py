@@ -1,7 +1,5 @@
 """The filter before Gradio's server: only the page's own requests, and only visitors' files."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, NamedTuple

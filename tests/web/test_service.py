@@ -1,7 +1,5 @@
 """Jobs and the service: one at a time, stopped between frames, errors without server paths."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Iterator

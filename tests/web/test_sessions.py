@@ -1,7 +1,5 @@
 """The files of visitors: whose they are, and when they go."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

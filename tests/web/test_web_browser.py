@@ -1,7 +1,5 @@
 """The page as a visitor has it: a real server, used with the mouse in a real headless Chromium."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

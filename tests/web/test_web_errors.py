@@ -1,7 +1,5 @@
 """Whatever goes wrong on the page reaches the visitor as a sentence, and the button comes back."""
 
-from __future__ import annotations
-
 import gc
 import json
 from collections.abc import Callable, Iterator

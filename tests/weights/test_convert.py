@@ -1,7 +1,5 @@
 """Checkpoints of other projects become ours, and what cannot is named."""
 
-from __future__ import annotations
-
 import logging
 import pickle
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The weights, detector and clip that ship: what they are, and that they work together."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

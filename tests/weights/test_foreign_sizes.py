@@ -3,8 +3,6 @@
 The networks are on PyTorch's meta device. Numbers are compared in tests/model on small ones.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Weights of one joint set start a network with another: by name, or as the released code does."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

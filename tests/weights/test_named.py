@@ -1,7 +1,5 @@
 """Weights by name, by hub id and as files: fetched and converted once from a replica of the hub."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Saving and loading, and what the errors say."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The rows of one of the paper's tables, as a YAML file lists them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

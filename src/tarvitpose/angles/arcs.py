@@ -1,7 +1,5 @@
 """Angles drawn at the joints of people: an arc from zero to the limb, and the number."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

@@ -3,8 +3,6 @@
 Axes: N samples of an angle, evenly spaced in time, NaN where it is not known.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

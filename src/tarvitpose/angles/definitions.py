@@ -1,7 +1,5 @@
 """The angles that are measured: between which points, what is positive, and where zero is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal

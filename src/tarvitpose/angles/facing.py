@@ -3,8 +3,6 @@
 Axes: F frames of a person.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The points of the body that angles are measured between.   Axes: F frames of a person."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ranges of motion, and the left side against the right.   Axes: F frames of a person."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ All are in degrees and in the image plane. A value is NaN where one of its joint
 where the view does not show it, and where a segment points at the camera.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What the angles of a video come to, as JSON: ranges, sides and repetitions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What speeds are compared with: Hugging Face's VitPose, and large matrix products."""
 
-from __future__ import annotations
-
 from typing import Any, NoReturn
 
 import numpy as np

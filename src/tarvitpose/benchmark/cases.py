@@ -4,8 +4,6 @@ Cutting crops out of frames is not part of it. A batch is what it is for `predic
 how many crops the network reads at once, though a window is always read whole.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import count, islice
 from typing import Literal, NamedTuple, get_args

@@ -4,8 +4,6 @@
 `exec`, and there is no current value.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context

@@ -1,7 +1,5 @@
 """The networks that are timed, and the crops they read."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The options of a benchmark."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Speeds as a picture."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

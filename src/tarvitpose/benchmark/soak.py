@@ -1,7 +1,5 @@
 """The memory that is used while poses are estimated in a long generated video."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from time import perf_counter

@@ -4,8 +4,6 @@ Every moment of a thread counts for the innermost stage it is in. Frames are rea
 their own, and results written in another, beside the others.
 """
 
-from __future__ import annotations
-
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The command line: one file for each verb, heavy imports inside the commands."""
 
-from __future__ import annotations
-
 import _thread
 import signal
 import sys

@@ -1,7 +1,5 @@
 """`tarvitpose benchmark`: how fast it is on this machine."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """The files that commands are given: what is wrong is said before anything slow is imported."""
 
-from __future__ import annotations
-
 import glob
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`tarvitpose convert`: other projects' checkpoints become weights folders."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

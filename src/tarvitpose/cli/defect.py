@@ -5,8 +5,6 @@ one that the user can put right. Anything else is a defect of this package: its 
 a file, since it helps nobody but those who mend it.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import platform

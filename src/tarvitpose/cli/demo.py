@@ -1,7 +1,5 @@
 """`tarvitpose demo`: the whole thing on a clip that comes with the package."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

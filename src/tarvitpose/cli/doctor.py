@@ -1,7 +1,5 @@
 """`tarvitpose doctor`: what is installed here, what is missing for which purpose, how to get it."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import platform

@@ -1,7 +1,5 @@
 """The options of `tarvitpose evaluate`, and which of them go together."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """What all verbs have in common: how errors end them, and the options that each takes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Annotated, Any, cast

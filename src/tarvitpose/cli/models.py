@@ -1,7 +1,5 @@
 """`tarvitpose models`: what ships with the package, or any weights. Reads headers, never torch."""
 
-from __future__ import annotations
-
 import math
 from itertools import chain, repeat
 from pathlib import Path
@@ -39,6 +37,7 @@ SIZES = {  # by width and depth
 }
 GET = "get it with: tarvitpose models {} --download"
 BY_NAME = "by name (--weights NAME): fetched and converted when first used, then offline"
+MUCH = 10**9  # bytes of weights: reading them takes seconds
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Facts = dict[str, Any]
 
@@ -177,6 +176,8 @@ def weights_facts(name: str, folder: Path) -> Facts:
     path, file = folder / "config.json", folder / "model.safetensors"
     config = parse_config(ModelConfig, read_json(path, WeightsError, SMALL), str(path))
     parameters, numbers = parameter_count(file)
+    if (size := file.stat().st_size) > MUCH:
+        console.note(f"{name}: reading {size / 1e9:.1f} GB for the checksum")
     temporal = " with temporal part" if config.temporal else ""
     return {
         "name": name,
@@ -186,7 +187,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "size": f"ViTPose-{size_name(config.width, config.depth)}{temporal}",
         "parameters": parameters,
         "numbers": numbers,
-        "bytes": file.stat().st_size,
+        "bytes": size,
         "input": list(config.input_size),
         "joint_set": config.joints.name,
         "joints": list(config.joints.joints),

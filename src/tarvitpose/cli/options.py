@@ -1,7 +1,5 @@
 """The options of the verbs: fields of a configuration, and those that several verbs share."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """`tarvitpose predict`: videos in, poses out."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`tarvitpose web`: the same as `predict`, on a page."""
 
-from __future__ import annotations
-
 import signal
 from types import FrameType
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Every choice of the configurations and of the command line, once; joint sets: `skeleton`."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 ViTPoseSize = Literal["s", "b", "l", "h"]

@@ -1,7 +1,5 @@
 """One network, as `config.json` stores it beside the weights, and ViTPose's sizes."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 

@@ -1,7 +1,5 @@
 """Options of `PoseEstimator` and of `tarvitpose predict`."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self

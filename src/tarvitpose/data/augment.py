@@ -3,8 +3,6 @@
 The transforms that draw these variations are in `transforms`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 

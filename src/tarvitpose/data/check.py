@@ -1,7 +1,5 @@
 """Find what breaks trainings: images that are missing or broken, labels that contradict them."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Find what the readers of annotations fill in, change or leave out, which is no fault."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from tarvitpose.config import AnnotationFormat

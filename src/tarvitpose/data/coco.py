@@ -1,7 +1,5 @@
 """Read COCO's layout: its stills, and the parts that PoseTrack's files share with it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

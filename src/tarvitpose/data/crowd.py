@@ -4,8 +4,6 @@ Images come without masks of people, so a person's outline is drawn from the joi
 a filled trunk and a head.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

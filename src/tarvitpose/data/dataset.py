@@ -1,7 +1,5 @@
 """Records to training clips.   Axes: T frames, J joints, h w the size of a crop."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 

@@ -4,8 +4,6 @@ The functions in `DEGRADE` take one RGB crop (h, w, 3) and a severity in 0..1, a
 crop. Lengths are given for crops 256 pixels high and grow with the crop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal, get_args
 

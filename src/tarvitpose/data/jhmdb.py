@@ -4,8 +4,6 @@ The official release is a folder of `joint_positions`, `puppet_mask`, `splits`, 
 `Rename_Images` (or the videos, `ReCompress_Videos`).   Axes: T frames, K joints of the file.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import struct

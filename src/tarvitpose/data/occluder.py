@@ -1,7 +1,5 @@
 """Things in front of a person.   Axes: T frames, h w of a crop."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

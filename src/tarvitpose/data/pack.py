@@ -1,7 +1,5 @@
 """Put a data set into tar files that are small enough to travel, each one complete by itself."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile

@@ -1,7 +1,5 @@
 """Read PoseTrack's videos: the JSON of PoseTrack18 and 21, and the merged files of DCPose."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Read PoseTrack2017's videos: the official per-video JSON, an annolist of frames."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath

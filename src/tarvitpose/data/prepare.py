@@ -1,7 +1,5 @@
 """Write the layout that training reads: PoseTrack18's, with the frames that windows can reach."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable, Iterable

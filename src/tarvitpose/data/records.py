@@ -1,7 +1,5 @@
 """What every labelled data set is read into, whatever its layout.   Axes: J joints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

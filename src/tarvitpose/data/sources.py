@@ -1,7 +1,5 @@
 """Every layout of labelled people that can be read, by its name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath

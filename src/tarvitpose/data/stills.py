@@ -4,8 +4,6 @@ The camera (or the whole person) drifts, zooms and turns, and limbs swing a litt
 over time and not at all in the current frame.   Axes: T frames, J joints, h w the size of a crop.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

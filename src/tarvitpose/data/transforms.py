@@ -3,8 +3,6 @@
 Axes: T frames, J joints, h w the size of a crop.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Frames of a data set that lie in video files: VIDEO/00001.jpg is the first frame of a video."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path

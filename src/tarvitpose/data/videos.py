@@ -3,8 +3,6 @@
 Records for training, the check and the preparation all start from here.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

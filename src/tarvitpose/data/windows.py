@@ -1,7 +1,5 @@
 """Which frames a clip shows, and its crops out of a video.   Axes: T frames, h w a crop's size."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

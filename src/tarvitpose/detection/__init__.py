@@ -1,7 +1,5 @@
 """People in a frame, by one of several detectors or out of a file."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

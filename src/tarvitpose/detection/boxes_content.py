@@ -1,7 +1,5 @@
 """What a JSON file of boxes holds, whatever its layout."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """People's boxes from a JSON file instead of a detector."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """Any object detector of the `transformers` library that knows people."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

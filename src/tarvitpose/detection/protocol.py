@@ -1,7 +1,5 @@
 """What every detector gives back, and what all of them share.   Axes: N people."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """The paper's kind of detector: Faster R-CNN, out of torchvision."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -3,8 +3,6 @@
 Axes: N people, K regions, each (4,) xyxy in pixels.
 """
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import cv2

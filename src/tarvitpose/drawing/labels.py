@@ -1,7 +1,5 @@
 """Who is who: a numbered label at each person, and the legend top left."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What is drawn, in which colours and how thick: shared by skeletons, labels and legend."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 

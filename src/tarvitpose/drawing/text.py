@@ -1,7 +1,5 @@
 """Lines of text on an image, and images fit to a width."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

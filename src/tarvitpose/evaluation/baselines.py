@@ -4,8 +4,6 @@ Each frame of a window is decoded alone, by the decoder of single frames.
 Axes: B windows, T frames, J joints, h w of a heatmap.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

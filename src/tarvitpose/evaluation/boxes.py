@@ -1,7 +1,5 @@
 """Whose boxes a model is evaluated with; all results name them.   Axes: N people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

@@ -3,8 +3,6 @@
 A score is read as the probability that a joint is right: within 0.2 torsos of its label (PCK@0.2).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

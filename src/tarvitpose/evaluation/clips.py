@@ -1,7 +1,5 @@
 """A model over clips with known joints.   Axes: N clips, T frames, J joints, C channels."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any

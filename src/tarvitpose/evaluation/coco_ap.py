@@ -1,7 +1,5 @@
 """COCO's average precision by object keypoint similarity (OKS), computed by faster-coco-eval."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One metric of a model with and without its temporal part, and of what it has to beat."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, field
 

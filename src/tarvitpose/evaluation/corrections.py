@@ -1,7 +1,5 @@
 """Poses against what somebody made of them by hand.   Axes: N people, J joints."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

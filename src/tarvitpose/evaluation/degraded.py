@@ -4,8 +4,6 @@ The neighbouring frames stay as they are. Everything follows from the records an
 Axes: n people, K degradations, T frames, J joints, C channels, h w the token grid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Encoded crops on disk, so that a frozen encoder encodes each only once."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

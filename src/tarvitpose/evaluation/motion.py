@@ -5,8 +5,6 @@ Everything follows from the data and a seed.
 Axes: N people, T frames, J joints of PoseTrack, H W the pixels of a crop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from zlib import crc32
 

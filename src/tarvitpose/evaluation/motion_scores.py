@@ -3,8 +3,6 @@
 Axes: N labelled people of all frames, J joints.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ All people are predicted in their labelled boxes, so each prediction belongs to 
 Axes: N labelled people of all frames, J joints, M triples of neighbouring frames.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 

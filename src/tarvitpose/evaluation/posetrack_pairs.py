@@ -5,8 +5,6 @@ of a video's frames differ and their number does not, they belong together by th
 is all that poseval compares.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """A whole evaluation: predictions of every labelled frame into files, and these files scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass

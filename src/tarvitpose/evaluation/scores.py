@@ -3,8 +3,6 @@
 Axes: N people, J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """PoseTrack files with track ids against labels with theirs.   Axes: V videos, J joints."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path

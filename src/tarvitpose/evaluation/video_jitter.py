@@ -3,8 +3,6 @@
 Axes: F frames of a track, J joints.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Angles over time as a table: a row for each person of each frame, a column for each angle."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from contextlib import ExitStack

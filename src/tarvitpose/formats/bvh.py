@@ -3,8 +3,6 @@
 Axes: F frames.
 """
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Axes: J joints.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Single frames on the left, the temporal part on the right (the paper's Figure 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """One picture of a whole video: evenly spaced frames with the poses drawn on them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path

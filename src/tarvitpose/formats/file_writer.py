@@ -1,7 +1,5 @@
 """What the writers of all formats share: complete files only, and numbers of a sensible length."""
 
-from __future__ import annotations
-
 import json
 from abc import abstractmethod
 from contextlib import ExitStack

@@ -4,8 +4,6 @@ A person is a rectangle, their joints are key points with that rectangle as pare
 percent of the image.   Axes: J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Axes: J joints.
 """
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from itertools import chain
 from typing import Any

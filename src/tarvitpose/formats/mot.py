@@ -1,7 +1,5 @@
 """MOT, the motion file of OpenSim: the joint angles of a person over time, in degrees."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from pathlib import Path
 

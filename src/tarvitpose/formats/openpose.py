@@ -3,8 +3,6 @@
 Axes: J joints.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The video, or the picture, with the poses drawn on it."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable
 from contextlib import ExitStack

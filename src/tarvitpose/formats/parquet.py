@@ -1,7 +1,5 @@
 """The long table of CSV as Parquet, for data frames and databases, with all digits."""
 
-from __future__ import annotations
-
 import json
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """PoseTrack18's JSON: what `evaluate --predictions` and PoseTrack's own evaluation read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

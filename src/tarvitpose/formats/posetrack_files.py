@@ -4,8 +4,6 @@ Joints are mapped by name (2018) or by point id (2017), never by position. What 
 with a DataError that names the file, the entry and the field.   Axes: J = 15 joints, P points.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

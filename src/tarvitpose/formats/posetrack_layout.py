@@ -1,7 +1,5 @@
 """Fields of PoseTrack's and COCO's JSON, for all their readers.   Axes: K = 15 joints, P points."""
 
-from __future__ import annotations
-
 import re
 from pathlib import PurePosixPath
 

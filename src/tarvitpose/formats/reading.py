@@ -1,7 +1,5 @@
 """Read results of `predict`, and files of the same formats that other tools wrote."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tarvitpose.errors import DataError

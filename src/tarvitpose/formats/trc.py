@@ -1,7 +1,5 @@
 """TRC, the marker file of OpenSim, Pose2Sim and Sports2D: one person in a plane, z is 0."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Choose the writers of results: one module for each format."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a network costs, counted by running it without numbers: parameters and multiply-adds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

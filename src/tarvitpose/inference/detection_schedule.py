@@ -1,7 +1,5 @@
 """In which frames people are detected: in every Nth one, or as often as they need it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tarvitpose.config import DetEvery

@@ -1,7 +1,5 @@
 """Which device runs the network, and in which numbers. PyTorch is loaded only where it may help."""
 
-from __future__ import annotations
-
 import platform
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """PoseEstimator: poses of videos and windows, in Python.   Axes: N people, J joints."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """A model as graphs for other engines, compared with PyTorch on a clip before they are used."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path

@@ -6,8 +6,6 @@ Axes: B batch, T frames, J joints, K tokens of a window, C channels in,
 O channels out, h w the token grid.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import TypeVar
 

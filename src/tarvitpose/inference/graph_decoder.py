@@ -4,8 +4,6 @@ No tensor has more than six axes: OpenVINO 2026.4 permutes eight wrongly.
 Axes: B batch, C channels in, O channels out, J joints, h w the token grid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -3,8 +3,6 @@
 Axes: B batch, T frames, J joints, N tokens of one crop, K tokens that are read, C channels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple

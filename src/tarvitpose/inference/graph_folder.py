@@ -4,8 +4,6 @@ Those of the default weights lie beside the weights, and read them from their fi
 they are made on first use, in the user's cache folder.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress

@@ -5,8 +5,6 @@ batch and number of tokens are dynamic.
 Axes: B batch, J joints, N = h w tokens of one crop, K tokens of a window, C channels, H W pixels.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import warnings

@@ -3,8 +3,6 @@
 Needs the package onnx.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

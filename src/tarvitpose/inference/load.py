@@ -5,8 +5,6 @@ OpenVINO before PyTorch, and PyTorch before ONNX Runtime only where it has a GPU
 with bfloat16. PyTorch is loaded where it is needed, because that takes seconds.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

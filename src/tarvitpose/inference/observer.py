@@ -1,7 +1,5 @@
 """What stands beside an estimator's run: it sees each step, and may know a result already."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args

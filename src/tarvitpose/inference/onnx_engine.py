@@ -5,8 +5,6 @@ folded, ordered as this processor likes them. What comes out is kept in the user
 next run finds it.
 """
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial

@@ -1,7 +1,5 @@
 """The exported graphs on OpenVINO, on the processor."""
 
-from __future__ import annotations
-
 import os
 import sys
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Frames whose joints are at the peaks that follow each other over time.   Axes: N people."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

@@ -4,8 +4,6 @@ Between two detections of a file a person's box is interpolated; a live source c
 second one, and carries the boxes on at their pace.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial

@@ -4,8 +4,6 @@ Nothing is learned: each frame is decoded alone, and the motion is that of its p
 Axes: B windows, T frames, J joints, h w of a heatmap.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ what box cuts each frame of a person's window, is all that differs from windowed
 Axes: N people, T frames, J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

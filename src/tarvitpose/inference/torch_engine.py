@@ -3,8 +3,6 @@
 Axes: B batch, T frames, J joints, N tokens, C channels.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from typing import TypeVar

@@ -3,8 +3,6 @@
 Axes: N crops, B windows, T frames, J joints, h w of a heatmap.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar

@@ -3,8 +3,6 @@
 Axes: N true and M predicted objects of a frame (people, or joints of one kind), V videos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """PCK as papers on JHMDB and Sub-JHMDB measure it.   Axes: N people, J joints."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@ A joint that is missing, or has too low a score to count, has NaN coordinates; s
 without the person. Everything below reads the poses of one track, (F, J, 2) in pixels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

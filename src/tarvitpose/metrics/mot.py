@@ -3,8 +3,6 @@
 Axes: N true people, M predicted people, J joints, A thresholds of HOTA, V videos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Object keypoint similarity, COCO's measure of one joint.   Axes: N people, J joints."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """Percentage of correct keypoints.   Axes: N people, J joints."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -4,8 +4,6 @@ Axes: N true people, M predicted people, J = 15 joints in the order of POSETRACK
 joints, V videos, F frames.   A missing joint has NaN coordinates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

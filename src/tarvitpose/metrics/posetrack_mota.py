@@ -3,8 +3,6 @@
 Axes: N true people, M predicted people, J = 15 joints, V videos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How fast the joints of a labelled person move.   Axes: F frames of the person, J joints."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

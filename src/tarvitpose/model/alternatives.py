@@ -5,8 +5,6 @@ All are built from the layers of JTA. The paper does not print their depth, so i
 Axes: B batch, T frames, N = h w tokens of one frame, J joints, C channels.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

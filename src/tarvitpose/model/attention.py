@@ -1,7 +1,5 @@
 """The attention layer that JTA and GRA share.   Axes: B batch, Q queries, K keys, C channels."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

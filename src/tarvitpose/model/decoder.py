@@ -1,7 +1,5 @@
 """The light decoders of ViTPose.   Axes: B batch, C channels, J joints, h w the token grid."""
 
-from __future__ import annotations
-
 import copy
 
 import torch

@@ -1,7 +1,5 @@
 """The plain Vision Transformer of ViTPose.   Axes: B batch, N = h w tokens, C channels."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

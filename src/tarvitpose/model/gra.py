@@ -1,7 +1,5 @@
 """Global restoring attention (paper, section 3.3).   Axes: B batch, N tokens, J joints, C width."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 Axes: B batch, T frames, J joints, N = h w tokens of one frame, C channels.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -4,8 +4,6 @@ The authors' released code mixes up two pairs of axes. Weights trained with it f
 Axes: B batch, T frames, J joints, N = h w tokens, C channels.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

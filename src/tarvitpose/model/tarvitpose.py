@@ -3,8 +3,6 @@
 Axes: B batch, T frames, J joints, C channels, h w the token grid (a 16th of the crop).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self, Unpack

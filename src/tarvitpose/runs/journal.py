@@ -7,8 +7,6 @@ Everything between the two parts (tracks, crops, encoded windows) is done again,
 has to be stored.   Axes: N people, J joints.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import time

@@ -1,7 +1,5 @@
 """The manifest of a run: what its results depend on, and checksums of the results."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

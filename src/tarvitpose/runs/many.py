@@ -1,7 +1,5 @@
 """Many videos: which they are, where their results go, and the outcome of each."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -1,7 +1,5 @@
 """Many videos on Ray: each worker has a model, and takes the next video when it is free."""
 
-from __future__ import annotations
-
 import logging
 import os
 import socket

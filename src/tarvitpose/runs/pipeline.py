@@ -1,7 +1,5 @@
 """From a video to results on disk; each file is written whole or not at all."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator

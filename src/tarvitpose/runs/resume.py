@@ -4,8 +4,6 @@ While it runs, a hidden folder beside the results holds all three; a finished ru
 manifest alone, as NAME.run.json.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Steadier joints over time: One-Euro for live use, Savitzky-Golay for files."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing

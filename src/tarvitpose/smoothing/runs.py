@@ -4,8 +4,6 @@ A run ends where the joint or its person is not there, where its score is too lo
 jumps. Nothing crosses its ends, and a joint in no run stays as it is.   Axes: N people, J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The filter of Savitzky and Golay (1964), in true time.   Axes: J joints, F frames of a run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Who is who between frames."""
 
-from __future__ import annotations
-
 from tarvitpose.config import TrackerName
 from tarvitpose.tracking.body import BodyTracker
 from tarvitpose.tracking.ghosts import GhostFilter

@@ -1,7 +1,5 @@
 """What clothes people wear: colours of the upper and the lower body.   Axes: N boxes, D numbers."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike

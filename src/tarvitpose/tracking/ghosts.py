@@ -3,8 +3,6 @@
 A detector takes a pole, a bag or half of somebody for a person; the pose network looks closer.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Who is who between frames: association by overlap (paper, section 3).   Axes: N people."""
 
-from __future__ import annotations
-
 from collections.abc import Set
 
 import numpy as np

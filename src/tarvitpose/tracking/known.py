@@ -1,7 +1,5 @@
 """People whose tracks are known already, such as those of a file of boxes.   Axes: N people."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -1,7 +1,5 @@
 """ByteTrack and OC-SORT from the package `trackers`, behind our protocol.   Axes: N people."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From a configuration's sources to the batches of one process."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice

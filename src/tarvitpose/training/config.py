@@ -1,7 +1,5 @@
 """The keys of a training configuration; one YAML file is one experiment."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self

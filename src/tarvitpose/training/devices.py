@@ -4,8 +4,6 @@ Every device has a process of its own, with a rank. Rank 0 alone writes files an
 process that cannot go on says so to the others at the next agreement, so that none waits forever.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The running average of the weights (EMA), which is often better than the last ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -3,8 +3,6 @@
 Keys that are not named here count, so that a new key is compared without a change here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from tarvitpose.data.dataset import DRAWING

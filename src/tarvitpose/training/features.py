@@ -3,8 +3,6 @@
 Axes: n clips, T frames, J joints, C channels, h w the token grid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

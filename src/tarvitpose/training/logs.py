@@ -1,7 +1,5 @@
 """The numbers that a run writes: `metrics.jsonl`, TensorBoard, Weights & Biases."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, Self

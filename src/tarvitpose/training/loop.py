@@ -1,7 +1,5 @@
 """The training loop (Lightning Fabric): from a configuration to weights, resumable at any step."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator

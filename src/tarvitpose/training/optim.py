@@ -1,7 +1,5 @@
 """Parameter groups and the learning rate's schedule."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 

@@ -6,8 +6,6 @@ only as far as the encoder's output tells positions apart.
 Axes: B batch, C channels, h w the token grid, N = h w, K waves.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

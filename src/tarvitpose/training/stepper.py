@@ -1,7 +1,5 @@
 """One optimiser step: its batches, their gradients, and what to do when a number is not finite."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

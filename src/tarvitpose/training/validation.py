@@ -1,7 +1,5 @@
 """PCK on held-out clips while a run trains, in both modes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any

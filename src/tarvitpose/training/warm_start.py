@@ -8,8 +8,6 @@ the network is that of the paper.
 Axes: B batch, T frames, C channels, h w the token grid, N = h w, D channels of a head.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Which of some go with which of others, so that the sum is largest (Kuhn and Munkres)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

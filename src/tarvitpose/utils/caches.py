@@ -1,7 +1,5 @@
 """The folder of this package in the system's cache."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What all configurations share, and the keys that earlier versions called otherwise."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator

@@ -1,7 +1,5 @@
 """What pydantic finds wrong with a value, in words, and fields under the names of options."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """What is finished at the end of a `with` block, or undone after an error in it."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from typing import Self

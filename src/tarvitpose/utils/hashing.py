@@ -1,7 +1,5 @@
 """SHA-256 of files, of folders and of other content, as `sha256sum` prints it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Images: their bytes read, with a limit on their size, and written as PNG and JPEG."""
 
-from __future__ import annotations
-
 import struct
 from contextlib import suppress
 from pathlib import Path

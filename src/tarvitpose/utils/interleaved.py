@@ -1,7 +1,5 @@
 """Turns in a random order, so that a busy machine slows everything that is compared alike."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Values of options that are lists with commas, and sizes written as 256x192."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from typing import TypeVar

@@ -4,8 +4,6 @@ A reader of JSON, tables or arrays takes its numbers through these functions. Th
 what is refused, so that the reader can say in its own error where the value stands.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tarvitpose.utils.arrays import Bools, Float32, Float64

@@ -1,7 +1,5 @@
 """Offline mode: nothing is downloaded or reported. A stream that the user names is still opened."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Packages that only some purposes need, and that may be missing."""
 
-from __future__ import annotations
-
 from importlib import import_module, util
 from typing import Any
 

@@ -6,8 +6,6 @@ of an ablation, an interrupted `predict`, prepared data) has its facts beside it
 move.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """What a source is called: in file names of results and in messages, where no password belongs."""
 
-from __future__ import annotations
-
 import glob
 import re
 from pathlib import Path

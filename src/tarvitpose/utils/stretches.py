@@ -1,7 +1,5 @@
 """Frames that follow each other without a gap."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tarvitpose.utils.arrays import Int64

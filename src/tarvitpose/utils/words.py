@@ -1,7 +1,5 @@
 """Numbers and kinds of values as messages have them."""
 
-from __future__ import annotations
-
 
 def counted(number: int, singular: str, plural: str | None = None, form: str = "") -> str:
     """Return a number with its noun; `form` is how the number is written.

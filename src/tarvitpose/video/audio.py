@@ -1,7 +1,5 @@
 """Copy the audio of one file into another."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Generator, Iterator
 from fractions import Fraction

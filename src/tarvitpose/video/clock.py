@@ -5,8 +5,6 @@ at every join; AVI has times of packets in decoding order but not of frames; bro
 of their clock instead of the frame rate; and some files have no times at all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any

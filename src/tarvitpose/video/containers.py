@@ -5,8 +5,6 @@ author chose. So only self-contained formats of a fixed list are read, and FFmpe
 file, unless playlists are allowed.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

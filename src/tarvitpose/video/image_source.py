@@ -1,7 +1,5 @@
 """Image files as the frames of a video."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Generator, Iterable, Iterator

@@ -1,7 +1,5 @@
 """Recognise local playlists, and list what they name; no playlist may name itself."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Time 0 is the earliest start of the video and audio streams, where players begin.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, islice, pairwise

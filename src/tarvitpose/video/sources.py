@@ -1,7 +1,5 @@
 """Sources of frames: video files, folders and globs of images, webcams and stream URLs."""
 
-from __future__ import annotations
-
 import glob
 import re
 import time

@@ -1,7 +1,5 @@
 """A window that shows the poses while they are found. Tk draws it, which comes with Python."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable
 from time import monotonic

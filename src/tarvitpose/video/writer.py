@@ -1,7 +1,5 @@
 """Write frames as an H.264 video with the times and the audio of the source."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager

@@ -1,7 +1,5 @@
 """Joint angles over time as a picture: the left and right side of one joint in one panel."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Axes: J joints, T frames, h w the token grid, H W a crop's pixels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Options of attention maps, checked before PyTorch is loaded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from tarvitpose.config import ModelConfig

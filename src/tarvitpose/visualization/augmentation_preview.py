@@ -1,7 +1,5 @@
 """A picture of what each transform does to a training clip.   Axes: T frames, J joints."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple

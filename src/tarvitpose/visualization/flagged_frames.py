@@ -1,7 +1,5 @@
 """The frames of a result that deserve a second look: joints of low score, or that jump."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

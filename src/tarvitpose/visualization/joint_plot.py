@@ -1,7 +1,5 @@
 """Joints over time: x, y and score of one or several people, files and joints."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a report says of joint angles, and in plain words of what to distrust."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The data of a report: poses from a file, and what is known of the run that wrote it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The facts at the top of a report: the video, the run, and how the poses were found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple

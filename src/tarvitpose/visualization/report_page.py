@@ -1,7 +1,5 @@
 """The report on one video: an HTML page that needs nothing beside it, from `templates`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial

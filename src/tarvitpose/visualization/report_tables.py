@@ -1,7 +1,5 @@
 """The rows of a report's tables: tracks over time, jitter, speed by stage."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Small pictures of a video's frames, taken in a second pass that holds no other frame."""
 
-from __future__ import annotations
-
 import base64
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a report shows of a run beyond its files: time by stage, and what files do not hold."""
 
-from __future__ import annotations
-
 from tarvitpose.benchmark.stages import Stopwatch
 from tarvitpose.results import Frame, FramePoses
 

@@ -3,8 +3,6 @@
 Axes: F frames of a track, J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

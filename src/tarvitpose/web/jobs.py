@@ -1,7 +1,5 @@
 """The jobs of visitors: poses of a video, by the code of `predict`, and a joint's attention map."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 from bisect import bisect_right

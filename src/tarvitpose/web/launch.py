@@ -1,7 +1,5 @@
 """How Gradio is started: its theme, and everything that it offers beside the page switched off."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gradio as gr

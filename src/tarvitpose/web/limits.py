@@ -1,7 +1,5 @@
 """The limits of what the page takes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

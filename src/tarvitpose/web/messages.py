@@ -1,7 +1,5 @@
 """The texts of the page; those of its status lines are HTML."""
 
-from __future__ import annotations
-
 from html import escape
 
 from tarvitpose.runs.pipeline import Outcome, RunProgress

@@ -1,7 +1,5 @@
 """The page: its parts, and what happens when a visitor uses them."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time

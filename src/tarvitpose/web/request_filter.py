@@ -4,8 +4,6 @@ Gradio's server also describes its functions, plays streams, and fetches web add
 the page needs none of that, and a server on a private machine should not reach others.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections import defaultdict

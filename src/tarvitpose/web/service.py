@@ -1,11 +1,10 @@
 """The service behind the page: visitors' videos, jobs and results. It knows nothing of Gradio."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tarvitpose.config import PredictConfig
@@ -16,6 +15,8 @@ from tarvitpose.web.jobs import Job, JobResults, draw_attention, find_poses
 from tarvitpose.web.limits import Limits, Upload, nameless
 from tarvitpose.web.sessions import Sessions
 
+FIRST_FRAME = 0.001  # seconds of a video that show no second one
+
 
 class Service:
     """Takes videos from visitors and processes them on one thread."""
@@ -24,6 +25,15 @@ class Service:
         """`config` holds the options that all jobs have in common."""
         self.config, self.limits, self.sessions = config, limits, sessions
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="tarvitpose-web")
+
+    def warm_up(self, example: Path) -> None:
+        """Load what jobs need by a frame of a video, so that the first one delays no answer.
+
+        Raises UserError for weights that cannot be used.
+        """
+        with TemporaryDirectory(dir=self.sessions.root) as folder:
+            config = self.config.model_copy(update={"output": Path(folder), "end": FIRST_FRAME})
+            find_poses(example, config, [], lambda _: None)
 
     def lend(self, session_id: str, example: Path) -> Path:
         """Return a copy of a video that the visitor may read."""

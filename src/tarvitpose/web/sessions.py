@@ -5,8 +5,6 @@ Gradio puts into folders named by content, and the folders of sessions, which no
 Gradio itself removes uploads that are too old.
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import time

@@ -4,8 +4,6 @@ The keys show where a checkpoint is from: MMPose, ViTAE's ViTPose, Hugging Face 
 released TAR-ViTPose. Arguments give what the shapes of the tensors do not show.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 The functions take and return tensors by name and read no files.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

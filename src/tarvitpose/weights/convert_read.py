@@ -1,7 +1,5 @@
 """Read the tensors of other projects' checkpoints by name, and never run code from them."""
 
-from __future__ import annotations
-
 import pickle
 import re
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Each is a weights folder with a card and `about.json`, which says what it was made of.
 """
 
-from __future__ import annotations
-
 import logging
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fetch other projects' weights, from the hub or an address, and check their SHA-256."""
 
-from __future__ import annotations
-
 import hashlib
 import http.client
 import logging

@@ -1,7 +1,5 @@
 """Find and load weights: by name, as a folder, a file of another project, or a hub id."""
 
-from __future__ import annotations
-
 from importlib import resources
 from pathlib import Path
 from typing import Unpack

@@ -5,8 +5,6 @@ model, removes an old `config.json` before the new weights are complete, and wri
 every folder. Here the library is imported only when it is needed.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any, TypedDict

@@ -3,8 +3,6 @@
 Axes: J joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor

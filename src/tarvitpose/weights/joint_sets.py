@@ -1,7 +1,5 @@
 """Find the joints of a head: a set of the package, a file, or the labels of a config."""
 
-from __future__ import annotations
-
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any

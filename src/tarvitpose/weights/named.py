@@ -4,8 +4,6 @@ The sources are documented by MMPose (`vitpose_coco.yml`), by the transformers p
 organisation usyd-community on the hub) and by easy_ViTPose. ViTPose and its weights are Apache-2.0.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
