@@ -1,11 +1,12 @@
-"""Teach a smaller network to answer as a larger one does, without labels.
+"""Teach a cheaper network to answer as a dearer one does, without labels.
 
-    python -m tools.distill configs/default/fast.yaml --leave-out 6 10
+    python -m tools.distill configs/default/fast.yaml
 
-The configuration is one of `tarvitpose train`: `init` is the teacher, `model.input_size` the size
-of the student's crops. The student begins as the teacher without some of the encoder's blocks. It
-learns the teacher's heatmaps and final tokens of the same crop before that was degraded; the
-temporal part, which reads the tokens, stays the teacher's.
+The configuration is one of `tarvitpose train`: `init` is the teacher, `model` what the student has
+otherwise: `input_size`, the size of its crops, or `fine_cells`, how many of its tokens are not
+merged. With `--leave-out` it has some of the encoder's blocks fewer. It learns the teacher's
+heatmaps and final tokens of the same crop before that was degraded; the temporal part, which reads
+the tokens, stays the teacher's. Cells that may be merged are those where the teacher sees no joint.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tarvitpose.config import ModelConfig
 from tarvitpose.evaluation.clips import encode_crops, normalise_clip
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.batches import Batches, ReportLine
@@ -30,7 +32,7 @@ from tarvitpose.training.step import Batch, TrainingStep
 
 def main() -> None:
     """Train a student."""
-    parser = argparse.ArgumentParser(description="Teach a smaller network what a larger one says.")
+    parser = argparse.ArgumentParser(description="Teach a cheaper network what a dearer one says.")
     parser.add_argument("config", type=Path)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--leave-out", nargs="+", type=int, default=[], metavar="BLOCK")
@@ -39,7 +41,7 @@ def main() -> None:
     config = load_train_config(given.config, tuple(given.overrides))
     teacher = TARViTPose.from_pretrained(str(config.init))
     if given.student is None:
-        student = without_blocks(teacher, given.leave_out, model_config(config).input_size)
+        student = without_blocks(teacher, given.leave_out, model_config(config))
     else:
         student = TARViTPose.from_pretrained(given.student)
     distil(config, student, teacher, print)
@@ -59,15 +61,22 @@ def distil(
 
 
 def without_blocks(
-    teacher: TARViTPose, left_out: Collection[int], input_size: tuple[int, int]
+    teacher: TARViTPose, left_out: Collection[int], config: ModelConfig
 ) -> TARViTPose:
     """Return a network without some blocks of its encoder, for crops of another size."""
     kept = [block for block in range(teacher.config.depth) if block not in left_out]
-    changes = {"depth": len(kept), "input_size": input_size, "drop_path": 0.0}
+    changes = {
+        "depth": len(kept),
+        "input_size": config.input_size,
+        "fine_cells": config.fine_cells,
+        "merge_after": config.merge_after,
+        "drop_path": 0.0,
+    }
     student = TARViTPose(teacher.config.model_copy(update=changes))
     tensors = teacher.state_dict()
     names = student.state_dict()
-    student.load_state_dict({name: tensors[_longer_name(name, kept)] for name in names})
+    shared = {name: tensors[_longer_name(name, kept)] for name in names if "merging" not in name}
+    student.load_state_dict(shared, strict=False)
     return student
 
 
@@ -83,6 +92,8 @@ class Distillation(TrainingStep):
         super().__init__(student)
         for name, parameter in student.named_parameters():
             parameter.requires_grad_(name.startswith(("encoder.", "decoder.")))
+        if student.encoder.merging is not None:
+            student.encoder.freeze_first(student.config.merge_after)
         self.teacher = teacher.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Distillation:
@@ -99,11 +110,22 @@ class Distillation(TrainingStep):
         with torch.no_grad():
             tokens = encode_crops(self.teacher, clean.unsqueeze(1))[:, 0]  # (B, C, h, w)
             heatmaps = self.teacher.decoder(tokens)  # (B, J, 4h, 4w)
-        features = self.model.encoder(self._student_crops(clip[:, 0]))  # (B, C, h', w')
+        images = self._student_crops(clip[:, 0])
+        features = self.model.encoder(images)  # (B, C, h', w')
         answer = self.model.decoder(features)  # (B, J, 4h', 4w')
-        return relative_error(answer, resized(heatmaps, answer, corners=True)) + relative_error(
+        loss = relative_error(answer, resized(heatmaps, answer, corners=True)) + relative_error(
             features, resized(tokens, features, corners=False)
         )
+        return loss if self.model.encoder.merging is None else loss + self._choice(images, heatmaps)
+
+    def _choice(self, images: Tensor, heatmaps: Tensor) -> Tensor:
+        """Return how far the student's choice of cells is from where the teacher sees joints."""
+        encoder = self.model.encoder
+        assert encoder.merging is not None
+        with torch.no_grad():
+            x, grid = encoder.first_blocks(images)
+        logits = encoder.merging.scores(x, grid)
+        return F.binary_cross_entropy_with_logits(logits, cell_relevance(heatmaps))
 
     def _student_crops(self, crops: Tensor) -> Tensor:
         """Return normalised crops (B, 3, H', W') of the student's size."""
@@ -116,6 +138,16 @@ def resized(values: Tensor, like: Tensor, *, corners: bool) -> Tensor:
     """Return values (B, C, h, w) on the grid of others; pixels of crops and heatmaps lie on UDP's
     grid, whose corners are those of the crop, tokens do not."""
     return F.interpolate(values, like.shape[2:], mode="bilinear", align_corners=corners)
+
+
+def cell_relevance(heatmaps: Tensor) -> Tensor:
+    """Return from 0 to 1 how close a joint is to each 2 x 2 tokens, (B, h w / 4).
+
+    Heatmaps (B, J, 4h, 4w) count in full at the tokens where they peak, less one or two away.
+    """
+    near = F.max_pool2d(heatmaps, 4).amax(1, keepdim=True).clamp(0, 1)  # (B, 1, h, w)
+    rings = near + F.max_pool2d(near, 3, 1, 1) / 2 + F.max_pool2d(near, 5, 1, 2) / 4
+    return F.max_pool2d(rings / 1.75, 2).flatten(1)
 
 
 def relative_error(answer: Tensor, target: Tensor) -> Tensor:

@@ -70,6 +70,10 @@ class ModelConfig(Config):
     # Not in the paper; both begin as if they were absent.
     key_positions: bool = False  # JTA's tokens tell their position and frame
     gra_gate: bool = False  # each token of the current frame decides how far it is restored
+    # Of the cells of 2 x 2 tokens so many stay as they are, where joints are expected; after the
+    # first `merge_after` blocks all others become one token each. 0: nothing is merged.
+    fine_cells: int = Field(default=0, ge=0)
+    merge_after: int = Field(default=2, ge=1, le=MOST_BLOCKS)
     # own: the decoder's BatchNorm has separate averages for the final heatmaps
     norm_averages: Literal["shared", "own"] = "shared"
     layout: Layout = "paper"
@@ -96,6 +100,7 @@ class ModelConfig(Config):
             if self.width % heads:
                 raise ValueError(f"width {self.width} cannot be divided by {name} {heads}")
         check_offsets(self.offsets)
+        self._check_cells()
         for name in CURVES.values():
             check_curve(getattr(self, name))
         if self.aggregation != "joints" and self.layout == "released":
@@ -105,6 +110,13 @@ class ModelConfig(Config):
         if self.aggregation == "regression" and self.codec != "udp":
             raise ValueError('aggregation "regression" needs codec "udp"')
         return self
+
+    def _check_cells(self) -> None:
+        height, width = (side // PATCH for side in self.input_size)
+        if self.fine_cells and (height % 2 or width % 2):
+            raise ValueError(f"fine_cells need crops of multiples of {2 * PATCH} pixels")
+        if self.fine_cells > height * width // 4:
+            raise ValueError(f"fine_cells {self.fine_cells}: there are {height * width // 4} cells")
 
     @property
     def joints(self) -> JointSet:

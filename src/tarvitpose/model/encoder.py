@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tarvitpose.config import PATCH, ModelConfig
+from tarvitpose.model.merging import CellMerging
 
 MLP_RATIO = 4
 
@@ -91,18 +92,31 @@ class Encoder(nn.Module):
             for index in range(config.depth)
         )
         self.norm = nn.LayerNorm(config.width, config.layer_norm_eps)
+        self.merge_after = config.merge_after
+        self.merging = CellMerging(config) if config.fine_cells else None
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features (B, C, h, w) for images (B, 3, 16 h, 16 w)."""
+        x, grid = self.first_blocks(images)
+        if self.merging is not None:
+            x, order = self.merging.merge(x, grid)
+        for block in self.blocks[self.merge_after :]:
+            x = block(x)
+        tokens: Tensor = self.norm(x)
+        if self.merging is not None:
+            tokens = self.merging.split(tokens, order, grid)
+        return torch.unflatten(tokens.transpose(1, 2), 2, grid)  # (B, C, h, w)
+
+    def first_blocks(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return tokens (B, N, C) before any are merged, and their grid (h, w)."""
         patches = self.patch_embed(images)  # (B, C, h, w)
         grid = (patches.shape[2], patches.shape[3])
         x = patches.flatten(2).transpose(1, 2) + self.position(grid)  # (B, N, C)
-        for block in self.blocks:
+        for block in self.blocks[: self.merge_after]:
             x = block(x)
-        tokens: Tensor = self.norm(x)
-        return torch.unflatten(tokens.transpose(1, 2), 2, grid)  # (B, C, h, w)
+        return x, grid
 
     def freeze_first(self, blocks: int) -> None:
         """Let so many blocks, and the embeddings before them, keep their weights."""

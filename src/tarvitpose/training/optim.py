@@ -38,7 +38,7 @@ def _layer(name: str, depth: int) -> int:
     """0 for the embedding, 1 to `depth` for the blocks, `depth` + 1 for the last norm."""
     if name.startswith("encoder.blocks."):
         return int(name.split(".")[2]) + 1
-    return depth + 1 if name.startswith("encoder.norm") else 0
+    return depth + 1 if name.startswith(("encoder.norm", "encoder.merging")) else 0
 
 
 def rate_factor(step: int, total: int, steps_per_epoch: float, config: OptimConfig) -> float:
