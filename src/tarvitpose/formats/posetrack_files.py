@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.errors import DataError
 from tarvitpose.formats.file_reader import read_xywh_box
@@ -31,7 +31,7 @@ from tarvitpose.formats.posetrack_layout import (
 )
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, TrueFrame, present
 from tarvitpose.skeleton import POSETRACK_17
-from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.arrays import Float64, Int64
 from tarvitpose.utils.json_file import Entry, read_entry, write_json
 
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
@@ -224,7 +224,7 @@ def _frames(source: _Source, content: Entry) -> Iterator[tuple[str, Entry, list[
         yield name, frame, people
 
 
-def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
+def _track_ids(people: Sequence[Entry]) -> Int64 | None:
     """Return the track ids of people, (M,), if all have one."""
     ids = [person.get("track_id") for person in people]
     known = [track.integer() for track in ids if track is not None]

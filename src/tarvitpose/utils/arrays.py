@@ -1,4 +1,4 @@
-"""The kinds of arrays that are passed between modules."""
+"""The kinds of arrays that are passed between modules, and what random ones are drawn from."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,3 +8,4 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
+Generator = np.random.Generator

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.metrics.jitter import mean_of_known, relative_acceleration
 from tarvitpose.results import FramePoses, people_by_track
-from tarvitpose.utils.arrays import Float32, Float64
+from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64
 from tarvitpose.utils.stretches import stretches
 
 SURE = 0.3  # the least score of a joint whose motion counts; a score that is unknown does
@@ -24,12 +23,12 @@ class TrackSummary:
     """One person in all frames where they are."""
 
     track_id: int
-    frames: NDArray[np.int64]  # (F,), rising
+    frames: Int64  # (F,), rising
     times: Float64  # (F,), seconds
     score: float  # mean over frames and joints, NaN where the file has none
     jitter: dict[str, float]  # by way: mean second difference as a share of the body's height
     jumps: Float64  # (F,), the largest one of each frame; NaN where none is known
-    jumping: NDArray[np.int64]  # (F,), whose joint that is
+    jumping: Int64  # (F,), whose joint that is
 
     @property
     def stretches(self) -> list[tuple[int, int]]:
@@ -122,7 +121,7 @@ def _stacked(values: Sequence[Float32], positions: Sequence[int]) -> Float64:
     return np.stack(parts).astype(np.float64)
 
 
-def _is_sure(frame: FramePoses, at: int) -> NDArray[np.bool_]:
+def _is_sure(frame: FramePoses, at: int) -> Bools:
     """Return which joints (J,) count, in every way alike."""
     unsure = frame.scores[at] < SURE
     if frame.single_scores is not None:
@@ -130,7 +129,7 @@ def _is_sure(frame: FramePoses, at: int) -> NDArray[np.bool_]:
     return np.asarray(~unsure)
 
 
-def _accelerations(points: Float64, heights: Float64, frames: NDArray[np.int64]) -> Float64:
+def _accelerations(points: Float64, heights: Float64, frames: Int64) -> Float64:
     """Return second differences as shares of the height, (F, J), NaN where a neighbour lacks."""
     accelerations = np.full(points.shape[:2], np.nan)
     for some in stretches(frames):
