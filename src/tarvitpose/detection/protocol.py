@@ -28,7 +28,6 @@ class Detector(Protocol):
 
     def detect(self, frame: Frame) -> Detections:
         """Return the people of one frame."""
-        ...
 
 
 def ranked(

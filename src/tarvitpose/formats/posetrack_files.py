@@ -16,6 +16,7 @@ from tarvitpose.errors import DataError
 from tarvitpose.formats.file_reader import read_xywh_box
 from tarvitpose.formats.posetrack_layout import (
     NO_SCORE,
+    PERSON_CATEGORY,
     POINT_IDS,
     annolist_head,
     annolist_points,
@@ -110,11 +111,11 @@ def write_posetrack18(
         for name, frame in frames.items()
         for person in _people18(frame)
     ]
-    category = {"id": 1, "name": "person", "supercategory": "person"}
+
     content = {
         "images": images,
         "annotations": [{"id": at, **person} for at, person in enumerate(people, 1)],
-        "categories": [{**category, "keypoints": list(POSETRACK_17.joints)}],
+        "categories": [{**PERSON_CATEGORY, "keypoints": list(POSETRACK_17.joints)}],
     }
     write_json(path, content, indent=None)
 

@@ -43,7 +43,6 @@ class Tracker(Protocol):
         a track. Frames may be skipped, never repeated: raises ValueError when `index` does not
         grow.
         """
-        ...
 
     def carry(self, index: int, time: float | None = None, /) -> Carried:
         """Return where the people of the last update are expected in frame `index`.
@@ -51,7 +50,6 @@ class Tracker(Protocol):
         Only those who had a box then, moved on at their velocity. Nothing is changed. Raises
         ValueError for a frame before that update.
         """
-        ...
 
 
 @dataclass(frozen=True)

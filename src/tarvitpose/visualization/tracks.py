@@ -10,7 +10,7 @@ import numpy as np
 
 from tarvitpose.metrics.jitter import mean_of_known, relative_acceleration
 from tarvitpose.results import FramePoses, people_by_track
-from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64
+from tarvitpose.utils.arrays import Bools, Float64, Int64
 from tarvitpose.utils.stretches import stretches
 
 SURE = 0.3  # the least score of a joint whose motion counts; a score that is unknown does
@@ -97,28 +97,15 @@ def _track(track_id: int, people: list[Person]) -> TrackSummary:
 
 def _ways(people: list[Person]) -> Ways:
     """Return the joints in each way that they are known, first of all as the result has them."""
-    first = people[0][0]
-    ways: Ways = {}
-    if first.raw_keypoints is not None:
-        ways["smoothed"] = np.stack([frame.keypoints[at] for frame, at in people]).astype(
-            np.float64
-        )
-    raw = [
-        frame.keypoints if frame.raw_keypoints is None else frame.raw_keypoints
-        for frame, _ in people
-    ]
-    positions = [at for _, at in people]
-    ways["raw"] = _stacked(raw, positions)
-    alone = [frame.single_keypoints for frame, _ in people if frame.single_keypoints is not None]
-    if len(alone) == len(people):
-        ways["single frame"] = _stacked(alone, positions)
-    return ways
-
-
-def _stacked(values: Sequence[Float32], positions: Sequence[int]) -> Float64:
-    """Return one person's part of each frame's values, (F, J, 2)."""
-    parts = [frame[at] for frame, at in zip(values, positions, strict=True)]
-    return np.stack(parts).astype(np.float64)
+    fields = {"smoothed": "keypoints", "raw": "raw_keypoints", "single frame": "single_keypoints"}
+    if people[0][0].raw_keypoints is None:  # nothing was smoothed
+        fields = {"raw": "keypoints", "single frame": "single_keypoints"}
+    parts = {way: [getattr(frame, field) for frame, _ in people] for way, field in fields.items()}
+    return {
+        way: np.stack([part[at] for part, (_, at) in zip(each, people, strict=True)]).astype(float)
+        for way, each in parts.items()
+        if not any(part is None for part in each)
+    }
 
 
 def _is_sure(frame: FramePoses, at: int) -> Bools:
