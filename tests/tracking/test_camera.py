@@ -78,3 +78,24 @@ def test_who_stands_while_the_camera_jerks_keeps_the_number() -> None:
             numbers[sees].update(ids.tolist())
     assert numbers[True] == {1}
     assert len(numbers[False]) > 1
+
+
+def test_a_picture_that_shrinks_between_borders_and_springs_back_keeps_the_numbers() -> None:
+    tracker, still = BodyTracker(), seen(np.array([[1.0, 0, -200], [0, 1, -150]]))
+    image, boxes = with_person(still, 520)
+    smaller = np.zeros_like(image)
+    smaller[45:315, 80:560] = cv2.resize(image, (480, 270), interpolation=cv2.INTER_AREA)
+    small_boxes = boxes * np.float32(0.75) + np.float32([80, 45, 80, 45])
+    quarter = cv2.resize(image, (320, 180), interpolation=cv2.INTER_AREA)
+    views = [(image, boxes), (smaller, small_boxes), (image, boxes), (quarter, boxes / 2)] * 2
+    for index, (view, where) in enumerate(views):
+        ids = tracker.update(where, [0.9], index, index / 10, np.asarray(view, np.uint8))
+        assert ids.tolist() == [1]
+
+
+def test_borders_that_cover_a_picture_move_nothing() -> None:
+    camera, still = CameraMotion(), seen(np.array([[1.0, 0, -200], [0, 1, -150]]))
+    covered = still.copy()
+    covered[:60] = covered[-60:] = 0
+    for image in (still, covered, still):
+        assert farthest(camera.to(image, NOBODY), np.eye(2, 3)) < 1

@@ -272,7 +272,7 @@ def require_same_row(config: TrainConfig) -> None:
     folder = config.output
     if (folder / CONFIG_FILE).exists():
         remedy = "remove it, or set another output"
-        before = renamed_facts(read_facts(folder / ROW_FILE))
+        before = renamed_facts(folder / ROW_FILE, read_facts(folder / ROW_FILE))
         require_same(folder, before, row_facts(config), remedy, ConfigError)
 
 

@@ -31,6 +31,7 @@ NOT_STATED = "not stated in the folder"
 
 GET = "get it with: tarvitpose models {} --download"
 BY_NAME = "by name (--weights NAME): fetched and converted when first used, then offline"
+MUCH = 10**9  # bytes of weights: reading them takes seconds
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Facts = dict[str, Any]
 
@@ -169,6 +170,8 @@ def weights_facts(name: str, folder: Path) -> Facts:
     path, file = folder / "config.json", folder / "model.safetensors"
     config = parse_config(ModelConfig, read_json(path, WeightsError, SMALL), str(path))
     parameters, numbers = parameter_count(file)
+    if (size := file.stat().st_size) > MUCH:
+        console.note(f"{name}: reading {size / 1e9:.1f} GB for the checksum")
     temporal = " with temporal part" if config.temporal else ""
     size = size_name(config)
     return {
@@ -179,7 +182,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "size": f"ViTPose-{size.upper() if len(size) == 1 else size}{temporal}",
         "parameters": parameters,
         "numbers": numbers,
-        "bytes": file.stat().st_size,
+        "bytes": size,
         "input": list(config.input_size),
         "joint_set": config.joints.name,
         "joints": list(config.joints.joints),
