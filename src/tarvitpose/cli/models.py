@@ -173,13 +173,13 @@ def weights_facts(name: str, folder: Path) -> Facts:
     if (size := file.stat().st_size) > MUCH:
         console.note(f"{name}: reading {size / 1e9:.1f} GB for the checksum")
     temporal = " with temporal part" if config.temporal else ""
-    size = size_name(config)
+    known = size_name(config)
     return {
         "name": name,
         "for": "poses",
         "option": f"--weights {name}",
         "here": True,
-        "size": f"ViTPose-{size.upper() if len(size) == 1 else size}{temporal}",
+        "size": f"ViTPose-{known.upper() if len(known) == 1 else known}{temporal}",
         "parameters": parameters,
         "numbers": numbers,
         "bytes": size,
