@@ -53,7 +53,7 @@ def predicted(folder: Path, entry: dict[str, Any], weights: str) -> list[FramePo
 def count_steps(
     poses: list[FramePoses], labels: Float32, joints: tuple[str, ...], limit: float
 ) -> dict[str, Float64]:
-    """Return `COUNTS` of one clip by the name of the joint."""
+    """Return `COUNTS` of one clip of all angles and by their names."""
     counts: dict[str, Float64] = defaultdict(lambda: np.zeros(len(COUNTS)))
     for series in joint_angles(poses):
         at = series.frames[series.frames < len(labels)]
@@ -62,10 +62,9 @@ def count_steps(
         for name in (name for name in exact if BY_NAME[name].joint):
             truth, degrees = exact[name], series.degrees[name][: len(at)]
             error = np.abs((degrees - truth + 180) % 360 - 180)
-            counts[name.partition("_")[2]] += [
-                *_steps(truth, series.times, limit)[:2],
-                *_steps(degrees, series.times, limit, error),
-            ]
+            steps = _steps(truth, series.times, limit) + _steps(degrees, series.times, limit, error)
+            for kind in ("all", name.partition("_")[2]):
+                counts[kind] += steps
     return counts
 
 
@@ -88,11 +87,13 @@ def _steps(
 
 def share(part: Float64, whole: Float64) -> str:
     """Return a share of sums over clips with its 95% interval."""
+    if not whole.any():
+        return "none"
     rng = np.random.default_rng(0)
     chosen = rng.integers(0, len(part), (5000, len(part)))
     with np.errstate(invalid="ignore", divide="ignore"):
         low, high = np.nanpercentile(part[chosen].sum(1) / whole[chosen].sum(1), [2.5, 97.5])
-    total = part.sum() / max(whole.sum(), 1)
+    total = part.sum() / whole.sum()
     return f"{part.sum():.0f} of {whole.sum():.0f}: {total:.1%} ({low:.1%} to {high:.1%})"
 
 
@@ -112,25 +113,19 @@ def main() -> None:
     for limit in LIMITS:
         tables = [count_steps(*clip, tuple(content["joints"]), limit) for clip in clips]
         print(f"{limit:.0f} degrees, {len(clips)} clips")
-        for name in ("", *sorted({name for table in tables for name in table})):
-            rows = np.array(
-                [
-                    table.get(name, np.zeros(len(COUNTS)))
-                    if name
-                    else sum(table.values()) + np.zeros(len(COUNTS))
-                    for table in tables
-                ]
+        for kind in sorted({kind for table in tables for kind in table}):
+            exact, exact_jumps, steps, wrong, jumps, wrong_jumps = np.stack(
+                [table[kind] for table in tables], 1
             )
-            exact, exact_jumps, steps, wrong, jumps, wrong_jumps = rows.T
-            print(f"  {name or 'all'}")
+            print(f"  {kind}")
             print(f"    exact angles jump: {share(exact_jumps, exact)}")
             print(f"    predicted ones jump: {share(jumps, steps)}")
             print(f"    of the jumps wrong: {share(wrong_jumps, jumps)}")
             print(f"    steps wrong: {share(wrong, steps)}")
             print(f"    of the wrong steps jump: {share(wrong_jumps, wrong)}")
-        with_jump = np.array([sum(t.values())[[1, 4]] > 0 for t in tables])  # type: ignore[index]
+        any_in = np.sum([table["all"] > 0 for table in tables], 0)
         print(
-            f"  clips with a jump: exact {with_jump[:, 0].sum()}, predicted {with_jump[:, 1].sum()}"
+            "  clips with", ", ".join(f"{name} {n}" for name, n in zip(COUNTS, any_in, strict=True))
         )
 
 

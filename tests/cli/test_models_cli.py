@@ -92,6 +92,16 @@ def test_every_data_set_of_the_default_weights_is_in_card_notice_and_list() -> N
     assert all("DINOv2-small" in text for text in (models.ORIGIN, *documents))
 
 
+def test_what_takes_long_is_said_before_it_is_done(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (folder / "model.safetensors").stat().st_size
+    assert run("models", folder, "--json").stderr == ""
+    monkeypatch.setattr(models, "MUCH", size - 1)
+    line = f"{folder}: reading {size / 1e9:.1f} GB for the checksum\n"
+    assert run("models", folder, "--json").stderr == line
+
+
 def test_json_has_the_same_for_programs(assets: Path) -> None:
     default, detector, *named = json.loads(run("models", "--json").stdout)
     assert [facts["name"] for facts in named] == list(NAMED)

@@ -330,7 +330,7 @@ def test_coordinates_in_pixels_are_said(tmp_path: Path) -> None:
     done = run("reformat", result, "--format", "trc", "--output", tmp_path / "trc")
     assert done.exit_code == 0, done.output
     assert "coordinates are pixels, not metres" in done.stderr
-    kinds = ("reformat", result, "--format", "trc,mot,label-studio", "--output", tmp_path / "all")
+    kinds = ("reformat", result, "--format", "trc,label-studio", "--output", tmp_path / "all")
     assert "without an image size" in refusal(*kinds)
     assert not [*tmp_path.glob("all/*")]
 
@@ -339,4 +339,15 @@ def test_joints_that_all_score_too_low_are_one_line(tmp_path: Path) -> None:
     result = written_results(tmp_path, ["npz"])["npz"]
     line = refusal("reformat", result, "--format", "trc,bvh", "--keypoint-threshold", 1)
     assert line.endswith("no joint scores 1; lower --keypoint-threshold")
+    assert [path.name for path in result.parent.iterdir()] == [result.name]
+
+
+def test_someone_without_legs_leaves_no_file_of_the_others(tmp_path: Path) -> None:
+    result = written_results(tmp_path, ["npz"])["npz"]
+    arrays = dict(np.load(result))
+    arrays["scores"][:] = 1
+    arrays["scores"][-1, -4:] = 0
+    np.savez(result, **arrays)
+    line = refusal("reformat", result, "--format", "label-studio,mot,trc,bvh")
+    assert "never seen well enough" in line
     assert [path.name for path in result.parent.iterdir()] == [result.name]

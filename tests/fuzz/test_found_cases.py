@@ -22,6 +22,7 @@ from tiny_training import write_stills
 from video_files import make_video
 from written_results import written_results
 
+from tarvitpose.cli import console
 from tarvitpose.data.check import check_data
 from tarvitpose.data.posetrack import video_name
 from tarvitpose.data.records import read_image
@@ -274,3 +275,28 @@ def test_a_pipe_among_the_arrays_of_a_store_is_not_waited_for(tmp_path: Path) ->
     os.mkfifo(tmp_path / "features/tokens.npy")
     line = error_line(ConfigError, lambda folder: FeatureCache(folder).load(), cache.folder)
     assert "tokens.npy: is a pipe, a socket or a device, expected a file" in line
+
+
+def test_a_date_that_is_none_in_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "train.yaml").write_text("run: !!timestamp 2001-01-0150\n")
+    line = refusal("train", tmp_path / "train.yaml")
+    assert line.endswith("train.yaml: not readable YAML (its content is damaged)")
+
+
+def test_lists_that_never_end_are_shortened_in_messages(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ", ".join(f"decoder.norm{number}.bias" for number in range(500))
+    console.fail(f"a/model.safetensors does not fit its config: 500 missing: {names}; use others")
+    line = capsys.readouterr().err
+    assert line.startswith("error: a/model.safetensors does not fit its config: 500 missing: ")
+    assert " ... " in line
+    assert line.endswith("; use others\n")
+    assert len(line) < 600
+
+
+def test_a_frame_before_the_beginning(tmp_path: Path) -> None:
+    path = written_results(tmp_path, ["coco"])["coco"]
+    content = json.loads(path.read_text())
+    content["images"][0]["time"] = -1
+    save(path, content)
+    with pytest.raises(DataError, match="frame 0: expected a time from 0 on, found -1 s"):
+        load_poses(path)

@@ -427,8 +427,14 @@ def test_a_state_that_does_not_fit_is_refused_in_one_line(stills: Path, tmp_path
     config = experiment(stills, tmp_path / "run", run={"epochs": 1})
     loop.train(config, quiet)
     state = load_state(tmp_path / "run" / "last.ckpt")
-    for part, wrong in (("best", {}), ("optimizer", {"state": {}}), ("model", {})):
+    for part, wrong in (
+        *(("best", {}), ("best", {**state["best"], "score": "x"})),
+        *(("optimizer", {"state": {}}), ("model", {})),
+        *(("facts", "x"), ("facts", {"run": {(1, 2): 3}})),
+    ):
         save_state(tmp_path / "run" / "last.ckpt", {**state, part: wrong})
-        with pytest.raises(WeightsError, match=r"last\.ckpt: not readable as .*") as caught:
+        with pytest.raises(
+            (ConfigError, WeightsError), match=r"last\.ckpt: not readable as .*"
+        ) as caught:
             loop.train(config, quiet)
         assert "\n" not in str(caught.value)

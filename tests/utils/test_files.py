@@ -4,13 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
 from video_files import without_rights
 
 from tarvitpose.errors import OutputError
-from tarvitpose.utils.atomic import atomic_file, atomic_folder
+from tarvitpose.utils.atomic import atomic_file, atomic_folder, files_together
 
 
 def write(path: Path, text: str = "new") -> None:
@@ -113,3 +114,26 @@ def test_what_killed_processes_left_of_a_file_is_removed(is_folder: bool, tmp_pa
     with (atomic_folder if is_folder else atomic_file)(path):
         pass
     assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_files_that_belong_together_appear_together(fails: bool, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+
+    def write_all() -> None:
+        with files_together():
+            write(tmp_path / "a.csv")
+            assert (tmp_path / "a.csv").read_text() == "old"
+            with suppress(ValueError), atomic_file(tmp_path / "never.csv"):
+                raise ValueError
+            with atomic_file(tmp_path / "b.csv") as temporary:
+                temporary.write_text("half")
+                if fails:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"b\.csv: cannot be written") if fails else nullcontext():
+        write_all()
+    contents = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert contents == ({"a.csv": "old"} if fails else {"a.csv": "new", "b.csv": "half"})
+    write(tmp_path / "a.csv", "later")  # alone again
+    assert (tmp_path / "a.csv").read_text() == "later"

@@ -5,15 +5,13 @@ Axes: n people, K degradations, J joints.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.config import RowMode
 from tarvitpose.errors import ConfigError
@@ -42,11 +40,10 @@ from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Bools, Float64
+from tarvitpose.utils.arrays import Bools, Float64, Int64, npz_arrays
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
-from tarvitpose.utils.reading import check_zip, readable
 from tarvitpose.weights.files import WEIGHTS_FILE
 
 CLEAN, DEGRADED = "clean", "degraded"
@@ -73,7 +70,7 @@ class EncodedEvaluator:
     people: EncodedPeople
     joints: JointSet
     speeds: Float64  # (n, J), NaN where unknown
-    units: NDArray[np.int64]  # (n,), the number of each person's video: drawn together
+    units: Int64  # (n,), the number of each person's video: drawn together
     torso_share: float = TORSO_SHARE  # within which a joint is right
 
     @property
@@ -93,7 +90,7 @@ class EncodedEvaluator:
         path = folder / joints_file(mode)
         if not path.exists():
             return False
-        with _arrays(path) as arrays:
+        with npz_arrays(path, ConfigError) as arrays:
             before = json.loads(arrays["facts"].item()) if "facts" in arrays else None
         _require_same_row(path, before, self.people.facts, folder)
         return True
@@ -142,7 +139,7 @@ class EncodedEvaluator:
 
     def _predicted(self, folder: Path, mode: str) -> dict[str, list[PredictedJoints]]:
         """Return what was predicted for each group, one item for each degradation."""
-        with _arrays(folder / joints_file(mode)) as arrays:
+        with npz_arrays(folder / joints_file(mode), ConfigError) as arrays:
             return {
                 group: [
                     PredictedJoints(arrays[f"{name}/keypoints"], arrays[f"{name}/scores"])
@@ -201,15 +198,6 @@ class DatasetEvaluator:
 
     def _mode(self, folder: Path) -> str:
         return TEMPORAL if (folder / "predictions" / TEMPORAL).is_dir() else SINGLE_FRAME
-
-
-@contextmanager
-def _arrays(path: Path) -> Iterator[Any]:
-    """Open the joints of a row. Raises ConfigError, whatever the file holds."""
-    with readable(path, "npz", ConfigError):
-        check_zip(path)
-        with np.load(path, allow_pickle=False) as arrays:
-            yield arrays
 
 
 Evaluator = EncodedEvaluator | DatasetEvaluator

@@ -95,21 +95,23 @@ def _measure(
     from tarvitpose.angles.summary import summary
     from tarvitpose.formats.angles_table import angle_columns, write_angles
     from tarvitpose.formats.reading import load_poses
+    from tarvitpose.utils.atomic import files_together
 
     poses = load_poses(result)
     series = joint_angles(poses, threshold=threshold, facing=facing, tracks=tracks)
     _require_somebody(result, poses, series, tracks)
     content = summary(series)
     columns = angle_columns(poses, series)
-    for path in paths:
-        if path.suffix == ".json":
-            checks.save_json(path, content)
-        elif path.suffix == ".png":
-            from tarvitpose.visualization.angle_plot import plot_angles
+    with files_together():
+        for path in paths:
+            if path.suffix == ".json":
+                checks.save_json(path, content)
+            elif path.suffix == ".png":
+                from tarvitpose.visualization.angle_plot import plot_angles
 
-            plot_angles(series, path)
-        else:
-            write_angles(path, columns)
+                plot_angles(series, path)
+            else:
+                write_angles(path, columns)
     names = [str(path) for path in paths]
     lines = [line for person in content["people"] for line in _lines(person)]
     console.result([*lines, *(f"  {name}" for name in names)], files=names, content=content)

@@ -36,6 +36,7 @@ COMMANDS = re.compile(  # control characters, directions of writing, and halves 
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 ENDLESS = re.compile(r"(\S{200})\S{100,}(\S{100})")  # what a damaged file has in place of a name
+LONGEST = re.compile(r"(.{420}).{20,}(.{160})")  # a line, such as of a list that never ends
 EVERY = 0.5  # seconds between two lines of progress
 
 
@@ -242,7 +243,8 @@ def _console(*, stderr: bool = False) -> Console:
 def _one_line(text: str) -> str:
     lines = (line.strip() for line in text.splitlines())
     line = escaped(without_secrets(" ".join(filter(None, lines))))
-    return ENDLESS.sub(lambda word: f"{word[1]}...{word[2]}", line)
+    line = ENDLESS.sub(lambda word: f"{word[1]}...{word[2]}", line)
+    return LONGEST.sub(r"\1 ... \2", line)
 
 
 def _clean(value: Any) -> Any:

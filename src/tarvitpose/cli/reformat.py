@@ -122,6 +122,7 @@ def run(
             raise ConfigError(f"{option} is for {', '.join(fitting)}, not for {formats}")
     checks.existing(result)
     from tarvitpose.formats.reading import load_poses
+    from tarvitpose.utils.atomic import files_together
 
     frames = load_poses(result)
     base = (output or result.parent) / stem_of(result)
@@ -134,8 +135,9 @@ def run(
     writers = _writers(base, kinds, people, frames, images=images, threshold=keypoint_threshold)
     for path in writers:
         checks.new_file(path, overwrite=overwrite)
-    for path in sorted(writers, key=lambda path: "label-studio" not in path.name):
-        writers[path](path)  # Label Studio's first: they alone may refuse what was read
+    with files_together():  # some writers refuse what others have written
+        for path, write in writers.items():
+            write(path)
     if {"trc", "bvh"} & {*kinds} and any(motion.unit == "px" for motion in people):
         console.warn("without --height or --pixels-per-metre coordinates are pixels, not metres")
     if not quiet:

@@ -97,6 +97,7 @@ def _fault(poses: FramePoses) -> str | None:
     numbers = [poses.keypoints, *raw, poses.boxes, poses.scores, poses.box_scores]
     checks = (
         (poses.index < 0 or whole_number(poses.index) is None, "expected a number from 0 on"),
+        (poses.time < 0, f"expected a time from 0 on, found {poses.time:g} s"),
         (min(height, width) < 0 or max(height, width) > MAX_SIDE, f"an image of {width}x{height}"),
         (len(set(names)) < len(names), "two joints have the same name"),
         (

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from tarvitpose.errors import DataError
 from tarvitpose.formats.file_reader import NO_SIZE, as_float32
 from tarvitpose.formats.file_writer import PoseWriter
 from tarvitpose.results import FramePoses
-from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.arrays import UInt8, npz_arrays
 from tarvitpose.utils.atomic import atomic_file
-from tarvitpose.utils.reading import check_zip, readable
 
 # By name: the shape after the first axis ("J" joints) and the type.
 OF_FRAMES: dict[str, tuple[tuple[int | str, ...], str]] = {
@@ -97,9 +95,7 @@ def _store(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], numbers:
 
 def read_npz(path: Path) -> list[FramePoses]:
     """Return the frames of a file. Raises DataError."""
-    # Given a path, NumPy would not close a file that holds no arrays; `np.load` takes any file.
-    with readable(path, "npz"), path.open("rb") as stream, NpzFile(stream) as file:
-        check_zip(path)
+    with npz_arrays(path) as file:
         known = [name for name in file.files if name in (*FIELDS, OFFSETS, JOINT_NAMES)]
         arrays = {name: np.asarray(file[name]) for name in known}
     _check(path, arrays)

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.geometry import box_area, shared_area
 from tarvitpose.tracking.appearance import describe, difference
 from tarvitpose.tracking.camera import CameraMotion
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.track import Carried, check_order
-from tarvitpose.utils.arrays import Bools, Float32, Float64, UInt8
+from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64, UInt8
 from tarvitpose.utils.assignment import assign
 
 RATE = 30.0  # frames per second where nobody says when a frame was
@@ -93,7 +93,7 @@ class BodyTracker:
         time: float | None = None,
         image: UInt8 | None = None,
         /,
-    ) -> NDArray[np.int64]:
+    ) -> Int64:
         """Return the track of each box, (N,), as `Tracker.update` says.
 
         Without `time` frames come 30 a second; without `image` motion alone decides.
@@ -161,7 +161,7 @@ class BodyTracker:
 
     def _pairs(
         self, seen: Sequence[Sighting], free: Sequence[int], moved: dict[int, Motion]
-    ) -> NDArray[np.int64]:
+    ) -> Int64:
         """Return which of the `free` tracks each sighting belongs to, (N,), 0 where to none."""
         ids = np.zeros(len(seen), np.int64)
         if not (len(seen) and free):

@@ -37,8 +37,9 @@ class Best:
         return {name: asdict(self)[name] for name in ("step", "score", "stale")}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
-        self.step, self.score, self.stale = state["step"], state["score"], state["stale"]
+        """Go on from what `state` returned. Raises whatever no numbers bring."""
+        self.step, self.stale = int(state["step"]), int(state["stale"])
+        self.score = float(state["score"])
 
 
 def monitored(scores: dict[str, float], monitor: str) -> float:

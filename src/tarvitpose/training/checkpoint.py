@@ -1,7 +1,6 @@
 """A run's state on disk, always whole: written to a temporary name and renamed."""
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.numeric import whole_number
-from tarvitpose.utils.reading import check_zip, readable
+from tarvitpose.utils.reading import readable
 from tarvitpose.weights.unpickle import unpickled
 
 LAST, KIND = "last.ckpt", "as a training state"
@@ -32,11 +31,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 def load_state(path: Path) -> dict[str, Any]:
     """Read a run's state onto the CPU. Raises WeightsError, whatever the file holds."""
     with readable(path, KIND, WeightsError):
-        check_zip(path)
-        with zipfile.ZipFile(path) as parts:
-            if (damaged := parts.testzip()) is not None:  # PyTorch does not look at checksums
-                raise zipfile.BadZipFile(f"{damaged} is damaged")
-        state = unpickled(path)
+        state = unpickled(path, is_tested=True)
     if not isinstance(state, dict) or "step" not in state:
         raise WeightsError(f"{path}: expected a training state with a step, found something else")
     step = whole_number(state["step"])

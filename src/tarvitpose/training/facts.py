@@ -4,17 +4,20 @@ Keys that are not named here count, so that a new key is compared without a chan
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from tarvitpose.data.dataset import DRAWING
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import label_files
 from tarvitpose.data.video_frames import images_digest
+from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import encoding_facts
 from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
 from tarvitpose.training.step import TrainingStep
 from tarvitpose.utils.config_base import renamed
 from tarvitpose.utils.hashing import files_digest
-from tarvitpose.utils.provenance import Facts
+from tarvitpose.utils.provenance import Facts, as_json
+from tarvitpose.utils.reading import readable
 from tarvitpose.weights.files import WEIGHTS_FILE
 from tarvitpose.weights.folder import weights_digests
 
@@ -55,9 +58,15 @@ def experiment_facts(config: TrainConfig) -> Facts:
     return facts
 
 
-def renamed_facts(facts: Facts | None) -> Facts | None:
-    """Return the facts of an older version with their keys as they are called now."""
-    return facts and {key: renamed(values) for key, values in facts.items()}
+def renamed_facts(path: Path, facts: Facts | None) -> Facts | None:
+    """Return the facts of an older version with their keys as they are called now.
+
+    Raises ConfigError where `path`, which they are from, holds something else.
+    """
+    if facts is None:
+        return None
+    with readable(path, "as notes of what it was made from", ConfigError):
+        return as_json({key: renamed(values) for key, values in facts.items()})
 
 
 def source_facts(source: SourceConfig) -> Facts:

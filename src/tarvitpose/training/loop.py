@@ -188,7 +188,8 @@ class TrainingRun:
         with together(self.fabric):
             state = load_state(path) if path.exists() else None
             if state is not None and self.fabric.is_global_zero:
-                require_same(path, renamed_facts(state.get("facts")), self.facts, ANEW, ConfigError)
+                before = renamed_facts(path, state.get("facts"))
+                require_same(path, before, self.facts, ANEW, ConfigError)
         on_cpu = self.fabric.device.type == "cpu"
         shared_statistics(self.step, self.fabric).to(self.fabric.device)
         if on_cpu:  # the decoder's convolutions are a quarter faster there

@@ -6,11 +6,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from tarvitpose.errors import OutputError
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of `files_together`: temporary paths, and what they become at the end of the block.
+_waiting: ContextVar[dict[Path, Path] | None] = ContextVar("_waiting", default=None)
 
 
 @contextmanager
@@ -20,16 +23,36 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Missing parent folders are created, and what killed processes left of the same file is removed.
     Raises OutputError where the file cannot be written.
     """
-    temporary = _start_temporary(path)
+    temporary, waiting = _start_temporary(path), _waiting.get()
     try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno in DISK_IS_FULL or _same_file(error.filename, temporary):
-            raise cannot_write(path, error) from error
-        raise
+        with _refusal_of(path, temporary):
+            yield temporary
+            if waiting is None:
+                temporary.replace(path)
+            else:
+                waiting[temporary] = path
     finally:
-        temporary.unlink(missing_ok=True)
+        if waiting is None or temporary not in waiting:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def files_together() -> Iterator[None]:
+    """Let all files of the block's `atomic_file` appear at its end, and none after an error.
+
+    Raises OutputError where a file cannot be renamed.
+    """
+    waiting: dict[Path, Path] = {}
+    token = _waiting.set(waiting)
+    try:
+        yield
+        for temporary, path in waiting.items():
+            with _refusal_of(path, temporary):
+                temporary.replace(path)
+    finally:
+        _waiting.reset(token)
+        for temporary in waiting:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
@@ -89,6 +112,17 @@ def _put(new: Path, path: Path) -> None:
         raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _refusal_of(path: Path, temporary: Path) -> Iterator[None]:
+    """Raise OutputError for what the system says of a file that is being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_IS_FULL or _same_file(error.filename, temporary):
+            raise cannot_write(path, error) from error
+        raise
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from tarvitpose.errors import ConfigError
 from tarvitpose.utils.config_messages import in_words, of_options
-from tarvitpose.utils.reading import readable, require_file
+from tarvitpose.utils.reading import readable, reason_of, require_file
 from tarvitpose.utils.source_names import short
 from tarvitpose.utils.words import kind_of
 
@@ -106,7 +106,7 @@ def _parse(text: bytes | str, source: str) -> Any:
         value = yaml.load(text, _Loader)
         _check_plain(value, [MOST_VALUES], 0)
     except Exception as error:  # PyYAML raises whatever an odd tag or number makes of its parts
-        reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
+        reason = reason_of(error) if str(error) else "nested too deeply"
         raise ConfigError(f"{source}: not readable YAML ({short(reason)})") from None
     return value
 

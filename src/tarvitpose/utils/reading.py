@@ -58,7 +58,9 @@ def file_bytes(path: Path, most: int = -1) -> bytes:
 
 
 def reason_of(error: Exception) -> str:
-    """Return in one line why something could not be read, without a library's advice."""
+    """Return in one line why something could not be read, without a library's advice or words."""
+    if isinstance(error, AttributeError | TypeError):  # of code that met what it did not expect
+        return "its content is damaged"
     said = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
     return short(re.split(ADVICE, said.splitlines()[0])[0], LONGEST_REASON)
 
@@ -69,11 +71,9 @@ def check_unpacked_size(path: Path, size: int) -> None:
         raise ValueError(f"{size:,} bytes in a file of {path.stat().st_size:,}")
 
 
-def check_zip(path: Path) -> None:
+def check_zip(path: Path, parts: zipfile.ZipFile) -> None:
     """Raise ValueError for a small zip file that unpacks to more bytes than a result can."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as parts:
-            check_unpacked_size(path, sum(part.file_size for part in parts.infolist()))
+    check_unpacked_size(path, sum(part.file_size for part in parts.infolist()))
 
 
 @contextmanager

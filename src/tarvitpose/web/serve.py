@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from tarvitpose.config import POSE_FORMATS, PredictConfig
@@ -12,6 +13,9 @@ from tarvitpose.utils.optional import check_installed, is_installed
 from tarvitpose.web.limits import Limits
 from tarvitpose.web.request_filter import LOCAL
 from tarvitpose.weights.folder import load_config
+
+# By Gradio in its first event, and by the first attention map: meanwhile nobody would be answered.
+LOADED_LATE = ("matplotlib", "torch")
 
 
 def serve(
@@ -32,7 +36,7 @@ def serve(
     check_installed("gradio", "tarvitpose web", "web")
     network = load_config(config.weights)
     refuse_taken(host, port)
-    from tarvitpose.web.service import Service  # noqa: PLC0415 - loads PyTorch
+    from tarvitpose.web.service import Service  # noqa: PLC0415 - slow
     from tarvitpose.web.sessions import Sessions  # noqa: PLC0415
 
     service = Service(config, limits, Sessions(60 * minutes))
@@ -44,6 +48,9 @@ def serve(
     formats = (name for name in POSE_FORMATS if name != "parquet" or is_installed("pyarrow"))
     page = Page(service, Features(network, tuple(formats), example))
     try:
+        for name in filter(is_installed, LOADED_LATE):
+            import_module(name)
+        service.warm_up(example)
         launch(page, host, port)
         service.sessions.start_sweeping()
         on_ready(f"http://{host}:{port}")
@@ -74,6 +81,7 @@ def _set_up_gradio(files: Path) -> None:
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_ALLOWED_PATHS": "",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "MPLBACKEND": "agg",
     }
     os.environ.update(variables)
     for name in ("NO_PROXY", "no_proxy"):  # Gradio sends itself a request when it starts

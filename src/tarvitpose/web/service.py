@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tarvitpose.config import PredictConfig
@@ -14,6 +15,8 @@ from tarvitpose.web.jobs import Job, JobResults, draw_attention, find_poses
 from tarvitpose.web.limits import Limits, Upload, nameless
 from tarvitpose.web.sessions import Sessions
 
+FIRST_FRAME = 0.001  # seconds of a video that show no second one
+
 
 class Service:
     """Takes videos from visitors and processes them on one thread."""
@@ -22,6 +25,15 @@ class Service:
         """`config` holds the options that all jobs have in common."""
         self.config, self.limits, self.sessions = config, limits, sessions
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="tarvitpose-web")
+
+    def warm_up(self, example: Path) -> None:
+        """Load what jobs need by a frame of a video, so that the first one delays no answer.
+
+        Raises UserError for weights that cannot be used.
+        """
+        with TemporaryDirectory(dir=self.sessions.root) as folder:
+            config = self.config.model_copy(update={"output": Path(folder), "end": FIRST_FRAME})
+            find_poses(example, config, [], lambda _: None)
 
     def lend(self, session_id: str, example: Path) -> Path:
         """Return a copy of a video that the visitor may read."""
@@ -60,7 +72,7 @@ class Service:
             try:
                 return find_poses(source, config, formats, on_frame)
             except UserError as error:
-                raise type(error)(nameless(error, source)) from None
+                raise type(error)(nameless(error, source.parent, folder)) from None
 
         session.job = job = Job(self._worker, work)
         results = await job.result()
@@ -86,7 +98,9 @@ class Service:
             try:
                 return draw_attention(results, seconds, joint, track)
             except UserError as error:
-                raise UserError(nameless(error, results.source)) from None
+                raise UserError(
+                    nameless(error, results.source.parent, results.config.output)
+                ) from None
 
         session.job = job = Job(self._worker, work)
         return await job.result()
