@@ -33,6 +33,14 @@ def test_lower_quality_gives_smaller_jpegs() -> None:
     assert encode_image(image, ".png", 20) == encode_image(image, ".png", 90)
 
 
+def test_a_damaged_picture_writes_nothing_to_the_terminal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    png = encode_image(np.full((8, 12, 3), RED, np.uint8), ".png")
+    assert decode_image(png.replace(b"IHDR", b"IEND", 1)) is None
+    assert capfd.readouterr().err == ""
+
+
 def test_a_picture_of_few_bytes_that_states_many_pixels_is_not_decoded() -> None:
     png = bytearray(encode_image(np.full((8, 12, 3), RED, np.uint8), ".png"))
     png[16:24] = struct.pack(">II", 12_000, 12_000)

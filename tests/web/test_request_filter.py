@@ -1,5 +1,6 @@
 """The filter before Gradio's server: only the page's own requests, and only visitors' files."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -238,6 +239,11 @@ def test_uploads_and_events_come_from_the_page_itself(headers: Headers, is_taken
 )
 def test_a_request_that_cannot_be_read_is_no_error_of_the_server(method: str, path: str) -> None:
     assert ask(path, method=method, error=OSError("File name too long")).status == 400
+
+
+def test_an_upload_that_fills_the_disk_is_told_so() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    assert ask(UPLOAD, method="POST", error=error).status == 507
 
 
 def test_uploads_that_break_off_leave_nothing(files: Path) -> None:

@@ -130,14 +130,14 @@ def test_a_job_gets_a_video_and_a_folder_of_its_own(
     assert service.sessions.get("a").results == "results"
 
 
-def test_an_error_names_the_video_without_its_folder(
+def test_an_error_names_files_without_their_folders(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(source: Path, *_: object) -> None:
-        raise VideoError(f"{source}: damaged")
+    def fail(source: Path, config: PredictConfig, *_: object) -> None:
+        raise VideoError(f"{source}: damaged, {config.output}/dance.csv: cannot be written")
 
     replace_find_poses(monkeypatch, fail)
-    with pytest.raises(VideoError, match=r"^dance.mp4: damaged$"):
+    with pytest.raises(VideoError, match=r"^dance.mp4: damaged, dance.csv: cannot be written$"):
         find(service, make_video(tmp_path / "dance.mp4", 5))
 
 

@@ -1,7 +1,8 @@
 """Images: their bytes read, with a limit on their size, and written as PNG and JPEG."""
 
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -31,12 +32,24 @@ def decode_image(content: bytes) -> UInt8 | None:
     if content.startswith(PNG) and (end := _end_of_png(content)) > len(content) + LARGE:
         raise ValueError(f"states {end:,} bytes, and has {len(content):,}")
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        with silent_opencv():
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:  # of nothing, and of kinds without a size above
         if "CV_IO_MAX_IMAGE" in str(error):
             raise ValueError(f"states more than {MAX_PIXELS:,} pixels; scale it down") from None
         return None
     return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+@contextmanager
+def silent_opencv() -> Iterator[None]:
+    """Let OpenCV write no log lines about what it cannot open; errors are told by the caller."""
+    log = cv2.utils.logging
+    before = log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(before)
 
 
 def stated_size(data: bytes) -> tuple[int, int]:

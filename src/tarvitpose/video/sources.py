@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from tarvitpose.errors import VideoError
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.images import silent_opencv
 from tarvitpose.utils.source_names import name_of, printable, shown
 from tarvitpose.video.containers import FILE
 from tarvitpose.video.frame_source import DEFAULT_RATE, FrameSource, LazyFrame, readable
@@ -170,12 +171,8 @@ class WebcamSource(FrameSource):
 
 def _open_camera(number: int) -> Any:
     """Open a camera without OpenCV's log lines about a missing one."""
-    log = cv2.utils.logging
-    before = log.setLogLevel(log.LOG_LEVEL_SILENT)
-    try:
+    with silent_opencv():
         return cv2.VideoCapture(number)
-    finally:
-        log.setLogLevel(before)
 
 
 def _open(text: str, frame_rate: float, *, allow_playlists: bool) -> FrameSource:

@@ -40,7 +40,7 @@ class Limits:
         try:
             upload = _examine(path)
         except UserError as error:
-            raise VideoError(nameless(error, path)) from None
+            raise VideoError(nameless(error, path.parent)) from None
         if upload.seconds is not None and upload.seconds > self.seconds:
             raise VideoError(
                 f"{path.name} lasts {upload.seconds:.0f} s, at most {self.seconds:g} s are taken "
@@ -58,10 +58,13 @@ def _examine(path: Path) -> Upload:
         return Upload(path.name, seconds, frames.image_size)
 
 
-def nameless(error: Exception, path: Path) -> str:
-    """Return the text of an error without the folder on the server where a file lies.
+def nameless(error: Exception, *folders: Path) -> str:
+    """Return the text of an error without the folders on the server where files lie.
 
-    >>> nameless(VideoError("/tmp/a/dance.mp4: the file is empty"), Path("/tmp/a/dance.mp4"))
+    >>> nameless(VideoError("/tmp/a/dance.mp4: the file is empty"), Path("/tmp/b"), Path("/tmp/a"))
     'dance.mp4: the file is empty'
     """
-    return str(error).replace(f"{path.parent}/", "")
+    text = str(error)
+    for folder in folders:
+        text = text.replace(f"{folder}/", "")
+    return text

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tarvitpose.utils.atomic import DISK_IS_FULL
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -83,7 +85,7 @@ class RequestFilter:
                 remove_plain_files(self._files)
 
     async def _answered(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass a request on, and answer 400 where Gradio stumbles over it."""
+        """Pass a request on, and answer 400 where Gradio stumbles over it, 507 over a full disk."""
         has_begun = False
 
         async def send_and_note(message: Message) -> None:
@@ -93,11 +95,14 @@ class RequestFilter:
 
         try:
             await self._app(scope, receive, send_and_note)
-        except Exception:
+        except Exception as error:
             if has_begun:
                 raise
             log.info("a request could not be read", exc_info=True)
-            await _answer(send, 400, b"the request could not be read")
+            if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
+                await _answer(send, 507, b"the server's disk is full")
+            else:
+                await _answer(send, 400, b"the request could not be read")
 
     def is_open(self, method: str, path: str) -> bool:
         """Tell whether the page makes requests of this method and path."""

@@ -72,7 +72,7 @@ class Service:
             try:
                 return find_poses(source, config, formats, on_frame)
             except UserError as error:
-                raise type(error)(nameless(error, source)) from None
+                raise type(error)(nameless(error, source.parent, folder)) from None
 
         session.job = job = Job(self._worker, work)
         results = await job.result()
@@ -98,7 +98,9 @@ class Service:
             try:
                 return draw_attention(results, seconds, joint, track)
             except UserError as error:
-                raise UserError(nameless(error, results.source)) from None
+                raise UserError(
+                    nameless(error, results.source.parent, results.config.output)
+                ) from None
 
         session.job = job = Job(self._worker, work)
         return await job.result()
