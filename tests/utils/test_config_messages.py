@@ -83,7 +83,7 @@ def test_a_value_of_any_length_leaves_a_line_that_can_be_read() -> None:
 
 
 def test_only_whole_names_of_fields_become_options() -> None:
-    message = "end 2 must come after start 3, as restarting does"
+    message = "end 2 must come after start 3, as a restart does"
     assert of_options(["end", "start"], "", message) == (
-        "--end 2 must come after --start 3, as restarting does"
+        "--end 2 must come after --start 3, as a restart does"
     )
