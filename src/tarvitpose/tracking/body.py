@@ -26,7 +26,8 @@ CLOTHES = 12.0  # surprise of clothes that share no colour
 UNKNOWN = 0.2  # squared difference that is assumed where the clothes were never seen
 LONGEST_ABSENCE = 1.5  # seconds without a box that a track outlasts
 LONGEST_HIDDEN = 4.0  # that of somebody who vanished inside the picture
-UNLIKE = 0.85  # difference in colours from which somebody who comes back so late is another
+LATE = 0.5  # seconds without a box after which clothes must be alike
+UNLIKE = 0.7  # difference in colours from which somebody who comes back late is another
 BORDER = 0.01  # share of the picture's longer side from which a box is inside
 COVERED = 0.3  # share of a box inside another from which its colours are not the person's
 LEARNING = 0.1  # weight of the newest colours
@@ -60,12 +61,6 @@ class Body:
         if seen.is_clear and seen.colours is not None:
             colours = seen.colours if colours is None else _blended(colours, seen.colours)
         return Body(motion.follow(seen.box.astype(np.float64)), seen, colours)
-
-    def strangeness(self, seen: Sighting) -> float:
-        """Return the surprise that this person has the colours of a sighting."""
-        if self.colours is None or seen.colours is None:
-            return CLOTHES * UNKNOWN
-        return CLOTHES * float(difference(self.colours, seen.colours)) ** 2
 
 
 class BodyTracker:
@@ -174,10 +169,9 @@ class BodyTracker:
         boxes = np.array([each.box for each in seen], np.float64)
         possible = np.stack([moved[number].can_be(boxes) for number in free], 1)  # (N, M)
         cost = np.stack([moved[n].surprise(boxes) + moved[n].doubt for n in free], 1)
-        strange = np.array(
-            [[self._bodies[number].strangeness(each) for number in free] for each in seen]
-        )
-        late = [self._time - self._bodies[number].motion.time > LONGEST_ABSENCE for number in free]
+        bodies = [self._bodies[number] for number in free]
+        strange = CLOTHES * np.square(_unlike(seen, bodies))
+        late = [self._time - body.motion.time > LATE for body in bodies]
         possible &= ~(np.array(late) & (strange >= CLOTHES * UNLIKE**2))
         cost += strange
         benefit = np.where(possible, np.maximum(ALONE - cost, 0), 0)
@@ -225,6 +219,18 @@ def _sightings(boxes: Float32, scores: Float32, index: int, image: UInt8 | None)
             boxes, scores.tolist(), colours, uncovered(boxes).tolist(), inside.tolist(), strict=True
         )
     ]
+
+
+def _unlike(seen: Sequence[Sighting], bodies: Sequence[Body]) -> Float64:
+    """Return how much the colours of each sighting and each body differ, (N, M)."""
+    unlike = np.full((len(seen), len(bodies)), np.sqrt(UNKNOWN))
+    rows = [row for row, each in enumerate(seen) if each.colours is not None]
+    columns = [column for column, body in enumerate(bodies) if body.colours is not None]
+    if rows and columns:
+        first = np.array([seen[row].colours for row in rows])
+        second = np.array([bodies[column].colours for column in columns])
+        unlike[np.ix_(rows, columns)] = difference(first[:, None], second)
+    return unlike
 
 
 def uncovered(boxes: Float32) -> Bools:
