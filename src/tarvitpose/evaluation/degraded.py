@@ -197,10 +197,7 @@ class PredictedJoints:
 
 
 def predict_joints(
-    model: TARViTPose,
-    people: EncodedPeople,
-    degradation: Degradation,
-    mode: RowMode = "tar",
+    model: TARViTPose, people: EncodedPeople, degradation: Degradation, mode: RowMode = "tar"
 ) -> PredictedJoints:
     """Return the joints of the current frames of encoded people.
 
