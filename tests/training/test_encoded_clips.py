@@ -73,6 +73,16 @@ def test_every_labelled_frame_is_once_the_current_one(tmp_path: Path) -> None:
     assert "regions" not in clips[0]
 
 
+@pytest.mark.parametrize("name", ["frame_visible", "frame_keypoints"])
+def test_labels_that_are_not_finite_are_refused(name: str, tmp_path: Path) -> None:
+    path = stored(tmp_path / "some", scores=False) / f"{name}.npy"
+    labels = np.load(path)
+    labels[2, 1, 0] = np.nan
+    np.save(path, labels)
+    with pytest.raises(ConfigError, match="some: a label is not finite; remove that folder"):
+        EncodedClips(path.parent, tiny_config())
+
+
 def test_stored_scores_become_regions_by_the_models_own_rule(tmp_path: Path) -> None:
     folder = stored(tmp_path / "some", scores=True)
     scores = torch.from_numpy(np.load(folder / "scores.npy"))[0, [1, 2, 3]].float()
