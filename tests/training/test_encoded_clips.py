@@ -11,7 +11,7 @@ from tiny_models import C, J, h, tiny_config, w
 from tiny_training import experiment, quiet, write_stills
 
 from tarvitpose.errors import ConfigError
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.training.config import TrainConfig
 from tarvitpose.training.features import EncodedClips, JoinedClips, window_order
 

@@ -18,7 +18,7 @@ from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.feature_cache import REMEDY, FeatureCache
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.training.step import Batch, TrainingStep
 from tarvitpose.utils.provenance import Facts
 

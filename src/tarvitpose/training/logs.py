@@ -26,13 +26,13 @@ class RunLog:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._forget_after(resumed_at)
-            self.file = self.path.open("a", encoding="utf-8")
             if is_installed("tensorboard"):
                 from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
 
                 threading.excepthook = self._report_others
                 # `purge_step` is the first step that is forgotten.
                 self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1)
+            self.file = self.path.open("a", encoding="utf-8")
         except OSError as error:
             threading.excepthook = self._report
             raise cannot_write(self.path, error) from error
