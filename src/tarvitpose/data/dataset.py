@@ -133,10 +133,7 @@ def _stream(transform: Transform[Any, Any], seeds: tuple[int, ...]) -> Generator
 
 
 def validation_clips(
-    records: Sequence[Record],
-    model: ModelConfig,
-    degradation: Degradation = "clean",
-    seed: int = 0,
+    records: Sequence[Record], model: ModelConfig, degradation: Degradation = "clean", seed: int = 0
 ) -> ClipDataset:
     """Return a fixed benchmark: inference crops, moderate motion, current frames all degraded.
 

@@ -9,10 +9,7 @@ from tarvitpose.utils.arrays import Float64, Generator, UInt8
 
 
 def window_clip(
-    record: Record,
-    matrices: Float64,
-    offsets: tuple[int, ...],
-    input_size: tuple[int, int],
+    record: Record, matrices: Float64, offsets: tuple[int, ...], input_size: tuple[int, int]
 ) -> UInt8:
     """Return the crops (T, h, w, 3) around a video's labelled frame.
 

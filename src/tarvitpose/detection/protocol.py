@@ -31,10 +31,7 @@ class Detector(Protocol):
 
 
 def ranked(
-    boxes: ArrayLike,
-    scores: ArrayLike,
-    threshold: float,
-    track_ids: Int64 | None = None,
+    boxes: ArrayLike, scores: ArrayLike, threshold: float, track_ids: Int64 | None = None
 ) -> Detections:
     """Return boxes (N, 4), scores and tracks (N,) that reach the threshold, the best first."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)

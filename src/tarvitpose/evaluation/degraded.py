@@ -40,7 +40,7 @@ from tarvitpose.metrics.posetrack_ap import (
     interval,
     match,
 )
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools, Float32, Float64
@@ -197,10 +197,7 @@ class PredictedJoints:
 
 
 def predict_joints(
-    model: TARViTPose,
-    people: EncodedPeople,
-    degradation: Degradation,
-    mode: RowMode = "tar",
+    model: TARViTPose, people: EncodedPeople, degradation: Degradation, mode: RowMode = "tar"
 ) -> PredictedJoints:
     """Return the joints of the current frames of encoded people.
 

@@ -88,11 +88,7 @@ def estimate(
 
 
 def _estimated(
-    predictor: Predictor,
-    video: LabelledVideo,
-    frame: LabelledFrame,
-    source: Images,
-    seed: int,
+    predictor: Predictor, video: LabelledVideo, frame: LabelledFrame, source: Images, seed: int
 ) -> Joints:
     """Return the joints of the N people of one frame."""
     paths, _ = frame.window(predictor.offsets, source.exists)

@@ -166,11 +166,7 @@ def _cells(
 
 
 def tabulated(
-    metric: str,
-    cells: dict[str, dict[str, Cells]],
-    units: Int64,
-    samples: int,
-    note: str,
+    metric: str, cells: dict[str, dict[str, Cells]], units: Int64, samples: int, note: str
 ) -> ModeComparison:
     """Return the means of each mode's columns, and their intervals."""
     means = {
