@@ -20,7 +20,7 @@ from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatm
 from tarvitpose.inference.predictor import slices
 from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
-from tarvitpose.model.jta import score_rule
+from tarvitpose.model.mask import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.provenance import Facts

@@ -40,7 +40,7 @@ from tarvitpose.metrics.posetrack_ap import (
     interval,
     match,
 )
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools, Float32, Float64

@@ -17,7 +17,7 @@ from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, with_modules
-from tarvitpose.model.jta import seen_regions, token_scores
+from tarvitpose.model.mask import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.weights.files import fingerprint
