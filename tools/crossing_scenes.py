@@ -32,7 +32,7 @@ SLOW = 10  # frames per second of slow scenes
 GAPS = (0, 0, 0, 0.05, 0.15, 0.4)  # seconds without a frame, of uneven ones
 MARGIN = 200  # pixels that a camera may turn to either side
 WALL = (255, 0, 385, HEIGHT)  # xyxy, in front of everybody: who passes is hidden for over a second
-Kind = Literal["plain", "wall", "alike", "pan", "slow", "uneven"]
+Kind = Literal["plain", "wall", "alike", "pan", "slow", "uneven", "leave", "door"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LEAST_SEEN = 0.05  # share of a person in sight from which a tracker should have it
 NOISE = 0.03  # deviation of a detected edge, in heights
@@ -131,6 +131,33 @@ def roam(rng: Generator, count: int, seconds: float, step: float) -> Float64:
     return np.array(walks).transpose(1, 0, 2)
 
 
+def take_turns(
+    rng: Generator, count: int, seconds: float, step: float, way_out: float | None
+) -> Float64:
+    """Return the boxes (T, K, 4) of people of whom every second one comes where one left for good.
+
+    The way out is at x = `way_out`, or beyond one of the borders. The next one sets out up to 3
+    seconds after who left is there, and sometimes a little before.
+    """
+    at, walks = np.arange(int(seconds / step)) * step, []
+    for person in range(count):
+        height, centre, speed, _ = _start(rng)
+        phase, side = rng.uniform(0, 6), rng.choice([-1, 1])
+        if person % 2 == 0:
+            left = rng.uniform(1.5, seconds / 2)
+            x, y = side * (WIDTH / 2 + 60) + WIDTH / 2, centre[1]
+            x, inwards = (x, -side) if way_out is None else (way_out, side)
+            away = np.maximum(left - at, 0)
+        else:
+            away = np.maximum(at - left - rng.uniform(-0.5, 3), 0)
+            inwards = inwards if way_out is None else side
+        places = x + inwards * max(speed, 0.8) * height * away
+        phases = phase + at * 6 * max(speed, 0.8) / 0.8
+        both = zip(places, phases, strict=True)
+        walks.append([_walking_box(np.array([place, y]), height, now) for place, now in both])
+    return np.array(walks).transpose(1, 0, 2)
+
+
 def _start(rng: Generator) -> tuple[float, Float64, float, float]:
     """Return somebody's height in pixels, place, speed in heights per second, and direction."""
     height = rng.uniform(80, 170)
@@ -161,17 +188,23 @@ def _walking_box(centre: Float64, height: float, phase: float) -> Float64:
 
 
 def scene(clips: Clips, number: int, kind: Kind = "plain") -> Iterator[SceneFrame]:
-    """Yield the frames of a scene: two people meet, or three to seven roam."""
+    """Yield the frames of a scene: two people meet, or three to seven roam.
+
+    In those of "leave" and "door" two to six leave at the border or behind a wall, and others come.
+    """
     rng = np.random.default_rng(number)
     meeting, rate = number % 3 == 0, SLOW if kind == "slow" else RATES[number // 3 % 4]
     step = STEPS[number // 12 % 4] if rate >= 25 else 1
     count = 2 if meeting else int(rng.integers(3, 8))
     walks = walk_together(rng, 2, 5, 1 / rate) if meeting else roam(rng, count, 8, 1 / rate)
+    if kind in ("leave", "door"):
+        meeting, count = False, 2 * int(rng.integers(1, 4))
+        walks = take_turns(rng, count, 8, 1 / rate, WIDTH / 2 if kind == "door" else None)
     people, still = _cast(rng, clips, count)
     order = rng.permutation(count)  # from back to front
     if kind == "alike":
         people = people[:1] * count
-    wall = WALL if kind == "wall" else None
+    wall = WALL if kind in ("wall", "door") else None
     camera = pan(number, walks, 1 / rate) if kind == "pan" else np.zeros((len(walks), 2))
     gaps = np.random.default_rng(number)
     upcoming = 0

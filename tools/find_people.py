@@ -36,8 +36,8 @@ SMALLEST = 48  # pixels, of the longer side of a box
 SAME = 0.5  # intersection over union of two boxes of one person
 
 
-def joint_weights(pose: TeacherPose, size: tuple[int, int], box: Float32) -> Float32:
-    """Return the weight (J,) of each joint of a person, 0 for one without a label."""
+def teacher_trust(pose: TeacherPose, size: tuple[int, int], box: Float32) -> Float32:
+    """Return the trust (J,) in the joints that one teacher sees, 0 for one without a label."""
     width, height = box[2:] - box[:2]
     side = max(width, height)
     sure = KNOWN & (pose.scores >= LEAST_SCORE) & (pose.spread <= MAX_SPREAD * side)
@@ -58,7 +58,7 @@ def people_of_image(
         if len(known) and box_iou(box[None], known).max() > SAME:
             continue
         pose = teacher.predict(image, box)
-        weights = joint_weights(pose, image.shape[:2], box)
+        weights = teacher_trust(pose, image.shape[:2], box)
         if (weights > 0).sum() < FEWEST_JOINTS:
             continue
         points = np.where(weights[:, None] > 0, pose.points, 0)

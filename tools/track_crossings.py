@@ -7,7 +7,9 @@ Every scene follows from its number and kind (`tools.crossing_scenes`).   Axes: 
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,13 @@ import numpy as np
 from tarvitpose.config import BOX_THRESHOLD, TrackerName
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import box_iou
-from tarvitpose.metrics.mot import FrameIdentities, TrackingCounts, count_tracks, tracking_scores
+from tarvitpose.metrics.mot import (
+    THRESHOLD,
+    FrameIdentities,
+    TrackingCounts,
+    count_tracks,
+    tracking_scores,
+)
 from tarvitpose.metrics.posetrack_ap import interval, video_draws
 from tarvitpose.tracking import open_tracker
 from tarvitpose.utils.arrays import Float64
@@ -24,10 +32,19 @@ from tools.crossing_scenes import KINDS, Clips, SceneFrame, scene
 BLIND = "body, motion alone"
 TRACKERS: dict[str, TrackerName] = {"body": "body", BLIND: "body", "iou": "iou"}
 TRACKERS |= {"bytetrack": "bytetrack", "ocsort": "ocsort"}
-SHOWN = ("id switches", "IDF1", "HOTA", "MOTA")
+SHOWN = ("id switches", "shared ids", "IDF1", "HOTA", "MOTA")
+FRAMES_OF_ONE = 3  # in which an id is on a person, to be that one's
 
 
-def score_scene(frames: Iterator[SceneFrame], names: Sequence[str]) -> dict[str, TrackingCounts]:
+@dataclass(frozen=True, eq=False)
+class SceneCounts:
+    """What a scene adds to the measures."""
+
+    tracks: TrackingCounts
+    shared: int  # how often an id was given to one more person
+
+
+def score_scene(frames: Iterator[SceneFrame], names: Sequence[str]) -> dict[str, SceneCounts]:
     """Return what each tracker does with the same boxes of a scene."""
     trackers = {name: open_tracker(TRACKERS[name], start_threshold=BOX_THRESHOLD) for name in names}
     identities: dict[str, list[FrameIdentities]] = {name: [] for name in names}
@@ -40,16 +57,33 @@ def score_scene(frames: Iterator[SceneFrame], names: Sequence[str]) -> dict[str,
             identities[name].append(
                 FrameIdentities(frame.true_ids, ids[tracked], alike[:, tracked])
             )
-    return {name: count_tracks(rows) for name, rows in identities.items()}
+    return {
+        name: SceneCounts(count_tracks(rows), shared_ids(rows)) for name, rows in identities.items()
+    }
 
 
-def per_scene(counts: Sequence[TrackingCounts], weights: Float64) -> dict[str, float]:
-    """Return the measures shown, id switches for each scene, scenes counted by weights (V,)."""
-    scores = tracking_scores(counts, weights)
-    return {**scores, "id switches": scores["id switches"] / float(weights.sum())}
+def shared_ids(frames: Sequence[FrameIdentities]) -> int:
+    """Return to how many people ids were given that had been somebody else's."""
+    frames_of = Counter(
+        (int(track), int(frame.true_ids[person]))
+        for frame in frames
+        for track, alike in zip(frame.predicted_ids, frame.similarity.T, strict=True)
+        if alike.max(initial=0) >= THRESHOLD
+        for person in [alike.argmax()]
+    )
+    people = Counter(track for (track, _), count in frames_of.items() if count >= FRAMES_OF_ONE)
+    return sum(count - 1 for count in people.values())
 
 
-def table(counts: Mapping[str, Sequence[TrackingCounts]], samples: int) -> list[str]:
+def per_scene(counts: Sequence[SceneCounts], weights: Float64) -> dict[str, float]:
+    """Return the measures shown, counts for each scene, scenes counted by weights (V,)."""
+    scores = tracking_scores([each.tracks for each in counts], weights)
+    shared = float(weights @ [each.shared for each in counts])
+    scenes = float(weights.sum())
+    return {**scores, "id switches": scores["id switches"] / scenes, "shared ids": shared / scenes}
+
+
+def table(counts: Mapping[str, Sequence[SceneCounts]], samples: int) -> list[str]:
     """Return rows of every tracker, and of the first less each other: value, 95% interval.
 
     Intervals are over draws of scenes, the same ones for all trackers.
@@ -87,7 +121,7 @@ def main() -> None:
     parser.add_argument("--trackers", nargs="+", choices=TRACKERS, default=list(TRACKERS))
     parser.add_argument("--bootstrap", type=int, default=1000, help="draws of scenes")
     given = parser.parse_args()
-    counts: dict[str, list[TrackingCounts]] = {name: [] for name in given.trackers}
+    counts: dict[str, list[SceneCounts]] = {name: [] for name in given.trackers}
     try:
         clips = Clips.open(given.annotations)
         for number in range(given.first, given.first + given.scenes):

@@ -8,10 +8,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.skeleton import limbs_of
-from tarvitpose.utils.arrays import Bools, Float32
+from tarvitpose.utils.arrays import Bools, Float32, Int64, UInt8
 from tarvitpose.utils.optional import require
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class FramePoses:
     scores: Float32  # (N, J), 0..1
     boxes: Float32  # (N, 4), xyxy
     box_scores: Float32  # (N,), 0..1
-    track_ids: NDArray[np.int64]  # (N,), never reused within a video
+    track_ids: Int64  # (N,), never reused within a video
     joint_names: tuple[str, ...]  # (J,), the order of the joints
     raw_keypoints: Float32 | None = None  # (N, J, 2) before smoothing; None: nothing was smoothed
     single_keypoints: Float32 | None = None  # (N, J, 2) without the temporal part, where asked for
@@ -70,9 +69,7 @@ class FramePoses:
         """The limbs as pairs of positions in `joint_names`; none for an unknown set of joints."""
         return limbs_of(self.joint_names)
 
-    def draw(
-        self, image: NDArray[np.uint8], *, keypoint_threshold: float = 0.3, legend: bool = True
-    ) -> NDArray[np.uint8]:
+    def draw(self, image: UInt8, *, keypoint_threshold: float = 0.3, legend: bool = True) -> UInt8:
         """Return a copy of an RGB image (height, width, 3) uint8 with the people drawn on it.
 
         The image is the frame, at any size. Joints that score below `keypoint_threshold` are left
@@ -191,7 +188,7 @@ class Frame:
 
     index: int  # position in the source, from 0
     time: float  # presentation time in seconds
-    image: NDArray[np.uint8]  # (height, width, 3), RGB, upright
+    image: UInt8  # (height, width, 3), RGB, upright
     name: str = ""  # folder and file name where the source is a folder or a glob
 
 
@@ -202,7 +199,7 @@ class TrackedFrame:
     frame: Frame
     boxes: Float32  # (N, 4), xyxy
     scores: Float32  # (N,)
-    track_ids: NDArray[np.int64]  # (N,)
+    track_ids: Int64  # (N,)
     left_out: Float32 | None = None  # (K, 4), xyxy, of detected people who are not among the N
 
 

@@ -88,6 +88,9 @@ def test_bvh_reads_the_skeleton_and_how_it_moves(tmp_path: Path, motion: TrackMo
     assert parents["right_shin"] == "right_thigh"
     assert parents["right_thigh"] == parents["spine"] == "hips"
     assert tree.joint_offset("right_shin")[1] == pytest.approx(60 / PIXELS_PER_METRE, abs=1e-3)
+    for name in names:  # Blender refuses joints that have one or two
+        turns = [channel for channel in tree.joint_channels(name) if "rotation" in channel]
+        assert turns == ["Zrotation", "Xrotation", "Yrotation"]
     for frame, bend in enumerate((10, 20, 30)):  # legs hang: half a turn from straight up
         thigh = tree.frame_joint_channel(frame, "right_thigh", "Zrotation")
         assert thigh == pytest.approx(bend - 180, abs=0.05)

@@ -26,9 +26,10 @@ from tarvitpose.cli import console
 from tarvitpose.data.check import check_data
 from tarvitpose.data.posetrack import video_name
 from tarvitpose.data.records import read_image
-from tarvitpose.errors import ConfigError, DataError, WeightsError
+from tarvitpose.errors import ConfigError, DataError, OutputError, WeightsError
 from tarvitpose.evaluation.feature_cache import FeatureCache
 from tarvitpose.formats.reading import load_poses
+from tarvitpose.runs.journal import Journal
 from tarvitpose.training.logs import RunLog
 from tarvitpose.weights.convert_read import read_checkpoint
 
@@ -300,3 +301,9 @@ def test_a_frame_before_the_beginning(tmp_path: Path) -> None:
     save(path, content)
     with pytest.raises(DataError, match="frame 0: expected a time from 0 on, found -1 s"):
         load_poses(path)
+
+
+def test_a_pipe_in_place_of_a_journal_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "journal")
+    with pytest.raises(OutputError, match="a pipe, a socket or a device, expected a file"):
+        Journal(tmp_path / "journal")

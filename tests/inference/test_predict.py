@@ -1,6 +1,7 @@
 """Windowed prediction: the exact oracle that streaming is compared with."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_no_items_make_no_windows() -> None:
 def test_windows_reads_no_further_ahead_than_its_offsets() -> None:
     read = []
 
-    def items() -> itertools.count[int]:
+    def items() -> Iterator[int]:
         for item in itertools.count():
             read.append(item)
             yield item

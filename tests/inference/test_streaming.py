@@ -220,7 +220,7 @@ def test_what_is_kept_depends_on_the_window_and_the_people_not_on_the_length(
     held = []
     for window in windows(tracked_video(40, crossing_people), predictor.offsets):
         streamer.joints([window])
-        held.append(len(streamer._crops))
+        held.append(len(streamer._cached))
     people = 3
     assert max(held) <= len(predictor.offsets) * people
 

@@ -9,7 +9,7 @@ from tarvitpose.errors import UserError
 from tarvitpose.inference.fast import FoldedAttention, PickingJTA
 from tarvitpose.inference.graph_folder import refuse_unsupported
 from tarvitpose.model.attention import CrossAttention
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 
 ADDITIONS = ("key_positions", "gra_gate")

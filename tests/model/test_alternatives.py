@@ -12,7 +12,7 @@ from torch import Tensor
 from tarvitpose import heatmaps as codec
 from tarvitpose.errors import ConfigError
 from tarvitpose.model.alternatives import JointRegression, ResidualFlow, render_gaussians
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 
 TOKENS = ("all_tokens", "current_to_auxiliary", "auxiliary_first")

@@ -7,8 +7,8 @@ from tiny_models import B, C, H, J, N, T, W, all_visible, h, tiny_clip, tiny_con
 
 from tarvitpose.config import SIZES
 from tarvitpose.model.encoder import Encoder, SelfAttention
-from tarvitpose.model.jta import MaskRule, seen_regions, token_scores
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
+from tarvitpose.model.mask import MaskRule, seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 
 # Million parameters: encoder, decoder, JTA, GRA and all, at 17 joints.

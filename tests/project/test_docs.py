@@ -85,6 +85,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not missing
 
 
+def test_code_lines_of_the_readme_do_not_run_out_of_the_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w*\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert lines
+    assert [line for line in lines if len(line) > 104] == []
+
+
 def test_every_recipe_and_table_of_the_paper_is_on_the_page() -> None:
     for path in TABLES:
         assert any(path.name in line for line in of("ablate")), path.name

@@ -420,8 +420,8 @@ def test_a_process_that_is_killed_or_stopped_goes_on(video: Path, config: Predic
     whole, folder = config.output / "whole", config.output / "killed"
     assert predict(whole) == 0, output.read_text()
     assert predict(folder, size=1000, number=signal.SIGKILL) == -signal.SIGKILL
-    assert predict(folder, "--resume", size=1000, number=signal.SIGKILL) == -signal.SIGKILL
-    assert predict(folder, "--resume", size=1000, number=signal.SIGINT) == 130
+    assert predict(folder, "--resume", size=1, number=signal.SIGKILL) == -signal.SIGKILL
+    assert predict(folder, "--resume", size=1, number=signal.SIGINT) == 130
     assert "stopped; the same command with --resume goes on from here" in output.read_text()
     assert predict(folder, "--resume") == 0, output.read_text()
     for name in ("walk.coco.json", "walk.csv", "walk.npz"):

@@ -9,7 +9,7 @@ from jhmdb_release import write_release
 from tarvitpose.errors import DataError
 from tarvitpose.geometry import box_iou
 from tools import track_crossings
-from tools.crossing_scenes import HEIGHT, KINDS, WIDTH, Clips, SceneFrame, scene
+from tools.crossing_scenes import HEIGHT, KINDS, WIDTH, Clips, Kind, SceneFrame, scene
 from tools.track_crossings import score_scene, table
 
 MEETING, ROAMING = 0, 1  # numbers of scenes
@@ -68,6 +68,17 @@ def test_kinds_make_the_same_scene_harder() -> None:
         assert alike.max(initial=0) > 0.5 or len(frame.boxes) < 2
 
 
+@pytest.mark.parametrize("kind", ["leave", "door"])
+def test_one_leaves_for_good_and_another_comes(kind: Kind) -> None:
+    in_sight: dict[int, list[float]] = {}
+    for frame in scene(TinyClips(), 24, kind):
+        for person in frame.true_ids.tolist():
+            in_sight.setdefault(person, []).append(frame.time)
+    assert {person % 2 for person in in_sight} == {0, 1}
+    for person, times in in_sight.items():
+        assert times[0] > 1 if person % 2 else times[-1] <= 4
+
+
 def crossing(swapped: bool) -> list[SceneFrame]:
     """Return ten frames of two people who stand still, whose true ids may swap halfway."""
     boxes = np.array([[10, 10, 50, 110], [300, 10, 340, 110]], np.float32)
@@ -86,7 +97,7 @@ def test_an_exchange_of_two_people_is_two_switches(swapped: bool) -> None:
     counts = score_scene(iter(crossing(swapped)), names)
     for name in names:
         scores = track_crossings.per_scene([counts[name]] * 2, np.ones(2))
-        assert scores["id switches"] == 2 * swapped
+        assert scores["id switches"] == scores["shared ids"] == 2 * swapped
         assert scores["MOTA"] == pytest.approx(90 if swapped else 100)
         assert scores["IDF1"] == pytest.approx(50 if swapped else 100)
 

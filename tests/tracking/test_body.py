@@ -140,7 +140,10 @@ def test_who_comes_back_is_recognised_only_if_asked_and_only_by_the_clothes() ->
         (300, 3.0, RED, [1]),  # behind something
         (300, 5.0, RED, [2]),
         (300, 3.0, GREEN, [2]),
+        (300, 0.4, GREEN, [1]),  # in other light
+        (300, 0.7, GREEN, [2]),
         (2, 1.0, RED, [1]),
+        (2, 0.7, GREEN, [2]),  # somebody else, where one left
         (2, 3.0, RED, [2]),  # out of the picture
     ],
 )

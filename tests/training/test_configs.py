@@ -231,7 +231,8 @@ def test_the_old_names_of_loss_weights_are_still_understood() -> None:
 
 def test_a_state_of_older_keys_is_compared_by_the_new_ones() -> None:
     before = {"data": {"validation_kinds": ["clean"]}, "init": None}
-    assert renamed_facts(before) == {"data": {"validation_degradations": ["clean"]}, "init": None}
-    assert renamed_facts(None) is None
+    after = {"data": {"validation_degradations": ["clean"]}, "init": None}
+    assert renamed_facts(Path(__file__), before) == after
+    assert renamed_facts(Path(__file__), None) is None
     data = {"train": [{"format": "coco", "annotations": "a.json"}], "validation_kinds": ["dark"]}
     assert DataConfig.model_validate(data).validation_degradations == ("dark",)

@@ -11,7 +11,7 @@ from tiny_models import C, J, h, tiny_config, w
 from tiny_training import experiment, quiet, write_stills
 
 from tarvitpose.errors import ConfigError
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.training.config import TrainConfig
 from tarvitpose.training.features import EncodedClips, JoinedClips, window_order
 
@@ -71,6 +71,16 @@ def test_every_labelled_frame_is_once_the_current_one(tmp_path: Path) -> None:
     assert [clips[index]["name"] for index in (0, 5, 6)] == ["a", "b", "c"]
     assert clips[5]["features"][:, 0, 0, 0].tolist() == [11, 12, 13]
     assert "regions" not in clips[0]
+
+
+@pytest.mark.parametrize("name", ["frame_visible", "frame_keypoints"])
+def test_labels_that_are_not_finite_are_refused(name: str, tmp_path: Path) -> None:
+    path = stored(tmp_path / "some", scores=False) / f"{name}.npy"
+    labels = np.load(path)
+    labels[2, 1, 0] = np.nan
+    np.save(path, labels)
+    with pytest.raises(ConfigError, match="some: a label is not finite; remove that folder"):
+        EncodedClips(path.parent, tiny_config())
 
 
 def test_stored_scores_become_regions_by_the_models_own_rule(tmp_path: Path) -> None:

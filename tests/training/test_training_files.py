@@ -8,6 +8,7 @@ import io
 import json
 import resource
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,29 @@ def test_numbers_that_cannot_be_written_are_an_error_in_one_line(tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         RunLog(tmp_path / "file" / "run", 0)
+
+
+def test_a_disk_that_is_full_for_tensorboard_is_an_error_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard writes in a thread of its own, whose traceback pytest would report."""
+    record_writer = pytest.importorskip("tensorboard.summary.writer.record_writer")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill_the_disk() -> None:
+        with RunLog(tmp_path / "a", 0) as log:
+            log.board.flush()
+            monkeypatch.setattr(record_writer.RecordWriter, "write", fail)
+            for step in range(1000):
+                log.write(step, loss=2.0)
+
+    hook = threading.excepthook
+    for begin in (fill_the_disk, lambda: RunLog(tmp_path / "b", 0)):
+        with pytest.raises(OutputError, match=r"metrics.jsonl: cannot be written \(No space left"):
+            begin()
+        assert threading.excepthook == hook
 
 
 def test_a_log_goes_on_after_the_state_and_past_half_a_line(tmp_path: Path) -> None:

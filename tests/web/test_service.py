@@ -192,6 +192,23 @@ def test_there_is_no_attention_without_results(service: Service) -> None:
         finished(service.draw_attention("a", 0.0, 0, None))
 
 
+def test_what_jobs_need_is_loaded_by_one_frame_that_leaves_nothing(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video, calls = make_video(tmp_path / "dance.mp4", 5), []
+
+    def note(source: Path, config: PredictConfig, formats: list[str], *_: object) -> None:
+        calls.append((source, config.end, formats, config.output.is_dir()))
+        (config.output / "dance.npz").touch()
+
+    replace_find_poses(monkeypatch, note)
+    service.warm_up(video)
+    ((source, end, formats, is_there),) = calls
+    assert (source, formats, is_there) == (video, [], True)
+    assert 0 < end <= 1 / 1000  # before the second frame of any camera
+    assert {path.name for path in service.sessions.root.iterdir()} == {"files", "lock"}
+
+
 def test_the_example_is_lent_as_a_copy(service: Service, tmp_path: Path) -> None:
     (tmp_path / "demo.mp4").write_text("demo")
     first, second = (service.lend(name, tmp_path / "demo.mp4") for name in "ab")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.config import RowMode
 from tarvitpose.errors import ConfigError
@@ -41,7 +40,7 @@ from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.posetrack_ap import Matches
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Bools, Float64, npz_arrays
+from tarvitpose.utils.arrays import Bools, Float64, Int64, npz_arrays
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
@@ -71,7 +70,7 @@ class EncodedEvaluator:
     people: EncodedPeople
     joints: JointSet
     speeds: Float64  # (n, J), NaN where unknown
-    units: NDArray[np.int64]  # (n,), the number of each person's video: drawn together
+    units: Int64  # (n,), the number of each person's video: drawn together
     torso_share: float = TORSO_SHARE  # within which a joint is right
 
     @property

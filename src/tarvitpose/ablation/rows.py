@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from tarvitpose.ablation.evaluators import WEIGHTS, DatasetEvaluator, EncodedEvaluator, Evaluator
 from tarvitpose.ablation.table import Table, TableRow
@@ -38,7 +37,7 @@ from tarvitpose.training.config import TrainConfig, load_train_config, model_con
 from tarvitpose.training.facts import experiment_facts, renamed_facts
 from tarvitpose.training.loop import build_model, train
 from tarvitpose.training.validation import fixed_share
-from tarvitpose.utils.arrays import Bools, Float64
+from tarvitpose.utils.arrays import Bools, Float64, Int64
 from tarvitpose.utils.atomic import write_text
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
@@ -219,8 +218,8 @@ class RowMatches:
     """A row's matches in each group of frames, for its scores and all gains over it."""
 
     matches: list[dict[str, list[Matches]]]  # of each seed
-    right: dict[str, tuple[NDArray[np.float64], Bools]]  # share of seeds (n, K J), what counts
-    units: NDArray[np.int64] | None  # (n,), people with the same number are drawn together
+    right: dict[str, tuple[Float64, Bools]]  # share of seeds (n, K J), what counts
+    units: Int64 | None  # (n,), people with the same number are drawn together
 
     def scores(self, reference: RowMatches | None) -> dict[str, Score]:
         """Score each group, or its gain over a reference: AP, and PCK where it is measured."""

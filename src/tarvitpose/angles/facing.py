@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tarvitpose.angles.landmarks import Points
-from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.arrays import Float64, Int64
 
 Directions = NDArray[np.str_]  # (F,): "right", "left", "camera", "away", "" where it is not known
 
@@ -15,7 +15,7 @@ WINDOW = 1.0  # seconds that vote on a frame: nobody turns for a single frame
 REACH = 0.45  # how far the nose stands before the shoulders, as a share of their width
 
 
-def directions_of(points: Points, frames: NDArray[np.int64], times: Float64) -> Directions:
+def directions_of(points: Points, frames: Int64, times: Float64) -> Directions:
     """Return where a person faces, (F,): to the right or left of the image, to the camera or away.
 
     The nose (or the toes) lies before the shoulders in a view from the side, and the shoulders

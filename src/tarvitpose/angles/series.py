@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.angles.definitions import ANGLES, SIGNED, Angle
 from tarvitpose.angles.facing import Directions, directions_of
@@ -16,7 +15,7 @@ from tarvitpose.angles.landmarks import Points, landmarks
 from tarvitpose.config import Facing
 from tarvitpose.errors import DataError
 from tarvitpose.results import FramePoses, people_by_track
-from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.arrays import Float64, Int64
 from tarvitpose.utils.stretches import stretches
 
 SHORTEST = 0.15  # of the longest segment in the frame: a shorter one has no direction to speak of
@@ -29,7 +28,7 @@ class AngleSeries:
     """The angles of one person in the frames where they are."""
 
     track_id: int
-    frames: NDArray[np.int64]  # (F,), rising
+    frames: Int64  # (F,), rising
     times: Float64  # (F,), seconds, NaN where the file has none
     facing: Directions  # (F,), where the person faces: right, left, camera, away or ""
     degrees: dict[str, Float64]  # (F,) by the name of the angle; NaN where it is not known
@@ -92,7 +91,7 @@ def angles_of(points: Points, directions: Directions) -> dict[str, Float64]:
     }
 
 
-def unwrapped(degrees: Float64, frames: NDArray[np.int64], centre: float = 0.0) -> Float64:
+def unwrapped(degrees: Float64, frames: Int64, centre: float = 0.0) -> Float64:
     """Return signed angles that go on past 180° instead of jumping to -180°.
 
     The longest stretch without a gap has its median within 180° of `centre`, and all others theirs

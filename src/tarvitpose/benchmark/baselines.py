@@ -35,7 +35,6 @@ class VitPoseEngine:
 
     @torch.inference_mode()
     def single_frame(self, crops: UInt8) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3)."""
         pixels = torch.from_numpy(crops).to(self.device)
         images = ((pixels - self._mean) / self._std).permute(0, 3, 1, 2)  # (B, 3, H, W)
         return np.asarray(self.model(images.contiguous()).heatmaps.cpu().numpy())

@@ -39,10 +39,7 @@ def in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def peak_of(
-    key: CaseKey,
-    load_engine_: Callable[[], Engine],
-    crops: UInt8,
-    offsets: tuple[int, ...] | None,
+    key: CaseKey, load_engine_: Callable[[], Engine], crops: UInt8, offsets: tuple[int, ...] | None
 ) -> float:
     """Return the most memory in megabytes that this process has used after some poses."""
     case = pose_case(key, load_engine_(), crops, offsets)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tarvitpose.config import PATCH, SIZES, ModelConfig
+from tarvitpose.config import PATCH, SIZES, ModelConfig, size_name
 from tarvitpose.detection import load_detector
 from tarvitpose.errors import ConfigError, VideoError
 from tarvitpose.geometry import centre_and_size, crop_matrices, warp
@@ -58,7 +58,7 @@ def find_models(
     """
     config = load_config(weights)
     if not sizes:
-        return [ModelUnderTest(_size_name(config), config, weights)]
+        return [ModelUnderTest(size_name(config), config, weights)]
     for size in sizes:
         if size not in SIZES:
             raise ConfigError(f"size {size!r}: expected {', '.join(SIZES)}")
@@ -73,15 +73,9 @@ def find_models(
 
 
 def _model(size: str, crop: tuple[int, int], config: ModelConfig, weights: str) -> ModelUnderTest:
-    if (_size_name(config), config.input_size) == (size, crop):
+    if (size_name(config), config.input_size) == (size, crop):
         return ModelUnderTest(size, config, weights)
     return ModelUnderTest(size, SIZES[size](input_size=crop), None)
-
-
-def _size_name(config: ModelConfig) -> str:
-    shape = (config.width, config.depth)
-    names = {(make().width, make().depth): name for name, make in SIZES.items()}
-    return names.get(shape, f"{shape[0]}x{shape[1]}")
 
 
 def encoder_alone(model: ModelUnderTest) -> ModelUnderTest:

@@ -30,9 +30,7 @@ def run(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RESULT...",
-            help="What predict wrote, in any format.",
-            show_default=False,
+            metavar="RESULT...", help="What predict wrote, in any format.", show_default=False
         ),
     ],
     *,
@@ -44,7 +42,7 @@ def run(
         Facing,
         typer.Option(
             help="Where people face in the image: it decides what is flexion and what abduction. "
-            "auto finds out, over a second each.",
+            "auto finds out, over a second each."
         ),
     ] = "auto",
     keypoint_threshold: Annotated[

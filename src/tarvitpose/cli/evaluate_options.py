@@ -63,8 +63,7 @@ class EvaluateConfig(NetworkConfig):
         "or those in a JSON file.",
     )
     box_threshold: ShareIfGiven = Field(
-        default=None,
-        description="Lowest score of a box; 0.2 by default, and 0.4 with --videos.",
+        default=None, description="Lowest score of a box; 0.2 by default, and 0.4 with --videos."
     )
     temporal: TemporalMode = Field(
         default="tar",

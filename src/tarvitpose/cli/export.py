@@ -37,10 +37,7 @@ def run(
     config: EstimatorConfig,
     check: Annotated[
         str | None,
-        typer.Option(
-            metavar="CLIP",
-            help="Video for the comparison; the demo clip by default.",
-        ),
+        typer.Option(metavar="CLIP", help="Video for the comparison; the demo clip by default."),
     ] = None,
     precision: Annotated[
         GraphPrecision,

@@ -28,13 +28,7 @@ TRAINING_DATA = (  # docs/model-card.md has the details
     "rendered clips: bodies CC0; some on photographs of LSPET, for research",
 )
 NOT_STATED = "not stated in the folder"
-SIZES = {  # by width and depth
-    (192, 12): "tiny",
-    (384, 12): "S",
-    (768, 12): "B",
-    (1024, 24): "L",
-    (1280, 32): "H",
-}
+
 GET = "get it with: tarvitpose models {} --download"
 BY_NAME = "by name (--weights NAME): fetched and converted when first used, then offline"
 MUCH = 10**9  # bytes of weights: reading them takes seconds
@@ -168,7 +162,7 @@ def weights_facts(name: str, folder: Path) -> Facts:
     if not is_whole(folder):
         again = "install the package again" if name == WEIGHTS else EXPECTED
         return missing(name, "poses", folder, again)
-    from tarvitpose.config import ModelConfig
+    from tarvitpose.config import ModelConfig, size_name
     from tarvitpose.utils.config_files import parse_config
     from tarvitpose.utils.hashing import file_digest
     from tarvitpose.utils.json_file import SMALL, read_json
@@ -179,12 +173,13 @@ def weights_facts(name: str, folder: Path) -> Facts:
     if (size := file.stat().st_size) > MUCH:
         console.note(f"{name}: reading {size / 1e9:.1f} GB for the checksum")
     temporal = " with temporal part" if config.temporal else ""
+    known = size_name(config)
     return {
         "name": name,
         "for": "poses",
         "option": f"--weights {name}",
         "here": True,
-        "size": f"ViTPose-{size_name(config.width, config.depth)}{temporal}",
+        "size": f"ViTPose-{known.upper() if len(known) == 1 else known}{temporal}",
         "parameters": parameters,
         "numbers": numbers,
         "bytes": size,
@@ -268,15 +263,6 @@ def lines(facts: Facts) -> list[tuple[str, str]]:
     names = chain(["data"], repeat(""))  # one name for all lines of training data
     data = list(zip(names, facts.get("training_data", ()), strict=False))
     return [*shown.items(), *data, ("sha256", facts["sha256"]), ("path", facts["path"])]
-
-
-def size_name(width: int, depth: int) -> str:
-    """Return the letter of a size, or its width and depth where it is no known one.
-
-    >>> size_name(384, 12), size_name(24, 2)
-    ('S', '24x2')
-    """
-    return SIZES.get((width, depth), f"{width}x{depth}")
 
 
 def parameter_count(file: Path) -> tuple[int, str]:

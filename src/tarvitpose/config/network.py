@@ -174,3 +174,14 @@ vit_base = partial(ModelConfig, width=768, depth=12, heads=12, drop_path=0.3)
 vit_large = partial(ModelConfig, width=1024, depth=24, heads=16, drop_path=0.5)
 vit_huge = partial(ModelConfig, width=1280, depth=32, heads=16, drop_path=0.55)
 SIZES = {"tiny": vit_tiny, "s": vit_small, "b": vit_base, "l": vit_large, "h": vit_huge}
+
+
+def size_name(config: ModelConfig) -> str:
+    """Return the size of an encoder, or its width and depth where it is no known one.
+
+    >>> size_name(vit_small()), size_name(vit_small(width=24, depth=2))
+    ('s', '24x2')
+    """
+    shape = (config.width, config.depth)
+    names = {(make().width, make().depth): name for name, make in SIZES.items()}
+    return names.get(shape, f"{shape[0]}x{shape[1]}")

@@ -76,10 +76,7 @@ class SmoothConfig(Config):
         "raw joints are written as well.",
     )
     smooth_min_cutoff: float | None = Field(
-        default=None,
-        gt=0,
-        le=MOST,
-        description="For one-euro, in Hz: less is steadier.",
+        default=None, gt=0, le=MOST, description="For one-euro, in Hz: less is steadier."
     )
     smooth_beta: float | None = Field(
         default=None,

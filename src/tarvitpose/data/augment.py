@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from tarvitpose.config import LARGEST_OFFSET, Codec
@@ -17,10 +17,9 @@ from tarvitpose.data.records import Box, Record
 from tarvitpose.data.stills import STANDSTILL, MotionConfig
 from tarvitpose.geometry import BOX_PADDING, centre_and_size, crop_matrices
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Bools, Float32, Float64, Generator, UInt8
 from tarvitpose.utils.config_base import LARGEST_FACTOR, Config
 
-Generator = np.random.Generator
 LOWER_BODY = ("hip", "knee", "ankle")
 HALF_BODY_PADDING = 1.5  # a half body's joints reach less far than its outline
 SMALLEST_HALF = 1 / 3  # of the whole body: joints that coincide would make a crop of a few pixels
@@ -75,7 +74,7 @@ class ShownPart(NamedTuple):
     """What a still's frame shows of a person."""
 
     record: Record  # with the box of the part, and only the joints in it visible
-    cut_joints: NDArray[np.bool_]  # (J,), labelled joints beyond the frame's edge
+    cut_joints: Bools  # (J,), labelled joints beyond the frame's edge
     frame_area: Box | None  # xyxy of the image that is left, reaching outside it; None: all
 
 
@@ -88,7 +87,7 @@ class CropArea:
     rotation: float = 0.0  # degrees, clockwise as seen
     flip: bool = False  # whether the crop is mirrored
 
-    def matrix(self, input_size: tuple[int, int], codec: Codec) -> NDArray[np.float64]:
+    def matrix(self, input_size: tuple[int, int], codec: Codec) -> Float64:
         """Return the transform (2, 3) from pixels of the frame to pixels of the crop."""
         centre, size = self.centre[None], self.size[None]
         matrix = crop_matrices(centre, size, input_size, codec, self.rotation)[0]
@@ -176,7 +175,7 @@ def shrink(clip: UInt8, rng: Generator) -> UInt8:
 
 def jitter_boxes(
     frames: int, input_size: tuple[int, int], amount: float, rng: Generator
-) -> NDArray[np.float64]:
+) -> Float64:
     """Return the transforms (T, 2, 3) from the clip's common crop to a random crop of each frame.
 
     It is as if each frame's box were moved and scaled by up to `amount` of its size.

@@ -6,14 +6,12 @@ a filled trunk and a head.
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.data.records import Record
 from tarvitpose.geometry import BOX_PADDING
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Float32, UInt8
-
-Generator = np.random.Generator
+from tarvitpose.utils.arrays import Float32, Float64, Generator, UInt8
 
 TRUNK = ("left_shoulder", "right_shoulder", "right_hip", "left_hip")
 FEWEST_JOINTS = 8  # with fewer, the outline would be that of a part
@@ -75,7 +73,7 @@ def add_person(
     return joined
 
 
-def _standpoint(points: Float32, size: tuple[int, int], rng: Generator) -> NDArray[np.float64]:
+def _standpoint(points: Float32, size: tuple[int, int], rng: Generator) -> Float64:
     """The middle of the newcomer in the current frame, (2,)."""
     low, high = points.min(0), points.max(0)
     wide = max(float(high[0] - low[0]), size[0] / BOX_PADDING / 4)

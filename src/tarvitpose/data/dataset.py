@@ -21,7 +21,7 @@ from tarvitpose.data.windows import check_span
 from tarvitpose.errors import DataError
 from tarvitpose.heatmaps import encode
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Float32, Generator
 
 ClipKey = tuple[int, int]  # epoch and index
 
@@ -127,16 +127,13 @@ class ClipDataset(Dataset[ClipItem]):
         return state
 
 
-def _stream(transform: Transform[Any, Any], seeds: tuple[int, ...]) -> np.random.Generator:
+def _stream(transform: Transform[Any, Any], seeds: tuple[int, ...]) -> Generator:
     """The random numbers that a transform draws from in one clip."""
     return np.random.default_rng((*seeds, transform.stream))
 
 
 def validation_clips(
-    records: Sequence[Record],
-    model: ModelConfig,
-    degradation: Degradation = "clean",
-    seed: int = 0,
+    records: Sequence[Record], model: ModelConfig, degradation: Degradation = "clean", seed: int = 0
 ) -> ClipDataset:
     """Return a fixed benchmark: inference crops, moderate motion, current frames all degraded.
 

@@ -9,13 +9,11 @@ from typing import Literal, get_args
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.arrays import Float32, Generator, UInt8
 from tarvitpose.utils.config_base import Config
 
-Generator = np.random.Generator
 Degradation = Literal[
     "clean",
     "motion_blur",
@@ -92,7 +90,7 @@ def noisy(image: UInt8, rng: Generator, severity: float) -> UInt8:
     return _rounded(image + noise)
 
 
-def _rounded(values: NDArray[np.float32]) -> UInt8:
+def _rounded(values: Float32) -> UInt8:
     return np.asarray(values.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
 
 

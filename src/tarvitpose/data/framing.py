@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.augment import (
@@ -25,9 +24,8 @@ from tarvitpose.data.augment import (
 )
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.windows import is_symmetric, random_offsets
-from tarvitpose.utils.arrays import UInt8
+from tarvitpose.utils.arrays import Float64, Generator, UInt8
 
-Generator = np.random.Generator
 State = TypeVar("State")
 Next = TypeVar("Next")
 
@@ -58,7 +56,7 @@ class Framing:
     shown: ShownPart  # what the frame shows of the record's person
     area: CropArea  # of the current frame
     offsets: tuple[int, ...]  # (T,), which frame each one is, counted from the current one
-    moves: NDArray[np.float64]  # (T, 2, 3), from the common crop to that of each frame
+    moves: Float64  # (T, 2, 3), from the common crop to that of each frame
 
 
 @dataclass(frozen=True)

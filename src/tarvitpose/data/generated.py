@@ -19,12 +19,11 @@ from tarvitpose.errors import DataError
 from tarvitpose.formats.posetrack_files import in_slots
 from tarvitpose.geometry import xyxy_to_xywh
 from tarvitpose.skeleton import POSETRACK_15, POSETRACK_17
-from tarvitpose.utils.arrays import Float64, UInt8
+from tarvitpose.utils.arrays import Float64, Generator, UInt8
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.images import write_image
 from tarvitpose.utils.json_file import write_json
 
-Generator = np.random.Generator
 Shape = tuple[Float64, Float64]  # a convex outline (M, 2) in pixels, and its RGB colour (3,)
 
 CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 24, endpoint=False)), np.sin(a)], -1)

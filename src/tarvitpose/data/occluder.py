@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.geometry import BOX_PADDING
-from tarvitpose.utils.arrays import UInt8
-
-Generator = np.random.Generator
+from tarvitpose.utils.arrays import Float64, Generator, UInt8
 
 
 def occlude(
@@ -40,7 +38,7 @@ def occlude(
     return occluded
 
 
-def _random_outline(rng: Generator, size: tuple[int, int]) -> tuple[NDArray[np.float64], float]:
+def _random_outline(rng: Generator, size: tuple[int, int]) -> tuple[Float64, float]:
     """An outline (K, 2) about 0, 0 that covers 15 to 40% of the person's box, and its extent."""
     area = rng.uniform(0.15, 0.40) * size[0] * size[1] / BOX_PADDING**2
     corners = int(rng.choice([4, 5, 6, 24]))
@@ -67,9 +65,7 @@ def _random_texture(rng: Generator, image: UInt8 | None, size: tuple[int, int]) 
     return np.asarray(cv2.resize(piece, size[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _hidden_point(
-    rng: Generator, points: ArrayLike | None, size: tuple[int, int]
-) -> NDArray[np.float64]:
+def _hidden_point(rng: Generator, points: ArrayLike | None, size: tuple[int, int]) -> Float64:
     """The middle of an occluder, (2,): near one of the points, or anywhere inside."""
     limit = np.array(size[::-1], np.float64)
     anywhere = rng.uniform(0.2, 0.8, 2) * limit

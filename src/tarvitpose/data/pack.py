@@ -48,13 +48,7 @@ class Packed:
     largest: int  # bytes of a shard
 
 
-def pack(
-    files: Sequence[AnnotationFile],
-    output: Path,
-    *,
-    set_name: str,
-    limit: int,
-) -> Packed:
+def pack(files: Sequence[AnnotationFile], output: Path, *, set_name: str, limit: int) -> Packed:
     """Write a new folder `output` of `NAME-000.tar` and so on, of at most `limit` bytes each.
 
     Unpacked into one folder they are a data set of the same layout: `annotations/NAME/*.json`, and

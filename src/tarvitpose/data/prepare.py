@@ -14,6 +14,7 @@ from tarvitpose.data.records import Box, read_image
 from tarvitpose.data.video_frames import image_file
 from tarvitpose.data.videos import LabelledPerson, Video, VideoFrame
 from tarvitpose.errors import DataError, OutputError
+from tarvitpose.formats.posetrack_layout import PERSON_CATEGORY
 from tarvitpose.utils.arrays import Float64
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.hashing import file_digest
@@ -125,11 +126,11 @@ def _write_video(video: Video, root: Path, options: PrepareOptions) -> tuple[int
     _refuse_others(
         options.output / folder, {PurePosixPath(image["file_name"]).name for image in images}
     )
-    category = {"id": 1, "name": "person", "supercategory": "person"}
+
     content = {
         "images": images,
         "annotations": people,
-        "categories": [{**category, "keypoints": list(video.joints)}],
+        "categories": [{**PERSON_CATEGORY, "keypoints": list(video.joints)}],
         "prepared": options.facts(video),
     }
     write_json(options.annotations(video), content, indent=None)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.data.video_frames import image_file, read_frame
 from tarvitpose.errors import DataError
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Bools, Float32, UInt8
 from tarvitpose.utils.images import decode_image
 from tarvitpose.utils.reading import file_bytes, reason_of
 
@@ -27,7 +27,7 @@ class Record:
     visible: Float32  # (J,), 1 where a joint is labelled, less where it is trusted less, else 0
 
     @property
-    def labelled(self) -> NDArray[np.bool_]:
+    def labelled(self) -> Bools:
         """Which joints have a label, however far it is trusted, (J,)."""
         return self.visible > 0
 
@@ -46,7 +46,7 @@ def _read_only(values: ArrayLike) -> Float32:
     return array
 
 
-def read_image(path: Path, record: str) -> NDArray[np.uint8]:
+def read_image(path: Path, record: str) -> UInt8:
     """Read an RGB image (height, width, 3). Raises DataError naming the file and the record."""
     if image_file(path) != path:
         return read_frame(path, record)

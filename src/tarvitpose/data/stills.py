@@ -6,15 +6,13 @@ over time and not at all in the current frame.   Axes: T frames, J joints, h w t
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from tarvitpose.geometry import BOX_PADDING, invert, transform_points, warp
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Float32, Float64, Generator, UInt8
 from tarvitpose.utils.config_base import Config
-
-Generator = np.random.Generator
 
 LIMB_REACH = 0.08  # sigma of the area that moves with a joint, in heights of the person
 COARSE = 4  # pixels from one sample of a field to the next
@@ -80,7 +78,7 @@ def still_clip(
     return np.stack(frames), np.stack(landed)
 
 
-def compose(moves: ArrayLike, matrix: ArrayLike) -> NDArray[np.float64]:
+def compose(moves: ArrayLike, matrix: ArrayLike) -> Float64:
     """Return the transforms (T, 2, 3) that apply `matrix` first, then each of `moves`.
 
     `matrix` is (2, 3), or (T, 2, 3) with one for each.

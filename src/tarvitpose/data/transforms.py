@@ -6,7 +6,6 @@ Axes: T frames, J joints, h w the size of a crop.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.data.augment import black_outside, jitter_colour, shrink, swap_sides
 from tarvitpose.data.crowd import add_person, can_be_cut_out
@@ -24,9 +23,8 @@ from tarvitpose.data.records import read_image
 from tarvitpose.data.stills import compose, still_clip
 from tarvitpose.data.windows import window_clip
 from tarvitpose.geometry import transform_points
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Float32, Float64, Generator, UInt8
 
-Generator = np.random.Generator
 OUTSIDE = -1e4  # pixels of a crop, the position of a joint that the frame has cut off
 
 
@@ -38,7 +36,7 @@ class Clip:
     keypoints: Float32  # (T, J, 2), in pixels of each crop
     visible: Float32  # (T, J), as in `Record`; 0 where the frame's joints are not known
     current: int  # position of the current frame
-    matrix: NDArray[np.float64]  # (2, 3), from pixels of the current frame to those of its crop
+    matrix: Float64  # (2, 3), from pixels of the current frame to those of its crop
 
     @property
     def others(self) -> list[int]:
@@ -70,7 +68,7 @@ def motion(framing: Framing, settings: ClipSettings, rng: Generator) -> Clip:
 
 
 def _video_frames(
-    framing: Framing, matrix: NDArray[np.float64], settings: ClipSettings
+    framing: Framing, matrix: Float64, settings: ClipSettings
 ) -> tuple[UInt8, Float32, Float32]:
     """The crops (T, h, w, 3), the joints (T, J, 2), and which are known (T, J)."""
     record, offsets = framing.record, framing.offsets
@@ -83,7 +81,7 @@ def _video_frames(
 
 
 def _still_frames(
-    framing: Framing, matrix: NDArray[np.float64], settings: ClipSettings, rng: Generator
+    framing: Framing, matrix: Float64, settings: ClipSettings, rng: Generator
 ) -> tuple[UInt8, Float32]:
     """The crops (T, h, w, 3) and the joints (T, J, 2) of a still that moves."""
     record, area = framing.shown.record, framing.shown.frame_area

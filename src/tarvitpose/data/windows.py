@@ -1,21 +1,15 @@
 """Which frames a clip shows, and its crops out of a video.   Axes: T frames, h w a crop's size."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.errors import ConfigError
 from tarvitpose.geometry import warp
-from tarvitpose.utils.arrays import UInt8
-
-Generator = np.random.Generator
+from tarvitpose.utils.arrays import Float64, Generator, UInt8
 
 
 def window_clip(
-    record: Record,
-    matrices: NDArray[np.float64],
-    offsets: tuple[int, ...],
-    input_size: tuple[int, int],
+    record: Record, matrices: Float64, offsets: tuple[int, ...], input_size: tuple[int, int]
 ) -> UInt8:
     """Return the crops (T, h, w, 3) around a video's labelled frame.
 

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
 from tarvitpose.geometry import box_iou
 from tarvitpose.results import Frame
-from tarvitpose.utils.arrays import Float32, Float64
+from tarvitpose.utils.arrays import Float32, Float64, UInt8
 from tarvitpose.utils.cores import usable_cores
 
 LONGER_SIDE, OF_WIDE = 416, 512  # pixels of the input
@@ -54,7 +54,7 @@ class Letterbox(NamedTuple):
         corner = ((across - inside[0]) // 2, (down - inside[1]) // 2)
         return cls((width, height), (across, down), inside, corner)
 
-    def fill(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def fill(self, image: UInt8) -> UInt8:
         """Return the input (height, width, 3): the frame resized, black around it."""
         filled = np.zeros((*self.input[::-1], 3), np.uint8)
         (x, y), (width, height) = self.corner, self.inside
@@ -133,14 +133,14 @@ class NanoDet:
             scores.append(float(seen.scores[is_same].max(initial=0)))
         return float(np.mean(scores)) if scores else None
 
-    def _score(self, image: NDArray[np.uint8]) -> tuple[Float32, Float32]:
+    def _score(self, image: UInt8) -> tuple[Float32, Float32]:
         """Return a box (A, 4) xyxy, in pixels of an input (h, w, 3), and a score of each anchor."""
         height, width = image.shape[:2]
         boxes, scores = self._session.run(None, {"image": image[None], **anchors(width, height)})
         return boxes, scores
 
 
-def picture_within(image: NDArray[np.uint8]) -> tuple[slice, slice]:
+def picture_within(image: UInt8) -> tuple[slice, slice]:
     """Return the rows and columns of a picture without black around it; all where all is black.
 
     A border ends in a straight edge: what fades into the dark, with people in it, is the picture.

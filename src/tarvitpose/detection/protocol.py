@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.geometry import box_area
 from tarvitpose.results import Frame
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Float32, Int64
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Detections:
 
     boxes: Float32  # (N, 4), xyxy in pixels of the upright frame
     scores: Float32  # (N,), 0..1
-    track_ids: NDArray[np.int64] | None = None  # (N,), from 0; None: nobody knows who is who
+    track_ids: Int64 | None = None  # (N,), from 0; None: nobody knows who is who
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -28,14 +28,10 @@ class Detector(Protocol):
 
     def detect(self, frame: Frame) -> Detections:
         """Return the people of one frame."""
-        ...
 
 
 def ranked(
-    boxes: ArrayLike,
-    scores: ArrayLike,
-    threshold: float,
-    track_ids: NDArray[np.int64] | None = None,
+    boxes: ArrayLike, scores: ArrayLike, threshold: float, track_ids: Int64 | None = None
 ) -> Detections:
     """Return boxes (N, 4), scores and tracks (N,) that reach the threshold, the best first."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.drawing.style import (
     DARK,
@@ -17,7 +17,7 @@ from tarvitpose.drawing.style import (
 )
 from tarvitpose.drawing.text import draw_text, shown_time, text_width
 from tarvitpose.geometry import shared_area
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Float32, Float64, UInt8
 
 LEGEND_SHARE = 0.5  # of the image's width, at most: who is named there has a label as well
 
@@ -65,7 +65,7 @@ def draw_label(
     return best
 
 
-def _overlaps(areas: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+def _overlaps(areas: ArrayLike, others: ArrayLike) -> Float64:
     """Return the pixels that each area (P, 4) shares with others (K, 4) xyxy, summed."""
     these = np.asarray(areas, np.float64)[:, None]  # (P, 1, 4)
     those = np.asarray(others, np.float64).reshape(-1, 4)

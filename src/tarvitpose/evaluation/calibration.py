@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.metrics import TORSO_SHARE
+from tarvitpose.utils.arrays import Float64, Int64
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.optional import require
 
@@ -21,9 +22,9 @@ BINS = 10  # of the same width
 class Reliability:
     """Scores in bins of the same width, with how often they were right; all are (K,)."""
 
-    counts: NDArray[np.int64]
-    scores: NDArray[np.float64]  # mean of each bin, NaN where it is empty
-    right: NDArray[np.float64]  # share of each bin, NaN where it is empty
+    counts: Int64
+    scores: Float64  # mean of each bin, NaN where it is empty
+    right: Float64  # share of each bin, NaN where it is empty
 
     @property
     def error(self) -> float:

@@ -20,9 +20,9 @@ from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatm
 from tarvitpose.inference.predictor import slices
 from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
-from tarvitpose.model.jta import score_rule
+from tarvitpose.model.mask import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.provenance import Facts
 from tarvitpose.weights.files import fingerprint
 
@@ -38,9 +38,9 @@ NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
 class ClipScores:
     """Which joints are right in N clips, with and without the temporal part; all are (N, J)."""
 
-    temporal: NDArray[np.bool_]
-    single: NDArray[np.bool_]
-    visible: NDArray[np.bool_]  # labelled, and the clip's torso is too
+    temporal: Bools
+    single: Bools
+    visible: Bools  # labelled, and the clip's torso is too
     temporal_scores: Float32  # 0..1, the model's score of each joint
     single_scores: Float32
     mask_shares: Float32  # of its window's tokens that each joint may look at, 0..1

@@ -58,15 +58,15 @@ def compare(predicted: Sequence[FramePoses], corrected: Sequence[FramePoses]) ->
         _require_one_size(before, after)
         points, truth = (_points(poses, joints) for poses in (before, after))
         size = _sizes(after)
-        apart = np.linalg.norm(points[:, None] - truth[None], axis=-1)  # (predicted, true, J)
-        known = np.isfinite(apart).sum(-1)
-        mean = np.nansum(apart, -1) / np.maximum(known, 1)
+        distance = np.linalg.norm(points[:, None] - truth[None], axis=-1)  # (predicted, true, J)
+        known = np.isfinite(distance).sum(-1)
+        mean = np.nansum(distance, -1) / np.maximum(known, 1)
         nearness = np.where(known > 0, np.maximum(1 - mean / size, 0), 0)
         rows, columns = assign(nearness) if nearness.size else (np.zeros(0, int),) * 2
         same = nearness[rows, columns] > 0
         rows, columns = rows[same], columns[same]
         is_labelled = np.isfinite(truth[columns]).all(-1)
-        moved = np.nan_to_num(apart[rows, columns], nan=np.inf)
+        moved = np.nan_to_num(distance[rows, columns], nan=np.inf)
         distances.append(np.where(is_labelled, moved, np.nan))
         sizes.append(size[columns])
         missed, extra = missed + len(after) - len(rows), extra + len(before) - len(rows)

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.config import AnnotationFormat
 from tarvitpose.data.sources import AnnotationFile, open_set, read_videos
@@ -20,7 +19,7 @@ from tarvitpose.formats.posetrack_layout import file_name, image_id
 from tarvitpose.metrics.oks import AREA_OF_BOX
 from tarvitpose.metrics.posetrack_ap import JOINTS, TrueFrame
 from tarvitpose.skeleton import POSETRACK_15, JointSet
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Float32, Float64
 from tarvitpose.utils.json_file import Entry
 
 NO_HEAD = (np.nan,) * 4
@@ -33,8 +32,8 @@ class LabelledPeople:
     boxes: Float32  # (N, 4), xyxy; made from the joints where the file has none
     keypoints: Float32  # (N, J, 2), 0 where not labelled
     visible: Float32  # (N, J), 1 where labelled
-    heads: NDArray[np.float64]  # (N, 4), xyxy, NaN for a person without a head box
-    areas: NDArray[np.float64]  # (N,), pixels²; a share of the box where the file has none
+    heads: Float64  # (N, 4), xyxy, NaN for a person without a head box
+    areas: Float64  # (N,), pixels²; a share of the box where the file has none
     tracks: tuple[int | None, ...]  # N ids, the same for one person in all frames of a video
 
 

@@ -40,10 +40,10 @@ from tarvitpose.metrics.posetrack_ap import (
     interval,
     match,
 )
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Bools, Float32, Float64
 from tarvitpose.utils.hashing import content_digest
 from tarvitpose.utils.provenance import Facts, as_json, require_same
 
@@ -197,10 +197,7 @@ class PredictedJoints:
 
 
 def predict_joints(
-    model: TARViTPose,
-    people: EncodedPeople,
-    degradation: Degradation,
-    mode: RowMode = "tar",
+    model: TARViTPose, people: EncodedPeople, degradation: Degradation, mode: RowMode = "tar"
 ) -> PredictedJoints:
     """Return the joints of the current frames of encoded people.
 
@@ -247,7 +244,7 @@ def match_people(
 
 
 def _predicted(
-    poses: PredictedJoints, person: int, order: list[int], hidden: NDArray[np.bool_]
+    poses: PredictedJoints, person: int, order: list[int], hidden: Bools
 ) -> PredictedFrame:
     points = np.where(hidden, np.nan, poses.keypoints[person, order])
     scores = poses.scores[person, order][None].astype(np.float64)
@@ -296,7 +293,7 @@ def _mean_ap(people: list[Matches]) -> float:
     return float(np.mean(np.array(list(aggregate(people).joints.values()))[labelled]))
 
 
-def _drawn_ap(seeds: Sequence[list[Matches]], samples: int) -> NDArray[np.float64]:
+def _drawn_ap(seeds: Sequence[list[Matches]], samples: int) -> Float64:
     draws = [[result.mean for result in bootstrap(people, samples)] for people in seeds]
     return np.asarray(np.mean(draws, 0))  # (samples,)
 
@@ -307,7 +304,7 @@ def correct(
     visible: Float32,
     joints: JointSet,
     torso_share: float = TORSO_SHARE,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[Bools, Bools]:
     """Return which joints are right, to a share of the torso, and which count, (n, K J) each."""
     torso = torso_size(truth, visible, joints)  # (n,)
     seen = (visible > 0) & np.isfinite(torso)[:, None]
@@ -317,7 +314,7 @@ def correct(
 
 def pck_score(
     right: ArrayLike,
-    seen: NDArray[np.bool_],
+    seen: Bools,
     baseline: ArrayLike | None = None,
     groups: ArrayLike | None = None,
 ) -> Score:

@@ -40,12 +40,7 @@ class FeatureCache:
             require_same(self.folder, self.facts, facts, remedy, ConfigError)
 
     def append(
-        self,
-        arrays: Mapping[str, NDArray[Any]],
-        names: Sequence[str],
-        *,
-        length: int,
-        facts: Facts,
+        self, arrays: Mapping[str, NDArray[Any]], names: Sequence[str], *, length: int, facts: Facts
     ) -> None:
         """Write rows behind the stored ones; files are made for `length` rows in all.
 

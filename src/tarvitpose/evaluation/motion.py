@@ -29,7 +29,7 @@ from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.pooling import pool_windows, read_peaks
 from tarvitpose.inference.predictor import Predictor, image_times, slices
 from tarvitpose.metrics.posetrack_ap import JOINTS
-from tarvitpose.utils.arrays import Bools, Float32, UInt8
+from tarvitpose.utils.arrays import Bools, Float32, Generator, UInt8
 
 CLEAN, CURRENT, SHIFTED = "clean", "current frame", "shifted boxes"
 SINCE = tuple(f"{count} since clean" for count in (1, 2, 3))
@@ -88,11 +88,7 @@ def estimate(
 
 
 def _estimated(
-    predictor: Predictor,
-    video: LabelledVideo,
-    frame: LabelledFrame,
-    source: Images,
-    seed: int,
+    predictor: Predictor, video: LabelledVideo, frame: LabelledFrame, source: Images, seed: int
 ) -> Joints:
     """Return the joints of the N people of one frame."""
     paths, _ = frame.window(predictor.offsets, source.exists)
@@ -120,7 +116,7 @@ def _estimated(
     return joints
 
 
-def shifted(box: Float32, rng: np.random.Generator) -> Float32:
+def shifted(box: Float32, rng: Generator) -> Float32:
     """Return a box (4,) xyxy that is moved and scaled at random, as a detector's may be."""
     centre, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     centre = centre + size * rng.uniform(-SHIFT, SHIFT, 2)
@@ -128,7 +124,7 @@ def shifted(box: Float32, rng: np.random.Generator) -> Float32:
     return np.concatenate([centre - size / 2, centre + size / 2]).astype(np.float32)
 
 
-def degrade(window: UInt8, rng: np.random.Generator) -> UInt8:
+def degrade(window: UInt8, rng: Generator) -> UInt8:
     """Return the crops of a window (T, H, W, 3), all degraded strongly in one way."""
     degradation = list(DEGRADE)[rng.integers(len(DEGRADE))]
     severity = rng.uniform(*STRONG)

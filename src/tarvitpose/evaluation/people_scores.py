@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.evaluation.comparison import (
     Intervals,
@@ -23,7 +22,7 @@ from tarvitpose.metrics.oks import similarity
 from tarvitpose.metrics.pck import bootstrap_interval, head_size, hits, pck, torso_size
 from tarvitpose.metrics.posetrack_ap import GROUPS
 from tarvitpose.skeleton import BODY, POSETRACK_15, SIGMAS, JointSet
-from tarvitpose.utils.arrays import Bools, Float32, Float64
+from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64
 
 TORSO, HEAD, BOX = f"PCK@{TORSO_SHARE}", "PCKh@0.5", "PCK@0.2 box"
 OKS, JITTER = "OKS", "jitter"
@@ -46,8 +45,8 @@ class LabelledJoints:
     boxes: Float32  # (N, 4), xyxy
     heads: Float64  # (N, 4), xyxy, NaN without a head box
     areas: Float64  # (N,)
-    units: NDArray[np.int64]  # (N,): intervals draw people of one video, or still, together
-    triples: NDArray[np.int64]  # (M, 3): one person in three neighbouring frames
+    units: Int64  # (N,): intervals draw people of one video, or still, together
+    triples: Int64  # (M, 3): one person in three neighbouring frames
     are_stills: bool
     are_jhmdb: bool
 
@@ -167,11 +166,7 @@ def _cells(
 
 
 def tabulated(
-    metric: str,
-    cells: dict[str, dict[str, Cells]],
-    units: NDArray[np.int64],
-    samples: int,
-    note: str,
+    metric: str, cells: dict[str, dict[str, Cells]], units: Int64, samples: int, note: str
 ) -> ModeComparison:
     """Return the means of each mode's columns, and their intervals."""
     means = {
@@ -193,7 +188,7 @@ def _columns(values: Float64, counted: Bools, joints: JointSet) -> dict[str, Cel
 
 
 def _intervals(
-    cells: dict[str, dict[str, Cells]], units: NDArray[np.int64], samples: int
+    cells: dict[str, dict[str, Cells]], units: Int64, samples: int
 ) -> dict[str, Intervals]:
     """Return the intervals over `units`, (rows,), the number of what each row is drawn with."""
     if not samples or len(np.unique(units)) < 2:
@@ -215,7 +210,7 @@ def _intervals(
     }
 
 
-def video_units(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
+def video_units(videos: Sequence[LabelledVideo]) -> Int64:
     """Return for each labelled person the number of its video, or of its still, (N,)."""
     are_stills = videos[0].are_stills
     frames = [(at, frame) for at, video in enumerate(videos) for frame in video.frames]
@@ -227,7 +222,7 @@ def video_units(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
     )
 
 
-def _triples(videos: Sequence[LabelledVideo]) -> NDArray[np.int64]:
+def _triples(videos: Sequence[LabelledVideo]) -> Int64:
     """Return the positions, (M, 3), of people whose neighbouring frames have them too."""
     positions: dict[tuple[int, int, int], int] = {}  # by video, track and frame
     count = 0

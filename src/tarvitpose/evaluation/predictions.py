@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose import __version__
 from tarvitpose.data.records import read_image
@@ -26,6 +25,7 @@ from tarvitpose.inference.predictor import WindowPredictor
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame
 from tarvitpose.results import FramePoses
 from tarvitpose.tracking import IouTracker
+from tarvitpose.utils.arrays import Int64
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.provenance import Facts, read_facts, require_same
@@ -168,7 +168,7 @@ def _poses(
     ]
 
 
-def _known_tracks(people: Detections) -> NDArray[np.int64]:
+def _known_tracks(people: Detections) -> Int64:
     """Return the tracks of people, (N,), or NO_TRACK."""
     return np.full(len(people), NO_TRACK) if people.track_ids is None else people.track_ids
 

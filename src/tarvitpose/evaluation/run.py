@@ -102,8 +102,8 @@ def evaluate(
         if on_frames is not None:
             on_frames(done, total)
 
-    kept = TemporaryDirectory(prefix="tarvitpose-") if output is None else nullcontext(output)
-    with kept as folder:
+    storage = TemporaryDirectory(prefix="tarvitpose-") if output is None else nullcontext(output)
+    with storage as folder:
         facts = {
             **prediction_facts(boxes, videos),
             "weights": engine.fingerprint(),

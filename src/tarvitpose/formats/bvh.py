@@ -15,6 +15,8 @@ from tarvitpose.formats.motion import SIDES, TrackMotion
 from tarvitpose.utils.arrays import Float64
 
 ANGLE_DIGITS = 3
+POSITIONS = "Xposition Yposition Zposition"
+ROTATIONS = "Zrotation Xrotation Yrotation"  # Blender reads all three of a joint or none
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ def write_bvh(path: Path, motion: TrackMotion) -> None:
     chains = _chains(motion, root)
     lengths = [_lengths(chain) for chain in chains]
     lines = ["HIERARCHY", "ROOT hips", "{", "  OFFSET 0 0 0"]
-    lines += ["  CHANNELS 3 Xposition Yposition Zposition"]
+    lines += [f"  CHANNELS 6 {POSITIONS} {ROTATIONS}"]
     for chain, sizes in zip(chains, lengths, strict=True):
         lines += _joints(chain.names, sizes, motion.digits)
-    lines += ["}", "MOTION", f"Frames: {len(root)}", f"Frame Time: {1 / motion.frame_rate:.6f}"]
-    columns = [*root.T, np.zeros(len(root))]
+    lines += ["}", "MOTION", f"Frames: {len(root)}", f"Frame Time: {1 / motion.frame_rate:.9f}"]
+    columns = [*root.T, *np.zeros((4, len(root)))]
     for chain in chains:
         columns += _columns(chain, root)
     with ExitStack() as stack:
@@ -91,7 +93,7 @@ def _joints(names: tuple[str, ...], lengths: list[float], digits: int) -> list[s
     lines: list[str] = []
     for depth, name in enumerate(names):
         indent, before = "  " * (depth + 1), lengths[depth - 1] if depth else 0.0
-        channels = "1 Zrotation" if depth else "4 Xposition Yposition Zposition Zrotation"
+        channels = f"3 {ROTATIONS}" if depth else f"6 {POSITIONS} {ROTATIONS}"
         lines += [f"{indent}JOINT {name}", f"{indent}{{"]
         lines += [f"{indent}  OFFSET 0 {before:.{digits}f} 0", f"{indent}  CHANNELS {channels}"]
     indent = "  " * (len(names) + 1)
@@ -110,6 +112,6 @@ def _columns(chain: _BoneChain, root: Float64) -> list[Float64]:
         angle = np.arctan2(-x, y)  # from straight up, counterclockwise
         # Within half a turn of the bone before at first, as programs limit joints, then no jumps.
         turn = (angle - before + np.pi) % (2 * np.pi) - np.pi
-        columns.append(np.degrees(np.unwrap(turn)))
+        columns += [np.degrees(np.unwrap(turn)), *np.zeros((2, len(root)))]
         before = angle
     return columns

@@ -37,7 +37,12 @@ from tarvitpose.formats.file_writer import (
     size_and_time,
     xywh_box,
 )
-from tarvitpose.formats.posetrack_layout import coco_people, is_of_category, keypoint_category
+from tarvitpose.formats.posetrack_layout import (
+    PERSON_CATEGORY,
+    coco_people,
+    is_of_category,
+    keypoint_category,
+)
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import (
     COCO_17,
@@ -53,7 +58,6 @@ from tarvitpose.utils.json_file import Entry
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.image_source import ImagesSource
 
-PERSON = 1  # the category
 PREDICTED = 2  # COCO's flag of a visible joint; every joint is predicted and has a score
 
 
@@ -106,7 +110,7 @@ class CocoWriter(PoseWriter):
         box = xywh_box(poses, person)
         return {
             "image_id": poses.index,
-            "category_id": PERSON,
+            "category_id": PERSON_CATEGORY["id"],
             "track_id": int(poses.track_ids[person]),
             "keypoints": [value for x, y in points for value in (x, y, PREDICTED)],
             "keypoint_scores": rounded(poses.scores[person], SCORE_DIGITS),
@@ -130,9 +134,7 @@ class CocoWriter(PoseWriter):
         joints = set_of(names)
         sigmas = {**SIGMAS, **(joints.sigmas if joints else {})}
         return {
-            "id": PERSON,
-            "name": "person",
-            "supercategory": "person",
+            **PERSON_CATEGORY,
             "keypoints": names,
             "skeleton": [[a + 1, b + 1] for a, b in limbs_of(names)],
             **({"sigmas": [sigmas[name] for name in names]} if sigmas.keys() >= {*names} else {}),

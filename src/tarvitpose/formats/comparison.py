@@ -63,11 +63,7 @@ class _CanvasLayout:
 
 
 def draw_comparison(
-    image: UInt8,
-    poses: FramePoses,
-    *,
-    keypoint_threshold: float = 0.3,
-    colors: Colors = "track",
+    image: UInt8, poses: FramePoses, *, keypoint_threshold: float = 0.3, colors: Colors = "track"
 ) -> UInt8:
     """Return the RGB image (height, width, 3) twice, with the poses of one mode on each, labelled.
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.errors import DataError
 from tarvitpose.formats.file_reader import read_xywh_box
 from tarvitpose.formats.posetrack_layout import (
     NO_SCORE,
+    PERSON_CATEGORY,
     POINT_IDS,
     annolist_head,
     annolist_points,
@@ -31,7 +32,7 @@ from tarvitpose.formats.posetrack_layout import (
 )
 from tarvitpose.metrics.posetrack_ap import JOINTS, PredictedFrame, TrueFrame, present
 from tarvitpose.skeleton import POSETRACK_17
-from tarvitpose.utils.arrays import Float64
+from tarvitpose.utils.arrays import Float64, Int64
 from tarvitpose.utils.json_file import Entry, read_entry, write_json
 
 JOINT_OF_ID = np.array([JOINTS.index(name) for name in POINT_IDS])
@@ -110,11 +111,11 @@ def write_posetrack18(
         for name, frame in frames.items()
         for person in _people18(frame)
     ]
-    category = {"id": 1, "name": "person", "supercategory": "person"}
+
     content = {
         "images": images,
         "annotations": [{"id": at, **person} for at, person in enumerate(people, 1)],
-        "categories": [{**category, "keypoints": list(POSETRACK_17.joints)}],
+        "categories": [{**PERSON_CATEGORY, "keypoints": list(POSETRACK_17.joints)}],
     }
     write_json(path, content, indent=None)
 
@@ -224,7 +225,7 @@ def _frames(source: _Source, content: Entry) -> Iterator[tuple[str, Entry, list[
         yield name, frame, people
 
 
-def _track_ids(people: Sequence[Entry]) -> NDArray[np.int64] | None:
+def _track_ids(people: Sequence[Entry]) -> Int64 | None:
     """Return the track ids of people, (M,), if all have one."""
     ids = [person.get("track_id") for person in people]
     known = [track.integer() for track in ids if track is not None]

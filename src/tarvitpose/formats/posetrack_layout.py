@@ -17,6 +17,7 @@ POINT_IDS = (  # the joints of PoseTrack17, by point id from 0
     *("left_shoulder", "left_elbow", "left_wrist"),
     *("head_bottom", "nose", "head_top"),
 )
+PERSON_CATEGORY = {"id": 1, "name": "person", "supercategory": "person"}
 NO_SCORE = -9999.0  # what poseval takes where a prediction has none
 
 

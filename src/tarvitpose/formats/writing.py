@@ -35,12 +35,7 @@ ENDINGS = {
     "angles": ".angles.csv",
     "angles_parquet": ".angles.parquet",
 }
-PLAIN: dict[str, Callable[[Path], PoseWriter]] = {
-    "mmpose": MmposeWriter,
-    "csv": CsvWriter,
-    "npz": NpzWriter,
-}
-VIDEOS = {"overlay": OverlayWriter, "compare": ComparisonWriter}
+
 PICTURE_ENDINGS = {"overlay": ".png", "compare": ".compare.png"}
 
 
@@ -92,22 +87,18 @@ def open_writer(kind: str, path: Path, source: FrameSource, config: PredictConfi
         "keypoint_threshold": config.keypoint_threshold,
         "colors": config.colors,
     }
-    writer: PoseWriter
-    match kind:
-        case "coco":
-            writer = CocoWriter(path, source, config.weights)
-        case "posetrack":
-            writer = PosetrackWriter(path, source, config.weights)
-        case "openpose":
-            writer = OpenposeWriter(path, source)
-        case "mmpose" | "csv" | "npz":
-            writer = PLAIN[kind](path)
-        case "parquet":
-            writer = ParquetWriter(path, source, config.weights)
-        case "overlay" | "compare":
-            writer = VIDEOS[kind](path, source, angles=config.angles, **drawing)
-        case "contact_sheet":
-            writer = ContactSheetWriter(path, **drawing)
-        case _:
-            raise OutputError(f"{kind}: unknown format; available are {', '.join(ENDINGS)}")
-    return writer
+    openers: dict[str, Callable[[], PoseWriter]] = {
+        "coco": lambda: CocoWriter(path, source, config.weights),
+        "posetrack": lambda: PosetrackWriter(path, source, config.weights),
+        "openpose": lambda: OpenposeWriter(path, source),
+        "mmpose": lambda: MmposeWriter(path),
+        "csv": lambda: CsvWriter(path),
+        "parquet": lambda: ParquetWriter(path, source, config.weights),
+        "npz": lambda: NpzWriter(path),
+        "overlay": lambda: OverlayWriter(path, source, angles=config.angles, **drawing),
+        "compare": lambda: ComparisonWriter(path, source, angles=config.angles, **drawing),
+        "contact_sheet": lambda: ContactSheetWriter(path, **drawing),
+    }
+    if kind not in openers:
+        raise OutputError(f"{kind}: unknown format; available are {', '.join(ENDINGS)}")
+    return openers[kind]()

@@ -28,29 +28,24 @@ class EncodedCrop:
 
 
 class Engine(Protocol):
-    """A network that is ready to run."""
+    """A network that is ready to run; what its methods take and give is said here alone."""
 
     config: ModelConfig
 
     def fingerprint(self) -> str:
         """Return a name of the weights that no others have."""
-        ...
 
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
         """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
-        ...
 
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
-        ...
 
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         """Return what `single_frame` would of encoded crops, without encoding them again."""
-        ...
 
     def single_frame(self, crops: UInt8) -> Float32:
         """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
-        ...
 
 
 class WrappedEngine:
@@ -60,23 +55,18 @@ class WrappedEngine:
         self.engine, self.config = engine, engine.config
 
     def fingerprint(self) -> str:
-        """Return a name of the weights that no others have."""
         return self.engine.fingerprint()
 
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        """Encode RGB crops (N, H, W, 3)."""
         return self.engine.encode(crops)
 
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         return self.engine.decode_window(windows, current)
 
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
-        """Return heatmaps (N, J, H / 4, W / 4) of encoded crops without the temporal part."""
         return self.engine.decode(crops)
 
     def single_frame(self, crops: UInt8) -> Float32:
-        """Return heatmaps (N, J, H / 4, W / 4) of RGB crops (N, H, W, 3)."""
         return self.decode(self.encode(crops))
 
 
@@ -97,7 +87,6 @@ class FlipTestEngine(WrappedEngine):
         )
 
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
-        """Return what `single_frame` would of encoded crops, without encoding them again."""
         return self._mean(self.engine.decode(crops), self.engine.decode(_mirror_images(crops)))
 
     def single_frame(self, crops: UInt8) -> Float32:

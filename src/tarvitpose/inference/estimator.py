@@ -43,10 +43,7 @@ class PoseEstimator:
     """Turns videos, or single windows of frames, into poses."""
 
     def __init__(
-        self,
-        predictor: Predictor,
-        detector: Detector,
-        config: EstimatorConfig = EVERY_BOX,
+        self, predictor: Predictor, detector: Detector, config: EstimatorConfig = EVERY_BOX
     ) -> None:
         """Join a predictor, a detector and what `config` says about crops and tracking.
 

@@ -142,12 +142,10 @@ class CropRecorder(WrappedEngine):
         return np.concatenate(self._crops)
 
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        """Encode crops (B, H, W, 3)."""
         self._crops.append(crops)
         return self.engine.encode(crops)
 
     def single_frame(self, crops: UInt8) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of crops (B, H, W, 3)."""
         self._crops.append(crops)
         return self.engine.single_frame(crops)
 

@@ -41,11 +41,9 @@ class GraphEngine:
         self._frame, self._step = graphs[0], graphs[1] if self.config.temporal else None
 
     def fingerprint(self) -> str:
-        """Return a name of the weights that no others have."""
         return self._name if self._numbers == "fp32" else f"{self._name}-{self._numbers}"
 
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
         return [
@@ -56,7 +54,6 @@ class GraphEngine:
         ]
 
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
         picked = [visible_tokens(window, self.config.layout) for window in windows]
@@ -67,11 +64,9 @@ class GraphEngine:
         return np.asarray(heatmaps, np.float32)
 
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
-        """Return what `single_frame` would of encoded crops, without encoding them again."""
         return np.stack([np.asarray(crop.heatmaps, np.float32) for crop in crops])
 
     def single_frame(self, crops: UInt8) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
         heatmaps = [arrays[-1] for arrays in self._encoded(crops)]
         return np.concatenate(heatmaps, dtype=np.float32)
 

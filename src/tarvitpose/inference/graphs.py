@@ -21,7 +21,7 @@ from tarvitpose.inference.graph_decoder import GraphDecoder
 from tarvitpose.inference.graph_folder import FRAME, STEP
 from tarvitpose.inference.linked_weights import link_weights
 from tarvitpose.model.encoder import Encoder
-from tarvitpose.model.jta import seen_regions, token_scores
+from tarvitpose.model.mask import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 
 OPSET = 17

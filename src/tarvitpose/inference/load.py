@@ -35,11 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def load_engine(
-    weights: str | Path,
-    *,
-    backend: Backend = "auto",
-    device: str = "auto",
-    precision: str = "auto",
+    weights: str | Path, *, backend: Backend = "auto", device: str = "auto", precision: str = "auto"
 ) -> Engine:
     """Return the network of "default", a folder or a hub id, ready to run. Raises UserError.
 

@@ -75,11 +75,11 @@ class OpenVinoEngine(GraphEngine):
         """Open graphs, as an earlier run compiled them; OpenVINO makes anew what is damaged."""
         weights = paths[0].with_name(WEIGHTS_FILE)
         files = [*paths, weights] if weights.is_file() else paths
-        kept = engine_cache("openvino", _openvino().__version__, files)
+        cached = engine_cache("openvino", _openvino().__version__, files)
         with suppress(OSError):  # where nothing can be kept, it costs time alone
-            leave_newest(kept.parent, MOST_KEPT - (not kept.is_dir()))
-            kept.mkdir(parents=True, exist_ok=True)
-        settings = {"CACHE_DIR": str(kept)} if os.access(kept, os.W_OK) else {}
+            leave_newest(cached.parent, MOST_KEPT - (not cached.is_dir()))
+            cached.mkdir(parents=True, exist_ok=True)
+        settings = {"CACHE_DIR": str(cached)} if os.access(cached, os.W_OK) else {}
         return [self._open(path, precision, settings) for path in paths]
 
     def _open(self, path: Path, precision: str, more: dict[str, str]) -> Graph:

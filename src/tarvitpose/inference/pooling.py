@@ -160,10 +160,10 @@ def joint_motion(
     a joint's peaks are unsure. Peaks farther than `loose` pixels from the motion agree less.
     """
     first, second = np.triu_indices(times.shape[1], 1)  # (P,) pairs of frames
-    apart = (times[:, second] - times[:, first])[..., None]  # (B, P, 1)
+    gaps = (times[:, second] - times[:, first])[..., None]  # (B, P, 1)
     steps = peaks[:, second] - peaks[:, first]  # (B, P, J, 2)
-    slopes = np.where(apart[..., None] == 0, 0, steps / np.where(apart == 0, 1, apart)[..., None])
-    weights = scores[:, second] * scores[:, first] * np.abs(apart)  # (B, P, J)
+    slopes = np.where(gaps[..., None] == 0, 0, steps / np.where(gaps == 0, 1, gaps)[..., None])
+    weights = scores[:, second] * scores[:, first] * np.abs(gaps)  # (B, P, J)
     joints, of_all = peaks.shape[2], (len(peaks), -1, 1)
     body = _weighted_median(slopes.reshape(*of_all, 2), weights.reshape(of_all))  # (B, 1, 2)
     slopes = np.concatenate([slopes, body[:, None].repeat(joints, 2)], 1)

@@ -101,7 +101,6 @@ class WindowPredictor(Protocol):
         self, frames: Sequence[Sequence[UInt8]], boxes: Sequence[Float32]
     ) -> list[PoseArrays]:
         """Return the joints of every person of several windows."""
-        ...
 
 
 class Predictor:

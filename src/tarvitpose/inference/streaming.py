@@ -137,7 +137,7 @@ class Streamer:
     def __init__(self, predictor: Predictor, policy: Policy) -> None:
         """Runs what `predictor` runs, with its offsets and batch size."""
         self.predictor, self.policy = predictor, policy
-        self._crops: dict[CropKey, BatchedCrop] = {}
+        self._cached: dict[CropKey, BatchedCrop] = {}
 
     def joints(self, windows: Sequence[Window]) -> list[PoseArrays]:
         """Return the joints of every person in the current frame of each window.
@@ -151,7 +151,7 @@ class Streamer:
         self._cut_new(plans)
         parts = [
             self.predictor.decode_windows(
-                [[self._crops[boxed.key] for boxed in plan] for plan in plans[part]],
+                [[self._cached[boxed.key] for boxed in plan] for plan in plans[part]],
                 np.array([[boxed.box for boxed in plan] for plan in plans[part]]),
                 np.array([times(plan, current) for plan in plans[part]]),
             )
@@ -159,19 +159,19 @@ class Streamer:
         ]
         if windows:
             oldest = min(tracked.frame.index for tracked in windows[-1])
-            self._crops = {key: crop for key, crop in self._crops.items() if key.frame >= oldest}
+            self._cached = {key: crop for key, crop in self._cached.items() if key.frame >= oldest}
         return self.predictor.joined(parts).split([len(of_window) for of_window in plans_by_window])
 
     def _cut_new(self, plans: list[CropPlan]) -> None:
         """Cut each crop that is new, to be encoded together."""
         new: dict[CropKey, BoxedFrame] = {}
         for plan in plans:
-            new |= {boxed.key: boxed for boxed in plan if boxed.key not in self._crops}
+            new |= {boxed.key: boxed for boxed in plan if boxed.key not in self._cached}
         if new:
             images = [boxed.frame.image for boxed in new.values()]
             boxes = np.stack([boxed.box for boxed in new.values()])
             crops = self.predictor.encode(self.predictor.crops(images, boxes))
-            self._crops.update(zip(new, crops, strict=True))
+            self._cached.update(zip(new, crops, strict=True))
 
 
 def open_streamer(predictor: Predictor, rule: AnchorRule | None) -> Streamer:

@@ -17,7 +17,7 @@ from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, with_modules
-from tarvitpose.model.jta import seen_regions, token_scores
+from tarvitpose.model.mask import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.weights.files import fingerprint
@@ -56,12 +56,10 @@ class TorchEngine:
             self._final_decoder = decoder if is_same else fast_decoder(self.model.final_decoder)
 
     def fingerprint(self) -> str:
-        """Return a name of the weights that no others have."""
         return fingerprint(self.model)
 
     @torch.inference_mode()
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        """Encode RGB crops (B, H, W, 3), each once for all the windows it will be part of."""
         features = self._features(crops)  # (B, C, h, w)
         tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
         heatmaps: Tensor | None = None  # (B, J, 4h, 4w)
@@ -85,7 +83,6 @@ class TorchEngine:
 
     @torch.inference_mode()
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of the frame at `current` of B windows."""
         grid, shape = self._grid, (len(windows), len(windows[0]))
         tokens = torch.stack([crop.tokens for window in windows for crop in window])  # (B T, N, C)
         visible = torch.stack([crop.visible for window in windows for crop in window])
@@ -102,7 +99,6 @@ class TorchEngine:
 
     @torch.inference_mode()
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
-        """Return what `single_frame` would of encoded crops, without encoding them again."""
         if all(crop.heatmaps is not None for crop in crops):
             return _to_numpy(torch.stack([crop.heatmaps for crop in crops]))
         tokens = torch.stack([crop.tokens for crop in crops])  # (B, N, C)
@@ -112,7 +108,6 @@ class TorchEngine:
 
     @torch.inference_mode()
     def single_frame(self, crops: UInt8) -> Float32:
-        """Return heatmaps (B, J, H / 4, W / 4) of RGB crops (B, H, W, 3) without temporal part."""
         features = self._features(crops)
         with self._low_precision():
             return _to_numpy(self._running.decoder(features))

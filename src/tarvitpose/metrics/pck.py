@@ -5,12 +5,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.metrics.posetrack_ap import head_sizes
 from tarvitpose.skeleton import JointSet
-from tarvitpose.utils.arrays import Float32
+from tarvitpose.utils.arrays import Bools, Float32
 
 
-def hits(
-    keypoints: ArrayLike, truth: ArrayLike, reference: ArrayLike, threshold: float
-) -> NDArray[np.bool_]:
+def hits(keypoints: ArrayLike, truth: ArrayLike, reference: ArrayLike, threshold: float) -> Bools:
     """Return which joints lie within `threshold` x `reference` of the truth, (N, J).
 
     `keypoints` and `truth` are (N, J, 2), `reference` (N,), all in the same pixels.

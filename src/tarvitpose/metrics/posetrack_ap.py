@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.skeleton import LIMB_JOINTS, POSETRACK_15
 from tarvitpose.utils.arrays import Bools, Float64, Int64
@@ -61,10 +61,10 @@ FramePair = tuple[TrueFrame, PredictedFrame]
 class Matches:
     """Every predicted joint of some frames as hit or miss: all that AP needs of them."""
 
-    joints: NDArray[np.int64]  # (K,), positions in JOINTS
+    joints: Int64  # (K,), positions in JOINTS
     scores: Float64  # (K,)
     hits: Bools  # (K,)
-    num_gt: NDArray[np.int64]  # (J,), how many of each joint are labelled
+    num_gt: Int64  # (J,), how many of each joint are labelled
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _hits(guessed: Float64, labelled: Float64, heads: Float64) -> Bools:
     return np.asarray(close[np.arange(len(guessed)), matched] & (matched >= 0)[:, None])
 
 
-def _matched(pck: Float64) -> NDArray[np.int64]:
+def _matched(pck: Float64) -> Int64:
     """Return the true person of each prediction, (M,), or -1; `pck` is (M, N).
 
     A prediction keeps only its best truth, and a truth takes its best among those; of equals
@@ -231,7 +231,7 @@ def _matched(pck: Float64) -> NDArray[np.int64]:
     return matched
 
 
-Ranked = list[tuple[NDArray[np.int64], Bools]]  # of each joint: video (K,) and hit (K,), best first
+Ranked = list[tuple[Int64, Bools]]  # of each joint: video (K,) and hit (K,), best first
 
 
 def _ranked(videos: Sequence[Matches]) -> Ranked:
@@ -244,11 +244,11 @@ def _ranked(videos: Sequence[Matches]) -> Ranked:
     return [(number[joints == joint], hits[joints == joint]) for joint in range(len(JOINTS))]
 
 
-def _num_gt(videos: Sequence[Matches]) -> NDArray[np.int64]:
+def _num_gt(videos: Sequence[Matches]) -> Int64:
     return np.stack([video.num_gt for video in videos])  # (V, J)
 
 
-def _scored(ranked: Ranked, num_gt: NDArray[np.int64], weights: Float64, absent: float) -> ApResult:
+def _scored(ranked: Ranked, num_gt: Int64, weights: Float64, absent: float) -> ApResult:
     """Return the AP where each video counts as often as `weights`, (V,), says.
 
     A joint that is not labelled has no AP if it is predicted, and `absent` if it is not either.

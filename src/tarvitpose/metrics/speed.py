@@ -17,10 +17,10 @@ def joint_speeds(
     """
     numbers, points = np.asarray(frames), np.asarray(keypoints)
     labelled, corners = np.asarray(visible) > 0, np.asarray(boxes)
-    apart = np.abs(numbers[:, None] - numbers)  # (F, F)
-    first, second = np.nonzero((apart > 0) & (apart <= reach))  # (P,) pairs of frames
+    gaps = np.abs(numbers[:, None] - numbers)  # (F, F)
+    first, second = np.nonzero((gaps > 0) & (gaps <= reach))  # (P,) pairs of frames
     known = labelled[first] & labelled[second]  # (P, J)
-    steps = np.linalg.norm(points[first] - points[second], axis=-1) / apart[first, second, None]
+    steps = np.linalg.norm(points[first] - points[second], axis=-1) / gaps[first, second, None]
     total, count = np.zeros(labelled.shape), np.zeros(labelled.shape)
     np.add.at(total, first, np.where(known, steps, 0))
     np.add.at(count, first, known)

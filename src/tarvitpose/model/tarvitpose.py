@@ -15,8 +15,9 @@ from tarvitpose.model.alternatives import TOKEN_MODELS, JointRegression, render_
 from tarvitpose.model.decoder import Averages, build_decoder, with_averages
 from tarvitpose.model.encoder import Encoder
 from tarvitpose.model.gra import GRA
-from tarvitpose.model.jta import JTA, seen_regions, token_scores
+from tarvitpose.model.jta import JTA
 from tarvitpose.model.layout import released_regions, to_features, to_tokens
+from tarvitpose.model.mask import seen_regions, token_scores
 from tarvitpose.weights.files import (
     WEIGHTS_FILE,
     load_into,

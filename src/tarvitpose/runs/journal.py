@@ -24,6 +24,7 @@ from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.results import Frame, FramePoses
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.utils.atomic import cannot_write
+from tarvitpose.utils.reading import require_file
 
 PEOPLE, JOINTS = b"P", b"J"  # kinds of records: of the detector, of the network
 HEAD = struct.Struct("<cIIII")  # kind, key, rows, columns, checksum of all that and the numbers
@@ -34,7 +35,9 @@ class Journal:
     """A log of float32 tables; a record that was not written whole ends it and is cut off."""
 
     def __init__(self, path: Path) -> None:
-        """Open the log, or a new one. Raises OutputError where it cannot be written."""
+        """Open the log, or a new one. Raises OutputError where it cannot be written, or no file."""
+        if path.exists():
+            require_file(path, OutputError)
         self.path = path
         self.is_recalling = True  # until the log ends, or its next record is another one
         try:

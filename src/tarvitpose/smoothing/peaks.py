@@ -80,11 +80,7 @@ class PeakLinker:
         self._tracks: dict[int, _Link] = {}  # the last frame of each track
 
     def take(
-        self,
-        time: float,
-        track_ids: Sequence[int],
-        sides: Sequence[float],
-        peaks: Float32,
+        self, time: float, track_ids: Sequence[int], sides: Sequence[float], peaks: Float32
     ) -> Iterator[list[Int64]]:
         """Take in a frame; yield the peaks (J,) of each person of frames that are now decided.
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.geometry import box_area, shared_area
 from tarvitpose.tracking.appearance import describe, difference
 from tarvitpose.tracking.camera import CameraMotion
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.track import Carried, check_order
-from tarvitpose.utils.arrays import Bools, Float32, Float64, UInt8
+from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64, UInt8
 from tarvitpose.utils.assignment import assign
 
 RATE = 30.0  # frames per second where nobody says when a frame was
@@ -26,7 +26,8 @@ CLOTHES = 12.0  # surprise of clothes that share no colour
 UNKNOWN = 0.2  # squared difference that is assumed where the clothes were never seen
 LONGEST_ABSENCE = 1.5  # seconds without a box that a track outlasts
 LONGEST_HIDDEN = 4.0  # that of somebody who vanished inside the picture
-UNLIKE = 0.85  # difference in colours from which somebody who comes back so late is another
+LATE = 0.5  # seconds without a box after which clothes must be alike
+UNLIKE = 0.7  # difference in colours from which somebody who comes back late is another
 BORDER = 0.01  # share of the picture's longer side from which a box is inside
 COVERED = 0.3  # share of a box inside another from which its colours are not the person's
 LEARNING = 0.1  # weight of the newest colours
@@ -61,12 +62,6 @@ class Body:
             colours = seen.colours if colours is None else _blended(colours, seen.colours)
         return Body(motion.follow(seen.box.astype(np.float64)), seen, colours)
 
-    def strangeness(self, seen: Sighting) -> float:
-        """Return the surprise that this person has the colours of a sighting."""
-        if self.colours is None or seen.colours is None:
-            return CLOTHES * UNKNOWN
-        return CLOTHES * float(difference(self.colours, seen.colours)) ** 2
-
 
 class BodyTracker:
     """Give every person a number that stays the same from frame to frame.
@@ -98,7 +93,7 @@ class BodyTracker:
         time: float | None = None,
         image: UInt8 | None = None,
         /,
-    ) -> NDArray[np.int64]:
+    ) -> Int64:
         """Return the track of each box, (N,), as `Tracker.update` says.
 
         Without `time` frames come 30 a second; without `image` motion alone decides.
@@ -166,7 +161,7 @@ class BodyTracker:
 
     def _pairs(
         self, seen: Sequence[Sighting], free: Sequence[int], moved: dict[int, Motion]
-    ) -> NDArray[np.int64]:
+    ) -> Int64:
         """Return which of the `free` tracks each sighting belongs to, (N,), 0 where to none."""
         ids = np.zeros(len(seen), np.int64)
         if not (len(seen) and free):
@@ -174,10 +169,9 @@ class BodyTracker:
         boxes = np.array([each.box for each in seen], np.float64)
         possible = np.stack([moved[number].can_be(boxes) for number in free], 1)  # (N, M)
         cost = np.stack([moved[n].surprise(boxes) + moved[n].doubt for n in free], 1)
-        strange = np.array(
-            [[self._bodies[number].strangeness(each) for number in free] for each in seen]
-        )
-        late = [self._time - self._bodies[number].motion.time > LONGEST_ABSENCE for number in free]
+        bodies = [self._bodies[number] for number in free]
+        strange = CLOTHES * np.square(_unlike(seen, bodies))
+        late = [self._time - body.motion.time > LATE for body in bodies]
         possible &= ~(np.array(late) & (strange >= CLOTHES * UNLIKE**2))
         cost += strange
         benefit = np.where(possible, np.maximum(ALONE - cost, 0), 0)
@@ -225,6 +219,18 @@ def _sightings(boxes: Float32, scores: Float32, index: int, image: UInt8 | None)
             boxes, scores.tolist(), colours, uncovered(boxes).tolist(), inside.tolist(), strict=True
         )
     ]
+
+
+def _unlike(seen: Sequence[Sighting], bodies: Sequence[Body]) -> Float64:
+    """Return how much the colours of each sighting and each body differ, (N, M)."""
+    unlike = np.full((len(seen), len(bodies)), np.sqrt(UNKNOWN))
+    rows = [row for row, each in enumerate(seen) if each.colours is not None]
+    columns = [column for column, body in enumerate(bodies) if body.colours is not None]
+    if rows and columns:
+        first = np.array([seen[row].colours for row in rows])
+        second = np.array([bodies[column].colours for column in columns])
+        unlike[np.ix_(rows, columns)] = difference(first[:, None], second)
+    return unlike
 
 
 def uncovered(boxes: Float32) -> Bools:

@@ -64,9 +64,7 @@ class CameraMotion:
         if followed.sum() < FEWEST:
             return None
         matrix, fits = cv2.estimateAffinePartial2D(
-            corners[followed],
-            moved[followed],
-            ransacReprojThreshold=TOLERANCE,
+            corners[followed], moved[followed], ransacReprojThreshold=TOLERANCE
         )
         explained = 0 if matrix is None else int(fits.sum())
         if explained < max(FEWEST, LEAST * len(corners)):

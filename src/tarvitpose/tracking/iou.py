@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tarvitpose.geometry import box_iou
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Float32, Int64, UInt8
 from tarvitpose.utils.assignment import assign
 
 MARGIN = 0.1  # of width and height, for each skipped frame: how far people may have moved
@@ -47,7 +47,7 @@ class IouTracker:
         _time: float | None = None,
         _image: UInt8 | None = None,
         /,
-    ) -> NDArray[np.int64]:
+    ) -> Int64:
         """Return the track of each box, (N,), for the boxes (N, 4) xyxy of frame `index`.
 
         A box that belongs to no track and may not start one has the number 0. Frames may be
@@ -87,9 +87,7 @@ class IouTracker:
         skipped = 0 if self._index is None else index - self._index - 1
         return min(MARGIN * skipped, LARGEST_MARGIN)
 
-    def _match(
-        self, boxes: Float32, free: Set[int], index: int, margin: float
-    ) -> NDArray[np.int64]:
+    def _match(self, boxes: Float32, free: Set[int], index: int, margin: float) -> Int64:
         """Return which of the `free` tracks each box belongs to, (N,), 0 where to none."""
         ids = np.zeros(len(boxes), np.int64)
         known = np.array(sorted(free), np.int64)

@@ -1,9 +1,10 @@
 """People whose tracks are known already, such as those of a file of boxes.   Axes: N people."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
+from tarvitpose.utils.arrays import Int64
 
 
 class KnownTracks:
@@ -13,9 +14,7 @@ class KnownTracks:
         self._tracks: dict[int, Track] = {}
         self._index: int | None = None
 
-    def note(
-        self, boxes: ArrayLike, scores: ArrayLike, track_ids: NDArray[np.int64], index: int
-    ) -> None:
+    def note(self, boxes: ArrayLike, scores: ArrayLike, track_ids: Int64, index: int) -> None:
         """Take in the boxes (N, 4) xyxy of frame `index`, whose scores and tracks are (N,).
 
         Raises ValueError when `index` does not grow.

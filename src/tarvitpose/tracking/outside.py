@@ -3,11 +3,11 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tarvitpose.errors import UserError
 from tarvitpose.tracking.track import LONGEST_GAP, Carried, Track, alive, carried, check_order
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Float32, Int64, UInt8
 from tarvitpose.utils.optional import is_installed
 
 PACKAGE_RATE = 30.0  # frames per second, in which the package counts gaps
@@ -54,7 +54,7 @@ class OutsideTracker:
         _time: float | None = None,
         _image: UInt8 | None = None,
         /,
-    ) -> NDArray[np.int64]:
+    ) -> Int64:
         """Return the track of each box, (N,), as `Tracker.update` says."""
         import supervision as sv  # noqa: PLC0415 - an optional package, which trackers needs
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Float32, Int64, UInt8
 
 SMOOTHING = 0.3  # weight of the newest step in a velocity, low so that an odd box changes little
 LONGEST_DRIFT = 15  # frames; an old velocity says nothing about where a person is
@@ -21,7 +21,7 @@ class Carried(NamedTuple):
 
     boxes: Float32  # (N, 4), xyxy, which may reach out of the frame
     scores: Float32  # (N,), of the last detection
-    track_ids: NDArray[np.int64]  # (N,), in ascending order
+    track_ids: Int64  # (N,), in ascending order
 
 
 class Tracker(Protocol):
@@ -35,7 +35,7 @@ class Tracker(Protocol):
         time: float | None = None,
         image: UInt8 | None = None,
         /,
-    ) -> NDArray[np.int64]:
+    ) -> Int64:
         """Return the track of each box, (N,), for the boxes (N, 4) xyxy of frame `index`.
 
         `time` is that of the frame in seconds, and `image` the frame (height, width, 3), RGB, for
@@ -43,7 +43,6 @@ class Tracker(Protocol):
         a track. Frames may be skipped, never repeated: raises ValueError when `index` does not
         grow.
         """
-        ...
 
     def carry(self, index: int, time: float | None = None, /) -> Carried:
         """Return where the people of the last update are expected in frame `index`.
@@ -51,7 +50,6 @@ class Tracker(Protocol):
         Only those who had a box then, moved on at their velocity. Nothing is changed. Raises
         ValueError for a frame before that update.
         """
-        ...
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.data.dataset import training_targets
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.feature_cache import FeatureCache
-from tarvitpose.model.jta import seen_regions
+from tarvitpose.evaluation.feature_cache import REMEDY, FeatureCache
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.training.step import Batch, TrainingStep
 from tarvitpose.utils.provenance import Facts
 
@@ -57,7 +57,10 @@ class EncodedClips(Dataset[dict[str, Any]]):
                 f"{folder}: holds {len(self.stored)} frames of each clip, the model's offsets "
                 f"{model.offsets} need {len(model.offsets) + 1}; encode them again"
             )
-        visible = self.arrays["frame_visible"][: len(self.names)]
+        keypoints, visible = (self.arrays[name][: len(self.names)] for name in LABELS)
+        # Labels are few numbers; of features that are not finite, the loss tells.
+        if not np.isfinite(visible).all() or not np.isfinite(keypoints[visible > 0]).all():
+            raise ConfigError(f"{folder}: a label is not finite; {REMEDY}")
         known = np.asarray(visible.any(-1))  # (n, T)
         if CLEAN_FEATURES in self.arrays or model.key_positions:
             known[:, [offset != 0 for offset in self.stored]] = False

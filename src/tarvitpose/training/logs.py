@@ -1,6 +1,7 @@
 """The numbers that a run writes: `metrics.jsonl`, TensorBoard, Weights & Biases."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,18 +21,26 @@ class RunLog:
     def __init__(self, folder: Path, resumed_at: int, wandb: Any = None) -> None:
         self.path = folder / "metrics.jsonl"
         self.wandb = wandb
+        self.board: Any = None
+        self._report = threading.excepthook
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._forget_after(resumed_at)
+            if is_installed("tensorboard"):
+                from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+
+                threading.excepthook = self._report_others
+                # `purge_step` is the first step that is forgotten.
+                self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1)
             self.file = self.path.open("a", encoding="utf-8")
         except OSError as error:
+            threading.excepthook = self._report
             raise cannot_write(self.path, error) from error
-        self.board: Any = None
-        if is_installed("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
 
-            # `purge_step` is the first step that is forgotten.
-            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1)
+    def _report_others(self, failure: Any) -> None:
+        """Report what a thread raised, unless it is TensorBoard's: `write` raises that again."""
+        if not type(failure.thread).__module__.startswith("tensorboard"):
+            self._report(failure)
 
     def _forget_after(self, step: int) -> None:
         if not self.path.exists():
@@ -65,6 +74,8 @@ class RunLog:
         except OSError as unwritten:
             if error is None:  # what came first says more
                 raise cannot_write(self.path, unwritten) from unwritten
+        finally:
+            threading.excepthook = self._report
         if self.wandb is not None:
             self.wandb.finish(exit_code=0 if error is None else 1)
 

@@ -209,11 +209,7 @@ class TrainingRun:
                 self._resume(state, optimizer)
         module, self.optimizer = self.fabric.setup(self.step, optimizer)
         self.stepper = Stepper(
-            self.config,
-            fabric=self.fabric,
-            module=module,
-            step=self.step,
-            optimizer=self.optimizer,
+            self.config, fabric=self.fabric, module=module, step=self.step, optimizer=self.optimizer
         )
         return 0 if state is None else int(state["step"])
 

@@ -73,8 +73,8 @@ class Entry:
     def get(self, key: str) -> Entry | None:
         """Return a field, or None if there is none."""
         if not isinstance(self.value, dict):
-            found = kind_of(self.value)
-            raise DataError(f"{self.where}: expected an object with {key}, found {found}")
+            came = kind_of(self.value)
+            raise DataError(f"{self.where}: expected an object with {key}, found {came}")
         between = "." if self.where.endswith("]") else ": "
         value = self.value.get(key)
         return None if value is None else Entry(f"{self.where}{between}{key}", value)

@@ -14,12 +14,12 @@ from typing import Any
 
 from tarvitpose.errors import OutputError, UserError
 from tarvitpose.utils.json_file import read_json
+from tarvitpose.utils.source_names import short
 from tarvitpose.utils.words import kind_of
 
 Facts = dict[str, Any]  # by name, nested or not, as JSON can hold them
 NAMED = 3  # differences that a message names
 DIGITS = 12  # of a SHA-256 that a message shows
-LONGEST = 60  # characters of a value that a message shows
 
 
 def require_same(
@@ -96,5 +96,4 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
     if isinstance(value, list):
         value = ",".join(map(str, value)) or "none"
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = re.sub(rf"\b([0-9a-f]{{{DIGITS}}})[0-9a-f]{{{64 - DIGITS}}}\b", r"\1...", text)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return short(re.sub(rf"\b([0-9a-f]{{{DIGITS}}})[0-9a-f]{{{64 - DIGITS}}}\b", r"\1...", text))

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tarvitpose import heatmaps as codec
 from tarvitpose.errors import UserError, VideoError
@@ -19,7 +17,7 @@ from tarvitpose.inference.predictor import windows
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, TrackedFrame
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Bools, Float32, UInt8
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.visualization.attention_options import Moment, chosen_layer, require_attention
 
@@ -36,7 +34,7 @@ class AttentionMaps:
     layers: int
     has_mask: bool  # else these weights attend everywhere, and `masked` is `free`
     crops: UInt8  # (T, H, W, 3) RGB
-    regions: NDArray[np.bool_]  # (J, T, h, w) where the mask lets a joint look
+    regions: Bools  # (J, T, h, w) where the mask lets a joint look
     masked: Float32  # (J, T, h, w) attention weights, which sum to 1 for each joint
     free: Float32  # the same without the mask
     points: Float32  # (J, 2) the decoded joints, in pixels of the current crop
@@ -150,7 +148,7 @@ def _model(estimator: PoseEstimator) -> TARViTPose:
 class _ModelAttention(NamedTuple):
     """What the network adds to `AttentionMaps`, by the names of its fields."""
 
-    regions: NDArray[np.bool_]
+    regions: Bools
     masked: Float32
     free: Float32
     points: Float32

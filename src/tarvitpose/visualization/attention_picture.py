@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.drawing import Colour, draw_text, shown_time, text_width
-from tarvitpose.utils.arrays import Float32, UInt8
+from tarvitpose.utils.arrays import Bools, Float32, UInt8
 
 if TYPE_CHECKING:  # what it is made by needs PyTorch
     from tarvitpose.visualization.attention_maps import AttentionMaps
@@ -60,7 +59,7 @@ def title_of(maps: AttentionMaps, name: str) -> str:
     return f"Where the joints look: {name}, person {maps.track_id}, {when}"
 
 
-def region_share(shares: Float32, regions: NDArray[np.bool_]) -> float:
+def region_share(shares: Float32, regions: Bools) -> float:
     """Return how much of a joint's attention (T, h, w) lies where the mask lets it look."""
     return float(shares[regions].sum())
 
@@ -112,7 +111,7 @@ def _row(maps: AttentionMaps, joint: int, width: int, *, masked: bool) -> UInt8:
     return canvas
 
 
-def _tile(crop: UInt8, heat: Float32, region: NDArray[np.bool_], tall: int) -> UInt8:
+def _tile(crop: UInt8, heat: Float32, region: Bools, tall: int) -> UInt8:
     """Return a crop with heat (h, w) in 0..1 over it and its region outlined."""
     size = (TILE, tall)
     grey = cv2.cvtColor(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
@@ -130,7 +129,7 @@ def _colours(heat: Float32) -> UInt8:
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[:, :, ::-1], np.uint8)
 
 
-def _outline(tile: UInt8, region: NDArray[np.bool_]) -> None:
+def _outline(tile: UInt8, region: Bools) -> None:
     """Draw the border of the cells (h, w) that a joint may look at."""
     tall, wide = tile.shape[:2]
     cells = cv2.resize(region.astype(np.uint8), (wide, tall), interpolation=cv2.INTER_NEAREST)

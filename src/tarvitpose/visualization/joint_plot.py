@@ -24,11 +24,7 @@ Poses = Sequence[FramePoses]
 
 
 def plot_joints(
-    files: Mapping[str, Poses],
-    path: Path,
-    *,
-    joints: Sequence[str],
-    tracks: Sequence[int] = (),
+    files: Mapping[str, Poses], path: Path, *, joints: Sequence[str], tracks: Sequence[int] = ()
 ) -> None:
     """Write a picture, .png, .svg or .pdf, with a column for each joint.
 

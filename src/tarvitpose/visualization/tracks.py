@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarvitpose.metrics.jitter import mean_of_known, relative_acceleration
 from tarvitpose.results import FramePoses, people_by_track
-from tarvitpose.utils.arrays import Float32, Float64
+from tarvitpose.utils.arrays import Bools, Float64, Int64
 from tarvitpose.utils.stretches import stretches
 
 SURE = 0.3  # the least score of a joint whose motion counts; a score that is unknown does
@@ -24,12 +23,12 @@ class TrackSummary:
     """One person in all frames where they are."""
 
     track_id: int
-    frames: NDArray[np.int64]  # (F,), rising
+    frames: Int64  # (F,), rising
     times: Float64  # (F,), seconds
     score: float  # mean over frames and joints, NaN where the file has none
     jitter: dict[str, float]  # by way: mean second difference as a share of the body's height
     jumps: Float64  # (F,), the largest one of each frame; NaN where none is known
-    jumping: NDArray[np.int64]  # (F,), whose joint that is
+    jumping: Int64  # (F,), whose joint that is
 
     @property
     def stretches(self) -> list[tuple[int, int]]:
@@ -98,31 +97,18 @@ def _track(track_id: int, people: list[Person]) -> TrackSummary:
 
 def _ways(people: list[Person]) -> Ways:
     """Return the joints in each way that they are known, first of all as the result has them."""
-    first = people[0][0]
-    ways: Ways = {}
-    if first.raw_keypoints is not None:
-        ways["smoothed"] = np.stack([frame.keypoints[at] for frame, at in people]).astype(
-            np.float64
-        )
-    raw = [
-        frame.keypoints if frame.raw_keypoints is None else frame.raw_keypoints
-        for frame, _ in people
-    ]
-    positions = [at for _, at in people]
-    ways["raw"] = _stacked(raw, positions)
-    alone = [frame.single_keypoints for frame, _ in people if frame.single_keypoints is not None]
-    if len(alone) == len(people):
-        ways["single frame"] = _stacked(alone, positions)
-    return ways
+    fields = {"smoothed": "keypoints", "raw": "raw_keypoints", "single frame": "single_keypoints"}
+    if people[0][0].raw_keypoints is None:  # nothing was smoothed
+        fields = {"raw": "keypoints", "single frame": "single_keypoints"}
+    parts = {way: [getattr(frame, field) for frame, _ in people] for way, field in fields.items()}
+    return {
+        way: np.stack([part[at] for part, (_, at) in zip(each, people, strict=True)]).astype(float)
+        for way, each in parts.items()
+        if not any(part is None for part in each)
+    }
 
 
-def _stacked(values: Sequence[Float32], positions: Sequence[int]) -> Float64:
-    """Return one person's part of each frame's values, (F, J, 2)."""
-    parts = [frame[at] for frame, at in zip(values, positions, strict=True)]
-    return np.stack(parts).astype(np.float64)
-
-
-def _is_sure(frame: FramePoses, at: int) -> NDArray[np.bool_]:
+def _is_sure(frame: FramePoses, at: int) -> Bools:
     """Return which joints (J,) count, in every way alike."""
     unsure = frame.scores[at] < SURE
     if frame.single_scores is not None:
@@ -130,7 +116,7 @@ def _is_sure(frame: FramePoses, at: int) -> NDArray[np.bool_]:
     return np.asarray(~unsure)
 
 
-def _accelerations(points: Float64, heights: Float64, frames: NDArray[np.int64]) -> Float64:
+def _accelerations(points: Float64, heights: Float64, frames: Int64) -> Float64:
     """Return second differences as shares of the height, (F, J), NaN where a neighbour lacks."""
     accelerations = np.full(points.shape[:2], np.nan)
     for some in stretches(frames):

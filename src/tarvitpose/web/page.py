@@ -5,11 +5,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import gradio as gr
 
-from tarvitpose.config import ModelConfig
+from tarvitpose.config import ModelConfig, SmoothMethod
 from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.runs.pipeline import RunProgress
 from tarvitpose.utils.optional import is_installed
@@ -74,7 +74,7 @@ class Page:
                 visible=self.features.network.temporal,
             )
             self.smooth = gr.Radio(
-                ["none", "one-euro", "savgol"],
+                [*get_args(SmoothMethod)],
                 value="none",
                 label="Smoothing",
                 info="Steadier joints: one-euro follows at once, savgol sees the future as well.",

@@ -43,11 +43,7 @@ class Sessions:
     """All open pages and their files; safe to be used by several threads."""
 
     def __init__(
-        self,
-        max_age: float,
-        *,
-        parent: Path | None = None,
-        clock: Callable[[], float] = time.time,
+        self, max_age: float, *, parent: Path | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         """Files are removed `max_age` seconds after they were last used."""
         self.max_age, self._clock = max_age, clock
