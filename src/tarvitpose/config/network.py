@@ -72,7 +72,7 @@ class ModelConfig(Config):
     gra_gate: bool = False  # each token of the current frame decides how far it is restored
     # Of the cells of 2 x 2 tokens so many stay as they are, where joints are expected; after the
     # first `merge_after` blocks all others become one token each. 0: nothing is merged.
-    fine_cells: int = Field(default=0, ge=0)
+    fine_cells: int = Field(default=0, ge=0, le=(LARGEST_SIDE // (2 * PATCH)) ** 2)
     merge_after: int = Field(default=2, ge=1, le=MOST_BLOCKS)
     # own: the decoder's BatchNorm has separate averages for the final heatmaps
     norm_averages: Literal["shared", "own"] = "shared"
