@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from tiny_graphs import graphs, write
 from tiny_models import H, W, modest_model, tiny_model
@@ -328,3 +329,17 @@ def test_signals_arrive_after_openvino_was_closed(weights: Path) -> None:
     call = [sys.executable, "-c", CLOSED, str(cached_graphs(weights).path)]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_a_graph_with_a_cut_tensor_is_one_error_and_no_lines_of_the_runtime(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tiny_model(), tmp_path)
+    graph = onnx.load(tmp_path / FRAME)
+    tensor = next(t for t in graph.graph.initializer if len(t.raw_data) > 8)
+    tensor.raw_data = tensor.raw_data[:-4]
+    graph.producer_name += "four"  # the file is as long as before
+    onnx.save(graph, tmp_path / FRAME)
+    with pytest.raises(WeightsError, match=r"frame\.onnx: not a readable graph"):
+        load_engine(tmp_path, backend="onnxruntime")
+    assert capfd.readouterr().err == ""

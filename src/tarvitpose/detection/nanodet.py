@@ -184,7 +184,7 @@ def _open_session(device: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(threads, usable_cores())
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
+    options.log_severity_level = 4  # its errors are raised as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # share the cores
     providers = ["CPUExecutionProvider"]
     if (
