@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -42,6 +43,9 @@ def command_line(
     os.dup2(file, 2)
     os.environ.update(variables or {})
     sys.argv = [script, *arguments]
+    # As in the foreground of a shell, whatever the process that started the server ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     torch.set_num_threads(1)  # two processes on two cores would wait for each other
     main()
 
