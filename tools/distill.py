@@ -110,22 +110,17 @@ class Distillation(TrainingStep):
         with torch.no_grad():
             tokens = encode_crops(self.teacher, clean.unsqueeze(1))[:, 0]  # (B, C, h, w)
             heatmaps = self.teacher.decoder(tokens)  # (B, J, 4h, 4w)
-        images = self._student_crops(clip[:, 0])
-        features = self.model.encoder(images)  # (B, C, h', w')
+        encoder = self.model.encoder
+        x, grid = encoder.first_blocks(self._student_crops(clip[:, 0]))  # (B, N, C)
+        features = encoder.other_blocks(x, grid)  # (B, C, h', w')
         answer = self.model.decoder(features)  # (B, J, 4h', 4w')
         loss = relative_error(answer, resized(heatmaps, answer, corners=True)) + relative_error(
             features, resized(tokens, features, corners=False)
         )
-        return loss if self.model.encoder.merging is None else loss + self._choice(images, heatmaps)
-
-    def _choice(self, images: Tensor, heatmaps: Tensor) -> Tensor:
-        """Return how far the student's choice of cells is from where the teacher sees joints."""
-        encoder = self.model.encoder
-        assert encoder.merging is not None
-        with torch.no_grad():
-            x, grid = encoder.first_blocks(images)
-        logits = encoder.merging.scores(x, grid)
-        return F.binary_cross_entropy_with_logits(logits, cell_relevance(heatmaps))
+        if encoder.merging is None:
+            return loss
+        logits = encoder.merging.scores(x.detach(), grid)  # of the student's choice of cells
+        return loss + F.binary_cross_entropy_with_logits(logits, cell_relevance(heatmaps))
 
     def _student_crops(self, crops: Tensor) -> Tensor:
         """Return normalised crops (B, 3, H', W') of the student's size."""

@@ -215,9 +215,9 @@ def _case(choice: BackendChoice, engine: Engine, crops: UInt8) -> Case[BackendCh
 def _refuse_errors(
     agreements: list[Agreement], max_error: float, precision: GraphPrecision
 ) -> None:
-    share, quantile = ("half", "median") if precision == "int8" else ("1%", "most")
+    share = "half" if (is_int8 := precision == "int8") else "1%"
     for agreement in agreements:
-        error = getattr(agreement, quantile)
+        error = agreement.median if is_int8 else agreement.most
         if agreement.precision == CHECKED and not error <= max_error:
             instead = "" if precision == "fp32" else "--precision fp32, or "
             raise WeightsError(

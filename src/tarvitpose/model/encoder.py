@@ -99,15 +99,7 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features (B, C, h, w) for images (B, 3, 16 h, 16 w)."""
-        x, grid = self.first_blocks(images)
-        if self.merging is not None:
-            x, order = self.merging.merge(x, grid)
-        for block in self.blocks[self.merge_after :]:
-            x = block(x)
-        tokens: Tensor = self.norm(x)
-        if self.merging is not None:
-            tokens = self.merging.split(tokens, order, grid)
-        return torch.unflatten(tokens.transpose(1, 2), 2, grid)  # (B, C, h, w)
+        return self.other_blocks(*self.first_blocks(images))
 
     def first_blocks(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return tokens (B, N, C) before any are merged, and their grid (h, w)."""
@@ -117,6 +109,17 @@ class Encoder(nn.Module):
         for block in self.blocks[: self.merge_after]:
             x = block(x)
         return x, grid
+
+    def other_blocks(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return features (B, C, h, w) for what `first_blocks` made, (B, N, C) of a grid (h, w)."""
+        if self.merging is not None:
+            x, order = self.merging.merge(x, grid)
+        for block in self.blocks[self.merge_after :]:
+            x = block(x)
+        tokens: Tensor = self.norm(x)
+        if self.merging is not None:
+            tokens = self.merging.split(tokens, order, grid)
+        return torch.unflatten(tokens.transpose(1, 2), 2, grid)  # (B, C, h, w)
 
     def freeze_first(self, blocks: int) -> None:
         """Let so many blocks, and the embeddings before them, keep their weights."""
