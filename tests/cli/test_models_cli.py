@@ -28,10 +28,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder that stands for the one inside the package, with all that ships."""
+    """Return a folder that stands for the one inside the package, without the fast weights."""
     tiny_model().save_pretrained(tmp_path / "assets/default")
     (tmp_path / "assets" / models.DETECTOR).write_bytes(b"abc")
     monkeypatch.setattr(models, "assets_folder", lambda: tmp_path / "assets")
+    monkeypatch.setattr(models, "SHIPPED", ("default",))
     return tmp_path / "assets"
 
 
@@ -81,6 +82,28 @@ def test_what_ships_is_listed(assets: Path) -> None:
     ]
 
 
+def test_the_fast_weights_of_the_package_are_listed_as_what_they_are_put_together_to() -> None:
+    default, fast, _, *_ = json.loads(run("models", "--json").stdout)
+    assert (default["option"], fast["option"]) == ("--weights default", "--weights fast")
+    assert fast["here"]
+    assert fast["licence"] == models.WEIGHTS_LICENCE
+    assert fast["parameters"] > default["parameters"]  # the network that chooses what is merged
+    assert fast["offsets"] == default["offsets"]
+    assert (Path(fast["path"]) / "model.safetensors").stat().st_size == fast["bytes"]
+    assert json.loads(run("models", "fast", "--json").stdout) == [fast]
+
+
+def test_a_cache_that_is_no_folder_hides_only_the_fast_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    result = run("models")
+    assert result.exit_code == 2
+    assert "fast: not here, put together when first used: " in result.stderr
+    assert "default: poses (--weights default)" in result.stdout
+
+
 def test_every_data_set_of_the_default_weights_is_in_card_notice_and_list() -> None:
     documents = [
         (ROOT / name).read_text(encoding="utf-8")
@@ -121,10 +144,10 @@ def test_what_is_missing_is_said_and_ends_with_2(
     monkeypatch.setattr(models, "assets_folder", lambda: tmp_path)
     result = run("models")
     assert result.exit_code == 2
-    assert result.stdout.count("  missing  install the package again\n") == 2
-    assert [facts["here"] for facts in json.loads(run("models", "--json").stdout)][:2] == [
+    assert result.stdout.count("  missing  install the package again\n") == 3
+    assert [facts["here"] for facts in json.loads(run("models", "--json").stdout)][:3] == [
         False
-    ] * 2
+    ] * 3
 
 
 def test_a_folder_of_ones_own(folder: Path) -> None:
@@ -162,7 +185,7 @@ def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
     ("arguments", "line"),
     [
         (["owner/other", "--download"], "owner/other: no such folder here, and the hub did not"),
-        (["nothing"], 'nothing: expected "default", a name that'),
+        (["nothing"], 'nothing: expected "default", "fast", a name that'),
         (["--download"], "--download: name the weights to get, such as vitpose-b or owner/name"),
     ],
 )

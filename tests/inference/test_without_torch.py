@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -21,11 +22,13 @@ from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.graph_folder import FRAME, STEP, read_graphs
 from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.inference.load import load_engine
+from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import UInt8
+from tarvitpose.video.sources import open_source
 from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint, tensor_bytes
-from tarvitpose.weights.folder import default_folder
+from tarvitpose.weights.folder import default_folder, find_folder
 
 DEMO = default_folder().parent / "demo.mp4"
 FRAMES = 6
@@ -103,10 +106,24 @@ def test_the_graphs_that_ship_hold_no_weights_of_their_own(name: str) -> None:
     assert linked > 5e6
 
 
-def test_the_graphs_that_ship_are_of_the_weights_that_ship() -> None:
-    graphs = read_graphs(default_folder())
-    assert graphs.fingerprint == fingerprint(TARViTPose.from_pretrained("default"))
-    assert WEIGHTS_FILE in (default_folder() / "export.json").read_text()
+@pytest.mark.parametrize("weights", ["default", "fast"])
+def test_the_graphs_that_ship_are_of_the_weights_that_ship(weights: str) -> None:
+    folder = find_folder(weights)
+    assert read_graphs(folder).fingerprint == fingerprint(TARViTPose.from_pretrained(weights))
+    assert WEIGHTS_FILE in (folder / "export.json").read_text()
+
+
+def test_the_fast_weights_find_the_joints_that_the_default_ones_find() -> None:
+    with open_source(DEMO) as source:
+        images = [frame.image for frame in islice(source, 5)]
+    boxes = np.array([[72, 232, 342, 709], [321, 206, 471, 467]], np.float32)  # as detected
+    default, fast = (
+        Predictor(load_engine(weights, backend="onnxruntime")).joints([images], [boxes])[0]
+        for weights in ("default", "fast")
+    )
+    away = np.linalg.norm(default.keypoints - fast.keypoints, axis=-1)  # (N, J)
+    assert np.all(np.median(away, 1) < 0.02 * (boxes[:, 3] - boxes[:, 1]))
+    assert np.ptp(fast.keypoints[..., 1], 1).min() > 0.7 * 261  # not all of them in one spot
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -9,11 +9,12 @@ import typer
 
 import tarvitpose
 from tarvitpose.cli import console
-from tarvitpose.errors import UserError, WeightsError
+from tarvitpose.errors import OutputError, UserError, WeightsError
 from tarvitpose.weights.hub import HubOptions
 from tarvitpose.weights.named import BY_HAND, BY_HAND_SOURCE, NAMED, NamedWeights
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
+SHIPPED = (WEIGHTS, "fast")
 FILES = ["config.json", "model.safetensors"]
 EXPECTED = f"expected a folder with {' and '.join(FILES)}"
 WEIGHTS_LICENCE = "Apache-2.0, for research: some of the training data are for research only"
@@ -79,21 +80,31 @@ def run(
 
 def shipped() -> list[Facts]:
     """Return the facts of the models in the package."""
+    return [*map(shipped_weights, SHIPPED), detector_facts(assets_folder() / DETECTOR)]
+
+
+def shipped_weights(name: str) -> Facts:
+    """Return the facts of weights in the package."""
+    from tarvitpose.weights.fast import ABOUT, FAST, fast_folder
+
     assets = assets_folder()
-    default = weights_facts(WEIGHTS, assets / WEIGHTS)
-    if default["here"]:
-        default |= {
-            "licence": WEIGHTS_LICENCE,
-            "origin": ORIGIN,
-            "training_data": list(TRAINING_DATA),
-        }
-    return [default, detector_facts(assets / DETECTOR)]
+    folder = assets / name
+    if name == FAST and (folder / ABOUT).is_file():
+        try:
+            folder = fast_folder(folder, assets / WEIGHTS)
+        except OutputError as error:
+            return missing(name, "poses", None, f"put together when first used: {error}")
+    facts = weights_facts(name, folder)
+    if facts["here"]:
+        facts |= {"licence": WEIGHTS_LICENCE, "origin": ORIGIN}
+        facts["training_data"] = list(TRAINING_DATA)
+    return facts
 
 
 def given(name: str, revision: str | None, *, download: bool) -> Facts:
-    """Return the facts of "default", a folder or a hub id. Raises WeightsError."""
-    if name == WEIGHTS:
-        return shipped()[0]
+    """Return the facts of "default", "fast", a folder or a hub id. Raises WeightsError."""
+    if name in SHIPPED:
+        return shipped_weights(name)
     from tarvitpose.weights.folder import find_folder, is_remote
 
     if name in NAMED and is_remote(name) and not download:
@@ -160,7 +171,7 @@ def missing(name: str, purpose: str, path: Path | None, how: str) -> Facts:
 def weights_facts(name: str, folder: Path) -> Facts:
     """Return what a weights folder holds. Raises UserError for what cannot be read."""
     if not is_whole(folder):
-        again = "install the package again" if name == WEIGHTS else EXPECTED
+        again = "install the package again" if name in SHIPPED else EXPECTED
         return missing(name, "poses", folder, again)
     from tarvitpose.config import ModelConfig, size_name
     from tarvitpose.utils.config_files import parse_config

@@ -126,8 +126,8 @@ class EstimatorConfig(NetworkConfig):
     _single_frame = model_validator(mode="before")(temporal_none)
     weights: str = Field(
         default="default",
-        description="A name that tarvitpose models lists, a weights folder, a checkpoint of "
-        "ViTPose, or a hub id.",
+        description="default; fast, a little less exact; another name that tarvitpose models "
+        "lists; a weights folder, a checkpoint of ViTPose, or a hub id.",
     )
     temporal: Temporal = Field(
         default="auto",

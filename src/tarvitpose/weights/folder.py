@@ -15,6 +15,7 @@ from tarvitpose.weights.converted import (
     named_cache,
     named_folder,
 )
+from tarvitpose.weights.fast import FAST, fast_folder
 from tarvitpose.weights.fetch import from_hub
 from tarvitpose.weights.files import (
     CHECKPOINTS,
@@ -35,7 +36,7 @@ def default_folder() -> Path:
 
 
 def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
-    """Return the folder of "default", a name of `NAMED`, a path or a hub id.
+    """Return the folder of "default", "fast", a name of `NAMED`, a path or a hub id.
 
     What is not here is fetched once; checkpoints of other projects, files or folders, are converted
     once into the cache. `hub` is used for hub ids only. Raises UserError, WeightsError if there is
@@ -44,6 +45,8 @@ def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
     text, path = str(source), Path(source).expanduser()
     if text == DEFAULT:
         return default_folder()
+    if text == FAST:
+        return fast_folder(default_folder().with_name(FAST), default_folder())
     if path.is_dir():
         folder = path
     elif path.is_file() and path.suffix in CHECKPOINTS:
@@ -63,9 +66,9 @@ def _not_weights(source: str) -> WeightsError:
     if Path(source).suffix in CHECKPOINTS:
         return WeightsError(f"{source}: no such file")
     return WeightsError(
-        f"{source}: expected \"default\", a name that 'tarvitpose models' lists, a checkpoint of "
-        f"ViTPose, a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, or a hub id such as owner/name"
-        f"{nearest(source)}"
+        f'{source}: expected "default", "fast", a name that \'tarvitpose models\' lists, a '
+        f"checkpoint of ViTPose, a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, or a hub id such "
+        f"as owner/name{nearest(source)}"
     )
 
 
