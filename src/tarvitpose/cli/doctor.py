@@ -20,7 +20,7 @@ from tarvitpose.utils.words import counted
 
 CORE = ("numpy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
 OPTIONAL = {  # extra of the package: what it is for, and what it brings
-    "torch": ("weights without graphs, GPUs and bfloat16", ("torch",)),
+    "torch": ("weights without graphs, hub ids, GPUs, bfloat16", ("huggingface-hub", "torch")),
     "openvino": ("faster on a CPU", ("openvino",)),
     "huggingface": ("detectors of transformers", ("transformers", "pillow", "torch")),
     "torchvision": ("the detector Faster R-CNN", ("torchvision",)),
@@ -245,11 +245,12 @@ def has_codec(name: str, mode: str) -> bool:
 
 def folders() -> dict[str, Path]:
     """Return the folders that are written to, by what for."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
     from tarvitpose.inference.graph_folder import graph_cache_root
 
-    return {"results": Path.cwd(), "graphs": graph_cache_root(), "hub": Path(HF_HUB_CACHE)}
+    folders = {"results": Path.cwd(), "graphs": graph_cache_root()}
+    if util.find_spec("huggingface_hub"):
+        folders["hub"] = Path(importlib.import_module("huggingface_hub.constants").HF_HUB_CACHE)
+    return folders
 
 
 def folder_line(name: str, folder: Path, advice: list[str]) -> str:
