@@ -40,7 +40,6 @@ OPENCV = tuple(
     f"opencv-{kind}python{rest}" for kind in ("", "contrib-") for rest in ("", "-headless")
 )
 SPEED_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16")
-CPU_INFO = Path("/proc/cpuinfo")
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
 LITTLE_SPACE = 2e9  # bytes of free disk below which there is a warning
 Section = dict[str, str]
@@ -116,28 +115,24 @@ def show(findings: Findings, optional: list[dict[str, Any]]) -> None:
 
 def machine_facts() -> Section:
     """Return what this machine is, by name."""
+    from tarvitpose.inference.devices import processor_facts
+
     network = f"forbidden by {' or '.join(VARIABLES)}" if is_offline() else "for hub ids alone"
     return {
         "tarvitpose": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "processor": processor(),
+        "processor": processor(processor_facts()),
         "network": network,
     }
 
 
-def processor(info: Path = CPU_INFO) -> str:
-    """Return the processor's name, cores, and the features that make the network fast.
+def processor(facts: dict[str, str]) -> str:
+    """Return the processor's name, cores, and the features that make the network fast."""
+    from tarvitpose.inference.devices import processor_features
 
-    Only Linux tells the features.
-    """
-    fields: dict[str, str] = {}
-    if info.is_file():
-        lines = (line.partition(":") for line in info.read_text(errors="replace").splitlines())
-        fields = {name.strip(): value.strip() for name, _, value in lines}
-    name = fields.get("model name") or platform.processor() or "unknown"
-    features = (fields.get("flags") or fields.get("Features") or "").split()
-    fast = [flag for flag in SPEED_FLAGS if flag in features]
+    name = facts.get("model name") or platform.processor() or "unknown"
+    fast = [flag for flag in SPEED_FLAGS if flag in processor_features(facts)]
     cores = counted(os.cpu_count() or 1, "core")
     return f"{name}, {cores}, {' '.join(fast) or 'no known speed features'}"
 
