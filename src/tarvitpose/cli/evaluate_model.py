@@ -52,9 +52,9 @@ def score_model(options: EvaluateConfig) -> None:
         limit=options.limit,
         set_name=options.set_name,
     )
-    settings: dict[str, Any] = {}
-    if options.every > 1:
-        videos, settings = every_nth(videos, options.every), {"every": options.every}
+    thinned = {"every": options.every} if options.every > 1 else {}
+    if thinned:
+        videos = every_nth(videos, options.every)
     from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.inference.devices import choose_device
     from tarvitpose.inference.torch_engine import choose_precision
@@ -79,10 +79,7 @@ def score_model(options: EvaluateConfig) -> None:
             samples=DRAWS if options.samples is None else options.samples,
             output=options.output,
             overwrite=options.overwrite,
-            settings={
-                "precision": str(choose_precision(options.precision, device)),
-                **settings,
-            },
+            settings={"precision": str(choose_precision(options.precision, device)), **thinned},
             on_frames=lambda done, total: show(RunProgress(done, total, people)),
         )
     checks.save_json(options.json_file, numbers(result, options))
