@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tarvitpose.cli.evaluate_model import parse_degradations
+from tarvitpose.cli.evaluate_clips import parse_degradations
 from tarvitpose.config import AnnotationFormat, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.sources import dataset_files, open_annotations, read_records
