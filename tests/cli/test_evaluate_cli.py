@@ -297,12 +297,17 @@ def test_clips_of_stills(weights: Path, videos: Path) -> None:
     path = videos.parent / "pck.json"
     result = evaluate_model(
         *(weights, "--annotations", videos, "--degradations", "dark,clean", "--limit", "2"),
-        *("--json", path),
+        *("--baselines", "--json", path),
     )
     rows = result.stdout.splitlines()
     assert rows[0].endswith("2 people, boxes: ground truth")
-    assert [row.split()[0] for row in rows[2:]] == ["clean", "dark", "all"]
-    assert list(json.loads(path.read_text())["pck"]) == ["clean", "dark", "all degraded"]
+    modes = ["single-frame", "temporal", "mean-heatmaps", "pooled-heatmaps", "fused"]
+    assert [row.split("  ")[0].strip() for row in rows[4::5]] == ["clean", "dark", "all degraded"]
+    assert [row[12:].split()[0] for row in rows[4:9]] == modes
+    content = json.loads(path.read_text())
+    assert list(content["pck"]) == ["clean", "dark", "all degraded"]
+    assert list(content["baselines"]) == modes[2:]
+    assert content["pck"]["dark"] == content["pck"]["all degraded"]  # one alone is all
 
 
 def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:
