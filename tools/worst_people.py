@@ -3,7 +3,7 @@
     tarvitpose evaluate --weights default --annotations data/lspet/val.json --temporal none \\
         --output scored
     python -m tools.worst_people scored/single-frame --annotations data/lspet/val.json \\
-        --output docs/pictures/worst.jpg --people 20 --plain
+        --output docs/pictures/worst.jpg --people 20 --plain --width 1100
 
 The worst are those of the lowest mean OKS of their labelled limbs, of each video one. On the left
 is the label, on the right the prediction; with `--plain` on grey ground, where the photographs may
@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     parser.add_argument("--every", type=int, default=1, help="as evaluate had it")
     parser.add_argument("--people", type=int, default=30)
+    parser.add_argument("--width", type=int, default=2 * COLUMNS * TILE[1], help="in pixels")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--plain", action="store_true", help="leave the photographs out")
     given = parser.parse_args()
@@ -129,7 +130,7 @@ def main() -> None:
     truth = labelled_joints(videos, POSETRACK_15, POSETRACK_15.joints)
     task = PredictionTask({}, open_boxes("gt", None, "cpu"), given.predictions.parent)
     predicted = predicted_joints(task, given.predictions.name, videos, POSETRACK_15)
-    wrong = count_failures(predicted[..., :2], truth.keypoints, truth.visible, POSETRACK_15)
+    count_failures(predicted[..., :2], truth.keypoints, truth.visible, POSETRACK_15)
     near = limb_similarity(predicted[..., :2], truth)
     paths = [
         frame.frames[frame.current]
@@ -143,8 +144,8 @@ def main() -> None:
         prediction = (predicted[at, :, :2], predicted[at, :, 2])
         image = read_image(paths[at], str(given.annotations))
         tiles.append(tile(image, truth.boxes[at], [label, prediction], plain=given.plain))
-        captions.append(f"OKS {100 * near[at]:.0f}, {wrong[at].sum()} wrong")
-    sheet = contact_sheet(tiles, captions, COLUMNS, COLUMNS * 2 * TILE[1])
+        captions.append(f"OKS {100 * near[at]:.0f}")
+    sheet = contact_sheet(tiles, captions, COLUMNS, given.width)
     with atomic_file(given.output) as path:
         write_image(path, sheet, QUALITY)
 

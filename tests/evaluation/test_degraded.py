@@ -23,7 +23,6 @@ from tarvitpose.evaluation.clips import (
     normalise_clip,
     score_clips,
     score_modes,
-    side_by_side,
 )
 from tarvitpose.evaluation.degraded import (
     EncodedPeople,
@@ -258,15 +257,11 @@ def test_people_encoded_once_score_as_clip_by_clip(tmp_path: Path) -> None:
     for at, clips in enumerate(sets):
         encoded = list(encoded_batches(model, clips, "cpu"))
         for mode in modes:
-            alone, part = score_clips(model, encoded, mode), together[mode].of(slice(at, None, 2))
-            np.testing.assert_allclose(part.temporal_scores, alone.temporal_scores, atol=1e-4)
-            np.testing.assert_allclose(part.single_scores, alone.single_scores, atol=1e-4)
-            np.testing.assert_array_equal(part.visible, alone.visible)
-            assert np.mean(part.temporal == alone.temporal) > 0.99
-    both = side_by_side([together["tar"].of(slice(at, None, 2)) for at in range(2)])
-    elbows = both.of_joints(POSETRACK_15.joints, ("left_elbow", "right_elbow"))
-    columns = [at for at, name in enumerate(2 * POSETRACK_15.joints) if "elbow" in name]
-    np.testing.assert_array_equal(elbows.temporal_scores, both.temporal_scores[:, columns])
+            alone, part = score_clips(model, encoded, mode), together[mode]
+            for field in ("temporal_scores", "single_scores", "visible", "mask_shares"):
+                every = getattr(part, field)[at::2]  # the versions of a person follow each other
+                np.testing.assert_allclose(every, getattr(alone, field), atol=1e-4)
+            assert np.mean(part.temporal[at::2] == alone.temporal) > 0.99
 
 
 def alike(**changes: Any) -> TARViTPose:

@@ -5,25 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.evaluate_options import EvaluateConfig
-from tarvitpose.cli.tables import LIMBS, drawn, plain_table, shown
-from tarvitpose.skeleton import BODY, JointSet
+from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
+from tarvitpose.cli.tables import comparison_table, drawn, headline_table
 from tarvitpose.utils.lists import parse_choices
 from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from rich.table import Table
-
     from tarvitpose.config import RowMode
     from tarvitpose.data.degrade import Degradation
-    from tarvitpose.evaluation.clips import ClipScores, Encoded
+    from tarvitpose.evaluation.calibration import ScoredJoints
+    from tarvitpose.evaluation.clips import Encoded
+    from tarvitpose.evaluation.comparison import ModeComparison
+    from tarvitpose.skeleton import JointSet
 
-    Rows = dict[str, dict[RowMode, ClipScores]]  # by degradation and mode
-
-WIDTH = 110
-ALL_DEGRADED = "all degraded"
 BASELINES: tuple[RowMode, ...] = ("mean-heatmaps", "pooled", "tar", "fused")
 
 
@@ -45,7 +41,8 @@ def score_clips(options: EvaluateConfig) -> None:
         check_installed("matplotlib", "--reliability", "plot")
     from tarvitpose.data.dataset import validation_clips
     from tarvitpose.evaluation.calibration import plot_reliability
-    from tarvitpose.evaluation.clips import encoded_versions, score_modes, side_by_side
+    from tarvitpose.evaluation.clip_scores import scored_clips
+    from tarvitpose.evaluation.clips import encoded_versions, score_modes
     from tarvitpose.inference.devices import choose_device
     from tarvitpose.inference.fast import fold_attention
     from tarvitpose.model.tarvitpose import TARViTPose
@@ -53,44 +50,47 @@ def score_clips(options: EvaluateConfig) -> None:
     device = choose_device(options.device)
     model = fold_attention(TARViTPose.from_pretrained(options.weights).to(device))
     if not model.config.temporal:
-        console.warn(f"{options.weights} has no temporal part: all rows are the same")
+        console.warn(f"{options.weights} has no temporal part: all modes are the same")
     modes: list[RowMode] = [options.temporal]
     if options.baselines and model.config.temporal:
         modes += [mode for mode in BASELINES if mode != options.temporal]
     people = counted(len(records), "person", "people")
     title = f"{options.weights} on clips of {options.annotations}: {people}"
     console.say(f"{title}, boxes: ground truth", style="bold")
-    console.say(
-        "PCK@0.2 of the torso, 95% intervals over people, and the expected calibration error of "
-        "the scores"
-    )
     sets = [validation_clips(records, model.config, each) for each in degradations]
     with console.count_bar(options.annotations.name) as show:
         encoded = watched(encoded_versions(model, sets, device), len(records), show)
-        scored = score_modes(model, encoded, modes)
-    rows: Rows = {
-        degradation: {
-            mode: scores.of(slice(at, None, len(sets))) for mode, scores in scored.items()
-        }
-        for at, degradation in enumerate(degradations)
-    }
-    whole = {mode: side_by_side([row[mode] for row in rows.values()]) for mode in modes}
-    if degraded := [row for degradation, row in rows.items() if degradation != "clean"]:
-        rows[ALL_DEGRADED] = {mode: side_by_side([row[mode] for row in degraded]) for mode in modes}
-    console.say(drawn(clips_table(rows, joints), WIDTH))
+        parts = scored_clips(score_modes(model, encoded, modes), degradations)
+    keys = report(parts, joints)
     if options.reliability is not None:
-        curves = {label(mode): scores.temporal_reliability for mode, scores in whole.items()}
-        single = whole[options.temporal].single_reliability
-        plot_reliability({"single-frame": single, **curves}, options.reliability)
-        console.say(f"reliability of all degradations together: {options.reliability}")
+        curves = next(reversed(parts.values())).reliabilities
+        plot_reliability(curves, options.reliability)
+        console.say(f"reliability of {next(reversed(parts))}: {options.reliability}")
     content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-    numbers = {
-        mode: {name: clip_numbers(row[mode], joints) for name, row in rows.items()}
-        for mode in modes
+    checks.save_json(options.json_file, content | keys)
+
+
+def report(parts: dict[str, ScoredJoints], joints: JointSet) -> dict[str, Any]:
+    """Print PCK and calibration error by degradation, and return them for JSON."""
+    from tarvitpose.evaluation.clip_scores import clip_comparisons
+    from tarvitpose.metrics.posetrack_ap import GROUPS
+
+    results = [clip_comparisons(name, part, joints, DRAWS) for name, part in parts.items()]
+    accuracy, calibration = ([row[at] for row in results] for at in range(2))
+    console.say("PCK@0.2 of the torso")
+    console.say(drawn(comparison_table(accuracy, [*GROUPS, "mean"])))
+    console.say("\nSummary: PCK@0.2, 95% intervals over people")
+    console.say(drawn(headline_table(accuracy)))
+    console.say("\nExpected calibration error of the scores")
+    console.say(drawn(headline_table(calibration)))
+    return {"pck": numbers(accuracy), "calibration_error": numbers(calibration)}
+
+
+def numbers(comparisons: list[ModeComparison]) -> dict[str, Any]:
+    """Return the comparisons for JSON."""
+    return {
+        each.metric: {"values": each.rows, "interval95": each.intervals} for each in comparisons
     }
-    first, *others = modes
-    baselines = {"baselines": {label(mode): numbers[mode] for mode in others}} if others else {}
-    checks.save_json(options.json_file, {**content, "pck": numbers[first], **baselines})
 
 
 def parse_degradations(text: str) -> tuple[Degradation, ...]:
@@ -105,13 +105,6 @@ def parse_degradations(text: str) -> tuple[Degradation, ...]:
     return tuple(name for name in DEGRADATIONS if name in names)
 
 
-def label(mode: RowMode) -> str:
-    """Return the name of a mode in tables and files."""
-    from tarvitpose.evaluation.comparison import MODES
-
-    return mode if mode == "mean-heatmaps" else MODES[mode]
-
-
 def watched(
     batches: Iterable[Encoded], total: int, show: Callable[[int, int], None]
 ) -> Iterator[Encoded]:
@@ -119,60 +112,3 @@ def watched(
     for done, batch in enumerate(batches):
         show(done, total)
         yield batch
-
-
-def clips_table(rows: Rows, joints: JointSet) -> Table:
-    """Return the rows of each degradation: single frames, and each mode beside them."""
-    headings = ("PCK@0.2", "95% interval", "over single-frame", "12 limbs", "calibration error")
-    table = plain_table(["", "", *headings], left=2)
-    for degradation, modes in rows.items():
-        first = next(iter(modes.values()))
-        between = interval_text(*first.interval(first.single))
-        error = shown(100 * first.single_reliability.error)
-        limbs = shown(first.of_joints(joints.joints, BODY).single_pck)
-        single = ("single-frame", shown(first.single_pck), between, "", limbs, error)
-        table.add_row(degradation, *single)
-        for mode, scores in modes.items():
-            gain, low, high = scores.gain
-            table.add_row(
-                *("", label(mode), shown(scores.temporal_pck)),
-                interval_text(*scores.interval(scores.temporal)),
-                f"{shown(gain, '+')} ({interval_text(low, high, '+')})",
-                shown(scores.of_joints(joints.joints, BODY).temporal_pck),
-                shown(100 * scores.temporal_reliability.error),
-            )
-    return table
-
-
-def interval_text(low: float, high: float, sign: str = "") -> str:
-    """Return an interval as people read it.
-
-    >>> interval_text(70.21, 78)
-    '70.2 to 78.0'
-    """
-    return f"{shown(low, sign)} to {shown(high, sign)}"
-
-
-def clip_numbers(scores: ClipScores, joints: JointSet) -> dict[str, Any]:
-    """Return a degradation's row for JSON."""
-    gain, low, high = scores.gain
-    groups = {LIMBS: BODY, **{name: (name,) for name in joints.joints}}
-    by_joint = {name: scores.of_joints(joints.joints, group) for name, group in groups.items()}
-    return {
-        "single-frame": scores.single_pck,
-        "temporal": scores.temporal_pck,
-        "difference": gain,
-        "interval95": (low, high),
-        "intervals95": {
-            "single-frame": scores.interval(scores.single),
-            "temporal": scores.interval(scores.temporal),
-        },
-        "joints": {
-            "single-frame": {name: each.single_pck for name, each in by_joint.items()},
-            "temporal": {name: each.temporal_pck for name, each in by_joint.items()},
-        },
-        "calibration_error": {
-            "single-frame": 100 * scores.single_reliability.error,
-            "temporal": 100 * scores.temporal_reliability.error,
-        },
-    }

@@ -47,6 +47,15 @@ class ScoredJoints:
     counted: Bools  # (N, J), joints with a label, of people with a torso
     units: Int64  # (N,): people with the same number are drawn together
 
+    def part(self, people: Int64) -> "ScoredJoints":
+        """Return some of the people, by their positions."""
+        return ScoredJoints(
+            {mode: scores[people] for mode, scores in self.scores.items()},
+            {mode: right[people] for mode, right in self.right.items()},
+            self.counted[people],
+            self.units[people],
+        )
+
     @property
     def reliabilities(self) -> dict[str, Reliability]:
         """The reliability of each mode's scores."""

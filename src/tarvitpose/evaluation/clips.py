@@ -1,7 +1,7 @@
 """A model over clips with known joints.   Axes: N clips, T frames, J joints, C channels."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,12 +15,11 @@ from tarvitpose import heatmaps as codec
 from tarvitpose.config import CURVES, ModelConfig, RowMode, window_offsets
 from tarvitpose.data.dataset import ClipDataset, ClipItem, single_threaded
 from tarvitpose.evaluation.baselines import mean_heatmaps
-from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatmaps
 from tarvitpose.inference.predictor import slices
 from tarvitpose.metrics import TORSO_SHARE
-from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
+from tarvitpose.metrics.pck import hits, pck, torso_size
 from tarvitpose.model.mask import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Bools, Float32
@@ -62,48 +61,8 @@ class ClipScores:
         """PCK of the same weights without their temporal part, 0..100."""
         return pck(self.single, self.visible)
 
-    @property
-    def temporal_reliability(self) -> Reliability:
-        """How near the whole model's scores are to the shares of joints that are right."""
-        return reliability(self.temporal_scores[self.visible], self.temporal[self.visible])
-
-    @property
-    def single_reliability(self) -> Reliability:
-        """The same without the temporal part."""
-        return reliability(self.single_scores[self.visible], self.single[self.visible])
-
-    def of(self, people: slice) -> "ClipScores":
-        """Return the scores of some of the clips."""
-        return ClipScores(*(getattr(self, field.name)[people] for field in fields(self)))
-
-    def of_joints(self, known: Sequence[str], chosen: Collection[str]) -> "ClipScores":
-        """Return the scores of the chosen joints; those of the clips are `known`, in order."""
-        names = np.resize(known, self.visible.shape[1])  # of one or several degradations
-        columns = np.flatnonzero(np.isin(names, list(chosen)))
-        return ClipScores(*(getattr(self, field.name)[:, columns] for field in fields(self)))
-
-    def interval(self, right: Bools) -> tuple[float, float]:
-        """Return the 95% interval over clips of the PCK of joints (N, J)."""
-        return bootstrap_interval(right, self.visible)
-
-    @property
-    def gain(self) -> tuple[float, float, float]:
-        """What the temporal part adds, and the 95% interval of that over clips."""
-        low, high = bootstrap_interval(self.temporal, self.visible, self.single)
-        return self.temporal_pck - self.single_pck, low, high
-
 
 Encoded = tuple[Tensor, Tensor, Tensor, Tensor]  # features, regions, keypoints, visible
-
-
-def side_by_side(parts: Sequence[ClipScores]) -> ClipScores:
-    """Return the joints of N people with several degradations, so that each person is drawn whole.
-
-    The parts are of the same people in the same order.
-    """
-    names = [field.name for field in fields(ClipScores)]
-    columns = ([getattr(part, name) for part in parts] for name in names)
-    return ClipScores(*(np.concatenate(column, axis=1) for column in columns))
 
 
 def normalise_clip(clip: Tensor) -> Tensor:
