@@ -1,23 +1,30 @@
-"""`tarvitpose evaluate --degradations`: a model on clips made from stills of labelled people."""
+"""`tarvitpose evaluate --degradations`: clips made from labelled people, clean and degraded."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.evaluate_options import EvaluateConfig
+from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
+from tarvitpose.cli.tables import comparison_table, drawn, headline_table
 from tarvitpose.utils.lists import parse_choices
 from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
-    from tarvitpose.data.degrade import Degradation
-    from tarvitpose.evaluation.clips import ClipScores
+    from collections.abc import Callable, Iterable, Iterator
 
-ALL_DEGRADED = "all degraded"
+    from tarvitpose.config import RowMode
+    from tarvitpose.data.degrade import Degradation
+    from tarvitpose.evaluation.calibration import ScoredJoints
+    from tarvitpose.evaluation.clips import Encoded
+    from tarvitpose.evaluation.comparison import ModeComparison
+    from tarvitpose.skeleton import JointSet
+
+BASELINES: tuple[RowMode, ...] = ("mean-heatmaps", "pooled", "tar", "fused")
 
 
 def score_clips(options: EvaluateConfig) -> None:
-    """Score a model on clips of labelled people, one degradation after the other."""
+    """Score a model on clips of labelled people, with each degradation."""
     from tarvitpose.data.sources import read_records
     from tarvitpose.utils.optional import check_installed
     from tarvitpose.weights.folder import load_config
@@ -34,8 +41,8 @@ def score_clips(options: EvaluateConfig) -> None:
         check_installed("matplotlib", "--reliability", "plot")
     from tarvitpose.data.dataset import validation_clips
     from tarvitpose.evaluation.calibration import plot_reliability
-    from tarvitpose.evaluation.clips import encoded_batches, side_by_side
-    from tarvitpose.evaluation.clips import score_clips as score
+    from tarvitpose.evaluation.clip_scores import scored_clips
+    from tarvitpose.evaluation.clips import encoded_versions, score_modes
     from tarvitpose.inference.devices import choose_device
     from tarvitpose.inference.fast import fold_attention
     from tarvitpose.model.tarvitpose import TARViTPose
@@ -43,31 +50,47 @@ def score_clips(options: EvaluateConfig) -> None:
     device = choose_device(options.device)
     model = fold_attention(TARViTPose.from_pretrained(options.weights).to(device))
     if not model.config.temporal:
-        console.warn(f"{options.weights} has no temporal part: both columns are the same")
+        console.warn(f"{options.weights} has no temporal part: all modes are the same")
+    modes: list[RowMode] = [options.temporal]
+    if options.baselines and model.config.temporal:
+        modes += [mode for mode in BASELINES if mode != options.temporal]
     people = counted(len(records), "person", "people")
     title = f"{options.weights} on clips of {options.annotations}: {people}"
     console.say(f"{title}, boxes: ground truth", style="bold")
-    console.say(
-        "PCK@0.2 of the torso, 95% interval of the gain over people, and the expected calibration "
-        "error of the scores (0 to 100, single-frame and temporal)"
-    )
-    scores: dict[str, ClipScores] = {}
-    for degradation in degradations:
-        clips = validation_clips(records, model.config, degradation)
-        scores[degradation] = score(model, encoded_batches(model, clips, device), options.temporal)
-        say_clips(degradation, scores[degradation])
-    degraded = [each for name, each in scores.items() if name != "clean"]
-    if degraded:
-        scores[ALL_DEGRADED] = side_by_side(degraded)
-        say_clips(ALL_DEGRADED, scores[ALL_DEGRADED])
+    sets = [validation_clips(records, model.config, each) for each in degradations]
+    with console.count_bar(options.annotations.name) as show:
+        encoded = watched(encoded_versions(model, sets, device), len(records), show)
+        parts = scored_clips(score_modes(model, encoded, modes), degradations)
+    keys = report(parts, joints)
     if options.reliability is not None:
-        whole = side_by_side([scores[name] for name in degradations])
-        single, temporal = whole.single_reliability, whole.temporal_reliability
-        plot_reliability({"single-frame": single, "temporal": temporal}, options.reliability)
-        console.say(f"reliability of all degradations together: {options.reliability}")
+        curves = next(reversed(parts.values())).reliabilities
+        plot_reliability(curves, options.reliability)
+        console.say(f"reliability of {next(reversed(parts))}: {options.reliability}")
     content = {"boxes": "ground truth", "weights": options.weights, "people": len(records)}
-    rows = {name: clip_numbers(each) for name, each in scores.items()}
-    checks.save_json(options.json_file, {**content, "pck": rows})
+    checks.save_json(options.json_file, content | keys)
+
+
+def report(parts: dict[str, ScoredJoints], joints: JointSet) -> dict[str, Any]:
+    """Print PCK and calibration error by degradation, and return them for JSON."""
+    from tarvitpose.evaluation.clip_scores import clip_comparisons
+    from tarvitpose.metrics.posetrack_ap import GROUPS
+
+    results = [clip_comparisons(name, part, joints, DRAWS) for name, part in parts.items()]
+    accuracy, calibration = ([row[at] for row in results] for at in range(2))
+    console.say("PCK@0.2 of the torso")
+    console.say(drawn(comparison_table(accuracy, [*GROUPS, "mean"])))
+    console.say("\nSummary: PCK@0.2, 95% intervals over people")
+    console.say(drawn(headline_table(accuracy)))
+    console.say("\nExpected calibration error of the scores")
+    console.say(drawn(headline_table(calibration)))
+    return {"pck": numbers(accuracy), "calibration_error": numbers(calibration)}
+
+
+def numbers(comparisons: list[ModeComparison]) -> dict[str, Any]:
+    """Return the comparisons for JSON."""
+    return {
+        each.metric: {"values": each.rows, "interval95": each.intervals} for each in comparisons
+    }
 
 
 def parse_degradations(text: str) -> tuple[Degradation, ...]:
@@ -82,28 +105,10 @@ def parse_degradations(text: str) -> tuple[Degradation, ...]:
     return tuple(name for name in DEGRADATIONS if name in names)
 
 
-def say_clips(degradation: str, scores: ClipScores) -> None:
-    """Print the row of a degradation."""
-    gain, low, high = scores.gain
-    console.say(
-        f"{degradation:12} single-frame {scores.single_pck:5.1f}  "
-        f"temporal {scores.temporal_pck:5.1f}  "
-        f"difference {gain:+5.1f} ({low:+.1f} to {high:+.1f})  "
-        f"calibration error {100 * scores.single_reliability.error:4.1f} "
-        f"{100 * scores.temporal_reliability.error:4.1f}"
-    )
-
-
-def clip_numbers(scores: ClipScores) -> dict[str, Any]:
-    """Return a degradation's row for JSON."""
-    gain, low, high = scores.gain
-    return {
-        "single-frame": scores.single_pck,
-        "temporal": scores.temporal_pck,
-        "difference": gain,
-        "interval95": (low, high),
-        "calibration_error": {
-            "single-frame": 100 * scores.single_reliability.error,
-            "temporal": 100 * scores.temporal_reliability.error,
-        },
-    }
+def watched(
+    batches: Iterable[Encoded], total: int, show: Callable[[int, int], None]
+) -> Iterator[Encoded]:
+    """Yield what is encoded of `total` people, and show how many are done."""
+    for done, batch in enumerate(batches):
+        show(done, total)
+        yield batch

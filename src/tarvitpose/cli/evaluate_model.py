@@ -18,14 +18,17 @@ def score_model(options: EvaluateConfig) -> None:
     from tarvitpose.evaluation.boxes import open_boxes
     from tarvitpose.evaluation.datasets import every_nth
     from tarvitpose.runs.pipeline import RunProgress
+    from tarvitpose.utils.optional import check_installed
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
     assert options.annotations is not None
     videos = labelled_videos(options, load_config(options.weights).joints)
-    thinned = {"every": options.every} if options.every > 1 else {}
-    if thinned:
-        videos = every_nth(videos, options.every)
+    if options.reliability is not None:
+        check_installed("matplotlib", "--reliability", "plot")
+    settings: dict[str, Any] = {}
+    if options.every > 1:
+        videos, settings = every_nth(videos, options.every), {"every": options.every}
     from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.inference.devices import choose_device
     from tarvitpose.inference.torch_engine import choose_precision
@@ -50,15 +53,23 @@ def score_model(options: EvaluateConfig) -> None:
             samples=options.draws,
             output=options.output,
             overwrite=options.overwrite,
-            settings={"precision": str(choose_precision(options.precision, device)), **thinned},
+            settings={
+                "precision": str(choose_precision(options.precision, device)),
+                **settings,
+            },
             on_frames=lambda done, total: show(RunProgress(done, total, people)),
         )
     checks.save_json(options.json_file, numbers(result, options))
     report(result, options)
+    if options.reliability is not None:
+        from tarvitpose.evaluation.calibration import plot_reliability
+
+        plot_reliability(result.reliabilities, options.reliability)
 
 
 def report(result: Evaluation, options: EvaluateConfig) -> None:
     """Print what an evaluation found, the groups in the paper's order."""
+    from tarvitpose.evaluation.calibration import CALIBRATION
     from tarvitpose.evaluation.scores import AP, LIMBS_AP, OKS_AP
     from tarvitpose.metrics.posetrack_ap import GROUPS
 
@@ -73,7 +84,8 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
     title = f"{options.weights} on {options.annotations}{part}: {', '.join(counts)}"
     console.say(f"{title}, boxes: {result.boxes}", style="bold")
     by_size = [each for each in result.comparisons if each.metric in (OKS_AP, LIMBS_AP)]
-    by_joint = [each for each in result.comparisons if each not in by_size]
+    whole = (*by_size, *(each for each in result.comparisons if each.metric == CALIBRATION))
+    by_joint = [each for each in result.comparisons if each not in whole]
     if by_size:
         console.say(drawn(comparison_table(by_size, list(next(iter(by_size[0].values.values()))))))
     if by_joint:
