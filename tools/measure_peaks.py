@@ -17,7 +17,7 @@ from tarvitpose import PoseEstimator
 from tarvitpose.inference.peak_linking import linked
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.metrics.jitter import relative_acceleration
-from tarvitpose.metrics.pck import hits, pck
+from tarvitpose.metrics.pck import hits, pck, ratio_interval
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.smoothing.peaks import LAG
@@ -72,9 +72,7 @@ def scores(clip: Clip, points: Float32) -> tuple[float, float, float]:
 
 def interval(values: Float32) -> str:
     """Return a mean with its 95% interval over clips."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (5000, len(values)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = ratio_interval(values, np.ones_like(values), samples=5000)
     return f"{values.mean():.4g} ({low:.4g}..{high:.4g})"
 
 

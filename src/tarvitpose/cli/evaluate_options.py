@@ -14,13 +14,13 @@ from tarvitpose.utils.config_messages import option_name
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
 LABELS = {"annotations", "layout", "images", "set_name", "limit"}
-MODEL = {"temporal", "baselines", "every", "output", "overwrite", "samples"}
+MODEL = {"temporal", "baselines", "every", "output", "overwrite", "samples", "reliability"}
 DRAWS = 1000  # of videos, for the 95% intervals
 MODES = {  # the option that decides what is scored, and all that go with it
     "correction": {"correction", "predictions", "json_file"},
     "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
     "videos": COMMON | NETWORK | {"videos", "end", "temporal"},
-    "degradations": COMMON | LABELS | {"degradations", "reliability", "temporal"},
+    "degradations": COMMON | LABELS | {"degradations", "reliability", "temporal", "baselines"},
     "motion": COMMON | LABELS | {"motion", "every", "samples", "precision", "batch_size"},
     "weights": COMMON | NETWORK | LABELS | MODEL,
 }
@@ -90,7 +90,7 @@ class EvaluateConfig(NetworkConfig):
     )
     reliability: Path | None = Field(
         default=None,
-        description="With --degradations: draw how often joints of each score are right (PNG).",
+        description="Draw how often joints of each score are right, in labelled boxes (PNG).",
     )
     videos: list[str] = Field(
         default=[], description="Compare the jitter of joints in this video; can be repeated."

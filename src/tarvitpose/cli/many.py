@@ -13,6 +13,7 @@ import typer
 from tarvitpose.cli import console
 from tarvitpose.cli.outcome import print_outcome
 from tarvitpose.utils.source_names import shown
+from tarvitpose.utils.terminal import open_bars
 from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Bars:
     def __enter__(self) -> Self:
         """Draw the first bar."""
         if not self.quiet and sys.stderr.isatty() and not console.is_json():
-            self._bar = console.open_bars()
+            self._bar = open_bars()
             self._all = self._bar.add_task("videos", total=len(self._queue.reports), note="")
             self._current = self._bar.add_task("", total=None, note="", visible=False)
             self._bar.start()

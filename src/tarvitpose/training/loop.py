@@ -14,7 +14,7 @@ from tarvitpose.inference.fast import fold_attention
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.batches import Batches, ReportLine, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
-from tarvitpose.training.checkpoint import KIND, LAST, load_state, remove_leftovers, save_state
+from tarvitpose.training.checkpoint import KIND, LAST, load_state, save_state
 from tarvitpose.training.config import TrainConfig, model_config
 from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
 from tarvitpose.training.ema import Ema
@@ -181,7 +181,6 @@ class TrainingRun:
         path = self.config.output / LAST
         with together(self.fabric):
             if self.fabric.is_global_zero:
-                remove_leftovers(path)
                 self.facts = self._known_facts()
                 for earlier in () if resume else (path, path.with_name(WANDB_RUN)):
                     earlier.unlink(missing_ok=True)
