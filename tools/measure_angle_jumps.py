@@ -21,6 +21,7 @@ from tarvitpose import PoseEstimator
 from tarvitpose.angles.definitions import BY_NAME
 from tarvitpose.angles.landmarks import landmarks
 from tarvitpose.angles.series import angles_of, joint_angles
+from tarvitpose.metrics.pck import ratio_interval
 from tarvitpose.results import FramePoses
 from tarvitpose.utils.arrays import Float32, Float64
 from tarvitpose.visualization.report_angles import FASTEST, JUMP
@@ -89,10 +90,7 @@ def share(part: Float64, whole: Float64) -> str:
     """Return a share of sums over clips with its 95% interval."""
     if not whole.any():
         return "none"
-    rng = np.random.default_rng(0)
-    chosen = rng.integers(0, len(part), (5000, len(part)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = np.nanpercentile(part[chosen].sum(1) / whole[chosen].sum(1), [2.5, 97.5])
+    low, high = ratio_interval(part, whole, samples=5000)
     total = part.sum() / whole.sum()
     return f"{part.sum():.0f} of {whole.sum():.0f}: {total:.1%} ({low:.1%} to {high:.1%})"
 

@@ -21,6 +21,7 @@ from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64, UInt8
 from tarvitpose.utils.assignment import assign
 
 RATE = 30.0  # frames per second where nobody says when a frame was
+SURE = 0.4  # score of a box from which it is paired before others
 ALONE = 26.0  # surprise from which a box and a track rather stay alone
 CLOTHES = 12.0  # surprise of clothes that share no colour
 UNKNOWN = 0.2  # squared difference that is assumed where the clothes were never seen
@@ -68,9 +69,9 @@ class BodyTracker:
 
     Boxes and tracks are paired so that the sum of surprises is least: how far the edges of a box
     lie from where the motion of a track leads, given how much that says after this time, and how
-    much its colours differ. Sure boxes come first, from `start_threshold` on; what is left of them
-    starts tracks. A box below can only continue a track that has no sure one, so someone half
-    hidden is still followed. A track ends after LONGEST_ABSENCE without a box.
+    much its colours differ. Sure boxes come first, then the others, which continue the tracks that
+    have no sure one: so someone half hidden is still followed. From `start_threshold` on, what is
+    left starts a track. A track ends after LONGEST_ABSENCE without a box.
 
     With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
     seconds ago has that one's number again. Numbers start at 1 and are never given to others.
@@ -103,7 +104,7 @@ class BodyTracker:
         boxes = np.array(boxes, np.float32).reshape(-1, 4)
         scores = np.asarray(scores, np.float32).reshape(-1)
         seen = _sightings(boxes, scores, index, image)
-        is_sure = scores >= np.float32(self.start_threshold)
+        is_sure = scores >= np.float32(max(self.start_threshold, SURE))
         order = np.lexsort((*boxes.T[::-1], -scores))  # whatever order they come in
         self._retire()
         if image is not None:
@@ -117,7 +118,7 @@ class BodyTracker:
             number = int(ids[row])
             if number:
                 self._bodies[number] = self._bodies[number].follow(moved[number], seen[row])
-            elif is_sure[row]:
+            elif scores[row] >= np.float32(self.start_threshold):
                 ids[row] = self._begin(seen[row])
         return ids
 
