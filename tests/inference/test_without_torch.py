@@ -29,11 +29,13 @@ from tarvitpose.weights.folder import default_folder
 
 DEMO = default_folder().parent / "demo.mp4"
 FRAMES = 6
-BLOCKED = "import sys; sys.modules['{}'] = None; from tarvitpose.cli import main; main()"
+BLOCKED = "import sys; sys.modules |= dict.fromkeys({}); from tarvitpose.cli import main; main()"
 
 
-def tarvitpose(*arguments: str | Path, without: str = "torch") -> subprocess.CompletedProcess[str]:
-    """Run the command line where importing torch, or another package, raises."""
+def tarvitpose(
+    *arguments: str | Path, without: tuple[str, ...] = ("torch",)
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line where importing torch, or other packages, raises."""
     call = [sys.executable, "-c", BLOCKED.format(without), *map(str, arguments)]
     return subprocess.run(call, capture_output=True, text=True, timeout=300, check=False)
 
@@ -54,7 +56,7 @@ def test_poses_of_the_demo_without_torch_are_those_of_torch(tmp_path: Path) -> N
     end = str((FRAMES - 0.5) / 25)
     done = tarvitpose(
         *("predict", DEMO, "--end", end, "--format", "coco,npz,csv", "--smooth", "one-euro"),
-        *("--backend", "onnxruntime", "--output", tmp_path),
+        *("--backend", "onnxruntime", "--precision", "fp32", "--output", tmp_path),
     )
     assert done.returncode == 0, done.stderr
     poses = load_poses(tmp_path / "demo.npz")
@@ -68,6 +70,17 @@ def test_poses_of_the_demo_without_torch_are_those_of_torch(tmp_path: Path) -> N
         raw = frame.raw_keypoints if frame.raw_keypoints is not None else frame.keypoints
         assert np.abs(raw - other.keypoints).max() <= 0.1
         assert np.abs(frame.scores - other.scores).max() <= 1e-3
+
+
+def test_int8_without_torch_and_onnx(tmp_path: Path) -> None:
+    done = tarvitpose(
+        *("predict", DEMO, "--end", "0.06", "--format", "npz", "--no-render"),
+        *("--precision", "int8", "--output", tmp_path),
+        without=("torch", "onnx"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "frames/s, int8)" in done.stdout
+    assert sum(len(frame) for frame in load_poses(tmp_path / "demo.npz")) > 0
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -146,7 +159,7 @@ def test_what_needs_torch_names_the_extra(
 
 
 def test_export_without_onnx_names_the_extra(tmp_path: Path) -> None:
-    done = tarvitpose("export", tmp_path / "graphs", without="onnx")
+    done = tarvitpose("export", tmp_path / "graphs", without=("onnx",))
     assert done.returncode == 2, done.stderr
     assert "needs the package onnx: pip install 'tarvitpose[export]'" in done.stderr
 
