@@ -23,6 +23,7 @@ from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.smoothing.peaks import LAG
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
+from tools.measure_angle_jumps import labelled_joints
 
 WAYS = {"highest": None, "linked": LAG, "linked, no lag": 0.0}
 
@@ -39,10 +40,8 @@ def read_clip(folder: Path, entry: dict[str, Any]) -> Clip:
     with open_source(folder / entry["file"]) as source:
         frames = list(source)
     boxes = np.array(entry["boxes"], np.float32)[: len(frames), None]  # (F, 1, 4)
-    labels = np.array(entry["xy"], np.float32)[: len(frames)]
     height, width = frames[0].image.shape[:2]
-    outside = (labels < 0).any(-1) | (labels[..., 0] >= width) | (labels[..., 1] >= height)
-    labels[outside] = np.nan
+    labels = labelled_joints(entry, (width, height))[: len(frames)]
     one = np.ones(1, np.float32)
     tracked = [
         TrackedFrame(Frame(index, frame.time, frame.image), box, one, np.ones(1, np.int64))

@@ -24,7 +24,6 @@ from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
-from tarvitpose.evaluation.clips import iter_clips
 from tarvitpose.evaluation.datasets import LabelledVideo, every_nth, read_labelled
 from tarvitpose.evaluation.people_scores import labelled_joints, people_comparisons
 from tarvitpose.metrics import TORSO_SHARE
@@ -56,7 +55,8 @@ def score_degraded(
     middle = window_offsets(config.offsets)[1]
     limbs = np.isin(config.joints.joints, BODY)
     for degradation in parse_degradations(names):
-        items = list(iter_clips(validation_clips(records, config, degradation)))
+        clips = validation_clips(records, config, degradation)
+        items = [clips[at] for at in range(len(clips))]
         truth = np.stack([item["keypoints"].numpy() for item in items])
         visible = np.stack([item["visible"].numpy() for item in items]) > 0
         torso = torso_size(truth, visible, config.joints)

@@ -139,7 +139,8 @@ def encoded_versions(
     The neighbours are encoded once for all of them.
     """
     middle = window_offsets(model.config.offsets)[1]
-    for items in (list(versions) for versions in zip(*map(iter_clips, sets), strict=True)):
+    for at in range(len(sets[0])):
+        items = [clips[at] for clips in sets]
         neighbours, current = encode_versions(model, items, device)
         with torch.inference_mode():
             frames = torch.cat([neighbours, current])
@@ -155,11 +156,6 @@ def encoded_versions(
             torch.stack([item[key] for item in items]) for key in ("keypoints", "visible")
         )
         yield frames[order], frame_regions[order], keypoints, visible
-
-
-def iter_clips(clips: ClipDataset) -> Iterator[ClipItem]:
-    """Yield the clips of a data set in their order."""
-    return (clips[index] for index in range(len(clips)))
 
 
 def score_clips(model: TARViTPose, encoded: Iterable[Encoded], mode: RowMode = "tar") -> ClipScores:

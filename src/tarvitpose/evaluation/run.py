@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -42,7 +42,7 @@ class Evaluation:
     frames: int
     people: int  # labelled, with a joint
     comparisons: tuple[ModeComparison, ...]
-    reliabilities: dict[str, Reliability]  # of each mode's scores; none in other boxes
+    reliabilities: dict[str, Reliability] = field(compare=False)  # by mode; none in other boxes
     warnings: tuple[str, ...]
 
 
