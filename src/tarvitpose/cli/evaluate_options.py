@@ -1,6 +1,9 @@
 """The options of `tarvitpose evaluate`, and which of them go together."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
@@ -10,6 +13,10 @@ from tarvitpose.errors import BoxesError, ConfigError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.config_base import MOST, MOST_REPEATS, temporal_none
 from tarvitpose.utils.config_messages import option_name
+
+if TYPE_CHECKING:
+    from tarvitpose.evaluation.datasets import LabelledVideo
+    from tarvitpose.skeleton import JointSet
 
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
@@ -113,6 +120,11 @@ class EvaluateConfig(NetworkConfig):
         "--weights, otherwise 0.",
     )
 
+    @property
+    def draws(self) -> int:
+        """How many draws give a model's 95% intervals."""
+        return DRAWS if self.samples is None else self.samples
+
     def mode(self) -> str:
         """Return what is scored, a key of MODES.
 
@@ -145,6 +157,21 @@ class EvaluateConfig(NetworkConfig):
         if mode == "videos" and self.temporal == "none":
             raise ConfigError("--videos compares --temporal tar, pooled or fused with none")
         return mode
+
+
+def labelled_videos(options: EvaluateConfig, joints: JointSet) -> list[LabelledVideo]:
+    """Read the labelled frames of the annotations. Raises DataError."""
+    from tarvitpose.evaluation.datasets import read_labelled
+
+    assert options.annotations is not None
+    return read_labelled(
+        options.layout,
+        options.annotations,
+        joints,
+        images=options.images,
+        limit=options.limit,
+        set_name=options.set_name,
+    )
 
 
 def check_files(options: EvaluateConfig) -> None:

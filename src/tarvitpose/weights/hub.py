@@ -81,7 +81,8 @@ def download(hub_id: str, files: list[str], options: HubOptions) -> Path:
     MissingDependencyError.
     """
     hub = _library(f"{hub_id}: no such folder here, and fetching it from the hub")
-    errors = hub.errors
+    from huggingface_hub import errors  # noqa: PLC0415 - slow, rarely needed
+
     local = options.get("local_files_only", False) or is_offline()
     settings: dict[str, Any] = {**options, "local_files_only": local}
     if endpoint := os.environ.get("HF_ENDPOINT"):  # a mirror, also one that is set later
