@@ -6,8 +6,6 @@ Every frame of a clip is cropped with its labelled box; the same heatmaps are re
 peaks and by linked ones. Intervals are bootstrapped over clips.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +15,13 @@ from tarvitpose import PoseEstimator
 from tarvitpose.inference.peak_linking import linked
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.metrics.jitter import relative_acceleration
-from tarvitpose.metrics.pck import hits, pck
+from tarvitpose.metrics.pck import hits, pck, ratio_interval
 from tarvitpose.results import Frame, TrackedFrame
 from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.smoothing.peaks import LAG
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
+from tools.measure_angle_jumps import labelled_joints, options, read_labels
 
 WAYS = {"highest": None, "linked": LAG, "linked, no lag": 0.0}
 
@@ -39,10 +38,8 @@ def read_clip(folder: Path, entry: dict[str, Any]) -> Clip:
     with open_source(folder / entry["file"]) as source:
         frames = list(source)
     boxes = np.array(entry["boxes"], np.float32)[: len(frames), None]  # (F, 1, 4)
-    labels = np.array(entry["xy"], np.float32)[: len(frames)]
     height, width = frames[0].image.shape[:2]
-    outside = (labels < 0).any(-1) | (labels[..., 0] >= width) | (labels[..., 1] >= height)
-    labels[outside] = np.nan
+    labels = labelled_joints(entry, (width, height))[: len(frames)]
     one = np.ones(1, np.float32)
     tracked = [
         TrackedFrame(Frame(index, frame.time, frame.image), box, one, np.ones(1, np.int64))
@@ -72,29 +69,22 @@ def scores(clip: Clip, points: Float32) -> tuple[float, float, float]:
 
 def interval(values: Float32) -> str:
     """Return a mean with its 95% interval over clips."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (5000, len(values)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = ratio_interval(values, np.ones_like(values), samples=5000)
     return f"{values.mean():.4g} ({low:.4g}..{high:.4g})"
 
 
 def main() -> None:
     """Print a line for each way of reading the heatmaps, and its difference from the first."""
-    parser = argparse.ArgumentParser(description="Measure linked peaks on JHMDB.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--split", default="val", choices=["train", "val"])
-    parser.add_argument("--weights", default="default")
+    parser = options("Measure linked peaks on JHMDB.")
     parser.add_argument("--single-frame", action="store_true")
     given = parser.parse_args()
-    content = json.loads((given.folder / "labels.json").read_text(encoding="utf-8"))
+    content = read_labels(given.folder, given.split)
     joints = [POSETRACK_15.joints.index(name) for name in content["joints"]]
     estimator = PoseEstimator.from_pretrained(
         given.weights, single_frame=given.single_frame, crop_policy="window"
     )
     table: dict[str, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
     for entry in content["clips"]:
-        if entry["split"] != given.split:
-            continue
         clip = read_clip(given.folder, entry)
         results = list(zip(clip.frames, decoded(estimator, clip), strict=True))
         for way, lag in WAYS.items():

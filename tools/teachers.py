@@ -125,6 +125,11 @@ class TinyPose:
         points, scores = self.joints_of_crops(crops, mirrored)
         return average_views(transform_points(invert(matrices), points), scores)
 
+    def joints_of_crop(self, crop: Image) -> tuple[Float32, Float32]:
+        """Return the joints (J, 2), in pixels of a crop (256, 192, 3), and scores (J,)."""
+        points, scores = self.joints_of_crops(crop[None], np.zeros(1, bool))
+        return points[0], scores[0]
+
     def joints_of_crops(self, crops: Image, mirrored: NDArray[np.bool_]) -> tuple[Float32, Float32]:
         """Return joints (R, J, 2) in pixels of the crops (R, 256, 192, 3), and scores (R, J).
 

@@ -24,6 +24,7 @@ from tarvitpose.errors import VideoError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.runs import pipeline
 from tarvitpose.runs.pipeline import Outcome, RunProgress
+from tarvitpose.utils.terminal import terminal
 
 VERBS = (
     *("demo", "predict", "train", "evaluate", "benchmark", "export"),
@@ -433,13 +434,13 @@ def test_progress_is_a_bar_in_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) 
         (io.StringIO(), False, False),
     ):
         monkeypatch.setattr(sys, "stderr", stream)
-        console._console.cache_clear()  # it looks at the stream once
+        terminal.cache_clear()  # it looks at the stream once
         with console.progress_bar("dance [x].mp4", quiet=quiet) as show:
             show(RunProgress(frame=3, total=12, people=1))
         drawn = stream.getvalue()
         assert bool(drawn) is is_drawn
         assert ("3/12" in drawn and "1 person" in drawn and "dance [x]" in drawn) is is_drawn
-    console._console.cache_clear()
+    terminal.cache_clear()
 
 
 def test_demo_runs_on_the_clip_of_the_package(

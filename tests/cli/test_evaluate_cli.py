@@ -297,12 +297,18 @@ def test_clips_of_stills(weights: Path, videos: Path) -> None:
     path = videos.parent / "pck.json"
     result = evaluate_model(
         *(weights, "--annotations", videos, "--degradations", "dark,clean", "--limit", "2"),
-        *("--json", path),
+        *("--baselines", "--json", path),
     )
     rows = result.stdout.splitlines()
     assert rows[0].endswith("2 people, boxes: ground truth")
-    assert [row.split()[0] for row in rows[2:]] == ["clean", "dark", "all"]
-    assert list(json.loads(path.read_text())["pck"]) == ["clean", "dark", "all degraded"]
+    content = json.loads(path.read_text())
+    for metric in ("pck", "calibration_error"):
+        assert list(content[metric]) == ["clean", "dark", "all degraded"]
+        dark = content[metric]["dark"]
+        assert dark == content[metric]["all degraded"]  # one alone is all
+        modes = [mode for mode in dark["values"] if "over" not in mode and mode != "difference"]
+        baselines = ["mean-heatmaps", "pooled-heatmaps", "fused"]
+        assert modes == ["single-frame", *baselines, "temporal"]
 
 
 def test_steadiness_of_a_video(weights: Path, videos: Path) -> None:

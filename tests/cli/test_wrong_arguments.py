@@ -59,7 +59,7 @@ WRONG = {
     "report clip.mp4 --poses there/clip.coco.json --no-render": "--no-render is for a new run",
     "reformat there/clip.coco.json --format mot --height 1.8": "--height is for trc, bvh, not for",
     "reformat there/clip.coco.json --format trc --images x": "--images is for label-studio, not",
-    "evaluate --weights default --annotations there --reliability x": "is for --degradations",
+    "evaluate --weights default --annotations x --motion --reliability x": "combined with --motion",
     "evaluate --weights default --annotations there --tracks": "--tracks is for --predictions",
     "predict clip.mp4 --boxes nosuch.json": "nosuch.json: no such file",
     "predict clip.mp4 --detector yolo": "'yolo': no such detector; expected nanodet",

@@ -10,7 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from tarvitpose.detection import Detections, keep_best, load_detector
-from tarvitpose.detection.nanodet import Letterbox, NanoDet, anchors, picture_within, suppress
+from tarvitpose.detection.nanodet import (
+    Letterbox,
+    NanoDet,
+    anchors,
+    picture_within,
+    suppress,
+    without_holders,
+)
 from tarvitpose.detection.protocol import clip_to_frame, ranked
 from tarvitpose.errors import BoxesError
 from tarvitpose.results import Frame
@@ -155,6 +162,23 @@ def test_overlapping_boxes_leave_the_surest() -> None:
     )  # IoU of the second and third: 45 / 145
     assert detections.boxes.tolist() == [boxes[1], boxes[2]]
     assert detections.scores.tolist() == pytest.approx([0.9, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("box", "stays"),
+    [
+        ([0, 0, 90, 100], False),  # with a shadow: the person fills 4 of 9
+        ([0, 0, 110, 100], True),  # 4 of 11, as a child in front of somebody
+        ([9, 0, 59, 100], True),  # of the person only 31 of 40 are inside
+        ([0, 0, 40, 50], True),  # a part of the person
+    ],
+)
+def test_a_box_of_somebody_with_a_shadow_goes(box: list[float], *, stays: bool) -> None:
+    person = [0, 0, 40, 100]
+    surer = Detections(np.float32([person, box]), np.float32([0.6, 0.5]))
+    assert without_holders(surer).boxes.tolist() == [person, box][: 1 + stays]
+    better = Detections(np.float32([box, person]), np.float32([0.6, 0.5]))
+    assert len(without_holders(better)) == (1 if box == [0, 0, 40, 50] else 2)
 
 
 def test_no_box_survives_without_a_score() -> None:

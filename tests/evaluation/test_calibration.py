@@ -1,6 +1,7 @@
 """Scores as probabilities: reliability by hand, fitted curves, and where they are applied."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from saved_figures import record_figures
 from tiny_models import tiny_config
 
 from tarvitpose.config import ModelConfig, TemporalMode
-from tarvitpose.evaluation.calibration import plot_reliability, reliability
+from tarvitpose.evaluation.calibration import ScoredJoints, plot_reliability, reliability
 from tarvitpose.evaluation.clips import decoded_joints
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.inference.torch_engine import TorchEngine
@@ -27,6 +28,38 @@ def test_the_error_is_the_mean_distance_over_bins() -> None:
     assert predicted.scores[9] == pytest.approx(0.96)
     assert predicted.error == pytest.approx((1 * 0.05 + 5 * 0.16) / 6)
     assert np.isnan(reliability([], []).error)
+
+
+def scored_joints(scores: Any, right: Any, counted: Any, units: Any) -> ScoredJoints:
+    modes = {"single-frame": np.float32(scores)}
+    hits = {"single-frame": np.array(right)}
+    return ScoredJoints(modes, hits, np.array(counted), np.array(units))
+
+
+def test_the_error_of_labelled_joints_has_an_interval_over_videos() -> None:
+    scores, right = [[0.95, 0.1], [0.05, 0.95]], [[True, False], [True, False]]
+    counted = [[True, False], [True, True]]
+    both = scored_joints(scores, right, counted, [0, 1])
+    errors = [0.05, (0.95 + 0.95) / 2]  # of each video alone
+    together = (abs(0.95 - 1 + 0.95) + 0.95) / 3  # the bin of 0.95 has a right and a wrong joint
+    result = both.comparison(samples=400)
+    assert result.values["single-frame"]["mean"] == pytest.approx(100 * together, rel=1e-5)
+    assert result.intervals["single-frame"]["mean"] == pytest.approx(
+        [100 * error for error in errors], rel=1e-5
+    )
+    assert "3 joints of 2 people" in result.note
+    alone = scored_joints(scores, right, counted, [7, 7]).comparison(samples=400)
+    assert alone.values == result.values
+    assert alone.intervals == {}
+
+
+def test_scores_that_are_right_have_the_error_of_chance() -> None:
+    scores = np.random.default_rng(100).uniform(size=(150, 8))
+    right = np.random.default_rng(101).uniform(size=(150, 8)) < scores
+    result = scored_joints(scores, right, np.ones((150, 8), bool), range(150)).comparison(100)
+    chance = float(result.note.split("would have ")[1].split()[0])
+    assert result.values["single-frame"]["mean"] == pytest.approx(chance, abs=1.5)
+    assert 1 < chance < 5
 
 
 @pytest.mark.parametrize("name", ["score_curve", "single_score_curve"])

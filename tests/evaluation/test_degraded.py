@@ -10,11 +10,20 @@ import torch
 from tiny_models import modest_model
 from tiny_training import PEOPLE, quiet, write_stills
 
+from tarvitpose.config import RowMode
 from tarvitpose.data.dataset import validation_clips
+from tarvitpose.data.degrade import Degradation
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.errors import ConfigError
-from tarvitpose.evaluation.clips import decoded_joints, normalise_clip
+from tarvitpose.evaluation.clips import (
+    decoded_joints,
+    encoded_batches,
+    encoded_versions,
+    normalise_clip,
+    score_clips,
+    score_modes,
+)
 from tarvitpose.evaluation.degraded import (
     EncodedPeople,
     PredictedJoints,
@@ -236,6 +245,23 @@ def test_encoded_people_give_the_joints_of_their_clips(tmp_path: Path) -> None:
     model.encoder.forward = refuse  # type: ignore[method-assign,assignment]
     again = encode_people(folder, model, records, degradations, quiet)
     np.testing.assert_array_equal(again.current, benchmark.current)
+
+
+def test_people_encoded_once_score_as_clip_by_clip(tmp_path: Path) -> None:
+    model = modest_model()
+    records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
+    degradations: tuple[Degradation, ...] = ("clean", "dark")
+    sets = [validation_clips(records, model.config, each) for each in degradations]
+    modes: tuple[RowMode, ...] = ("tar", "pooled", "fused", "mean-heatmaps")
+    together = score_modes(model, encoded_versions(model, sets, "cpu"), modes)
+    for at, clips in enumerate(sets):
+        encoded = list(encoded_batches(model, clips, "cpu"))
+        for mode in modes:
+            alone, part = score_clips(model, encoded, mode), together[mode]
+            for field in ("temporal_scores", "single_scores", "visible", "mask_shares"):
+                every = getattr(part, field)[at::2]  # the versions of a person follow each other
+                np.testing.assert_allclose(every, getattr(alone, field), atol=1e-4)
+            assert np.mean(part.temporal[at::2] == alone.temporal) > 0.99
 
 
 def alike(**changes: Any) -> TARViTPose:

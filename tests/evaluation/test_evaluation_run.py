@@ -24,6 +24,7 @@ from tiny_models import tiny_model
 from tarvitpose.config import window_offsets
 from tarvitpose.errors import DataError, OutputError
 from tarvitpose.evaluation.boxes import Boxes, open_boxes
+from tarvitpose.evaluation.calibration import CALIBRATION
 from tarvitpose.evaluation.comparison import (
     DIFFERENCE,
     SINGLE_FRAME,
@@ -130,7 +131,7 @@ def test_the_truth_scores_100_and_an_error_costs_what_it_should(tmp_path: Path) 
     assert (result.boxes, result.videos, result.frames, result.people) == ("ground truth", 2, 4, 8)
     assert result.warnings == ()
     metrics = by_metric(result)
-    assert list(metrics) == [AP, TORSO, HEAD, BOX]
+    assert list(metrics) == [AP, TORSO, HEAD, BOX, CALIBRATION]
     assert set(metrics[AP].values[TEMPORAL].values()) == {100}
     assert set(metrics[AP].values[SINGLE_FRAME].values()) == {0}
     assert set(metrics[HEAD].rows[DIFFERENCE].values()) == {100}
@@ -270,7 +271,7 @@ def test_videos_whose_heads_nobody_labelled_have_no_ap(tmp_path: Path) -> None:
         file.write_text(json.dumps(content))
     videos = read(annotations)
     result = evaluate(both(videos, 9), videos, TRUE_BOXES, samples=50)
-    assert list(by_metric(result)) == [TORSO, BOX]
+    assert list(by_metric(result)) == [TORSO, BOX, CALIBRATION]
     box = by_metric(result)[BOX]
     assert (box.values[SINGLE_FRAME]["limbs"], box.values[TEMPORAL]["limbs"]) == (0, 100)
     assert box.intervals[DIFFERENCE]["limbs"] == (100, 100)
@@ -288,7 +289,7 @@ def test_videos_without_head_boxes_have_no_ap(tmp_path: Path) -> None:
         file.write_text(json.dumps(content))
     videos = read(annotations)
     result = evaluate(both(videos, 9), videos, TRUE_BOXES, samples=0)
-    assert list(by_metric(result)) == [TORSO, HEAD, BOX]
+    assert list(by_metric(result)) == [TORSO, HEAD, BOX, CALIBRATION]
     assert result.warnings == ("head boxes are not labelled here, so there is no PoseTrack AP",)
 
 

@@ -226,6 +226,19 @@ def test_options_of_from_pretrained_are_fields_of_the_configuration(tmp_path: Pa
     assert config.start_threshold == 0.4
 
 
+def test_doubtful_boxes_start_tracks_only_where_joints_decide(tmp_path: Path) -> None:
+    modest_model().save_pretrained(tmp_path)
+
+    def threshold(**options: Any) -> float:
+        estimator = PoseEstimator.from_pretrained(tmp_path, detector=Walker(), **options)
+        return estimator.start_threshold
+
+    assert threshold() == 0.4  # scores that are no probabilities leave nobody out
+    assert threshold(person_score=0.35) == 0.3
+    assert threshold(keep_all=True) == 0.3
+    assert threshold(person_score=0.35, box_threshold=0.5) == 0.5
+
+
 def test_boxes_of_a_file_all_count(tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.json"
     boxes.write_text('[{"image_id": 0, "bbox": [4, 4, 20, 40], "score": 0.1, "category_id": 1}]')

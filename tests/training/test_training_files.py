@@ -21,7 +21,7 @@ from tiny_training import experiment, losses_of, quiet, write_experiment
 import tarvitpose
 from tarvitpose.data.augment import AugmentConfig
 from tarvitpose.errors import MissingDependencyError, OutputError
-from tarvitpose.training.checkpoint import load_state, remove_leftovers, save_state
+from tarvitpose.training.checkpoint import load_state
 from tarvitpose.training.config import DataConfig, OptimConfig, RunConfig, SourceConfig, TrainConfig
 from tarvitpose.training.logs import RunLog
 
@@ -99,14 +99,6 @@ def test_a_log_goes_on_after_the_state_and_past_half_a_line(tmp_path: Path) -> N
     with RunLog(tmp_path, 2) as log:
         log.write(3, loss=9.0)
     assert losses_of(tmp_path) == [1.0, 2.0, 9.0]
-
-
-def test_half_written_states_of_killed_runs_are_removed(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    save_state(path, {"step": 1})
-    (tmp_path / ".last.123.tmp.ckpt").write_bytes(b"half")
-    remove_leftovers(path)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_fresh_start_forgets_the_old_state_at_once(

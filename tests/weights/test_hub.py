@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from error_lines import error_line
 from huggingface_hub import errors
 from tiny_models import tiny_clip, tiny_model
 
-from tarvitpose.errors import OutputError, WeightsError
+from tarvitpose.errors import MissingDependencyError, OutputError, WeightsError
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.weights.folder import find_folder
 
 FILES = ["model.safetensors", "config.json", "README.md"]
 
@@ -191,3 +194,19 @@ def test_what_the_hub_says_gets_one_line(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     message = refusal("owner/name", revision="v9")
     assert message.startswith(f"owner/name: no such folder here, and {line}")
+
+
+@pytest.mark.parametrize(
+    ("call", "purpose"),
+    [
+        (find_folder, "owner/name: no such folder here, and fetching it from the hub"),
+        (tiny_model().push_to_hub, "uploading owner/name"),
+    ],
+)
+def test_without_the_library_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[str], object], purpose: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert error_line(MissingDependencyError, call, "owner/name") == (
+        f"{purpose} needs the package huggingface-hub: pip install 'tarvitpose[torch]'"
+    )

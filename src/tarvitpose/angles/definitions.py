@@ -35,6 +35,21 @@ class Angle:
         return self.name.replace("_", " ")
 
     @property
+    def side(self) -> str:
+        """Return "left" or "right", nothing for an angle of the middle of the body."""
+        first = self.name.partition("_")[0]
+        return first if first in SIDES else ""
+
+    @property
+    def title(self) -> str:
+        """Return the name in words without the side.
+
+        >>> Angle("left_knee_flexion", "bend", ()).title
+        'knee flexion'
+        """
+        return self.label.removeprefix(f"{self.side} ")
+
+    @property
     def joint(self) -> str:
         """Return the joint that the angle is at, none for a segment."""
         at = {"bend": 1, "dorsiflexion": 1, "flexion": 2, "abduction": 2}

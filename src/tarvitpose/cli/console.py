@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +21,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tarvitpose.utils.source_names import shown, without_secrets
+from tarvitpose.utils.terminal import open_bars, terminal
 from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from tarvitpose.runs.pipeline import RunProgress
 
 
@@ -69,7 +66,7 @@ def event(name: str, /, **fields: Any) -> None:
 def say(text: str, style: str | None = None) -> None:
     """Print a line of results."""
     if not _Mode.is_json:
-        _console().print(escaped(without_secrets(text)), style=style)
+        terminal().print(escaped(without_secrets(text)), style=style)
     elif text.strip():
         event("message", message=text.strip())
 
@@ -96,7 +93,7 @@ def warn(text: str) -> None:
     if _Mode.is_json:
         event("warning", message=_one_line(text))
     else:
-        _console(stderr=True).print(f"warning: {_one_line(text)}", style="yellow")
+        terminal(stderr=True).print(f"warning: {_one_line(text)}", style="yellow")
 
 
 def note(text: str) -> None:
@@ -104,7 +101,7 @@ def note(text: str) -> None:
     if _Mode.is_json:
         event("note", message=_one_line(text))
     else:
-        _console(stderr=True).print(_one_line(text))
+        terminal(stderr=True).print(_one_line(text))
 
 
 def fail(error: object, *, exit_code: int = BAD_INPUT, **fields: Any) -> None:
@@ -114,7 +111,7 @@ def fail(error: object, *, exit_code: int = BAD_INPUT, **fields: Any) -> None:
         message = _one_line(str(error))
         event("error", **{**kind, **fields}, message=message, exit_code=exit_code)
     else:
-        _console(stderr=True).print(f"error: {_one_line(str(error))}", style="red")
+        terminal(stderr=True).print(f"error: {_one_line(str(error))}", style="red")
 
 
 def stopped(text: str) -> None:
@@ -122,7 +119,7 @@ def stopped(text: str) -> None:
     if _Mode.is_json:
         event("stopped", message=text, exit_code=STOPPED)
     else:
-        _console(stderr=True).print(f"\n{text}" if sys.stderr.isatty() else text)
+        terminal(stderr=True).print(f"\n{text}" if sys.stderr.isatty() else text)
 
 
 @contextmanager
@@ -209,35 +206,6 @@ class ProgressLines:
         if is_new or now - self._last >= EVERY or progress.frame == progress.total:
             self._source, self._last = source, now
             event("progress", source=source, **asdict(progress))
-
-
-def open_bars() -> Progress:
-    """Return bars on stderr, each with a `note`; they vanish when they are closed."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    return Progress(*columns, console=_console(stderr=True), transient=True)
-
-
-@cache
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    # One message is one line, also in a narrow terminal or a log, and nothing in it is markup.
-    return Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def _one_line(text: str) -> str:

@@ -20,7 +20,7 @@ from tarvitpose.utils.words import counted
 
 CORE = ("numpy", "cv2", "av", "onnxruntime", "safetensors", "pydantic", "yaml")
 OPTIONAL = {  # extra of the package: what it is for, and what it brings
-    "torch": ("weights without graphs, GPUs and bfloat16", ("torch",)),
+    "torch": ("weights without graphs, hub ids, GPUs, bfloat16", ("huggingface-hub", "torch")),
     "openvino": ("faster on a CPU", ("openvino",)),
     "huggingface": ("detectors of transformers", ("transformers", "pillow", "torch")),
     "torchvision": ("the detector Faster R-CNN", ("torchvision",)),
@@ -40,7 +40,6 @@ OPENCV = tuple(
     f"opencv-{kind}python{rest}" for kind in ("", "contrib-") for rest in ("", "-headless")
 )
 SPEED_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "bf16")
-CPU_INFO = Path("/proc/cpuinfo")
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
 LITTLE_SPACE = 2e9  # bytes of free disk below which there is a warning
 Section = dict[str, str]
@@ -116,28 +115,24 @@ def show(findings: Findings, optional: list[dict[str, Any]]) -> None:
 
 def machine_facts() -> Section:
     """Return what this machine is, by name."""
+    from tarvitpose.inference.devices import processor_facts
+
     network = f"forbidden by {' or '.join(VARIABLES)}" if is_offline() else "for hub ids alone"
     return {
         "tarvitpose": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "processor": processor(),
+        "processor": processor(processor_facts()),
         "network": network,
     }
 
 
-def processor(info: Path = CPU_INFO) -> str:
-    """Return the processor's name, cores, and the features that make the network fast.
+def processor(facts: dict[str, str]) -> str:
+    """Return the processor's name, cores, and the features that make the network fast."""
+    from tarvitpose.inference.devices import processor_features
 
-    Only Linux tells the features.
-    """
-    fields: dict[str, str] = {}
-    if info.is_file():
-        lines = (line.partition(":") for line in info.read_text(errors="replace").splitlines())
-        fields = {name.strip(): value.strip() for name, _, value in lines}
-    name = fields.get("model name") or platform.processor() or "unknown"
-    features = (fields.get("flags") or fields.get("Features") or "").split()
-    fast = [flag for flag in SPEED_FLAGS if flag in features]
+    name = facts.get("model name") or platform.processor() or "unknown"
+    fast = [flag for flag in SPEED_FLAGS if flag in processor_features(facts)]
     cores = counted(os.cpu_count() or 1, "core")
     return f"{name}, {cores}, {' '.join(fast) or 'no known speed features'}"
 
@@ -245,11 +240,12 @@ def has_codec(name: str, mode: str) -> bool:
 
 def folders() -> dict[str, Path]:
     """Return the folders that are written to, by what for."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
     from tarvitpose.inference.graph_folder import graph_cache_root
 
-    return {"results": Path.cwd(), "graphs": graph_cache_root(), "hub": Path(HF_HUB_CACHE)}
+    folders = {"results": Path.cwd(), "graphs": graph_cache_root()}
+    if util.find_spec("huggingface_hub"):
+        folders["hub"] = Path(importlib.import_module("huggingface_hub.constants").HF_HUB_CACHE)
+    return folders
 
 
 def folder_line(name: str, folder: Path, advice: list[str]) -> str:

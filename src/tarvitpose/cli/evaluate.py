@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.evaluate_model import parse_degradations, score_clips, score_model, score_videos
+from tarvitpose.cli.evaluate_clips import parse_degradations, score_clips
+from tarvitpose.cli.evaluate_model import score_model
 from tarvitpose.cli.evaluate_motion import score_motion
 from tarvitpose.cli.evaluate_options import EvaluateConfig, check_files
+from tarvitpose.cli.evaluate_videos import score_videos
 from tarvitpose.cli.options import with_options
 from tarvitpose.cli.tables import (
     ap_table,

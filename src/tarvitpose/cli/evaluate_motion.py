@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
+from tarvitpose.cli.evaluate_options import EvaluateConfig, labelled_videos
 from tarvitpose.cli.tables import drawn, plain_table, shown
 from tarvitpose.errors import ConfigError, DataError
 from tarvitpose.utils.words import counted
@@ -22,7 +22,7 @@ SEED = 0  # of degradations and shifted boxes
 
 def score_motion(options: EvaluateConfig) -> None:
     """Score a model and baselines on labelled videos, clean, degraded and with shifted boxes."""
-    from tarvitpose.evaluation.datasets import every_nth, read_labelled
+    from tarvitpose.evaluation.datasets import every_nth
     from tarvitpose.weights.folder import load_config
 
     assert options.weights is not None
@@ -30,14 +30,7 @@ def score_motion(options: EvaluateConfig) -> None:
     config = load_config(options.weights)
     if not config.temporal:
         raise ConfigError(f"{options.weights}: has no temporal part, which --motion compares")
-    videos = read_labelled(
-        options.layout,
-        options.annotations,
-        config.joints,
-        images=options.images,
-        limit=options.limit,
-        set_name=options.set_name,
-    )
+    videos = labelled_videos(options, config.joints)
     if videos[0].are_stills:
         raise DataError(f"{options.annotations}: has stills; --motion needs labelled videos")
     from tarvitpose.evaluation.motion import estimate
@@ -63,8 +56,7 @@ def score_motion(options: EvaluateConfig) -> None:
             show(done, total)
 
         joints = estimate(predictor, videos, seed=SEED, on_people=count)
-    samples = DRAWS if options.samples is None else options.samples
-    scores = score(videos, speeds, joints, config.joints, samples)
+    scores = score(videos, speeds, joints, config.joints, options.draws)
     size = f"{counted(len(videos), 'video')}, {counted(total, 'person', 'people')}"
     title = f"{options.weights} on {options.annotations}: {size}"
     console.say(f"{title}, boxes: ground truth", style="bold")

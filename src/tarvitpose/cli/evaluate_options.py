@@ -1,6 +1,9 @@
 """The options of `tarvitpose evaluate`, and which of them go together."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
@@ -11,16 +14,20 @@ from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.config_base import MOST, MOST_REPEATS, temporal_none
 from tarvitpose.utils.config_messages import option_name
 
+if TYPE_CHECKING:
+    from tarvitpose.evaluation.datasets import LabelledVideo
+    from tarvitpose.skeleton import JointSet
+
 COMMON = {"weights", "json_file", "device"}
 NETWORK = {"flip_test", "precision", "batch_size", "boxes", "box_threshold"}
 LABELS = {"annotations", "layout", "images", "set_name", "limit"}
-MODEL = {"temporal", "baselines", "every", "output", "overwrite", "samples"}
+MODEL = {"temporal", "baselines", "every", "output", "overwrite", "samples", "reliability"}
 DRAWS = 1000  # of videos, for the 95% intervals
 MODES = {  # the option that decides what is scored, and all that go with it
     "correction": {"correction", "predictions", "json_file"},
     "predictions": {"predictions", "annotations", "json_file", "samples", "tracks"},
     "videos": COMMON | NETWORK | {"videos", "end", "temporal"},
-    "degradations": COMMON | LABELS | {"degradations", "reliability", "temporal"},
+    "degradations": COMMON | LABELS | {"degradations", "reliability", "temporal", "baselines"},
     "motion": COMMON | LABELS | {"motion", "every", "samples", "precision", "batch_size"},
     "weights": COMMON | NETWORK | LABELS | MODEL,
 }
@@ -90,7 +97,7 @@ class EvaluateConfig(NetworkConfig):
     )
     reliability: Path | None = Field(
         default=None,
-        description="With --degradations: draw how often joints of each score are right (PNG).",
+        description="Draw how often joints of each score are right, in labelled boxes (PNG).",
     )
     videos: list[str] = Field(
         default=[], description="Compare the jitter of joints in this video; can be repeated."
@@ -112,6 +119,11 @@ class EvaluateConfig(NetworkConfig):
         description="95% intervals from N draws of videos, 0 for none; 1000 by default with "
         "--weights, otherwise 0.",
     )
+
+    @property
+    def draws(self) -> int:
+        """How many draws give a model's 95% intervals."""
+        return DRAWS if self.samples is None else self.samples
 
     def mode(self) -> str:
         """Return what is scored, a key of MODES.
@@ -145,6 +157,21 @@ class EvaluateConfig(NetworkConfig):
         if mode == "videos" and self.temporal == "none":
             raise ConfigError("--videos compares --temporal tar, pooled or fused with none")
         return mode
+
+
+def labelled_videos(options: EvaluateConfig, joints: JointSet) -> list[LabelledVideo]:
+    """Read the labelled frames of the annotations. Raises DataError."""
+    from tarvitpose.evaluation.datasets import read_labelled
+
+    assert options.annotations is not None
+    return read_labelled(
+        options.layout,
+        options.annotations,
+        joints,
+        images=options.images,
+        limit=options.limit,
+        set_name=options.set_name,
+    )
 
 
 def check_files(options: EvaluateConfig) -> None:

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import typer
 
 from tarvitpose.cli import console
 from tarvitpose.cli.outcome import print_outcome
 from tarvitpose.utils.source_names import shown
+from tarvitpose.utils.terminal import open_bars
 from tarvitpose.utils.words import counted
 
 if TYPE_CHECKING:
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 LISTED = 20  # failed videos that are named on the screen; the file has all
 
 
+class RayWorkers(NamedTuple):
+    """How many workers on which Ray cluster; None is for Ray to say."""
+
+    workers: int | None
+    address: str | None
+
+
 def process_many(
-    jobs: Sequence[VideoJob],
-    config: PredictConfig,
-    *,
-    on_ray: bool,
-    workers: int | None,
-    address: str | None,
-    quiet: bool,
+    jobs: Sequence[VideoJob], config: PredictConfig, ray: RayWorkers | None, *, quiet: bool
 ) -> None:
     """Process all videos, those that fail twice; exits with 2 if some failed for good."""
     from tarvitpose.runs.many import BatchQueue
@@ -41,23 +43,21 @@ def process_many(
     try:
         with Bars(queue, quiet=quiet) as bars:
             if queue.check(bars.refresh):
-                for report in _attempts(queue, bars, on_ray, workers, address):
+                for report in _attempts(queue, bars, ray):
                     bars.show(report)
     finally:
         queue.write_summary()
     _say_the_end(queue, quiet=quiet)
 
 
-def _attempts(
-    queue: BatchQueue, bars: Bars, on_ray: bool, workers: int | None, address: str | None
-) -> Iterator[JobReport]:
+def _attempts(queue: BatchQueue, bars: Bars, ray: RayWorkers | None) -> Iterator[JobReport]:
     """Yield a report on each attempt at a video."""
     from tarvitpose.inference.estimator import PoseEstimator
     from tarvitpose.runs.many import run_here
     from tarvitpose.runs.on_ray import run_on_ray
 
-    if on_ray:
-        yield from run_on_ray(queue, workers=workers, address=address)
+    if ray is not None:
+        yield from run_on_ray(queue, workers=ray.workers, address=ray.address)
         return
     with console.notes_shown(quiet=bars.quiet):
         estimator = PoseEstimator.from_config(queue.config)
@@ -100,7 +100,7 @@ class Bars:
     def __enter__(self) -> Self:
         """Draw the first bar."""
         if not self.quiet and sys.stderr.isatty() and not console.is_json():
-            self._bar = console.open_bars()
+            self._bar = open_bars()
             self._all = self._bar.add_task("videos", total=len(self._queue.reports), note="")
             self._current = self._bar.add_task("", total=None, note="", visible=False)
             self._bar.start()

@@ -28,7 +28,6 @@ TRAINING_DATA = (  # docs/model-card.md has the details
     "rendered clips: bodies CC0; some on photographs of LSPET, for research",
 )
 NOT_STATED = "not stated in the folder"
-
 GET = "get it with: tarvitpose models {} --download"
 BY_NAME = "by name (--weights NAME): fetched and converted when first used, then offline"
 MUCH = 10**9  # bytes of weights: reading them takes seconds

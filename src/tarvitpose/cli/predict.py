@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tarvitpose.cli import checks, console
+from tarvitpose.cli.many import RayWorkers, process_many
 from tarvitpose.cli.options import Quiet, with_options
 from tarvitpose.cli.outcome import print_outcome
 from tarvitpose.config import PredictConfig, WorkerEngine
@@ -62,14 +63,12 @@ def run(
     --format writes OUTPUT/NAME.coco.json, NAME.posetrack.json, NAME.mmpose.json, NAME.csv,
     NAME.parquet and NAME.npz; NAME.openpose is a folder. tarvitpose.load_poses reads all of them.
     """
-    process_all(
-        [path for each in source for path in expand(each)],
-        config,
-        quiet=quiet,
-        on_ray=engine == "ray",
-        workers=workers,
-        address=ray_address,
-    )
+    on_ray = engine == "ray"
+    if not on_ray and (workers is not None or ray_address is not None):
+        option = "--workers" if workers is not None else "--ray-address"
+        raise ConfigError(f"{option} is for several workers: add --engine ray")
+    ray = RayWorkers(workers, ray_address) if on_ray else None
+    process_all([path for each in source for path in expand(each)], config, quiet=quiet, ray=ray)
 
 
 def expand(source: str) -> list[str]:
@@ -91,18 +90,9 @@ def expand(source: str) -> list[str]:
 
 
 def process_all(
-    sources: list[str],
-    config: PredictConfig,
-    *,
-    quiet: bool,
-    on_ray: bool = False,
-    workers: int | None = None,
-    address: str | None = None,
+    sources: list[str], config: PredictConfig, *, quiet: bool, ray: RayWorkers | None = None
 ) -> None:
     """Process each source, also after one that fails; exits with 2 if one did."""
-    if not on_ray and (workers is not None or address is not None):
-        option = "--workers" if workers is not None else "--ray-address"
-        raise ConfigError(f"{option} is for several workers: add --engine ray")
     if config.blur_faces and not (
         config.render or config.compare or config.contact_sheet or config.show
     ):
@@ -117,13 +107,11 @@ def process_all(
     from tarvitpose.runs.many import find_jobs, with_different_names
 
     jobs = with_different_names(find_jobs(sources, config.output))
-    if config.show and (on_ray or len(jobs) != 1):
+    if config.show and (ray or len(jobs) != 1):
         raise ConfigError("--show is for a single source, without --engine ray")
     try:
-        if on_ray or len(jobs) != 1 or jobs[0].output != config.output:
-            from tarvitpose.cli.many import process_many
-
-            process_many(jobs, config, on_ray=on_ray, workers=workers, address=address, quiet=quiet)
+        if ray or len(jobs) != 1 or jobs[0].output != config.output:
+            process_many(jobs, config, ray, quiet=quiet)
         else:
             process_one(jobs[0].source, config, quiet=quiet)
     except KeyboardInterrupt:

@@ -29,6 +29,7 @@ from tarvitpose.utils.config_base import (
 from tarvitpose.utils.source_names import short
 
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
+CONFIRMED_THRESHOLD = 0.3  # the same, where the scores of joints confirm or leave out
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
 
 
@@ -172,7 +173,8 @@ class EstimatorConfig(NetworkConfig):
     )
     box_threshold: ShareIfGiven = Field(
         default=None,
-        description=f"Lowest score of a box; {BOX_THRESHOLD} by default, or 0 for boxes of a file.",
+        description=f"Lowest score of a box; by default {CONFIRMED_THRESHOLD}, "
+        f"{BOX_THRESHOLD} with weights whose scores are not calibrated, 0 for boxes of a file.",
     )
     max_people: int | None = Field(
         default=None,

@@ -152,11 +152,10 @@ def _about_frames(video: Video, root: Path) -> Iterator[Fault]:
         first, count = renamed[0], len(renamed)
         yield "other image name", f"{first.name} is {first.image}, one of {count} in {video.name}"
     numbers = [frame.number for frame in video.frames]
-    known = set(numbers)
+    known = {numbers[0] - 1, *numbers, numbers[-1] + 1} if numbers else set()
     for frame in video.frames:
-        span = range(numbers[0], numbers[-1] + 1)  # numbers of twelve digits: never a set
-        beside = {near for near in (frame.number - 1, frame.number + 1) if near in span}
-        if frame.labelled and _with_joints(frame) and not beside <= known:
+        is_beside_gap = not {frame.number - 1, frame.number + 1} <= known
+        if is_beside_gap and frame.labelled and _with_joints(frame):
             yield "gap beside a label", _location(video, frame)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tarvitpose.detection.protocol import Detections, clip_to_frame, ranked
-from tarvitpose.geometry import box_iou
+from tarvitpose.geometry import box_area, box_iou, shared_area
 from tarvitpose.results import Frame
 from tarvitpose.utils.arrays import Float32, Float64, UInt8
 from tarvitpose.utils.cores import usable_cores
@@ -23,6 +23,7 @@ LONGER_SIDE, OF_WIDE = 416, 512  # pixels of the input
 WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
+INSIDE, HELD = 0.8, 0.4  # shares of a better box, and of one that holds it, that both have
 BLACK = 8  # the brightest that the border of a letterboxed video is, as coded
 SHARP, STRAIGHT = 3, 0.75  # lines in which a picture begins; share of one that is lit there
 CLOSER = (0.3, 0.5, 0.7)  # how much of the input a person is tall in closer looks
@@ -108,7 +109,7 @@ class NanoDet:
         height, width = picture.shape[:2]
         letterbox = Letterbox.of(height, width)
         boxes, scores = self._score(letterbox.fill(picture))
-        detections = suppress(boxes, scores, self.threshold)
+        detections = without_holders(suppress(boxes, scores, self.threshold))
         upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
         corner = np.array([columns.start, rows.start] * 2, np.float32)
@@ -175,6 +176,26 @@ def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detection
     chosen = cv2.dnn.NMSBoxes(xywh.tolist(), likely.scores.tolist(), 0.0, NMS_IOU)
     order = np.sort(np.asarray(chosen, np.int64).reshape(-1))
     return Detections(likely.boxes[order], likely.scores[order])
+
+
+def without_holders(detections: Detections) -> Detections:
+    """Drop each box, best first, that holds a better one and is not much larger.
+
+    It is a person together with a shadow or a neighbour, too large for `suppress`.
+
+    >>> boxes = np.float32([[0, 0, 10, 20], [0, 0, 20, 20], [0, 0, 30, 20]])
+    >>> without_holders(Detections(boxes, np.float32([0.9, 0.6, 0.5]))).boxes[:, 2].tolist()
+    [10.0, 30.0]
+    """
+    boxes = detections.boxes
+    area = np.maximum(box_area(boxes), 1e-9)
+    least = np.maximum(INSIDE * area[:, None], HELD * area)  # (N, N): of the better one, the other
+    holds = np.triu(shared_area(boxes[:, None], boxes) >= least, 1)
+    for row in range(len(boxes)):  # what is dropped itself drops nothing
+        if holds[:row, row].any():
+            holds[row] = False
+    is_alone = ~holds.any(0)
+    return Detections(boxes[is_alone], detections.scores[is_alone])
 
 
 def _open_session(device: str, threads: int) -> Any:

@@ -82,26 +82,21 @@ def _matched_images(file: BoxesFile, videos: Sequence[LabelledVideo], by_id: boo
             f"matched by order (its first frame is {name})"
         )
     with_people = any(len(frame.people.boxes) for video in videos for frame in video.frames)
-    frames_to_detect = [
-        [frame for frame in video.frames if len(frame.people.boxes) or not with_people]
+    nothing = np.empty((0, 0, 3), np.uint8)  # a file does not look at the image
+    has_boxes = [
+        [
+            len(file.detect(_frame(frame, nothing, by_id))) > 0
+            for frame in video.frames
+            if len(frame.people.boxes) or not with_people
+        ]
         for video in videos
     ]
-    empty = [_without_boxes(file, frames, by_id) for frames in frames_to_detect]
-    videos_without_boxes = [
-        video
-        for video, frames, count in zip(videos, frames_to_detect, empty, strict=True)
-        if 0 < count == len(frames)
-    ]
-    if videos_without_boxes:
-        raise BoxesError(_lack(file, videos_without_boxes, len(videos)))
-    if any(empty):
-        total = sum(map(len, frames_to_detect))
-        yield f"{file.path}: has no box for {sum(empty)} of {total} labelled frames"
-
-
-def _without_boxes(file: BoxesFile, frames: list[LabelledFrame], by_id: bool) -> int:
-    nothing = np.empty((0, 0, 3), np.uint8)  # a file does not look at the image
-    return sum(not len(file.detect(_frame(frame, nothing, by_id))) for frame in frames)
+    lacking = [video for video, has in zip(videos, has_boxes, strict=True) if has and not any(has)]
+    if lacking:
+        raise BoxesError(_lack(file, lacking, len(videos)))
+    frames = [has for video in has_boxes for has in video]
+    if not all(frames):
+        yield f"{file.path}: has no box for {frames.count(False)} of {len(frames)} labelled frames"
 
 
 def _lack(file: BoxesFile, videos: list[LabelledVideo], count: int) -> str:

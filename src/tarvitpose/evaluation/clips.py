@@ -1,7 +1,8 @@
 """A model over clips with known joints.   Axes: N clips, T frames, J joints, C channels."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import CURVES, ModelConfig, RowMode, TemporalMode, window_offsets
-from tarvitpose.data.dataset import ClipDataset, single_threaded
+from tarvitpose.config import CURVES, ModelConfig, RowMode, window_offsets
+from tarvitpose.data.dataset import ClipDataset, ClipItem, single_threaded
 from tarvitpose.evaluation.baselines import mean_heatmaps
-from tarvitpose.evaluation.calibration import Reliability, reliability
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.pooling import FrameHeatmaps, read_peaks, window_heatmaps
 from tarvitpose.inference.predictor import slices
 from tarvitpose.metrics import TORSO_SHARE
-from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
+from tarvitpose.metrics.pck import hits, pck, torso_size
 from tarvitpose.model.mask import score_rule
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Bools, Float32
@@ -61,34 +61,8 @@ class ClipScores:
         """PCK of the same weights without their temporal part, 0..100."""
         return pck(self.single, self.visible)
 
-    @property
-    def temporal_reliability(self) -> Reliability:
-        """How near the whole model's scores are to the shares of joints that are right."""
-        return reliability(self.temporal_scores[self.visible], self.temporal[self.visible])
-
-    @property
-    def single_reliability(self) -> Reliability:
-        """The same without the temporal part."""
-        return reliability(self.single_scores[self.visible], self.single[self.visible])
-
-    @property
-    def gain(self) -> tuple[float, float, float]:
-        """What the temporal part adds, and the 95% interval of that over clips."""
-        low, high = bootstrap_interval(self.temporal, self.visible, self.single)
-        return self.temporal_pck - self.single_pck, low, high
-
 
 Encoded = tuple[Tensor, Tensor, Tensor, Tensor]  # features, regions, keypoints, visible
-
-
-def side_by_side(parts: Sequence[ClipScores]) -> ClipScores:
-    """Return the joints of N people with several degradations, so that each person is drawn whole.
-
-    The parts are of the same people in the same order.
-    """
-    names = [field.name for field in fields(ClipScores)]
-    columns = ([getattr(part, name) for part in parts] for name in names)
-    return ClipScores(*(np.concatenate(column, axis=1) for column in columns))
 
 
 def normalise_clip(clip: Tensor) -> Tensor:
@@ -141,67 +115,123 @@ def encoded_batches(
         yield features, regions, batch["keypoints"], batch["visible"]
 
 
-def score_clips(
-    model: TARViTPose, encoded: Iterable[Encoded], mode: TemporalMode = "tar"
-) -> ClipScores:
-    """Return PCK@0.2 (torso) of encoded clips, in the crops' pixels.
+def encode_versions(
+    model: TARViTPose, items: Sequence[ClipItem], device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """Encode clips of one person that differ in their current frame alone, K of them.
+
+    Returns the features of the neighbours (T - 1, C, h, w), and of the current frames (K, C, h, w).
+    """
+    middle = window_offsets(model.config.offsets)[1]
+    clip = items[0]["clip"]  # (T, h, w, 3)
+    neighbours = torch.cat([clip[:middle], clip[middle + 1 :]])
+    frames = torch.cat([neighbours, *(item["clip"][middle : middle + 1] for item in items)])
+    with torch.inference_mode():
+        features = encode_crops(model, frames[None].to(device))[0]
+    return features[: len(neighbours)], features[len(neighbours) :]
+
+
+def encoded_versions(
+    model: TARViTPose, sets: Sequence[ClipDataset], device: torch.device | str
+) -> Iterator[Encoded]:
+    """Yield the windows of each person, one of each of K data sets of differently degraded clips.
+
+    The neighbours are encoded once for all of them.
+    """
+    middle = window_offsets(model.config.offsets)[1]
+    for at in range(len(sets[0])):
+        items = [clips[at] for clips in sets]
+        neighbours, current = encode_versions(model, items, device)
+        with torch.inference_mode():
+            frames = torch.cat([neighbours, current])
+            frame_regions = model.regions(frames[None])[0]  # (T - 1 + K, J, h, w)
+        order = torch.tensor(
+            [
+                [*range(middle), version, *range(middle, len(neighbours))]
+                for version in range(len(neighbours), len(frames))
+            ],
+            device=frames.device,
+        )  # (K, T)
+        keypoints, visible = (
+            torch.stack([item[key] for item in items]) for key in ("keypoints", "visible")
+        )
+        yield frames[order], frame_regions[order], keypoints, visible
+
+
+def score_clips(model: TARViTPose, encoded: Iterable[Encoded], mode: RowMode = "tar") -> ClipScores:
+    """Return the scores of encoded clips by one mode, as `score_modes` does."""
+    return score_modes(model, encoded, (mode,))[mode]
+
+
+def score_modes(
+    model: TARViTPose, encoded: Iterable[Encoded], modes: Sequence[RowMode]
+) -> dict[RowMode, ClipScores]:
+    """Return PCK@0.2 (torso) of encoded clips by each mode, in the crops' pixels.
 
     Each item is features (B, T, C, h, w), regions (B, T, J, h, w), true keypoints (B, J, 2) and
-    visible (B, J): both ways, `mode` and single frames, read the same features.
+    visible (B, J): all modes, and the single frames beside each, read the same features.
     """
-    current = window_offsets(model.config.offsets)[1]
-    rows: list[tuple[NDArray[Any], ...]] = []
+    rows: dict[RowMode, list[tuple[NDArray[Any], ...]]] = {mode: [] for mode in modes}
     with torch.inference_mode():
         for features, regions, keypoints, visible in encoded:
-            single = model.decoder(features[:, current])
-            temporal = answer(model, features, regions, mode, model.config.offsets)
+            maps = answers(model, features, regions, ("none", *modes), model.config.offsets)
             truth, seen = keypoints.cpu().numpy(), visible.cpu().numpy() > 0
             torso = torso_size(truth, seen, model.config.joints)
             seen = seen & np.isfinite(torso)[:, None]
-            decoded = [
-                decoded_joints(model.config, temporal, mode),
-                decoded_joints(model.config, single, "none"),
-            ]
-            right = [hits(points, truth, torso, TORSO_SHARE) for points, _ in decoded]
             shares = regions.bool().float().mean((1, 3, 4)).cpu().numpy()  # (B, J)
-            rows.append((*right, seen, *(scores for _, scores in decoded), shares))
-    return ClipScores(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
+            decoded = {mode: decoded_joints(model.config, maps[mode], mode) for mode in maps}
+            right = {
+                mode: hits(points, truth, torso, TORSO_SHARE)
+                for mode, (points, _) in decoded.items()
+            }
+            for mode in modes:
+                scores = (decoded[mode][1], decoded["none"][1])
+                rows[mode].append((right[mode], right["none"], seen, *scores, shares))
+    return {
+        mode: ClipScores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        for mode, parts in rows.items()
+    }
 
 
-def answer(
+def answers(
     model: TARViTPose,
     features: Tensor,
     regions: Tensor | None,
-    mode: RowMode,
+    modes: Iterable[RowMode],
     offsets: tuple[int, ...],
-) -> Tensor:
-    """Return heatmaps (B, J, 4h, 4w) of the current frames of windows (B, T, C, h, w).
+) -> dict[RowMode, Tensor]:
+    """Return each mode's heatmaps (B, J, 4h, 4w) of the current frames of windows (B, T, C, h, w).
 
     `offsets` are those of the T - 1 others; `regions` are read by the temporal part alone.
     """
     config = model.config
     times, current = window_offsets(offsets)
-    if mode == "none" or (mode == "tar" and not config.temporal):
-        heatmaps: Tensor = model.decoder(features[:, current])
-        return heatmaps
+    every_time = np.tile(np.array(times, np.float64), (len(features), 1))
 
+    @cache
     def temporal() -> Float32:
         assert regions is not None
         return _array(model.aggregate(features, regions))
 
+    @cache
     def alone() -> Float32:
         return _array(model.decoder(features.flatten(0, 1)))  # (B T, J, 4h, 4w)
 
+    @cache
     def windows() -> list[list[FrameHeatmaps]]:
         frames = read_peaks(alone(), config)
         return [frames[part] for part in slices(len(frames), len(times))]
 
-    if mode == "mean-heatmaps":
-        maps = alone()
-        frames = maps.reshape(len(features), len(times), *maps.shape[1:])
-        return torch.from_numpy(mean_heatmaps(mode, frames, current))
-    every_time = np.tile(np.array(times, np.float64), (len(features), 1))
-    return torch.from_numpy(window_heatmaps(mode, temporal, windows, every_time, config))
+    def answer(mode: RowMode) -> Tensor:
+        if mode == "none" or (mode == "tar" and not config.temporal):
+            heatmaps: Tensor = model.decoder(features[:, current])
+            return heatmaps
+        if mode == "mean-heatmaps":
+            frames = alone().reshape(len(features), len(times), *alone().shape[1:])
+            return torch.from_numpy(mean_heatmaps(mode, frames, current))
+        return torch.from_numpy(window_heatmaps(mode, temporal, windows, every_time, config))
+
+    return {mode: answer(mode) for mode in modes}
 
 
 def _array(heatmaps: Tensor) -> Float32:

@@ -21,9 +21,9 @@ from tarvitpose.data.records import Record
 from tarvitpose.data.video_frames import images_digest
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import (
-    answer,
+    answers,
     decoded_joints,
-    encode_crops,
+    encode_versions,
     encoding_facts,
 )
 from tarvitpose.evaluation.feature_cache import FeatureCache
@@ -164,15 +164,10 @@ def for_model(people: EncodedPeople, model: TARViTPose) -> EncodedPeople:
 
 def _encoded(model: TARViTPose, items: Sequence[ClipItem]) -> dict[str, NDArray[Any]]:
     """Encode one person: each neighbouring frame once, the current one in each of its versions."""
-    middle = window_offsets(model.config.offsets)[1]
-    clip = items[0]["clip"]  # (T, h, w, 3)
-    others = torch.cat([clip[:middle], clip[middle + 1 :]])
-    frames = torch.cat([others, *(item["clip"][middle : middle + 1] for item in items)])
-    with torch.inference_mode():
-        features = encode_crops(model, frames[None])[0].half().numpy()
+    neighbours, current = encode_versions(model, items)
     return {
-        NEIGHBOURS: features[: len(others)],
-        CURRENT: features[len(others) :],
+        NEIGHBOURS: neighbours.half().numpy(),
+        CURRENT: current.half().numpy(),
         "keypoints": items[0]["keypoints"].numpy(),
         "visible": items[0]["visible"].numpy(),
     }
@@ -208,7 +203,7 @@ def predict_joints(
     with torch.inference_mode():
         for features, scores in people.batches(degradation, offsets):
             regions = _regions(model, features, scores) if model.config.temporal else None
-            heatmaps = answer(model, features, regions, mode, offsets)
+            heatmaps = answers(model, features, regions, (mode,), offsets)[mode]
             parts.append(decoded_joints(model.config, heatmaps, mode))
     return PredictedJoints(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

@@ -89,7 +89,7 @@ def people_comparisons(
     for reference in _references(truth):
         counted = truth.visible & np.isfinite(reference.sizes)[:, None]
         if counted.any():
-            cells = _cells(correct_joints(reference, truth, predicted), counted, truth.joints)
+            cells = cells_of(correct_joints(reference, truth, predicted), counted, truth.joints)
             described = f"{reference.note}, {counted.any(1).sum()} people"
             result.append(tabulated(reference.metric, cells, truth.units, samples, described))
     if truth.are_stills and truth.visible.any():
@@ -98,7 +98,7 @@ def people_comparisons(
             mode: similarity(points, truth.keypoints, truth.areas, sigmas)
             for mode, points in predicted.items()
         }
-        cells = _cells(near, truth.visible, truth.joints)
+        cells = cells_of(near, truth.visible, truth.joints)
         described = f"{OKS_NOTE}, {truth.visible.any(1).sum()} people"
         result.append(tabulated(OKS, cells, truth.units, samples, described))
     return [*result, *_jitter(truth, predicted, samples)]
@@ -154,14 +154,14 @@ def _jitter(
         f"the labels themselves have {labels:.2f}"
     )
     values = {mode: jitter(points) for mode, points in predicted.items()}
-    cells = _cells(values, counted, truth.joints)
+    cells = cells_of(values, counted, truth.joints)
     return [tabulated(JITTER, cells, truth.units[middle], samples, note)]
 
 
-def _cells(
+def cells_of(
     values: dict[str, Float64], counted: Bools, joints: JointSet
 ) -> dict[str, dict[str, Cells]]:
-    """Return the columns of each mode of values (rows, J)."""
+    """Return the cells of each mode's columns, of values (rows, J)."""
     return {mode: _columns(each, counted, joints) for mode, each in values.items()}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from tarvitpose.config import Backend, TemporalMode
 from tarvitpose.data.video_frames import image_exists
 from tarvitpose.evaluation.baselines import BaselineEngine, SharedEncodings
 from tarvitpose.evaluation.boxes import Boxes
+from tarvitpose.evaluation.calibration import Reliability
 from tarvitpose.evaluation.comparison import (
     MEANS,
     MODES,
@@ -20,7 +21,7 @@ from tarvitpose.evaluation.comparison import (
 )
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
-from tarvitpose.evaluation.scores import AP, compare
+from tarvitpose.evaluation.scores import AP, compare, scored_joints
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -39,6 +40,7 @@ class Evaluation:
     frames: int
     people: int  # labelled, with a joint
     comparisons: tuple[ModeComparison, ...]
+    reliabilities: dict[str, Reliability] = field(compare=False)  # by mode; none in other boxes
     warnings: tuple[str, ...]
 
 
@@ -114,6 +116,9 @@ def evaluate(
         for video in videos:
             task.finish(video, count)
         comparisons = compare(task, videos, engine.config.joints, samples)
+        scored = scored_joints(task, videos, engine.config.joints) if boxes.are_true else None
+        if scored is not None and scored.counted.any():
+            comparisons.append(scored.comparison(samples))
     return Evaluation(
         boxes=boxes.label,
         are_stills=videos[0].are_stills,
@@ -121,6 +126,7 @@ def evaluate(
         frames=total,
         people=sum(len(frame.people.boxes) for video in videos for frame in video.frames),
         comparisons=tuple(comparisons),
+        reliabilities={} if scored is None else scored.reliabilities,
         warnings=(*boxes.warnings, *_warnings(predictors, videos)),
     )
 

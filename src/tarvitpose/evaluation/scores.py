@@ -9,12 +9,15 @@ import numpy as np
 
 from tarvitpose.data.coco import joint_names
 from tarvitpose.errors import DataError
+from tarvitpose.evaluation.calibration import ScoredJoints
 from tarvitpose.evaluation.coco_ap import bootstrap_coco_ap, coco_ap
 from tarvitpose.evaluation.comparison import Intervals, ModeComparison, Values
 from tarvitpose.evaluation.datasets import LabelledVideo
 from tarvitpose.evaluation.people_scores import compared_joints, labelled_joints, people_comparisons
 from tarvitpose.evaluation.predictions import PredictionTask
 from tarvitpose.formats.posetrack_files import read_predictions
+from tarvitpose.metrics import TORSO_SHARE
+from tarvitpose.metrics.pck import hits, torso_size
 from tarvitpose.metrics.posetrack_ap import (
     Matches,
     PredictedFrame,
@@ -51,7 +54,9 @@ def compare(
         return result
     compared = compared_joints(videos, joints)
     truth = labelled_joints(videos, compared, joints.joints)
-    predicted = {mode: _predicted_joints(task, mode, videos, compared) for mode in task.predictors}
+    predicted = {
+        mode: predicted_joints(task, mode, videos, compared)[..., :2] for mode in task.predictors
+    }
     for mode, points in predicted.items():
         if len(points) != len(truth.keypoints):
             raise DataError(
@@ -137,19 +142,41 @@ def _posetrack_file(task: PredictionTask, mode: str, video: LabelledVideo) -> li
     return [predicted[frame.name] for frame in video.frames]
 
 
-def _predicted_joints(
+def scored_joints(
+    task: PredictionTask, videos: Sequence[LabelledVideo], joints: JointSet
+) -> ScoredJoints:
+    """Return the scores of the labelled people's joints, and which are within 0.2 of the torso."""
+    compared = compared_joints(videos, joints)
+    truth = labelled_joints(videos, compared, joints.joints)
+    torso = torso_size(truth.keypoints, truth.visible, compared)
+    predicted = {mode: predicted_joints(task, mode, videos, compared) for mode in task.predictors}
+    return ScoredJoints(
+        scores={mode: each[..., 2] for mode, each in predicted.items()},
+        right={
+            mode: hits(each[..., :2], truth.keypoints, torso, TORSO_SHARE)
+            for mode, each in predicted.items()
+        },
+        counted=truth.visible & np.isfinite(torso)[:, None],
+        units=truth.units,
+    )
+
+
+def predicted_joints(
     task: PredictionTask, mode: str, videos: Sequence[LabelledVideo], joints: JointSet
 ) -> Float32:
-    """Return the predictions for all labelled people in their order, (N, J, 2)."""
+    """Return x, y and score predicted for all labelled people in their order, (N, J, 3)."""
     parts = []
     for video in videos:
         if not video.are_stills:
-            parts += [frame.keypoints for frame in _posetrack_file(task, mode, video)]
+            parts += [
+                np.concatenate([frame.keypoints, frame.scores[..., None]], -1)
+                for frame in _posetrack_file(task, mode, video)
+            ]
         else:
             results = read_json(task.file(mode, video))
             assert video.content is not None
             names = joint_names(video.content)
             points = np.array([person["keypoints"] for person in results])
             order = [names.index(name) if name in names else -1 for name in joints.joints]
-            parts.append(points.reshape(-1, len(names), 3)[:, order, :2])
+            parts.append(points.reshape(-1, len(names), 3)[:, order])
     return np.asarray(np.concatenate(parts), np.float32)

@@ -53,27 +53,22 @@ def angle_columns(poses: Sequence[FramePoses], series: Sequence[AngleSeries]) ->
 
     A frame without anybody is one row in which all but `frame` and `time_s` are None.
     """
-    names = list(dict.fromkeys(name for person in series for name in person.degrees))
-    rows: list[tuple[int, float | None, int | None, str | None]] = [
-        (int(frame), _known(time), person.track_id, str(faces) or None)
-        for person in series
-        for frame, time, faces in zip(person.frames, person.times, person.facing, strict=True)
-    ]
-    empty = sorted({frame.index for frame in poses} - {row[0] for row in rows})
-    times = {frame.index: frame.time for frame in poses}
-    rows += [(index, _known(times[index]), None, None) for index in empty]
-    order = sorted(range(len(rows)), key=lambda at: (rows[at][0], rows[at][2] or 0))
-    columns: Columns = {
-        name: [rows[at][column] for at in order]
-        for column, name in enumerate(("frame", "time_s", "track_id", "faces"))
-    }
-    for name in names:
-        values = np.concatenate(
-            [*(person.degrees[name] for person in series), np.zeros(len(empty))]
+    angles = list(dict.fromkeys(name for person in series for name in person.degrees))
+    rows: list[tuple[Any, ...]] = [
+        (
+            *(int(person.frames[at]), _known(person.times[at])),
+            *(person.track_id, str(person.facing[at]) or None),
+            *(_known(person.degrees[name][at]) for name in angles),
         )
-        values[len(values) - len(empty) :] = np.nan
-        columns[name] = [_known(values[at]) for at in order]
-    return columns
+        for person in series
+        for at in range(len(person.frames))
+    ]
+    seen, nobody = {row[0] for row in rows}, [None] * (2 + len(angles))
+    times = {frame.index: frame.time for frame in poses if frame.index not in seen}
+    rows += [(index, _known(time), *nobody) for index, time in times.items()]
+    rows.sort(key=lambda row: (row[0], row[2] or 0))
+    names = ("frame", "time_s", "track_id", "faces", *angles)
+    return {name: [row[column] for row in rows] for column, name in enumerate(names)}
 
 
 def write_angles(path: Path, columns: Columns) -> None:

@@ -50,12 +50,14 @@ def output_paths(source: FrameSource, config: PredictConfig) -> dict[str, Path]:
             raise OutputError(f"{name}: unknown format; available are {', '.join(POSE_FORMATS)}")
     if "parquet" in config.formats:
         require("pyarrow", "--format parquet", "parquet")
-    kinds = [*config.formats]
-    kinds += ["overlay"] if config.render else []
-    kinds += ["compare"] if config.compare else []
-    kinds += ["contact_sheet"] if config.contact_sheet else []
-    kinds += ["angles"] if config.angles else []
-    kinds += ["angles_parquet"] if config.angles and "parquet" in config.formats else []
+    wanted = {
+        "overlay": config.render,
+        "compare": config.compare,
+        "contact_sheet": config.contact_sheet,
+        "angles": config.angles,
+        "angles_parquet": config.angles and "parquet" in config.formats,
+    }
+    kinds = [*config.formats, *(kind for kind, is_wanted in wanted.items() if is_wanted)]
     endings = {**ENDINGS, **PICTURE_ENDINGS} if source.is_picture else ENDINGS
     paths = {kind: config.output / f"{source.name}{endings[kind]}" for kind in kinds}
     for path in paths.values():

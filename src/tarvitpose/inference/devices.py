@@ -49,9 +49,20 @@ def may_have_gpu() -> bool:
 
 def processor_kind() -> str:
     """Return what this processor can do, as the system tells it: equal ones run the same code."""
-    lines = CPU_INFO.read_text("utf-8", "replace").splitlines() if CPU_INFO.is_file() else []
-    features = [line for line in lines if line.startswith(("flags", "Features"))]
-    return features[0] if features else f"{platform.machine()} {platform.processor()}"
+    features = " ".join(processor_features(processor_facts()))
+    return features or f"{platform.machine()} {platform.processor()}"
+
+
+def processor_facts(file: Path = CPU_INFO) -> dict[str, str]:
+    """Return what Linux says of one core, by Linux's names; nothing on other systems."""
+    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def processor_features(facts: dict[str, str]) -> list[str]:
+    """Return the instructions that a core has, as `processor_facts` names them."""
+    return (facts.get("flags") or facts.get("Features") or "").split()
 
 
 @cache
@@ -60,9 +71,8 @@ def has_cpu_bfloat16() -> bool:
 
     Elsewhere it is emulated, and many times slower than float32.
     """
-    if CPU_INFO.is_file():
-        words = CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
-        return not FAST_BFLOAT16.isdisjoint(words)
+    if facts := processor_facts():
+        return not FAST_BFLOAT16.isdisjoint(processor_features(facts))
     if sys.platform == "win32" and is_installed("torch"):
         cpu = require("torch", "bfloat16", "torch").cpu
         return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())

@@ -10,7 +10,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.config import PERSON_SCORE, EstimatorConfig, SmoothConfig, SmoothMethod
+from tarvitpose.config import (
+    CONFIRMED_THRESHOLD,
+    PERSON_SCORE,
+    EstimatorConfig,
+    SmoothConfig,
+    SmoothMethod,
+)
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.devices import choose_device
@@ -206,6 +212,16 @@ class PoseEstimator:
         curve = self.predictor.config.curve(self.predictor.mode)
         return PERSON_SCORE if curve and self.config.boxes is None else 0.0
 
+    @property
+    def start_threshold(self) -> float:
+        """The score from which a box starts a track: a doubtful one does where joints decide.
+
+        With `keep_all` as well, so that whom a run left out is in the run that keeps all.
+        """
+        is_given = self.config.box_threshold is not None or self.config.boxes is not None
+        decides = self.config.keep_all or self.least_person_score > 0
+        return CONFIRMED_THRESHOLD if decides and not is_given else self.config.start_threshold
+
     def _open_decoder(self, observer: Observer) -> DecodeBatch:
         """Return what turns windows that follow each other into joints."""
         predictor = self.predictor.observed_by(observer)
@@ -254,7 +270,7 @@ class PoseEstimator:
         """Return what detects and tracks the people of one source from its beginning."""
         return PersonTracker(
             self.detector,
-            start_threshold=self.config.start_threshold,
+            start_threshold=self.start_threshold,
             max_people=self.config.max_people,
             largest_first=self.config.largest_first,
             every=self.config.det_every,

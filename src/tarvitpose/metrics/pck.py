@@ -1,5 +1,7 @@
 """Percentage of correct keypoints.   Axes: N people, J joints."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -86,7 +88,18 @@ def bootstrap_interval(
         values = values - np.asarray(baseline, np.float64) * labelled
     units = np.unique(range(len(values)) if groups is None else groups, return_inverse=True)[1]
     gained, counted = (np.bincount(units, part.sum(1)) for part in (values, labelled))
-    draws = np.random.default_rng(seed).integers(len(gained), size=(samples, len(gained)))
-    gains = gained[draws].sum(1) / np.maximum(counted[draws].sum(1), 1)
-    low, high = np.percentile(100 * gains, [2.5, 97.5])
+    return ratio_interval(100 * gained, counted, samples=samples, seed=seed)
+
+
+def ratio_interval(
+    part: NDArray[Any], whole: NDArray[Any], *, samples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the 95% interval of the ratio of two sums, each over (N,), such as videos, by draws.
+
+    Draws without any of the whole are left out.
+    """
+    draws = np.random.default_rng(seed).integers(len(part), size=(samples, len(part)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = part[draws].sum(1) / whole[draws].sum(1)
+    low, high = np.nanpercentile(ratios, [2.5, 97.5])
     return float(low), float(high)

@@ -90,9 +90,8 @@ def process(
     began = time.monotonic()
     with (
         _opened(source, config, name) as frames,
-        open_run(frames, output_paths(frames, config), config) as run,
+        open_run(frames, files := output_paths(frames, config), config) as run,
     ):
-        files = output_paths(frames, config)
         if run.manifest.result is not None:
             return _outcome(frames.source, files, run.manifest.result, is_old=True)
         renamed = _match_boxes(estimator.detector, frames)
@@ -220,18 +219,10 @@ def _outcome(
     resumed: int = 0,
     is_old: bool = False,
 ) -> Outcome:
-    return Outcome(
-        source=source,
-        files=tuple(files.values()),
-        frames=result.frames,
-        people=result.people,
-        tracks=result.tracks,
-        seconds=result.seconds,
-        warnings=() if is_old else result.warnings,
-        precision=result.precision,
-        resumed=resumed,
-        is_old=is_old,
-    )
+    counts = result.model_dump(exclude={"files", "warnings"})
+    warnings = () if is_old else result.warnings
+    paths = tuple(files.values())
+    return Outcome(source, paths, warnings=warnings, resumed=resumed, is_old=is_old, **counts)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ manifest alone, as NAME.run.json.
 """
 
 import os
-import re
 import shutil
 import socket
 from collections.abc import Generator, Iterator
@@ -130,7 +129,6 @@ def open_run(frames: FrameSource, files: Files, config: PredictConfig) -> Iterat
             yield VideoRun(read_manifest(path), path)
             return
         with closing(_begin(folder, frames, config)) as journal:
-            _remove_leftovers(files)
             path.unlink(missing_ok=True)  # from now on it is not true any more
             run = VideoRun(read_manifest(folder / MANIFEST), path, journal)
             try:
@@ -180,12 +178,3 @@ def _run_folder(frames: FrameSource, config: PredictConfig) -> Path:
 
 def _can_be_read_again(frames: FrameSource) -> bool:
     return not frames.is_live and bool(source_files(frames))
-
-
-def _remove_leftovers(files: Files) -> None:
-    """Remove the unfinished files of a process that was killed, which `utils.atomic` named."""
-    for path in files.values():
-        left = re.compile(rf"\.({re.escape(path.stem)}|{re.escape(path.name)})\.\d+\.(tmp|old).*")
-        for other in path.parent.iterdir():
-            if left.fullmatch(other.name):
-                shutil.rmtree(other) if other.is_dir() else other.unlink()

@@ -38,9 +38,3 @@ def load_state(path: Path) -> dict[str, Any]:
     if step is None or step < 0 or not all(isinstance(state.get(part), dict) for part in PARTS):
         raise WeightsError(f"{path}: expected a training state, some of its parts are missing")
     return state
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove the half-written states that killed runs left beside `path`."""
-    for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
-        leftover.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from tarvitpose.inference.fast import fold_attention
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.training.batches import Batches, ReportLine, next_batch, read_sources
 from tarvitpose.training.best import Best, check_monitor
-from tarvitpose.training.checkpoint import KIND, LAST, load_state, remove_leftovers, save_state
+from tarvitpose.training.checkpoint import KIND, LAST, load_state, save_state
 from tarvitpose.training.config import TrainConfig, model_config
 from tarvitpose.training.devices import close_devices, open_devices, shared_statistics, together
 from tarvitpose.training.ema import Ema
@@ -176,13 +176,14 @@ class TrainingRun:
             how = "from the eyes" if self.config.new_joints == "eyes" else "at random"
             self.report(f"{self.config.init} lacks {', '.join(new)}: they start {how}")
 
-    def _prepare(self, *, resume: bool) -> int:
-        """Bring everything to the devices, as it was saved, and return the steps that are done."""
+    def _saved_state(self, *, resume: bool) -> dict[str, Any] | None:
+        """Return the state to go on from; without `resume` there is none. Raises UserError."""
         path = self.config.output / LAST
         with together(self.fabric):
             if self.fabric.is_global_zero:
-                remove_leftovers(path)
-                self.facts = self._known_facts()
+                records = {"train": self.data.records, "validation": self.validation.records}
+                images = {name: image_sample(some) for name, some in records.items()}
+                self.facts = as_json({**experiment_facts(self.config), "images": images})
                 for earlier in () if resume else (path, path.with_name(WANDB_RUN)):
                     earlier.unlink(missing_ok=True)
         with together(self.fabric):
@@ -190,6 +191,11 @@ class TrainingRun:
             if state is not None and self.fabric.is_global_zero:
                 before = renamed_facts(path, state.get("facts"))
                 require_same(path, before, self.facts, ANEW, ConfigError)
+        return state
+
+    def _prepare(self, *, resume: bool) -> int:
+        """Bring everything to the devices, as it was saved, and return the steps that are done."""
+        state = self._saved_state(resume=resume)
         on_cpu = self.fabric.device.type == "cpu"
         shared_statistics(self.step, self.fabric).to(self.fabric.device)
         if on_cpu:  # the decoder's convolutions are a quarter faster there
@@ -212,12 +218,6 @@ class TrainingRun:
             self.config, fabric=self.fabric, module=module, step=self.step, optimizer=self.optimizer
         )
         return 0 if state is None else int(state["step"])
-
-    def _known_facts(self) -> Facts:
-        """Return all that this run's weights depend on. Raises UserError."""
-        records = {"train": self.data.records, "validation": self.validation.records}
-        images = {name: image_sample(some) for name, some in records.items()}
-        return as_json({**experiment_facts(self.config), "images": images})
 
     def _resume(self, state: dict[str, Any], optimizer: Any) -> None:
         """Go on from a state. Raises WeightsError where it does not fit, as after damage."""

@@ -60,15 +60,13 @@ def panels(series: Sequence[AngleSeries]) -> dict[str, list[str]]:
     for name, angle in BY_NAME.items():
         known = [np.isfinite(person.degrees.get(name, np.zeros(0))).sum() for person in series]
         if max(known, default=0) >= LEAST_KNOWN:
-            side, _, rest = name.partition("_")
-            title = (rest if side in SIDES else angle.name).replace("_", " ")
-            rows.setdefault(title, []).append(name)
+            rows.setdefault(angle.title, []).append(name)
     return rows
 
 
 def _line(panel: Any, clock: Any, person: AngleSeries, name: str) -> None:
     if name not in person.degrees:
         return
-    side = name.partition("_")[0]
+    side = BY_NAME[name].side
     look = rimmed(SIDE_COLOURS.get(side) or person.track_id)
-    panel.plot(clock, person.degrees[name], label=side if side in SIDES else None, **look)
+    panel.plot(clock, person.degrees[name], label=side or None, **look)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tarvitpose.angles.cycles import cycles_of
-from tarvitpose.angles.definitions import BY_NAME, SIDES
+from tarvitpose.angles.definitions import BY_NAME
 from tarvitpose.angles.ranges import Range, ranges_of
 from tarvitpose.angles.series import AngleSeries, joint_angles
 from tarvitpose.drawing import shown_time
@@ -69,37 +69,35 @@ def people_angles(angles: Sequence[AngleSeries], span: tuple[float, float]) -> l
 
 
 def _person(series: AngleSeries, span: tuple[float, float]) -> PersonAngles:
-    ranges = ranges_of(series)
-    rows: dict[str, AngleRow] = {}
-    for name in ranges:
-        side, _, rest = name.partition("_")
-        has_sides = side in SIDES
-        if has_sides and BY_NAME[name].kind == "lean":
-            continue
-        title = rest if has_sides else name
-        both = [f"{part}_{rest}" for part in SIDES] if has_sides else [name, ""]
-        left, right = (ranges.get(part) for part in both)
-        rows[title] = AngleRow(title.replace("_", " "), left, right, has_sides)
+    sides_of: dict[str, dict[str, Range]] = {}  # by title
+    for name, limits in ranges_of(series).items():
+        angle = BY_NAME[name]
+        if not (angle.side and angle.kind == "lean"):
+            sides_of.setdefault(angle.title, {})[angle.side] = limits
+    rows = [
+        AngleRow(title, sides.get("", sides.get("left")), sides.get("right"), "" not in sides)
+        for title, sides in sides_of.items()
+    ]
     faces = [str(name) for name in dict.fromkeys(series.facing.tolist()) if name]
     return PersonAngles(
         series.track_id,
         ", then ".join(faces),
-        [*rows.values()],
-        [_curve(series, row, span) for row in rows.values()],
+        rows,
+        [_curve(series, row, span) for row in rows],
         _repeats(series),
     )
 
 
 def _curve(series: AngleSeries, row: AngleRow, span: tuple[float, float]) -> Curve:
-    sides = {limits.name: side for limits, side in zip(row[1:3], SIDES, strict=True) if limits}
-    values = np.concatenate([series.degrees[name] for name in sides])
+    names = [limits.name for limits in (row.left, row.right) if limits]
+    values = np.concatenate([series.degrees[name] for name in names])
     low, high = np.nanmin(values) / TICK, np.nanmax(values) / TICK
     bottom = int(np.floor(low)) * TICK
     top = max(int(np.ceil(high)) * TICK, bottom + LEAST_SPAN)
     x = (series.times - span[0]) / (span[1] - span[0]) * TIMELINE_WIDTH
     lines = [
-        (side if row.has_sides else "", points)
-        for name, side in sides.items()
+        (BY_NAME[name].side, points)
+        for name in names
         for points in _lines(series, x, (top - series.degrees[name]) / (top - bottom))
     ]
     return Curve(row.label, bottom, top, lines)

@@ -16,6 +16,7 @@ from tarvitpose.errors import WeightsError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.hashing import file_digest
 from tarvitpose.utils.offline import is_offline
+from tarvitpose.utils.terminal import open_bars
 from tarvitpose.weights.hub import HubOptions, download
 from tarvitpose.weights.named import HUB_FILES, NamedWeights
 
@@ -102,22 +103,9 @@ def _from_address(named: NamedWeights, path: Path) -> str:
 @contextmanager
 def progress(title: str, total: int | None, *, in_bytes: bool) -> Iterator[Callable[[int], None]]:
     """Yield what to call with each step that is done; a terminal shows a bar where notes are."""
-    from rich.console import Console  # noqa: PLC0415 - as all of it, rarely needed
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    is_shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
-    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    text, left = TextColumn("{task.description}"), TimeRemainingColumn()
-    with Progress(
-        text, BarColumn(), count, left, console=Console(stderr=True), disable=not is_shown
-    ) as bar:
-        task = bar.add_task(escape(title), total=total)
+    if not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)):
+        yield lambda step: None
+        return
+    with open_bars(in_bytes=in_bytes) as bar:
+        task = bar.add_task(title, total=total, note="")
         yield lambda step: bar.advance(task, step)

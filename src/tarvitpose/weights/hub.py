@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from tarvitpose.config import ModelConfig
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.utils.offline import is_offline
+from tarvitpose.utils.optional import require
 
 CARD_FILE = "README.md"
 TAGS = ["pose-estimation", "human-pose-estimation", "video", "vitpose", "tar-vitpose"]
@@ -76,16 +77,18 @@ def is_hub_id(source: str) -> bool:
 def download(hub_id: str, files: list[str], options: HubOptions) -> Path:
     """Return the folder of a hub id in the hub's cache, with these files and the model card.
 
-    Missing files are downloaded. Raises WeightsError, also if they are missing offline.
+    Missing files are downloaded. Raises WeightsError, also if they are missing offline, and
+    MissingDependencyError.
     """
-    from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - slow, rarely needed
+    hub = _library(f"{hub_id}: no such folder here, and fetching it from the hub")
+    from huggingface_hub import errors  # noqa: PLC0415 - slow, rarely needed
 
     local = options.get("local_files_only", False) or is_offline()
     settings: dict[str, Any] = {**options, "local_files_only": local}
     if endpoint := os.environ.get("HF_ENDPOINT"):  # a mirror, also one that is set later
         settings["endpoint"] = endpoint
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=[*files, CARD_FILE], **settings))
+        return Path(hub.snapshot_download(hub_id, allow_patterns=[*files, CARD_FILE], **settings))
     except errors.GatedRepoError:
         reason = (
             f"its licence must be accepted first at https://huggingface.co/{hub_id}, then log in "
@@ -111,13 +114,13 @@ def upload(
 ) -> str:
     """Upload a weights folder to the hub, and return the address of the commit.
 
-    A repository without a README.md gets a model card. Raises OutputError.
+    A repository without a README.md gets a model card. Raises OutputError and
+    MissingDependencyError.
     """
     if is_offline():
         raise OutputError(f"{repo_id}: offline mode uploads nothing; unset TARVITPOSE_OFFLINE")
-    from huggingface_hub import HfApi  # noqa: PLC0415 - slow, and rarely needed
-
-    api, branch = HfApi(token=options.get("token")), options.get("branch")
+    hub, branch = _library(f"uploading {repo_id}"), options.get("branch")
+    api = hub.HfApi(token=options.get("token"))
     try:
         name = api.create_repo(repo_id, private=options.get("private"), exist_ok=True).repo_id
         if not api.file_exists(name, CARD_FILE, revision=branch):
@@ -140,17 +143,24 @@ def upload(
 
 def model_card(repo_id: str, config: ModelConfig, licence: str) -> str:
     """Return the README.md of weights on the hub, with the metadata for the hub."""
-    from huggingface_hub import ModelCard, ModelCardData  # noqa: PLC0415 - slow, rarely needed
-
-    data = ModelCardData(
+    hub = _library("a model card")
+    data = hub.ModelCardData(
         license=licence, library_name="tarvitpose", pipeline_tag="keypoint-detection", tags=TAGS
     )
     offsets = ", ".join(map(str, config.offsets))
     frames = f"the current one and those at {offsets}" if offsets else "the current one alone"
-    card = ModelCard.from_template(
+    card = hub.ModelCard.from_template(
         data, template_str=CARD, repo_id=repo_id, config=config, frames=frames
     )
     return str(card)
+
+
+def _library(purpose: str) -> Any:
+    """Import huggingface_hub, slow and rarely needed. Raises MissingDependencyError.
+
+    The extra is that of torch, because weights of the hub have no graphs to run without it.
+    """
+    return require("huggingface_hub", purpose, "torch")
 
 
 def _first_line(error: Exception) -> str:

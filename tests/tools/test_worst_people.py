@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tarvitpose.skeleton import POSETRACK_15
-from tools import card_pictures
+from tools import worst_people
 
 J = len(POSETRACK_15)
 NAMES = POSETRACK_15.joints
@@ -25,7 +25,7 @@ def test_wrong_joints_are_on_the_other_side_near_or_elsewhere(
     predicted[0, NAMES.index("left_wrist")] += (30, 0)
     predicted[0, NAMES.index("left_ankle")] += (0, 300)
     predicted[0, NAMES.index("nose")] += (0, 300)  # not labelled
-    wrong = card_pictures.count_failures(predicted, truth, seen, POSETRACK_15)
+    wrong = worst_people.count_failures(predicted, truth, seen, POSETRACK_15)
     named = {NAMES[at] for at in np.flatnonzero(wrong[0])}
     assert named == {"left_knee", "right_knee", "left_wrist", "left_ankle"}
     lines = capsys.readouterr().out.splitlines()
