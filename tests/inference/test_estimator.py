@@ -235,7 +235,7 @@ def test_doubtful_boxes_start_tracks_only_where_joints_decide(tmp_path: Path) ->
 
     assert threshold() == 0.4  # scores that are no probabilities leave nobody out
     assert threshold(person_score=0.35) == 0.3
-    assert threshold(keep_all=True) == 0.4
+    assert threshold(keep_all=True) == 0.3
     assert threshold(person_score=0.35, box_threshold=0.5) == 0.5
 
 

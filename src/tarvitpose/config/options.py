@@ -29,7 +29,7 @@ from tarvitpose.utils.config_base import (
 from tarvitpose.utils.source_names import short
 
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
-CONFIRMED_THRESHOLD = 0.3  # the same, where joints must confirm the person
+CONFIRMED_THRESHOLD = 0.3  # the same, where the scores of joints confirm or leave out
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
 
 
@@ -106,7 +106,9 @@ class NetworkConfig(Config):
 
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:0 or mps.")
     precision: Precision = Field(
-        default="auto", description="Number format of the network; auto takes the fastest."
+        default="auto",
+        description="Number format of the network; auto takes the fastest that hardly errs. int8: "
+        "the encoder's products alone, with ONNX Runtime, faster and less exact.",
     )
     flip_test: bool = Field(
         default=False, description="Average with the mirrored image, at half the speed."
@@ -171,8 +173,8 @@ class EstimatorConfig(NetworkConfig):
     )
     box_threshold: ShareIfGiven = Field(
         default=None,
-        description=f"Lowest score of a box; {CONFIRMED_THRESHOLD} by default where people whose "
-        f"joints nobody sees are left out, {BOX_THRESHOLD} where all stay, 0 for boxes of a file.",
+        description=f"Lowest score of a box; by default {CONFIRMED_THRESHOLD}, "
+        f"{BOX_THRESHOLD} with weights whose scores are not calibrated, 0 for boxes of a file.",
     )
     max_people: int | None = Field(
         default=None,

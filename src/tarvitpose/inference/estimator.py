@@ -214,9 +214,12 @@ class PoseEstimator:
 
     @property
     def start_threshold(self) -> float:
-        """The score from which a box starts a track: a doubtful one does where joints decide."""
+        """The score from which a box starts a track: a doubtful one does where joints decide.
+
+        With `keep_all` as well, so that whom a run left out is in the run that keeps all.
+        """
         is_given = self.config.box_threshold is not None or self.config.boxes is not None
-        decides = self.least_person_score > 0
+        decides = self.config.keep_all or self.least_person_score > 0
         return CONFIRMED_THRESHOLD if decides and not is_given else self.config.start_threshold
 
     def _open_decoder(self, observer: Observer) -> DecodeBatch:

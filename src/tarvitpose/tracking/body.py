@@ -30,6 +30,7 @@ LONGEST_HIDDEN = 4.0  # that of somebody who vanished inside the picture
 LATE = 0.5  # seconds without a box after which clothes must be alike
 UNLIKE = 0.7  # difference in colours from which somebody who comes back late is another
 BORDER = 0.01  # share of the picture's longer side from which a box is inside
+INSIDE, NEARLY, FILLED = 0.8, 0.75, 0.4  # shares of area, score and area that make a group
 COVERED = 0.3  # share of a box inside another from which its colours are not the person's
 LEARNING = 0.1  # weight of the newest colours
 ALIKE = 0.45  # difference in colours: one person's are at 0.3, those of two at 0.6 to 0.8
@@ -55,13 +56,15 @@ class Body:
     motion: Motion
     last: Sighting
     colours: Float32 | None
+    is_known: bool  # whether a box was ever sure
 
     def follow(self, motion: Motion, seen: Sighting) -> Body:
         """Return the person after a sighting, `motion` being what was expected at its time."""
         colours = self.colours
         if seen.is_clear and seen.colours is not None:
             colours = seen.colours if colours is None else _blended(colours, seen.colours)
-        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours)
+        is_known = self.is_known or seen.score >= SURE
+        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours, is_known)
 
 
 class BodyTracker:
@@ -69,9 +72,10 @@ class BodyTracker:
 
     Boxes and tracks are paired so that the sum of surprises is least: how far the edges of a box
     lie from where the motion of a track leads, given how much that says after this time, and how
-    much its colours differ. Sure boxes come first, then the others, which continue the tracks that
-    have no sure one: so someone half hidden is still followed. From `start_threshold` on, what is
-    left starts a track. A track ends after LONGEST_ABSENCE without a box.
+    much its colours differ. Sure boxes of one person come first, then the others, which continue
+    the tracks that have no sure one: so someone half hidden is still followed. Both go to tracks
+    that once had a sure box before they go to those that never had. From `start_threshold` on, what
+    is left starts a track. A track ends after LONGEST_ABSENCE without a box.
 
     With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
     seconds ago has that one's number again. Numbers start at 1 and are never given to others.
@@ -104,7 +108,7 @@ class BodyTracker:
         boxes = np.array(boxes, np.float32).reshape(-1, 4)
         scores = np.asarray(scores, np.float32).reshape(-1)
         seen = _sightings(boxes, scores, index, image)
-        is_sure = scores >= np.float32(max(self.start_threshold, SURE))
+        is_sure = (scores >= np.float32(max(self.start_threshold, SURE))) & ~groups(boxes, scores)
         order = np.lexsort((*boxes.T[::-1], -scores))  # whatever order they come in
         self._retire()
         if image is not None:
@@ -112,8 +116,11 @@ class BodyTracker:
         moved = {number: body.motion.at(self._time) for number, body in self._bodies.items()}
         ids = np.zeros(len(boxes), np.int64)
         for rows in (order[is_sure[order]], order[~is_sure[order]]):
-            free = sorted(moved.keys() - set(ids.tolist()))
-            ids[rows] = self._pairs([seen[row] for row in rows], free, moved)
+            for is_known in (True, False):
+                left = rows[ids[rows] == 0]
+                free = sorted(moved.keys() - set(ids.tolist()))
+                free = [number for number in free if self._bodies[number].is_known is is_known]
+                ids[left] = self._pairs([seen[row] for row in left], free, moved)
         for row in order.tolist():
             number = int(ids[row])
             if number:
@@ -188,7 +195,8 @@ class BodyTracker:
             number, self._next_id = self._next_id, self._next_id + 1
         self._absent.pop(number, None)
         motion = Motion.begin(seen.box.astype(np.float64), self._time)
-        self._bodies[number] = Body(motion, seen, seen.colours if seen.is_clear else None)
+        colours = seen.colours if seen.is_clear else None
+        self._bodies[number] = Body(motion, seen, colours, seen.score >= SURE)
         return number
 
     def _recognised(self, seen: Sighting) -> int | None:
@@ -244,6 +252,20 @@ def uncovered(boxes: Float32) -> Bools:
     np.fill_diagonal(shared, 0)
     area = np.maximum(box_area(boxes), 1e-9)
     return np.asarray((shared / area[:, None]).max(1, initial=0) < COVERED)
+
+
+def groups(boxes: Float32, scores: Float32) -> Bools:
+    """Tell for each box (N, 4) xyxy whether it holds two others that score nearly as much.
+
+    >>> boxes = np.float32([[0, 0, 30, 20], [0, 0, 10, 20], [20, 0, 30, 20]])
+    >>> groups(boxes, np.float32([0.5, 0.4, 0.4])).tolist()
+    [True, False, False]
+    """
+    area = box_area(boxes)
+    is_inside = shared_area(boxes[:, None], boxes) >= INSIDE * area[:, None]  # (N, N)
+    is_inside &= (area[:, None] < area) & (scores[:, None] >= NEARLY * scores)
+    filled = (is_inside * area[:, None]).sum(0)
+    return np.asarray((is_inside.sum(0) > 1) & (filled >= FILLED * area))
 
 
 def _blended(known: Float32, newest: Float32) -> Float32:
