@@ -95,18 +95,28 @@ def share(part: Float64, whole: Float64) -> str:
     return f"{part.sum():.0f} of {whole.sum():.0f}: {total:.1%} ({low:.1%} to {high:.1%})"
 
 
-def main() -> None:
-    """Print a block for each limit, and a line for each joint."""
-    parser = argparse.ArgumentParser(description="Measure how often angles jump on JHMDB.")
+def options(description: str) -> argparse.ArgumentParser:
+    """Return what a measurement on JHMDB takes: folder, split and weights."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--split", default="val", choices=["train", "val"])
     parser.add_argument("--weights", default="default")
-    given = parser.parse_args()
-    content = json.loads((given.folder / "labels.json").read_text(encoding="utf-8"))
+    return parser
+
+
+def read_labels(folder: Path, split: str) -> dict[str, Any]:
+    """Return the content of `labels.json`, the clips of one split alone."""
+    content: dict[str, Any] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    return {**content, "clips": [clip for clip in content["clips"] if clip["split"] == split]}
+
+
+def main() -> None:
+    """Print a block for each limit, and a line for each joint."""
+    given = options("Measure how often angles jump on JHMDB.").parse_args()
+    content = read_labels(given.folder, given.split)
     clips = [
         (predicted(given.folder, entry, given.weights), labelled_joints(entry, content["size"]))
         for entry in content["clips"]
-        if entry["split"] == given.split
     ]
     for limit in LIMITS:
         tables = [count_steps(*clip, tuple(content["joints"]), limit) for clip in clips]

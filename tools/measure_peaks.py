@@ -6,8 +6,6 @@ Every frame of a clip is cropped with its labelled box; the same heatmaps are re
 peaks and by linked ones. Intervals are bootstrapped over clips.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +21,7 @@ from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.smoothing.peaks import LAG
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.video.sources import open_source
-from tools.measure_angle_jumps import labelled_joints
+from tools.measure_angle_jumps import labelled_joints, options, read_labels
 
 WAYS = {"highest": None, "linked": LAG, "linked, no lag": 0.0}
 
@@ -77,21 +75,16 @@ def interval(values: Float32) -> str:
 
 def main() -> None:
     """Print a line for each way of reading the heatmaps, and its difference from the first."""
-    parser = argparse.ArgumentParser(description="Measure linked peaks on JHMDB.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--split", default="val", choices=["train", "val"])
-    parser.add_argument("--weights", default="default")
+    parser = options("Measure linked peaks on JHMDB.")
     parser.add_argument("--single-frame", action="store_true")
     given = parser.parse_args()
-    content = json.loads((given.folder / "labels.json").read_text(encoding="utf-8"))
+    content = read_labels(given.folder, given.split)
     joints = [POSETRACK_15.joints.index(name) for name in content["joints"]]
     estimator = PoseEstimator.from_pretrained(
         given.weights, single_frame=given.single_frame, crop_policy="window"
     )
     table: dict[str, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
     for entry in content["clips"]:
-        if entry["split"] != given.split:
-            continue
         clip = read_clip(given.folder, entry)
         results = list(zip(clip.frames, decoded(estimator, clip), strict=True))
         for way, lag in WAYS.items():

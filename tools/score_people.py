@@ -9,7 +9,7 @@
 
 `weights` is the folder of the teachers' graphs. Only joints that COCO names count. With
 `--degradations` they read the current frames of the clips that `evaluate --degradations` makes of
-the same people, and PCK@0.2 of the torso is over the 12 limb joints.
+the same people, and are scored by PCK@0.2 of the torso.
 """
 
 import argparse
@@ -25,10 +25,15 @@ from tarvitpose.data.dataset import validation_clips
 from tarvitpose.data.records import Record, read_image
 from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.datasets import LabelledVideo, every_nth, read_labelled
-from tarvitpose.evaluation.people_scores import labelled_joints, people_comparisons
+from tarvitpose.evaluation.people_scores import (
+    cells_of,
+    labelled_joints,
+    people_comparisons,
+    tabulated,
+)
 from tarvitpose.metrics import TORSO_SHARE
-from tarvitpose.metrics.pck import bootstrap_interval, hits, pck, torso_size
-from tarvitpose.skeleton import BODY, COCO_17, POSETRACK_15
+from tarvitpose.metrics.pck import hits, torso_size
+from tarvitpose.skeleton import COCO_17, POSETRACK_15
 from tarvitpose.utils.arrays import Float32
 from tarvitpose.weights.folder import load_config
 from tools.teachers import MoveNet, TinyPose
@@ -50,23 +55,24 @@ def predicted_joints(teacher: MoveNet | TinyPose, videos: Sequence[LabelledVideo
 def score_degraded(
     teachers: dict[str, MoveNet | TinyPose], records: list[Record], names: str
 ) -> None:
-    """Print the teachers' PCK on degraded crops, with 95% intervals over people."""
+    """Print the teachers' PCK on degraded crops."""
     config = load_config("default")
     middle = window_offsets(config.offsets)[1]
-    limbs = np.isin(config.joints.joints, BODY)
+    comparisons = []
     for degradation in parse_degradations(names):
         clips = validation_clips(records, config, degradation)
         items = [clips[at] for at in range(len(clips))]
         truth = np.stack([item["keypoints"].numpy() for item in items])
         visible = np.stack([item["visible"].numpy() for item in items]) > 0
         torso = torso_size(truth, visible, config.joints)
-        seen = visible & limbs & np.isfinite(torso)[:, None]
+        seen = visible & np.isfinite(torso)[:, None]
+        right = {}
         for name, teacher in teachers.items():
             points = [teacher.joints_of_crop(item["clip"][middle].numpy())[0] for item in items]
-            right = hits(np.stack(points), truth, torso, TORSO_SHARE)
-            low, high = bootstrap_interval(right, seen)
-            value = f"{pck(right, seen):5.1f} ({low:.1f} to {high:.1f})"
-            print(f"{degradation:12} {name:16} {value}, {seen.sum()} joints", flush=True)
+            right[name] = hits(np.stack(points), truth, torso, TORSO_SHARE).astype(np.float64)
+        cells, units = cells_of(right, seen, config.joints), np.arange(len(items))
+        comparisons.append(tabulated(degradation, cells, units, SAMPLES, ""))
+    print(drawn(headline_table(comparisons)))
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tarvitpose.angles.definitions import BY_NAME, SIDES, other_side
+from tarvitpose.angles.definitions import BY_NAME, other_side
 from tarvitpose.angles.series import AngleSeries
 
 LOW, HIGH = 5, 95  # percentiles: a few wrong frames do not move them
@@ -31,19 +31,6 @@ class Range:
     def size(self) -> float:
         """The range of motion: from the 5th to the 95th percentile."""
         return self.high - self.low
-
-
-@dataclass(frozen=True)
-class SidePair:
-    """An angle of the left side and the same of the right."""
-
-    left: Range
-    right: Range
-
-    @property
-    def difference(self) -> float:
-        """By how many degrees the left side's range of motion is larger."""
-        return self.left.size - self.right.size
 
 
 def ranges_of(series: AngleSeries) -> dict[str, Range]:
@@ -74,13 +61,10 @@ def _range(series: AngleSeries, name: str) -> Range | None:
     )
 
 
-def side_pairs(ranges: dict[str, Range]) -> list[SidePair]:
-    """Return the joint angles that are known on both sides; leans of segments have no such pair."""
-    left, _ = SIDES
+def side_pairs(ranges: dict[str, Range]) -> list[tuple[Range, Range]]:
+    """Return left and right of each joint angle known on both sides; leans have no such pair."""
     return [
-        SidePair(measured, ranges[other_side(name)])
-        for name, measured in ranges.items()
-        if name.startswith(f"{left}_")
-        and BY_NAME[name].kind != "lean"
-        and other_side(name) in ranges
+        (left, ranges[other_side(name)])
+        for name, left in ranges.items()
+        if BY_NAME[name].side == "left" and BY_NAME[name].joint and other_side(name) in ranges
     ]

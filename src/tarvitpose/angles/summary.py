@@ -30,12 +30,12 @@ def _person(series: AngleSeries) -> dict[str, Any]:
         "faces": {name or "unknown": count for name, count in faces.items()},
         "ranges": {name: _range(measured) for name, measured in ranges.items()},
         "left_against_right": {
-            pair.left.name.removeprefix("left_"): {
-                "left": round(pair.left.size, 2),
-                "right": round(pair.right.size, 2),
-                "left_less_right": round(pair.difference, 2),
+            left.name.removeprefix("left_"): {
+                "left": round(left.size, 2),
+                "right": round(right.size, 2),
+                "left_less_right": round(left.size - right.size, 2),
             }
-            for pair in side_pairs(ranges)
+            for left, right in side_pairs(ranges)
         },
         "repetitions": {cycles.name: _cycles(cycles) for cycles in cycles_of(series)},
     }

@@ -53,7 +53,7 @@ def score_clips(options: EvaluateConfig) -> None:
         console.warn(f"{options.weights} has no temporal part: all modes are the same")
     modes: list[RowMode] = [options.temporal]
     if options.baselines and model.config.temporal:
-        modes += [mode for mode in BASELINES if mode != options.temporal]
+        modes = [*(mode for mode in BASELINES if mode != options.temporal), options.temporal]
     people = counted(len(records), "person", "people")
     title = f"{options.weights} on clips of {options.annotations}: {people}"
     console.say(f"{title}, boxes: ground truth", style="bold")

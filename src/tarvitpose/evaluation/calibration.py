@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from tarvitpose.evaluation.comparison import ModeComparison, known_differences
 from tarvitpose.metrics import TORSO_SHARE
 from tarvitpose.metrics.posetrack_ap import interval
-from tarvitpose.utils.arrays import Bools, Float32, Float64, Generator, Int64
+from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.optional import require
 
@@ -76,8 +76,9 @@ class ScoredJoints:
         }
         intervals = {row: {"mean": interval(errors.tolist())} for row, errors in draws.items()}
         scores = next(iter(self.scores.values()))[self.counted]
+        draw = np.random.default_rng(0).random
         chance = np.mean(
-            [reliability(scores, rng.random(len(scores)) < scores).error for rng in _generators()]
+            [reliability(scores, draw(len(scores)) < scores).error for _ in range(CHANCES)]
         )
         note = (
             f"mean distance of scores and shares right (within {TORSO_SHARE} of the torso) in "
@@ -96,14 +97,11 @@ class ScoredJoints:
             np.bincount(cells, weights, len(units) * BINS).reshape(-1, BINS)
             for weights in (scores - self.right[mode][people, joints], None)
         )
-        drawn = np.random.default_rng(0).integers(len(units), size=(samples, len(units)))
-        return np.asarray(
-            np.abs(surplus[drawn].sum(1)).sum(1) / np.maximum(counts[drawn].sum((1, 2)), 1)
-        )
-
-
-def _generators() -> list[Generator]:
-    return [np.random.default_rng(seed) for seed in range(CHANCES)]
+        times = np.random.default_rng(0).multinomial(
+            len(units), np.full(len(units), 1 / len(units)), size=samples
+        )  # (samples, units): how often each is drawn
+        drawn = times @ counts
+        return np.asarray(np.abs(times @ surplus).sum(1) / np.maximum(drawn.sum(1), 1))
 
 
 def _bins(scores: Float64) -> Int64:
