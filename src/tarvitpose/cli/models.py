@@ -182,14 +182,15 @@ def weights_facts(name: str, folder: Path) -> Facts:
     parameters, numbers = parameter_count(file)
     if (size := file.stat().st_size) > MUCH:
         console.note(f"{name}: reading {size / 1e9:.1f} GB for the checksum")
-    temporal = " with temporal part" if config.temporal else ""
+    parts = " with temporal part" if config.temporal else ""
+    parts += ", background merged" if config.fine_cells else ""
     known = size_name(config)
     return {
         "name": name,
         "for": "poses",
         "option": f"--weights {name}",
         "here": True,
-        "size": f"ViTPose-{known.upper() if len(known) == 1 else known}{temporal}",
+        "size": f"ViTPose-{known.upper() if len(known) == 1 else known}{parts}",
         "parameters": parameters,
         "numbers": numbers,
         "bytes": size,
