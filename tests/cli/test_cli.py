@@ -323,8 +323,8 @@ def test_escape_sequences_do_not_reach_the_terminal(tmp_path: Path) -> None:
         (["--qqq"], "No such option: --qqq; see tarvitpose predict --help"),
         (
             ["--precision", "fp8"],
-            "Invalid value for '--precision': 'fp8' is not one of 'auto', 'fp32', 'bf16', 'fp16'; "
-            "see tarvitpose predict --help",
+            "Invalid value for '--precision': 'fp8' is not one of 'auto', 'fp32', 'bf16', 'fp16', "
+            "'int8'; see tarvitpose predict --help",
         ),
     ],
 )

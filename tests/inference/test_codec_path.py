@@ -30,6 +30,8 @@ IN_CROP = np.array([[145, 193], [83, 301], [201, 95], [37, 41], [243, 351]], np.
 class Ideal:
     """An engine whose network makes no mistakes."""
 
+    precision = "fp32"
+
     def __init__(self, config: ModelConfig, trained: Codec) -> None:
         self.config, self.trained = config, trained
 

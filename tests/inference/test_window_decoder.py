@@ -25,7 +25,7 @@ class DotEngine:
     Its temporal part sees the same, twice as bright.
     """
 
-    config = CONFIG
+    config, precision = CONFIG, "fp32"
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -57,7 +57,7 @@ def test_poses_of_the_demo_without_torch_are_those_of_torch(tmp_path: Path) -> N
     end = str((FRAMES - 0.5) / 25)
     done = tarvitpose(
         *("predict", DEMO, "--end", end, "--format", "coco,npz,csv", "--smooth", "one-euro"),
-        *("--backend", "onnxruntime", "--output", tmp_path),
+        *("--backend", "onnxruntime", "--precision", "fp32", "--output", tmp_path),
     )
     assert done.returncode == 0, done.stderr
     poses = load_poses(tmp_path / "demo.npz")
@@ -71,6 +71,17 @@ def test_poses_of_the_demo_without_torch_are_those_of_torch(tmp_path: Path) -> N
         raw = frame.raw_keypoints if frame.raw_keypoints is not None else frame.keypoints
         assert np.abs(raw - other.keypoints).max() <= 0.1
         assert np.abs(frame.scores - other.scores).max() <= 1e-3
+
+
+def test_int8_without_torch_and_onnx(tmp_path: Path) -> None:
+    done = tarvitpose(
+        *("predict", DEMO, "--end", "0.06", "--format", "npz", "--no-render"),
+        *("--precision", "int8", "--output", tmp_path),
+        without=(*EXTRA, "onnx"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "frames/s, int8)" in done.stdout
+    assert sum(len(frame) for frame in load_poses(tmp_path / "demo.npz")) > 0
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

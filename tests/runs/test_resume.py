@@ -103,6 +103,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 class Sensitive:
     """Stands for a network: its numbers show which crops were encoded together, and it counts."""
 
+    precision = "fp32"
+
     def __init__(self) -> None:
         self.config, self.encoded = tiny_config(), 0
 

@@ -126,12 +126,6 @@ def test_a_doubtful_box_starts_a_track_but_takes_none_from_a_sure_one() -> None:
     assert tracker.update(boxes, [0.35, 0.9, 0.3], 1).tolist() == [2, 1, 3]
 
 
-def test_somebody_known_has_a_box_before_somebody_doubtful() -> None:
-    tracker = BodyTracker(start_threshold=0.3)
-    assert tracker.update([standing(0), standing(24)], [0.9, 0.35], 0).tolist() == [1, 2]
-    assert tracker.update([standing(13)], [0.35], 1).tolist() == [1]  # nearer to the second
-
-
 def test_a_box_of_two_people_takes_the_track_of_neither() -> None:
     tracker = BodyTracker(start_threshold=0.3)
     first, second = standing(0), standing(40, 80)

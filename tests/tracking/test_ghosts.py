@@ -98,6 +98,14 @@ def test_who_was_surely_detected_stays_when_boxes_become_doubtful() -> None:
     assert shown(frames, GhostFilter(0.35, is_live=False)) == [[4]] * 90
 
 
+def test_nobody_looks_closer_at_who_had_sure_boxes_for_a_while() -> None:
+    def look(item: int, box: np.ndarray) -> float:
+        raise AssertionError(f"looked at frame {item}")
+
+    frames = [post(i, wide=0.05, box_score=0.6 if i < 15 else 0.42) for i in range(80)]
+    assert shown(frames, GhostFilter(0.35, is_live=False, look=look)) == [[6]] * 80
+
+
 @pytest.mark.parametrize(
     ("look", "wide", "box_score", "is_thing"),
     [

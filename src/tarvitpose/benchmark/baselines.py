@@ -20,6 +20,8 @@ LARGE, SMALL = 2048, 512  # sides of matrices; the small ones where bfloat16 is 
 class VitPoseEngine:
     """Hugging Face's VitPose of the same size: float32, eager attention, random weights."""
 
+    precision = "fp32"
+
     def __init__(self, config: ModelConfig, *, device: str = "auto") -> None:
         """Raises MissingDependencyError without transformers."""
         self.device = choose_device(device)

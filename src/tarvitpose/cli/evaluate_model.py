@@ -29,9 +29,9 @@ def score_model(options: EvaluateConfig) -> None:
     settings: dict[str, Any] = {}
     if options.every > 1:
         videos, settings = every_nth(videos, options.every), {"every": options.every}
+    from tarvitpose.evaluation.comparison import SINGLE_FRAME
     from tarvitpose.evaluation.run import evaluate, load_predictors
     from tarvitpose.inference.devices import choose_device
-    from tarvitpose.inference.torch_engine import choose_precision
 
     device = choose_device(options.device)
     boxes = open_boxes(options.boxes or "gt", options.box_threshold, device, videos)
@@ -53,10 +53,7 @@ def score_model(options: EvaluateConfig) -> None:
             samples=options.draws,
             output=options.output,
             overwrite=options.overwrite,
-            settings={
-                "precision": str(choose_precision(options.precision, device)),
-                **settings,
-            },
+            settings={"precision": predictors[SINGLE_FRAME].engine.precision, **settings},
             on_frames=lambda done, total: show(RunProgress(done, total, people)),
         )
     checks.save_json(options.json_file, numbers(result, options))

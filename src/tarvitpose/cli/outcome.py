@@ -32,9 +32,10 @@ def summary(outcome: Outcome) -> str:
         return f"{outcome.source}: done before, {counted(outcome.frames, 'frame')}"
     new = outcome.frames - outcome.resumed
     pace = new / outcome.seconds if outcome.seconds else 0.0
+    speed = ", ".join(filter(None, (f"{pace:.1f} frames/s", outcome.precision)))
     before = f", {outcome.resumed} of them from before" if outcome.resumed else ""
     return (
         f"{outcome.source}: {counted(outcome.frames, 'frame')}{before}, at most "
         f"{counted(outcome.people, 'person', 'people')} in one, "
-        f"{counted(outcome.tracks, 'track')}, {outcome.seconds:.1f} s ({pace:.1f} frames/s)"
+        f"{counted(outcome.tracks, 'track')}, {outcome.seconds:.1f} s ({speed})"
     )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tarvitpose.config import TemporalMode
+from tarvitpose.config import Backend, TemporalMode
 from tarvitpose.data.video_frames import image_exists
 from tarvitpose.evaluation.baselines import BaselineEngine, SharedEncodings
 from tarvitpose.evaluation.boxes import Boxes
@@ -22,11 +22,9 @@ from tarvitpose.evaluation.comparison import (
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
 from tarvitpose.evaluation.scores import AP, compare, scored_joints
-from tarvitpose.inference.engine import Engine
+from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.predictor import Predictor
-from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics.posetrack_ap import JOINTS
-from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.provenance import Facts
 
 OnVideo = Callable[[int, int], None]  # called with frames done and frames in all
@@ -61,14 +59,14 @@ def load_predictors(
     with `baselines` also `BASELINES`, which share their encoded crops. `how` is what Predictor
     takes. Raises UserError.
     """
-    model = TARViTPose.from_pretrained(weights)
-    engine: Engine = TorchEngine(model, device=device, precision=precision)
+    backend: Backend = "onnxruntime" if precision == "int8" else "torch"
+    engine = load_engine(weights, backend=backend, device=device, precision=precision)
     if baselines:
         engine = SharedEncodings(engine)
     predictors = {SINGLE_FRAME: Predictor(engine, temporal="none", **how)}
-    if temporal == "none" or (temporal == "tar" and not model.config.temporal):
+    if temporal == "none" or (temporal == "tar" and not engine.config.temporal):
         return predictors
-    if baselines and model.config.temporal:
+    if baselines and engine.config.temporal:
         for mean in MEANS:
             predictors[mean] = Predictor(BaselineEngine(engine, mean), temporal="tar", **how)
         others: tuple[TemporalMode, ...] = ("pooled", "tar")

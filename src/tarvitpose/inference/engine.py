@@ -31,6 +31,7 @@ class Engine(Protocol):
     """A network that is ready to run; what its methods take and give is said here alone."""
 
     config: ModelConfig
+    precision: str  # what most of it computes in: fp32, bf16, fp16 or int8
 
     def fingerprint(self) -> str:
         """Return a name of the weights that no others have."""
@@ -52,7 +53,7 @@ class WrappedEngine:
     """An engine that leaves all to another one."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.config = engine, engine.config
+        self.engine, self.config, self.precision = engine, engine.config, engine.precision
 
     def fingerprint(self) -> str:
         return self.engine.fingerprint()

@@ -9,11 +9,13 @@ import numpy as np
 
 from tarvitpose.config import BOX_THRESHOLD, Backend, EstimatorConfig, GraphPrecision
 from tarvitpose.detection import Detections, Detector, load_detector
-from tarvitpose.errors import WeightsError
+from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.inference.engine import EncodedCrop, Engine, WrappedEngine
 from tarvitpose.inference.estimator import CONTINUE, PoseEstimator
 from tarvitpose.inference.graph_folder import (
+    FRAME,
     RTMLIB,
+    STEP,
     GraphFolder,
     describe,
     is_exported,
@@ -22,11 +24,12 @@ from tarvitpose.inference.graph_folder import (
     refuse_unsupported,
 )
 from tarvitpose.inference.graphs import write_graphs, write_rtmlib_graph
+from tarvitpose.inference.linked_weights import halve_weights
 from tarvitpose.inference.load import open_graphs
+from tarvitpose.inference.onnx_engine import write_int8
 from tarvitpose.inference.openvino_engine import default_precision
 from tarvitpose.inference.openvino_engine import is_installed as openvino_is_installed
 from tarvitpose.inference.predictor import Predictor
-from tarvitpose.inference.quantise import reduce_numbers
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.results import Frame, FramePoses
@@ -107,6 +110,25 @@ def export(
         check = {"clip": str(clip), "backends": [asdict(agreement) for agreement in agreements]}
         describe(new, model.config, fingerprint(model), precision, check)
     return agreements
+
+
+def reduce_numbers(folder: Path, precision: GraphPrecision) -> None:
+    """Rewrite the graphs of a folder: all weights in "fp16", or the encoder in "int8".
+
+    Raises UserError for int8 of a graph beyond 2 GB.
+    """
+    # A graph beyond 2 GB has its weights in files beside it.
+    weight_files = [path for path in folder.iterdir() if path.name not in (FRAME, STEP)]
+    if precision == "fp16":
+        for name in (FRAME, STEP):
+            if (folder / name).is_file():
+                halve_weights(folder / name)
+        for path in weight_files:
+            path.unlink()
+    elif precision == "int8":
+        if weight_files:
+            raise UserError("int8 works for graphs up to 2 GB, size L; use --precision fp16")
+        write_int8(folder / FRAME)
 
 
 class CheckClip:

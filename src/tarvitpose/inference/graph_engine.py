@@ -29,11 +29,13 @@ class GraphEngine:
         self,
         folder: GraphFolder,
         open_graphs: Callable[[list[Path]], list[Graph]],
+        precision: str,
         crops_at_once: int | None = None,
     ) -> None:
         """`open_graphs` opens files of the folder; more than `crops_at_once` are read in parts."""
         self.config, self._name = folder.config, folder.fingerprint
         self._numbers, self._crops_at_once = folder.precision, crops_at_once
+        self.precision = "int8" if folder.precision == "int8" else precision
         files = [FRAME, STEP] if self.config.temporal else [FRAME]
         # Graphs may read weights beside them, which engines look for beside the file itself.
         graphs = open_graphs([(folder.path / file).resolve() for file in files])
@@ -142,7 +144,8 @@ def padded(picked: Sequence[VisibleTokens], most: int) -> VisibleTokens:
 
 def refuse_precision(backend: str, precision: str, able: str) -> UserError:
     """Return the error for a precision that a backend does not have here."""
+    other = "onnxruntime" if precision == "int8" else "torch"
     return UserError(
         f"backend {backend} computes in {able} here, not in {precision}; "
-        "use --precision auto, or --backend torch"
+        f"use --precision auto, or --backend {other}"
     )

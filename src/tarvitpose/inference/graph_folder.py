@@ -25,7 +25,7 @@ from tarvitpose.weights.folder import find_folder, is_remote, load_config
 
 FRAME, STEP, CONFIG, ABOUT = "frame.onnx", "step.onnx", "config.json", "export.json"
 RTMLIB = "rtmlib.onnx"  # one graph for another program, only where asked for
-MOST_KEPT = 2  # sets of graphs as an engine prepared them; one of size S has 215 MB
+MOST_KEPT = 3  # sets of graphs as an engine prepared them; one of size S has 215 MB
 GRAPH_VERSION = 1  # one more whenever graphs of earlier versions must not be used again
 
 

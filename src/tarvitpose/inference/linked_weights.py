@@ -1,4 +1,4 @@
-"""Graphs without weights: each tensor names the bytes of a safetensors file that hold it.
+"""Weights of graphs that are stored otherwise: in a safetensors file, or in float16.
 
 Needs the package onnx.
 """
@@ -15,6 +15,26 @@ from tarvitpose.errors import WeightsError
 from tarvitpose.weights.files import TensorBytes, tensor_bytes
 
 KINDS = {"F32": (TensorProto.FLOAT, np.float32), "F16": (TensorProto.FLOAT16, np.float16)}
+
+SMALL = 1024  # elements; fewer are not worth it
+
+
+def halve_weights(path: Path) -> None:
+    """Store the weights of a graph in float16; what is computed stays float32.
+
+    Engines widen them once, when they open the file.
+    """
+    model = onnx.load(path)
+    widened = []
+    for weights in model.graph.initializer:
+        values = numpy_helper.to_array(weights)
+        if weights.data_type != TensorProto.FLOAT or values.size < SMALL:
+            continue
+        name, half = weights.name, f"{weights.name}_half"
+        weights.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
+        widened.append(helper.make_node("Cast", [half], [name], name=half, to=TensorProto.FLOAT))
+    _put_first(model, widened)
+    onnx.save(model, path)
 
 
 def link_weights(graph: Path, weights: Path, names: dict[str, str]) -> None:
@@ -39,10 +59,14 @@ def link_weights(graph: Path, weights: Path, names: dict[str, str]) -> None:
                 cast = helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT)
                 widened.append(cast)
             tensor.CopyFrom(linked)
-    nodes = [*widened, *model.graph.node]
+    _put_first(model, widened)
+    graph.write_bytes(model.SerializeToString())
+
+
+def _put_first(model: Any, nodes: list[Any]) -> None:
+    nodes = [*nodes, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    graph.write_bytes(model.SerializeToString())
 
 
 def _read(file: Any, part: TensorBytes) -> NDArray[Any]:

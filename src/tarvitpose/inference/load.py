@@ -66,8 +66,11 @@ def choose_backend(folder: Path, device: str = "auto", precision: str = "auto") 
     """Return which backend runs a folder of weights fastest here. Raises UserError.
 
     That is PyTorch on a GPU, else OpenVINO. Where neither is, graphs that lie beside the weights
-    run on ONNX Runtime, unless PyTorch is installed and computes in bfloat16.
+    run on ONNX Runtime, unless PyTorch is installed and computes in bfloat16. Only ONNX Runtime
+    makes int8 of weights.
     """
+    if precision == "int8":
+        return "onnxruntime"
     if choose_device(device) != "cpu":
         return "torch"
     can_run = has_graphs(folder) or can_write_graphs(load_config(folder))
@@ -118,7 +121,7 @@ def _load_exported(folder: Path, backend: Backend, device: str, precision: str) 
         )
     graphs = read_graphs(folder)
     if backend == "auto":
-        fits = openvino_is_installed() and graphs.precision != "int8"
+        fits = openvino_is_installed() and "int8" not in (graphs.precision, precision)
         backend = "openvino" if fits else "onnxruntime"
     _refuse_other_devices(backend, device)
     return open_graphs(graphs, backend, precision=precision)

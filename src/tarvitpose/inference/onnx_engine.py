@@ -7,6 +7,7 @@ next run finds it.
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,14 @@ from numpy.typing import NDArray
 
 from tarvitpose.errors import OutputError, WeightsError
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
-from tarvitpose.inference.graph_folder import MOST_KEPT, GraphFolder, engine_cache, leave_newest
+from tarvitpose.inference.graph_folder import (
+    FRAME,
+    MOST_KEPT,
+    GraphFolder,
+    engine_cache,
+    leave_newest,
+)
+from tarvitpose.inference.quantise import int8_products
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.cores import usable_cores
 from tarvitpose.weights.files import WEIGHTS_FILE
@@ -25,27 +33,52 @@ CROPS_AT_ONCE = 4  # with AVX2 16 took 1.2 times as long for each: more than the
 
 
 class OnnxEngine(GraphEngine):
-    """Exported graphs on ONNX Runtime; int8 where they were exported so, else float32."""
+    """Exported graphs on ONNX Runtime, in float32 or in int8."""
 
     def __init__(self, folder: GraphFolder, *, precision: str = "auto", threads: int = 0) -> None:
         """Use all cores that this process may use unless `threads` says how many.
 
         Raises UserError for a precision that it lacks, and for files that cannot be read.
         """
-        if precision not in ("auto", "fp32"):
-            raise refuse_precision("onnxruntime", precision, "fp32")
-        cores = threads or usable_cores()
-        super().__init__(folder, partial(_open_all, threads=cores), CROPS_AT_ONCE)
+        if precision == "auto":
+            precision = "fp32"
+        if precision not in ("fp32", "int8"):
+            raise refuse_precision("onnxruntime", precision, "fp32 or int8")
+        in_int8 = precision == "int8" and folder.precision != "int8"
+        super().__init__(
+            replace(folder, precision="int8") if in_int8 else folder,
+            partial(_open_all, threads=threads or usable_cores(), in_int8=in_int8),
+            precision,
+            # A product's range is that of all crops at once: alone, none depends on another.
+            1 if in_int8 else CROPS_AT_ONCE,
+        )
 
 
-def _open_all(paths: list[Path], threads: int) -> list[Graph]:
-    """Open graphs, as an earlier run optimised them where they read weights beside them."""
+def write_int8(path: Path) -> None:
+    """Rewrite a graph with its encoder in int8, and with what engines would fold of it."""
+    import onnxruntime  # noqa: PLC0415  slow to import
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(
+        int8_products(path.read_bytes()), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _open_all(paths: list[Path], threads: int, *, in_int8: bool) -> list[Graph]:
+    """Open graphs, as an earlier run optimised them where that took time.
+
+    That is where they read weights beside them, and where the encoder's become int8.
+    """
     weights = paths[0].with_name(WEIGHTS_FILE)
-    if not weights.is_file():
+    files = [*paths, weights] if weights.is_file() else paths
+    if files == paths and not in_int8:
         return _side_by_side(paths, threads)
     import onnxruntime  # noqa: PLC0415  slow to import
 
-    cache = engine_cache("onnxruntime", onnxruntime.__version__, [*paths, weights])
+    precision = "int8" if in_int8 else "fp32"
+    cache = engine_cache("onnxruntime", f"{onnxruntime.__version__} {precision}", files)
     optimised = [cache / path.name for path in paths]
     if all(path.is_file() for path in optimised):
         with suppress(WeightsError):  # damaged: it is made anew
@@ -53,10 +86,10 @@ def _open_all(paths: list[Path], threads: int) -> list[Graph]:
     # Another error than of the cache comes again, as that of the file.
     shared = partial(atomic_folder, keep=lambda _: False)  # machines may have the cache in common
     with suppress(OutputError, WeightsError), shared(cache) as new:
-        graphs = _side_by_side(paths, threads, keep_in=new)
+        graphs = _side_by_side(paths, threads, in_int8=in_int8, keep_in=new)
         leave_newest(cache.parent, MOST_KEPT - 1)
         return graphs
-    return _side_by_side(paths, threads)
+    return _side_by_side(paths, threads, in_int8=in_int8)
 
 
 def _side_by_side(paths: list[Path], threads: int, **how: Any) -> list[Graph]:
@@ -66,7 +99,12 @@ def _side_by_side(paths: list[Path], threads: int, **how: Any) -> list[Graph]:
 
 
 def _open(
-    path: Path, *, threads: int, optimised: bool = False, keep_in: Path | None = None
+    path: Path,
+    *,
+    threads: int,
+    optimised: bool = False,
+    in_int8: bool = False,
+    keep_in: Path | None = None,
 ) -> Graph:
     """Open a graph, one that is `optimised` as it is; write into `keep_in` what it becomes."""
     import onnxruntime  # noqa: PLC0415  slow to import: what is wrong is said before
@@ -83,8 +121,13 @@ def _open(
         beside = "session.optimized_model_external_initializers_"
         options.add_session_config_entry(f"{beside}file_name", f"{path.stem}.weights")
         options.add_session_config_entry(f"{beside}min_size_in_bytes", "1024")
+    model: Path | bytes = path
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        if in_int8 and path.name == FRAME:
+            model = int8_products(path.read_bytes())
+            beside = "session.model_external_initializers_file_folder_path"
+            options.add_session_config_entry(beside, str(path.parent))
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no base class
         raise WeightsError(f"{path}: not a readable graph ({str(error).strip()})") from None
 

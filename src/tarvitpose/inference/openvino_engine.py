@@ -69,7 +69,7 @@ class OpenVinoEngine(GraphEngine):
         if precision not in PRECISIONS:
             raise refuse_precision("openvino", precision, ", ".join(PRECISIONS))
         self._threads = threads or usable_cores()
-        super().__init__(folder, lambda paths: self._open_all(paths, precision))
+        super().__init__(folder, lambda paths: self._open_all(paths, precision), precision)
 
     def _open_all(self, paths: list[Path], precision: str) -> list[Graph]:
         """Open graphs, as an earlier run compiled them; OpenVINO makes anew what is damaged."""

@@ -1,92 +1,105 @@
-"""Smaller numbers in exported graphs: weights in float16, or the encoder's products in int8.
+"""The encoder's products in int8: an ONNX file is rewritten when it is opened, whoever wrote it.
 
-Needs the package onnx.
+Each output channel of the weights has its own range, and so has what goes into each product,
+measured anew in each run: ranges that were measured once err more. The graph itself makes int8 of
+the weights, which engines fold once.
 """
 
-import logging
-from pathlib import Path
+import re
+from functools import cache
+from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 
-from tarvitpose.config import GraphPrecision
-from tarvitpose.errors import UserError
-from tarvitpose.inference.graph_folder import FRAME, STEP
+PRODUCT = re.compile(r"/encoder/blocks\.\d+/(attention/(qkv|proj)|fc[12])/MatMul")  # of graphs.py
+FLOAT, INT8 = 1, 3  # types of tensors
+LARGEST, TINY = "int8/largest", "int8/tiny"  # constants of the graph
+AXES = {"name": "axes", "ints": [0], "type": 7}  # attributes of nodes: the axis of inputs
+TO_INT8 = {"name": "to", "i": INT8, "type": 2}
+TO_FLOAT = {"name": "to", "i": FLOAT, "type": 2}
+# The fields of ONNX files that are used here: number, type, and whether there are several. Protocol
+# Buffers pass on all others as they are.
+FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
+    "Attribute": {
+        "name": (1, Field.TYPE_STRING, False),
+        "i": (3, Field.TYPE_INT64, False),
+        "ints": (8, Field.TYPE_INT64, True),
+        "type": (20, Field.TYPE_INT32, False),
+    },
+    "Tensor": {
+        "data_type": (2, Field.TYPE_INT32, False),
+        "name": (8, Field.TYPE_STRING, False),
+        "raw_data": (9, Field.TYPE_BYTES, False),
+    },
+    "Node": {
+        "input": (1, Field.TYPE_STRING, True),
+        "output": (2, Field.TYPE_STRING, True),
+        "name": (3, Field.TYPE_STRING, False),
+        "op_type": (4, Field.TYPE_STRING, False),
+        "attribute": (5, "Attribute", True),
+    },
+    "Graph": {"node": (1, "Node", True), "initializer": (5, "Tensor", True)},
+    "Model": {"graph": (7, "Graph", False)},
+}
 
-SMALL = 1024  # elements; fewer are not worth it
 
+def int8_products(model: bytes) -> bytes:
+    """Return an ONNX file with the encoder's products in int8, for a file of `graphs`.
 
-def reduce_numbers(folder: Path, precision: GraphPrecision) -> None:
-    """Rewrite the graphs of a folder: all weights in "fp16", or the encoder in "int8".
-
-    Raises UserError for int8 of a graph beyond 2 GB.
+    Raises google.protobuf.message.DecodeError for what is no such file.
     """
-    # A graph beyond 2 GB has its weights in files beside it.
-    weight_files = [path for path in folder.iterdir() if path.name not in (FRAME, STEP)]
-    if precision == "fp16":
-        for name in (FRAME, STEP):
-            if (folder / name).is_file():
-                halve_weights(folder / name)
-        for path in weight_files:
-            path.unlink()
-    elif precision == "int8":
-        if weight_files:
-            raise UserError("int8 works for graphs up to 2 GB, size L; use --precision fp16")
-        quantise_encoder(folder / FRAME)
+    parsed = _message("Model").FromString(model)
+    nodes = list(parsed.graph.node)
+    del parsed.graph.node[:]
+    for node in nodes:
+        if node.op_type == "MatMul" and PRODUCT.fullmatch(node.name):
+            _add_product(parsed.graph, node)
+        else:
+            parsed.graph.node.append(node)
+    for name, value in ((LARGEST, 127.0), (TINY, np.finfo(np.float32).tiny)):
+        data = np.float32(value).tobytes()
+        parsed.graph.initializer.add(data_type=FLOAT, name=name, raw_data=data)
+    return bytes(parsed.SerializeToString())
 
 
-def halve_weights(path: Path) -> None:
-    """Store the weights of a graph in float16; what is computed stays float32.
+def _add_product(graph: Any, product: Any) -> None:
+    """Add the nodes that stand for a product of what the encoder computed, x, and weights w."""
 
-    Engines widen them once, when they open the file.
-    """
-    model = onnx.load(path)
-    widened = []
-    for weights in model.graph.initializer:
-        values = numpy_helper.to_array(weights)
-        if weights.data_type != TensorProto.FLOAT or values.size < SMALL:
-            continue
-        name, half = weights.name, f"{weights.name}_half"
-        weights.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
-        widened.append(helper.make_node("Cast", [half], [name], name=half, to=TensorProto.FLOAT))
-    nodes = [*widened, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.save(model, path)
-
-
-def quantise_encoder(path: Path) -> None:
-    """Make int8 of the encoder's products with weights in a frame graph.
-
-    Each output channel of the weights has its own range, and so has what goes into each product,
-    measured anew in each run: ranges that were measured once err more.
-    """
-    from onnxruntime import quantization  # noqa: PLC0415 - slow
-
-    whole = path.with_name("whole.onnx")
-    path.rename(whole)
-    level = logging.root.level
-    logging.root.setLevel(logging.ERROR)  # it recommends a preparation that changes nothing here
-    try:
-        quantization.quantize_dynamic(
-            whole,
-            path,
-            per_channel=True,
-            weight_type=quantization.QuantType.QInt8,  # as exact as unsigned, and faster
-            nodes_to_quantize=_products(whole),
+    def add(operator: str, inputs: list[str], *outputs: str, attribute: Any = None) -> list[str]:
+        names = [f"{product.name}/{output}" for output in outputs] or list(product.output)
+        attributes = [attribute] if attribute else []
+        graph.node.add(
+            op_type=operator, name=names[0], input=inputs, output=names, attribute=attributes
         )
-    finally:
-        logging.root.setLevel(level)
-    whole.unlink()
+        return names
+
+    x, w = product.input  # (B, N, K) and (K, M)
+    sizes = add("Abs", [w], "sizes")
+    largest = add("ReduceMax", sizes, "largest", attribute=AXES)  # (1, M)
+    w_scale = add("Div", [*add("Max", [*largest, TINY], "positive"), LARGEST], "w_scale")
+    whole = add("Round", add("Div", [w, *w_scale], "scaled"), "whole")
+    (w8,) = add("Cast", whole, "w8", attribute=TO_INT8)
+    x8, x_scale, x_zero = add("DynamicQuantizeLinear", [x], "x8", "x_scale", "x_zero")
+    sums = add("MatMulInteger", [x8, w8, x_zero], "sums")
+    scales = add("Mul", [x_scale, *w_scale], "scales")
+    add("Mul", [*add("Cast", sums, "wide", attribute=TO_FLOAT), *scales])
 
 
-def _products(path: Path) -> list[str]:
-    """Return the names of the encoder's products with weights."""
-    graph = onnx.load(path).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    return [
-        node.name
-        for node in graph.node
-        if node.op_type == "MatMul" and "/encoder/" in node.name and node.input[1] in weights
-    ]
+@cache
+def _message(name: str) -> Any:
+    """Return the class of one of ONNX's messages."""
+    file = descriptor_pb2.FileDescriptorProto(name="onnx")
+    for kind, fields in FIELDS.items():
+        message = file.message_type.add(name=kind)
+        for field, (number, type_, is_repeated) in fields.items():
+            label = Field.LABEL_REPEATED if is_repeated else Field.LABEL_OPTIONAL
+            described = message.field.add(name=field, number=number, label=label)
+            if isinstance(type_, str):
+                described.type, described.type_name = Field.TYPE_MESSAGE, type_
+            else:
+                described.type = type_
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))

@@ -17,6 +17,7 @@ from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, with_modules
+from tarvitpose.inference.graph_engine import refuse_precision
 from tarvitpose.model.mask import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -33,6 +34,7 @@ class TorchEngine:
         """Raises UserError for a device that this machine lacks, or an unknown precision."""
         self.device = torch.device(choose_device(device))
         self.dtype = choose_precision(precision, self.device.type)
+        self.precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
         self.model = fold_attention(model.eval().to(self.device))
         self.config = model.config
         self._running = model if self.dtype == torch.float32 else lowered(model, self.dtype)
@@ -155,7 +157,10 @@ def choose_precision(name: str, device: str) -> torch.dtype:
     if name in PRECISIONS:
         return PRECISIONS[name]
     if name != "auto":
-        raise UserError(f"precision {name!r}: expected auto, {', '.join(PRECISIONS)}")
+        expected = ", ".join(PRECISIONS)
+        if name == "int8":
+            raise refuse_precision("torch", name, expected)
+        raise UserError(f"precision {name!r}: expected auto, {expected}")
     if device.startswith("cuda"):
         return (
             torch.bfloat16

@@ -45,6 +45,7 @@ class RunResult(Config):
     tracks: Count
     seconds: float = Field(ge=0, le=LARGEST_ID)
     warnings: tuple[str, ...]
+    precision: str = ""  # of the network; runs before version 0.13 did not say
     files: dict[str, FileFacts]  # by name
 
 

@@ -53,6 +53,7 @@ class Outcome:
     warnings: tuple[str, ...]
     resumed: int = 0  # frames that were known from an interrupted run
     is_old: bool = False  # an earlier run had done all of it
+    precision: str = ""  # of the network
 
 
 def check_source(source: str, config: PredictConfig, name: str | None = None) -> Outcome | None:
@@ -115,6 +116,7 @@ def process(
             tracks=len(stats.tracks),
             seconds=time.monotonic() - began,
             warnings=tuple(warnings),
+            precision=estimator.predictor.engine.precision,
             files={path.name: file_facts(path) for path in files.values()},
         )
         if not stats.is_cut:

@@ -30,7 +30,7 @@ LONGEST_HIDDEN = 4.0  # that of somebody who vanished inside the picture
 LATE = 0.5  # seconds without a box after which clothes must be alike
 UNLIKE = 0.7  # difference in colours from which somebody who comes back late is another
 BORDER = 0.01  # share of the picture's longer side from which a box is inside
-INSIDE, NEARLY, FILLED = 0.8, 0.75, 0.4  # shares of area, score and area that make a group
+INSIDE, NEARLY, FILLED = 0.8, 0.65, 0.4  # shares of area, score and area that make a group
 COVERED = 0.3  # share of a box inside another from which its colours are not the person's
 LEARNING = 0.1  # weight of the newest colours
 ALIKE = 0.45  # difference in colours: one person's are at 0.3, those of two at 0.6 to 0.8
@@ -56,15 +56,13 @@ class Body:
     motion: Motion
     last: Sighting
     colours: Float32 | None
-    is_known: bool  # whether a box was ever sure
 
     def follow(self, motion: Motion, seen: Sighting) -> Body:
         """Return the person after a sighting, `motion` being what was expected at its time."""
         colours = self.colours
         if seen.is_clear and seen.colours is not None:
             colours = seen.colours if colours is None else _blended(colours, seen.colours)
-        is_known = self.is_known or seen.score >= SURE
-        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours, is_known)
+        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours)
 
 
 class BodyTracker:
@@ -72,10 +70,10 @@ class BodyTracker:
 
     Boxes and tracks are paired so that the sum of surprises is least: how far the edges of a box
     lie from where the motion of a track leads, given how much that says after this time, and how
-    much its colours differ. Sure boxes of one person come first, then the others, which continue
-    the tracks that have no sure one: so someone half hidden is still followed. Both go to tracks
-    that once had a sure box before they go to those that never had. From `start_threshold` on, what
-    is left starts a track. A track ends after LONGEST_ABSENCE without a box.
+    much its colours differ. Sure boxes come first, then the others, which continue the tracks that
+    have no sure one, so someone half hidden is still followed, and last those of two people. From
+    `start_threshold` on, what is left starts a track. A track ends after LONGEST_ABSENCE without a
+    box.
 
     With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
     seconds ago has that one's number again. Numbers start at 1 and are never given to others.
@@ -108,19 +106,17 @@ class BodyTracker:
         boxes = np.array(boxes, np.float32).reshape(-1, 4)
         scores = np.asarray(scores, np.float32).reshape(-1)
         seen = _sightings(boxes, scores, index, image)
-        is_sure = (scores >= np.float32(max(self.start_threshold, SURE))) & ~groups(boxes, scores)
+        turn = np.where(scores >= np.float32(max(self.start_threshold, SURE)), 0, 1)
+        turn[groups(boxes, scores)] = 2
         order = np.lexsort((*boxes.T[::-1], -scores))  # whatever order they come in
         self._retire()
         if image is not None:
             self._turn(self._camera.to(image, boxes))
         moved = {number: body.motion.at(self._time) for number, body in self._bodies.items()}
         ids = np.zeros(len(boxes), np.int64)
-        for rows in (order[is_sure[order]], order[~is_sure[order]]):
-            for is_known in (True, False):
-                left = rows[ids[rows] == 0]
-                free = sorted(moved.keys() - set(ids.tolist()))
-                free = [number for number in free if self._bodies[number].is_known is is_known]
-                ids[left] = self._pairs([seen[row] for row in left], free, moved)
+        for rows in (order[turn[order] == each] for each in range(3)):
+            free = sorted(moved.keys() - set(ids.tolist()))
+            ids[rows] = self._pairs([seen[row] for row in rows], free, moved)
         for row in order.tolist():
             number = int(ids[row])
             if number:
@@ -195,8 +191,7 @@ class BodyTracker:
             number, self._next_id = self._next_id, self._next_id + 1
         self._absent.pop(number, None)
         motion = Motion.begin(seen.box.astype(np.float64), self._time)
-        colours = seen.colours if seen.is_clear else None
-        self._bodies[number] = Body(motion, seen, colours, seen.score >= SURE)
+        self._bodies[number] = Body(motion, seen, seen.colours if seen.is_clear else None)
         return number
 
     def _recognised(self, seen: Sighting) -> int | None:

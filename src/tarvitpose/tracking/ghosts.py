@@ -23,7 +23,7 @@ PERIOD = 1.0  # seconds about a frame that say what is seen now
 HELD = 15  # frames that wait to learn more about somebody new
 SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one person
 DETECTED = 0.6  # share of the least score that box and joints must reach together
-SURE_BOX = 0.55  # mean score of a track's boxes from which nobody looks closer
+SURE_BOX = 0.55  # mean score of a track's boxes from which nobody looks closer any more
 LEAST_LOOK, SURE_LOOK = 0.35, 0.6  # closer looks and width of a person, and of surely one
 CLEAR = 3  # frames that are enough of somebody twice as well seen, of half as similar a pose
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
@@ -96,6 +96,7 @@ class GhostFilter(Generic[Item]):
         self._wide: dict[int, Average] = {}  # by track, width of the pose
         self._looks: dict[int, list[float]] = {}  # by track, of closer looks
         self._alike: dict[tuple[int, int], Average] = {}  # OKS, by two tracks
+        self._surely_boxed: set[int] = set()
         self._shown: set[int] = set()
         self._unseen: set[int] = set()
         self._doubtful: set[int] = set()
@@ -167,18 +168,24 @@ class GhostFilter(Generic[Item]):
             boxed.add(poses.time, float(poses.box_scores[person]))
             self._wide.setdefault(track, Average()).add(poses.time, widths[person])
             looks = self._looks.setdefault(track, [])
+            if boxed.count >= CLEAR and boxed.best >= SURE_BOX:
+                self._surely_boxed.add(track)
             is_due = boxed.count.bit_count() == 1  # 1, 2, 4, 8
-            if is_due and boxed.best < SURE_BOX and not (looks and self._is_sure(track)):
+            if is_due and not self._is_boxed(track) and not (looks and self._is_sure(track)):
                 look = self._look(item, poses.boxes[person])
                 looks += [] if look is None else [look]
 
     def _looked(self, track: int) -> float:
         """Return how well closer looks and width confirm a track, 1 where nobody had to look."""
         looks = self._looks.get(track)
-        if not looks or self._boxed[track].best >= SURE_BOX:
+        if not looks or self._is_boxed(track):
             return 1.0
         wide = self._wide[track]
         return fmean(looks) + wide.total / wide.count
+
+    def _is_boxed(self, track: int) -> bool:
+        """Whether a track's boxes are sure, or were for a while."""
+        return track in self._surely_boxed or self._boxed[track].best >= SURE_BOX
 
     def _is_sure(self, track: int) -> bool:
         return self._looked(track) >= SURE_LOOK

@@ -1,0 +1,125 @@
+"""The encoder in int8 on ONNX Runtime, for whoever asks for it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_graphs import graphs
+from tiny_models import H, W, modest_model
+
+from tarvitpose.errors import UserError, WeightsError
+from tarvitpose.inference import onnx_engine
+from tarvitpose.inference.graph_folder import FRAME, describe, graph_cache_root, read_graphs
+from tarvitpose.inference.graphs import write_graphs
+from tarvitpose.inference.load import choose_backend, load_engine, open_graphs
+from tarvitpose.inference.onnx_engine import OnnxEngine
+from tarvitpose.utils.arrays import Float32
+from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
+
+CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep graphs in a folder of this test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.platform", "linux")
+    return graph_cache_root() / "onnxruntime"
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write graphs that read their weights, in float32, from the file beside them."""
+    folder, model = tmp_path_factory.mktemp("weights"), modest_model()
+    model.save_pretrained(folder)
+    write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
+    describe(folder, model.config, fingerprint(model), "fp32")
+    return folder
+
+
+def heatmaps(folder: Path, precision: str) -> Float32:
+    return load_engine(folder, backend="onnxruntime", precision=precision).single_frame(CROPS)
+
+
+def assert_close_and_not_the_same(int8: Float32, exact: Float32) -> None:
+    error = np.abs(int8 - exact)
+    assert 0 < error.mean() < 0.05 * exact.std()
+
+
+def test_int8_is_near_float32_and_read_again_from_the_cache(
+    linked: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact, int8 = heatmaps(linked, "fp32"), heatmaps(linked, "int8")
+    assert_close_and_not_the_same(int8, exact)
+    assert len(list(cache.iterdir())) == 2  # neither is taken for the other
+    monkeypatch.setattr(onnx_engine, "atomic_folder", None)  # nothing is written again
+    monkeypatch.setattr(onnx_engine, "int8_products", None)
+    np.testing.assert_array_equal(heatmaps(linked, "int8"), int8)
+    np.testing.assert_array_equal(heatmaps(linked, "fp32"), exact)
+
+
+def test_int8_of_merged_tokens_and_of_weights_in_the_graph_itself() -> None:
+    changes = (("fine_cells", 3), ("input_size", (64, 128)), ("position_grid", (4, 8)))
+    folder, crops = graphs(changes), np.repeat(CROPS, 2, 2)[:, :64, :128].copy()
+    exact, int8 = (
+        OnnxEngine(folder, precision=precision, threads=1).encode(crops)
+        for precision in ("fp32", "int8")
+    )
+    for mine, other in zip(int8, exact, strict=True):
+        assert_close_and_not_the_same(mine.tokens, other.tokens)
+
+
+def test_what_int8_gives_depends_on_no_other_crop(linked: Path) -> None:
+    engine = load_engine(linked, backend="onnxruntime", precision="int8")
+    alone = [engine.single_frame(crop[None])[0] for crop in CROPS]
+    np.testing.assert_array_equal(engine.single_frame(CROPS), alone)
+
+
+def test_an_engine_says_what_it_computes_in(linked: Path) -> None:
+    engines = {
+        precision: load_engine(linked, backend="onnxruntime", precision=precision)
+        for precision in ("fp32", "int8")
+    }
+    assert {name: engine.precision for name, engine in engines.items()} == {
+        "fp32": "fp32",
+        "int8": "int8",
+    }
+    assert engines["int8"].fingerprint() == f"{engines['fp32'].fingerprint()}-int8"
+
+
+@pytest.mark.parametrize(
+    ("backend", "able"), [("torch", "fp32, bf16, fp16"), ("openvino", "fp32, bf16, fp16")]
+)
+def test_backends_without_int8_name_the_one_that_has_it(
+    linked: Path, backend: str, able: str
+) -> None:
+    if backend == "openvino":
+        pytest.importorskip("openvino")
+    refusal = rf"^backend {backend} computes in {able} here, not in int8; .*--backend onnxruntime$"
+    with pytest.raises(UserError, match=refusal):
+        load_engine(linked, backend=backend, device="cpu", precision="int8")  # type: ignore[arg-type]
+
+
+def test_int8_chooses_the_backend_that_has_it(linked: Path) -> None:
+    assert choose_backend(linked, "auto", "int8") == "onnxruntime"
+    with pytest.raises(UserError, match="on the processor only, not on cuda"):
+        load_engine(linked, device="cuda", precision="int8")
+
+
+def test_a_damaged_graph_is_named_in_one_line(linked: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(linked, folder)
+    (folder / FRAME).write_bytes(b"\xff" * (folder / FRAME).stat().st_size)
+    with pytest.raises(WeightsError, match=f"^{folder / FRAME}: not a readable graph"):
+        open_graphs(read_graphs(folder), "onnxruntime", precision="int8")
+
+
+def test_auto_stays_float32(linked: Path) -> None:
+    assert load_engine(linked, backend="onnxruntime").precision == "fp32"
+
+
+def test_exported_int8_stays_int8_whatever_is_asked() -> None:
+    folder = replace(graphs(), precision="int8")
+    assert OnnxEngine(folder, precision="fp32", threads=1).precision == "int8"
