@@ -84,7 +84,8 @@ def packed(steps: Array) -> Array:
     """
     flat = steps.ravel() + MOST
     digits = np.pad(flat, (0, -flat.size % 3), constant_values=MOST).reshape(-1, 3)
-    return (digits @ np.array([LEVELS**2, LEVELS, 1])).astype(np.uint8)
+    together: Array = digits @ np.array([LEVELS**2, LEVELS, 1])
+    return together.astype(np.uint8)
 
 
 def unpacked(values: Array, size: int) -> Array:
