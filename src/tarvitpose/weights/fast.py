@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from tarvitpose.errors import WeightsError
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.caches import cache_root
-from tarvitpose.utils.json_file import SMALL, read_json
+from tarvitpose.utils.hashing import files_digest
 from tarvitpose.weights.files import WEIGHTS_FILE, tensor_bytes
 
 FAST, HEAD, CHANGES, ABOUT = "fast", "model.head", "changes.safetensors", "export.json"
@@ -30,8 +30,8 @@ Array = NDArray[Any]
 
 def fast_folder(assets: Path, default: Path) -> Path:
     """Return the folder of the fast weights, made from the default ones once. Raises UserError."""
-    fingerprint = read_json(assets / ABOUT, WeightsError, SMALL)["fingerprint"]
-    folder = cache_root() / "weights" / f"{FAST}-{fingerprint[:20]}"
+    digest = files_digest(sorted(assets.iterdir()), WeightsError)
+    folder = cache_root() / "weights" / f"{FAST}-{digest[:20]}"
     if not is_whole(folder):
         with atomic_folder(folder, keep=is_whole) as new:
             put_together(assets, default / WEIGHTS_FILE, new)
