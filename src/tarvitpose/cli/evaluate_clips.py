@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tarvitpose.data.degrade import Degradation
     from tarvitpose.evaluation.calibration import ScoredJoints
     from tarvitpose.evaluation.clips import Encoded
-    from tarvitpose.evaluation.comparison import ModeComparison
     from tarvitpose.skeleton import JointSet
 
 BASELINES: tuple[RowMode, ...] = ("mean-heatmaps", "pooled", "tar", "fused")
@@ -83,13 +82,9 @@ def report(parts: dict[str, ScoredJoints], joints: JointSet) -> dict[str, Any]:
     console.say(drawn(headline_table(accuracy)))
     console.say("\nExpected calibration error of the scores")
     console.say(drawn(headline_table(calibration)))
-    return {"pck": numbers(accuracy), "calibration_error": numbers(calibration)}
-
-
-def numbers(comparisons: list[ModeComparison]) -> dict[str, Any]:
-    """Return the comparisons for JSON."""
     return {
-        each.metric: {"values": each.rows, "interval95": each.intervals} for each in comparisons
+        "pck": {each.metric: each.numbers for each in accuracy},
+        "calibration_error": {each.metric: each.numbers for each in calibration},
     }
 
 

@@ -119,11 +119,7 @@ def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
         "frames": result.frames,
         "people": result.people,
         "metrics": {
-            comparison.metric: {
-                "values": comparison.rows,
-                "interval95": comparison.intervals,
-                "note": comparison.note,
-            }
+            comparison.metric: {**comparison.numbers, "note": comparison.note}
             for comparison in result.comparisons
         },
         "warnings": result.warnings,

@@ -103,10 +103,7 @@ def numbers(scores: MotionScores) -> dict[str, Any]:
         "limits": scores.limits,
         "joints": scores.joints,
         "motion": {
-            metric: {
-                condition: {"values": each.rows, "interval95": each.intervals}
-                for condition, each in conditions.items()
-            }
+            metric: {condition: each.numbers for condition, each in conditions.items()}
             for metric, conditions in scores.comparisons.items()
         },
     }

@@ -50,6 +50,11 @@ class ModeComparison:
             rows[label] = {name: value - before[name] for name, value in self.values[mode].items()}
         return rows
 
+    @property
+    def numbers(self) -> dict[str, dict[str, Values] | dict[str, Intervals]]:
+        """The rows and their intervals, as JSON files hold them."""
+        return {"values": self.rows, "interval95": self.intervals}
+
 
 def known_differences(modes: Collection[str]) -> dict[str, tuple[str, str]]:
     """Return the differences between modes that were measured, as pairs (mode, baseline) by label.
