@@ -6,37 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_graphs import graphs
-from tiny_models import H, W, modest_model
+from tiny_graphs import graphs, onnxruntime_cache, write_linked
+from tiny_models import H, W
 
 from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.inference import onnx_engine
-from tarvitpose.inference.graph_folder import FRAME, describe, graph_cache_root, read_graphs
-from tarvitpose.inference.graphs import write_graphs
+from tarvitpose.inference.graph_folder import FRAME, read_graphs
 from tarvitpose.inference.load import choose_backend, load_engine, open_graphs
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
 
 CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep graphs in a folder of this test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("sys.platform", "linux")
-    return graph_cache_root() / "onnxruntime"
+    return onnxruntime_cache(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write graphs that read their weights, in float32, from the file beside them."""
-    folder, model = tmp_path_factory.mktemp("weights"), modest_model()
-    model.save_pretrained(folder)
-    write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
-    describe(folder, model.config, fingerprint(model), "fp32")
-    return folder
+    return write_linked(tmp_path_factory.mktemp("weights"))
 
 
 def heatmaps(folder: Path, precision: str) -> Float32:

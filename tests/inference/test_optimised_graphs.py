@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import H, W, modest_model
+from tiny_graphs import onnxruntime_cache, write_linked
+from tiny_models import H, W
 
 from tarvitpose.errors import WeightsError
 from tarvitpose.inference import graph_folder, onnx_engine
@@ -14,35 +15,24 @@ from tarvitpose.inference.graph_folder import (
     FRAME,
     MOST_KEPT,
     STEP,
-    describe,
-    graph_cache_root,
     read_graphs,
 )
-from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.inference.openvino_engine import OpenVinoEngine
 from tarvitpose.utils.arrays import Float32
-from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
+from tarvitpose.weights.files import WEIGHTS_FILE
 
 CROPS = np.random.default_rng(0).integers(0, 256, (2, H, W, 3), np.uint8)
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep graphs in a folder of this test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("sys.platform", "linux")
-    return graph_cache_root() / "onnxruntime"
+    return onnxruntime_cache(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write graphs that read their weights from the file beside them."""
-    folder, model = tmp_path_factory.mktemp("weights"), modest_model()
-    model.save_pretrained(folder)
-    write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
-    describe(folder, model.config, fingerprint(model), "fp32")
-    return folder
+    return write_linked(tmp_path_factory.mktemp("weights"))
 
 
 def heatmaps(folder: Path) -> Float32:

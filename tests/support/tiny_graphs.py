@@ -10,13 +10,18 @@ from tiny_models import modest_model, tiny_model
 
 from tarvitpose.config import Backend
 from tarvitpose.inference.engine import Engine
-from tarvitpose.inference.graph_folder import GraphFolder, describe, read_graphs
+from tarvitpose.inference.graph_folder import (
+    GraphFolder,
+    describe,
+    graph_cache_root,
+    read_graphs,
+)
 from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.inference.load import open_graphs
 from tarvitpose.inference.openvino_engine import is_installed
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.weights.files import fingerprint
+from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
 
 BACKENDS = (
     "onnxruntime",
@@ -53,3 +58,19 @@ def write(model: TARViTPose, folder: Path) -> GraphFolder:
     write_graphs(model, folder)
     describe(folder, model.config, fingerprint(model), "fp32")
     return read_graphs(folder)
+
+
+def write_linked(folder: Path) -> Path:
+    """Write a network and graphs that read their weights, in float32, from the file beside them."""
+    model = modest_model()
+    model.save_pretrained(folder)
+    write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
+    describe(folder, model.config, fingerprint(model), "fp32")
+    return folder
+
+
+def onnxruntime_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep graphs in a folder of this test, and return that of ONNX Runtime."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.platform", "linux")
+    return graph_cache_root() / "onnxruntime"
