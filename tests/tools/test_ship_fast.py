@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_models import modest_model
 
+from tarvitpose.errors import WeightsError
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -78,3 +79,8 @@ def test_they_are_put_together_once(student: tuple[Path, TARViTPose]) -> None:
     written = (folder / WEIGHTS_FILE).stat().st_mtime_ns
     assert fast_folder(root / "fast", root / "default") == folder
     assert (folder / WEIGHTS_FILE).stat().st_mtime_ns == written
+
+
+def test_a_package_without_them_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json: cannot be read"):
+        fast_folder(tmp_path / "nowhere", tmp_path / "default")

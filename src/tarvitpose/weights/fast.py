@@ -19,7 +19,7 @@ from tarvitpose.errors import WeightsError
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.caches import cache_root
 from tarvitpose.utils.hashing import files_digest
-from tarvitpose.weights.files import WEIGHTS_FILE, tensor_bytes
+from tarvitpose.weights.files import CONFIG_FILE, WEIGHTS_FILE, tensor_bytes
 
 FAST, HEAD, CHANGES, ABOUT = "fast", "model.head", "changes.safetensors", "export.json"
 STEP, PACKED = ".step", ".packed"  # in CHANGES, after a tensor's name
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 def fast_folder(assets: Path, default: Path) -> Path:
     """Return the folder of the fast weights, made from the default ones once. Raises UserError."""
-    digest = files_digest(sorted(assets.iterdir()), WeightsError)
+    digest = files_digest([assets / name for name in (CONFIG_FILE, ABOUT, CHANGES)], WeightsError)
     folder = cache_root() / "weights" / f"{FAST}-{digest[:20]}"
     if not is_whole(folder):
         with atomic_folder(folder, keep=is_whole) as new:
