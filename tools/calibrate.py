@@ -1,12 +1,14 @@
 """Fit the score curves of weights, so that a score is the share of joints that are right.
 
+    python -m tools.calibrate data/default/runs/stage2/weights data/lspet/train.json
     python -m tools.calibrate data/default/runs/stage2/weights data/lspet/train.json \\
-        data/default/photographs_train.json=data/coco_kpt
+        data/default/photographs_train.json=data/coco_kpt --flip-test
 
 Clips are made of people of the training part, as `evaluate --degradations` makes them of others;
 of each data set equally many people, so that scores are right on average over the sets. Each
 person's clip has one degradation (of lost frames there is nothing to tell). The curves, one for
-each of the modes of --temporal, are written into the folder's config.json.
+each of the modes of --temporal, or that of single frames with the flip test alone, are written into
+the folder's config.json.
 """
 
 import argparse
@@ -17,13 +19,17 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
-from tarvitpose.config import CURVES, Curve, TemporalMode
-from tarvitpose.data.dataset import validation_clips
+from tarvitpose.config import CURVES, FLIP_CURVE, Curve, window_offsets
+from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.degrade import DEGRADATIONS
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.calibration import reliability
-from tarvitpose.evaluation.clips import encoded_batches, score_clips
+from tarvitpose.evaluation.clips import decoded_joints, encoded_batches, score_modes
+from tarvitpose.inference.engine import FlipTestEngine
+from tarvitpose.inference.torch_engine import TorchEngine
+from tarvitpose.metrics import TORSO_SHARE
+from tarvitpose.metrics.pck import hits, torso_size
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32
@@ -31,6 +37,7 @@ from tarvitpose.utils.atomic import atomic_file
 
 KNOTS = 12  # of a fitted curve, at most
 SLOPE = 0.01  # least rise of a fitted curve, so that equal scores stay rare
+Scored = dict[str, Float32]  # by the field of a curve, (2, n): raw scores, and 1 where right
 SHOWN = [kind for kind in DEGRADATIONS if kind != "dropped"]
 
 
@@ -42,32 +49,59 @@ def main() -> None:
         "annotations", nargs="+", help="labelled people, as ANNOTATIONS or ANNOTATIONS=IMAGES"
     )
     parser.add_argument("--people", type=int, default=320, help="of each data set")
+    parser.add_argument(
+        "--flip-test", action="store_true", help="fit the curve of single pictures alone"
+    )
     given = parser.parse_args()
     torch.set_num_threads(2)
     model = TARViTPose.from_pretrained(str(given.weights))
-    raw = model.config.model_copy(update=dict.fromkeys(CURVES.values(), ()))
-    model.config = raw
+    fields = [FLIP_CURVE] if given.flip_test else [*CURVES.values()]
+    config = model.config
+    model.config = config.model_copy(update=dict.fromkeys(fields, ()))
     records = [
         record
         for source in given.annotations
-        for record in read_people(source, raw.joints, given.people)
+        for record in read_people(source, config.joints, given.people)
     ]
-    rows: dict[TemporalMode, list[tuple[Float32, Float32]]] = {mode: [] for mode in CURVES}
+    score = score_flip_test if given.flip_test else score_all_modes
+    parts: list[Scored] = []
     for at, kind in enumerate(SHOWN):
-        clips = validation_clips(records[at :: len(SHOWN)], raw, kind, seed=1)
-        encoded = list(encoded_batches(model, clips, torch.device("cpu")))
-        for mode, parts in rows.items():
-            scored = score_clips(model, encoded, mode)
-            seen = scored.visible
-            parts.append((scored.temporal_scores[seen], scored.temporal[seen].astype(np.float32)))
-            print(f"{kind}, {mode}: {scored.temporal_pck:.1f}", flush=True)
+        clips = validation_clips(records[at :: len(SHOWN)], model.config, kind, seed=1)
+        parts.append(score(model, clips))
+        shares = {field: f"{100 * right.mean():.1f}" for field, (_, right) in parts[-1].items()}
+        print(f"{kind}, PCK: {shares}", flush=True)
     curves = {
-        CURVES[mode]: _fitted(mode, *(np.concatenate(part) for part in zip(*parts, strict=True)))
-        for mode, parts in rows.items()
+        field: _fitted(field, *np.concatenate([part[field] for part in parts], 1))
+        for field in fields
     }
-    config = raw.model_copy(update=curves)
     with atomic_file(given.weights / "config.json") as path:
-        path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        fitted = config.model_copy(update=curves)
+        path.write_text(fitted.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def score_all_modes(model: TARViTPose, clips: ClipDataset) -> Scored:
+    """Return raw scores of the labelled joints of clips and which are right, of each mode."""
+    scored = score_modes(model, encoded_batches(model, clips, torch.device("cpu")), [*CURVES])
+    return {
+        CURVES[mode]: np.stack([row.temporal_scores[row.visible], row.temporal[row.visible]])
+        for mode, row in scored.items()
+    }
+
+
+def score_flip_test(model: TARViTPose, clips: ClipDataset) -> Scored:
+    """Return raw scores of the labelled joints of the current frames, with the flip test."""
+    engine = FlipTestEngine(TorchEngine(model, device="cpu", precision="fp32"))
+    current = window_offsets(model.config.offsets)[1]
+    rows = []
+    for clip in (clips[at] for at in range(len(clips))):
+        heatmaps = engine.single_frame(clip["clip"][current].numpy()[None])
+        points, scores = decoded_joints(model.config, torch.from_numpy(heatmaps), "none")
+        truth, seen = clip["keypoints"].numpy()[None], clip["visible"].numpy()[None] > 0
+        torso = torso_size(truth, seen, model.config.joints)
+        seen = seen & np.isfinite(torso)[:, None]
+        right = hits(points, truth, torso, TORSO_SHARE)
+        rows.append(np.stack([scores[seen], right[seen]]))
+    return {FLIP_CURVE: np.concatenate(rows, 1)}
 
 
 def read_people(source: str, joints: JointSet, number: int) -> list[Record]:
@@ -101,10 +135,10 @@ def fit_curve(scores: ArrayLike, right: ArrayLike) -> tuple[tuple[float, float],
     return tuple((round(float(a), 4), round(float(b), 4)) for a, b in zip(x, rising, strict=True))
 
 
-def _fitted(mode: str, scores: Float32, right: Float32) -> Curve:
+def _fitted(field: str, scores: Float32, right: Float32) -> Curve:
     curve = fit_curve(scores, right)
     error = 100 * reliability(scores, right).error
-    print(f"{mode}: {len(scores)} joints, error of raw scores {error:.1f}%, curve {curve}")
+    print(f"{field}: {len(scores)} joints, error of raw scores {error:.1f}%, curve {curve}")
     return curve
 
 

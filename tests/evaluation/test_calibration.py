@@ -62,7 +62,7 @@ def test_scores_that_are_right_have_the_error_of_chance() -> None:
     assert 1 < chance < 5
 
 
-@pytest.mark.parametrize("name", ["score_curve", "single_score_curve"])
+@pytest.mark.parametrize("name", ["score_curve", "single_score_curve", "flip_score_curve"])
 @pytest.mark.parametrize(
     "curve", [((0.5, 0.1), (0.2, 0.3)), ((0, 0.5), (1, 0.5)), ((0, 0), (2, 1))]
 )
@@ -105,6 +105,26 @@ def test_predict_takes_the_curve_of_its_mode() -> None:
             predictor = Predictor(TorchEngine(network.eval()), temporal=mode)
             predicted += predictor.joints([[image] * len(predictor.offsets)], [boxes])
         np.testing.assert_allclose(predicted[0].scores, predicted[1].scores * share, atol=1e-6)
+
+
+@pytest.mark.parametrize("peaks", [False, True])
+def test_single_frames_with_the_flip_test_have_a_curve_of_their_own(peaks: bool) -> None:
+    halved, doubtful = ((0.0, 0.0), (1.0, 0.5)), ((0.0, 0.0), (1.0, 0.25))
+    plain = TARViTPose(tiny_config()).eval()
+    shares: dict[TemporalMode, tuple[float, dict[str, Any]]] = {
+        "none": (0.25, {"single_score_curve": halved, "flip_score_curve": doubtful}),
+        "tar": (0.5, {"score_curve": halved, "flip_score_curve": doubtful}),
+    }
+    image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    boxes = np.array([[10, 5, 60, 85]], np.float32)
+    for mode, (share, curves) in shares.items():
+        curved = TARViTPose(tiny_config(**curves)).eval()
+        curved.load_state_dict(plain.state_dict())
+        scores = []
+        for network in (curved, plain):
+            predictor = Predictor(TorchEngine(network), temporal=mode, flip_test=True, peaks=peaks)
+            scores += [predictor.joints([[image] * len(predictor.offsets)], [boxes])[0].scores]
+        np.testing.assert_allclose(scores[0], scores[1] * share, atol=1e-6)
 
 
 def test_the_plot_shows_the_reliability_beside_the_diagonal(

@@ -1,12 +1,21 @@
 """Curves that turn scores into probabilities, fitted to scores of which the truth is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from tiny_models import modest_model
+from tiny_training import write_stills
 
 from tarvitpose.config import ModelConfig
+from tarvitpose.data.dataset import validation_clips
+from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.calibration import reliability
+from tarvitpose.evaluation.clips import normalise_clip
 from tarvitpose.heatmaps import calibrate
-from tools.calibrate import fit_curve
+from tarvitpose.skeleton import POSETRACK_15
+from tools.calibrate import fit_curve, score_flip_test
 
 
 def raw_scores(count: int = 6000) -> tuple[np.ndarray, np.ndarray]:
@@ -43,3 +52,21 @@ def test_a_curve_rises_even_where_the_data_do_not() -> None:
     assert (np.diff(y) > 0).all()
     with pytest.raises(ValueError, match="two different scores"):
         fit_curve([0.5, 0.5], [0, 1])
+
+
+def test_the_flip_test_is_scored_on_the_mean_of_both_views(tmp_path: Path) -> None:
+    model = modest_model()
+    records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
+    clips = validation_clips(records, model.config, "dark")
+    ((scores, right),) = score_flip_test(model, clips).values()
+    expected = []
+    for clip in (clips[at] for at in range(len(clips))):
+        crop = clip["clip"][1]  # of -1, 0, +1
+        with torch.inference_mode():
+            plain, mirrored = model.single_frame(
+                normalise_clip(torch.stack([crop, crop.flip(1)])[None])[0]
+            )
+        both = (plain + mirrored.flip(-1)[list(POSETRACK_15.flip_order)]) / 2
+        expected += both.amax((1, 2))[clip["visible"] > 0].tolist()
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    assert set(right.tolist()) <= {0, 1}

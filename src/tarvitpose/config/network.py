@@ -30,7 +30,8 @@ CURVES: dict[TemporalMode, str] = {  # the fields of score curves
     "fused": "fused_score_curve",
     "none": "single_score_curve",
 }
-SCORING = {*CURVES.values(), "default_temporal"}  # fields that no weights depend on
+FLIP_CURVE = "flip_score_curve"
+SCORING = {*CURVES.values(), FLIP_CURVE, "default_temporal"}  # fields that no weights depend on
 LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after")  # than version 0.9
 
 
@@ -82,6 +83,7 @@ class ModelConfig(Config):
     layout: Layout = "paper"
     score_curve: Curve = ()  # heatmap maximum -> score; none: as it is
     single_score_curve: Curve = ()  # the same without the temporal part
+    flip_score_curve: Curve = ()  # of single frames with the flip test; none: as those without
     pooled_score_curve: Curve = ()  # of pooled heatmaps; none: as those of single frames
     fused_score_curve: Curve = ()  # of fused ones; none: as those of the temporal part
     default_temporal: TemporalMode = "tar"  # what "auto" stands for, with a temporal part
@@ -104,7 +106,7 @@ class ModelConfig(Config):
                 raise ValueError(f"width {self.width} cannot be divided by {name} {heads}")
         check_offsets(self.offsets)
         self._check_cells()
-        for name in CURVES.values():
+        for name in (*CURVES.values(), FLIP_CURVE):
             check_curve(getattr(self, name))
         if self.aggregation != "joints" and self.layout == "released":
             raise ValueError('layout "released" is only known for aggregation "joints"')
@@ -143,8 +145,10 @@ class ModelConfig(Config):
             return temporal
         return self.default_temporal if self.temporal else "none"
 
-    def curve(self, mode: TemporalMode) -> Curve:
-        """Return the score curve of one mode."""
+    def curve(self, mode: TemporalMode, *, flip_test: bool = False) -> Curve:
+        """Return the score curve of one mode, with or without the flip test."""
+        if flip_test and mode == "none" and self.flip_score_curve:
+            return self.flip_score_curve
         curve: Curve = getattr(self, CURVES[mode])
         if not self.temporal:
             return (mode == "pooled" and curve) or self.score_curve

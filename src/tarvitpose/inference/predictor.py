@@ -244,7 +244,8 @@ class Predictor:
     def _read(self, boxes: Float32, heatmaps: Float32, mode: TemporalMode) -> PoseArrays:
         """Return joints in frame pixels from heatmaps (N, J, h / 4, w / 4)."""
         with self.observer.stage("heatmaps"):
-            size, curve = self.config.input_size, self.config.curve(mode)
+            size = self.config.input_size
+            curve = self.config.curve(mode, flip_test=self.flip_test)
             if self.peaks:
                 return self._with_peaks(boxes, heatmaps, curve)
             points, scores = codec.decode(heatmaps, size, self.config.codec)
