@@ -19,13 +19,14 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
+from tarvitpose import heatmaps as codec
 from tarvitpose.config import CURVES, FLIP_CURVE, Curve, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.degrade import DEGRADATIONS
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
 from tarvitpose.evaluation.calibration import reliability
-from tarvitpose.evaluation.clips import decoded_joints, encoded_batches, score_modes
+from tarvitpose.evaluation.clips import encoded_batches, score_modes
 from tarvitpose.inference.engine import FlipTestEngine
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.metrics import TORSO_SHARE
@@ -57,7 +58,7 @@ def main() -> None:
     model = TARViTPose.from_pretrained(str(given.weights))
     fields = [FLIP_CURVE] if given.flip_test else [*CURVES.values()]
     config = model.config
-    model.config = config.model_copy(update=dict.fromkeys(fields, ()))
+    model.config = config.model_copy(update=dict.fromkeys([*CURVES.values(), FLIP_CURVE], ()))
     records = [
         record
         for source in given.annotations
@@ -95,7 +96,7 @@ def score_flip_test(model: TARViTPose, clips: ClipDataset) -> Scored:
     rows = []
     for clip in (clips[at] for at in range(len(clips))):
         heatmaps = engine.single_frame(clip["clip"][current].numpy()[None])
-        points, scores = decoded_joints(model.config, torch.from_numpy(heatmaps), "none")
+        points, scores = codec.decode(heatmaps, model.config.input_size, model.config.codec)
         truth, seen = clip["keypoints"].numpy()[None], clip["visible"].numpy()[None] > 0
         torso = torso_size(truth, seen, model.config.joints)
         seen = seen & np.isfinite(torso)[:, None]

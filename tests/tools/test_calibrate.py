@@ -55,7 +55,7 @@ def test_a_curve_rises_even_where_the_data_do_not() -> None:
 
 
 def test_the_flip_test_is_scored_on_the_mean_of_both_views(tmp_path: Path) -> None:
-    model = modest_model()
+    model = modest_model(single_score_curve=((0, 0), (1, 0.5)))  # what is fitted are raw scores
     records = read_records("coco", write_stills(tmp_path), POSETRACK_15)
     clips = validation_clips(records, model.config, "dark")
     ((scores, right),) = score_flip_test(model, clips).values()
