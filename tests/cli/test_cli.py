@@ -338,22 +338,6 @@ def test_what_is_missing_or_unknown_gets_one_line() -> None:
     assert refusal("dance").startswith("No such command 'dance'")
 
 
-def test_a_missing_video_is_refused_before_the_model_is_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[object] = []
-    monkeypatch.setattr(PoseEstimator, "from_config", loaded.append)
-    missing = tmp_path / "no such.mp4"
-    assert refusal("predict", missing) == f"{missing}: no such file or folder"
-    assert loaded == []
-
-
-def test_weights_without_a_config_get_one_line(tmp_path: Path) -> None:
-    video = make_video(tmp_path / "walk.mp4", 2)
-    message = refusal("predict", video, "--weights", tmp_path)
-    assert message == f"{tmp_path}: no config.json; expected config.json and model.safetensors"
-
-
 def test_a_real_run_with_a_tiny_model(tmp_path: Path) -> None:
     video = make_video(tmp_path / "walk.mp4", 3)
     modest_model().save_pretrained(tmp_path / "weights")
@@ -406,13 +390,6 @@ def test_other_sources_stay_as_they_are(tmp_path: Path) -> None:
     odd.touch()
     for source in ("0", "dance.mp4", "http://host/a?b=[c]", str(odd), str(tmp_path / "no*.mp4")):
         assert expand(source) == [source]
-
-
-def test_lists_are_read(calls: list[Call]) -> None:
-    lists = ["--format", "csv, coco,csv", "--offsets=-2, 4", "--person", "3,1,3"]
-    assert run("predict", "dance.mp4", *lists).exit_code == 0
-    [(_, config)] = calls
-    assert (config.formats, config.offsets, config.person) == (("csv", "coco"), (-2, 4), (1, 3))
 
 
 def test_the_summary_counts_in_words() -> None:

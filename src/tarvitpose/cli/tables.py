@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from tarvitpose.evaluation.comparison import ModeComparison
     from tarvitpose.metrics.posetrack_ap import ApResult
 
-    Intervals = dict[str, tuple[float, float]]
-
+Intervals = dict[str, tuple[float, float]]
 WIDTH = 100
 LIMBS = "limbs"
 COUNTED = {LIMBS: "people, 12 limb joints", "AP": "OKS thresholds", "mean": "joints"}
