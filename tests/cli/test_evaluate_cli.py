@@ -389,15 +389,3 @@ def test_without_heads_only_tracks_are_scored(tmp_path: Path) -> None:
     assert "ap" not in content
     assert content["posetrack_mota"] == {}
     assert content["tracks"]["MOTA"] == pytest.approx(87.5)
-
-
-def test_tracks_need_track_ids(tmp_path: Path) -> None:
-    write_crossing(tmp_path)
-    path = tmp_path / "made" / "b.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    del content["annotations"][3]["track_id"]
-    save(path, content)
-    assert evaluate(tmp_path).exit_code == 0
-    assert "made: the predictions have people without track_id; score" in refusal(
-        *arguments(tmp_path, "--tracks")
-    )

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.data.augment import (
@@ -209,23 +208,6 @@ def test_colour_stays_mild_and_can_be_switched_off() -> None:
     for seed in range(20):
         varied = jitter_colour(clip, np.random.default_rng(seed), 0.2).astype(int)
         assert abs(varied.mean() - clip.mean()) < 60
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        {"flip": 1.5},
-        {"scale": 1.0},
-        {"rotation": 200.0},
-        {"motion": {"zoom": 0.9}},
-        {"offset_span": -1},
-        {"reverse": 2},
-        {"box_noise": 0.5},
-    ],
-)
-def test_impossible_settings_are_refused(field: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        AugmentConfig.model_validate(field)
 
 
 def person(box: tuple[float, float, float, float] = BOX) -> Record:
