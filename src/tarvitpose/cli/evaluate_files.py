@@ -1,7 +1,9 @@
 """`tarvitpose evaluate --predictions`: poses in files against labels, or against a correction."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
@@ -16,7 +18,6 @@ from tarvitpose.cli.tables import (
 from tarvitpose.errors import DataError
 from tarvitpose.evaluation.corrections import compare
 from tarvitpose.evaluation.posetrack_pairs import read_videos
-from tarvitpose.evaluation.track_scores import TrackScorer
 from tarvitpose.formats.posetrack_layout import NO_SCORE
 from tarvitpose.formats.reading import load_poses
 from tarvitpose.metrics.posetrack_ap import (
@@ -30,6 +31,9 @@ from tarvitpose.metrics.posetrack_ap import (
 )
 from tarvitpose.utils.words import counted
 
+if TYPE_CHECKING:
+    from tarvitpose.evaluation.track_scores import TrackScorer
+
 UNKNOWN_BOXES = "unknown"  # files of poses do not say whose boxes they come from
 
 
@@ -37,7 +41,11 @@ def score_files(options: EvaluateConfig) -> None:
     """Score PoseTrack JSON by PoseTrack's average precision, as poseval does, and its tracks."""
     assert options.predictions is not None
     assert options.annotations is not None
-    scorer = TrackScorer(options.predictions) if options.tracks else None
+    scorer = None
+    if options.tracks:
+        from tarvitpose.evaluation.track_scores import TrackScorer  # needs SciPy, AP does not
+
+        scorer = TrackScorer(options.predictions)
     videos = read_matches(options.predictions, options.annotations, scorer)
     number = counted(len(videos), "video")
     title = f"of {options.predictions}, {number}, boxes: {UNKNOWN_BOXES}"
