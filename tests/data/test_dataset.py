@@ -211,11 +211,6 @@ def test_without_joint_weights_all_labelled_joints_count_alike(tmp_path: Path) -
     assert set(plain["weights"].tolist()) == {1.0}
 
 
-def test_a_still_without_motion_gives_equal_frames(records: list[Record]) -> None:
-    clip = ClipDataset(records, model(), STEADY)[0]["clip"]
-    assert all(torch.equal(frame, clip[0]) for frame in clip)
-
-
 def test_a_single_frame_model_gets_the_current_frame(records: list[Record]) -> None:
     clip = ClipDataset(records, model(), STEADY)[0]["clip"]
     single = ClipDataset(records, model(offsets=()), STEADY)[0]["clip"]
@@ -250,10 +245,6 @@ def steady(degrade: DegradeConfig = CLEAN, **changes: object) -> AugmentConfig:
 def lively(**changes: object) -> AugmentConfig:
     motion = MotionConfig(still=0, limbs=1)
     return steady(scale=0.3, rotate=1, flip=0.5, motion=motion, **changes)
-
-
-def changed_frames(first: ClipItem, second: ClipItem) -> list[int]:
-    return [t for t in range(T) if not torch.equal(first["clip"][t], second["clip"][t])]
 
 
 CHANCES = ("truncate", "half_body", "flip", "reverse", "box_jitter", "crowd", "small", "rotate")
@@ -404,24 +395,6 @@ def test_boxes_jitter_by_their_share_and_independently(records: list[Record]) ->
     assert (middles.std(0) > 0.5).all()
     calm = ClipDataset(records, model(), steady(box_jitter=1, box_noise=0))[0]
     assert np.allclose(calm["frame_keypoints"], plain, atol=1e-3)
-
-
-@pytest.mark.parametrize("switch", ["blurred", "defocused", "dropped"])
-def test_frames_beside_the_current_one_are_degraded(records: list[Record], switch: str) -> None:
-    plain = ClipDataset(records, model(), lively())[1, 0]
-    degrade = CLEAN.model_copy(update={switch: 1.0})
-    degraded = ClipDataset(records, model(), lively(degrade=degrade))[1, 0]
-    assert changed_frames(plain, degraded) == [0, 1, 3, 4]
-    assert torch.equal(plain["targets"], degraded["targets"])
-    assert torch.equal(plain["frame_keypoints"], degraded["frame_keypoints"])
-    lost = switch == "dropped"
-    assert degraded["frame_visible"].any(1).tolist() == [
-        not lost,
-        not lost,
-        True,
-        not lost,
-        not lost,
-    ]
 
 
 def test_a_frame_that_repeats_the_current_one_shows_it_as_degraded_as_it_is(
