@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
 from tarvitpose.cli.tables import (
-    Intervals,
     ap_table,
     correction_table,
     drawn,
@@ -16,6 +15,7 @@ from tarvitpose.cli.tables import (
     tracking_table,
 )
 from tarvitpose.errors import DataError
+from tarvitpose.evaluation.comparison import Intervals
 from tarvitpose.evaluation.corrections import compare
 from tarvitpose.evaluation.posetrack_pairs import read_videos
 from tarvitpose.formats.posetrack_layout import NO_SCORE
