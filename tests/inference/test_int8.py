@@ -110,7 +110,7 @@ def test_backends_without_int8_name_the_one_that_has_it(
 ) -> None:
     if backend == "openvino":
         pytest.importorskip("openvino")
-    refusal = rf"^backend {backend} computes in {able} here, not in int8; .*--backend onnxruntime$"
+    refusal = rf"^backend {backend} computes in {able} here, not in int8; .*or backend onnxruntime$"
     with pytest.raises(UserError, match=refusal):
         load_engine(linked, backend=backend, device="cpu", precision="int8")  # type: ignore[arg-type]
 
