@@ -141,9 +141,10 @@ class EvaluateConfig(NetworkConfig):
                 "evaluate: expected --weights (a model) or --predictions (files of poses)"
             )
         for name in sorted(options - MODES[mode]):
-            others = [option_name(other) for other in MODES if name in MODES[other]]
-            if mode == "weights" or len(others) == 1:
-                raise ConfigError(f"evaluate: {option_name(name)} is for {' or '.join(others)}")
+            others = [other for other in MODES if name in MODES[other]]
+            if mode == "weights" or (len(others) == 1 and others[0] not in options):
+                named = " or ".join(map(option_name, others))
+                raise ConfigError(f"evaluate: {option_name(name)} is for {named}")
             raise ConfigError(
                 f"evaluate: {option_name(name)} cannot be combined with {option_name(mode)}"
             )

@@ -10,6 +10,7 @@ from typing import Any
 
 from tarvitpose.config import Backend, TemporalMode
 from tarvitpose.data.video_frames import image_exists
+from tarvitpose.errors import UserError
 from tarvitpose.evaluation.baselines import BaselineEngine, SharedEncodings
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.calibration import Reliability
@@ -54,6 +55,8 @@ def load_predictors(
     with `baselines` also `BASELINES`, which share their encoded crops. `how` is what Predictor
     takes. Raises UserError.
     """
+    if baselines and precision == "int8":
+        raise UserError("baselines need the decoder alone, which int8 lacks; use --precision auto")
     backend: Backend = "onnxruntime" if precision == "int8" else "torch"
     engine = load_engine(weights, backend=backend, device=device, precision=precision)
     if baselines:
