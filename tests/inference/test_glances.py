@@ -63,6 +63,18 @@ def test_everybody_is_looked_at_where_nobody_is_left_out() -> None:
     assert looks([0.0] * 20, least=0.0) == [*range(20)]
 
 
+def test_a_doubtful_box_is_seen_alone_until_it_shows_a_person() -> None:
+    glances, alone = Glances(0.35), []
+    for index, score in enumerate([0.1, 0.1, 0.9, 0.9]):
+        frame = tracked_frame(index, {1: PERSON, 2: OTHER})
+        frame.scores[1] = 0.3
+        due = glances.due(frame)
+        assert due.alone is not None
+        alone.append(due.alone.tolist())
+        glances.note(due, joints([0.9, score]))
+    assert alone == [[False, True]] * 3 + [[False, False]]
+
+
 def test_who_is_not_looked_at_is_left_out_and_not_forgotten() -> None:
     glances = Glances(0.35)
     for index in range(ENOUGH):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tarvitpose.config.options import BOX_THRESHOLD
 from tarvitpose.inference.person_tracker import people_at
 from tarvitpose.results import TrackedFrame
 from tarvitpose.tracking.ghosts import Evidence, person_scores
@@ -18,9 +19,10 @@ class Glances:
     """Leaves people whom no look has shown out of frames, until it is time to look again.
 
     Everybody is looked at in ENOUGH frames. Who would still be left out of the results by joints,
-    or by box and joints together (`GhostFilter`), is from then on looked at every REST seconds
-    alone, which costs one crop instead of one for each frame, and as soon as a look shows a person
-    in every frame again.
+    or by box and joints together (`GhostFilter`), is from then on looked at every REST seconds,
+    and as soon as a look shows a person in every frame again. Until then such a look is alone, and
+    so are the first ones where the box is doubtful: without the neighbouring frames, whose crops
+    nobody else would need.
     """
 
     def __init__(self, least_score: float) -> None:
@@ -34,11 +36,13 @@ class Glances:
         if not self.least_score:
             return tracked
         now, ids = tracked.frame.time, tracked.track_ids.tolist()
-        is_glance = np.array([self._is_nobody(track) for track in ids], bool)
+        is_shown = np.array([self._is_shown(track) for track in ids], bool)
+        is_known = np.array([self._count(track) >= ENOUGH for track in ids], bool)
         rested = [now - self._looked.get(track, now) >= REST - TIME_SLACK for track in ids]
-        is_due = ~is_glance | np.array(rested, bool)
+        is_due = is_shown | ~is_known | np.array(rested, bool)
+        is_alone = ~is_shown & (is_known | (tracked.scores < np.float32(BOX_THRESHOLD)))
         self._looked |= dict.fromkeys(tracked.track_ids[is_due].tolist(), now)
-        return replace(people_at(tracked, is_due), alone=is_glance[is_due])
+        return replace(people_at(tracked, is_due), alone=is_alone[is_due])
 
     def note(self, tracked: TrackedFrame, scores: Float32) -> None:
         """Learn from the scores (N, J) of a frame's people."""
@@ -48,11 +52,12 @@ class Glances:
             evidence = self._evidence.setdefault(track, Evidence())
             evidence.add(tracked.frame.time, score, box_score)
 
-    def _is_nobody(self, track: int) -> bool:
+    def _count(self, track: int) -> int:
+        """Return how many looks there were."""
         evidence = self._evidence.get(track)
-        return (
-            evidence is not None
-            and evidence.seen.count >= ENOUGH
-            and not evidence.is_person(self.least_score)
-            and not evidence.is_person_now(self.least_score)
-        )
+        return evidence.seen.count if evidence else 0
+
+    def _is_shown(self, track: int) -> bool:
+        """Whether the looks so far show a person, or the last one does."""
+        evidence, least = self._evidence.get(track), self.least_score
+        return evidence is not None and (evidence.is_person(least) or evidence.is_person_now(least))
