@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from tarvitpose.config import (
+    SCORING,
     SIZES,
     Config,
     ModelConfig,
@@ -84,6 +85,19 @@ def test_configs_are_frozen() -> None:
 def test_a_config_survives_its_json() -> None:
     config = vit_small(offsets=(-3, 1), joint_set="coco17", mask_rule="released")
     assert ModelConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_new_key_leaves_stored_results_good() -> None:
+    """A key that is added to `ModelConfig` belongs into LATER, or no training can be resumed."""
+    of_version_0_9 = {
+        *("width", "depth", "heads", "drop_path", "layer_norm_eps", "position_grid", "input_size"),
+        *("joint_set", "decoder", "decoder_width", "codec", "offsets", "aggregation", "layout"),
+        *("jta_layers", "temporal_heads", "mask_rule", "mask_threshold", "gra_layers"),
+        "norm_averages",
+    }
+    assert set(vit_small().facts(SCORING)) == of_version_0_9
+    changed = vit_small(fine_cells=4).facts()
+    assert (changed["fine_cells"], "merge_after" in changed) == (4, False)
 
 
 def test_an_unknown_key_is_named_with_a_hint() -> None:

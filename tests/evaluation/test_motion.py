@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from invoke import refusal, run
 from label_files import NAMES, keypoints, person18, save, save_images, video18
+from tiny_graphs import onnxruntime_cache, write_linked
 from tiny_models import modest_model, tiny_model
 
 from tarvitpose.data.records import read_image
@@ -185,6 +186,20 @@ def test_the_command_prints_and_writes_every_estimator(tmp_path: Path, weights: 
     )
 
 
+def test_int8_is_scored_but_not_beside_the_baselines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime_cache(tmp_path, monkeypatch)
+    call = ("evaluate", "--weights", write_linked(tmp_path / "weights"), "--device", "cpu")
+    call += ("--annotations", write_videos(tmp_path, ("a",)), "--precision", "int8")
+    scored = run(*call, "--bootstrap", 0)
+    assert scored.exit_code == 0, scored.output
+    for option in ("--motion", "--baselines"):
+        line = refusal(*call, option)
+        assert "use --precision auto" in line
+        assert "--backend" not in line  # which evaluate does not have
+
+
 def test_stills_and_weights_without_temporal_part_are_refused(
     tmp_path: Path, weights: Path
 ) -> None:
@@ -199,7 +214,5 @@ def test_stills_and_weights_without_temporal_part_are_refused(
     save_images(tmp_path, ["a.jpg"])
     path = save(tmp_path / "stills.json", stills)
     assert "needs labelled videos" in refusal(*command(weights, path, "--format", "coco"))
-    assert (
-        "--motion cannot" in refusal(*command(weights, annotations, "--output", tmp_path / "x"))
-        or True
-    )
+    both = refusal(*command(weights, annotations, "--output", tmp_path / "x"))
+    assert "--output cannot be combined with --motion" in both

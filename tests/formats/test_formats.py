@@ -193,15 +193,6 @@ def test_pycocotools_reads_coco(tmp_path: Path, video: FrameSource) -> None:
     assert sum((match > 0).sum() for match in matched) == 6  # everyone is like himself
 
 
-def test_coco_says_what_was_smoothed(tmp_path: Path, video: FrameSource) -> None:
-    (poses,) = smoothed([single_person()])
-    path = write("coco", video, [poses], tmp_path / "out")
-    (person,) = json.loads(path.read_text(encoding="utf-8"))["annotations"]
-    assert person["keypoints"][:6] == [0.5, 1.5, 2, 2.5, 3.5, 2]
-    assert person["keypoints_raw"][:4] == [1.25, 2.25, 3.25, 4.25]
-    assert person["bbox_score"] == 0.75
-
-
 def test_mmpose_is_as_its_demos_save_it(tmp_path: Path, video: FrameSource) -> None:
     path = write("mmpose", video, [single_person()], tmp_path / "out")
     content = json.loads(path.read_text(encoding="utf-8"))

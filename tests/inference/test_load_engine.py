@@ -214,7 +214,7 @@ def test_auto_runs_graphs_beside_weights_on_what_is_installed_and_fast(
 def test_what_a_backend_cannot_do_is_said_in_one_line(
     tmp_path: Path, weights: Path, backend: Backend
 ) -> None:
-    with pytest.raises(UserError, match=r"on the processor only, not on cuda:0; use --backend"):
+    with pytest.raises(UserError, match="not on cuda:0; use --device cpu, or backend torch"):
         load_engine(weights, backend=backend, device="cuda:0")
     tiny_model(aggregation="all_tokens").save_pretrained(tmp_path / "other")
     with pytest.raises(UserError, match="works without aggregation all_tokens, which these"):

@@ -123,5 +123,5 @@ def test_the_released_layout_has_no_positions() -> None:
 )
 def test_graphs_say_which_addition_they_lack(changes: dict[str, bool | str], named: str) -> None:
     pytest.importorskip("onnx")
-    with pytest.raises(UserError, match=f"works without {named}.*--backend torch"):
+    with pytest.raises(UserError, match=f"works without {named}.*only backend torch"):
         refuse_unsupported(tiny_config(**changes), "export")

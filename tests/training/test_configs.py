@@ -234,5 +234,9 @@ def test_a_state_of_older_keys_is_compared_by_the_new_ones() -> None:
     after = {"data": {"validation_degradations": ["clean"]}, "init": None}
     assert renamed_facts(Path(__file__), before) == after
     assert renamed_facts(Path(__file__), None) is None
+    curves = {"score_curve": [[0, 0], [1, 1]], "default_temporal": "fused"}
+    assert renamed_facts(Path(__file__), {"model": {"width": 24, **curves}}) == {
+        "model": {"width": 24}
+    }
     data = {"train": [{"format": "coco", "annotations": "a.json"}], "validation_kinds": ["dark"]}
     assert DataConfig.model_validate(data).validation_degradations == ("dark",)

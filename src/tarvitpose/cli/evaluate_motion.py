@@ -22,6 +22,7 @@ SEED = 0  # of degradations and shifted boxes
 
 def score_motion(options: EvaluateConfig) -> None:
     """Score a model and baselines on labelled videos, clean, degraded and with shifted boxes."""
+    from tarvitpose.evaluation.comparison import TEMPORAL
     from tarvitpose.evaluation.datasets import every_nth
     from tarvitpose.weights.folder import load_config
 
@@ -36,16 +37,18 @@ def score_motion(options: EvaluateConfig) -> None:
     from tarvitpose.evaluation.motion import estimate
     from tarvitpose.evaluation.motion_scores import score_motion as score
     from tarvitpose.evaluation.motion_scores import video_speeds
-    from tarvitpose.inference.predictor import Predictor
-    from tarvitpose.inference.torch_engine import TorchEngine
-    from tarvitpose.model.tarvitpose import TARViTPose
+    from tarvitpose.evaluation.run import load_predictors
 
     speeds = video_speeds(videos)
     if options.every > 1:
         videos = every_nth(videos, options.every)
-    model = TARViTPose.from_pretrained(options.weights)
-    engine = TorchEngine(model, device=options.device, precision=options.precision)
-    predictor = Predictor(engine, batch_size=options.batch_size)
+    predictor = load_predictors(
+        options.weights,
+        baselines=True,
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch_size,
+    )[TEMPORAL]
     total = sum(len(frame.people.boxes) for video in videos for frame in video.frames)
     done = 0
     with console.count_bar(options.annotations.name) as show:

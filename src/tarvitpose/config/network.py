@@ -1,5 +1,6 @@
 """One network, as `config.json` stores it beside the weights, and ViTPose's sizes."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 
@@ -29,6 +30,8 @@ CURVES: dict[TemporalMode, str] = {  # the fields of score curves
     "fused": "fused_score_curve",
     "none": "single_score_curve",
 }
+SCORING = {*CURVES.values(), "default_temporal"}  # fields that no weights depend on
+LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after")  # than version 0.9
 
 
 def check_offsets(offsets: tuple[int, ...]) -> None:
@@ -147,6 +150,15 @@ class ModelConfig(Config):
             return (mode == "pooled" and curve) or self.score_curve
         alike = {"pooled": self.single_score_curve, "fused": self.score_curve}
         return curve or alike.get(mode, ())
+
+    def facts(self, exclude: Collection[str] = ()) -> dict[str, Any]:
+        """Return what stored results of this network are compared by, without some keys.
+
+        A `LATER` key counts where it is not at its default, so that older results stay good.
+        """
+        defaults = {name: type(self).model_fields[name].default for name in LATER}
+        unused = {name for name, value in defaults.items() if getattr(self, name) == value}
+        return self.model_dump(mode="json", exclude={*exclude, *unused})
 
     @property
     def masked(self) -> bool:

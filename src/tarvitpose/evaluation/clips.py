@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import CURVES, ModelConfig, RowMode, window_offsets
+from tarvitpose.config import SCORING, ModelConfig, RowMode, window_offsets
 from tarvitpose.data.dataset import ClipDataset, ClipItem, single_threaded
 from tarvitpose.evaluation.baselines import mean_heatmaps
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
@@ -29,7 +29,7 @@ from tarvitpose.weights.files import fingerprint
 NOT_OF_CROPS = {  # keys of a model that its encoded crops do not depend on
     *("offsets", "aggregation", "layout", "jta_layers", "temporal_heads", "gra_layers"),
     *("key_positions", "gra_gate"),
-    *("mask_rule", "mask_threshold", "default_temporal", *CURVES.values()),
+    *("mask_rule", "mask_threshold", *SCORING),
     *("drop_path", "decoder"),
 }
 
@@ -90,7 +90,7 @@ def encoding_facts(model: TARViTPose, frozen: Collection[str]) -> Facts:
     With a frozen decoder the scores of their tokens are stored too, and its weights and the mask's
     rule count as well; the mask's threshold does not.
     """
-    facts: Facts = {"model": model.config.model_dump(mode="json", exclude=NOT_OF_CROPS)}
+    facts: Facts = {"model": model.config.facts(NOT_OF_CROPS)}
     if "decoder" in frozen:
         facts["model"]["mask_rule"] = score_rule(model.config.mask_rule)
     parts = sorted(frozen)

@@ -147,5 +147,5 @@ def refuse_precision(backend: str, precision: str, able: str) -> UserError:
     other = "onnxruntime" if precision == "int8" else "torch"
     return UserError(
         f"backend {backend} computes in {able} here, not in {precision}; "
-        f"use --precision auto, or --backend {other}"
+        f"use --precision auto, or backend {other}"
     )

@@ -132,7 +132,8 @@ def refuse_unsupported(config: ModelConfig, purpose: str) -> None:
         check_installed(package, purpose, "export")
     if setting := unsupported(config):
         raise UserError(
-            f"{purpose} works without {setting}, which these weights have; use --backend torch"
+            f"{purpose} works without {setting}, which these weights have; "
+            "only backend torch runs them"
         )
 
 

@@ -117,7 +117,7 @@ def _load_exported(folder: Path, backend: Backend, device: str, precision: str) 
     if backend == "torch":
         raise WeightsError(
             f"{folder}: holds exported graphs, backend torch needs {WEIGHTS_FILE}; "
-            "use --backend openvino or onnxruntime"
+            "only backends openvino and onnxruntime run these"
         )
     graphs = read_graphs(folder)
     if backend == "auto":
@@ -130,5 +130,6 @@ def _load_exported(folder: Path, backend: Backend, device: str, precision: str) 
 def _refuse_other_devices(backend: Backend, device: str) -> None:
     if device not in ("auto", "cpu"):
         raise UserError(
-            f"backend {backend} runs on the processor only, not on {device}; use --backend torch"
+            f"backend {backend} runs on the processor only, not on {device}; "
+            "use --device cpu, or backend torch"
         )

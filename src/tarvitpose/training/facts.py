@@ -6,6 +6,7 @@ Keys that are not named here count, so that a new key is compared without a chan
 from collections.abc import Iterable
 from pathlib import Path
 
+from tarvitpose.config import SCORING
 from tarvitpose.data.dataset import DRAWING
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import label_files
@@ -23,7 +24,6 @@ from tarvitpose.weights.folder import weights_digests
 
 ANEW = "pass --fresh to start anew, or set another output"
 AS_CONTENT = {"init", "model", "data.train", "data.validation"}  # and not by their names
-NEW_KEYS = ("key_positions", "gra_gate")  # states of before version 0.10 lack them
 WITHOUT_EFFECT = {  # where and how often something is written, how fast, and for how long
     *("output", "data.features", "data.workers", "data.validation_workers"),
     *("run.log_every", "run.save_every", "run.validate_every", "run.wandb"),
@@ -44,8 +44,7 @@ def experiment_facts(config: TrainConfig) -> Facts:
     for key in AS_CONTENT | WITHOUT_EFFECT:
         section, _, name = key.rpartition(".")
         del (facts[section] if section else facts)[name]
-    unused = {key for key in NEW_KEYS if not getattr(model, key)}
-    facts["model"] = model.model_dump(mode="json", exclude=unused)
+    facts["model"] = model.facts(SCORING)
     facts["init"] = None if config.init is None else weights_digests(config.init)[WEIGHTS_FILE]
     for name in ("train", "validation"):
         sources = enumerate(getattr(config.data, name))
@@ -66,7 +65,10 @@ def renamed_facts(path: Path, facts: Facts | None) -> Facts | None:
     if facts is None:
         return None
     with readable(path, "as notes of what it was made from", ConfigError):
-        return as_json({key: renamed(values) for key, values in facts.items()})
+        current = {key: renamed(values) for key, values in facts.items()}
+        if "model" in current:  # those of before version 0.14 hold score curves too
+            current["model"] = {k: v for k, v in current["model"].items() if k not in SCORING}
+        return as_json(current)
 
 
 def source_facts(source: SourceConfig) -> Facts:

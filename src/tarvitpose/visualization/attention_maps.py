@@ -141,7 +141,7 @@ def _person(now: TrackedFrame, track_id: int | None, source: str) -> int:
 def _model(estimator: PoseEstimator) -> TARViTPose:
     engine = estimator.predictor.engine
     if not isinstance(engine, TorchEngine):
-        raise UserError("attention needs PyTorch; use --backend torch")
+        raise UserError("attention maps need backend torch")
     return engine.model
 
 
