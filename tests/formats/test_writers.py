@@ -437,11 +437,6 @@ def test_images_of_a_sheet_keep_their_aspect_and_are_untouched() -> None:
     assert len(sheet) == 2 + 450 + round(2 * 300 / 26) + 2
 
 
-def test_a_sheet_needs_a_caption_for_each_image() -> None:
-    with pytest.raises(ValueError, match="argument"):
-        contact_sheet([flat(1)], [])
-
-
 @pytest.mark.parametrize(("count", "chosen"), [(1, 12), (12, 12), (13, 12), (72, 12), (100, 7)])
 def test_spread_is_even_and_has_both_ends(count: int, chosen: int) -> None:
     positions = spread(count, chosen)

@@ -175,7 +175,7 @@ Changes = Annotated[
 ]
 Tracks = Annotated[
     list[int] | None,
-    typer.Option(help="Person to show; repeatable, all by default.", show_default=False),
+    typer.Option(help="Only this person; repeatable, all by default.", show_default=False),
 ]
 Folder = Annotated[
     Path | None,
