@@ -125,10 +125,10 @@ class NanoDet:
 
     def _people(self, picture: UInt8, longer: int | None = None) -> Detections:
         """Return the people of a picture as one input shows it, `longer` pixels long."""
-        size = picture.shape[:2]
-        letterbox = Letterbox.of(*size, longer)
+        height, width = picture.shape[:2]
+        letterbox = Letterbox.of(height, width, longer)
         seen = without_holders(suppress(*self._score(letterbox.fill(picture)), self.threshold))
-        upright = clip_to_frame(letterbox.to_frame(seen.boxes), size)
+        upright = clip_to_frame(letterbox.to_frame(seen.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
         return Detections(upright[is_inside], seen.scores[is_inside])
 
