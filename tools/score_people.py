@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tarvitpose.cli.evaluate_clips import parse_degradations
+from tarvitpose.cli.evaluate_options import parse_degradations
 from tarvitpose.cli.tables import drawn, headline_table
 from tarvitpose.config import window_offsets
 from tarvitpose.data.dataset import validation_clips

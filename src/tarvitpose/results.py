@@ -201,6 +201,7 @@ class TrackedFrame:
     scores: Float32  # (N,)
     track_ids: Int64  # (N,)
     left_out: Float32 | None = None  # (K, 4), xyxy, of detected people who are not among the N
+    alone: Bools | None = None  # (N,), whom no neighbouring frames help to see; None: nobody
 
 
 def joined_boxes(first: Float32 | None, second: Float32) -> Float32:

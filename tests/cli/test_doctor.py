@@ -61,10 +61,8 @@ def test_what_keeps_predict_from_running_ends_with_2(shipped: Path) -> None:
     result = run("doctor")
     assert result.exit_code == 2
     assert [line for line in result.stderr.splitlines() if line.startswith("error")] == [
-        f"error: weights: the default weights are missing in {shipped / 'default'}; "
-        "install the package again",
-        f"error: detector: the detector is missing: {shipped / models.DETECTOR}; "
-        "install the package again",
+        f"error: {name}: missing or not whole: {shipped / model}; install the package again"
+        for name, model in (("weights", "default"), ("detector", models.DETECTOR))
     ]
     assert "predict can run" not in result.stdout
 

@@ -118,11 +118,16 @@ def test_every_data_set_of_the_default_weights_is_in_card_notice_and_list() -> N
 def test_what_takes_long_is_said_before_it_is_done(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = (folder / "model.safetensors").stat().st_size
-    assert run("models", folder, "--json").stderr == ""
-    monkeypatch.setattr(models, "MUCH", size - 1)
-    line = f"{folder}: reading {size / 1e9:.1f} GB for the checksum\n"
+    file = folder / "model.safetensors"
+    monkeypatch.setattr(models, "MUCH", file.stat().st_size - 1)
+    line = f"{folder}: reading {file.stat().st_size / 1e9:.1f} GB for the checksum\n"
     assert run("models", folder, "--json").stderr == line
+    assert run("models", folder, "--json").stderr == ""  # the checksum is known
+    damaged = bytearray(file.read_bytes())
+    damaged[-1] ^= 1
+    file.write_bytes(damaged)  # of the same size
+    [facts] = json.loads(run("models", folder, "--json").stdout)
+    assert facts["sha256"] == hashlib.sha256(damaged).hexdigest()
 
 
 def test_json_has_the_same_for_programs(assets: Path) -> None:

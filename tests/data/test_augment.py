@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from tarvitpose.config import ModelConfig
 from tarvitpose.data.augment import (
@@ -24,7 +23,7 @@ from tarvitpose.data.augment import (
 from tarvitpose.data.framing import FRAMING, ClipSettings, inference_framing
 from tarvitpose.data.records import Record
 from tarvitpose.geometry import centre_and_size, crop_matrices, transform_points, warp
-from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
+from tarvitpose.skeleton import JOINT_SETS, POSETRACK_15, JointSet
 
 SIZE = (128, 96)
 BOX = (30.0, 20.0, 90.0, 180.0)
@@ -171,12 +170,6 @@ def test_swapping_sides_goes_by_name_and_twice_is_identity(joints: JointSet) -> 
     assert np.array_equal(swap_sides(swapped[None], joints)[0], values)
 
 
-def test_swapping_sides_keeps_coordinates_together() -> None:
-    points = body(COCO_17)
-    left, right = (COCO_17.joints.index(f"{side}_wrist") for side in ("left", "right"))
-    assert swap_sides(points[None], COCO_17)[0, left].tolist() == points[right].tolist()
-
-
 def test_jittered_boxes_are_other_crops_of_the_same_frame() -> None:
     """Moving a crop is the same as cropping by the moved box."""
     plain = inference_area(BOX, SIZE)
@@ -197,11 +190,6 @@ def test_jittered_boxes_are_other_crops_of_the_same_frame() -> None:
     assert (np.ptp(moves[:, 0, 2]), np.ptp(moves[:, 1, 2])) > (10, 10)
 
 
-def test_boxes_without_noise_stay() -> None:
-    moves = jitter_boxes(3, SIZE, 0, np.random.default_rng(0))
-    assert np.array_equal(moves, np.tile(np.eye(2, 3), (3, 1, 1)))
-
-
 def test_colour_is_the_same_in_all_frames_and_black_stays_black() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
     frame[:3] = 0
@@ -212,31 +200,6 @@ def test_colour_is_the_same_in_all_frames_and_black_stays_black() -> None:
     assert all(np.array_equal(varied[t], varied[0]) for t in range(4))
     assert (varied[0, 3:] != frame[3:]).any()
     assert not varied[:, :3].any()
-
-
-def test_colour_stays_mild_and_can_be_switched_off() -> None:
-    clip = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
-    assert np.array_equal(jitter_colour(clip, np.random.default_rng(0), 0), clip)
-    for seed in range(20):
-        varied = jitter_colour(clip, np.random.default_rng(seed), 0.2).astype(int)
-        assert abs(varied.mean() - clip.mean()) < 60
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        {"flip": 1.5},
-        {"scale": 1.0},
-        {"rotation": 200.0},
-        {"motion": {"zoom": 0.9}},
-        {"offset_span": -1},
-        {"reverse": 2},
-        {"box_noise": 0.5},
-    ],
-)
-def test_impossible_settings_are_refused(field: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        AugmentConfig.model_validate(field)
 
 
 def person(box: tuple[float, float, float, float] = BOX) -> Record:

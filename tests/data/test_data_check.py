@@ -20,7 +20,7 @@ from label_files import (
 )
 
 from tarvitpose.config import AnnotationFormat
-from tarvitpose.data.check import FAULTS, DataReport, check_data
+from tarvitpose.data.check import DataReport, check_data
 
 CLIP = [f"images/val/clip/{at:06d}.jpg" for at in range(4)]
 
@@ -231,13 +231,6 @@ def test_progress_counts_every_frame(images: Path) -> None:
     steps: list[tuple[int, int]] = []
     check_data([path], "posetrack18", images, quick=True, progress=lambda *now: steps.append(now))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
-
-
-def test_kinds_keep_their_order() -> None:
-    faults = [("duplicate id", "a"), ("annotations", "b"), ("duplicate id", "c")]
-    report = DataReport("coco", 0, 0, 0, 0, tuple(faults))
-    assert list(report.by_kind().items()) == [("annotations", ["b"]), ("duplicate id", ["a", "c"])]
-    assert {kind for kind, _ in faults} <= FAULTS.keys()
 
 
 def test_grey_images_are_images(images: Path) -> None:

@@ -238,13 +238,6 @@ def test_labels_that_changed_are_not_taken_for_prepared(tmp_path: Path) -> None:
         run(root, "posetrack18", plan(output))
 
 
-def test_annotations_of_others_are_not_taken_for_prepared(tmp_path: Path) -> None:
-    root, output = source18(tmp_path / "in"), tmp_path / "out"
-    save(output / "annotations" / "val" / "clip.json", {})
-    with pytest.raises(OutputError, match=r"clip\.json: an earlier version made it"):
-        run(root, "posetrack18", plan(output))
-
-
 def test_missing_images(tmp_path: Path) -> None:
     root = source18(tmp_path / "in")
     (root / "images/val/clip/000001.jpg").unlink()

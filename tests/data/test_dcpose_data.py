@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from label_files import NAMES, dcpose, image_dcpose, keypoints, person18, save
+from label_files import dcpose, image_dcpose, person18, save
 
 from tarvitpose.data.records import Record
 from tarvitpose.data.sources import read_records
@@ -33,17 +33,6 @@ def test_each_folder_is_a_video_with_the_frames_that_nframes_counts(tmp_path: Pa
     assert (start.current, late.current) == (0, 4)
 
 
-def test_joints_are_mapped_by_name(tmp_path: Path) -> None:
-    reverse = NAMES[::-1]
-    someone = person18(1, 0, keypoints=keypoints({"head_top": (3, 4), "nose": (1, 2)}, reverse))
-    content = dcpose([image_dcpose(1, f"{NEW}/000000.jpg", 2)], [someone])
-    content["categories"][0]["keypoints"] = reverse
-    (record,) = read(tmp_path, content)
-    assert record.keypoints[POSETRACK_15.joints.index("head_top")].tolist() == [3, 4]
-    assert record.keypoints[POSETRACK_15.joints.index("nose")].tolist() == [1, 2]
-    assert record.visible.sum() == 2
-
-
 def test_without_the_joints_names_nothing_is_guessed(tmp_path: Path) -> None:
     content = dcpose([image_dcpose(1, f"{NEW}/000000.jpg", 2)], [person18(1, 0)])
     del content["categories"][0]["keypoints"]
@@ -55,10 +44,3 @@ def test_one_folder_is_named_by_the_folder_too(tmp_path: Path) -> None:
     content = dcpose([image_dcpose(1, f"{NEW}/000001.jpg", 3)], [person18(1, 0)])
     (record,) = read(tmp_path, content)
     assert record.name == "new_video/000001#0"
-
-
-def test_records_cannot_be_changed(tmp_path: Path) -> None:
-    content = dcpose([image_dcpose(1, f"{NEW}/000001.jpg", 3)], [person18(1, 0)])
-    (record,) = read(tmp_path, content)
-    with pytest.raises(ValueError, match="read-only"):
-        record.keypoints += 1

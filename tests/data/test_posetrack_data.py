@@ -121,27 +121,6 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     assert [record.name for record in records] == ["a/000001#0", "b/000001#0"]
 
 
-def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no JSON files"):
-        read_records("posetrack18", tmp_path, POSETRACK_15, tmp_path)
-
-
-def test_a_missing_field_is_named(tmp_path: Path) -> None:
-    someone = person18(89, 0)
-    del someone["image_id"]
-    path = write(tmp_path, video18([someone]))
-    with pytest.raises(DataError, match=r"clip\.json: annotations\[0\]: image_id is missing"):
-        read_records("posetrack18", path, POSETRACK_15, tmp_path)
-
-
-@pytest.mark.parametrize("field", ["id", "file_name"])
-def test_a_missing_field_of_an_image_is_named(tmp_path: Path, field: str) -> None:
-    content = video18([])
-    del content["images"][2][field]
-    with pytest.raises(DataError, match=rf"clip\.json: images\[2\]: {field} is missing"):
-        read_records("posetrack18", write(tmp_path, content), POSETRACK_15, tmp_path)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -104,13 +104,6 @@ def test_the_joints_are_exact_in_the_current_frame(crop: CropArea, codec: Codec)
     assert max(errors) < 0.1
 
 
-def test_a_moving_clip_moves() -> None:
-    clip, _ = clip_of(noise_image(), joints_inside(), CAMERA)
-    assert clip.shape == (5, *SIZE, 3)
-    assert clip.dtype == np.uint8
-    assert all((clip[t] != clip[CURRENT]).any() for t in (0, 1, 3, 4))
-
-
 def test_without_motion_all_frames_are_the_same_crop() -> None:
     image, crop = noise_image(), CROPS["all"]
     clip, _ = clip_of(image, joints_inside(), STANDSTILL, crop=crop)
@@ -194,13 +187,6 @@ def test_a_camera_step_stays_within_its_limits() -> None:
     moves = camera_path((-1, 0, 1), (256, 192), np.random.default_rng(0), motion)
     assert np.abs(np.diff(moves[:, :, 2], axis=0)).max() <= 0.03 * 256 / 1.25
     assert np.allclose(moves[:, :, :2], np.eye(2))
-
-
-def test_camera_and_limbs_can_be_switched_off() -> None:
-    rng = np.random.default_rng(0)
-    still = camera_path(OFFSETS, SIZE, rng, MotionConfig(still=1))
-    assert np.allclose(still, np.eye(2, 3))
-    assert not limb_path(OFFSETS, SIZE, rng, MotionConfig(limbs=0), JOINTS).any()
 
 
 def test_only_arms_and_legs_swing() -> None:

@@ -127,13 +127,3 @@ def test_time_is_reversed_with_its_probability(video: Record) -> None:
     windows = [shown(video, (-1, 1), reverse=0.3, seed=seed) for seed in range(400)]
     assert set(windows) == {(-1, 0, 1), (1, 0, -1)}
     assert 0.2 < np.mean([window[0] == 1 for window in windows]) < 0.4
-
-
-def test_drawn_offsets_may_run_backwards_too(video: Record) -> None:
-    for seed in range(20):
-        plain, backwards = (
-            shown(video, (-2, -1, 1, 2), offset_span=6, reverse=chance, seed=seed)
-            for chance in (0, 1)
-        )
-        assert backwards == tuple(-offset for offset in plain)
-        assert plain[2] == backwards[2] == 0

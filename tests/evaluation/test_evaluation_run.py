@@ -347,18 +347,6 @@ def test_a_model_of_cocos_joints_lacks_some_of_posetracks(tmp_path: Path) -> Non
     )
 
 
-def test_other_weights_or_boxes_are_refused(tmp_path: Path) -> None:
-    videos, output = read(write_videos(tmp_path, ["a"])), tmp_path / "made"
-    evaluate(both(videos), videos, TRUE_BOXES, samples=0, output=output)
-    for changes in ({"model": tiny_model(seed=5)}, {}):
-        boxes = TRUE_BOXES if changes else Boxes("others", None)
-        with pytest.raises(OutputError, match=r"made: made with other .*; pass --overwrite"):
-            evaluate(both(videos, **changes), videos, boxes, samples=0, output=output)
-    (output / "evaluation.json").unlink()
-    with pytest.raises(OutputError, match="made: an earlier version made it"):
-        evaluate(both(videos), videos, TRUE_BOXES, samples=0, output=output)
-
-
 def test_predictions_are_not_reused_for_other_data_or_another_config(tmp_path: Path) -> None:
     annotations, output = write_videos(tmp_path, ["a"]), tmp_path / "made"
     videos, file = read(annotations), annotations / "a.json"

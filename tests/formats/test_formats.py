@@ -12,7 +12,6 @@ import pytest
 from some_poses import TIMES, clip, smoothed, some_poses
 from video_files import make_folder, make_video
 
-import tarvitpose
 from tarvitpose import load_poses
 from tarvitpose.config import POSE_FORMATS, PredictConfig
 from tarvitpose.errors import MissingDependencyError, OutputError
@@ -174,32 +173,6 @@ def test_raw_keypoints_are_of_all_frames_or_of_none(
 
 
 # ------------------------------------------------------------------------------------- COCO, MMPose
-
-
-def test_pycocotools_reads_coco(tmp_path: Path, video: FrameSource) -> None:
-    coco = pytest.importorskip("pycocotools.coco")
-    from pycocotools.cocoeval import COCOeval
-
-    frames = clip(COCO_17)
-    path = write("coco", video, frames, tmp_path / "out")
-    data = coco.COCO(str(path))
-    assert sorted(data.getImgIds()) == [0, 1, 2, 3, 4]
-    assert len(data.loadAnns(data.getAnnIds(imgIds=[4], catIds=data.getCatIds("person")))) == 3
-    results = json.loads(path.read_text(encoding="utf-8"))["annotations"]
-    evaluator = COCOeval(data, data.loadRes(results), "keypoints")
-    evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
-    evaluator.evaluate()
-    matched = [entry["dtMatches"][0] for entry in evaluator.evalImgs if entry is not None]
-    assert sum((match > 0).sum() for match in matched) == 6  # everyone is like himself
-
-
-def test_coco_says_what_was_smoothed(tmp_path: Path, video: FrameSource) -> None:
-    (poses,) = smoothed([single_person()])
-    path = write("coco", video, [poses], tmp_path / "out")
-    (person,) = json.loads(path.read_text(encoding="utf-8"))["annotations"]
-    assert person["keypoints"][:6] == [0.5, 1.5, 2, 2.5, 3.5, 2]
-    assert person["keypoints_raw"][:4] == [1.25, 2.25, 3.25, 4.25]
-    assert person["bbox_score"] == 0.75
 
 
 def test_mmpose_is_as_its_demos_save_it(tmp_path: Path, video: FrameSource) -> None:
@@ -472,7 +445,3 @@ def test_a_bridge_without_its_package_says_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, package, None)
     with pytest.raises(MissingDependencyError, match=rf"{call} needs .*pip install 'tarvitpose\["):
         getattr(some_poses(0, 1, 0.0), call)()
-
-
-def test_the_reader_is_public() -> None:
-    assert tarvitpose.load_poses is load_poses

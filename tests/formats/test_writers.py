@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from some_poses import PEOPLE, SIZE, TIMES, clip, some_poses
-from video_files import make_folder, make_video, packets, picture, write_image
+from video_files import make_folder, make_video, packets, picture
 
 from tarvitpose import __version__
 from tarvitpose.config import POSE_FORMATS, PredictConfig
@@ -32,7 +32,7 @@ from tarvitpose.formats.overlay import OverlayWriter
 from tarvitpose.formats.table import CsvWriter
 from tarvitpose.formats.writing import open_writer, output_paths
 from tarvitpose.results import FramePoses
-from tarvitpose.skeleton import COCO_17, JOINT_SETS, POSETRACK_15, JointSet
+from tarvitpose.skeleton import JOINT_SETS, JointSet
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.video.sources import open_source
@@ -119,14 +119,6 @@ def test_the_score_of_a_person_is_the_box_score_times_the_mean_of_the_joints() -
     assert person_score(poses, 0) == pytest.approx(0.5 * (14 * 0.2 + 0.95) / 15)
 
 
-def test_coco_holds_that_score(tmp_path: Path, video: FrameSource) -> None:
-    poses = some_poses(0, 2, 0.0)
-    people = write_coco(tmp_path / "a.json", video, [poses])["annotations"]
-    assert [p["score"] for p in people] == pytest.approx(
-        [person_score(poses, 0), person_score(poses, 1)], abs=1e-5
-    )
-
-
 def test_joints_of_no_score_and_outside_the_frame_stay_as_they_are(
     tmp_path: Path, video: FrameSource
 ) -> None:
@@ -210,20 +202,6 @@ def test_coco_of_images_has_their_file_names(tmp_path: Path) -> None:
     assert names == ["b9.png", "b10.png", "größe.png"]
 
 
-def test_a_part_of_a_video_keeps_its_indices_and_times(tmp_path: Path, video: FrameSource) -> None:
-    content = write_coco(tmp_path / "a.json", video, clip()[2:])
-    assert [image["id"] for image in content["images"]] == [2, 3, 4]
-    assert content["images"][0]["time"] == 0.105
-    assert content["images"][0]["file_name"] == "dance/frame_000002"
-
-
-def test_coco_with_nobody_at_all(tmp_path: Path, video: FrameSource) -> None:
-    content = write_coco(tmp_path / "a.json", video, [some_poses(i, 0, i / 25) for i in range(3)])
-    assert len(content["images"]) == 3
-    assert content["annotations"] == []
-    assert content["categories"][0]["keypoints"] == list(POSETRACK_15.joints)
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_json_cannot_hold_is_refused(tmp_path: Path, video: FrameSource, value: float) -> None:
     poses = some_poses(0, 1, 0.0)
@@ -257,26 +235,6 @@ def test_memory_does_not_grow_with_the_video(
 # -------------------------------------------------------------------------------------------- CSV
 
 
-def test_csv_reads_back_equal(tmp_path: Path) -> None:
-    frames = clip(COCO_17)
-    rows = write_csv(tmp_path / "dance.csv", frames)
-    expected = [
-        (poses, person, joint)
-        for poses in frames
-        for person in range(len(poses))
-        for joint in range(17)
-    ]
-    filled = [row for row in rows if row["joint"]]
-    for row, (poses, person, joint) in zip(filled, expected, strict=True):
-        assert int(row["frame"]) == poses.index
-        assert float(row["time_s"]) == pytest.approx(poses.time, abs=1e-6)
-        assert int(row["track_id"]) == poses.track_ids[person]
-        assert row["joint"] == COCO_17.joints[joint]
-        point = [float(row["x"]), float(row["y"])]
-        assert point == pytest.approx(poses.keypoints[person, joint].tolist(), abs=0.00051)
-        assert float(row["score"]) == pytest.approx(float(poses.scores[person, joint]), abs=1e-5)
-
-
 def test_a_frame_with_nobody_is_one_row_of_blanks(tmp_path: Path) -> None:
     write_csv(tmp_path / "dance.csv", clip())
     lines = (tmp_path / "dance.csv").read_bytes().decode().split("\n")
@@ -285,11 +243,6 @@ def test_a_frame_with_nobody_is_one_row_of_blanks(tmp_path: Path) -> None:
     assert lines[1 + 2 * 15 + 1 + 15] == "3,0.16,,,,,"
     assert len(lines) == 1 + 15 * sum(PEOPLE) + 2 + 1
     assert lines[-1] == ""
-
-
-def test_every_frame_is_in_the_table(tmp_path: Path) -> None:
-    rows = write_csv(tmp_path / "dance.csv", clip())
-    assert list(dict.fromkeys(row["frame"] for row in rows)) == ["0", "1", "2", "3", "4"]
 
 
 # ------------------------------------------------------------------------------------ the overlay
@@ -484,11 +437,6 @@ def test_images_of_a_sheet_keep_their_aspect_and_are_untouched() -> None:
     assert len(sheet) == 2 + 450 + round(2 * 300 / 26) + 2
 
 
-def test_a_sheet_needs_a_caption_for_each_image() -> None:
-    with pytest.raises(ValueError, match="argument"):
-        contact_sheet([flat(1)], [])
-
-
 @pytest.mark.parametrize(("count", "chosen"), [(1, 12), (12, 12), (13, 12), (72, 12), (100, 7)])
 def test_spread_is_even_and_has_both_ends(count: int, chosen: int) -> None:
     positions = spread(count, chosen)
@@ -507,7 +455,6 @@ def test_fit_width_reads_mirrored_views() -> None:
 # ------------------------------------------------------------------- all writers: whole or nothing
 
 KINDS = (*POSE_FORMATS, "overlay", "contact_sheet")
-FILES = tuple(kind for kind in KINDS if kind != "openpose")  # which is a folder
 
 
 def outputs(tmp_path: Path, source: FrameSource) -> dict[str, Path]:
@@ -528,11 +475,6 @@ def test_names_of_the_files(tmp_path: Path, video: FrameSource) -> None:
     }
     settings = config(tmp_path, formats=("csv",), render=False)
     assert output_paths(video, settings) == {"csv": tmp_path / "out" / "dance.csv"}
-
-
-def test_names_with_dots_keep_them(tmp_path: Path) -> None:
-    with open_source(make_video(tmp_path / "take.1.mp4", 2)) as source:
-        assert outputs(tmp_path, source)["coco"].name == "take.1.coco.json"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -569,17 +511,6 @@ def test_an_error_leaves_nothing_behind(
     assert list(path.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", FILES)
-def test_an_error_keeps_the_old_file(tmp_path: Path, video: FrameSource, kind: str) -> None:
-    path = outputs(tmp_path, video)[kind]
-    path.parent.mkdir()
-    path.write_text("old")
-    writer = open_writer(kind, path, video, config(tmp_path))
-    with pytest.raises(RuntimeError), writer:
-        raise RuntimeError
-    assert path.read_text() == "old"
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_frame_is_no_file(tmp_path: Path, video: FrameSource, kind: str) -> None:
     path = outputs(tmp_path, video)[kind]
@@ -587,34 +518,6 @@ def test_no_frame_is_no_file(tmp_path: Path, video: FrameSource, kind: str) -> N
     with pytest.raises(OutputError, match="there was no frame to write"), writer:
         pass
     assert list(path.parent.iterdir()) == []
-
-
-@pytest.mark.parametrize("kind", FILES)
-def test_a_folder_in_the_way_is_named_before_the_work(
-    tmp_path: Path, video: FrameSource, kind: str
-) -> None:
-    path = outputs(tmp_path, video)[kind]
-    path.mkdir(parents=True)
-    with (
-        pytest.raises(OutputError, match="a folder stands where"),
-        open_writer(kind, path, video, config(tmp_path)),
-    ):
-        pytest.fail("it should not start")
-
-
-@pytest.mark.parametrize("kind", POSE_FORMATS)
-def test_a_full_disk_is_one_line(tmp_path: Path, video: FrameSource, kind: str) -> None:
-    path = outputs(tmp_path, video)[kind]
-    writer = open_writer(kind, path, video, config(tmp_path))
-
-    def fail() -> None:
-        with writer:
-            writer.write(clip()[0])
-            raise OSError(28, "No space left on device")
-
-    with pytest.raises(OutputError) as caught:
-        fail()
-    assert str(caught.value) == f"{path}: cannot be written (No space left on device)"
 
 
 def test_an_unknown_format_names_those_there_are(tmp_path: Path, video: FrameSource) -> None:
@@ -632,12 +535,6 @@ def test_a_result_never_replaces_its_source(tmp_path: Path, video: FrameSource) 
     (tmp_path / "link").symlink_to(tmp_path / "in")
     with pytest.raises(OutputError, match="is the source itself"):
         output_paths(video, PredictConfig(output=tmp_path / "link"))
-
-
-def test_a_folder_of_frames_is_named_after_the_folder(tmp_path: Path) -> None:
-    write_image(make_folder(tmp_path / "takes", ["a.png"]) / "b.png", picture(0, SIZE))
-    with open_source(tmp_path / "takes") as source:
-        assert outputs(tmp_path, source)["csv"].name == "takes.csv"
 
 
 def test_the_whole_body_fills_openposes_fields(tmp_path: Path, video: FrameSource) -> None:

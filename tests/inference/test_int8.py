@@ -1,16 +1,17 @@
 """The encoder in int8 on ONNX Runtime, for whoever asks for it."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_graphs import graphs, onnxruntime_cache, write_linked
-from tiny_models import H, W
+from tiny_graphs import graphs, onnxruntime_cache, write, write_linked
+from tiny_models import H, W, modest_model
 
 from tarvitpose.errors import UserError, WeightsError
-from tarvitpose.inference import onnx_engine
+from tarvitpose.inference import onnx_engine, quantise
 from tarvitpose.inference.graph_folder import FRAME, read_graphs
 from tarvitpose.inference.load import choose_backend, load_engine, open_graphs
 from tarvitpose.inference.onnx_engine import OnnxEngine
@@ -35,7 +36,8 @@ def heatmaps(folder: Path, precision: str) -> Float32:
 
 def assert_close_and_not_the_same(int8: Float32, exact: Float32) -> None:
     error = np.abs(int8 - exact)
-    assert 0 < error.mean() < 0.05 * exact.std()
+    # Not the mean: among cells of merged tokens that come near each other, another may be chosen.
+    assert 0 < np.median(error) < 0.05 * exact.std()
 
 
 def test_int8_is_near_float32_and_read_again_from_the_cache(
@@ -59,6 +61,27 @@ def test_int8_of_merged_tokens_and_of_weights_in_the_graph_itself() -> None:
     )
     for mine, other in zip(int8, exact, strict=True):
         assert_close_and_not_the_same(mine.tokens, other.tokens)
+
+
+def test_a_channel_far_beyond_the_others_costs_the_first_blocks_fc1_nothing(tmp_path: Path) -> None:
+    model = modest_model()
+    block = model.encoder.blocks[0]
+    block.norm2.bias.data[0], block.fc1.weight.data[:, 0] = 1000, 0  # the range, and yet no effect
+    folder = write(model, tmp_path)
+    exact, int8 = (
+        OnnxEngine(folder, precision=precision, threads=1).single_frame(CROPS)
+        for precision in ("fp32", "int8")
+    )
+    assert_close_and_not_the_same(int8, exact)
+
+
+def test_graphs_with_other_products_in_int8_are_made_anew(
+    linked: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heatmaps(linked, "int8")
+    for module in (onnx_engine, quantise):
+        monkeypatch.setattr(module, "PRODUCT", re.compile("none"))
+    np.testing.assert_array_equal(heatmaps(linked, "int8"), heatmaps(linked, "fp32"))
 
 
 def test_what_int8_gives_depends_on_no_other_crop(linked: Path) -> None:

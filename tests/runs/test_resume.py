@@ -163,6 +163,7 @@ def estimator_of(config: PredictConfig) -> tuple[PoseEstimator, Sensitive]:
         {"temporal": "fused", "compare": True},
         {"offsets": (-3, -1), "max_people": 1},
         {"start": 0.2, "end": 1.3, "batch_size": 1},
+        {"person_score": 1.0},  # whom nobody sees is not looked at in every frame
     ],
     ids=lambda options: " ".join(options) or "as given",
 )

@@ -126,12 +126,19 @@ def test_a_doubtful_box_starts_a_track_but_takes_none_from_a_sure_one() -> None:
     assert tracker.update(boxes, [0.35, 0.9, 0.3], 1).tolist() == [2, 1, 3]
 
 
-def test_a_box_of_two_people_takes_the_track_of_neither() -> None:
+def test_a_box_of_two_people_takes_the_track_of_neither_and_starts_none() -> None:
     tracker = BodyTracker(start_threshold=0.3)
     first, second = standing(0), standing(40, 80)
     both = [0.0, 50.0, 80.0, 180.0]
     assert tracker.update([first, second], [0.9, 0.8], 0).tolist() == [1, 2]
-    assert tracker.update([both, first, second], [0.45, 0.39, 0.35], 1).tolist() == [3, 1, 2]
+    assert tracker.update([both, first, second], [0.45, 0.39, 0.35], 1).tolist() == [0, 1, 2]
+    assert tracker.update([both], [0.45], 2).tolist() != [0]  # the two in it are not seen
+
+
+def test_two_boxes_in_a_new_one_may_be_parts_of_one_person() -> None:
+    tracker = BodyTracker(start_threshold=0.3)
+    whole, upper, lower = standing(0), [0.0, 50.0, 40.0, 98.0], [0.0, 102.0, 40.0, 150.0]
+    assert 0 not in tracker.update([whole, upper, lower], [0.4, 0.29, 0.28], 0)[:1]
 
 
 def test_who_comes_back_is_recognised_only_if_asked_and_only_by_the_clothes() -> None:

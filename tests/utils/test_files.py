@@ -11,6 +11,7 @@ import pytest
 from video_files import without_rights
 
 from tarvitpose.errors import OutputError
+from tarvitpose.utils import atomic
 from tarvitpose.utils.atomic import atomic_file, atomic_folder, files_together
 
 
@@ -114,6 +115,18 @@ def test_what_killed_processes_left_of_a_file_is_removed(is_folder: bool, tmp_pa
     with (atomic_folder if is_folder else atomic_file)(path):
         pass
     assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+
+
+def test_where_no_process_can_be_asked_age_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "CAN_ASK", False)
+    old, new = (tmp_path / f".a.{process}.tmp.csv" for process in (4711, 4712))
+    for leftover in (old, new):
+        leftover.touch()
+    os.utime(old, (0, old.stat().st_mtime - 86_401))
+    write(tmp_path / "a.csv")
+    assert sorted(tmp_path.iterdir()) == [new, tmp_path / "a.csv"]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -13,12 +13,10 @@ from invoke import refusal, run
 from tiny_models import B, C, J, T, all_visible, h, modest_model, tiny_clip, tiny_model, w
 from video_files import make_video
 
-from tarvitpose.cli.checks import joint_indices
 from tarvitpose.config import PredictConfig
-from tarvitpose.errors import ConfigError, UserError
+from tarvitpose.errors import UserError
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.model.jta import JTALayer
-from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.video.sources import open_source
 from tarvitpose.visualization.attention_maps import (
     AttentionMaps,
@@ -324,8 +322,6 @@ def test_weights_without_a_mask_have_one_row_for_a_joint(folder: Path, tmp_path:
     [
         ((), "give one of --time SECONDS and --frame N"),
         (("--time", "1", "--frame", "1"), "give one of --time SECONDS and --frame N"),
-        (("--frame", "1", "--joints", "left_wirst"), "did you mean left_wrist?"),
-        (("--frame", "1", "--joints", "tail"), "unknown name 'tail'; expected all or some of nose"),
         (
             ("--frame", "1", "-o", "look.gif"),
             "a folder, or a name that ends in .png or .jpg",
@@ -335,11 +331,3 @@ def test_weights_without_a_mask_have_one_row_for_a_joint(folder: Path, tmp_path:
 )
 def test_bad_input_is_one_line(folder: Path, more: tuple[str, ...], message: str) -> None:
     assert message in refusal(*command(folder, *more))
-
-
-def test_joints_are_found_by_name() -> None:
-    names = POSETRACK_15.joints
-    assert joint_indices(" left_knee ,nose", names) == [names.index("left_knee"), 0]
-    assert joint_indices("all", names) == list(range(15))
-    with pytest.raises(ConfigError, match="unknown name ''"):
-        joint_indices("nose,", names)

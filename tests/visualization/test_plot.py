@@ -114,17 +114,3 @@ def test_the_picture_lies_beside_the_result_and_is_named_as_predict_names_it(
         done = run("plot", poses, *more)
         assert done.exit_code == 0, done.output
         assert (folder / "take.2.plot.png").is_file()
-
-
-def test_a_typo_in_a_joint_is_named_before_anything_is_drawn(tmp_path: Path) -> None:
-    rows = ["frame,time_s,track_id,joint,x,y,score"]
-    rows += [f"0,0,1,{joint},1,2,0.9" for joint in ("left_wrist", "right_wrist")]
-    table = tmp_path / "dance.csv"
-    table.write_text("\n".join(rows) + "\n")
-    done = run("plot", table, "--joints", "left_wrist,rihgt_wrist")
-    assert done.exit_code == 2
-    assert done.stderr == (
-        "error: --joints left_wrist,rihgt_wrist: unknown name 'rihgt_wrist'; "
-        "did you mean right_wrist?\n"
-    )
-    assert not (tmp_path / "dance.plot.png").exists()

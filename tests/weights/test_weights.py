@@ -84,12 +84,6 @@ def test_too_large_for_float16(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError):
-        tiny_model().save_pretrained(tmp_path / "file")
-
-
 def test_a_file_of_the_folder_is_missing(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     assert "no model.safetensors" in refusal(folder)
@@ -137,17 +131,6 @@ def test_an_unknown_folder(source: str) -> None:
     message = refusal(source)
     assert message.startswith(f'{source}: expected "default", "fast", a name that')
     assert "tarvitpose models" in message
-
-
-def test_a_file_is_no_folder(folder: Path) -> None:
-    path = folder / "model.safetensors"
-    assert refusal(path).endswith("it needs no conversion: give its folder")
-
-
-def test_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(WeightsError, match="nobody/nothing: no such folder here, and offline"):
-        TARViTPose.from_pretrained("nobody/nothing", cache_dir=tmp_path)
 
 
 def test_default_is_a_folder_of_the_package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,23 +40,12 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich's help screens take a fifth of a second more
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.run)
-app.command("predict")(predict.run)
-app.command("train")(train.run)
+for verb in (
+    *(demo, predict, train, evaluate, benchmark, ablate, export, attention, angles, plot),
+    *(reformat, report, web, convert, models, doctor),
+):
+    app.command(verb.__name__.rpartition(".")[2])(verb.run)
 app.add_typer(data.app, name="data")
-app.command("evaluate")(evaluate.run)
-app.command("benchmark")(benchmark.run)
-app.command("ablate")(ablate.run)
-app.command("export")(export.run)
-app.command("attention")(attention.run)
-app.command("angles")(angles.run)
-app.command("plot")(plot.run)
-app.command("reformat")(reformat.run)
-app.command("report")(report.run)
-app.command("web")(web.run)
-app.command("convert")(convert.run)
-app.command("models")(models.run)
-app.command("doctor")(doctor.run)
 
 
 def _show_version(requested: bool) -> None:

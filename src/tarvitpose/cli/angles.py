@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.options import Overwrite
+from tarvitpose.cli.options import Folder, Overwrite, Tracks
 from tarvitpose.cli.plot import stem_of
 from tarvitpose.config import Facing
 from tarvitpose.errors import UserError
@@ -34,10 +34,7 @@ def run(
         ),
     ],
     *,
-    track: Annotated[
-        list[int] | None,
-        typer.Option(help="Person to measure; repeatable, all by default.", show_default=False),
-    ] = None,
+    track: Tracks = None,
     facing: Annotated[
         Facing,
         typer.Option(
@@ -54,15 +51,7 @@ def run(
     plot: Annotated[
         bool, typer.Option("--plot", help="Also draw NAME.angles.png; needs matplotlib.")
     ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder of results, by default that of RESULT.",
-            show_default=False,
-        ),
-    ] = None,
+    output: Folder = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure joint and segment angles over time.

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from tarvitpose.benchmark.plan import BenchmarkPlan
-from tarvitpose.cli import benchmark_tables as tables
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import JsonFile, with_options
@@ -108,6 +107,7 @@ def measure_all(plan: BenchmarkPlan, plot_file: Path | None) -> list[dict[str, A
     from tarvitpose.benchmark.model_under_test import find_models
     from tarvitpose.benchmark.plot import plot
     from tarvitpose.benchmark.run import measure
+    from tarvitpose.cli import benchmark_tables as tables
     from tarvitpose.utils.optional import check_installed
 
     if plot_file is not None:
@@ -132,7 +132,8 @@ def watch_memory(frames: int, network: str, plan: BenchmarkPlan) -> list[dict[st
     """Stream a long generated video, say what the memory did, and return it for JSON."""
     from tarvitpose.benchmark.memory import in_child
     from tarvitpose.benchmark.soak import soak
+    from tarvitpose.cli.benchmark_tables import soak_line
 
     done = in_child(soak, frames, network, plan.backends[0], plan.device, plan.precision)
-    console.say(tables.soak_line(done))
+    console.say(soak_line(done))
     return [done.facts()]

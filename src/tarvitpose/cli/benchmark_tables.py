@@ -1,17 +1,11 @@
 """What `tarvitpose benchmark` prints."""
 
-from __future__ import annotations
+from collections.abc import Iterable
 
-from typing import TYPE_CHECKING
-
+from tarvitpose.benchmark.result import BenchmarkResult
+from tarvitpose.benchmark.soak import Soak
 from tarvitpose.cli.tables import drawn, plain_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from tarvitpose.benchmark.result import BenchmarkResult
-    from tarvitpose.benchmark.soak import Soak
-    from tarvitpose.utils.interleaved import Spread
+from tarvitpose.utils.interleaved import Spread, spread
 
 PAPER = {"s": (35.6, 413), "b": (101.1, 186), "h": (672.5, 28)}  # M parameters, frames/s
 PAPER_TITLE = (
@@ -36,7 +30,7 @@ def costs(result: BenchmarkResult) -> str:
         for name in ("single_frame", "encoder", "decoder", "streaming", "total")
     )
     products = (
-        f"{name} {number(median(rates))} GFLOP/s" for name, rates in result.products.items()
+        f"{name} {number(spread(rates).median)} GFLOP/s" for name, rates in result.products.items()
     )
     return "\n".join(
         (
@@ -54,7 +48,7 @@ def speeds(result: BenchmarkResult) -> str:
     peak = f"of {result.peak}" if result.costs else ""
     rows = plain_table(["", "backend", "batch", "crops/s", "quartiles", "GMAC", peak, "MB"], 2)
     for key in result.rates:
-        middle = spread_of(result.rates[key])
+        middle = spread(result.rates[key])
         memory = result.memory.get(key)
         rows.add_row(
             key.mode,
@@ -103,7 +97,8 @@ def paper_table(results: Iterable[BenchmarkResult]) -> str:
     """Return the paper's speeds beside ours, where sizes match."""
     rows = plain_table(["", "paper M", "ours M", "paper frames/s", "crops/s here", "how"], 1)
     for result in results:
-        streamed = {key: median(r) for key, r in result.rates.items() if key.mode == "streaming"}
+        rates = {key: rates for key, rates in result.rates.items() if key.mode == "streaming"}
+        streamed = {key: spread(each).median for key, each in rates.items()}
         if result.model.size not in PAPER or not streamed or not result.costs:
             continue
         most = max(key.batch for key in streamed)
@@ -142,15 +137,3 @@ def number(value: float) -> str:
 def interval(middle: Spread) -> str:
     """Return the quartiles as a cell."""
     return f"{number(middle.low)}..{number(middle.high)}"
-
-
-def spread_of(rates: Sequence[float]) -> Spread:
-    """Return median and quartiles; imports numpy only when asked."""
-    from tarvitpose.utils.interleaved import spread
-
-    return spread(rates)
-
-
-def median(rates: Sequence[float]) -> float:
-    """Return the median."""
-    return spread_of(rates).median

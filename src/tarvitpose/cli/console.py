@@ -90,36 +90,31 @@ def document(content: object) -> None:
 
 def warn(text: str) -> None:
     """Print one line about a problem that did not stop the command."""
-    if _Mode.is_json:
-        event("warning", message=_one_line(text))
-    else:
-        terminal(stderr=True).print(f"warning: {_one_line(text)}", style="yellow")
+    _tell("warning", text, "warning: ", "yellow")
 
 
 def note(text: str) -> None:
     """Print one line about what is being done."""
-    if _Mode.is_json:
-        event("note", message=_one_line(text))
-    else:
-        terminal(stderr=True).print(_one_line(text))
+    _tell("note", text)
 
 
 def fail(error: object, *, exit_code: int = BAD_INPUT, **fields: Any) -> None:
     """Print one line about an error; `exit_code` and `fields` are for programs."""
-    if _Mode.is_json:
-        kind = {"kind": type(error).__name__} if isinstance(error, Exception) else {}
-        message = _one_line(str(error))
-        event("error", **{**kind, **fields}, message=message, exit_code=exit_code)
-    else:
-        terminal(stderr=True).print(f"error: {_one_line(str(error))}", style="red")
+    kind = {"kind": type(error).__name__} if isinstance(error, Exception) else {}
+    _tell("error", str(error), "error: ", "red", **{**kind, **fields, "exit_code": exit_code})
 
 
 def stopped(text: str) -> None:
     """Print one line after Ctrl-C."""
+    _tell("stopped", text, "\n" if sys.stderr.isatty() else "", exit_code=STOPPED)
+
+
+def _tell(name: str, text: str, prefix: str = "", style: str | None = None, **fields: Any) -> None:
+    """Print a message in one line on stderr, or for programs as an event of this name."""
     if _Mode.is_json:
-        event("stopped", message=text, exit_code=STOPPED)
+        event(name, message=_one_line(text), **fields)
     else:
-        terminal(stderr=True).print(f"\n{text}" if sys.stderr.isatty() else text)
+        terminal(stderr=True).print(prefix + _one_line(text), style=style)
 
 
 @contextmanager

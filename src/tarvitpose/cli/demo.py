@@ -27,12 +27,8 @@ def run(
 
     Writes the clip with poses, COCO JSON, a CSV table and a contact sheet.
     """
-    changes = {
-        "output": output,
-        "formats": ("coco", "csv"),
-        "contact_sheet": True,
-        "overwrite": True,
-    }
+    changes = {"output": output, "formats": ("coco", "csv")}
+    changes |= {"contact_sheet": True, "overwrite": True}
     process_all([str(demo_clip())], config.model_copy(update=changes), quiet=quiet)
 
 

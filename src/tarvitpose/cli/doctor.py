@@ -86,8 +86,8 @@ def examined() -> Findings:
     findings.sections["machine"] = machine_facts()
     for module in CORE:
         findings.check("core", module, partial(version_of, module))
-    findings.check("core", "weights", default_weights)
-    findings.check("core", "detector", default_detector)
+    for name, model in (("weights", WEIGHTS), ("detector", DETECTOR)):
+        findings.check("core", name, partial(in_package, model))
     findings.check("devices", "default", default_device)
     findings.check("devices", "cpu", cpu_line)
     findings.check("devices", "gpu", gpu_line)
@@ -142,22 +142,12 @@ def version_of(module: str) -> str:
     return str(importlib.import_module(module).__version__)
 
 
-def default_weights() -> str:
-    """Return where the default weights are. Raises FileNotFoundError."""
-    folder = assets_folder() / WEIGHTS
-    if not is_whole(folder):
-        raise FileNotFoundError(
-            f"the default weights are missing in {folder}; install the package again"
-        )
-    return str(folder)
-
-
-def default_detector() -> str:
-    """Return where the detector is. Raises FileNotFoundError."""
-    file = assets_folder() / DETECTOR
-    if not file.is_file():
-        raise FileNotFoundError(f"the detector is missing: {file}; install the package again")
-    return str(file)
+def in_package(model: str) -> str:
+    """Return where a model of the package is. Raises FileNotFoundError."""
+    path = assets_folder() / model
+    if not (path.is_file() or is_whole(path)):
+        raise FileNotFoundError(f"missing or not whole: {path}; install the package again")
+    return str(path)
 
 
 def default_device() -> str:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig
+from tarvitpose.cli.evaluate_options import DRAWS, EvaluateConfig, parse_degradations
 from tarvitpose.cli.tables import comparison_table, drawn, headline_table
-from tarvitpose.utils.lists import parse_choices
+from tarvitpose.config import RowMode
+from tarvitpose.data.sources import read_records
+from tarvitpose.evaluation.calibration import ScoredJoints, plot_reliability
+from tarvitpose.metrics.posetrack_ap import GROUPS
+from tarvitpose.skeleton import JointSet
+from tarvitpose.utils.optional import check_installed
 from tarvitpose.utils.words import counted
+from tarvitpose.weights.folder import load_config
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from tarvitpose.config import RowMode
-    from tarvitpose.data.degrade import Degradation
-    from tarvitpose.evaluation.calibration import ScoredJoints
+if TYPE_CHECKING:  # which loads PyTorch
     from tarvitpose.evaluation.clips import Encoded
-    from tarvitpose.skeleton import JointSet
 
 BASELINES: tuple[RowMode, ...] = ("mean-heatmaps", "pooled", "tar", "fused")
 
 
 def score_clips(options: EvaluateConfig) -> None:
     """Score a model on clips of labelled people, with each degradation."""
-    from tarvitpose.data.sources import read_records
-    from tarvitpose.utils.optional import check_installed
-    from tarvitpose.weights.folder import load_config
-
     assert options.weights is not None
     assert options.annotations is not None
     degradations = parse_degradations(options.degradations or "")
@@ -39,7 +36,6 @@ def score_clips(options: EvaluateConfig) -> None:
     if options.reliability is not None:
         check_installed("matplotlib", "--reliability", "plot")
     from tarvitpose.data.dataset import validation_clips
-    from tarvitpose.evaluation.calibration import plot_reliability
     from tarvitpose.evaluation.clip_scores import scored_clips
     from tarvitpose.evaluation.clips import encoded_versions, score_modes
     from tarvitpose.inference.devices import choose_device
@@ -72,7 +68,6 @@ def score_clips(options: EvaluateConfig) -> None:
 def report(parts: dict[str, ScoredJoints], joints: JointSet) -> dict[str, Any]:
     """Print PCK and calibration error by degradation, and return them for JSON."""
     from tarvitpose.evaluation.clip_scores import clip_comparisons
-    from tarvitpose.metrics.posetrack_ap import GROUPS
 
     results = [clip_comparisons(name, part, joints, DRAWS) for name, part in parts.items()]
     accuracy, calibration = ([row[at] for row in results] for at in range(2))
@@ -86,18 +81,6 @@ def report(parts: dict[str, ScoredJoints], joints: JointSet) -> dict[str, Any]:
         "pck": {each.metric: each.numbers for each in accuracy},
         "calibration_error": {each.metric: each.numbers for each in calibration},
     }
-
-
-def parse_degradations(text: str) -> tuple[Degradation, ...]:
-    """Return the degradations of a list with commas; "all" is every one. Raises ConfigError.
-
-    >>> parse_degradations("dark, clean")
-    ('clean', 'dark')
-    """
-    from tarvitpose.data.degrade import DEGRADATIONS
-
-    names = parse_choices("--degradations", text, DEGRADATIONS, allow_all=True)
-    return tuple(name for name in DEGRADATIONS if name in names)
 
 
 def watched(

@@ -1,26 +1,26 @@
 """`tarvitpose evaluate --weights`: a model on a data set, with and without its temporal part."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import EvaluateConfig, labelled_videos
 from tarvitpose.cli.tables import comparison_table, drawn, headline_table, joints_table
+from tarvitpose.evaluation.boxes import open_boxes
+from tarvitpose.evaluation.calibration import CALIBRATION, plot_reliability
+from tarvitpose.evaluation.comparison import SINGLE_FRAME
+from tarvitpose.evaluation.datasets import every_nth
+from tarvitpose.evaluation.run import Evaluation, evaluate, load_predictors
+from tarvitpose.evaluation.scores import AP, LIMBS_AP, OKS_AP
+from tarvitpose.inference.devices import choose_device
+from tarvitpose.metrics.posetrack_ap import GROUPS, JOINTS
+from tarvitpose.runs.pipeline import RunProgress
+from tarvitpose.utils.optional import check_installed
 from tarvitpose.utils.words import counted
-
-if TYPE_CHECKING:
-    from tarvitpose.evaluation.run import Evaluation
+from tarvitpose.weights.folder import load_config
 
 
 def score_model(options: EvaluateConfig) -> None:
     """Score a model on a data set, with and without its temporal part."""
-    from tarvitpose.evaluation.boxes import open_boxes
-    from tarvitpose.evaluation.datasets import every_nth
-    from tarvitpose.runs.pipeline import RunProgress
-    from tarvitpose.utils.optional import check_installed
-    from tarvitpose.weights.folder import load_config
-
     assert options.weights is not None
     assert options.annotations is not None
     videos = labelled_videos(options, load_config(options.weights).joints)
@@ -29,10 +29,6 @@ def score_model(options: EvaluateConfig) -> None:
     settings: dict[str, Any] = {}
     if options.every > 1:
         videos, settings = every_nth(videos, options.every), {"every": options.every}
-    from tarvitpose.evaluation.comparison import SINGLE_FRAME
-    from tarvitpose.evaluation.run import evaluate, load_predictors
-    from tarvitpose.inference.devices import choose_device
-
     device = choose_device(options.device)
     boxes = open_boxes(options.boxes or "gt", options.box_threshold, device, videos)
     predictors = load_predictors(
@@ -59,17 +55,11 @@ def score_model(options: EvaluateConfig) -> None:
     checks.save_json(options.json_file, numbers(result, options))
     report(result, options)
     if options.reliability is not None:
-        from tarvitpose.evaluation.calibration import plot_reliability
-
         plot_reliability(result.reliabilities, options.reliability)
 
 
 def report(result: Evaluation, options: EvaluateConfig) -> None:
     """Print what an evaluation found, the groups in the paper's order."""
-    from tarvitpose.evaluation.calibration import CALIBRATION
-    from tarvitpose.evaluation.scores import AP, LIMBS_AP, OKS_AP
-    from tarvitpose.metrics.posetrack_ap import GROUPS
-
     for warning in result.warnings:
         console.warn(warning)
     people = counted(result.people, "person", "people")
@@ -100,9 +90,6 @@ def report(result: Evaluation, options: EvaluateConfig) -> None:
 
 def numbers(result: Evaluation, options: EvaluateConfig) -> dict[str, Any]:
     """Return what `--json` holds: `ap` is of the whole model, `metrics` of every mode."""
-    from tarvitpose.evaluation.scores import AP
-    from tarvitpose.metrics.posetrack_ap import JOINTS
-
     content: dict[str, Any] = {}
     for comparison in result.comparisons:
         if comparison.metric == AP:

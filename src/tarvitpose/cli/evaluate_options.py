@@ -13,8 +13,10 @@ from tarvitpose.errors import BoxesError, ConfigError
 from tarvitpose.utils.atomic import check_writable
 from tarvitpose.utils.config_base import MOST, MOST_REPEATS, temporal_none
 from tarvitpose.utils.config_messages import option_name
+from tarvitpose.utils.lists import parse_choices
 
 if TYPE_CHECKING:
+    from tarvitpose.data.degrade import Degradation
     from tarvitpose.evaluation.datasets import LabelledVideo
     from tarvitpose.skeleton import JointSet
 
@@ -31,6 +33,7 @@ MODES = {  # the option that decides what is scored, and all that go with it
     "motion": COMMON | LABELS | {"motion", "every", "samples", "precision", "batch_size"},
     "weights": COMMON | NETWORK | LABELS | MODEL,
 }
+NEEDED = {"correction": ("predictions",), "predictions": ("annotations",), "videos": ("weights",)}
 
 
 class EvaluateConfig(NetworkConfig):
@@ -145,12 +148,7 @@ class EvaluateConfig(NetworkConfig):
             raise ConfigError(
                 f"evaluate: {option_name(name)} cannot be combined with {option_name(mode)}"
             )
-        needed = {
-            "correction": ["predictions"],
-            "predictions": ["annotations"],
-            "videos": ["weights"],
-        }
-        for name in needed.get(mode, ["weights", "annotations"]):
+        for name in NEEDED.get(mode, ("weights", "annotations")):
             if name not in options:
                 raise ConfigError(f"evaluate: {option_name(mode)} also needs {option_name(name)}")
         if mode == "videos" and self.boxes == "gt":
@@ -180,14 +178,9 @@ def check_files(options: EvaluateConfig) -> None:
 
     Raises UserError.
     """
-    for path in (
-        options.predictions,
-        options.correction,
-        options.annotations,
-        options.images,
-    ):
-        if path is not None:
-            checks.existing(path)
+    files = (options.predictions, options.correction, options.annotations, options.images)
+    for path in filter(None, files):
+        checks.existing(path)
     for video in options.videos:
         checks.existing_source(video)
     checks.writable_files(options.json_file, options.reliability)
@@ -197,3 +190,15 @@ def check_files(options: EvaluateConfig) -> None:
         checks.existing(options.boxes, BoxesError)
     if options.weights is not None:
         checks.local_weights(options.weights)
+
+
+def parse_degradations(text: str) -> tuple[Degradation, ...]:
+    """Return the degradations of a list with commas; "all" is every one. Raises ConfigError.
+
+    >>> parse_degradations("dark, clean")
+    ('clean', 'dark')
+    """
+    from tarvitpose.data.degrade import DEGRADATIONS
+
+    names = parse_choices("--degradations", text, DEGRADATIONS, allow_all=True)
+    return tuple(name for name in DEGRADATIONS if name in names)

@@ -1,32 +1,28 @@
 """`tarvitpose evaluate --videos`: how much joints tremble, with and without the temporal part."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.table import Table
 
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.evaluate_options import EvaluateConfig
 from tarvitpose.cli.tables import drawn, plain_table
+from tarvitpose.config import EstimatorConfig, NetworkConfig
+from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
+from tarvitpose.evaluation.video_jitter import MIN_SCORE, VideoJitter, compare_jitter
+from tarvitpose.inference.estimator import PoseEstimator
+from tarvitpose.inference.predictor import Predictor
+from tarvitpose.results import FramePoses
+from tarvitpose.runs.pipeline import RunProgress
+from tarvitpose.utils.config_files import OPTIONS, parse_config
 from tarvitpose.utils.words import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from rich.table import Table
-
-    from tarvitpose.evaluation.video_jitter import VideoJitter
-    from tarvitpose.inference.estimator import PoseEstimator
-    from tarvitpose.results import FramePoses
-    from tarvitpose.runs.pipeline import RunProgress
 
 
 def score_videos(options: EvaluateConfig) -> None:
     """Print how much joints tremble in videos, with and without the temporal part."""
-    from tarvitpose.evaluation.video_jitter import MIN_SCORE, compare_jitter
-
     single, temporal = estimators(options)
     jitters: dict[str, VideoJitter] = {}
     for video in options.videos:
@@ -52,19 +48,8 @@ def score_videos(options: EvaluateConfig) -> None:
 
 def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
     """Return the same model and detector without and with other frames. Raises UserError."""
-    from tarvitpose.config import EstimatorConfig, NetworkConfig
-    from tarvitpose.evaluation.boxes import OWN_DETECTOR, is_file_of_boxes
-    from tarvitpose.inference.estimator import PoseEstimator
-    from tarvitpose.inference.predictor import Predictor
-    from tarvitpose.utils.config_files import OPTIONS, parse_config
-
-    network = options.model_dump(include=set(NetworkConfig.model_fields))
-    values = {
-        **network,
-        "weights": options.weights,
-        "temporal": options.temporal,
-        "box_threshold": options.box_threshold,
-    }
+    names = {*NetworkConfig.model_fields, "weights", "temporal", "box_threshold"}
+    values = options.model_dump(include=names)
     boxes = options.boxes or OWN_DETECTOR
     if is_file_of_boxes(boxes):
         values["boxes"] = boxes
@@ -86,8 +71,6 @@ def estimators(options: EvaluateConfig) -> tuple[PoseEstimator, PoseEstimator]:
 
 def watched(run: Iterable[FramePoses], show: Callable[[RunProgress], None]) -> Iterator[FramePoses]:
     """Yield a run's poses and show how far it is."""
-    from tarvitpose.runs.pipeline import RunProgress
-
     for poses in run:
         yield poses
         show(RunProgress(poses.index + 1, None, len(poses)))

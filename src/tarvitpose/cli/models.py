@@ -1,6 +1,7 @@
 """`tarvitpose models`: what ships with the package, or any weights. Reads headers, never torch."""
 
 import math
+from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +16,7 @@ from tarvitpose.weights.named import BY_HAND, BY_HAND_SOURCE, NAMED, NamedWeight
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
 SHIPPED = (WEIGHTS, "fast")
-FILES = ["config.json", "model.safetensors"]
-EXPECTED = f"expected a folder with {' and '.join(FILES)}"
+FILES = ("config.json", "model.safetensors")
 WEIGHTS_LICENCE = "Apache-2.0, for research: some of the training data are for research only"
 DETECTOR_LICENCE = "Apache-2.0"
 ORIGIN = "DINOv2-small's encoder (Meta, Apache-2.0)"
@@ -32,6 +32,7 @@ NOT_STATED = "not stated in the folder"
 GET = "get it with: tarvitpose models {} --download"
 BY_NAME = "by name (--weights NAME): fetched and converted when first used, then offline"
 MUCH = 10**9  # bytes of weights: reading them takes seconds
+CHECKSUMS = "checksums.json"  # in the cache: size, dates and SHA-256 of files, by path
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Facts = dict[str, Any]
 
@@ -106,16 +107,15 @@ def given(name: str, revision: str | None, *, download: bool) -> Facts:
         return shipped_weights(name)
     from tarvitpose.weights.folder import find_folder, is_remote
 
-    if name in NAMED and is_remote(name) and not download:
+    is_elsewhere = is_remote(name) and not download
+    if name in NAMED and is_elsewhere:
         return named_facts(NAMED[name])
-    if not is_remote(name):
-        return weights_facts(name, find_folder(name))
     try:
         with console.notes_shown():
             options: HubOptions = {"revision": revision, "local_files_only": not download}
             return weights_facts(name, find_folder(name, **options))
     except WeightsError:
-        if download:
+        if not is_elsewhere:
             raise
     return missing(name, "poses", None, GET.format(name))
 
@@ -170,18 +170,16 @@ def missing(name: str, purpose: str, path: Path | None, how: str) -> Facts:
 def weights_facts(name: str, folder: Path) -> Facts:
     """Return what a weights folder holds. Raises UserError for what cannot be read."""
     if not is_whole(folder):
-        again = "install the package again" if name in SHIPPED else EXPECTED
+        expected = f"expected a folder with {' and '.join(FILES)}"
+        again = "install the package again" if name in SHIPPED else expected
         return missing(name, "poses", folder, again)
     from tarvitpose.config import ModelConfig, size_name
     from tarvitpose.utils.config_files import parse_config
-    from tarvitpose.utils.hashing import file_digest
     from tarvitpose.utils.json_file import SMALL, read_json
 
-    path, file = folder / "config.json", folder / "model.safetensors"
+    path, file = (folder / name for name in FILES)
     config = parse_config(ModelConfig, read_json(path, WeightsError, SMALL), str(path))
     parameters, numbers = parameter_count(file)
-    if (size := file.stat().st_size) > MUCH:
-        console.note(f"{name}: reading {size / 1e9:.1f} GB for the checksum")
     parts = " with temporal part" if config.temporal else ""
     parts += ", background merged" if config.fine_cells else ""
     known = size_name(config)
@@ -193,17 +191,43 @@ def weights_facts(name: str, folder: Path) -> Facts:
         "size": f"ViTPose-{known.upper() if len(known) == 1 else known}{parts}",
         "parameters": parameters,
         "numbers": numbers,
-        "bytes": size,
+        "bytes": file.stat().st_size,
         "input": list(config.input_size),
         "joint_set": config.joints.name,
         "joints": list(config.joints.joints),
         "heatmaps": config.codec,
         "offsets": list(config.offsets),
         "licence": licence(folder / "README.md"),
-        "sha256": file_digest(file, WeightsError),
+        "sha256": checksum(name, file),
         **converted_from(folder),
         "path": str(folder),
     }
+
+
+def checksum(name: str, file: Path) -> str:
+    """Return the SHA-256 of a file, read again only where its size or its dates are others.
+
+    Raises WeightsError if it cannot be read.
+    """
+    from tarvitpose.utils.caches import cache_root
+    from tarvitpose.utils.hashing import file_digest
+    from tarvitpose.utils.json_file import write_json
+    from tarvitpose.utils.provenance import read_facts
+
+    store, state = cache_root() / CHECKSUMS, file.stat()
+    stamp = [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+    known: Facts = {}
+    with suppress(UserError):  # a cache that cannot be read or written is done without
+        known = read_facts(store) or {}
+    before = known.get(str(file.absolute()))
+    if isinstance(before, list) and before[:-1] == stamp:
+        return str(before[-1])
+    if state.st_size > MUCH:
+        console.note(f"{name}: reading {state.st_size / 1e9:.1f} GB for the checksum")
+    digest = file_digest(file, WeightsError)
+    with suppress(UserError):
+        write_json(store, {**known, str(file.absolute()): [*stamp, digest]})
+    return digest
 
 
 def converted_from(folder: Path) -> Facts:
@@ -231,8 +255,6 @@ def detector_facts(file: Path) -> Facts:
     """Return what the detector in the package is."""
     if not file.is_file():
         return missing("nanodet", "people", file, "install the package again")
-    from tarvitpose.utils.hashing import file_digest
-
     return {
         "name": "nanodet",
         "for": "people",
@@ -242,7 +264,7 @@ def detector_facts(file: Path) -> Facts:
         "bytes": file.stat().st_size,
         "input": [512, 288],
         "licence": DETECTOR_LICENCE,
-        "sha256": file_digest(file, WeightsError),
+        "sha256": checksum("nanodet", file),
         "path": str(file),
     }
 
@@ -250,11 +272,8 @@ def detector_facts(file: Path) -> Facts:
 def lines(facts: Facts) -> list[tuple[str, str]]:
     """Return the facts of a model as people read them."""
     if not facts["here"]:
-        known = [
-            (key, str(facts[key]))
-            for key in ("size", "joint_set", "licence", "source")
-            if key in facts
-        ]
+        keys = [key for key in ("size", "joint_set", "licence", "source") if key in facts]
+        known = [(key, str(facts[key])) for key in keys]
         return [("missing", facts["how"]), *known, ("path", facts["path"] or "nowhere")]
     shown = {"size": facts["size"], "file": f"{facts['bytes'] / 1e6:.1f} MB"}
     if "parameters" in facts:

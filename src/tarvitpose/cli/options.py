@@ -173,6 +173,16 @@ Changes = Annotated[
         show_default=False,
     ),
 ]
+Tracks = Annotated[
+    list[int] | None,
+    typer.Option(help="Only this person; repeatable, all by default.", show_default=False),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Folder, by default that of the result.", show_default=False
+    ),
+]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the numbers here.")
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tarvitpose.cli import checks, console
+from tarvitpose.cli.options import Tracks
 from tarvitpose.config import POSE_FORMATS
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ def run(
     joints: Annotated[
         str, typer.Option(metavar="JOINT,...", help="Joints to draw, a column each, or all.")
     ] = "left_wrist,right_wrist",
-    track: Annotated[
-        list[int] | None,
-        typer.Option(help="Person to show; repeatable, all by default.", show_default=False),
-    ] = None,
+    track: Tracks = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from tarvitpose.cli import checks, console
-from tarvitpose.cli.options import Overwrite, Quiet
+from tarvitpose.cli.options import Folder, Overwrite, Quiet
 from tarvitpose.cli.plot import stem_of
 from tarvitpose.config import TransferFormat
 from tarvitpose.errors import ConfigError, DataError
@@ -60,7 +60,7 @@ PixelsPerMetre = Annotated[
         show_default=False,
     ),
 ]
-Tracks = Annotated[
+BodyTracks = Annotated[
     list[int] | None,
     typer.Option(
         help="For trc, mot and bvh: person to write; repeatable, all by default.",
@@ -80,12 +80,6 @@ Images = Annotated[
         help="For label-studio: where the frames are, {frame} standing for the number.",
     ),
 ]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", help="Folder, by default that of the result.", show_default=False
-    ),
-]
 
 
 def run(
@@ -94,10 +88,10 @@ def run(
     formats: Formats,
     height: Height = None,
     pixels_per_metre: PixelsPerMetre = None,
-    track: Tracks = None,
+    track: BodyTracks = None,
     keypoint_threshold: KeypointThreshold = LEAST_SCORE,
     images: Images = FRAMES,
-    output: Output = None,
+    output: Folder = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

@@ -152,11 +152,10 @@ def _load(
     check_source(source.given, config)
     from tarvitpose.benchmark.stages import stages_of
     from tarvitpose.visualization import report_data
-    from tarvitpose.visualization.timed_run import ReportObserver
 
     with console.notes_shown(quiet=quiet):
         estimator = PoseEstimator.from_config(config)
-    observer = ReportObserver()
+    observer = report_data.ReportObserver()
     with (
         console.stoppable(STOPPED),
         console.progress_bar(source.source, quiet=quiet) as on_progress,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from tarvitpose.evaluation.comparison import DIFFERENCES, Intervals
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
 
     from tarvitpose.evaluation.comparison import ModeComparison
     from tarvitpose.metrics.posetrack_ap import ApResult
-
-    Intervals = dict[str, tuple[float, float]]
 
 WIDTH = 100
 LIMBS = "limbs"
@@ -112,8 +112,6 @@ def comparison_table(comparisons: Iterable[ModeComparison], columns: Sequence[st
 
     The interval is that of the last difference; `headline_table` has all of one column.
     """
-    from tarvitpose.evaluation.comparison import DIFFERENCES
-
     rows = plain_table(["", "", *(name.replace("mean", "Mean") for name in columns)], left=2)
     for comparison in comparisons:
         for at, (mode, values) in enumerate(comparison.rows.items()):
@@ -128,8 +126,6 @@ def comparison_table(comparisons: Iterable[ModeComparison], columns: Sequence[st
 
 def headline_table(comparisons: Iterable[ModeComparison]) -> Table:
     """Return the summarising column of each metric, with the 95% interval of every mode."""
-    from tarvitpose.evaluation.comparison import DIFFERENCES
-
     rows = plain_table(["", "mean of", "", "", "95% interval"], left=3)
     for comparison in comparisons:
         for at, (mode, values) in enumerate(comparison.rows.items()):
@@ -145,7 +141,6 @@ def headline_table(comparisons: Iterable[ModeComparison]) -> Table:
 
 def joints_table(comparison: ModeComparison) -> Table:
     """Return PoseTrack's AP of each joint, in the order of the groups."""
-    from tarvitpose.evaluation.comparison import DIFFERENCES
     from tarvitpose.metrics.posetrack_ap import GROUPS
 
     rows = plain_table(["", *comparison.rows])

@@ -14,15 +14,10 @@ from tarvitpose.errors import UserError
 from tarvitpose.evaluation.baselines import BaselineEngine, SharedEncodings
 from tarvitpose.evaluation.boxes import Boxes
 from tarvitpose.evaluation.calibration import Reliability
-from tarvitpose.evaluation.comparison import (
-    MEANS,
-    MODES,
-    SINGLE_FRAME,
-    ModeComparison,
-)
+from tarvitpose.evaluation.comparison import MEANS, MODES, SINGLE_FRAME, ModeComparison
 from tarvitpose.evaluation.datasets import LabelledFrame, LabelledVideo
 from tarvitpose.evaluation.predictions import PredictionTask, claim, prediction_facts
-from tarvitpose.evaluation.scores import AP, compare, scored_joints
+from tarvitpose.evaluation.scores import AP, compare
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.predictor import Predictor
 from tarvitpose.metrics.posetrack_ap import JOINTS
@@ -118,10 +113,7 @@ def evaluate(
         claim(task.output, facts, "pass --overwrite or another --output", overwrite=overwrite)
         for video in videos:
             task.finish(video, count)
-        comparisons = compare(task, videos, engine.config.joints, samples)
-        scored = scored_joints(task, videos, engine.config.joints) if boxes.are_true else None
-        if scored is not None and scored.counted.any():
-            comparisons.append(scored.comparison(samples))
+        comparisons, reliabilities = compare(task, videos, engine.config.joints, samples)
     return Evaluation(
         boxes=boxes.label,
         are_stills=videos[0].are_stills,
@@ -129,7 +121,7 @@ def evaluate(
         frames=total,
         people=sum(len(frame.people.boxes) for video in videos for frame in video.frames),
         comparisons=tuple(comparisons),
-        reliabilities={} if scored is None else scored.reliabilities,
+        reliabilities=reliabilities,
         warnings=(*boxes.warnings, *_warnings(predictors, videos)),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tarvitpose.data.coco import joint_names
 from tarvitpose.errors import DataError
-from tarvitpose.evaluation.calibration import ScoredJoints
+from tarvitpose.evaluation.calibration import Reliability, ScoredJoints
 from tarvitpose.evaluation.coco_ap import bootstrap_coco_ap, coco_ap
 from tarvitpose.evaluation.comparison import Intervals, ModeComparison, Values
 from tarvitpose.evaluation.datasets import LabelledVideo
@@ -36,11 +36,11 @@ STILLS = "the temporal part sees each still as its own neighbours"
 
 def compare(
     task: PredictionTask, videos: Sequence[LabelledVideo], joints: JointSet, samples: int
-) -> list[ModeComparison]:
-    """Return every metric of the predictions in files; `joints` are the model's.
+) -> tuple[list[ModeComparison], dict[str, Reliability]]:
+    """Return every metric of the predictions in files, and how far each mode's scores are right.
 
     AP as the data set's own evaluator has it, and for the labelled people's boxes PCK, OKS of
-    stills and jitter of videos.
+    stills, jitter of videos and the error of the scores. `joints` are the model's.
     """
     result: list[ModeComparison] = []
     if videos[0].are_stills:
@@ -51,19 +51,28 @@ def compare(
     elif not any(video.missing_joints for video in videos):
         result = [_posetrack_comparison(task, videos, samples)]
     if not task.boxes.are_true:
-        return result
+        return result, {}
     compared = compared_joints(videos, joints)
     truth = labelled_joints(videos, compared, joints.joints)
-    predicted = {
-        mode: predicted_joints(task, mode, videos, compared)[..., :2] for mode in task.predictors
-    }
-    for mode, points in predicted.items():
-        if len(points) != len(truth.keypoints):
+    predicted = {mode: predicted_joints(task, mode, videos, compared) for mode in task.predictors}
+    for mode, people in predicted.items():
+        if len(people) != len(truth.keypoints):
             raise DataError(
-                f"{task.output / mode}: has {len(points)} people, the annotations "
+                f"{task.output / mode}: has {len(people)} people, the annotations "
                 f"{len(truth.keypoints)}; write it again with --overwrite"
             )
-    return [*result, *people_comparisons(truth, predicted, samples)]
+    points = {mode: people[..., :2] for mode, people in predicted.items()}
+    result += people_comparisons(truth, points, samples)
+    torso = torso_size(truth.keypoints, truth.visible, compared)
+    scored = ScoredJoints(
+        scores={mode: people[..., 2] for mode, people in predicted.items()},
+        right={mode: hits(xy, truth.keypoints, torso, TORSO_SHARE) for mode, xy in points.items()},
+        counted=truth.visible & np.isfinite(torso)[:, None],
+        units=truth.units,
+    )
+    if scored.counted.any():
+        result.append(scored.comparison(samples))
+    return result, scored.reliabilities
 
 
 def _posetrack_comparison(
@@ -140,25 +149,6 @@ def _posetrack_file(task: PredictionTask, mode: str, video: LabelledVideo) -> li
     if missing:
         raise DataError(f"{path}: lacks the frame {missing[0]}; write it again with --overwrite")
     return [predicted[frame.name] for frame in video.frames]
-
-
-def scored_joints(
-    task: PredictionTask, videos: Sequence[LabelledVideo], joints: JointSet
-) -> ScoredJoints:
-    """Return the scores of the labelled people's joints, and which are within 0.2 of the torso."""
-    compared = compared_joints(videos, joints)
-    truth = labelled_joints(videos, compared, joints.joints)
-    torso = torso_size(truth.keypoints, truth.visible, compared)
-    predicted = {mode: predicted_joints(task, mode, videos, compared) for mode in task.predictors}
-    return ScoredJoints(
-        scores={mode: each[..., 2] for mode, each in predicted.items()},
-        right={
-            mode: hits(each[..., :2], truth.keypoints, torso, TORSO_SHARE)
-            for mode, each in predicted.items()
-        },
-        counted=truth.visible & np.isfinite(torso)[:, None],
-        units=truth.units,
-    )
 
 
 def predicted_joints(

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from tarvitpose.errors import DataError
+from tarvitpose.evaluation.comparison import Intervals
 from tarvitpose.metrics.mot import Scores, TrackingCounts, count_tracks, identities, tracking_scores
 from tarvitpose.metrics.posetrack_ap import FramePair, interval, present, video_draws
 from tarvitpose.metrics.posetrack_mota import count_joints, posetrack_mota
 from tarvitpose.utils.arrays import Float64
-
-Intervals = dict[str, tuple[float, float]]
 
 
 @dataclass(eq=False)

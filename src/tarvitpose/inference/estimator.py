@@ -20,6 +20,7 @@ from tarvitpose.config import (
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
 from tarvitpose.inference.devices import choose_device
+from tarvitpose.inference.glances import Glances
 from tarvitpose.inference.graph_folder import local_config
 from tarvitpose.inference.load import load_engine
 from tarvitpose.inference.observer import Observer
@@ -154,7 +155,8 @@ class PoseEstimator:
         decoded alone, with the flip test, unless `temporal` or `compare` ask for more.
         """
         if self._is_alone(source):
-            single = PoseEstimator(self.predictor.of_pictures(), self.detector, self.config)
+            detector = getattr(self.detector, "of_pictures", lambda: self.detector)()
+            single = PoseEstimator(self.predictor.of_pictures(), detector, self.config)
             yield from single.run(source, observer)
             return
         observer = observer or Observer()
@@ -173,17 +175,27 @@ class PoseEstimator:
             _warned(source, tracker, ghosts),
         ):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            decoded: Iterator[Decoded] = (
-                (window[self.predictor.current], joints)
-                for batch in self._batches(tracked, at_once)
-                for window, joints in zip(batch, decode(batch), strict=True)
-            )
+            decoded = self._decoded(tracked, decode, at_once)
             if self.predictor.peaks:
                 decoded = linked(decoded, 0.0 if is_live else LAG)
             pairs = ((current.frame, self._poses(current, joints)) for current, joints in decoded)
             for frame, poses in ghosts.without_ghosts(pairs):
                 observer.frame_finished(frame, poses)
                 yield frame, poses
+
+    def _decoded(
+        self, tracked: Iterator[list[TrackedFrame]], decode: DecodeBatch, at_once: int
+    ) -> Iterator[Decoded]:
+        """Yield the current frame of each window with the joints of whom is looked at in it."""
+        current, glances = self.predictor.current, Glances(self.least_person_score)
+        due = (
+            [*window[:current], glances.due(window[current]), *window[current + 1 :]]
+            for window in tracked
+        )
+        for batch in self._batches(due, at_once):
+            for window, joints in zip(batch, decode(batch), strict=True):
+                glances.note(window[current], joints.scores)
+                yield window[current], joints
 
     def _is_alone(self, source: object) -> bool:
         """Whether a source is a picture, which the weights' own way would give itself for others.

@@ -23,7 +23,7 @@ from tarvitpose.inference.graph_folder import (
     engine_cache,
     leave_newest,
 )
-from tarvitpose.inference.quantise import int8_products
+from tarvitpose.inference.quantise import PRODUCT, int8_products
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.cores import usable_cores
 from tarvitpose.weights.files import WEIGHTS_FILE
@@ -77,7 +77,7 @@ def _open_all(paths: list[Path], threads: int, *, in_int8: bool) -> list[Graph]:
         return _side_by_side(paths, threads)
     import onnxruntime  # noqa: PLC0415  slow to import
 
-    precision = "int8" if in_int8 else "fp32"
+    precision = f"int8 {PRODUCT.pattern}" if in_int8 else "fp32"
     cache = engine_cache("onnxruntime", f"{onnxruntime.__version__} {precision}", files)
     optimised = [cache / path.name for path in paths]
     if all(path.is_file() for path in optimised):

@@ -61,7 +61,7 @@ class PersonTracker:
         for tracked in self._everybody(frames):
             self.met.update(tracked.track_ids.tolist())
             yield (
-                _people_at(tracked, np.isin(tracked.track_ids, list(self.chosen)))
+                people_at(tracked, np.isin(tracked.track_ids, list(self.chosen)))
                 if self.chosen
                 else tracked
             )
@@ -108,7 +108,7 @@ class PersonTracker:
             return TrackedFrame(frame, people.boxes, people.scores, people.track_ids, others)
         ids = self.tracker.update(people.boxes, people.scores, frame.index, frame.time, frame.image)
         tracked = TrackedFrame(frame, people.boxes, people.scores, ids, others)
-        followed = _people_at(tracked, ids > 0)
+        followed = people_at(tracked, ids > 0)
         self._others = followed.left_out
         return followed
 
@@ -122,10 +122,10 @@ class PersonTracker:
         height, width = frame.image.shape[:2]
         inside = (boxes[:, 2:] > 0).all(1) & (boxes[:, :2] < [width, height]).all(1)
         tracked = TrackedFrame(frame, boxes, scores, ids, self._others)
-        return _people_at(tracked, np.asarray(inside))
+        return people_at(tracked, np.asarray(inside))
 
 
-def _people_at(tracked: TrackedFrame, which: Bools) -> TrackedFrame:
+def people_at(tracked: TrackedFrame, which: Bools) -> TrackedFrame:
     """Return a frame with some of its people, `which` (N,)."""
     boxes, scores, ids = tracked.boxes[which], tracked.scores[which], tracked.track_ids[which]
     left_out = joined_boxes(tracked.left_out, tracked.boxes[~which])

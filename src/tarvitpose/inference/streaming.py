@@ -146,7 +146,7 @@ class Streamer:
         whatever window they are for.
         """
         current = self.predictor.current
-        plans_by_window = [self.policy(window, current) for window in windows]
+        plans_by_window = [self._plans(window) for window in windows]
         plans = [plan for of_window in plans_by_window for plan in of_window]
         self._cut_new(plans)
         parts = [
@@ -161,6 +161,17 @@ class Streamer:
             oldest = min(tracked.frame.index for tracked in windows[-1])
             self._cached = {key: crop for key, crop in self._cached.items() if key.frame >= oldest}
         return self.predictor.joined(parts).split([len(of_window) for of_window in plans_by_window])
+
+    def _plans(self, window: Window) -> list[CropPlan]:
+        """Return the T crops of each person, all the same one of who is seen alone."""
+        current = self.predictor.current
+        plans, alone = self.policy(window, current), window[current].alone
+        if alone is None:
+            return plans
+        return [
+            [plan[current]] * len(plan) if is_alone else plan
+            for plan, is_alone in zip(plans, alone.tolist(), strict=True)
+        ]
 
     def _cut_new(self, plans: list[CropPlan]) -> None:
         """Cut each crop that is new, to be encoded together."""

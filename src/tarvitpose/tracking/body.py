@@ -72,8 +72,8 @@ class BodyTracker:
     lie from where the motion of a track leads, given how much that says after this time, and how
     much its colours differ. Sure boxes come first, then the others, which continue the tracks that
     have no sure one, so someone half hidden is still followed, and last those of two people. From
-    `start_threshold` on, what is left starts a track. A track ends after LONGEST_ABSENCE without a
-    box.
+    `start_threshold` on, what is left starts a track, but for a box that holds two people who are
+    followed in the same frame. A track ends after LONGEST_ABSENCE without a box.
 
     With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
     seconds ago has that one's number again. Numbers start at 1 and are never given to others.
@@ -107,7 +107,8 @@ class BodyTracker:
         scores = np.asarray(scores, np.float32).reshape(-1)
         seen = _sightings(boxes, scores, index, image)
         turn = np.where(scores >= np.float32(max(self.start_threshold, SURE)), 0, 1)
-        turn[groups(boxes, scores)] = 2
+        inside = members(boxes, scores)
+        turn[inside.any(0)] = 2
         order = np.lexsort((*boxes.T[::-1], -scores))  # whatever order they come in
         self._retire()
         if image is not None:
@@ -117,11 +118,12 @@ class BodyTracker:
         for rows in (order[turn[order] == each] for each in range(3)):
             free = sorted(moved.keys() - set(ids.tolist()))
             ids[rows] = self._pairs([seen[row] for row in rows], free, moved)
+        starts = (scores >= np.float32(self.start_threshold)) & (inside[ids > 0].sum(0) < 2)
         for row in order.tolist():
             number = int(ids[row])
             if number:
                 self._bodies[number] = self._bodies[number].follow(moved[number], seen[row])
-            elif scores[row] >= np.float32(self.start_threshold):
+            elif starts[row]:
                 ids[row] = self._begin(seen[row])
         return ids
 
@@ -249,18 +251,21 @@ def uncovered(boxes: Float32) -> Bools:
     return np.asarray((shared / area[:, None]).max(1, initial=0) < COVERED)
 
 
-def groups(boxes: Float32, scores: Float32) -> Bools:
-    """Tell for each box (N, 4) xyxy whether it holds two others that score nearly as much.
+def members(boxes: Float32, scores: Float32) -> Bools:
+    """Tell which boxes are the people of which group, (N, N), for boxes (N, 4) xyxy.
+
+    A group is a box that holds two others which score nearly as much. Its column has those.
 
     >>> boxes = np.float32([[0, 0, 30, 20], [0, 0, 10, 20], [20, 0, 30, 20]])
-    >>> groups(boxes, np.float32([0.5, 0.4, 0.4])).tolist()
-    [True, False, False]
+    >>> members(boxes, np.float32([0.5, 0.4, 0.4])).astype(int).tolist()
+    [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
     """
     area = box_area(boxes)
     is_inside = shared_area(boxes[:, None], boxes) >= INSIDE * area[:, None]  # (N, N)
     is_inside &= (area[:, None] < area) & (scores[:, None] >= NEARLY * scores)
     filled = (is_inside * area[:, None]).sum(0)
-    return np.asarray((is_inside.sum(0) > 1) & (filled >= FILLED * area))
+    is_group = (is_inside.sum(0) > 1) & (filled >= FILLED * area)
+    return np.asarray(is_inside & is_group)
 
 
 def _blended(known: Float32, newest: Float32) -> Float32:

@@ -50,6 +50,11 @@ class Average:
         return sum(value for _, value in self.recent) / len(self.recent)
 
     @property
+    def newest(self) -> float:
+        """The last value."""
+        return self.recent[-1][1]
+
+    @property
     def most(self) -> float:
         """The largest value of the last period."""
         return max(value for _, value in self.recent)
@@ -58,6 +63,32 @@ class Average:
     def best(self) -> float:
         """The larger of both means: someone well seen at any time stays, and so who is now."""
         return max(self.total / self.count, self.now)
+
+
+@dataclass
+class Evidence:
+    """How well one person was seen so far, and how well box and joints together show one."""
+
+    seen: Average = field(default_factory=Average)
+    detected: Average = field(default_factory=Average)
+
+    def add(self, time: float, score: float, box_score: float) -> None:
+        """Take in how well the person and the box are seen at one moment."""
+        self.seen.add(time, score)
+        self.detected.add(time, score * box_score)
+
+    def is_detected(self, least_score: float) -> bool:
+        """Whether box and joints together are a person's."""
+        return self.detected.best >= DETECTED * least_score
+
+    def is_person(self, least_score: float) -> bool:
+        """Whether joints, and box and joints together, are a person's."""
+        return self.seen.best >= least_score and self.is_detected(least_score)
+
+    def is_person_now(self, least_score: float) -> bool:
+        """Whether the newest ones are."""
+        seen, detected = self.seen.newest, self.detected.newest
+        return seen >= least_score and detected >= DETECTED * least_score
 
 
 class GhostFilter(Generic[Item]):
@@ -90,8 +121,7 @@ class GhostFilter(Generic[Item]):
         self._waiting: deque[tuple[Item, FramePoses]] = deque()
         self._frames = 0  # so far
         self._began: dict[int, int] = {}  # the frame in which each track began
-        self._seen: dict[int, Average] = {}  # by track
-        self._detected: dict[int, Average] = {}  # by track, joints and box together
+        self._evidence: dict[int, Evidence] = {}  # by track
         self._boxed: dict[int, Average] = {}  # by track, score of the box
         self._wide: dict[int, Average] = {}  # by track, width of the pose
         self._looks: dict[int, list[float]] = {}  # by track, of closer looks
@@ -145,12 +175,10 @@ class GhostFilter(Generic[Item]):
         """Learn from a frame how well its people are seen, and how alike their poses are."""
         self._frames += 1
         ids = poses.track_ids.tolist()
-        scores = person_scores(poses.scores)
-        together = scores * poses.box_scores
-        for track, score, both in zip(ids, scores.tolist(), together.tolist(), strict=True):
+        scores = person_scores(poses.scores).tolist()
+        for track, score, box_score in zip(ids, scores, poses.box_scores.tolist(), strict=True):
             self._began.setdefault(track, self._frames)
-            self._seen.setdefault(track, Average()).add(poses.time, score)
-            self._detected.setdefault(track, Average()).add(poses.time, both)
+            self._evidence.setdefault(track, Evidence()).add(poses.time, score, box_score)
         overlap = box_iou(poses.boxes, poses.boxes)
         for first, second in combinations(range(len(ids)), 2):
             if overlap[first, second] > 0:
@@ -201,24 +229,24 @@ class GhostFilter(Generic[Item]):
 
     def _is_clear(self, track: int, tracks: list[int]) -> bool:
         """Whether somebody new is seen so well, and so unlike the others, that waiting is idle."""
-        seen, detected = self._seen[track], self._detected[track]
+        evidence = self._evidence[track]
         others = [self._alike.get((min(track, other), max(track, other))) for other in tracks]
         return (
-            seen.count >= CLEAR
-            and seen.now >= 2 * self.least_score
-            and detected.now >= 2 * DETECTED * self.least_score
+            evidence.seen.count >= CLEAR
+            and evidence.seen.now >= 2 * self.least_score
+            and evidence.detected.now >= 2 * DETECTED * self.least_score
             and all(alike is None or alike.most < SAME_POSE / 2 for alike in others)
         )
 
     def _next(self) -> tuple[Item, FramePoses]:
         item, poses = self._waiting.popleft()
         tracks = poses.track_ids.tolist()
-        visible = {track for track in tracks if self._seen[track].best >= self.least_score}
-        least = DETECTED * self.least_score
-        detected = {track for track in visible if self._detected[track].best >= least}
+        least, evidence = self.least_score, self._evidence
+        visible = {track for track in tracks if evidence[track].seen.best >= least}
+        detected = {track for track in visible if evidence[track].is_detected(least)}
         seen = {track for track in detected if self._looked(track) >= LEAST_LOOK}
         doubles = {
-            min(pair, key=lambda track: self._seen[track].total)
+            min(pair, key=lambda track: evidence[track].seen.total)
             for pair in combinations(sorted(seen), 2)
             if pair in self._alike and self._alike[pair].now >= SAME_POSE
         }

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -12,6 +13,8 @@ from pathlib import Path
 from tarvitpose.errors import OutputError
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CAN_ASK = os.name == "posix"  # a process whether it runs: Windows would end it
+ABANDONED = 86_400  # seconds without a change, which decide where processes cannot be asked
 # Of `files_together`: temporary paths, and what they become at the end of the block.
 _waiting: ContextVar[dict[Path, Path] | None] = ContextVar("_waiting", default=None)
 
@@ -147,18 +150,20 @@ def _start_temporary(path: Path) -> Path:
 
 def _remove_leftovers(path: Path, name: str, suffix: str) -> None:
     """Remove what killed processes left that wrote `path`: temporaries of none that runs."""
-    if os.name != "posix" or not path.parent.is_dir():  # elsewhere a process cannot be asked
+    if not path.parent.is_dir():
         return
     form = re.compile(rf"\.{re.escape(name)}\.(\d{{1,9}})\.tmp{re.escape(suffix)}")
     for entry in os.listdir(path.parent):  # noqa: PTH208 - paths take twice as long
         match = form.fullmatch(entry)
-        if match and not _is_running(int(match[1])):
-            other = path.with_name(entry)
-            with suppress(OSError):
+        other = path.with_name(entry)
+        with suppress(OSError):
+            if match and not _is_in_use(other, int(match[1])):
                 shutil.rmtree(other) if other.is_dir() else other.unlink()
 
 
-def _is_running(process: int) -> bool:
+def _is_in_use(temporary: Path, process: int) -> bool:
+    if not CAN_ASK:
+        return time.time() - temporary.stat().st_mtime < ABANDONED
     try:
         os.kill(process, 0)
     except ProcessLookupError:

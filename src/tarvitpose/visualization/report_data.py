@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tarvitpose.benchmark.stages import Stages
+from tarvitpose.benchmark.stages import Stages, Stopwatch
 from tarvitpose.errors import DataError
 from tarvitpose.formats.reading import load_poses
-from tarvitpose.results import FramePoses
+from tarvitpose.results import Frame, FramePoses
 from tarvitpose.runs.manifest import (
     FileFacts,
     Manifest,
@@ -19,6 +19,18 @@ from tarvitpose.runs.manifest import (
 from tarvitpose.runs.resume import ENDING
 from tarvitpose.video.frame_source import FrameSource
 from tarvitpose.visualization.tracks import known_parts, with_unwritten
+
+
+class ReportObserver(Stopwatch):
+    """A stopwatch that keeps the poses: files lack single frames and boxes left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.poses: dict[int, FramePoses] = {}  # by the frame's index
+
+    def frame_finished(self, frame: Frame, poses: FramePoses) -> None:
+        """Keep the poses of a frame."""
+        self.poses[frame.index] = poses
 
 
 @dataclass(frozen=True)

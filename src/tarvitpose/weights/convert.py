@@ -156,34 +156,24 @@ def _architecture(tensors: Tensors, origin: str, size: str | None) -> dict[str, 
         raise WeightsError(f"{origin} has no {lacks}: convert a whole ViTPose, not a part of one")
     width = len(tensors["encoder.patch_embed.weight"])
     depth = count_parts(tensors, "encoder.blocks.")
-    matching = [name for name, (w, d) in _sizes().items() if (w, d) == (width, depth)]
+    sizes = {name: preset() for name, preset in SIZES.items()}
+    matching = [name for name, its in sizes.items() if (its.width, its.depth) == (width, depth)]
     if size is not None and size.lower() not in matching:
-        raise _other_size(origin, (width, depth), size, matching)
+        known = ", ".join(SIZES).upper()
+        if size.lower() not in sizes:
+            raise WeightsError(f"size {size}: expected one of {known}")
+        expected = sizes[size.lower()]
+        raise WeightsError(
+            f"{Path(origin).name} has {depth} blocks of width {width}, size {size.upper()} has "
+            f"{expected.depth} of width {expected.width}: "
+            + (f"use size {matching[0].upper()}" if matching else f"it is none of {known}")
+        )
     return {
         "width": width,
         "depth": depth,
-        "drop_path": SIZES[matching[0]]().drop_path if matching else 0.0,
+        "drop_path": sizes[matching[0]].drop_path if matching else 0.0,
         "decoder": "classic" if "decoder.deconv1.weight" in tensors else "simple",
     }
-
-
-def _sizes() -> dict[str, tuple[int, int]]:
-    """Return width and depth of each known size."""
-    return {name: (preset().width, preset().depth) for name, preset in SIZES.items()}
-
-
-def _other_size(
-    origin: str, actual: tuple[int, int], size: str, matching: list[str]
-) -> WeightsError:
-    known = ", ".join(SIZES).upper()
-    if size.lower() not in SIZES:
-        return WeightsError(f"size {size}: expected one of {known}")
-    width, depth = _sizes()[size.lower()]
-    return WeightsError(
-        f"{Path(origin).name} has {actual[1]} blocks of width {actual[0]}, size {size.upper()} has "
-        f"{depth} of width {width}: "
-        + (f"use size {matching[0].upper()}" if matching else f"it is none of {known}")
-    )
 
 
 def _settings(
@@ -205,13 +195,12 @@ def _settings(
 
 def _hugging_face_settings(checkpoint: ForeignCheckpoint, heads: int | None) -> dict[str, Any]:
     backbone = _backbone_settings(checkpoint)
-    factor = checkpoint.settings.get("scale_factor", 4)
-    for name, actual, expected in (
-        ("hidden_act", backbone["hidden_act"], "gelu"),
-        ("scale_factor", factor, 4),
-    ):
-        if actual != expected:
-            raise WeightsError(f"{checkpoint.origin}: expected {name} {expected}, found {actual}")
+    settings = {"scale_factor": 4, **checkpoint.settings, **backbone}
+    for name, expected in (("hidden_act", "gelu"), ("scale_factor", 4)):
+        if settings[name] != expected:
+            raise WeightsError(
+                f"{checkpoint.origin}: expected {name} {expected}, found {settings[name]}"
+            )
     return {
         "heads": heads or backbone["num_attention_heads"],
         "layer_norm_eps": backbone["layer_norm_eps"],
