@@ -270,6 +270,25 @@ def test_too_few_pixels_are_no_closer_look(nanodet: NanoDet) -> None:
     assert nanodet.look_closer(blank, np.float32([-10, -10, 40, 90])) == pytest.approx(0, abs=0.1)
 
 
+def test_a_picture_is_looked_at_mirrored_and_larger_as_well(
+    nanodet: NanoDet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def box(left: float) -> list[float]:
+        return [left, 10, left + 20, 60]
+
+    plain = [box(10)], [0.45]
+    mirrored = [box(100 - 20 - 11), box(30), box(0)], [0.8, 0.5, 0.39]  # the first is at 11
+    larger = [box(75), box(12), box(20)], [0.7, 0.9, 0.59]
+    looks = iter([plain, mirrored, larger])
+    monkeypatch.setattr(NanoDet, "_people", lambda *_: ranked(*next(looks), 0.4))
+    picture = frame(np.full((70, 100, 3), 99, np.uint8))
+    people = nanodet.of_pictures().detect(picture)
+    assert people.boxes[:, 0].tolist() == [11, 75, 50]
+    assert people.scores.tolist() == pytest.approx([0.8, 0.7, 0.5])
+    looks = iter([plain])
+    assert len(nanodet.detect(picture)) == 1  # in a video once
+
+
 @needs_clips
 def test_a_higher_threshold_keeps_fewer(nanodet: NanoDet) -> None:
     image = frame(first_image("two_people_cam04.mp4"))

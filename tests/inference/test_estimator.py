@@ -80,13 +80,20 @@ def test_a_picture_is_decoded_alone_with_its_mirror_image_and_a_clip_of_one_fram
     assert not np.allclose(alone.keypoints, with_itself.keypoints, atol=0.1)
     for source, expected in (("photo.png", alone), ("clip", with_itself)):
         estimates = estimator()
-        estimates.detector = SameBoxes()
+        estimates.detector = detector = SameBoxes()
         (poses,) = estimates.stream(tmp_path / source)
+        assert detector.is_of_pictures == (source == "photo.png")
         assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-2), source
         assert np.allclose(poses.scores, expected.scores, atol=1e-4), source
 
 
 class SameBoxes:
+    is_of_pictures = False
+
+    def of_pictures(self) -> "SameBoxes":
+        self.is_of_pictures = True
+        return self
+
     def detect(self, frame: Frame) -> Detections:
         return Detections(np.float32(BOX), np.ones(1, np.float32))
 

@@ -5,9 +5,10 @@ Axes: A anchors, one for each cell of the network's three grids.
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -24,6 +25,9 @@ WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
 INSIDE, HELD = 0.8, 0.4  # shares of a better box, and of one that holds it, that both have
+LARGE = 640  # pixels of the input that shows single pictures larger
+MIRRORED, ENLARGED = 0.4, 0.6  # scores from which a box of theirs counts beside the plain ones
+APART, SEEN = 0.3, 0.3  # least overlap (IoU), and score of a plain box, where somebody is already
 BLACK = 8  # the brightest that the border of a letterboxed video is, as coded
 SHARP, STRAIGHT = 3, 0.75  # lines in which a picture begins; share of one that is lit there
 CLOSER = (0.3, 0.5, 0.7)  # how much of the input a person is tall in closer looks
@@ -42,13 +46,13 @@ class Letterbox(NamedTuple):
     corner: tuple[int, int]  # x, y
 
     @classmethod
-    def of(cls, height: int, width: int) -> Letterbox:
+    def of(cls, height: int, width: int, longer: int | None = None) -> Letterbox:
         """Centre a frame of that size: 512 x 288 at 16:9, 416 x 312 at 4:3, 234 x 416 at 9:16.
 
         In wide frames people are small, so a wider input finds more of them; where they may be
         taller than in training, it loses some.
         """
-        longer = OF_WIDE if width >= WIDE * height else LONGER_SIDE
+        longer = longer or (OF_WIDE if width >= WIDE * height else LONGER_SIDE)
         scale = longer / max(height, width)
         inside = (max(1, round(width * scale)), max(1, round(height * scale)))
         across, down = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in inside)
@@ -95,7 +99,7 @@ class NanoDet:
     """
 
     def __init__(self, threshold: float = 0.4, device: str = "cpu", threads: int = 2) -> None:
-        self.threshold = threshold
+        self.threshold, self._looks_again = threshold, False
         self._session = _open_session(device, threads)
 
     def detect(self, frame: Frame) -> Detections:
@@ -106,14 +110,47 @@ class NanoDet:
         """
         rows, columns = picture_within(frame.image)
         picture = frame.image[rows, columns]
-        height, width = picture.shape[:2]
-        letterbox = Letterbox.of(height, width)
-        boxes, scores = self._score(letterbox.fill(picture))
-        detections = without_holders(suppress(boxes, scores, self.threshold))
-        upright = clip_to_frame(letterbox.to_frame(detections.boxes), (height, width))
-        is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
+        people = self._of_a_picture(picture) if self._looks_again else self._people(picture)
         corner = np.array([columns.start, rows.start] * 2, np.float32)
-        return Detections(upright[is_inside] + corner, detections.scores[is_inside])
+        return Detections(people.boxes + corner, people.scores)
+
+    def of_pictures(self) -> Self:
+        """Return the same detector for single pictures, which looks three times.
+
+        People whom the mirrored picture shows better, and where nobody is a larger one, count too.
+        """
+        other = copy.copy(self)
+        other._looks_again = True
+        return other
+
+    def _people(self, picture: UInt8, longer: int | None = None) -> Detections:
+        """Return the people of a picture as one input shows it, `longer` pixels long."""
+        height, width = picture.shape[:2]
+        letterbox = Letterbox.of(height, width, longer)
+        seen = without_holders(suppress(*self._score(letterbox.fill(picture)), self.threshold))
+        upright = clip_to_frame(letterbox.to_frame(seen.boxes), (height, width))
+        is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
+        return Detections(upright[is_inside], seen.scores[is_inside])
+
+    def _of_a_picture(self, picture: UInt8) -> Detections:
+        plain, mirrored = self._people(picture), self._people(picture[:, ::-1])
+        is_sure = mirrored.scores >= MIRRORED
+        back = picture.shape[1] - mirrored.boxes[is_sure][:, [2, 1, 0, 3]]
+        back[:, 1::2] = mirrored.boxes[is_sure][:, 1::2]
+        both = suppress(
+            np.concatenate([plain.boxes, back]),
+            np.concatenate([plain.scores, mirrored.scores[is_sure]]),
+            self.threshold,
+        )
+        both = without_holders(both)
+        large = self._people(picture, LARGE)
+        overlap = box_iou(large.boxes, both.boxes[both.scores >= SEEN]).max(1, initial=0)
+        is_new = (large.scores >= ENLARGED) & (overlap < APART)
+        return ranked(
+            np.concatenate([both.boxes, large.boxes[is_new]]),
+            np.concatenate([both.scores, large.scores[is_new]]),
+            self.threshold,
+        )
 
     def look_closer(self, frame: Frame, box: Float32) -> float | None:
         """Return how sure the detector is of a box (4,) xyxy where it sees that at other sizes.

@@ -155,7 +155,8 @@ class PoseEstimator:
         decoded alone, with the flip test, unless `temporal` or `compare` ask for more.
         """
         if self._is_alone(source):
-            single = PoseEstimator(self.predictor.of_pictures(), self.detector, self.config)
+            detector = getattr(self.detector, "of_pictures", lambda: self.detector)()
+            single = PoseEstimator(self.predictor.of_pictures(), detector, self.config)
             yield from single.run(source, observer)
             return
         observer = observer or Observer()
