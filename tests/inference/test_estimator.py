@@ -246,6 +246,23 @@ def test_doubtful_boxes_start_tracks_only_where_joints_decide(tmp_path: Path) ->
     assert threshold(person_score=0.35, box_threshold=0.5) == 0.5
 
 
+def test_the_limit_of_being_seen_fits_the_curve_of_the_scores(tmp_path: Path) -> None:
+    halved = ((0.0, 0.0), (1.0, 0.5))
+    cases: list[tuple[dict[str, Any], dict[str, Any], float]] = [
+        ({"score_curve": halved}, {"temporal": "tar"}, 0.35),
+        ({"score_curve": halved, "flip_score_curve": ((0, 0), (1, 0.6))}, {}, 0.35),
+        ({"single_score_curve": halved}, {"temporal": "none", "flip_test": True}, 0.35),
+        ({"flip_score_curve": halved}, {"temporal": "none", "flip_test": True}, 0.4),
+        ({"flip_score_curve": halved}, {"temporal": "none"}, 0.0),
+    ]
+    for at, (curves, options, limit) in enumerate(cases):
+        modest_model(**curves).save_pretrained(tmp_path / str(at))
+        estimator = PoseEstimator.from_pretrained(
+            tmp_path / str(at), detector=Walker(), device="cpu", **options
+        )
+        assert estimator.least_person_score == limit
+
+
 def test_boxes_of_a_file_all_count(tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.json"
     boxes.write_text('[{"image_id": 0, "bbox": [4, 4, 20, 40], "score": 0.1, "category_id": 1}]')

@@ -31,6 +31,7 @@ from tarvitpose.utils.source_names import short
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 CONFIRMED_THRESHOLD = 0.3  # the same, where the scores of joints confirm or leave out
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
+PICTURE_PERSON_SCORE = 0.4  # the same in single pictures, whose scores have a curve of their own
 
 
 def number_or_auto(value: object) -> object:
@@ -193,8 +194,8 @@ class EstimatorConfig(NetworkConfig):
     person_score: ShareIfGiven = Field(
         default=None,
         description="How well a person must be seen over time: the mean score of the better half "
-        f"of the joints; {PERSON_SCORE} by default, or 0 for boxes of a file and for weights whose "
-        "scores are not calibrated.",
+        f"of the joints; {PERSON_SCORE} by default, {PICTURE_PERSON_SCORE} in single pictures, and "
+        "0 for boxes of a file and for weights whose scores are not calibrated.",
     )
     keep_all: bool = Field(
         default=False,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from tarvitpose.config import (
     CONFIRMED_THRESHOLD,
     PERSON_SCORE,
+    PICTURE_PERSON_SCORE,
     EstimatorConfig,
     SmoothConfig,
     SmoothMethod,
@@ -221,8 +222,11 @@ class PoseEstimator:
             return 0.0
         if self.config.person_score is not None:
             return self.config.person_score
-        curve = self.predictor.config.curve(self.predictor.mode)
-        return PERSON_SCORE if curve and self.config.boxes is None else 0.0
+        weights, mode = self.predictor.config, self.predictor.mode
+        curve = weights.curve(mode, flip_test=self.predictor.flip_test)
+        if not curve or self.config.boxes is not None:
+            return 0.0
+        return PICTURE_PERSON_SCORE if curve == weights.flip_score_curve else PERSON_SCORE
 
     @property
     def start_threshold(self) -> float:
