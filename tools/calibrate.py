@@ -82,11 +82,12 @@ def main() -> None:
 
 def score_all_modes(model: TARViTPose, clips: ClipDataset) -> Scored:
     """Return raw scores of the labelled joints of clips and which are right, of each mode."""
-    scored = score_modes(model, encoded_batches(model, clips, torch.device("cpu")), [*CURVES])
-    return {
-        CURVES[mode]: np.stack([row.temporal_scores[row.visible], row.temporal[row.visible]])
-        for mode, row in scored.items()
-    }
+    rows = score_modes(model, encoded_batches(model, clips, torch.device("cpu")), [*CURVES])
+    scored: Scored = {}
+    for mode, field in CURVES.items():
+        seen = rows[mode].visible
+        scored[field] = np.stack([rows[mode].temporal_scores[seen], rows[mode].temporal[seen]])
+    return scored
 
 
 def score_flip_test(model: TARViTPose, clips: ClipDataset) -> Scored:
