@@ -28,6 +28,7 @@ from tarvitpose.utils.config_files import read_yaml
 
 pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
 from tarvitpose.training import loop
+from tarvitpose.training.batches import read_source
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -194,6 +195,20 @@ def test_each_recipe_trains_a_step_on_data_in_its_layout(
         if not torch.equal(value, before[name])
     }
     assert learned == {"encoder", "decoder"} | (set() if path in COCO else {"jta", "gra"})
+
+
+@pytest.mark.parametrize("path", [*PAPERS, *COCO, JHMDB], ids=name_of)
+def test_the_layout_of_a_source_need_not_be_named(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data_sets(tmp_path)
+    config = load_train_config(path, tiny_changes(None if path in COCO else tmp_path / "start"))
+    joints = model_config(config).joints
+    for source in config.data.train:
+        unnamed = source.model_copy(update={"format": None})
+        people = [read_source(each, joints) for each in (source, unnamed)]
+        assert [person.name for person in people[0]] == [person.name for person in people[1]] != []
 
 
 @pytest.mark.parametrize("path", BASES, ids=name_of)

@@ -43,7 +43,7 @@ LossWeight = Annotated[float, Field(ge=0, le=LARGEST_FACTOR)]
 class SourceConfig(Config):
     """Labelled people: one annotation file, or a folder of per-video files."""
 
-    format: AnnotationFormat
+    format: AnnotationFormat | None = None  # None: recognised by the keys of the file
     annotations: Path  # relative paths start at the working directory
     set: str | None = None  # part of the annotations: train, val; of JHMDB train1 to sub-test3
     images: Path | None = None  # where file names in the annotations start; beside them if absent
