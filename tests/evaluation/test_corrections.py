@@ -176,7 +176,7 @@ def test_files_that_do_not_belong_together_are_refused(predicted: Path, tmp_path
         compare(before, smaller)
     assert "--correction also needs --predictions" in refusal("evaluate", "--correction", predicted)
     both = ("--predictions", predicted, "--correction", predicted)
-    assert "--tracks is for --predictions" in refusal("evaluate", *both, "--tracks")
+    assert "--tracks cannot be combined with --correction" in refusal("evaluate", *both, "--tracks")
     assert "no such file" in refusal(
         "evaluate", "--predictions", predicted, "--correction", tmp_path / "none.json"
     )
