@@ -10,7 +10,7 @@ from tiny_training import write_stills
 from tarvitpose.model.tarvitpose import TARViTPose
 
 ROOT = Path(__file__).parents[2]
-BASE = ROOT / "configs" / "ablation" / "stills.yaml"
+BASE = ROOT / "configs" / "ablation" / "jhmdb.yaml"
 TABLES = sorted((ROOT / "configs" / "ablation").glob("table*.yaml"))
 OFFSETS = (-2, -1, 1, 2)
 
@@ -35,6 +35,7 @@ def overrides(folder: Path, **changes: Any) -> tuple[str, ...]:
         "data.train": [{**source, "cached_clips": 2}],
         "data.validation": [source],
         "data.validation_degradations": ["clean", "dark"],
+        "data.validation_share": 1,
         "data.features": str(folder / "features"),
         "data.workers": 0,
         "run.epochs": 0.2,  # of ten clips: one step

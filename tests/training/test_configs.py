@@ -36,7 +36,7 @@ POSETRACK = ("posetrack17", "posetrack18", "posetrack21")
 VITPOSE_SIZES = [size for size in SIZES if size != "tiny"]  # which is not the paper's
 PAPERS = [ROOT / "configs" / name / f"{size}.yaml" for name in POSETRACK for size in VITPOSE_SIZES]
 COCO = [ROOT / "configs" / "coco" / f"{size}.yaml" for size in VITPOSE_SIZES]
-BASES = [ROOT / "configs" / "ablation" / f"{name}.yaml" for name in ("stills", "generated")]
+BASES = [ROOT / "configs" / "ablation" / f"{name}.yaml" for name in ("jhmdb", "generated")]
 JHMDB = ROOT / "configs" / "jhmdb" / "split1.yaml"
 # Million parameters at 17 joints (method section 3), and channels of a token.
 KNOWN = {"s": (35.551, 384), "b": (134.929, 768), "l": (388.381, 1024), "h": (761.908, 1280)}

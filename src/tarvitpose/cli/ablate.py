@@ -66,7 +66,7 @@ def run(
     *,
     table: TableFile,
     changes: Changes = None,
-    base: Base = Path("ablation/stills.yaml"),
+    base: Base = Path("ablation/jhmdb.yaml"),
     seeds: Seeds = "0",
     only: Only = None,
     boxes: Boxes = "gt",
