@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from tarvitpose import heatmaps as codec
-from tarvitpose.config import CURVES, FLIP_CURVE, Curve, window_offsets
+from tarvitpose.config import ALL_CURVES, CURVES, FLIP_CURVE, Curve, window_offsets
 from tarvitpose.data.dataset import ClipDataset, validation_clips
 from tarvitpose.data.degrade import DEGRADATIONS
 from tarvitpose.data.records import Record
@@ -58,7 +58,7 @@ def main() -> None:
     model = TARViTPose.from_pretrained(str(given.weights))
     fields = [FLIP_CURVE] if given.flip_test else [*CURVES.values()]
     config = model.config
-    model.config = config.model_copy(update=dict.fromkeys([*CURVES.values(), FLIP_CURVE], ()))
+    model.config = config.model_copy(update=dict.fromkeys(ALL_CURVES, ()))
     records = [
         record
         for source in given.annotations

@@ -31,7 +31,8 @@ CURVES: dict[TemporalMode, str] = {  # the fields of score curves
     "none": "single_score_curve",
 }
 FLIP_CURVE = "flip_score_curve"
-SCORING = {*CURVES.values(), FLIP_CURVE, "default_temporal"}  # fields that no weights depend on
+ALL_CURVES = (*CURVES.values(), FLIP_CURVE)
+SCORING = {*ALL_CURVES, "default_temporal"}  # fields that no weights depend on
 LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after")  # than version 0.9
 
 
@@ -106,7 +107,7 @@ class ModelConfig(Config):
                 raise ValueError(f"width {self.width} cannot be divided by {name} {heads}")
         check_offsets(self.offsets)
         self._check_cells()
-        for name in (*CURVES.values(), FLIP_CURVE):
+        for name in ALL_CURVES:
             check_curve(getattr(self, name))
         if self.aggregation != "joints" and self.layout == "released":
             raise ValueError('layout "released" is only known for aggregation "joints"')
