@@ -107,7 +107,7 @@ class GhostFilter(Generic[Item]):
 
     Of two tracks whose poses are the same for a second the one with less evidence is left out. A
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
-    new is judged by what follows, but no longer than CLEAR frames for who is clearly somebody, with a
+    new is judged by what follows, but no longer than CLEAR frames for who is clearly somebody, in a
     pose half as similar to others, or clearly nobody; a live one never waits.
     """
 
