@@ -273,7 +273,10 @@ def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
 
 
 def test_the_widest_pair_says_how_wide_a_pose_is() -> None:
-    assert pose_widths(post(0, wide=0.1)).tolist() == pytest.approx([0.1])
+    wide = post(0, wide=0.1)
+    assert pose_widths(wide).tolist() == pytest.approx([0.1])
+    wide.scores[0, POSETRACK_15.joints.index("right_ankle")] = 0.29  # as the arms of a pole
+    assert pose_widths(wide).tolist() == [0]
     unknown = replace(post(0, wide=0.0), joint_names=tuple("abcdefghijklmno"))
     assert pose_widths(unknown).tolist() == [1]
 

@@ -28,6 +28,7 @@ LEAST_LOOK, SURE_LOOK = 0.35, 0.6  # closer looks and width of a person, and of 
 CLEAR = 3  # frames that are enough of who is clearly somebody or clearly nobody
 CLEARLY_SEEN, CLEARLY_DETECTED, CLEARLY_NOT = 2.0, 1.5, 0.5  # times what a person must reach
 CLEAR_LOOKS = 0.4  # two or more closer looks and width, of somebody clear
+SEEN_JOINT = 0.3  # score of a joint that says how wide a pose is
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
 
 
@@ -290,7 +291,7 @@ def pose_similarity(poses: FramePoses, first: int, second: int) -> float:
 
 
 def pose_widths(poses: FramePoses) -> Float64:
-    """Return how far the furthest pair of a left and a right joint is apart, (N,).
+    """Return how far the furthest pair of a left and a right joint that are seen is apart, (N,).
 
     In heights of the pose, or widths where those are more; 1 where no joint has a side.
     """
@@ -299,5 +300,7 @@ def pose_widths(poses: FramePoses) -> Float64:
     points = poses.keypoints.astype(np.float64)
     if other_side == [*range(len(names))]:
         return np.ones(len(points))
-    apart = np.linalg.norm(points - points[:, other_side], axis=-1).max(1)
+    apart = np.linalg.norm(points - points[:, other_side], axis=-1)
+    is_seen = np.minimum(poses.scores, poses.scores[:, other_side]) >= SEEN_JOINT
+    apart = np.where(is_seen, apart, 0).max(1)
     return np.asarray(apart / np.maximum(np.ptp(points, axis=1).max(1), 1e-9))
