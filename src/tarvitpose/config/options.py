@@ -31,7 +31,8 @@ from tarvitpose.utils.source_names import short
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 CONFIRMED_THRESHOLD = 0.3  # the same, where the scores of joints confirm or leave out
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
-PICTURE_PERSON_SCORE = 0.4  # the same in single pictures, whose scores have a curve of their own
+FLIPPED_PERSON_SCORE = 0.4  # the same with the flip test, whose scores have their own curve
+PICTURE_PERSON_SCORE = 0.3  # the same in single pictures, of which several looks are joined
 
 
 def number_or_auto(value: object) -> object:
