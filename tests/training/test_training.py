@@ -197,51 +197,6 @@ def test_the_clean_loss_draws_towards_what_the_clean_frame_shows() -> None:
     assert torch.allclose(both - plain, expected, rtol=1e-3)
 
 
-def consistency_parts(model: TARViTPose, batch: dict[str, Any]) -> set[float]:
-    """Return what the consistency loss adds to a batch's loss, in ten draws."""
-    added = set()
-    for seed in range(10):
-        torch.manual_seed(seed)
-        both = TrainingStep(model, consistency_loss_weight=0.5)(batch)
-        added.add(round(float(both - TrainingStep(model)(batch)), 6))
-    return added
-
-
-def test_the_consistency_loss_is_what_a_window_and_either_half_of_it_differ_by() -> None:
-    torch.manual_seed(0)
-    model = tiny_model(offsets=(-2, -1, 1)).requires_grad_(False)
-    features = 3 * torch.randn(2, 4, 24, h, w)
-    regions = torch.rand(2, 4, 15, h, w) < 0.5
-    weights = torch.ones(2, 15)
-    targets = torch.rand(2, 15, H // 4, W // 4)
-    batch = {"features": features, "regions": regions, "targets": targets, "weights": weights}
-    whole = model.aggregate(features, regions)
-    before = model.aggregate(features[:, :3], regions[:, :3], 2)
-    after = model.aggregate(features[:, 2:], regions[:, 2:], 0)
-    expected = [0.5 * float(heatmap_loss(whole, half, weights)) for half in (before, after)]
-    assert expected[0] != pytest.approx(expected[1], rel=1e-2)
-    assert sorted(consistency_parts(model, batch)) == pytest.approx(sorted(expected), rel=1e-3)
-    still = {name: batch[name][:, :1].expand(-1, 4, -1, -1, -1) for name in ("features", "regions")}
-    assert consistency_parts(model, {**batch, **still}) == {0}  # equal frames say nothing new
-
-
-@pytest.mark.parametrize(
-    ("model", "problem"),
-    [
-        ({"offsets": [-2, -1]}, r"frames before and after the current one, .* \(-2, -1\)"),
-        ({"key_positions": True}, "any number of frames"),
-        ({"aggregation": "regression"}, "heatmaps"),
-    ],
-)
-def test_the_consistency_loss_needs_windows_with_two_halves(
-    stills: Path, tmp_path: Path, model: dict[str, Any], problem: str
-) -> None:
-    run = {"consistency_loss_weight": 1}
-    config = experiment(stills, tmp_path / "run", run=run, model=model)
-    with pytest.raises(ConfigError, match=rf"^run\.consistency_loss_weight: needs {problem}"):
-        loop.train(config, quiet)
-
-
 def test_clips_are_normalised_as_at_inference() -> None:
     from tarvitpose.geometry import normalise
 

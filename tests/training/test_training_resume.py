@@ -51,10 +51,6 @@ def again(folder: Path, stills: Path | None = None, **changes: Any) -> TrainConf
         ({"model": {"mask_rule": "released"}}, "model.mask_rule: paper -> released"),
         ({"run": {"ema": 0.9}}, "run.ema: 0.0 -> 0.9"),
         ({"run": {"seed": 1}}, "run.seed: 0 -> 1"),
-        (
-            {"run": {"consistency_loss_weight": 0.5}},
-            "run.consistency_loss_weight: not noted -> 0.5",
-        ),
         ({"run": {"batch_size": 3}}, "run.batch_size: 2 -> 3"),
         ({"run": {"accumulate": 2}}, "run.accumulate x devices: 1 -> 2"),
         ({"data": {"augment": {"flip": 0.1}}}, "data.augment.flip: 0.5 -> 0.1"),

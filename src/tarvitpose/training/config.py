@@ -113,8 +113,6 @@ class RunConfig(Config):
     coarse_loss_weight: LossWeight = 0.0  # of the heatmaps before JTA and GRA
     position_loss_weight: LossWeight = 0.0  # of positions that tokens lose
     clean_loss_weight: LossWeight = 0.0  # of the clean frame's heatmaps as targets
-    # of what the answers from a whole window and from half of it differ by; not in the paper
-    consistency_loss_weight: LossWeight = 0.0
     log_every: int = Field(default=10, ge=1, le=MOST)  # steps
     save_every: int = Field(default=200, ge=1, le=MOST)  # steps
     validate_every: int = Field(default=0, ge=0, le=MOST)  # steps; 0: with each save

@@ -52,8 +52,6 @@ def experiment_facts(config: TrainConfig) -> Facts:
     facts["run"]["accumulate x devices"] = run.accumulate * run.devices
     if model.decoder == "classic" and "decoder" not in run.frozen:
         facts["run"]["devices"] = run.devices
-    if not run.consistency_loss_weight:  # states of before version 0.15 lack it
-        del facts["run"]["consistency_loss_weight"]
     if optim.schedule == "cosine":
         facts["run"]["epochs"] = run.epochs
     return facts

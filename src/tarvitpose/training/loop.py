@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from tarvitpose.config import ModelConfig, window_offsets
 from tarvitpose.errors import ConfigError, WeightsError
 from tarvitpose.inference.fast import fold_attention
 from tarvitpose.model.tarvitpose import TARViTPose
@@ -61,8 +60,6 @@ def training_step(config: TrainConfig) -> TrainingStep:
     """Return the network to train and its loss. Raises ConfigError or WeightsError."""
     torch.manual_seed(config.run.seed)
     model = build_model(config)
-    if config.run.consistency_loss_weight:
-        _check_halves(model.config)
     if config.run.frozen_blocks > model.config.depth:
         raise ConfigError(
             f"run.frozen_blocks: asked for {config.run.frozen_blocks}, the encoder has "
@@ -75,22 +72,7 @@ def training_step(config: TrainConfig) -> TrainingStep:
         coarse_loss_weight=config.run.coarse_loss_weight,
         position_loss_weight=config.run.position_loss_weight,
         clean_loss_weight=config.run.clean_loss_weight,
-        consistency_loss_weight=config.run.consistency_loss_weight,
     )
-
-
-def _check_halves(model: ModelConfig) -> None:
-    """Raise ConfigError where a network cannot answer from half of its window."""
-    frames, current = window_offsets(model.offsets)
-    if not 0 < current < len(frames) - 1:
-        problem = f"frames before and after the current one, model.offsets is {model.offsets}"
-    elif model.aggregation == "regression":
-        problem = "heatmaps, model.aggregation is regression"
-    elif model.key_positions:
-        problem = "any number of frames, model.key_positions has a place for each"
-    else:
-        return
-    raise ConfigError(f"run.consistency_loss_weight: needs {problem}")
 
 
 def build_model(config: TrainConfig) -> TARViTPose:

@@ -28,7 +28,6 @@ class TrainingStep(nn.Module):
         coarse_loss_weight: float = 0.0,
         position_loss_weight: float = 0.0,
         clean_loss_weight: float = 0.0,
-        consistency_loss_weight: float = 0.0,
     ) -> None:
         """`frozen_blocks` of the encoder keep their weights, and what comes before them does."""
         super().__init__()
@@ -37,7 +36,6 @@ class TrainingStep(nn.Module):
         self.coarse_loss_weight = coarse_loss_weight
         self.position_loss_weight = position_loss_weight
         self.clean_loss_weight = clean_loss_weight
-        self.consistency_loss_weight = consistency_loss_weight
         self.current = window_offsets(model.config.offsets)[1]
         for part in frozen:
             getattr(model, part).requires_grad_(False)
@@ -73,21 +71,7 @@ class TrainingStep(nn.Module):
         if self.clean_loss_weight:
             sharp = self.model.coarse_heatmaps(self.clean(batch))
             loss = loss + self.clean_loss_weight * heatmap_loss(heatmaps, sharp, weights)
-        if self.consistency_loss_weight:
-            other = self.answer_of_half(features, regions)
-            loss = loss + self.consistency_loss_weight * heatmap_loss(heatmaps, other, weights)
         return loss + heatmap_loss(heatmaps, targets, weights)
-
-    def answer_of_half(self, features: Tensor, regions: Tensor) -> Tensor:
-        """Return heatmaps (B, J, 4h, 4w) of the same frames from half of their windows alone.
-
-        It is the current frame with those before it or with those after it, drawn for the batch.
-        """
-        if torch.rand(()) < 0.5:
-            half, current = slice(0, self.current + 1), self.current
-        else:
-            half, current = slice(self.current, None), 0
-        return self.model.aggregate(features[:, half], regions[:, half], current)
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return features (B, T, C, h, w) and regions (B, T, J, h, w), stored ones if there are."""
