@@ -14,6 +14,7 @@ from tarvitpose.detection.nanodet import (
     Letterbox,
     NanoDet,
     anchors,
+    joined,
     picture_within,
     suppress,
     without_holders,
@@ -270,23 +271,72 @@ def test_too_few_pixels_are_no_closer_look(nanodet: NanoDet) -> None:
     assert nanodet.look_closer(blank, np.float32([-10, -10, 40, 90])) == pytest.approx(0, abs=0.1)
 
 
-def test_a_picture_is_looked_at_mirrored_and_larger_as_well(
+def test_a_picture_is_looked_at_in_three_sizes_mirrored_and_larger(
     nanodet: NanoDet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def box(left: float) -> list[float]:
         return [left, 10, left + 20, 60]
 
-    plain = [box(10)], [0.45]
-    mirrored = [box(100 - 20 - 11), box(30), box(0)], [0.8, 0.5, 0.39]  # the first is at 11
-    larger = [box(75), box(12), box(20)], [0.7, 0.9, 0.59]
-    looks = iter([plain, mirrored, larger])
-    monkeypatch.setattr(NanoDet, "_people", lambda *_: ranked(*next(looks), 0.4))
-    picture = frame(np.full((70, 100, 3), 99, np.uint8))
-    people = nanodet.of_pictures().detect(picture)
-    assert people.boxes[:, 0].tolist() == [11, 75, 50]
-    assert people.scores.tolist() == pytest.approx([0.8, 0.7, 0.5])
-    looks = iter([plain])
-    assert len(nanodet.detect(picture)) == 1  # in a video once
+    seen = {  # by size of the input, and whether mirrored: lefts and scores
+        (320, False): {10: 0.9, 50: 0.6},
+        (320, True): {10: 0.9},
+        (416, False): {10: 0.9, 50: 0.6},
+        (416, True): {13: 0.9, 50: 0.6},
+        (512, False): {11: 0.9, 50: 0.6, 75: 0.9},
+        (512, True): {10: 0.9, 75: 0.6},
+        (640, False): {75: 0.7, 12: 0.9, 30: 0.59},
+    }
+
+    def people(_: NanoDet, picture: NDArray[np.uint8], least: float, longer: int) -> Detections:
+        is_mirrored = bool(picture[0, 0, 0])
+        lefts = seen[longer, is_mirrored]
+        across = [100 - 20 - left if is_mirrored else left for left in lefts]
+        return ranked([box(left) for left in across], list(lefts.values()), least)
+
+    monkeypatch.setattr(NanoDet, "_people", people)
+    picture = np.zeros((70, 100, 3), np.uint8)
+    picture[:, -1] = 99
+    monkeypatch.setattr(
+        "tarvitpose.detection.nanodet.picture_within", lambda _: (slice(70), slice(0, 100))
+    )
+    shown = nanodet.of_pictures().detect(frame(picture))
+    assert shown.boxes[:, 0].tolist() == pytest.approx([10 + 4 / 6, 75, 50])
+    assert shown.scores.tolist() == pytest.approx([0.9, 0.7, 4 * 0.6 / 6])
+    faint = nanodet.of_pictures()
+    faint.threshold = 0.2
+    assert len(faint.detect(frame(picture))) == 3  # at 75 somebody is found once
+
+
+@needs_clips
+def test_of_a_video_a_frame_is_looked_at_once(nanodet: NanoDet) -> None:
+    image = frame(first_image("two_people_cam04.mp4"))
+    once, often = (detector.detect(image).boxes for detector in (nanodet, nanodet.of_pictures()))
+    once, often = (boxes[boxes[:, 0].argsort()] for boxes in (once, often))
+    assert len(once) == len(often) == 2
+    assert once.tolist() != often.tolist()
+    np.testing.assert_allclose(once, often, atol=25)
+
+
+def test_looks_at_one_picture_are_joined_by_their_means() -> None:
+    person, shifted, other = [0, 0, 40, 100], [8, 0, 48, 100], [60, 0, 100, 100]
+    looks = [
+        ranked([person, other], [0.8, 0.4], 0),
+        ranked([shifted], [0.4], 0),
+        ranked([person, shifted], [0.6, 0.3], 0),  # the second is somebody else's
+        ranked([], [], 0),
+    ]
+    people = joined(looks)
+    order = people.scores.argsort()[::-1]
+    assert people.scores[order].tolist() == pytest.approx([1.8 / 4, 0.4 / 4, 0.3 / 4])
+    np.testing.assert_allclose(
+        people.boxes[order],
+        [[8 * 0.4 / 1.8, 0, 40 + 8 * 0.4 / 1.8, 100], other, shifted],
+        atol=1e-4,
+    )
+    assert len(joined([ranked([], [], 0)] * 2)) == 0
+    alone = joined([looks[0]])
+    np.testing.assert_allclose(alone.boxes, looks[0].boxes)
+    np.testing.assert_allclose(alone.scores, looks[0].scores)
 
 
 @needs_clips

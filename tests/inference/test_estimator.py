@@ -261,6 +261,12 @@ def test_the_limit_of_being_seen_fits_the_curve_of_the_scores(tmp_path: Path) ->
             tmp_path / str(at), detector=Walker(), device="cpu", **options
         )
         assert estimator.least_person_score == limit
+        is_calibrated = {"flip_score_curve", "single_score_curve"} & curves.keys()
+        assert estimator.of_pictures().least_person_score == (0.3 if is_calibrated else 0.0)
+    estimator = PoseEstimator.from_pretrained(
+        tmp_path / "0", detector=Walker(), device="cpu", person_score=0.5
+    )
+    assert estimator.of_pictures().least_person_score == 0.5
 
 
 def test_boxes_of_a_file_all_count(tmp_path: Path) -> None:

@@ -161,10 +161,13 @@ def test_who_steps_out_is_seen_within_a_second() -> None:
 
 
 def test_in_a_file_what_follows_decides_about_who_is_new() -> None:
-    scores = [0.1] * 5 + [0.8] * 30
+    scores = [0.2] * 5 + [0.8] * 30
     frames = [frame(i, (3, score, 0)) for i, score in enumerate(scores)]
     assert shown(frames, GhostFilter(0.35, is_live=False)) == [[3]] * 35
     assert shown(frames, GhostFilter(0.35, is_live=True))[:5] == [[]] * 5
+    hidden = [frame(i, (3, max(score - 0.15, 0.05), 0)) for i, score in enumerate(scores)]
+    until = shown(hidden, GhostFilter(0.35, is_live=False)).index([3])
+    assert CLEAR - 1 <= until <= 5  # clearly nobody is not waited for, and shown once seen
 
 
 def test_of_two_tracks_with_one_pose_the_one_of_less_evidence_goes() -> None:
@@ -194,6 +197,8 @@ def test_people_who_pass_in_one_pose_for_a_moment_both_stay() -> None:
         (0.8, 1, False, HELD + 1),  # doubles the first
         (0.8, 20, False, CLEAR),  # of another pose
         (0.6, 200, False, HELD + 1),  # seen well, not clearly
+        (0.12, 200, False, HELD + 1),  # hardly seen
+        (0.11, 200, False, CLEAR),  # clearly nobody
         (0.8, 200, False, CLEAR),
     ],
 )
@@ -212,6 +217,29 @@ def test_frames_wait_only_for_who_is_new_and_unsure_and_never_live(
         waiting.append(read - index)
     assert max(waiting[20:]) == longest
     assert waiting[20] == 1  # nobody is new
+
+
+@pytest.mark.parametrize(
+    ("look", "score", "box_score", "waits"),
+    [
+        (0.41, 0.83, 0.46, False),  # somebody seen from the side, whose left and right coincide
+        (0.36, 0.83, 0.46, True),  # might be a pole
+        (None, 0.83, 0.46, False),  # too small to look closer
+        (0.41, 0.69, 0.46, True),  # joints are not clear
+        (0.41, 0.83, 0.37, True),  # box and joints are not
+    ],
+)
+def test_two_closer_looks_that_say_the_same_end_the_waiting(
+    look: float | None, score: float, box_score: float, *, waits: bool
+) -> None:
+    ghosts, read = GhostFilter[int](0.35, is_live=False, look=lambda *_: look), 0
+    for index in range(40):
+        poses = post(index, wide=0.0, box_score=box_score)
+        poses = replace(poses, scores=np.full_like(poses.scores, score))
+        read += 1
+        if list(ghosts.take(index, poses)):
+            break
+    assert read == (HELD + 1 if waits else CLEAR)
 
 
 @pytest.mark.parametrize("box_score", [0.9, 0.3])
@@ -245,7 +273,10 @@ def test_who_is_sure_early_would_have_stayed_had_the_frames_waited(
 
 
 def test_the_widest_pair_says_how_wide_a_pose_is() -> None:
-    assert pose_widths(post(0, wide=0.1)).tolist() == pytest.approx([0.1])
+    wide = post(0, wide=0.1)
+    assert pose_widths(wide).tolist() == pytest.approx([0.1])
+    wide.scores[0, POSETRACK_15.joints.index("right_ankle")] = 0.29  # as the arms of a pole
+    assert pose_widths(wide).tolist() == [0]
     unknown = replace(post(0, wide=0.0), joint_names=tuple("abcdefghijklmno"))
     assert pose_widths(unknown).tolist() == [1]
 

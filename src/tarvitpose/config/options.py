@@ -31,7 +31,8 @@ from tarvitpose.utils.source_names import short
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 CONFIRMED_THRESHOLD = 0.3  # the same, where the scores of joints confirm or leave out
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
-PICTURE_PERSON_SCORE = 0.4  # the same in single pictures, whose scores have a curve of their own
+FLIPPED_PERSON_SCORE = 0.4  # the same with the flip test, whose scores have their own curve
+PICTURE_PERSON_SCORE = 0.3  # the same in single pictures, of which several looks are joined
 
 
 def number_or_auto(value: object) -> object:
@@ -109,7 +110,7 @@ class NetworkConfig(Config):
     precision: Precision = Field(
         default="auto",
         description="Number format of the network; auto takes the fastest that hardly errs. int8: "
-        "the encoder's products alone, with ONNX Runtime, faster and less exact.",
+        "large products alone, with ONNX Runtime, faster and a little less exact.",
     )
     flip_test: bool = Field(
         default=False, description="Average with the mirrored image, at half the speed."

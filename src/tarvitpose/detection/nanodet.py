@@ -6,6 +6,7 @@ Axes: A anchors, one for each cell of the network's three grids.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any, NamedTuple, Self
@@ -25,9 +26,10 @@ WIDE = 1.7  # width by height of a wide frame: 16:9 and more
 STRIDES = (8, 16, 32)  # pixels of the input that a cell is wide; a side is whole cells
 NMS_IOU = 0.5
 INSIDE, HELD = 0.8, 0.4  # shares of a better box, and of one that holds it, that both have
-LARGE = 640  # pixels of the input that shows single pictures larger
-MIRRORED, ENLARGED = 0.4, 0.6  # scores from which a box of theirs counts beside the plain ones
-APART, SEEN = 0.3, 0.3  # least overlap (IoU), and score of a plain box, where somebody is already
+SIZES, LARGE = (0.77, 1.0, 1.23), 640  # of single pictures: times the usual input; its pixels
+NOTICED, ENLARGED = 0.15, 0.6  # scores that count in one of them, and in the largest alone
+APART, SEEN = 0.3, 0.3  # least overlap (IoU), and score of a box, where somebody is already
+JOINED = 0.55  # overlap (IoU) from which boxes of two looks at a picture are one person's
 BLACK = 8  # the brightest that the border of a letterboxed video is, as coded
 SHARP, STRAIGHT = 3, 0.75  # lines in which a picture begins; share of one that is lit there
 CLOSER = (0.3, 0.5, 0.7)  # how much of the input a person is tall in closer looks
@@ -47,13 +49,8 @@ class Letterbox(NamedTuple):
 
     @classmethod
     def of(cls, height: int, width: int, longer: int | None = None) -> Letterbox:
-        """Centre a frame of that size: 512 x 288 at 16:9, 416 x 312 at 4:3, 234 x 416 at 9:16.
-
-        In wide frames people are small, so a wider input finds more of them; where they may be
-        taller than in training, it loses some.
-        """
-        longer = longer or (OF_WIDE if width >= WIDE * height else LONGER_SIDE)
-        scale = longer / max(height, width)
+        """Centre a frame of that size: 512 x 288 at 16:9, 416 x 312 at 4:3, 234 x 416 at 9:16."""
+        scale = (longer or usual_side(height, width)) / max(height, width)
         inside = (max(1, round(width * scale)), max(1, round(height * scale)))
         across, down = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in inside)
         corner = ((across - inside[0]) // 2, (down - inside[1]) // 2)
@@ -77,6 +74,15 @@ class Letterbox(NamedTuple):
             self.corner, np.float32
         )
         return np.asarray(corners * scale, np.float32).reshape(-1, 4)
+
+
+def usual_side(height: int, width: int) -> int:
+    """Return the longer side of the input for a frame of that size.
+
+    In wide frames people are small, so a wider input finds more of them; where they may be taller
+    than in training, it loses some.
+    """
+    return OF_WIDE if width >= WIDE * height else LONGER_SIDE
 
 
 @lru_cache(maxsize=8)
@@ -110,47 +116,57 @@ class NanoDet:
         """
         rows, columns = picture_within(frame.image)
         picture = frame.image[rows, columns]
-        people = self._of_a_picture(picture) if self._looks_again else self._people(picture)
+        looks_again = self._looks_again
+        found = (
+            self._of_a_picture(picture) if looks_again else self._people(picture, self.threshold)
+        )
+        people = without_holders(found)
         corner = np.array([columns.start, rows.start] * 2, np.float32)
         return Detections(people.boxes + corner, people.scores)
 
     def of_pictures(self) -> Self:
-        """Return the same detector for single pictures, which looks three times.
+        """Return the same detector for single pictures, which looks seven times.
 
-        People whom the mirrored picture shows better, and where nobody is a larger one, count too.
+        What it sees at three sizes, plain and mirrored, is joined, and where that is nobody a
+        larger one counts too.
         """
         other = copy.copy(self)
         other._looks_again = True
         return other
 
-    def _people(self, picture: UInt8, longer: int | None = None) -> Detections:
-        """Return the people of a picture as one input shows it, `longer` pixels long."""
+    def _people(self, picture: UInt8, least: float, longer: int | None = None) -> Detections:
+        """Return the people of a picture that score `least` in an input `longer` pixels long."""
         height, width = picture.shape[:2]
         letterbox = Letterbox.of(height, width, longer)
-        seen = without_holders(suppress(*self._score(letterbox.fill(picture)), self.threshold))
+        seen = suppress(*self._score(letterbox.fill(picture)), least)
         upright = clip_to_frame(letterbox.to_frame(seen.boxes), (height, width))
         is_inside = (upright[:, 2:] > upright[:, :2]).all(1)  # else it lay in the padding
         return Detections(upright[is_inside], seen.scores[is_inside])
 
     def _of_a_picture(self, picture: UInt8) -> Detections:
-        plain, mirrored = self._people(picture), self._people(picture[:, ::-1])
-        is_sure = mirrored.scores >= MIRRORED
-        back = picture.shape[1] - mirrored.boxes[is_sure][:, [2, 1, 0, 3]]
-        back[:, 1::2] = mirrored.boxes[is_sure][:, 1::2]
-        both = suppress(
-            np.concatenate([plain.boxes, back]),
-            np.concatenate([plain.scores, mirrored.scores[is_sure]]),
-            self.threshold,
-        )
-        both = without_holders(both)
-        large = self._people(picture, LARGE)
-        overlap = box_iou(large.boxes, both.boxes[both.scores >= SEEN]).max(1, initial=0)
-        is_new = (large.scores >= ENLARGED) & (overlap < APART)
+        usual = usual_side(*picture.shape[:2])
+        looks = [
+            look
+            for longer in (round(times * usual) for times in SIZES)
+            for look in (self._people(picture, NOTICED, longer), self._mirrored(picture, longer))
+        ]
+        seen = joined(looks)
+        people = suppress(seen.boxes, seen.scores, self.threshold)
+        large = self._people(picture, ENLARGED, LARGE)
+        overlap = box_iou(large.boxes, people.boxes[people.scores >= SEEN]).max(1, initial=0)
+        is_new = overlap < APART
         return ranked(
-            np.concatenate([both.boxes, large.boxes[is_new]]),
-            np.concatenate([both.scores, large.scores[is_new]]),
+            np.concatenate([people.boxes, large.boxes[is_new]]),
+            np.concatenate([people.scores, large.scores[is_new]]),
             self.threshold,
         )
+
+    def _mirrored(self, picture: UInt8, longer: int) -> Detections:
+        """Return the people of a picture as its mirror image shows them."""
+        seen = self._people(picture[:, ::-1], NOTICED, longer)
+        boxes = seen.boxes[:, [2, 1, 0, 3]]
+        boxes[:, ::2] = picture.shape[1] - boxes[:, ::2]
+        return Detections(boxes, seen.scores)
 
     def look_closer(self, frame: Frame, box: Float32) -> float | None:
         """Return how sure the detector is of a box (4,) xyxy where it sees that at other sizes.
@@ -213,6 +229,33 @@ def suppress(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> Detection
     chosen = cv2.dnn.NMSBoxes(xywh.tolist(), likely.scores.tolist(), 0.0, NMS_IOU)
     order = np.sort(np.asarray(chosen, np.int64).reshape(-1))
     return Detections(likely.boxes[order], likely.scores[order])
+
+
+def joined(looks: Sequence[Detections]) -> Detections:
+    """Return the people whom some looks at one picture show, with the mean of boxes and scores.
+
+    Boxes count by their scores; who is not seen in a look has a score of 0 there.
+
+    >>> one = Detections(np.float32([[0, 0, 10, 20]]), np.float32([0.75]))
+    >>> two = Detections(np.float32([[4, 0, 10, 20], [40, 0, 50, 20]]), np.float32([0.25, 0.5]))
+    >>> people = joined([one, two])
+    >>> people.boxes[:, 0].tolist(), people.scores.tolist()
+    ([1.0, 40.0], [0.5, 0.25])
+    """
+    boxes = np.concatenate([look.boxes for look in looks])
+    scores = np.concatenate([look.scores for look in looks])
+    look_of = np.repeat(np.arange(len(looks)), [len(look) for look in looks])
+    overlap, left = box_iou(boxes, boxes), np.ones(len(boxes), bool)
+    people = []
+    for row in np.argsort(-scores, kind="stable"):
+        if left[row]:
+            near = np.flatnonzero(left & (overlap[row] >= JOINED))
+            near = near[np.argsort(-overlap[row, near], kind="stable")]
+            same = near[np.unique(look_of[near], return_index=True)[1]]  # the nearest of each look
+            left[same] = False
+            people.append(np.append(np.average(boxes[same], 0, scores[same]), scores[same].sum()))
+    means = np.array(people, np.float32).reshape(-1, 5)
+    return Detections(means[:, :4], means[:, 4] / np.float32(len(looks)))
 
 
 def without_holders(detections: Detections) -> Detections:

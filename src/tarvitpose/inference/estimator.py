@@ -1,5 +1,6 @@
 """PoseEstimator: poses of videos and windows, in Python.   Axes: N people, J joints."""
 
+import copy
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from tarvitpose.config import (
     CONFIRMED_THRESHOLD,
+    FLIPPED_PERSON_SCORE,
     PERSON_SCORE,
     PICTURE_PERSON_SCORE,
     EstimatorConfig,
@@ -28,7 +30,7 @@ from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.peak_linking import Decoded, linked
 from tarvitpose.inference.person_tracker import PersonTracker
 from tarvitpose.inference.pose_arrays import PoseArrays
-from tarvitpose.inference.predictor import Predictor, check_mode, windows
+from tarvitpose.inference.predictor import Predictor, check_images, check_mode, windows
 from tarvitpose.inference.streaming import open_streamer
 from tarvitpose.results import Frame, FramePoses, TrackedFrame
 from tarvitpose.smoothing import smoothed
@@ -61,6 +63,7 @@ class PoseEstimator:
         # A tracker that is not installed is refused now instead of in each run.
         open_tracker(config.tracker, start_threshold=config.start_threshold)
         self.predictor, self.detector, self.config = predictor, detector, config
+        self._is_of_pictures = False
         self.joint_names = predictor.config.joints.joints
 
     @classmethod
@@ -156,9 +159,7 @@ class PoseEstimator:
         decoded alone, with the flip test, unless `temporal` or `compare` ask for more.
         """
         if self._is_alone(source):
-            detector = getattr(self.detector, "of_pictures", lambda: self.detector)()
-            single = PoseEstimator(self.predictor.of_pictures(), detector, self.config)
-            yield from single.run(source, observer)
+            yield from self.of_pictures().run(source, observer)
             return
         observer = observer or Observer()
         is_live = isinstance(source, FrameSource) and source.is_live
@@ -183,6 +184,14 @@ class PoseEstimator:
             for frame, poses in ghosts.without_ghosts(pairs):
                 observer.frame_finished(frame, poses)
                 yield frame, poses
+
+    def of_pictures(self) -> Self:
+        """Return the same estimator for single pictures, whose people are looked at more often."""
+        other = copy.copy(self)
+        other.predictor = self.predictor.of_pictures()
+        other.detector = getattr(self.detector, "of_pictures", lambda: self.detector)()
+        other._is_of_pictures = True
+        return other
 
     def _decoded(
         self, tracked: Iterator[list[TrackedFrame]], decode: DecodeBatch, at_once: int
@@ -226,7 +235,9 @@ class PoseEstimator:
         curve = weights.curve(mode, flip_test=self.predictor.flip_test)
         if not curve or self.config.boxes is not None:
             return 0.0
-        return PICTURE_PERSON_SCORE if curve == weights.flip_score_curve else PERSON_SCORE
+        if self._is_of_pictures:
+            return PICTURE_PERSON_SCORE
+        return FLIPPED_PERSON_SCORE if curve == weights.flip_score_curve else PERSON_SCORE
 
     @property
     def start_threshold(self) -> float:
@@ -254,7 +265,7 @@ class PoseEstimator:
         pixels of the current frame. Raises UserError for other shapes.
         """
         images = [frames] if isinstance(frames, np.ndarray) and frames.ndim == 3 else list(frames)
-        self._check_images(images)
+        check_images(images, self.predictor.offsets)
         boxes = np.asarray(boxes, np.float32)
         boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
         if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
@@ -265,20 +276,6 @@ class PoseEstimator:
         frame = Frame(0, 0.0, images[self.predictor.current])
         scores, ids = np.ones(len(boxes), np.float32), np.arange(1, len(boxes) + 1)
         return self._poses(TrackedFrame(frame, boxes, scores, ids), joints)
-
-    def _check_images(self, images: list[UInt8]) -> None:
-        expected = len(self.predictor.offsets)
-        if len(images) != expected:
-            raise UserError(
-                f"frames: expected {expected} images at the offsets {self.predictor.offsets}, "
-                f"got {len(images)}"
-            )
-        for image in images:
-            shape, kind = np.shape(image), getattr(image, "dtype", type(image))
-            if len(shape) != 3 or shape[2] != 3 or kind != np.uint8:
-                raise UserError(
-                    f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
-                )
 
     def person_tracker(
         self, *, is_live: bool = False, observer: Observer | None = None

@@ -301,6 +301,20 @@ def check_mode(config: ModelConfig, temporal: Temporal, *, compare: bool = False
     return mode
 
 
+def check_images(images: Sequence[UInt8], offsets: Sequence[int]) -> None:
+    """Raise UserError for what are no RGB images, one for each of `offsets`."""
+    if len(images) != len(offsets):
+        raise UserError(
+            f"frames: expected {len(offsets)} images at the offsets {offsets}, got {len(images)}"
+        )
+    for image in images:
+        shape, kind = np.shape(image), getattr(image, "dtype", type(image))
+        if len(shape) != 3 or shape[2] != 3 or kind != np.uint8:
+            raise UserError(
+                f"frames: expected RGB images (height, width, 3) uint8, got {shape} {kind}"
+            )
+
+
 def image_times(images: Sequence[UInt8], offsets: Sequence[int]) -> list[int]:
     """Return how far each image of a window is from the current frame.
 

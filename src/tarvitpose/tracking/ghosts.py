@@ -25,7 +25,10 @@ SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one 
 DETECTED = 0.6  # share of the least score that box and joints must reach together
 SURE_BOX = 0.55  # mean score of a track's boxes from which nobody looks closer any more
 LEAST_LOOK, SURE_LOOK = 0.35, 0.6  # closer looks and width of a person, and of surely one
-CLEAR = 3  # frames that are enough of somebody twice as well seen, of half as similar a pose
+CLEAR = 3  # frames that are enough of who is clearly somebody or clearly nobody
+CLEARLY_SEEN, CLEARLY_DETECTED, CLEARLY_NOT = 2.0, 1.5, 0.5  # times what a person must reach
+CLEAR_LOOKS = 0.4  # two or more closer looks and width, of somebody clear
+SEEN_JOINT = 0.3  # score of a joint that says how wide a pose is
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
 
 
@@ -105,8 +108,8 @@ class GhostFilter(Generic[Item]):
 
     Of two tracks whose poses are the same for a second the one with less evidence is left out. A
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
-    new is judged by what follows, but no longer than CLEAR frames for somebody who is clearly seen;
-    a live one never waits.
+    new is judged by what follows, but no longer than CLEAR frames for who is clearly somebody, in a
+    pose half as similar to others, or clearly nobody; a live one never waits.
     """
 
     def __init__(
@@ -223,20 +226,27 @@ class GhostFilter(Generic[Item]):
         tracks = poses.track_ids.tolist()
         return len(self._waiting) > self._longest or all(
             self._frames - self._began[track] >= self._longest
-            or (self._is_sure(track) and self._is_clear(track, tracks))
+            or (self._evidence[track].seen.count >= CLEAR and self._is_clear(track, tracks))
             for track in tracks
         )
 
     def _is_clear(self, track: int, tracks: list[int]) -> bool:
-        """Whether somebody new is seen so well, and so unlike the others, that waiting is idle."""
-        evidence = self._evidence[track]
+        """Whether somebody new is so surely a person, and unlike the others, or so surely nobody,
+        that waiting is idle.
+        """
+        evidence, least = self._evidence[track], self.least_score
+        if evidence.detected.best < CLEARLY_NOT * DETECTED * least:
+            return True
         others = [self._alike.get((min(track, other), max(track, other))) for other in tracks]
         return (
-            evidence.seen.count >= CLEAR
-            and evidence.seen.now >= 2 * self.least_score
-            and evidence.detected.now >= 2 * DETECTED * self.least_score
+            evidence.seen.now >= CLEARLY_SEEN * least
+            and evidence.detected.now >= CLEARLY_DETECTED * DETECTED * least
+            and self._looked(track) >= (CLEAR_LOOKS if self._looks_twice(track) else SURE_LOOK)
             and all(alike is None or alike.most < SAME_POSE / 2 for alike in others)
         )
+
+    def _looks_twice(self, track: int) -> bool:
+        return len(self._looks.get(track, ())) > 1
 
     def _next(self) -> tuple[Item, FramePoses]:
         item, poses = self._waiting.popleft()
@@ -281,7 +291,7 @@ def pose_similarity(poses: FramePoses, first: int, second: int) -> float:
 
 
 def pose_widths(poses: FramePoses) -> Float64:
-    """Return how far the furthest pair of a left and a right joint is apart, (N,).
+    """Return how far the furthest pair of a left and a right joint that are seen is apart, (N,).
 
     In heights of the pose, or widths where those are more; 1 where no joint has a side.
     """
@@ -290,5 +300,7 @@ def pose_widths(poses: FramePoses) -> Float64:
     points = poses.keypoints.astype(np.float64)
     if other_side == [*range(len(names))]:
         return np.ones(len(points))
-    apart = np.linalg.norm(points - points[:, other_side], axis=-1).max(1)
+    apart = np.linalg.norm(points - points[:, other_side], axis=-1)
+    is_seen = np.minimum(poses.scores, poses.scores[:, other_side]) >= SEEN_JOINT
+    apart = np.where(is_seen, apart, 0).max(1)
     return np.asarray(apart / np.maximum(np.ptp(points, axis=1).max(1), 1e-9))
