@@ -1,4 +1,4 @@
-"""The encoder in int8 on ONNX Runtime, for whoever asks for it."""
+"""int8 on ONNX Runtime: for whoever asks for it, and by itself where the processor has VNNI."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from tiny_graphs import graphs, onnxruntime_cache, write, write_linked
 from tiny_models import H, W, modest_model
 
 from tarvitpose.errors import UserError, WeightsError
-from tarvitpose.inference import onnx_engine, quantise
+from tarvitpose.inference import load, onnx_engine, quantise
 from tarvitpose.inference.graph_folder import FRAME, read_graphs
 from tarvitpose.inference.load import choose_backend, load_engine, open_graphs
 from tarvitpose.inference.onnx_engine import OnnxEngine
@@ -78,6 +78,7 @@ def test_a_channel_far_beyond_the_others_costs_the_first_blocks_fc1_nothing(tmp_
 def test_graphs_with_other_products_in_int8_are_made_anew(
     linked: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(onnx_engine, "has_cpu_vnni", lambda: False)
     heatmaps(linked, "int8")
     for module in (onnx_engine, quantise):
         monkeypatch.setattr(module, "PRODUCT", re.compile("none"))
@@ -129,8 +130,50 @@ def test_a_damaged_graph_is_named_in_one_line(linked: Path, tmp_path: Path) -> N
         open_graphs(read_graphs(folder), "onnxruntime", precision="int8")
 
 
-def test_auto_stays_float32(linked: Path) -> None:
-    assert load_engine(linked, backend="onnxruntime").precision == "fp32"
+@pytest.mark.parametrize(("has_vnni", "precision"), [(True, "int8"), (False, "fp32")])
+def test_auto_is_int8_where_the_processor_has_vnni(
+    linked: Path, monkeypatch: pytest.MonkeyPatch, has_vnni: bool, precision: str
+) -> None:
+    monkeypatch.setattr(load, "has_cpu_vnni", lambda: has_vnni)
+    assert load_engine(linked, backend="onnxruntime").precision == precision
+    assert load_engine(linked, backend="onnxruntime", precision="fp32").precision == "fp32"
+
+
+def test_auto_stays_float32_for_weights_of_your_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "has_cpu_vnni", lambda: True)
+    modest_model().save_pretrained(tmp_path / "mine")
+    assert load_engine(tmp_path / "mine", backend="onnxruntime").precision == "fp32"
+    (tmp_path / "exported").mkdir()
+    write(modest_model(), tmp_path / "exported")
+    assert load_engine(tmp_path / "exported", backend="onnxruntime").precision == "fp32"
+
+
+@pytest.mark.parametrize("has_vnni", [True, False])
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_with_vnni_the_decoders_products_are_int8_as_well(
+    linked: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_linked: bool,
+    has_vnni: bool,
+) -> None:
+    monkeypatch.setattr(onnx_engine, "has_cpu_vnni", lambda: has_vnni)
+    folder = read_graphs(linked) if is_linked else write(modest_model(), tmp_path)
+    exact, int8 = (
+        open_graphs(folder, "onnxruntime", precision=precision) for precision in ("fp32", "int8")
+    )
+    crops = exact.encode(np.concatenate([CROPS, CROPS[:1, ::-1]]))
+    windows = [crops[:3], crops[1:]]
+    expected, found = exact.decode_window(windows, 1), int8.decode_window(windows, 1)
+    if has_vnni:
+        assert_close_and_not_the_same(found, expected)
+        assert_close_and_not_the_same(int8.single_frame(CROPS), exact.single_frame(CROPS))
+        alone = [int8.decode_window([window], 1)[0] for window in windows]
+        np.testing.assert_array_equal(found, alone)
+    else:
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_exported_int8_stays_int8_whatever_is_asked() -> None:

@@ -16,8 +16,8 @@ from tiny_models import H, W, modest_model, tiny_model
 
 from tarvitpose.config import Backend
 from tarvitpose.errors import MissingDependencyError, OutputError, UserError, WeightsError
+from tarvitpose.inference import devices, load
 from tarvitpose.inference import graphs as network_graphs
-from tarvitpose.inference import load
 from tarvitpose.inference.graph_folder import FRAME, STEP, graph_cache_root
 from tarvitpose.inference.load import cached_graphs, choose_backend, load_engine
 from tarvitpose.inference.onnx_engine import OnnxEngine
@@ -186,28 +186,41 @@ def test_auto_leaves_to_pytorch_what_openvino_cannot_do(
 
 
 @pytest.mark.parametrize(
-    ("packages", "bfloat16", "precision", "expected"),
+    ("packages", "features", "precision", "expected"),
     [
-        ((), True, "auto", "onnxruntime"),
-        (("torch",), False, "auto", "onnxruntime"),
-        (("torch",), False, "fp32", "onnxruntime"),
-        (("torch",), True, "auto", "torch"),  # which then computes in bfloat16
-        (("torch",), False, "bf16", "torch"),  # emulated, as asked for
-        (("torch", "openvino"), True, "auto", "openvino"),
-        (("openvino",), False, "auto", "openvino"),
+        ((), "", "auto", "onnxruntime"),
+        ((), "avx512_bf16", "auto", "onnxruntime"),
+        (("torch",), "", "auto", "onnxruntime"),
+        (("torch",), "", "fp32", "onnxruntime"),
+        (("torch",), "avx512_bf16", "auto", "torch"),  # which then computes in bfloat16
+        (("torch",), "avx512_bf16 avx512_vnni", "auto", "onnxruntime"),  # in int8
+        (("torch",), "avx512_bf16 avx512_vnni", "bf16", "torch"),
+        (("torch",), "avx_vnni", "fp32", "onnxruntime"),
+        (("torch",), "", "bf16", "torch"),  # emulated, as asked for
+        (("torch", "openvino"), "avx512_bf16 avx512_vnni", "auto", "openvino"),
+        (("openvino",), "", "auto", "openvino"),
+        (("openvino",), "avx_vnni", "auto", "onnxruntime"),  # in int8
+        (("openvino",), "avx_vnni", "fp32", "openvino"),
     ],
 )
 def test_auto_runs_graphs_beside_weights_on_what_is_installed_and_fast(
     monkeypatch: pytest.MonkeyPatch,
     packages: tuple[str, ...],
-    bfloat16: bool,
+    features: str,
     precision: str,
     expected: str,
 ) -> None:
     monkeypatch.setattr(load, "is_installed", packages.__contains__)
     monkeypatch.setattr(load, "openvino_is_installed", lambda: "openvino" in packages)
-    monkeypatch.setattr(load, "has_cpu_bfloat16", lambda: bfloat16)
+    processor(monkeypatch, features)
     assert choose_backend(default_folder(), "cpu", precision) == expected
+
+
+def processor(monkeypatch: pytest.MonkeyPatch, features: str) -> None:
+    """Let Linux say these of the processor, beside those that all have."""
+    monkeypatch.setattr(devices, "processor_facts", lambda: {"flags": f"fpu avx2 {features}"})
+    for ask in (devices.has_cpu_bfloat16, devices.has_cpu_vnni):
+        monkeypatch.setattr(load, ask.__name__, ask.__wrapped__)
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])

@@ -153,12 +153,14 @@ def in_package(model: str) -> str:
 def default_device() -> str:
     """Return what --device, --precision and --backend auto come to for the default weights."""
     from tarvitpose.inference.devices import choose_device
-    from tarvitpose.inference.load import choose_backend
+    from tarvitpose.inference.load import choose_backend, takes_int8
     from tarvitpose.inference.openvino_engine import default_precision
     from tarvitpose.weights.folder import default_folder
 
     device, backend = choose_device("auto"), choose_backend(default_folder())
     precision = default_precision() if backend == "openvino" else "fp32"
+    if backend == "onnxruntime" and takes_int8(default_folder(), "auto"):
+        precision = "int8"
     if backend == "torch":
         from tarvitpose.inference.torch_engine import PRECISIONS, choose_precision
 

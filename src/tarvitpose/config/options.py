@@ -110,7 +110,7 @@ class NetworkConfig(Config):
     precision: Precision = Field(
         default="auto",
         description="Number format of the network; auto takes the fastest that hardly errs. int8: "
-        "the encoder's products alone, with ONNX Runtime, faster and less exact.",
+        "large products alone, with ONNX Runtime, faster and a little less exact.",
     )
     flip_test: bool = Field(
         default=False, description="Average with the mirrored image, at half the speed."

@@ -12,6 +12,7 @@ from tarvitpose.utils.optional import is_installed, require
 
 CPU_INFO = Path("/proc/cpuinfo")
 FAST_BFLOAT16 = {"avx512_bf16", "amx_tile"}  # features of a processor, as Linux calls them
+FAST_INT8 = {"avx_vnni", "avx512_vnni"}
 GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, and either under Windows
 
 
@@ -77,3 +78,12 @@ def has_cpu_bfloat16() -> bool:
         cpu = require("torch", "bfloat16", "torch").cpu
         return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
     return False
+
+
+@cache
+def has_cpu_vnni() -> bool:
+    """Return whether Linux says that this processor sums products of int8 in one instruction.
+
+    Of other systems it cannot be told.
+    """
+    return not FAST_INT8.isdisjoint(processor_features(processor_facts()))

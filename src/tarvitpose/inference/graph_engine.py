@@ -31,10 +31,12 @@ class GraphEngine:
         open_graphs: Callable[[list[Path]], list[Graph]],
         precision: str,
         crops_at_once: int | None = None,
+        windows_at_once: int | None = None,
     ) -> None:
-        """`open_graphs` opens files of the folder; more than `crops_at_once` are read in parts."""
+        """`open_graphs` opens files of the folder; more crops or windows are read in parts."""
         self.config, self._name = folder.config, folder.fingerprint
         self._numbers, self._crops_at_once = folder.precision, crops_at_once
+        self._windows_at_once = windows_at_once
         self.precision = "int8" if folder.precision == "int8" else precision
         files = [FRAME, STEP] if self.config.temporal else [FRAME]
         # Graphs may read weights beside them, which engines look for beside the file itself.
@@ -58,12 +60,18 @@ class GraphEngine:
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
         if self._step is None:
             raise ValueError("this model has no temporal part: use single_frame")
+        parts = slices(len(windows), self._windows_at_once or len(windows))
+        heatmaps = [self._decoded(self._step, windows[part], current) for part in parts]
+        return np.concatenate(heatmaps, dtype=np.float32)
+
+    def _decoded(
+        self, step: Graph, windows: Sequence[Sequence[EncodedCrop]], current: int
+    ) -> NDArray[Any]:
         picked = [visible_tokens(window, self.config.layout) for window in windows]
         inputs = padded(picked, sum(len(crop.tokens) for crop in windows[0]))
         now = np.stack([window[current].tokens for window in windows])  # (B, N, C)
-        step = {"current": now, "tokens": inputs.tokens, "visible": inputs.visible}
-        (heatmaps,) = self._step(step)
-        return np.asarray(heatmaps, np.float32)
+        (heatmaps,) = step({"current": now, "tokens": inputs.tokens, "visible": inputs.visible})
+        return heatmaps
 
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         return np.stack([np.asarray(crop.heatmaps, np.float32) for crop in crops])

@@ -15,15 +15,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tarvitpose.errors import OutputError, WeightsError
+from tarvitpose.inference.devices import has_cpu_vnni
 from tarvitpose.inference.graph_engine import Graph, GraphEngine, refuse_precision
 from tarvitpose.inference.graph_folder import (
-    FRAME,
     MOST_KEPT,
     GraphFolder,
     engine_cache,
     leave_newest,
 )
-from tarvitpose.inference.quantise import PRODUCT, int8_products
+from tarvitpose.inference.quantise import ENLARGEMENTS, PRODUCT, int8_products
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.cores import usable_cores
 from tarvitpose.weights.files import WEIGHTS_FILE
@@ -45,12 +45,14 @@ class OnnxEngine(GraphEngine):
         if precision not in ("fp32", "int8"):
             raise refuse_precision("onnxruntime", precision, "fp32 or int8")
         in_int8 = precision == "int8" and folder.precision != "int8"
+        one = 1 if in_int8 else None
         super().__init__(
             replace(folder, precision="int8") if in_int8 else folder,
             partial(_open_all, threads=threads or usable_cores(), in_int8=in_int8),
             precision,
-            # A product's range is that of all crops at once: alone, none depends on another.
-            1 if in_int8 else CROPS_AT_ONCE,
+            # A product's range is that of all that is read at once: alone, none depends on another.
+            one or CROPS_AT_ONCE,
+            one,
         )
 
 
@@ -77,7 +79,7 @@ def _open_all(paths: list[Path], threads: int, *, in_int8: bool) -> list[Graph]:
         return _side_by_side(paths, threads)
     import onnxruntime  # noqa: PLC0415  slow to import
 
-    precision = f"int8 {PRODUCT.pattern}" if in_int8 else "fp32"
+    precision = f"int8 {PRODUCT.pattern} {ENLARGEMENTS}" if in_int8 else "fp32"
     cache = engine_cache("onnxruntime", f"{onnxruntime.__version__} {precision}", files)
     optimised = [cache / path.name for path in paths]
     if all(path.is_file() for path in optimised):
@@ -123,8 +125,8 @@ def _open(
         options.add_session_config_entry(f"{beside}min_size_in_bytes", "1024")
     model: Path | bytes = path
     try:
-        if in_int8 and path.name == FRAME:
-            model = int8_products(path.read_bytes())
+        if in_int8:
+            model = int8_products(path.read_bytes(), decoder=has_cpu_vnni())
             beside = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(beside, str(path.parent))
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -7,8 +7,10 @@ goes into it is six times as large as any other, and makes its range too coarse 
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -19,9 +21,10 @@ PRODUCT = re.compile(  # of graphs.py
 )
 FLOAT, INT8 = 1, 3  # types of tensors
 LARGEST, TINY = "int8/largest", "int8/tiny"  # constants of the graph
-AXES = {"name": "axes", "ints": [0], "type": 7}  # attributes of nodes: the axis of inputs
-TO_INT8 = {"name": "to", "i": INT8, "type": 2}
-TO_FLOAT = {"name": "to", "i": FLOAT, "type": 2}
+ENLARGEMENTS = ("/decoder/enlarge1", "/decoder/enlarge2")  # of graph_decoder.py
+# Of `TAPS_TO_POINTS`, those points that are one tap: the two of even and the two of odd outputs.
+TAP_POINTS = ((0, 3), (4, 7))
+ENDS = (-2, -1, 2**31 - 1)  # of an axis with one more at each end, from 0, 1 and 2 on
 # The fields of ONNX files that are used here: number, type, and whether there are several. Protocol
 # Buffers pass on all others as they are.
 FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
@@ -31,6 +34,7 @@ FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "ints": (8, Field.TYPE_INT64, True),
         "type": (20, Field.TYPE_INT32, False),
     },
+    "Value": {"name": (1, Field.TYPE_STRING, False)},
     "Tensor": {
         "data_type": (2, Field.TYPE_INT32, False),
         "name": (8, Field.TYPE_STRING, False),
@@ -43,51 +47,170 @@ FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "op_type": (4, Field.TYPE_STRING, False),
         "attribute": (5, "Attribute", True),
     },
-    "Graph": {"node": (1, "Node", True), "initializer": (5, "Tensor", True)},
+    "Graph": {
+        "node": (1, "Node", True),
+        "initializer": (5, "Tensor", True),
+        "output": (12, "Value", True),
+    },
     "Model": {"graph": (7, "Graph", False)},
 }
 
 
-def int8_products(model: bytes) -> bytes:
+def int8_products(model: bytes, *, decoder: bool = False) -> bytes:
     """Return an ONNX file with the encoder's products in int8, for a file of `graphs`.
 
-    Raises google.protobuf.message.DecodeError for what is no such file.
+    With `decoder` its two enlargements as well. Raises google.protobuf.message.DecodeError for what
+    is no such file.
     """
     parsed = _message("Model").FromString(model)
-    nodes = list(parsed.graph.node)
-    del parsed.graph.node[:]
+    graph, nodes = parsed.graph, list(parsed.graph.node)
+    names = ENLARGEMENTS if decoder else ()
+    enlargements = {name: part for name in names if (part := _Winograd.of(nodes, name))}
+    sums = {part.sum.name: name for name, part in enlargements.items()}
+    del graph.node[:]
     for node in nodes:
         if node.op_type == "MatMul" and PRODUCT.fullmatch(node.name):
-            _add_product(parsed.graph, node)
-        else:
-            parsed.graph.node.append(node)
+            added = _Nodes(graph, node.name)
+            added.add_product(added.to_int8(node.input[0]), node.input[1], node.output[0])
+            continue
+        if node.name in sums:
+            name = sums[node.name]
+            node.input[0] = _add_enlargement(_Nodes(graph, name), enlargements[name])
+        graph.node.append(node)
     for name, value in ((LARGEST, 127.0), (TINY, np.finfo(np.float32).tiny)):
         data = np.float32(value).tobytes()
-        parsed.graph.initializer.add(data_type=FLOAT, name=name, raw_data=data)
+        graph.initializer.add(data_type=FLOAT, name=name, raw_data=data)
+    if enlargements:
+        _leave_needed(graph)
     return bytes(parsed.SerializeToString())
 
 
-def _add_product(graph: Any, product: Any) -> None:
-    """Add the nodes that stand for a product of what the encoder computed, x, and weights w."""
+class _Int8(NamedTuple):
+    """Names of numbers in int8."""
 
-    def add(operator: str, inputs: list[str], *outputs: str, attribute: Any = None) -> list[str]:
-        names = [f"{product.name}/{output}" for output in outputs] or list(product.output)
-        attributes = [attribute] if attribute else []
-        graph.node.add(
-            op_type=operator, name=names[0], input=inputs, output=names, attribute=attributes
+    whole: str
+    scale: str
+    zero: str
+
+
+class _Nodes:
+    """Adds nodes to a graph, whose outputs are named after what they stand for."""
+
+    def __init__(self, graph: Any, name: str) -> None:
+        self.graph, self.name = graph, name
+
+    def add(
+        self, operator: str, inputs: Sequence[str], *outputs: str, **attributes: int | list[int]
+    ) -> str:
+        """Add a node, and return the name of its first output."""
+        names = [f"{self.name}/{output}" for output in outputs]
+        self._add(operator, inputs, names, attributes)
+        return names[0]
+
+    def integers(self, values: Sequence[int], output: str) -> str:
+        """Add a constant."""
+        return self.add("Constant", [], output, value_ints=list(values))
+
+    def to_int8(self, x: str) -> _Int8:
+        """Add what gives numbers one range, that of this run."""
+        parts = _Int8(*(f"{self.name}/{part}" for part in ("x8", "x_scale", "x_zero")))
+        self._add("DynamicQuantizeLinear", [x], parts, {})
+        return parts
+
+    def add_product(self, x: _Int8, w: str, output: str) -> None:
+        """Add the product of x (..., K) and weights w (K, M)."""
+        largest = self.add("ReduceMax", [self.add("Abs", [w], "sizes")], "largest", axes=[0])
+        w_scale = self.add(
+            "Div", [self.add("Max", [largest, TINY], "positive"), LARGEST], "w_scale"
         )
-        return names
+        whole = self.add("Round", [self.add("Div", [w, w_scale], "scaled")], "whole")
+        w8 = self.add("Cast", [whole], "w8", to=INT8)  # (K, M), its scale (1, M)
+        sums = self.add("MatMulInteger", [x.whole, w8, x.zero], "sums")
+        wide = self.add("Cast", [sums], "wide", to=FLOAT)
+        self._add("Mul", [wide, self.add("Mul", [x.scale, w_scale], "scales")], [output], {})
 
-    x, w = product.input  # (B, N, K) and (K, M)
-    sizes = add("Abs", [w], "sizes")
-    largest = add("ReduceMax", sizes, "largest", attribute=AXES)  # (1, M)
-    w_scale = add("Div", [*add("Max", [*largest, TINY], "positive"), LARGEST], "w_scale")
-    whole = add("Round", add("Div", [w, *w_scale], "scaled"), "whole")
-    (w8,) = add("Cast", whole, "w8", attribute=TO_INT8)
-    x8, x_scale, x_zero = add("DynamicQuantizeLinear", [x], "x8", "x_scale", "x_zero")
-    sums = add("MatMulInteger", [x8, w8, x_zero], "sums")
-    scales = add("Mul", [x_scale, *w_scale], "scales")
-    add("Mul", [*add("Cast", sums, "wide", attribute=TO_FLOAT), *scales])
+    def _add(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: Mapping[str, int | list[int]],
+    ) -> None:
+        node = self.graph.node.add(op_type=operator, name=outputs[0], input=inputs, output=outputs)
+        for name, value in attributes.items():
+            if isinstance(value, int):
+                node.attribute.add(name=name, i=value, type=2)
+            else:
+                node.attribute.add(name=name, ints=value, type=7)
+
+
+class _Winograd(NamedTuple):
+    """Where an enlargement begins and ends in a graph: `GraphEnlargement`."""
+
+    x: str  # (B, h, w, C)
+    weights: str  # (64, C, O): points along a row times points along a column
+    sum: Any  # the node that adds the bias to (B, 2h, 2w, O)
+
+    @classmethod
+    def of(cls, nodes: Sequence[Any], name: str) -> Self | None:
+        """Return the enlargement of a name, None where there is none."""
+        mine = [node for node in nodes if node.name.startswith(f"{name}/")]
+        last = {node.op_type: node for node in mine}
+        if not {"Pad", "MatMul", "Relu"} <= last.keys():
+            return None
+        (before,) = last["Relu"].input
+        sums = next(node for node in mine if before in node.output)
+        return cls(last["Pad"].input[0], last["MatMul"].input[1], sums)
+
+
+def _add_enlargement(nodes: _Nodes, part: _Winograd) -> str:
+    """Add an enlargement, tap by tap, and return the name of (B, 2h, 2w, O).
+
+    Winograd's sums would have larger ranges than what they are made of, and int8 errs by the range.
+    """
+    pads = nodes.integers([0, 1, 1, 0, 0, 1, 1, 0], "pads")
+    x = nodes.to_int8(nodes.add("Pad", [part.x, pads], "padded"))  # (B, h + 2, w + 2, C)
+    axes, seen = nodes.integers([1, 2], "axes"), {}
+    for down, right in product(range(3), repeat=2):
+        place = f"{down}{right}"
+        ends = nodes.integers([ENDS[down], ENDS[right]], f"end{place}")
+        begin = nodes.integers([down, right], f"begin{place}")
+        seen[down, right] = nodes.add("Slice", [x.whole, begin, ends, axes], f"seen{place}")
+    rows, two = [], nodes.integers([2], "two")
+    for odd_row in (0, 1):
+        neighbours = []
+        for odd_column in (0, 1):
+            inner = _Nodes(nodes.graph, f"{nodes.name}/{odd_row}{odd_column}")
+            four = list(product((0, 1), repeat=2))  # taps above, then those below
+            places = [seen[odd_row + down, odd_column + right] for down, right in four]
+            points = [
+                8 * TAP_POINTS[odd_column][right] + TAP_POINTS[odd_row][down]
+                for down, right in four
+            ]
+            taps = inner.add("Gather", [part.weights, inner.integers(points, "points")], "taps")
+            w = inner.add("Flatten", [taps], "w", axis=2)  # (4 C, O)
+            x4 = inner.add("Concat", places, "x4", axis=3)  # (B, h, w, 4 C)
+            output = f"{inner.name}/output"
+            inner.add_product(x._replace(whole=x4), w, output)
+            neighbours.append(output)
+        row = nodes.add("Concat", neighbours, f"row{odd_row}", axis=3)  # (B, h, w, 2 O)
+        rows.append(nodes.add("Unsqueeze", [row, two], f"rows{odd_row}"))  # (B, h, 1, w, 2 O)
+    both = nodes.add("Concat", rows, "rows", axis=2)  # (B, h, 2, w, 2 O)
+    sides = nodes.add("Shape", [part.x], "sides", end=3)
+    twice = nodes.add("Mul", [sides, nodes.integers([1, 2, 2], "factors")], "twice")
+    size = nodes.add("Concat", [twice, nodes.integers([-1], "rest")], "size", axis=0)
+    return nodes.add("Reshape", [both, size], "large")
+
+
+def _leave_needed(graph: Any) -> None:
+    """Remove the nodes on which no output depends."""
+    needed, kept = {output.name for output in graph.output}, []
+    for node in reversed(list(graph.node)):
+        if not needed.isdisjoint(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
 
 
 @cache
