@@ -35,6 +35,7 @@ from tarvitpose.evaluation.degraded import (
     pck_score,
     predict_joints,
 )
+from tarvitpose.model.mask import seen_regions
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 
@@ -295,6 +296,7 @@ def test_people_that_were_encoded_otherwise_are_refused(
         ({"model": classic}, "model.codec: udp -> classic"),
         ({"model": modest_model(seed=1)}, "weights.decoder: .*; weights.encoder: "),
         ({"scores": False}, "model.mask_rule: paper -> not noted; weights.decoder: "),
+        ({"precision": "bf16-mixed"}, "precision: not noted -> bf16-mixed"),
     ]
     for changes, words in cases:
         values = {"model": modest_model(), "records": records, "kinds": ("clean",), "scores": True}
@@ -312,6 +314,23 @@ def test_people_whose_clips_were_drawn_in_another_way_are_refused(
     folder, records = stored
     with pytest.raises(ConfigError, match=r"held_out: made with other .*\(drawing: \d+ -> 99\)"):
         encode_people(folder, modest_model(), records, ("clean",), quiet, scores=True)
+
+
+def test_people_of_a_training_in_bfloat16_are_encoded_and_predicted_in_it(tmp_path: Path) -> None:
+    records, model = read_records("coco", write_stills(tmp_path), POSETRACK_15), modest_model()
+    low = encode_people(
+        tmp_path / "low", model, records, ("clean",), quiet, scores=True, precision="bf16-mixed"
+    )
+    full = encode_people(tmp_path / "full", model, records, ("clean",), quiet, scores=True)
+    assert not np.array_equal(low.current, full.current)
+    np.testing.assert_allclose(low.current, full.current, atol=0.1)
+    window, scores = next(low.batches("clean", model.config.offsets))
+    assert scores is not None
+    regions = seen_regions(scores, model.config.mask_rule, model.config.mask_threshold)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        heatmaps = model.aggregate(window, regions)
+    predicted = predict_joints(model, low, "clean")
+    np.testing.assert_array_equal(predicted.scores, decoded_joints(model.config, heatmaps)[1])
 
 
 def test_stored_scores_are_for_models_of_the_same_mask_alone(

@@ -27,9 +27,13 @@ def joints(scores: list[float]) -> Float32:
     return np.repeat(np.float32(scores)[:, None], 15, 1)
 
 
-def looks(scores: list[float], *, box_score: float = 1.0, least: float = 0.35) -> list[int]:
+def looks(
+    scores: list[float], *, box_score: float = 1.0, least: float = 0.35, thing_until: int = 0
+) -> list[int]:
     """Return the frames, 25 a second, in which somebody of these scores is looked at."""
-    glances, frames = Glances(least), []
+    frames: list[int] = []
+    index = 0
+    glances = Glances(least, lambda track: track == 2 and 3 <= index < thing_until)
     for index, score in enumerate(scores):
         frame = tracked_frame(index, {1: PERSON, 2: OTHER})
         frame.scores[1] = box_score
@@ -45,6 +49,10 @@ def test_whom_no_look_shows_is_looked_at_four_times_a_second() -> None:
     assert REST == 0.25
     assert looks([0.1] * 40) == [0, 1, 2, 9, 16, 23, 30, 37]
     assert looks([0.5] * 20, box_score=0.3) == [0, 1, 2, 9, 16]  # a shadow
+
+
+def test_what_closer_looks_do_not_confirm_is_looked_at_four_times_a_second() -> None:
+    assert looks([0.8] * 30, thing_until=20) == [0, 1, 2, 9, 16, *range(20, 30)]
 
 
 def test_who_comes_into_view_is_found_by_the_next_look_and_seen_from_then_on() -> None:

@@ -131,8 +131,19 @@ def test_narrow_and_doubtful_things_go_unless_closer_looks_confirm_them(
     assert shown(frames, ghosts) == [[] if is_thing else [6]] * 40
     warning = "1 track that closer looks do not confirm left out (6); --keep-all keeps all"
     assert list(ghosts.warnings()) == [warning] * is_thing
+    assert ghosts.is_thing(6) == is_thing
     every_look = [0, 1, 3, 7, 15, 31]  # frames 1, 2, 4 and so on of a track
     assert looks == ([] if box_score == 0.7 else every_look[:1] if look == 0.7 else every_look)
+
+
+def test_a_thing_is_told_after_three_closer_looks() -> None:
+    ghosts = GhostFilter[int](0.35, is_live=True, look=lambda *_: 0.2)
+    are_things = []
+    for index in range(6):
+        list(ghosts.take(index, post(index, wide=0.05)))
+        are_things.append(ghosts.is_thing(6))
+    assert are_things == [False] * 3 + [True] * 3
+    assert not ghosts.is_thing(7)  # who is not known
 
 
 def test_a_file_waits_for_more_than_one_closer_look() -> None:

@@ -167,6 +167,7 @@ class Ablation:
             self.config.data.validation_degradations,
             self.report,
             scores="decoder" in self.config.run.frozen,
+            precision=self.config.run.precision,
         )
         speeds = record_speeds(everybody)
         clips = [str(record.frames[0]) for record in records]

@@ -5,6 +5,7 @@ Axes: n people, K degradations, T frames, J joints, C channels, h w the token gr
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ from tarvitpose.utils.provenance import Facts, as_json, require_same
 
 FRAMES = (NEIGHBOURS, CURRENT) = ("neighbours", "current")
 BATCH = 16
+FLOAT32 = "32-true"
 Window = tuple[Tensor, Tensor | None]
 
 
@@ -99,10 +101,12 @@ def encode_people(
     report: Callable[[str], None],
     *,
     scores: bool = False,
+    precision: str = FLOAT32,
 ) -> EncodedPeople:
     """Encode people with the model's encoder and window, or read what the folder holds of them.
 
     With `scores` the decoder's scores of tokens are stored too, for models with the same decoder.
+    `precision` is a training's, in which they are encoded, and all predictions for them are made.
     Raises ConfigError if it holds other people or kinds, or of another model, DataError or
     OutputError.
     """
@@ -117,19 +121,28 @@ def encode_people(
             **encoding_facts(model, ("encoder", "decoder") if scores else ("encoder",)),
         }
     )
+    if precision != FLOAT32:  # people of before version 0.15 lack it
+        facts["precision"] = precision
     cache = FeatureCache(folder)
     cache.require_same(facts, "remove that folder")
     sets = [validation_clips(records, model.config, degradation) for degradation in degradations]
     for start in range(len(cache.names), len(records), BATCH):
         end = min(start + BATCH, len(records))
-        people = [_encoded(model, [clips[at] for clips in sets]) for at in range(start, end)]
-        arrays = {name: np.stack([arrays[name] for arrays in people]) for name in people[0]}
-        if scores:
-            arrays |= {f"{name}_scores": _scored(model, arrays[name]) for name in FRAMES}
+        with autocast(facts):
+            people = [_encoded(model, [clips[at] for clips in sets]) for at in range(start, end)]
+            arrays = {name: np.stack([arrays[name] for arrays in people]) for name in people[0]}
+            if scores:
+                arrays |= {f"{name}_scores": _scored(model, arrays[name]) for name in FRAMES}
         names = [record.name for record in records[start:end]]
         cache.append(arrays, names, length=len(records), facts=facts)
         report(f"held-out people: {end} of {len(records)} encoded")
     return EncodedPeople(degradations, model.config.offsets, **cache.load(), facts=facts)
+
+
+def autocast(facts: Facts) -> AbstractContextManager[object]:
+    """Return the context in which people with these facts are encoded and predicted, on a CPU."""
+    low = facts.get("precision") == "bf16-mixed"  # 16-mixed needs cuda
+    return torch.autocast("cpu", torch.bfloat16) if low else nullcontext()
 
 
 def _digest_of_people(records: Sequence[Record]) -> str:
@@ -200,7 +213,7 @@ def predict_joints(
     """
     offsets = model.config.offsets if mode == "tar" else model.config.offsets or people.offsets
     parts: list[tuple[Float32, Float32]] = []
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(people.facts):
         for features, scores in people.batches(degradation, offsets):
             regions = _regions(model, features, scores) if model.config.temporal else None
             heatmaps = answers(model, features, regions, (mode,), offsets)[mode]

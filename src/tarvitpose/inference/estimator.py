@@ -177,7 +177,8 @@ class PoseEstimator:
             _warned(source, tracker, ghosts),
         ):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            decoded = self._decoded(tracked, decode, at_once)
+            glances = Glances(self.least_person_score, ghosts.is_thing)
+            decoded = self._decoded(tracked, decode, at_once, glances)
             if self.predictor.peaks:
                 decoded = linked(decoded, 0.0 if is_live else LAG)
             pairs = ((current.frame, self._poses(current, joints)) for current, joints in decoded)
@@ -194,10 +195,14 @@ class PoseEstimator:
         return other
 
     def _decoded(
-        self, tracked: Iterator[list[TrackedFrame]], decode: DecodeBatch, at_once: int
+        self,
+        tracked: Iterator[list[TrackedFrame]],
+        decode: DecodeBatch,
+        at_once: int,
+        glances: Glances,
     ) -> Iterator[Decoded]:
         """Yield the current frame of each window with the joints of whom is looked at in it."""
-        current, glances = self.predictor.current, Glances(self.least_person_score)
+        current = self.predictor.current
         due = (
             [*window[:current], glances.due(window[current]), *window[current + 1 :]]
             for window in tracked

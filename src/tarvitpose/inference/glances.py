@@ -1,5 +1,6 @@
 """Whom the network looks at in which frames.   Axes: N people, J joints."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,15 +20,20 @@ class Glances:
     """Leaves people whom no look has shown out of frames, until it is time to look again.
 
     Everybody is looked at in ENOUGH frames. Who would still be left out of the results by joints,
-    or by box and joints together (`GhostFilter`), is from then on looked at every REST seconds,
-    and as soon as a look shows a person in every frame again. Until then such a look is alone, and
-    so are the first ones where the box is doubtful: without the neighbouring frames, whose crops
-    nobody else would need.
+    by box and joints together, or by closer looks (`GhostFilter`), is from then on looked at every
+    REST seconds, and as soon as a look shows a person in every frame again. Until then such a look
+    is alone, and so are the first ones where the box is doubtful: without the neighbouring frames,
+    whose crops nobody else would need.
     """
 
-    def __init__(self, least_score: float) -> None:
-        """`least_score` is that of a `GhostFilter`; with 0 everybody is always looked at."""
-        self.least_score = least_score
+    def __init__(
+        self, least_score: float, is_thing: Callable[[int], bool] = lambda _: False
+    ) -> None:
+        """`least_score` is that of a `GhostFilter`; with 0 everybody is always looked at.
+
+        `is_thing` tells whether closer looks have shown that a track is nobody.
+        """
+        self.least_score, self._is_thing = least_score, is_thing
         self._evidence: dict[int, Evidence] = {}  # by track
         self._looked: dict[int, float] = {}  # by track, when
 
@@ -60,4 +66,6 @@ class Glances:
     def _is_shown(self, track: int) -> bool:
         """Whether the looks so far show a person, or the last one does."""
         evidence, least = self._evidence.get(track), self.least_score
-        return evidence is not None and (evidence.is_person(least) or evidence.is_person_now(least))
+        if evidence is None or self._is_thing(track):
+            return False
+        return evidence.is_person(least) or evidence.is_person_now(least)

@@ -25,6 +25,7 @@ SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one 
 DETECTED = 0.6  # share of the least score that box and joints must reach together
 SURE_BOX = 0.55  # mean score of a track's boxes from which nobody looks closer any more
 LEAST_LOOK, SURE_LOOK = 0.35, 0.6  # closer looks and width of a person, and of surely one
+MANY_LOOKS = 3  # closer looks that tell a thing
 CLEAR = 3  # frames that are enough of who is clearly somebody or clearly nobody
 CLEARLY_SEEN, CLEARLY_DETECTED, CLEARLY_NOT = 2.0, 1.5, 0.5  # times what a person must reach
 CLEAR_LOOKS = 0.4  # two or more closer looks and width, of somebody clear
@@ -159,6 +160,10 @@ class GhostFilter(Generic[Item]):
         """Yield the frames that are left when no more come."""
         while self._waiting:
             yield self._next()
+
+    def is_thing(self, track: int) -> bool:
+        """Whether MANY_LOOKS closer looks say that a track is nobody."""
+        return len(self._looks.get(track, ())) >= MANY_LOOKS and self._looked(track) < LEAST_LOOK
 
     def warnings(self) -> Iterator[str]:
         """Yield a line for each kind of tracks that were left out as a whole."""
