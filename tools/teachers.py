@@ -7,6 +7,7 @@ which COCO lacks. Axes: R augmented views of one person, J joints.
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 FLIP = list(POSETRACK_15.flip_order)
 MOVENET_SIDE = 256
+INVERSE = cv2.WARP_INVERSE_MAP
 JOINTS = POSETRACK_15.joints
 KNOWN = np.array([name in COCO_17.joints for name in JOINTS])  # (J,), not the ends of the head
 FROM_COCO = np.array(
@@ -135,10 +137,8 @@ class TinyPose:
 
         Where `mirrored` (R,) is true, the network reads the mirrored crop.
         """
-        pixels = np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops)
-        ready = ((pixels / np.float32(255) - MEAN) / DEVIATION).transpose(0, 3, 1, 2)
-        (maps,) = self._session.run(None, {"image": np.ascontiguousarray(ready, np.float32)})
-        points, scores = decode(np.asarray(maps, np.float32), TINYPOSE_SIZE, "udp")
+        maps = self._run(np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops))
+        points, scores = decode(maps, TINYPOSE_SIZE, "udp")
         height, width = TINYPOSE_SIZE  # `decode` scales by (width - 1) / 47; this network by 4
         points = points * np.array([188 / (width - 1), 252 / (height - 1)], np.float32)
         points, scores = points[:, FROM_COCO], scores[:, FROM_COCO] * KNOWN
@@ -146,3 +146,24 @@ class TinyPose:
         points = np.where(mirrored[:, None, None], flipped, points)
         scores = np.where(mirrored[:, None], scores[:, FLIP], scores)
         return points.astype(np.float32), scores.astype(np.float32)
+
+    def heatmaps_of_crops(self, crops: Image) -> Float32:
+        """Return heatmaps (N, J, 64, 48) of crops (N, 256, 192, 3), on the grid of codec "udp".
+
+        Those of joints that COCO lacks are empty.
+        """
+        maps = self._run(crops)[:, FROM_COCO] * KNOWN[:, None, None]
+        across, down = np.float32(191 / 47 / 4), np.float32(255 / 63 / 4)
+        grid = np.array([[across, 0, 0], [0, down, 0]])  # from udp's pixels to this network's
+        height, width = maps.shape[2:]
+        flat = [
+            cv2.warpAffine(each, grid, (width, height), flags=cv2.INTER_LINEAR | INVERSE)
+            for each in maps.reshape(-1, height, width)
+        ]
+        return np.stack(flat).reshape(maps.shape)
+
+    def _run(self, crops: Image) -> Float32:
+        """Return the network's heatmaps (N, 17, 64, 48) of crops (N, 256, 192, 3)."""
+        ready = ((crops / np.float32(255) - MEAN) / DEVIATION).transpose(0, 3, 1, 2)
+        (maps,) = self._session.run(None, {"image": np.ascontiguousarray(ready, np.float32)})
+        return np.asarray(maps, np.float32)
