@@ -33,7 +33,7 @@ def test_shipped_graphs_give_what_their_weights_give(
     folder = tmp_path / "default"
     ship(str(tmp_path / "trained"), folder)
     network = TorchEngine(TARViTPose.from_pretrained(folder), device="cpu", precision="fp32")
-    engine = load_engine(folder, backend="onnxruntime")
+    engine = load_engine(folder, backend="onnxruntime", precision="fp32")
     assert engine.fingerprint() == network.fingerprint()
     window, expected = engine.encode(CROPS), network.encode(CROPS)
     heatmaps = network.decode_window([expected], 2)

@@ -65,7 +65,7 @@ def test_graphs_read_the_weights_that_were_put_together(
     root, _ = student
     folder = fast_folder(root / "fast", root / "default")
     network = TorchEngine(TARViTPose.from_pretrained(folder), device="cpu", precision="fp32")
-    engine = load_engine(folder, backend="onnxruntime")
+    engine = load_engine(folder, backend="onnxruntime", precision="fp32")
     assert engine.fingerprint() == network.fingerprint()
     window, expected = engine.encode(CROPS), network.encode(CROPS)
     heatmaps = network.decode_window([expected], 1)
