@@ -166,14 +166,14 @@ def test_with_vnni_the_decoders_products_are_int8_as_well(
     )
     crops = exact.encode(np.concatenate([CROPS, CROPS[:1, ::-1]]))
     windows = [crops[:3], crops[1:]]
-    expected, found = exact.decode_window(windows, 1), int8.decode_window(windows, 1)
+    expected, answered = exact.decode_window(windows, 1), int8.decode_window(windows, 1)
     if has_vnni:
-        assert_close_and_not_the_same(found, expected)
+        assert_close_and_not_the_same(answered, expected)
         assert_close_and_not_the_same(int8.single_frame(CROPS), exact.single_frame(CROPS))
         alone = [int8.decode_window([window], 1)[0] for window in windows]
-        np.testing.assert_array_equal(found, alone)
+        np.testing.assert_array_equal(answered, alone)
     else:
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(answered, expected, atol=1e-5)
 
 
 def test_exported_int8_stays_int8_whatever_is_asked() -> None:

@@ -116,11 +116,11 @@ class NanoDet:
         """
         rows, columns = picture_within(frame.image)
         picture = frame.image[rows, columns]
-        looks_again = self._looks_again
-        found = (
-            self._of_a_picture(picture) if looks_again else self._people(picture, self.threshold)
-        )
-        people = without_holders(found)
+        if self._looks_again:
+            seen = self._of_a_picture(picture)
+        else:
+            seen = self._people(picture, self.threshold)
+        people = without_holders(seen)
         corner = np.array([columns.start, rows.start] * 2, np.float32)
         return Detections(people.boxes + corner, people.scores)
 
@@ -236,9 +236,9 @@ def joined(looks: Sequence[Detections]) -> Detections:
 
     Boxes count by their scores; who is not seen in a look has a score of 0 there.
 
-    >>> one = Detections(np.float32([[0, 0, 10, 20]]), np.float32([0.75]))
-    >>> two = Detections(np.float32([[4, 0, 10, 20], [40, 0, 50, 20]]), np.float32([0.25, 0.5]))
-    >>> people = joined([one, two])
+    >>> plain = Detections(np.float32([[0, 0, 10, 20]]), np.float32([0.75]))
+    >>> large = Detections(np.float32([[4, 0, 10, 20], [40, 0, 50, 20]]), np.float32([0.25, 0.5]))
+    >>> people = joined([plain, large])
     >>> people.boxes[:, 0].tolist(), people.scores.tolist()
     ([1.0, 40.0], [0.5, 0.25])
     """

@@ -45,14 +45,14 @@ class OnnxEngine(GraphEngine):
         if precision not in ("fp32", "int8"):
             raise refuse_precision("onnxruntime", precision, "fp32 or int8")
         in_int8 = precision == "int8" and folder.precision != "int8"
-        one = 1 if in_int8 else None
+        # A product's range is that of all that is read at once: alone, none depends on another.
+        at_once = 1 if in_int8 else None
         super().__init__(
             replace(folder, precision="int8") if in_int8 else folder,
             partial(_open_all, threads=threads or usable_cores(), in_int8=in_int8),
             precision,
-            # A product's range is that of all that is read at once: alone, none depends on another.
-            one or CROPS_AT_ONCE,
-            one,
+            at_once or CROPS_AT_ONCE,
+            at_once,
         )
 
 

@@ -170,26 +170,26 @@ def _add_enlargement(nodes: _Nodes, part: _Winograd) -> str:
     """
     pads = nodes.integers([0, 1, 1, 0, 0, 1, 1, 0], "pads")
     x = nodes.to_int8(nodes.add("Pad", [part.x, pads], "padded"))  # (B, h + 2, w + 2, C)
-    axes, seen = nodes.integers([1, 2], "axes"), {}
+    axes, shifted = nodes.integers([1, 2], "axes"), {}
     for down, right in product(range(3), repeat=2):
-        place = f"{down}{right}"
-        ends = nodes.integers([ENDS[down], ENDS[right]], f"end{place}")
-        begin = nodes.integers([down, right], f"begin{place}")
-        seen[down, right] = nodes.add("Slice", [x.whole, begin, ends, axes], f"seen{place}")
+        shift = f"{down}{right}"
+        ends = nodes.integers([ENDS[down], ENDS[right]], f"end{shift}")
+        begin = nodes.integers([down, right], f"begin{shift}")
+        shifted[down, right] = nodes.add("Slice", [x.whole, begin, ends, axes], f"shifted{shift}")
     rows, two = [], nodes.integers([2], "two")
     for odd_row in (0, 1):
         neighbours = []
         for odd_column in (0, 1):
             inner = _Nodes(nodes.graph, f"{nodes.name}/{odd_row}{odd_column}")
             four = list(product((0, 1), repeat=2))  # taps above, then those below
-            places = [seen[odd_row + down, odd_column + right] for down, right in four]
+            inputs = [shifted[odd_row + down, odd_column + right] for down, right in four]
             points = [
                 8 * TAP_POINTS[odd_column][right] + TAP_POINTS[odd_row][down]
                 for down, right in four
             ]
             taps = inner.add("Gather", [part.weights, inner.integers(points, "points")], "taps")
             w = inner.add("Flatten", [taps], "w", axis=2)  # (4 C, O)
-            x4 = inner.add("Concat", places, "x4", axis=3)  # (B, h, w, 4 C)
+            x4 = inner.add("Concat", inputs, "x4", axis=3)  # (B, h, w, 4 C)
             output = f"{inner.name}/output"
             inner.add_product(x._replace(whole=x4), w, output)
             neighbours.append(output)
@@ -204,13 +204,13 @@ def _add_enlargement(nodes: _Nodes, part: _Winograd) -> str:
 
 def _leave_needed(graph: Any) -> None:
     """Remove the nodes on which no output depends."""
-    needed, kept = {output.name for output in graph.output}, []
+    needed, nodes = {output.name for output in graph.output}, []
     for node in reversed(list(graph.node)):
         if not needed.isdisjoint(node.output):
-            kept.append(node)
+            nodes.append(node)
             needed.update(node.input)
     del graph.node[:]
-    graph.node.extend(reversed(kept))
+    graph.node.extend(reversed(nodes))
 
 
 @cache
