@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
-from tarvitpose.heatmaps import decode
+from tarvitpose.heatmaps import STRIDE, decode, heatmap_scale
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 from tarvitpose.utils.arrays import Float32
 
@@ -23,11 +23,12 @@ VIEWS = (  # shift in crop sides (x, y), scale of the crop, mirrored or not
     (0.04, -0.04, 1.12, False),
 )
 TINYPOSE_SIZE = (256, 192)
+# x, y: `decode` scales by (width - 1) / 47; this network by 4.
+FROM_UDP = STRIDE * heatmap_scale(TINYPOSE_SIZE, "udp")
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 FLIP = list(POSETRACK_15.flip_order)
 MOVENET_SIDE = 256
-INVERSE = cv2.WARP_INVERSE_MAP
 JOINTS = POSETRACK_15.joints
 KNOWN = np.array([name in COCO_17.joints for name in JOINTS])  # (J,), not the ends of the head
 FROM_COCO = np.array(
@@ -139,8 +140,8 @@ class TinyPose:
         """
         maps = self._run(np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops))
         points, scores = decode(maps, TINYPOSE_SIZE, "udp")
-        height, width = TINYPOSE_SIZE  # `decode` scales by (width - 1) / 47; this network by 4
-        points = points * np.array([188 / (width - 1), 252 / (height - 1)], np.float32)
+        points = points * FROM_UDP
+        width = TINYPOSE_SIZE[1]
         points, scores = points[:, FROM_COCO], scores[:, FROM_COCO] * KNOWN
         flipped = points[:, FLIP] * np.array([-1, 1]) + np.array([width - 1, 0])
         points = np.where(mirrored[:, None, None], flipped, points)
@@ -153,12 +154,10 @@ class TinyPose:
         Those of joints that COCO lacks are empty.
         """
         maps = self._run(crops)[:, FROM_COCO] * KNOWN[:, None, None]
-        across, down = np.float32(191 / 47 / 4), np.float32(255 / 63 / 4)
-        grid = np.array([[across, 0, 0], [0, down, 0]])  # from udp's pixels to this network's
+        grid = np.column_stack([np.diag(FROM_UDP), np.zeros(2)])  # to udp's pixels
         height, width = maps.shape[2:]
         flat = [
-            cv2.warpAffine(each, grid, (width, height), flags=cv2.INTER_LINEAR | INVERSE)
-            for each in maps.reshape(-1, height, width)
+            cv2.warpAffine(each, grid, (width, height)) for each in maps.reshape(-1, height, width)
         ]
         return np.stack(flat).reshape(maps.shape)
 
