@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
-from tarvitpose.heatmaps import STRIDE, decode, heatmap_scale
+from tarvitpose.heatmaps import STRIDE, decode, flip_back, heatmap_scale
 from tarvitpose.skeleton import COCO_17, POSETRACK_15
 from tarvitpose.utils.arrays import Float32
 
@@ -151,8 +151,13 @@ class TinyPose:
     def heatmaps_of_crops(self, crops: Image) -> Float32:
         """Return heatmaps (N, J, 64, 48) of crops (N, 256, 192, 3), on the grid of codec "udp".
 
-        Those of joints that COCO lacks are empty.
+        They are the mean of the crop's and of its mirror image's, turned back. Those of joints that
+        COCO lacks are empty.
         """
+        mirrored = flip_back(self._udp_heatmaps(crops[:, :, ::-1]), POSETRACK_15.flip_order, "udp")
+        return (self._udp_heatmaps(crops) + mirrored) / 2
+
+    def _udp_heatmaps(self, crops: Image) -> Float32:
         maps = self._run(crops)[:, FROM_COCO] * KNOWN[:, None, None]
         grid = np.column_stack([np.diag(FROM_UDP), np.zeros(2)])  # to udp's pixels
         height, width = maps.shape[2:]
