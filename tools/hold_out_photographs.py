@@ -26,6 +26,22 @@ def part(content: dict[str, Any], images: set[int]) -> dict[str, Any]:
     }
 
 
+def read_held_out(path: Path) -> set[int]:
+    """Read ids of photographs, one per line."""
+    return {int(line) for line in path.read_text(encoding="utf-8").split()}
+
+
+def without_held_out(content: dict[str, Any], held_out: set[int]) -> dict[str, Any]:
+    """Return annotations without the pictures that were made of held-out photographs of COCO.
+
+    Such a picture names its origin: its `source_file` ends with COCO's name, 000000000241.jpg.
+    """
+    names = tuple(f"{image:012d}.jpg" for image in held_out)
+    images = content["images"]
+    others = {i["id"] for i in images if not i.get("source_file", "").endswith(names)}
+    return part(content, others)
+
+
 def main() -> None:
     """Split one annotation file."""
     parser = argparse.ArgumentParser(description="Split COCO annotations by the ids of images.")
@@ -34,7 +50,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     given = parser.parse_args()
     content = json.loads(given.annotations.read_text(encoding="utf-8"))
-    held_out = {int(line) for line in given.held_out.read_text(encoding="utf-8").split()}
+    held_out = read_held_out(given.held_out)
     everything = {image["id"] for image in content["images"]}
     if held_out - everything:
         raise SystemExit(f"{given.held_out}: not in {given.annotations}: {held_out - everything}")

@@ -1,13 +1,15 @@
 """Label people of stills by two teachers, or clean and complete the labels that they have.
 
-    python -m tools.label_stills data/people/train.json data/default/people.json
+    python -m tools.label_stills data/people/train.json data/default/people.json \\
+        --held-out configs/default/held_out_photographs.txt
     python -m tools.label_stills data/lspet/train.json data/default/lspet.json --keep-labels
 
 Without `--keep-labels` all joints are replaced by the teachers'. With it, only labels far from
 where both teachers agree are dropped, and joints without a label get one where a teacher is sure.
 `keypoint_weights` of the output is the trust in each joint. Both ends of the head, which teachers
 do not predict, are unchanged. The teachers' poses are stored beside the output (`.npz`), so that
-another run with other limits does not predict again.
+another run with other limits does not predict again. Pictures made of photographs that are held
+out for validation are left out.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from tarvitpose.skeleton import POSETRACK_15
 from tarvitpose.utils.arrays import Bools, Float32
 from tarvitpose.utils.atomic import atomic_file
 from tarvitpose.utils.json_file import write_json
+from tools.hold_out_photographs import read_held_out, without_held_out
 from tools.label_rules import Consensus, consensus
 from tools.teachers import KNOWN, MoveNet, TeacherPose, TinyPose
 
@@ -93,6 +96,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--teachers", type=Path, default=Path("weights"), help="folder")
     parser.add_argument("--keep-labels", action="store_true")
+    parser.add_argument("--held-out", type=Path, help="ids of COCO's photographs, one per line")
     given = parser.parse_args()
     content = json.loads(given.annotations.read_text(encoding="utf-8"))
     records = read_records("coco", given.annotations, POSETRACK_15)
@@ -116,7 +120,9 @@ def main() -> None:
         )
         labels.append((keypoints, trust))
         dropped += int(wrong.sum())
-    write_json(given.output, with_labels(content, labels), indent=None)
+    held_out = read_held_out(given.held_out) if given.held_out else set()
+    labelled = without_held_out(with_labels(content, labels), held_out)
+    write_json(given.output, labelled, indent=None)
     before = sum(int((record.visible > 0).sum()) for record in records)
     after = sum(int((keypoints[:, 2] > 0).sum()) for keypoints, _ in labels)
     print(f"{len(records)} people: {before} labels before, {dropped} dropped, {after} after")

@@ -155,7 +155,7 @@ class TinyPose:
         COCO lacks are empty.
         """
         mirrored = flip_back(self._udp_heatmaps(crops[:, :, ::-1]), POSETRACK_15.flip_order, "udp")
-        return (self._udp_heatmaps(crops) + mirrored) / 2
+        return np.asarray((self._udp_heatmaps(crops) + mirrored) / 2, np.float32)
 
     def _udp_heatmaps(self, crops: Image) -> Float32:
         maps = self._run(crops)[:, FROM_COCO] * KNOWN[:, None, None]
