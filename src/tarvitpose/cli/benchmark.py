@@ -17,7 +17,8 @@ INPUT = (256, 192)  # height, width of crops for sizes alone
 TINY = "tiny"
 OPTIONS = (
     *("sizes", "inputs", "modes", "backends", "batches", "against", "weights", "offsets"),
-    *("device", "precision", "rounds", "seconds", "video", "det_every", "stages", "memory"),
+    *("device", "precision", "cuda_graphs", "rounds", "seconds", "video", "det_every"),
+    *("stages", "memory"),
 )
 OF_SOAK = ("backends", "device", "precision")
 
