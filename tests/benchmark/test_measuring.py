@@ -256,18 +256,18 @@ def test_a_missing_backend_is_left_out_with_a_line(
     monkeypatch.setattr(run, "load_engine", without)
     warnings: list[str] = []
     model = ModelUnderTest("tiny", tiny_config(), weights)
-    result = run.measure(model, plan(backends=("openvino", "torch")), warn=warnings.append)
+    result = run.measure(model, plan(backends=("openvino", "torch")), {}, warn=warnings.append)
     assert {key.backend for key in result.rates} == {"torch"}
     assert len(warnings) == 1
     assert "openvino" in warnings[0]
     with pytest.raises(MissingDependencyError):
-        run.measure(model, plan(backends=("openvino",)), warn=warnings.append)
+        run.measure(model, plan(backends=("openvino",)), {}, warn=warnings.append)
 
 
 def test_weights_without_temporal_part_have_single_frames_only(quick: None, tmp_path: Path) -> None:
     tiny_model(offsets=()).save_pretrained(tmp_path)
     model = ModelUnderTest("tiny", tiny_config(offsets=()), str(tmp_path))
-    result = run.measure(model, plan(), warn=pytest.fail)
+    result = run.measure(model, plan(), {}, warn=pytest.fail)
     assert [key.mode for key in result.rates] == ["single", "encoder"]
     assert result.comparisons() == []
 
