@@ -14,7 +14,7 @@ from video_files import make_video
 from tarvitpose.benchmark import baselines, pipelines
 from tarvitpose.benchmark.cases import CaseKey
 from tarvitpose.benchmark.model_under_test import ModelUnderTest
-from tarvitpose.benchmark.pipelines import Seconds
+from tarvitpose.benchmark.pipelines import CommandRun, Pipelines, PipelineTimes
 from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.result import BenchmarkResult
 from tarvitpose.benchmark.soak import Soak, TwoPeople
@@ -62,7 +62,7 @@ def test_against_transformers_adds_batch_eight(
     quick: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("transformers")
-    monkeypatch.setattr(pipelines, "timed", lambda command: Seconds(1.0, 1.0))
+    monkeypatch.setattr(pipelines, "timed", lambda command: CommandRun(1.0, 1.0, 1))
     file = tmp_path / "speed.json"
     options = ("--modes", "streaming", "--against", "transformers", "--batch", "1")
     result = run(*quick, *options, "--no-memory", "--no-stages", "--json", file)
@@ -79,11 +79,11 @@ def test_whole_pipelines_stand_beside_each_other(
 ) -> None:
     called: list[str] = []
 
-    def timed(command: Sequence[str]) -> Seconds:
+    def timed(command: Sequence[str]) -> CommandRun:
         called.append(" ".join(command))
         is_first = any(option in command for option in ("--end", "--frames"))
         seconds = (1.0 if is_first else 4.0) * (1 if "predict" in command else 0.25)
-        return Seconds(seconds, 2 * seconds)
+        return CommandRun(seconds, 2 * seconds, 3 if "predict" in command else 2)
 
     monkeypatch.setattr(pipelines, "timed", timed)
     monkeypatch.setattr(pipelines, "_mediapipe_version", lambda python: f"0.10 of {python}")
@@ -112,6 +112,7 @@ def test_whole_pipelines_stand_beside_each_other(
     ours = facts["streaming", "torch"]
     assert (ours["size"], ours["frames"], ours["processor_seconds"]) == ("24x2", 4, [4.0, 4.0])
     assert ours["milliseconds_a_frame"] == 1000
+    assert (ours["frames_with_pose"], facts["single", "mediapipe"]["frames_with_pose"]) == (3, 2)
     assert ours["times"]["mediapipe"]["first_frame"]["median"] == 0.25
     assert not any(case.get("batch") == 8 for case in json.loads(file.read_text()))
 
@@ -207,6 +208,18 @@ def test_tables_fit_the_page() -> None:
     assert "people detected every 5 frames" in text
     assert "of fp32" in text  # the share of the fastest product only
     assert "of bf16" not in text
+
+
+def test_names_of_pipelines_stand_in_one_line() -> None:
+    once = [CommandRun(123.4, 1234.5, 401)] * 3
+    backends = ("onnxruntime", "transformers")
+    times: Any = {("streaming", name): PipelineTimes(once, once) for name in backends}
+    measured = Pipelines(401, {"transformers": "5.23.0.dev0"}, times)
+    lines = tables.pipelines(measured, 5).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    both = ("streaming, onnxruntime", "transformers 5.23.0.dev0")
+    assert any(line.strip().startswith(both[0]) and both[1] in line for line in lines)
+    assert sum(both[0] in line for line in lines) == 2
 
 
 def test_the_papers_speeds_stand_beside_ours() -> None:

@@ -15,11 +15,12 @@ from video_files import make_video
 
 from tarvitpose.benchmark import baselines, pipelines
 from tarvitpose.benchmark.others import draw_poses
-from tarvitpose.benchmark.pipelines import Commands, Pipelines, PipelineTimes, Seconds
+from tarvitpose.benchmark.pipelines import CommandRun, Commands, Pipelines, PipelineTimes
 from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.soak import TwoPeople, moving_people
 from tarvitpose.config import PredictConfig
 from tarvitpose.errors import UserError
+from tarvitpose.formats.reading import load_poses
 from tarvitpose.utils.interleaved import Spread
 
 RADIUS = 6  # of a circle, and up to two pixels between cells of a heatmap
@@ -41,15 +42,19 @@ solutions = space(
 """
 
 
+TELL = f"import pathlib, sys; pathlib.Path(sys.argv[-1], {draw_poses.COUNT!r}).write_text('3')\n"
+
+
 def python(code: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-c", code, *map(str, arguments)]
+    """Return a command that runs code, and tells that it found somebody in three frames."""
+    return [sys.executable, "-c", TELL + code, *map(str, arguments)]
 
 
 def test_every_command_has_its_turn_in_every_round_after_a_run_that_is_not_counted(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "log"
-    note = f"import sys; open({str(log)!r}, 'a').write(sys.argv[1] + ' ')"
+    note = f"open({str(log)!r}, 'a').write(sys.argv[1] + ' ')"
     names = ("ours", "theirs")
     commands = {
         ("single", name): Commands(python(note, f"{name}-whole"), python(note, f"{name}-first"))
@@ -68,25 +73,26 @@ def test_every_command_has_its_turn_in_every_round_after_a_run_that_is_not_count
 def test_a_command_is_timed_with_all_that_its_process_did() -> None:
     busy = pipelines.timed(python("import time\nwhile time.process_time() < 0.2: pass"))
     idle = pipelines.timed(python("import time; time.sleep(0.2)"))
+    assert busy.poses == idle.poses == 3
     assert busy.processor >= 0.2
     assert idle.clock >= 0.2
     assert idle.processor < idle.clock
 
 
 def test_what_a_command_says_last_is_the_error() -> None:
-    code = "import sys; print('a trace', file=sys.stderr); sys.exit('error: clip.mp4: no frames')"
+    code = "print('a trace', file=sys.stderr); sys.exit('error: clip.mp4: no frames')"
     with pytest.raises(UserError, match=r"clip\.mp4: no frames$"):
         pipelines.timed(python(code))
 
 
 def test_ratios_are_within_rounds_and_start_is_no_part_of_a_frame() -> None:
     ours = PipelineTimes(
-        [Seconds(10, 20), Seconds(30, 60), Seconds(20, 40)],
-        [Seconds(1, 2), Seconds(3, 6), Seconds(2, 4)],
+        [CommandRun(10, 20, 7), CommandRun(30, 60, 7), CommandRun(20, 40, 7)],
+        [CommandRun(1, 2, 7), CommandRun(3, 6, 7), CommandRun(2, 4, 7)],
     )
     theirs = PipelineTimes(
-        [Seconds(5, 5), Seconds(15, 15), Seconds(10, 10)],
-        [Seconds(4, 8), Seconds(12, 24), Seconds(8, 16)],
+        [CommandRun(5, 5, 7), CommandRun(15, 15, 7), CommandRun(10, 10, 7)],
+        [CommandRun(4, 8, 7), CommandRun(12, 24, 7), CommandRun(8, 16, 7)],
     )
     times: Any = {("streaming", "torch"): ours, ("single", "mediapipe"): theirs}
     measured = Pipelines(10, {"mediapipe": "1.0"}, times)
@@ -117,6 +123,8 @@ def test_predict_takes_what_it_is_called_with(
         result = run(*arguments[3:], "--output", tmp_path / name)
         assert result.exit_code == 0, result.output
         assert cv2.VideoCapture(str(tmp_path / name / "clip.mp4")).get(7) == frames
+        shown = [len(poses) > 0 for poses in load_poses(tmp_path / name / "clip.coco.json")]
+        assert pipelines.frames_with_pose(tmp_path / name) == sum(shown)
 
 
 @pytest.fixture
@@ -139,6 +147,7 @@ def test_the_script_runs_where_this_package_is_not(other_python: None, tmp_path:
     subprocess.run([*script, video, "--output", tmp_path, "--frames", "2"], check=True)
     drawn = cv2.VideoCapture(str(tmp_path / "drawn.mp4"))
     assert drawn.get(cv2.CAP_PROP_FRAME_COUNT) == 2
+    assert pipelines.frames_with_pose(tmp_path) == 2
     red = cv2.cvtColor(cv2.VideoCapture(str(video)).read()[1], cv2.COLOR_BGR2RGB)[0, 0, 0]
     assert np.abs(drawn.read()[1].astype(int) - int(red)).max() < 12  # all of the frame
 
@@ -150,7 +159,7 @@ def test_the_version_of_mediapipe_is_asked_of_its_python(other_python: None) -> 
 
 def test_a_video_without_frames_is_an_error_of_the_script(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="OpenCV reads no frame"):
-        draw_poses.redraw(str(tmp_path / "none.mp4"), tmp_path / "drawn.mp4", print, None)
+        draw_poses.redraw(str(tmp_path / "none.mp4"), tmp_path, lambda _: True, None)
 
 
 def test_vitpose_is_drawn_about_the_person_whom_our_detector_is_surest_of(
@@ -164,7 +173,7 @@ def test_vitpose_is_drawn_about_the_person_whom_our_detector_is_surest_of(
     draw = draw_poses.vitpose(str(tmp_path))
     frame = next(iter(moving_people(1)))
     image = frame.image.copy()
-    draw(image)
+    assert draw(image)
     y, x = np.nonzero((image != frame.image).any(2))
     left, top, right, bottom = detector.detect(frame).boxes[0]
     height = 1.25 * (bottom - top)  # of a crop
@@ -173,7 +182,7 @@ def test_vitpose_is_drawn_about_the_person_whom_our_detector_is_surest_of(
     assert np.abs(x - (left + right) / 2).max() <= height * W / H / 2 + RADIUS
     monkeypatch.setattr(detector, "detect", lambda _: SimpleNamespace(boxes=np.zeros((0, 4))))
     image = frame.image.copy()
-    draw(image)
+    assert not draw(image)
     assert np.array_equal(image, frame.image)  # nobody, nothing
 
 

@@ -23,6 +23,7 @@ from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.stages import Pipeline
 from tarvitpose.config import ModelConfig, PredictConfig
 from tarvitpose.errors import ConfigError, UserError
+from tarvitpose.formats.reading import load_poses
 from tarvitpose.utils.config_messages import option_name
 from tarvitpose.utils.interleaved import Spread, ratios, spread
 from tarvitpose.utils.optional import check_installed
@@ -36,11 +37,12 @@ OPTIONS = (  # of `predict`, which a pipeline's configuration sets
 )
 
 
-class Seconds(NamedTuple):
-    """What one command took."""
+class CommandRun(NamedTuple):
+    """What one command took, in seconds, and what it found."""
 
     processor: float
     clock: float
+    poses: int  # frames with one
 
 
 class Commands(NamedTuple):
@@ -54,8 +56,8 @@ class Commands(NamedTuple):
 class PipelineTimes:
     """What the commands of one pipeline took in each round."""
 
-    whole: list[Seconds]
-    first: list[Seconds]  # of the first frame alone: from the shell to a first result
+    whole: list[CommandRun]
+    first: list[CommandRun]  # of the first frame alone: from the shell to a first result
 
     def processor(self, *, first: bool = False) -> list[float]:
         """Return the seconds of the processor in each round."""
@@ -64,6 +66,11 @@ class PipelineTimes:
     def clock(self, *, first: bool = False) -> list[float]:
         """Return the seconds by the clock in each round."""
         return [run.clock for run in (self.first if first else self.whole)]
+
+    @property
+    def poses(self) -> int:
+        """In how many frames of the video somebody was found."""
+        return self.whole[-1].poses
 
     def a_frame(self, frames: int) -> float:
         """Return the milliseconds of the processor for each frame after the first."""
@@ -120,6 +127,7 @@ class Pipelines:
                 "backend": backend,
                 "version": self.versions.get(backend),
                 "frames": self.frames,
+                "frames_with_pose": times.poses,
                 "processor_seconds": times.processor(),
                 "clock_seconds": times.clock(),
                 "first_frame_processor_seconds": times.processor(first=True),
@@ -238,8 +246,8 @@ def time_by_turns(
     return times
 
 
-def timed(command: Sequence[str]) -> Seconds:
-    """Run a command that writes into a new folder, and return what it took. Raises UserError."""
+def timed(command: Sequence[str]) -> CommandRun:
+    """Run a command that writes into a new folder, and return how it went. Raises UserError."""
     with TemporaryDirectory(prefix="tarvitpose-") as folder, TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -253,4 +261,13 @@ def timed(command: Sequence[str]) -> Seconds:
             lines = said.read().decode(errors="replace").strip().splitlines()
             reason = lines[-1].removeprefix("error: ") if lines else f"exit {process.returncode}"
             raise UserError(f"{Path(command[1]).name} {command[2]}: {reason}")
-    return Seconds(used.ru_utime + used.ru_stime, clock)
+        return CommandRun(used.ru_utime + used.ru_stime, clock, frames_with_pose(Path(folder)))
+
+
+def frames_with_pose(folder: Path) -> int:
+    """Return in how many frames a command found somebody, from what it wrote."""
+    told = folder / draw_poses.COUNT
+    if told.is_file():
+        return int(told.read_text())
+    (results,) = folder.glob("*.coco.json")
+    return sum(len(poses) > 0 for poses in load_poses(results))

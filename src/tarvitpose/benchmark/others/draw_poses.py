@@ -12,7 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-Draw = Callable[[Any], None]  # draws on an image (height, width, 3), BGR
+Draw = Callable[[Any], bool]  # draws on an image (height, width, 3), BGR, if there is a pose
+COUNT = "frames_with_pose.txt"  # written beside the video
 GREEN = (0, 255, 0)
 
 
@@ -24,10 +25,11 @@ def mediapipe_pose(weights: str | None) -> Draw:
     solutions = mediapipe.solutions
     pose = solutions.pose.Pose(model_complexity=1)
 
-    def draw(image: Any) -> None:
+    def draw(image: Any) -> bool:
         seen = pose.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         connections = solutions.pose.POSE_CONNECTIONS
         solutions.drawing_utils.draw_landmarks(image, seen.pose_landmarks, connections)
+        return seen.pose_landmarks is not None
 
     return draw
 
@@ -49,16 +51,17 @@ def vitpose(weights: str | None) -> Draw:
     detector = load_detector()
 
     @torch.inference_mode()
-    def draw(image: Any) -> None:
+    def draw(image: Any) -> bool:
         rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         boxes = detector.detect(Frame(0, 0.0, rgb)).boxes[:1]
         if not len(boxes):
-            return
+            return False
         boxes[:, 2:] -= boxes[:, :2]  # from corners to sizes
         outputs = model(**processor(rgb, boxes=[boxes], return_tensors="pt"))
         (pose,) = processor.post_process_pose_estimation(outputs, boxes=[boxes])[0]
         for x, y in pose["keypoints"].tolist():
             cv2.circle(image, (round(x), round(y)), 4, GREEN, -1)
+        return True
 
     return draw
 
@@ -67,23 +70,27 @@ PROGRAMS = {"mediapipe": mediapipe_pose, "transformers": vitpose}
 
 
 def redraw(video: str, output: Path, draw: Draw, frames: int | None) -> None:
-    """Write a video with what is drawn into its frames, into the first `frames` or into all."""
+    """Write a video with what is drawn into its frames, into the first `frames` or into all.
+
+    Beside it is written into how many of them a pose was drawn.
+    """
     import cv2  # noqa: PLC0415
 
-    reader, writer, done = cv2.VideoCapture(video), None, 0
+    reader, writer, done, drawn = cv2.VideoCapture(video), None, 0, 0
     while done != frames:
         is_read, image = reader.read()
         if not is_read:
             break
-        draw(image)
+        drawn += draw(image)
         if writer is None:
             code, rate = cv2.VideoWriter.fourcc(*"mp4v"), reader.get(cv2.CAP_PROP_FPS)
-            writer = cv2.VideoWriter(str(output), code, rate, image.shape[1::-1])
+            writer = cv2.VideoWriter(str(output / "drawn.mp4"), code, rate, image.shape[1::-1])
         writer.write(image)
         done += 1
     if writer is None:
         raise SystemExit(f"{video}: OpenCV reads no frame of it")
     writer.release()
+    (output / COUNT).write_text(str(drawn))
 
 
 def main() -> None:
@@ -99,7 +106,7 @@ def main() -> None:
     if given.video is None:
         print(version(given.program))  # noqa: T201 - a script of its own
     else:
-        redraw(given.video, given.output / "drawn.mp4", draw, given.frames)
+        redraw(given.video, given.output, draw, given.frames)
 
 
 if __name__ == "__main__":
