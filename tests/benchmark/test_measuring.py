@@ -327,6 +327,7 @@ def test_facts_have_the_fields_that_are_promised() -> None:
     assert fast["share_of_matrix_product"]["fp32"] == pytest.approx(work)
     assert fast["times"]["single transformers"]["median"] == 4
     assert facts["single", "transformers"]["precision"] == "fp32"
+    assert fast["cuda_graphs"] is False
     assert result.peak == "fp32"
 
 
