@@ -1,5 +1,7 @@
 """What speeds are compared with: Hugging Face's VitPose, and large matrix products."""
 
+from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,6 +14,7 @@ from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.torch_engine import PRECISIONS
 from tarvitpose.utils.arrays import Float32, UInt8
 from tarvitpose.utils.interleaved import Case
+from tarvitpose.utils.json_file import write_json
 from tarvitpose.utils.optional import require
 
 LARGE, SMALL = 2048, 512  # sides of matrices; the small ones where bfloat16 is emulated
@@ -46,6 +49,16 @@ class VitPoseEngine:
         raise ValueError("transformers' VitPose has single frames only")
 
     decode_window = decode = encode
+
+
+def save_vitpose(config: ModelConfig, folder: str) -> None:
+    """Write a random VitPose with the sizes of a config, and its image processor's settings."""
+    import_module("transformers").utils.logging.disable_progress_bar()
+    _vitpose(config).save_pretrained(folder)
+    height, width = config.input_size
+    size = {"height": height, "width": width}
+    settings = {"image_processor_type": "VitPoseImageProcessor", "size": size}
+    write_json(Path(folder, "preprocessor_config.json"), settings)
 
 
 def _vitpose(config: ModelConfig) -> Any:

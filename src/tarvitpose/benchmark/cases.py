@@ -23,7 +23,8 @@ from tarvitpose.utils.interleaved import Case
 
 Mode = MeasuredMode | Literal["encoder"]
 MODES: tuple[Mode, ...] = get_args(MeasuredMode)
-TRANSFORMERS = "transformers"  # a backend that is a baseline
+BESIDE_OTHERS: tuple[Mode, ...] = ("single", "streaming")  # what other programs are held against
+TRANSFORMERS, MEDIAPIPE = "transformers", "mediapipe"  # backends that are baselines
 
 
 class CaseKey(NamedTuple):

@@ -14,7 +14,7 @@ from tarvitpose.config import (
 )
 from tarvitpose.utils.config_base import MOST, MOST_CROPS, MOST_REPEATS
 
-AGAINST_BATCH = 8  # the batch at which others are compared with
+AGAINST_BATCH = 8  # the batch at which transformers' network is timed
 
 Batch = Annotated[int, Field(ge=1, le=MOST_CROPS)]
 
@@ -40,8 +40,12 @@ class BenchmarkPlan(EstimatorConfig):
     )
     against: tuple[Baseline, ...] = Field(
         default=(),
-        description="transformers: also time its VitPose of the same size, and every case at "
-        "batch 8.",
+        description="Other programs to time beside predict, from file to drawn video: mediapipe, "
+        "transformers; the latter's VitPose also beside every case, at batch 8.",
+    )
+    mediapipe_python: str = Field(
+        default="",
+        description="A Python that has MediaPipe, which needs another NumPy; by default this one.",
     )
     rounds: int = Field(
         default=7, ge=1, le=MOST_REPEATS, description="How often each case is timed."
@@ -55,6 +59,6 @@ class BenchmarkPlan(EstimatorConfig):
 
     @property
     def all_batches(self) -> tuple[int, ...]:
-        """The batches asked for, and the one at which others are compared with."""
-        more = {AGAINST_BATCH} if self.against else set()
+        """The batches asked for, and the one at which transformers' network is timed."""
+        more = {AGAINST_BATCH} if "transformers" in self.against else set()
         return tuple(sorted({*self.batches, *more}))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tarvitpose.benchmark.cases import TRANSFORMERS, CaseKey, Mode
+from tarvitpose.benchmark.cases import BESIDE_OTHERS, TRANSFORMERS, CaseKey
 from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest
+from tarvitpose.benchmark.pipelines import Pipelines
 from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.stages import Pipeline, Stages
 from tarvitpose.utils.cores import usable_cores
@@ -44,6 +45,7 @@ class BenchmarkResult:
     products: dict[str, list[float]]  # GFLOP/s of large matrix products, by precision; likewise
     stages: dict[Pipeline, Stages] = field(default_factory=dict)
     memory: dict[CaseKey, float] = field(default_factory=dict)  # megabytes at most
+    pipelines: Pipelines | None = None  # beside other programs
 
     @property
     def offsets(self) -> tuple[int, ...]:
@@ -77,8 +79,7 @@ class BenchmarkResult:
                     self._compare(key, other) for other in others if other in self.rates
                 ]
         for baseline in (key for key in self.rates if key.backend == TRANSFORMERS):
-            mode: Mode
-            for mode in ("single", "streaming"):
+            for mode in BESIDE_OTHERS:
                 same = [
                     key
                     for key in self.rates
@@ -94,8 +95,10 @@ class BenchmarkResult:
         return SpeedRatio(first, second, ratios(self.rates[first], self.rates[second]), counted)
 
     def facts(self) -> list[dict[str, Any]]:
-        """Return one object for each case, as JSON takes it."""
-        return [self._facts(key) for key in self.rates]
+        """Return one object for each case and each whole pipeline, as JSON takes it."""
+        network = {"size": self.model.size, "input": self.model.input}
+        pipelines = self.pipelines.facts() if self.pipelines else []
+        return [*map(self._facts, self.rates), *({**network, **each} for each in pipelines)]
 
     def _facts(self, key: CaseKey) -> dict[str, Any]:
         middle = spread(self.rates[key])
@@ -111,6 +114,7 @@ class BenchmarkResult:
             "offsets": self.offsets if key.mode in ("windowed", "streaming") else (),
             "device": self.plan.device,
             "precision": "fp32" if key.backend == TRANSFORMERS else self.plan.precision,
+            "cuda_graphs": self.plan.cuda_graphs and key.backend != TRANSFORMERS,
             "threads": usable_cores(),
             "parameters": self.costs["total"].parameters if self.costs else None,
             "gmacs": self.gmacs(key) if self.costs else None,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from tarvitpose.benchmark.cases import TRANSFORMERS, CaseKey, Mode, backend_of, pose_case
+from tarvitpose.benchmark.cases import (
+    BESIDE_OTHERS,
+    TRANSFORMERS,
+    CaseKey,
+    Mode,
+    backend_of,
+    pose_case,
+)
 from tarvitpose.benchmark.memory import in_child, peak_of
 from tarvitpose.benchmark.model_under_test import (
     ModelUnderTest,
@@ -17,6 +24,7 @@ from tarvitpose.benchmark.model_under_test import (
     person_crops,
     weights_of,
 )
+from tarvitpose.benchmark.pipelines import measure_pipelines
 from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.result import ENCODER_ALONE, BenchmarkResult
 from tarvitpose.benchmark.stages import (
@@ -40,12 +48,14 @@ if TYPE_CHECKING:
 def measure(
     model: ModelUnderTest,
     plan: BenchmarkPlan,
+    others: Mapping[str, str],
     *,
     warn: Callable[[str], None],
     on_round: Callable[[int], None] = lambda done: None,
 ) -> BenchmarkResult:
     """Return all measurements of a plan for one network. Raises UserError.
 
+    `others` are the versions of the programs whose pipelines are timed beside ours.
     A backend that is not installed is left out, and `warn` called with a line about it. Without
     PyTorch no work is counted, and neither encoder nor matrix products are timed.
     """
@@ -63,7 +73,7 @@ def measure(
             cases, rounds=plan.rounds, seconds=plan.seconds, on_round=on_round
         )
         engines.close()
-        memory, stages = {}, {}
+        memory, stages, pipelines = {}, {}, None
         if plan.memory:
             memory = {
                 key: in_child(peak_of, key, engines.opener(key), crops, plan.offsets)
@@ -72,6 +82,11 @@ def measure(
             }
         if plan.stages:
             stages = _stages(keys, plan, weights)
+        if others:
+            ours = _configs(keys, plan, weights, BESIDE_OTHERS)
+            pipelines = measure_pipelines(
+                ours, model.config, plan, others, lambda done: on_round(plan.rounds + done)
+            )
     return BenchmarkResult(
         model,
         plan,
@@ -80,6 +95,7 @@ def measure(
         {case.key: rates[case.key] for case in products},
         stages,
         memory,
+        pipelines,
     )
 
 
@@ -152,6 +168,7 @@ class EnginePool:
             backend=cast(Backend, key.backend),
             device=self.plan.device,
             precision=self.plan.precision,
+            cuda_graphs=self.plan.cuda_graphs,
         )
 
     def keys(self, warn: Callable[[str], None]) -> list[CaseKey]:
@@ -183,19 +200,28 @@ class EnginePool:
 
 def _stages(keys: list[CaseKey], plan: BenchmarkPlan, weights: str) -> dict[Pipeline, Stages]:
     """Return where the time of `predict` goes, for each mode and backend."""
-    pairs = {(key.mode, key.backend) for key in keys if key.mode in POLICIES}
-    pipelines = {}
-    for mode, backend in sorted(pair for pair in pairs if pair[1] != TRANSFORMERS):
-        config = PredictConfig(
+    configs = _configs(keys, plan, weights, tuple(POLICIES))
+    pipelines = {key: (PoseEstimator.from_config(each), each) for key, each in configs.items()}
+    return time_stages_interleaved(plan.video, pipelines)
+
+
+def _configs(
+    keys: list[CaseKey], plan: BenchmarkPlan, weights: str, modes: Sequence[Mode]
+) -> dict[Pipeline, PredictConfig]:
+    """Return how `predict` is configured for each of some modes and each backend."""
+    pairs = {(key.mode, key.backend) for key in keys if key.mode in modes}
+    return {
+        (mode, backend): PredictConfig(
             weights=weights,
             backend=cast(Backend, backend),
             device=plan.device,
             precision=plan.precision,
+            cuda_graphs=plan.cuda_graphs,
             temporal="none" if mode == "single" else "auto",
             crop_policy=POLICIES[mode],
             offsets=None if mode == "single" else plan.offsets,
             det_every=plan.det_every,
             max_people=1,
         )
-        pipelines[mode, backend] = (PoseEstimator.from_config(config), config)
-    return time_stages_interleaved(plan.video, pipelines)
+        for mode, backend in sorted(pair for pair in pairs if pair[1] != TRANSFORMERS)
+    }

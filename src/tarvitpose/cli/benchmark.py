@@ -14,10 +14,11 @@ from tarvitpose.utils.config_base import MOST, MOST_PROCESSES
 from tarvitpose.utils.config_messages import option_name
 
 INPUT = (256, 192)  # height, width of crops for sizes alone
-TINY = "tiny"
+TINY, MEDIAPIPE = "tiny", "mediapipe"
 OPTIONS = (
     *("sizes", "inputs", "modes", "backends", "batches", "against", "weights", "offsets"),
-    *("device", "precision", "rounds", "seconds", "video", "det_every", "stages", "memory"),
+    *("device", "precision", "cuda_graphs", "rounds", "seconds", "video", "det_every"),
+    *("stages", "memory", "mediapipe_python"),
 )
 OF_SOAK = ("backends", "device", "precision")
 
@@ -96,8 +97,12 @@ def refuse_pairs(plan: BenchmarkPlan, soak: bool, soak_network: bool, plot: bool
     checks.refuse_unused({"--soak-network": soak_network}, "only for --soak FRAMES")
     needs_sizes = "needs --sizes, because weights have an input size of their own"
     checks.refuse_unused({"--inputs": bool(plan.inputs and not plan.sizes)}, needs_sizes)
-    unread = fields["det_every"] and not plan.stages
+    unread = fields["det_every"] and not plan.stages and not plan.against
     checks.refuse_unused({"--det-every": unread}, "only the stages read it, and --no-stages is on")
+    unread = fields["mediapipe_python"] and MEDIAPIPE not in plan.against
+    checks.refuse_unused({"--mediapipe-python": unread}, "only for --against mediapipe")
+    unread = bool(plan.against) and plan.modes == ("windowed",)
+    checks.refuse_unused({"--against": unread}, "needs single or streaming among the --modes")
     unread = fields["offsets"] and plan.modes == ("single",) and not plan.stages
     checks.refuse_unused({"--offsets": unread}, "single frames have none")
 
@@ -105,6 +110,7 @@ def refuse_pairs(plan: BenchmarkPlan, soak: bool, soak_network: bool, plot: bool
 def measure_all(plan: BenchmarkPlan, plot_file: Path | None) -> list[dict[str, Any]]:
     """Time every network, print its tables, and return all numbers for JSON. Raises UserError."""
     from tarvitpose.benchmark.model_under_test import find_models
+    from tarvitpose.benchmark.pipelines import other_versions
     from tarvitpose.benchmark.plot import plot
     from tarvitpose.benchmark.run import measure
     from tarvitpose.cli import benchmark_tables as tables
@@ -112,12 +118,14 @@ def measure_all(plan: BenchmarkPlan, plot_file: Path | None) -> list[dict[str, A
 
     if plot_file is not None:
         check_installed("matplotlib", "--plot", "plot")
+    others = other_versions(plan)
+    rounds = plan.rounds * (2 if others else 1)
     plan = plan.model_copy(update={"video": plan.video or str(demo_clip())})
     results = []
     for model in find_models(plan.sizes, plan.inputs or (INPUT,), plan.weights):
         with console.count_bar(f"{model.title}, rounds") as show:
-            count = partial(lambda show, done: show(done, plan.rounds), show)
-            results.append(measure(model, plan, warn=console.warn, on_round=count))
+            count = partial(lambda show, done: show(done, rounds), show)
+            results.append(measure(model, plan, others, warn=console.warn, on_round=count))
         console.say(model.title, style="bold")
         console.say(f"{tables.report(results[-1])}\n")
     paper = tables.paper_table(results)

@@ -1,13 +1,21 @@
 """What `tarvitpose benchmark` prints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from tarvitpose.benchmark.pipelines import Pipelines
 from tarvitpose.benchmark.result import BenchmarkResult
 from tarvitpose.benchmark.soak import Soak
+from tarvitpose.benchmark.stages import Pipeline
 from tarvitpose.cli.tables import drawn, plain_table
+from tarvitpose.config import DetEvery
 from tarvitpose.utils.interleaved import Spread, spread
 
 PAPER = {"s": (35.6, 413), "b": (101.1, 186), "h": (672.5, 28)}  # M parameters, frames/s
+ABOUT_OTHERS = {
+    "mediapipe": "mediapipe: model complexity 1; it detects where it has nobody to follow.",
+    "transformers": "transformers: VitPose of the same size in float32 with random weights, in "
+    "boxes of our detector.",
+}
 PAPER_TITLE = (
     "The paper's Table 3 (an A6000 GPU, batch 16, two auxiliary frames) beside streaming here"
 )
@@ -19,6 +27,7 @@ def report(result: BenchmarkResult) -> str:
     parts += [speeds(result)]
     parts += [times(result)] if result.comparisons() else []
     parts += [stages(result)] if result.stages else []
+    parts += [pipelines(result.pipelines, result.plan.det_every)] if result.pipelines else []
     return "\n\n".join(parts)
 
 
@@ -85,12 +94,52 @@ def stages(result: BenchmarkResult) -> str:
     for (mode, backend), spent in result.stages.items():
         cells = (number(spent.milliseconds[name]) for name in names)
         rows.add_row(f"{mode}, {backend}", *cells, number(spent.frame_rate))
-    every = result.plan.det_every
-    often = "in every frame" if every == 1 else f"every {every} frames"
     return (
         f"{drawn(rows)}\n"
-        f"One person, people detected {often}. Decoding and writing run in threads beside the rest."
+        f"One person, people detected {often(result.plan.det_every)}. "
+        "Decoding and writing run in threads beside the rest."
     )
+
+
+def pipelines(measured: Pipelines, det_every: DetEvery) -> str:
+    """Return what whole pipelines take, ours beside other programs', and what they are."""
+    names = {
+        key: f"{key[1]} {version}" if (version := measured.versions.get(key[1])) else ", ".join(key)
+        for key in measured.times
+    }
+    rows = plain_table(["", "is as fast as", "times", "quartiles", "clock", "one frame"], 2)
+    for ratio in measured.comparisons():
+        middle = (f"{ratio.processor.median:.2f}", interval(ratio.processor))
+        by_clock = (f"{each.median:.2f}" for each in (ratio.clock, ratio.first))
+        rows.add_row(names[ratio.ours], names[ratio.other], *middle, *by_clock)
+    lines = [
+        f"Each is a command that draws one person into a video of {measured.frames} frames, start",
+        f"included; ours also writes COCO JSON and sound, people detected {often(det_every)}.",
+        "Times as fast by the time of the processor; clock, and one frame alone, by the clock.",
+        *(ABOUT_OTHERS[name] for name in measured.versions),
+    ]
+    return "\n".join([f"{_seconds(measured, names)}\n", drawn(rows), *lines])
+
+
+def _seconds(measured: Pipelines, names: Mapping[Pipeline, str]) -> str:
+    """Return the table of what each pipeline takes, and in how many frames it finds somebody."""
+    timings = ("processor s", "clock s", "ms a frame", "one frame s", "clock s")
+    rows = plain_table(["whole command", "poses in", *timings])
+    for key, times in measured.times.items():
+        whole, first = (
+            [spread(seconds).median for seconds in (times.processor(first=f), times.clock(first=f))]
+            for f in (False, True)
+        )
+        cells = map(number, (*whole, times.a_frame(measured.frames), *first))
+        rows.add_row(names[key], str(times.poses), *cells)
+    return drawn(rows)
+
+
+def often(det_every: DetEvery) -> str:
+    """Return in which frames people are detected, in words."""
+    if det_every == "auto":
+        return "where needed"
+    return "in every frame" if det_every == 1 else f"every {det_every} frames"
 
 
 def paper_table(results: Iterable[BenchmarkResult]) -> str:
