@@ -1,6 +1,6 @@
 """Train single frames on the heatmaps of two teachers beside labels.
 
-    python -m tools.teach_dense configs/default/version8_single.yaml
+    python -m tools.teach_dense configs/default/version9_single.yaml
 
 The configuration is one of `tarvitpose train` for single frames; `init` is where the network
 begins, and one of its teachers. The other one is PP-TinyPose. The mean of both heatmaps of a crop,
@@ -27,6 +27,7 @@ from tarvitpose.training.step import Batch, TrainingStep
 from tools.teachers import KNOWN, TinyPose
 
 LABEL_SHARE = 0.5  # of a label in its joint's target
+NOSE_WEIGHT = 1.5  # as a wrist: OKS asks more precision of a nose than of any other joint
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ class DenseStep(TrainingStep):
         assert isinstance(visible, Tensor)
         with torch.no_grad():
             targets = mixed_targets(self.taught(clean), labels, visible)
-        weights = torch.from_numpy(joint_weights(POSETRACK_15)).expand(len(targets), -1)
+        weights = dense_weights().expand(len(targets), -1)
         return super().forward({**batch, "targets": targets, "weights": weights})
 
     def taught(self, clean: Tensor) -> Tensor:
@@ -84,6 +85,13 @@ class DenseStep(TrainingStep):
         other = torch.from_numpy(self.tinypose.heatmaps_of_crops(clean.numpy()))
         known = torch.from_numpy(KNOWN)[:, None, None]
         return torch.where(known, (own + other) / 2, own)
+
+
+def dense_weights() -> Tensor:
+    """Return how much each joint counts, (J,): as in training on labels, but the nose more."""
+    weights = torch.from_numpy(joint_weights(POSETRACK_15))
+    weights[POSETRACK_15.joints.index("nose")] = NOSE_WEIGHT
+    return weights
 
 
 def mixed_targets(taught: Tensor, labels: Tensor, visible: Tensor) -> Tensor:
