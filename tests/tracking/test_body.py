@@ -119,6 +119,42 @@ def test_a_faint_box_goes_on_with_a_track_but_starts_none() -> None:
     assert tracker.update(boxes, [0.2, 0.4], 2).tolist() == [1, 2]
 
 
+def test_fainter_boxes_go_on_with_somebody_sure_for_a_second_and_start_nobody() -> None:
+    for first, expected in ((0.4, [1] * 26 + [0] * 4), (0.39, [0] * 30)):
+        tracker = BodyTracker(start_threshold=0.3, continue_threshold=0.2)
+        boxes = [standing(0), standing(300)]
+        assert tracker.update(boxes, [first, 0.1], 0, 0.0).tolist() == [1, 0]
+        ids = [tracker.update(boxes, [0.1, 0.1], i, i / 26).tolist() for i in range(1, 31)]
+        assert ids == [[number, 0] for number in expected]
+        assert tracker.update(boxes, [0.2, 0.1], 31, 31 / 26).tolist() == [1, 0]  # as without them
+
+
+def test_a_faint_box_must_lie_where_somebody_lost_is_expected_and_beside_others() -> None:
+    def second(box: Box, score: float = 0.9, other: float = 60) -> list[int]:
+        tracker = BodyTracker(start_threshold=0.3, continue_threshold=0.2)
+        tracker.update([standing(0), standing(60)], [0.9, 0.9], 0)
+        return tracker.update([standing(other), box], [score, 0.1], 1).tolist()
+
+    assert second(standing(2)) == [2, 1]
+    assert second([0.0, 60.0, 30.0, 130.0]) == [2, 1]  # half of the person: 2,100 of 4,000 pixels
+    assert second([0.0, 60.0, 30.0, 110.0]) == [2, 0]  # less than half
+    assert second([10.0, 50.0, 60.0, 150.0], other=50) == [2, 1]  # a fifth of it is hidden
+    assert second([10.0, 50.0, 60.0, 150.0], other=44) == [2, 0]  # a third: perhaps the other one
+    assert second(standing(62)) == [2, 0]  # a second box of who has one
+
+
+@pytest.mark.parametrize(("back", "number"), [(4.0, 1), (4.3, 2)])  # seconds
+def test_faint_boxes_neither_prolong_the_wait_for_somebody_nor_teach_colours(
+    back: float, number: int
+) -> None:
+    tracker, red, blue = BodyTracker(0.3, continue_threshold=0.2), (standing(100), RED), BLUE
+    tracker.update([red[0]], [0.9], 0, 0.0, picture(red))
+    for index in range(1, 41):
+        ids = tracker.update([red[0]], [0.1], index, index / 40, picture((red[0], blue)))
+        assert ids.tolist() == [1 if index <= 20 else 0]  # from half a second on in other clothes
+    assert tracker.update([red[0]], [0.9], 41, back, picture(red)).tolist() == [number]
+
+
 def test_a_doubtful_box_starts_a_track_but_takes_none_from_a_sure_one() -> None:
     tracker = BodyTracker(start_threshold=0.3)
     assert tracker.update([standing(0), standing(300)], [0.9, 0.29], 0).tolist() == [1, 0]
