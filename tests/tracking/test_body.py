@@ -155,6 +155,31 @@ def test_faint_boxes_neither_prolong_the_wait_for_somebody_nor_teach_colours(
     assert tracker.update([red[0]], [0.9], 41, back, picture(red)).tolist() == [number]
 
 
+def test_other_boxes_have_the_tracks_that_they_have_without_faint_ones() -> None:
+    random = np.random.default_rng(2)
+    plain, faint = (BodyTracker(0.3, continue_threshold=0.2) for _ in range(2))
+    went_on = 0
+    for index in range(200):
+        away = 100 * np.sin(index / 30)
+        boxes = np.array([standing(300 + away), standing(300 - away), standing(500)])
+        boxes += random.normal(0, 3, boxes.shape)
+        scores = np.where(random.random(3) < 0.4, 0.15, 0.6)
+        usual = scores > 0.2
+        ids = faint.update(boxes, scores, index)
+        assert ids[usual].tolist() == plain.update(boxes[usual], scores[usual], index).tolist()
+        went_on += int((ids[~usual] > 0).sum())
+    assert went_on > 50
+
+
+def test_who_went_on_in_a_faint_box_is_carried_on_from_there() -> None:
+    tracker = BodyTracker(0.3, continue_threshold=0.2)
+    tracker.update([standing(100)], [0.9], 0)
+    tracker.update([standing(104)], [0.1], 1)
+    boxes, scores, ids = tracker.carry(1)
+    assert (boxes.tolist(), ids.tolist()) == ([standing(104)], [1])
+    assert scores.tolist() == pytest.approx([0.1])
+
+
 def test_a_doubtful_box_starts_a_track_but_takes_none_from_a_sure_one() -> None:
     tracker = BodyTracker(start_threshold=0.3)
     assert tracker.update([standing(0), standing(300)], [0.9, 0.29], 0).tolist() == [1, 0]

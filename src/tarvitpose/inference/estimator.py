@@ -78,8 +78,8 @@ class PoseEstimator:
         `weights` is "default", a folder or a hub id; `detector` a name, a folder, a hub id or an
         object with `detect`. `options` are the fields of `EstimatorConfig`, such as `device`,
         `det_every` or `offsets`. A person is followed from a box of score `box_threshold` on, down
-        to half of it. With `compare`, poses also say what single frames alone would give
-        (`FramePoses.single_frame`). Raises UserError in one line for whatever is missing or wrong.
+        to half of it, for a second to a quarter. With `compare`, poses also say what single frames
+        would give (`FramePoses.single_frame`). Raises UserError in one line for what is wrong.
         """
         values = {"weights": str(weights), **options}
         if isinstance(detector, str):

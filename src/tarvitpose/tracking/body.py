@@ -59,7 +59,6 @@ class Body:
     last: Sighting
     colours: Float32 | None
     was_sure: bool  # whether a box ever was
-    boxed: float  # seconds, when the last box was that is not faint
 
     def follow(self, motion: Motion, seen: Sighting) -> Body:
         """Return the person after a sighting, `motion` being what was expected at its time."""
@@ -67,8 +66,7 @@ class Body:
         if seen.is_clear and seen.colours is not None:
             colours = seen.colours if colours is None else _blended(colours, seen.colours)
         was_sure = self.was_sure or seen.score >= SURE
-        followed = motion.follow(seen.box.astype(np.float64))
-        return Body(followed, seen, colours, was_sure, motion.time)
+        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours, was_sure)
 
 
 class BodyTracker:
@@ -82,7 +80,9 @@ class BodyTracker:
     followed in the same frame. A track ends after LONGEST_ABSENCE without a box.
 
     Boxes below `continue_threshold` are faint. One continues a track that ever had a sure box and
-    has no other, for FAINT seconds, where it lies as expected and beside all other boxes.
+    has no other, for FAINT seconds, where it lies as expected and beside everybody else. Nothing
+    is learned from it but where to expect the next faint one: other boxes have the tracks that
+    they would have without it.
 
     With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
     seconds ago has that one's number again. Numbers start at 1 and are never given to others.
@@ -97,6 +97,7 @@ class BodyTracker:
         self.start_threshold, self.reidentify = start_threshold, reidentify
         self.continue_threshold = continue_threshold
         self._bodies: dict[int, Body] = {}
+        self._faint: dict[int, Body] = {}  # people as faint boxes go on with them
         self._absent: dict[int, Body] = {}
         self._next_id = 1
         self._index: int | None = None
@@ -128,7 +129,9 @@ class BodyTracker:
         moved = {number: body.motion.at(self._time) for number, body in self._bodies.items()}
         ids = np.zeros(len(boxes), np.int64)
         ids[rows] = self._follow(_sightings(boxes[rows], scores[rows], index, image), moved)
-        lost = {number: moved[number] for number in sorted(moved) if self._may_go_on(number)}
+        may_go_on = {n: self._bodies[n] for n in sorted(moved) if self._may_go_on(n)}
+        self._faint = {n: self._faint.get(n, body) for n, body in may_go_on.items()}
+        lost = {number: body.motion.at(self._time) for number, body in self._faint.items()}
         faint = faint[_is_expected(boxes[faint], lost.values(), boxes[rows])]
         ids[faint] = self._follow_faint(_sightings(boxes[faint], scores[faint], index, image), lost)
         return ids
@@ -155,19 +158,25 @@ class BodyTracker:
         return ids
 
     def _follow_faint(self, seen: Sequence[Sighting], lost: dict[int, Motion]) -> Int64:
-        """Return the track of each faint sighting, (N,), and take in those that have one."""
+        """Return the track of each faint sighting, (N,).
+
+        Where two are lost in one place neither goes on: it could be either.
+        """
         ids = self._pairs(seen, [*lost], lost)
+        boxes = np.array([each.box for each in seen], np.float64).reshape(-1, 4)
+        places = np.array([motion.box for motion in lost.values()]).reshape(-1, 4)
+        shared = shared_area(boxes[:, None], places)  # (N, M)
+        is_over = (shared >= COVERED * box_area(boxes)[:, None]) & (ids[:, None] != [*lost])
+        ids[is_over.any(1)] = 0
         for row, number in enumerate(ids.tolist()):
             if number:
-                before, unclear = self._bodies[number], replace(seen[row], is_clear=False)
-                after = before.follow(lost[number], unclear)
-                self._bodies[number] = replace(after, boxed=before.boxed)
+                self._faint[number] = self._faint[number].follow(lost[number], seen[row])
         return ids
 
     def _may_go_on(self, number: int) -> bool:
         """Whether a faint box may continue a track in this frame."""
         body = self._bodies[number]
-        is_late = self._time - body.boxed > FAINT
+        is_late = self._time - body.motion.time > FAINT
         return body.last.index != self._index and body.was_sure and not is_late
 
     def carry(self, index: int, time: float | None = None, /) -> Carried:
@@ -175,7 +184,7 @@ class BodyTracker:
         check_order(index, self._index, may_repeat=True)
         now = {
             number: body
-            for number, body in sorted(self._bodies.items())
+            for number, body in sorted((self._bodies | self._faint).items())
             if body.last.index == self._index
         }
         later = max(_seconds(index, time), self._time)
@@ -191,21 +200,21 @@ class BodyTracker:
 
     def _turn(self, camera: Float64) -> None:
         """Move everybody as the camera turned; `camera` (2, 3) takes old points to new ones."""
-        self._bodies = {
-            number: replace(body, motion=body.motion.seen_by(camera))
-            for number, body in self._bodies.items()
-        }
+        self._bodies, self._faint = (
+            {n: replace(body, motion=body.motion.seen_by(camera)) for n, body in bodies.items()}
+            for bodies in (self._bodies, self._faint)
+        )
 
     def _retire(self) -> None:
         """End the tracks that were not seen for too long, and remember them for a while."""
         for number, body in list(self._bodies.items()):
             longest = LONGEST_HIDDEN if body.last.is_inside else LONGEST_ABSENCE
-            if self._time - body.boxed > longest:
+            if self._time - body.motion.time > longest:
                 self._absent[number] = self._bodies.pop(number)
         self._absent = {
             number: body
             for number, body in self._absent.items()
-            if self._time - body.boxed <= self.reidentify
+            if self._time - body.motion.time <= self.reidentify
         }
 
     def _pairs(
@@ -220,7 +229,7 @@ class BodyTracker:
         cost = np.stack([moved[n].surprise(boxes) + moved[n].doubt for n in free], 1)
         bodies = [self._bodies[number] for number in free]
         strange = CLOTHES * np.square(_unlike(seen, bodies))
-        late = [self._time - body.boxed > LATE for body in bodies]
+        late = [self._time - body.motion.time > LATE for body in bodies]
         possible &= ~(np.array(late) & (strange >= CLOTHES * UNLIKE**2))
         cost += strange
         benefit = np.where(possible, np.maximum(ALONE - cost, 0), 0)
@@ -237,7 +246,7 @@ class BodyTracker:
         self._absent.pop(number, None)
         motion = Motion.begin(seen.box.astype(np.float64), self._time)
         colours = seen.colours if seen.is_clear else None
-        self._bodies[number] = Body(motion, seen, colours, seen.score >= SURE, self._time)
+        self._bodies[number] = Body(motion, seen, colours, seen.score >= SURE)
         return number
 
     def _recognised(self, seen: Sighting) -> int | None:
