@@ -67,6 +67,15 @@ def test_who_was_seen_once_is_looked_at_while_hidden() -> None:
     assert looks([0.8] * 20, box_score=0.35) == [*range(20)]
 
 
+def test_who_goes_on_in_faint_boxes_is_looked_at_all_the_time() -> None:
+    glances = Glances(0.35, faint_below=0.2)
+    for index in range(40):
+        frame = tracked_frame(index, {1: PERSON})
+        frame.scores[0] = 0.1 if index % 8 else 0.24
+        assert glances.due(frame).track_ids.tolist() == [1]
+        glances.note(frame, joints([0.9]))
+
+
 def test_everybody_is_looked_at_where_nobody_is_left_out() -> None:
     assert looks([0.0] * 20, least=0.0) == [*range(20)]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from tarvitpose.config import DetEvery
+from tarvitpose.config import DetEvery, TrackerName
 from tarvitpose.detection import Detections
 from tarvitpose.inference.detection_schedule import is_as_expected
 from tarvitpose.inference.person_tracker import PersonTracker
@@ -237,3 +237,74 @@ def test_whoever_is_detected_and_not_followed_is_left_out_and_not_forgotten() ->
         assert tracked.track_ids.tolist() == [2]
         assert tracked.left_out is not None
         assert sorted(tracked.left_out.tolist()) == sorted([boxes[0], boxes[2]])
+
+
+class Losing(Scene):
+    """Is sure of its boxes, but for some frames in which they score 0.12."""
+
+    def __init__(self, boxes: dict[int, Sequence[Sequence[float]]], faint: range) -> None:
+        super().__init__(boxes)
+        self.faint = faint
+
+    def detect(self, frame: Frame) -> Detections:
+        found = super().detect(frame)
+        scores = np.full_like(found.scores, 0.12) if frame.index in self.faint else found.scores
+        return Detections(found.boxes, scores)
+
+
+def followed(
+    scene: Scene, tracker: TrackerName = "body", *, is_live: bool = False, most: int | None = None
+) -> list[TrackedFrame]:
+    finder = PersonTracker(
+        scene,
+        start_threshold=0.3,
+        continue_threshold=0.2,
+        max_people=most,
+        every=1,
+        is_live=is_live,
+        tracker=tracker,
+    )
+    return list(finder.find(Frame(index, index / 25, IMAGE) for index in range(30)))
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_whom_the_detector_nearly_loses_goes_on_and_who_is_new_does_not_begin(
+    is_live: bool,
+) -> None:
+    other = [150, 10, 190, 90]
+    boxes = {index: [walk(index), *([other] if index > 9 else [])] for index in range(30)}
+    frames = followed(Losing(boxes, faint=range(10, 24)), is_live=is_live)
+    assert [tracked.track_ids.tolist() for tracked in frames] == [[1]] * 24 + [[1, 2]] * 6
+    assert [tracked.boxes[0].tolist() for tracked in frames] == [walk(i) for i in range(30)]
+    assert {len(tracked.left_out) for tracked in frames if tracked.left_out is not None} == {0}
+
+
+def test_who_leaves_is_followed_no_further() -> None:
+    boxes = {index: [walk(4 * index)] for index in range(10)}
+    left_behind = {index: [[150, 10, 190, 90]] for index in range(10, 30)}
+    frames = followed(Losing(boxes | left_behind, faint=range(10, 30)))
+    assert [len(tracked.boxes) for tracked in frames] == [1] * 10 + [0] * 20
+
+
+def test_faint_boxes_of_somebody_who_has_another_are_no_second_person() -> None:
+    class Twice(Scene):
+        def detect(self, frame: Frame) -> Detections:
+            found = super().detect(frame)
+            return Detections(
+                np.concatenate([found.boxes, found.boxes + 3]), np.float32([0.9, 0.12])
+            )
+
+    frames = followed(Twice({index: [walk(index)] for index in range(30)}))
+    assert [tracked.track_ids.tolist() for tracked in frames] == [[1]] * 30
+
+
+def test_faint_boxes_count_among_the_most_people_after_all_others() -> None:
+    scene = Losing({i: [walk(0), [100, 10, 140, 90], walk(50)] for i in range(30)}, range(5, 9))
+    frames = followed(scene, most=2)
+    assert [len(tracked.boxes) for tracked in frames] == [2] * 30
+
+
+def test_other_trackers_take_boxes_of_any_score_as_before() -> None:
+    boxes = {index: [walk(0)] for index in range(30)}
+    frames = followed(Losing(boxes, faint=range(5, 30)), "iou")
+    assert [tracked.track_ids.tolist() for tracked in frames] == [[1]] * 30

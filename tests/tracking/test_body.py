@@ -119,6 +119,67 @@ def test_a_faint_box_goes_on_with_a_track_but_starts_none() -> None:
     assert tracker.update(boxes, [0.2, 0.4], 2).tolist() == [1, 2]
 
 
+def test_fainter_boxes_go_on_with_somebody_sure_for_a_second_and_start_nobody() -> None:
+    for first, expected in ((0.4, [1] * 26 + [0] * 4), (0.39, [0] * 30)):
+        tracker = BodyTracker(start_threshold=0.3, continue_threshold=0.2)
+        boxes = [standing(0), standing(300)]
+        assert tracker.update(boxes, [first, 0.1], 0, 0.0).tolist() == [1, 0]
+        ids = [tracker.update(boxes, [0.1, 0.1], i, i / 26).tolist() for i in range(1, 31)]
+        assert ids == [[number, 0] for number in expected]
+        assert tracker.update(boxes, [0.2, 0.1], 31, 31 / 26).tolist() == [1, 0]  # as without them
+
+
+def test_a_faint_box_must_lie_where_somebody_lost_is_expected_and_beside_others() -> None:
+    def second(box: Box, score: float = 0.9, other: float = 60) -> list[int]:
+        tracker = BodyTracker(start_threshold=0.3, continue_threshold=0.2)
+        tracker.update([standing(0), standing(60)], [0.9, 0.9], 0)
+        return tracker.update([standing(other), box], [score, 0.1], 1).tolist()
+
+    assert second(standing(2)) == [2, 1]
+    assert second([0.0, 60.0, 30.0, 130.0]) == [2, 1]  # half of the person: 2,100 of 4,000 pixels
+    assert second([0.0, 60.0, 30.0, 110.0]) == [2, 0]  # less than half
+    assert second([10.0, 50.0, 60.0, 150.0], other=50) == [2, 1]  # a fifth of it is hidden
+    assert second([10.0, 50.0, 60.0, 150.0], other=44) == [2, 0]  # a third: perhaps the other one
+    assert second(standing(62)) == [2, 0]  # a second box of who has one
+
+
+@pytest.mark.parametrize(("back", "number"), [(4.0, 1), (4.3, 2)])  # seconds
+def test_faint_boxes_neither_prolong_the_wait_for_somebody_nor_teach_colours(
+    back: float, number: int
+) -> None:
+    tracker, red, blue = BodyTracker(0.3, continue_threshold=0.2), (standing(100), RED), BLUE
+    tracker.update([red[0]], [0.9], 0, 0.0, picture(red))
+    for index in range(1, 41):
+        ids = tracker.update([red[0]], [0.1], index, index / 40, picture((red[0], blue)))
+        assert ids.tolist() == [1 if index <= 20 else 0]  # from half a second on in other clothes
+    assert tracker.update([red[0]], [0.9], 41, back, picture(red)).tolist() == [number]
+
+
+def test_other_boxes_have_the_tracks_that_they_have_without_faint_ones() -> None:
+    random = np.random.default_rng(2)
+    plain, faint = (BodyTracker(0.3, continue_threshold=0.2) for _ in range(2))
+    went_on = 0
+    for index in range(200):
+        away = 100 * np.sin(index / 30)
+        boxes = np.array([standing(300 + away), standing(300 - away), standing(500)])
+        boxes += random.normal(0, 3, boxes.shape)
+        scores = np.where(random.random(3) < 0.4, 0.15, 0.6)
+        usual = scores > 0.2
+        ids = faint.update(boxes, scores, index)
+        assert ids[usual].tolist() == plain.update(boxes[usual], scores[usual], index).tolist()
+        went_on += int((ids[~usual] > 0).sum())
+    assert went_on > 50
+
+
+def test_who_went_on_in_a_faint_box_is_carried_on_from_there() -> None:
+    tracker = BodyTracker(0.3, continue_threshold=0.2)
+    tracker.update([standing(100)], [0.9], 0)
+    tracker.update([standing(104)], [0.1], 1)
+    boxes, scores, ids = tracker.carry(1)
+    assert (boxes.tolist(), ids.tolist()) == ([standing(104)], [1])
+    assert scores.tolist() == pytest.approx([0.1])
+
+
 def test_a_doubtful_box_starts_a_track_but_takes_none_from_a_sure_one() -> None:
     tracker = BodyTracker(start_threshold=0.3)
     assert tracker.update([standing(0), standing(300)], [0.9, 0.29], 0).tolist() == [1, 0]

@@ -158,6 +158,28 @@ def test_a_file_waits_for_more_than_one_closer_look() -> None:
     assert ids(is_live=True) == [[]] + [[6]] * 39
 
 
+@pytest.mark.parametrize("is_live", [True, False])
+def test_faint_boxes_show_somebody_only_where_joints_are_sure(is_live: bool) -> None:
+    def tracks(joints: float, box: float) -> list[list[int]]:
+        ghosts = GhostFilter[int](0.4, is_live=is_live, faint_below=0.2)
+        frames = [frame(i, (1, 0.9, 0)) for i in range(10)]
+        return shown([*frames, frame(10, (1, joints, 0), box_score=box)], ghosts)[10:]
+
+    assert tracks(0.71, 0.1) == [[1]]  # halfway from 0.4 to 1
+    assert tracks(0.69, 0.1) == [[]]
+    assert tracks(0.41, 0.2) == [[1]]
+
+
+def test_faint_boxes_are_no_evidence_against_somebody() -> None:
+    ghosts = GhostFilter[int](0.35, is_live=True, faint_below=0.2)
+    frames = [frame(i, (1, 0.9, 0), box_score=0.1 if i % 4 else 0.24) for i in range(60)]
+    assert shown(frames, ghosts) == [[1]] * 60
+    looks = []
+    ghosts = GhostFilter(0.35, is_live=True, look=lambda *_: looks.append(1), faint_below=0.2)
+    shown(frames, ghosts)
+    assert len(looks) == 4  # in frames 1, 2, 4 and 8 of the others
+
+
 def test_someone_hidden_for_a_while_stays() -> None:
     frames = [frame(i, (1, 0.8 if i < 50 else 0.1, 0)) for i in range(80)]
     assert shown(frames, GhostFilter(0.35, is_live=False)) == [[1]] * 80

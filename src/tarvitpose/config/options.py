@@ -30,6 +30,7 @@ from tarvitpose.utils.source_names import short
 
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 CONFIRMED_THRESHOLD = 0.3  # the same, where the scores of joints confirm or leave out
+CONTINUE, FAINT = 0.5, 0.25  # shares of it down to which a known person is followed
 PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
 FLIPPED_PERSON_SCORE = 0.4  # the same with the flip test, whose scores have their own curve
 PICTURE_PERSON_SCORE = 0.3  # the same in single pictures, of which several looks are joined
@@ -231,6 +232,17 @@ class EstimatorConfig(NetworkConfig):
         if self.box_threshold is None:
             return BOX_THRESHOLD if self.boxes is None else 0.0
         return self.box_threshold
+
+    @property
+    def continue_threshold(self) -> float:
+        """The score from which a box continues any track."""
+        return CONTINUE * self.start_threshold
+
+    @property
+    def faint_threshold(self) -> float:
+        """The score from which a box continues a track that had a sure one."""
+        share = FAINT if self.tracker == "body" else CONTINUE
+        return share * self.start_threshold
 
     @model_validator(mode="after")
     def _offsets_and_modes_fit(self) -> Self:

@@ -1,5 +1,7 @@
 """What every detector gives back, and what all of them share.   Axes: N people."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from tarvitpose.geometry import box_area
 from tarvitpose.results import Frame
-from tarvitpose.utils.arrays import Float32, Int64
+from tarvitpose.utils.arrays import Bools, Float32, Int64
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def only(self, which: Bools | Int64) -> Detections:
+        """Return some of the people: a mask (N,), or their positions in the order wanted."""
+        ids = None if self.track_ids is None else self.track_ids[which]
+        return Detections(self.boxes[which], self.scores[which], ids)
 
 
 class Detector(Protocol):
@@ -63,6 +70,4 @@ def keep_best(
         raise ValueError(f"max_people must be at least 1, not {max_people}")
     boxes = detections.boxes
     worth = box_area(boxes) if largest_first else detections.scores
-    chosen = np.argsort(-worth, kind="stable")[:max_people]
-    ids = None if detections.track_ids is None else detections.track_ids[chosen]
-    return Detections(boxes[chosen], detections.scores[chosen], ids)
+    return detections.only(np.argsort(-worth, kind="stable")[:max_people])

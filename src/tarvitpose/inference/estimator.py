@@ -45,7 +45,6 @@ from tarvitpose.video.sources import open_source
 log = logging.getLogger(__name__)
 
 DecodeBatch = Callable[[list[list[TrackedFrame]]], list[PoseArrays]]
-CONTINUE = 0.5  # a known person is followed down to this share of the box threshold
 EVERY_BOX = EstimatorConfig(box_threshold=0)
 
 
@@ -79,8 +78,8 @@ class PoseEstimator:
         `weights` is "default", a folder or a hub id; `detector` a name, a folder, a hub id or an
         object with `detect`. `options` are the fields of `EstimatorConfig`, such as `device`,
         `det_every` or `offsets`. A person is followed from a box of score `box_threshold` on, down
-        to half of it. With `compare`, poses also say what single frames alone would give
-        (`FramePoses.single_frame`). Raises UserError in one line for whatever is missing or wrong.
+        to half of it, for a second to a quarter. With `compare`, poses also say what single frames
+        would give (`FramePoses.single_frame`). Raises UserError in one line for what is wrong.
         """
         values = {"weights": str(weights), **options}
         if isinstance(detector, str):
@@ -122,7 +121,7 @@ class PoseEstimator:
                 config.weights,
             )
         if detector is None:
-            lowest, device = CONTINUE * config.start_threshold, choose_device(config.device)
+            lowest, device = config.faint_threshold, choose_device(config.device)
             detector = load_detector(config.detector, threshold=lowest, device=device)
         return cls(predictor, detector, config)
 
@@ -165,20 +164,20 @@ class PoseEstimator:
         observer = observer or Observer()
         is_live = isinstance(source, FrameSource) and source.is_live
         tracker = self.person_tracker(is_live=is_live, observer=observer)
-        decode = self._open_decoder(observer)
-        at_once = 1 if is_live else self.predictor.batch_size
+        decode, at_once = self._open_decoder(observer), 1 if is_live else self.predictor.batch_size
         reading = partial(observer.stage, "decode")
         ghosts = GhostFilter[Frame](
             self.least_person_score,
             is_live=is_live,
             look=getattr(self.detector, "look_closer", None),
+            faint_below=tracker.continue_threshold,
         )
         with (
             closing(prefetched(source, reading=reading)) as frames,
             _warned(source, tracker, ghosts),
         ):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            glances = Glances(self.least_person_score, ghosts.is_thing)
+            glances = Glances(self.least_person_score, ghosts.is_thing, ghosts.faint_below)
             decoded = self._decoded(tracked, decode, at_once, glances)
             if self.predictor.peaks:
                 decoded = linked(decoded, 0.0 if is_live else LAG)
@@ -290,6 +289,7 @@ class PoseEstimator:
         return PersonTracker(
             self.detector,
             start_threshold=self.start_threshold,
+            continue_threshold=self.config.continue_threshold,
             max_people=self.config.max_people,
             largest_first=self.config.largest_first,
             every=self.config.det_every,

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tarvitpose.config import BOX_THRESHOLD, Backend, EstimatorConfig, GraphPrecision
+from tarvitpose.config import BOX_THRESHOLD, CONTINUE, Backend, EstimatorConfig, GraphPrecision
 from tarvitpose.detection import Detections, Detector, load_detector
 from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.inference.engine import EncodedCrop, Engine, WrappedEngine
-from tarvitpose.inference.estimator import CONTINUE, PoseEstimator
+from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.graph_folder import (
     FRAME,
     RTMLIB,

@@ -27,13 +27,18 @@ class Glances:
     """
 
     def __init__(
-        self, least_score: float, is_thing: Callable[[int], bool] = lambda _: False
+        self,
+        least_score: float,
+        is_thing: Callable[[int], bool] = lambda _: False,
+        faint_below: float = 0.0,
     ) -> None:
         """`least_score` is that of a `GhostFilter`; with 0 everybody is always looked at.
 
-        `is_thing` tells whether closer looks have shown that a track is nobody.
+        `is_thing` tells whether closer looks have shown that a track is nobody; boxes below
+        `faint_below` are no evidence.
         """
         self.least_score, self._is_thing = least_score, is_thing
+        self._faint_below = faint_below
         self._evidence: dict[int, Evidence] = {}  # by track
         self._looked: dict[int, float] = {}  # by track, when
 
@@ -56,7 +61,7 @@ class Glances:
         rows = zip(tracked.track_ids.tolist(), seen, tracked.scores.tolist(), strict=True)
         for track, score, box_score in rows:
             evidence = self._evidence.setdefault(track, Evidence())
-            evidence.add(tracked.frame.time, score, box_score)
+            evidence.add(tracked.frame.time, score, box_score, faint_below=self._faint_below)
 
     def _count(self, track: int) -> int:
         """Return how many looks there were."""

@@ -29,6 +29,7 @@ class PersonTracker:
         detector: Detector,
         *,
         start_threshold: float,
+        continue_threshold: float = 0.0,
         max_people: int | None,
         largest_first: bool = False,
         every: DetEvery,
@@ -43,13 +44,21 @@ class PersonTracker:
 
         The track ids of a detector that gives some, in all frames, are taken as they are. Of all
         people who are tracked only those with a `chosen` number are yielded, or all if there is
-        none. Raises UserError for a tracker that is not installed.
+        none. Boxes below `continue_threshold` are for a tracker that takes faint ones, where
+        there are fewer people than `max_people`. Raises UserError for a tracker that is not
+        installed.
         """
         self.observer = observer or Observer()
         self.detector = detector
         self.max_people, self.largest_first = max_people, largest_first
         self.is_live, self._schedule = is_live, DetectionSchedule(every)
-        self.tracker = open_tracker(tracker, start_threshold=start_threshold, reidentify=reidentify)
+        self.tracker = open_tracker(
+            tracker,
+            start_threshold=start_threshold,
+            reidentify=reidentify,
+            continue_threshold=continue_threshold,
+        )
+        self.continue_threshold = continue_threshold if tracker == "body" else 0.0
         self._known = KnownTracks()
         self._following: Tracker | KnownTracks = self.tracker
         self.chosen = frozenset(chosen)
@@ -100,15 +109,21 @@ class PersonTracker:
 
     def _tracked(self, frame: Frame) -> TrackedFrame:
         detections = self.observer.frame_detected(frame, partial(self._detect, frame))
-        people = keep_best(detections, self.max_people, largest_first=self.largest_first)
-        others = detections.boxes[~(detections.boxes[:, None] == people.boxes).all(-1).any(1)]
+        is_faint = detections.scores < np.float32(self.continue_threshold)
+        is_faint &= detections.track_ids is None
+        usual = detections.only(~is_faint)
+        people = keep_best(usual, self.max_people, largest_first=self.largest_first)
+        others = usual.boxes[~(usual.boxes[:, None] == people.boxes).all(-1).any(1)]
         if people.track_ids is not None:
             self._following = self._known
             self._known.note(people.boxes, people.scores, people.track_ids, frame.index)
             return TrackedFrame(frame, people.boxes, people.scores, people.track_ids, others)
-        ids = self.tracker.update(people.boxes, people.scores, frame.index, frame.time, frame.image)
-        tracked = TrackedFrame(frame, people.boxes, people.scores, ids, others)
-        followed = people_at(tracked, ids > 0)
+        boxes = np.concatenate([people.boxes, detections.boxes[is_faint]])
+        scores = np.concatenate([people.scores, detections.scores[is_faint]])
+        ids = self.tracker.update(boxes, scores, frame.index, frame.time, frame.image)
+        rows = np.flatnonzero((ids > 0) | (np.arange(len(ids)) < len(people)))[: self.max_people]
+        tracked = TrackedFrame(frame, boxes[rows], scores[rows], ids[rows], others)
+        followed = people_at(tracked, tracked.track_ids > 0)
         self._others = followed.left_out
         return followed
 

@@ -20,13 +20,20 @@ __all__ = [
 ]
 
 
-def open_tracker(name: TrackerName, *, start_threshold: float, reidentify: float = 0.0) -> Tracker:
+def open_tracker(
+    name: TrackerName,
+    *,
+    start_threshold: float,
+    reidentify: float = 0.0,
+    continue_threshold: float = 0.0,
+) -> Tracker:
     """Return a tracker that starts tracks at a score of `start_threshold`. Raises UserError.
 
-    `reidentify` is for "body": for how many seconds somebody lost may be recognised.
+    `reidentify` is for "body": for how many seconds somebody lost may be recognised, and
+    `continue_threshold` the score below which boxes are faint.
     """
     if name == "body":
-        return BodyTracker(start_threshold, reidentify)
+        return BodyTracker(start_threshold, reidentify, continue_threshold)
     if name == "iou":
         return IouTracker(start_threshold=start_threshold)
     return OutsideTracker(name, start_threshold=start_threshold)

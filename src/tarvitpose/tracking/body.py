@@ -6,13 +6,13 @@ nobody was detected and the size of the picture change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.geometry import box_area, shared_area
+from tarvitpose.geometry import box_area, box_iou, shared_area
 from tarvitpose.tracking.appearance import describe, difference
 from tarvitpose.tracking.camera import CameraMotion
 from tarvitpose.tracking.motion import Motion
@@ -30,6 +30,8 @@ LONGEST_HIDDEN = 4.0  # that of somebody who vanished inside the picture
 LATE = 0.5  # seconds without a box after which clothes must be alike
 UNLIKE = 0.7  # difference in colours from which somebody who comes back late is another
 BORDER = 0.01  # share of the picture's longer side from which a box is inside
+FAINT = 1.0  # seconds in which faint boxes alone continue a track
+AS_EXPECTED = 0.5  # overlap (IoU) of a faint box with where its person must be
 INSIDE, NEARLY, FILLED = 0.8, 0.65, 0.4  # shares of area, score and area that make a group
 COVERED = 0.3  # share of a box inside another from which its colours are not the person's
 LEARNING = 0.1  # weight of the newest colours
@@ -56,13 +58,15 @@ class Body:
     motion: Motion
     last: Sighting
     colours: Float32 | None
+    was_sure: bool  # whether a box ever was
 
     def follow(self, motion: Motion, seen: Sighting) -> Body:
         """Return the person after a sighting, `motion` being what was expected at its time."""
         colours = self.colours
         if seen.is_clear and seen.colours is not None:
             colours = seen.colours if colours is None else _blended(colours, seen.colours)
-        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours)
+        was_sure = self.was_sure or seen.score >= SURE
+        return Body(motion.follow(seen.box.astype(np.float64)), seen, colours, was_sure)
 
 
 class BodyTracker:
@@ -75,13 +79,25 @@ class BodyTracker:
     `start_threshold` on, what is left starts a track, but for a box that holds two people who are
     followed in the same frame. A track ends after LONGEST_ABSENCE without a box.
 
+    Boxes below `continue_threshold` are faint. One continues a track that ever had a sure box and
+    has no other, for FAINT seconds, where it lies as expected and beside everybody else. Nothing
+    is learned from it but where to expect the next faint one: other boxes have the tracks that
+    they would have without it.
+
     With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
     seconds ago has that one's number again. Numbers start at 1 and are never given to others.
     """
 
-    def __init__(self, start_threshold: float = 0.0, reidentify: float = 0.0) -> None:
+    def __init__(
+        self,
+        start_threshold: float = 0.0,
+        reidentify: float = 0.0,
+        continue_threshold: float = 0.0,
+    ) -> None:
         self.start_threshold, self.reidentify = start_threshold, reidentify
+        self.continue_threshold = continue_threshold
         self._bodies: dict[int, Body] = {}
+        self._faint: dict[int, Body] = {}  # people as faint boxes go on with them
         self._absent: dict[int, Body] = {}
         self._next_id = 1
         self._index: int | None = None
@@ -105,15 +121,29 @@ class BodyTracker:
         self._index, self._time = index, _seconds(index, time)
         boxes = np.array(boxes, np.float32).reshape(-1, 4)
         scores = np.asarray(scores, np.float32).reshape(-1)
-        seen = _sightings(boxes, scores, index, image)
+        is_faint = scores < np.float32(self.continue_threshold)
+        rows, faint = np.flatnonzero(~is_faint), np.flatnonzero(is_faint)
+        self._retire()
+        if image is not None:
+            self._turn(self._camera.to(image, boxes[rows]))
+        moved = {number: body.motion.at(self._time) for number, body in self._bodies.items()}
+        ids = np.zeros(len(boxes), np.int64)
+        ids[rows] = self._follow(_sightings(boxes[rows], scores[rows], index, image), moved)
+        may_go_on = {n: self._bodies[n] for n in sorted(moved) if self._may_go_on(n)}
+        self._faint = {n: self._faint.get(n, body) for n, body in may_go_on.items()}
+        lost = {number: body.motion.at(self._time) for number, body in self._faint.items()}
+        faint = faint[_is_expected(boxes[faint], lost.values(), boxes[rows])]
+        ids[faint] = self._follow_faint(_sightings(boxes[faint], scores[faint], index, image), lost)
+        return ids
+
+    def _follow(self, seen: Sequence[Sighting], moved: dict[int, Motion]) -> Int64:
+        """Return the track of each sighting that is not faint, (N,), and take them in."""
+        boxes = np.array([each.box for each in seen], np.float32).reshape(-1, 4)
+        scores = np.array([each.score for each in seen], np.float32)
         turn = np.where(scores >= np.float32(max(self.start_threshold, SURE)), 0, 1)
         inside = members(boxes, scores)
         turn[inside.any(0)] = 2
         order = np.lexsort((*boxes.T[::-1], -scores))  # whatever order they come in
-        self._retire()
-        if image is not None:
-            self._turn(self._camera.to(image, boxes))
-        moved = {number: body.motion.at(self._time) for number, body in self._bodies.items()}
         ids = np.zeros(len(boxes), np.int64)
         for rows in (order[turn[order] == each] for each in range(3)):
             free = sorted(moved.keys() - set(ids.tolist()))
@@ -127,12 +157,34 @@ class BodyTracker:
                 ids[row] = self._begin(seen[row])
         return ids
 
+    def _follow_faint(self, seen: Sequence[Sighting], lost: dict[int, Motion]) -> Int64:
+        """Return the track of each faint sighting, (N,).
+
+        Where two are lost in one place neither goes on: it could be either.
+        """
+        ids = self._pairs(seen, [*lost], lost)
+        boxes = np.array([each.box for each in seen], np.float64).reshape(-1, 4)
+        places = np.array([motion.box for motion in lost.values()]).reshape(-1, 4)
+        shared = shared_area(boxes[:, None], places)  # (N, M)
+        is_over = (shared >= COVERED * box_area(boxes)[:, None]) & (ids[:, None] != [*lost])
+        ids[is_over.any(1)] = 0
+        for row, number in enumerate(ids.tolist()):
+            if number:
+                self._faint[number] = self._faint[number].follow(lost[number], seen[row])
+        return ids
+
+    def _may_go_on(self, number: int) -> bool:
+        """Whether a faint box may continue a track in this frame."""
+        body = self._bodies[number]
+        is_late = self._time - body.motion.time > FAINT
+        return body.last.index != self._index and body.was_sure and not is_late
+
     def carry(self, index: int, time: float | None = None, /) -> Carried:
         """Return where the people of the last update are expected in frame `index`."""
         check_order(index, self._index, may_repeat=True)
         now = {
             number: body
-            for number, body in sorted(self._bodies.items())
+            for number, body in sorted((self._bodies | self._faint).items())
             if body.last.index == self._index
         }
         later = max(_seconds(index, time), self._time)
@@ -148,10 +200,10 @@ class BodyTracker:
 
     def _turn(self, camera: Float64) -> None:
         """Move everybody as the camera turned; `camera` (2, 3) takes old points to new ones."""
-        self._bodies = {
-            number: replace(body, motion=body.motion.seen_by(camera))
-            for number, body in self._bodies.items()
-        }
+        self._bodies, self._faint = (
+            {n: replace(body, motion=body.motion.seen_by(camera)) for n, body in bodies.items()}
+            for bodies in (self._bodies, self._faint)
+        )
 
     def _retire(self) -> None:
         """End the tracks that were not seen for too long, and remember them for a while."""
@@ -193,7 +245,8 @@ class BodyTracker:
             number, self._next_id = self._next_id, self._next_id + 1
         self._absent.pop(number, None)
         motion = Motion.begin(seen.box.astype(np.float64), self._time)
-        self._bodies[number] = Body(motion, seen, seen.colours if seen.is_clear else None)
+        colours = seen.colours if seen.is_clear else None
+        self._bodies[number] = Body(motion, seen, colours, seen.score >= SURE)
         return number
 
     def _recognised(self, seen: Sighting) -> int | None:
@@ -225,6 +278,14 @@ def _sightings(boxes: Float32, scores: Float32, index: int, image: UInt8 | None)
             boxes, scores.tolist(), colours, uncovered(boxes).tolist(), inside.tolist(), strict=True
         )
     ]
+
+
+def _is_expected(boxes: Float32, lost: Iterable[Motion], others: Float32) -> Bools:
+    """Tell which faint boxes lie where somebody lost must be and beside `others` (K, 4), (N,)."""
+    expected = np.reshape([motion.box for motion in lost], (-1, 4))
+    fits = (box_iou(boxes, expected) >= AS_EXPECTED).any(1)
+    shared = shared_area(boxes[:, None], others).max(1, initial=0)
+    return np.asarray(fits & (shared < COVERED * box_area(boxes)))
 
 
 def _unlike(seen: Sequence[Sighting], bodies: Sequence[Body]) -> Float64:

@@ -76,8 +76,13 @@ class Evidence:
     seen: Average = field(default_factory=Average)
     detected: Average = field(default_factory=Average)
 
-    def add(self, time: float, score: float, box_score: float) -> None:
-        """Take in how well the person and the box are seen at one moment."""
+    def add(self, time: float, score: float, box_score: float, *, faint_below: float = 0.0) -> None:
+        """Take in how well the person and the box are seen at one moment.
+
+        A box below `faint_below` says nothing more of whom another one has shown.
+        """
+        if self.seen.count and box_score < faint_below:
+            return
         self.seen.add(time, score)
         self.detected.add(time, score * box_score)
 
@@ -111,6 +116,9 @@ class GhostFilter(Generic[Item]):
     file's frame waits until everybody in it is known for HELD frames, or has gone, so that who is
     new is judged by what follows, but no longer than CLEAR frames for who is clearly somebody, in a
     pose half as similar to others, or clearly nobody; a live one never waits.
+
+    A box below `faint_below` is no evidence, and shows somebody only in a frame whose joints are
+    sure: halfway from `least_score` to 1.
     """
 
     def __init__(
@@ -119,7 +127,9 @@ class GhostFilter(Generic[Item]):
         *,
         is_live: bool,
         look: Callable[[Item, Float32], float | None] | None = None,
+        faint_below: float = 0.0,
     ) -> None:
+        self.faint_below = faint_below
         self.least_score, self._longest = least_score, 0 if is_live else HELD
         self._look = look
         self._waiting: deque[tuple[Item, FramePoses]] = deque()
@@ -186,7 +196,8 @@ class GhostFilter(Generic[Item]):
         scores = person_scores(poses.scores).tolist()
         for track, score, box_score in zip(ids, scores, poses.box_scores.tolist(), strict=True):
             self._began.setdefault(track, self._frames)
-            self._evidence.setdefault(track, Evidence()).add(poses.time, score, box_score)
+            evidence = self._evidence.setdefault(track, Evidence())
+            evidence.add(poses.time, score, box_score, faint_below=self.faint_below)
         overlap = box_iou(poses.boxes, poses.boxes)
         for first, second in combinations(range(len(ids)), 2):
             if overlap[first, second] > 0:
@@ -200,6 +211,8 @@ class GhostFilter(Generic[Item]):
             return
         widths = pose_widths(poses).tolist()
         for person, track in enumerate(poses.track_ids.tolist()):
+            if track in self._boxed and poses.box_scores[person] < np.float32(self.faint_below):
+                continue
             boxed = self._boxed.setdefault(track, Average())
             boxed.add(poses.time, float(poses.box_scores[person]))
             self._wide.setdefault(track, Average()).add(poses.time, widths[person])
@@ -270,7 +283,9 @@ class GhostFilter(Generic[Item]):
         self._things |= detected - seen
         self._doubles |= doubles
         self._shown |= seen - doubles
-        is_shown = np.isin(poses.track_ids, list(seen - doubles))
+        is_faint = poses.box_scores < np.float32(self.faint_below)
+        is_sure = person_scores(poses.scores) >= (1 + least) / 2
+        is_shown = np.isin(poses.track_ids, list(seen - doubles)) & (is_sure | ~is_faint)
         left_out = joined_boxes(poses.left_out, poses.boxes[~is_shown])
         return item, replace(poses.only(is_shown), left_out=left_out)
 
