@@ -19,7 +19,7 @@ from tarvitpose.benchmark.model_under_test import ModelUnderTest
 from tarvitpose.benchmark.plan import BenchmarkPlan
 from tarvitpose.benchmark.result import BenchmarkResult
 from tarvitpose.benchmark.soak import TwoPeople
-from tarvitpose.benchmark.stages import Stopwatch, time_stages
+from tarvitpose.benchmark.stages import Stopwatch, time_stages, waiting_for
 from tarvitpose.config import PredictConfig
 from tarvitpose.detection import Detections
 from tarvitpose.errors import MissingDependencyError
@@ -147,6 +147,23 @@ def test_the_stopwatch_gives_each_moment_to_one_stage(monkeypatch: pytest.Monkey
     with pytest.raises(KeyError):
         fail()
     assert watch.seconds == {"heatmaps": 101, "encode": 30}
+
+
+def test_what_a_gpu_does_counts_for_the_stage_that_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("tarvitpose.benchmark.stages.perf_counter", clock)
+
+    class Gpu:
+        def synchronise(self) -> None:
+            clock.now += 7
+
+    watch = Stopwatch(waiting_for(Gpu()))  # type: ignore[arg-type]
+    with watch.stage("encode"):
+        clock.now += 1
+    with watch.stage("heatmaps"):
+        clock.now += 10
+    assert watch.seconds == {"encode": 8, "heatmaps": 10}
+    waiting_for(CountingEngine(tiny_model()))()  # on the processor there is nothing to wait for
 
 
 def test_detection_every_few_frames_takes_less_time(
@@ -310,6 +327,7 @@ def test_facts_have_the_fields_that_are_promised() -> None:
     assert fast["share_of_matrix_product"]["fp32"] == pytest.approx(work)
     assert fast["times"]["single transformers"]["median"] == 4
     assert facts["single", "transformers"]["precision"] == "fp32"
+    assert fast["cuda_graphs"] is False
     assert result.peak == "fp32"
 
 

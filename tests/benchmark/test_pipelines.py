@@ -127,6 +127,13 @@ def test_predict_takes_what_it_is_called_with(
         assert pipelines.frames_with_pose(tmp_path / name) == sum(shown)
 
 
+def test_predict_is_called_with_graphs_where_they_are_timed(tmp_path: Path) -> None:
+    config = PredictConfig(device="cpu", cuda_graphs=True)
+    command = pipelines.our_commands(str(make_video(tmp_path / "clip.mp4", 1)), config)
+    result = run(*command.first[3:], "--output", tmp_path / "results")
+    assert "--cuda-graphs is for PyTorch on a GPU" in result.stderr
+
+
 @pytest.fixture
 def other_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let scripts find a small MediaPipe, and no package of ours."""

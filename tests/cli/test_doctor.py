@@ -6,8 +6,10 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -168,20 +170,40 @@ def test_devices_and_what_auto_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "may_have_gpu", lambda: True)
     assert doctor.cpu_line().endswith(", bf16 in hardware")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     assert doctor.default_device() == "--device cuda --precision bf16 --backend torch"
 
 
-def test_a_gpu_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Card:
-        name, total_memory, major = "H100", 80e9, 9
+def test_gpus_are_described_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = [SimpleNamespace(name=name, total_memory=80e9) for name in ("H100", "T4")]
+    chosen: list[str] = []
 
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Card)
+    @contextmanager
+    def use(device: str) -> Iterator[None]:
+        chosen.append(device)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(cards))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", cards.__getitem__)
+    monkeypatch.setattr(torch.cuda, "device", use)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: chosen[-1] == "cuda:0")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert doctor.gpu_line() == "cuda:0 (H100, 80 GB, bf16)"
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert doctor.gpu_line() == "cuda:0 (H100, 80 GB, bf16), cuda:1 (T4, 80 GB, fp16)"
+    cards.clear()
     assert doctor.gpu_line().startswith("none")
+
+
+def test_it_says_where_people_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    advice: list[str] = []
+    monkeypatch.setattr(devices, "may_have_gpu", lambda: False)
+    assert doctor.detector_line(advice) == "nanodet on cpu"
+    assert advice == []
+    monkeypatch.setattr(devices, "may_have_gpu", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert doctor.detector_line(advice) == "nanodet on cpu"  # this ONNX Runtime has no CUDA
+    assert len(advice) == 1
+    assert "pip install onnxruntime-gpu" in advice[0]
 
 
 def test_the_processor_is_read_from_linux(tmp_path: Path) -> None:

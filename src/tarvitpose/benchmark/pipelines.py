@@ -200,6 +200,7 @@ def our_commands(video: str, config: PredictConfig) -> Commands:
     values = {name: getattr(config, name) for name in OPTIONS}
     values["offsets"] = config.offsets and ",".join(map(str, config.offsets))
     options = [f"{option_name(k)}={value}" for k, value in values.items() if value is not None]
+    options += ["--cuda-graphs"] if config.cuda_graphs else []
     whole = [sys.executable, "-m", "tarvitpose", "predict", video, "--quiet", *options]
     return Commands(whole, [*whole, "--end", FIRST])
 

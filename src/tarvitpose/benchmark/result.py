@@ -114,6 +114,7 @@ class BenchmarkResult:
             "offsets": self.offsets if key.mode in ("windowed", "streaming") else (),
             "device": self.plan.device,
             "precision": "fp32" if key.backend == TRANSFORMERS else self.plan.precision,
+            "cuda_graphs": self.plan.cuda_graphs and key.backend != TRANSFORMERS,
             "threads": usable_cores(),
             "parameters": self.costs["total"].parameters if self.costs else None,
             "gmacs": self.gmacs(key) if self.costs else None,

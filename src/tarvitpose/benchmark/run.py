@@ -168,6 +168,7 @@ class EnginePool:
             backend=cast(Backend, key.backend),
             device=self.plan.device,
             precision=self.plan.precision,
+            cuda_graphs=self.plan.cuda_graphs,
         )
 
     def keys(self, warn: Callable[[str], None]) -> list[CaseKey]:
@@ -215,6 +216,7 @@ def _configs(
             backend=cast(Backend, backend),
             device=plan.device,
             precision=plan.precision,
+            cuda_graphs=plan.cuda_graphs,
             temporal="none" if mode == "single" else "auto",
             crop_policy=POLICIES[mode],
             offsets=None if mode == "single" else plan.offsets,

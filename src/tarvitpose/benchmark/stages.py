@@ -6,7 +6,7 @@ their own, and results written in another, beside the others.
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,13 @@ from time import perf_counter
 
 from tarvitpose.benchmark.cases import Mode
 from tarvitpose.config import CropPolicy, PredictConfig
+from tarvitpose.inference.engine import Engine
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.observer import STAGES, Observer, Stage
 from tarvitpose.runs.pipeline import Outcome, process
 
 RUNS = 3  # of each pipeline; the first, which also warms up, is hardly the middle one
+OF_NETWORK = ("encode", "temporal")
 Pipeline = tuple[Mode, str]  # and the backend
 POLICIES: dict[Mode, CropPolicy] = {
     "single": "anchored",
@@ -30,9 +32,14 @@ POLICIES: dict[Mode, CropPolicy] = {
 
 
 class Stopwatch(Observer):
-    """Adds up the seconds of stages; time in an inner stage does not count for the outer one."""
+    """Adds up the seconds of stages; time in an inner stage does not count for the outer one.
 
-    def __init__(self) -> None:
+    `wait` returns when a GPU has done what it was given, so that it counts for the stage that
+    gave it.
+    """
+
+    def __init__(self, wait: Callable[[], None] = lambda: None) -> None:
+        self._wait = wait
         self.seconds: dict[str, float] = defaultdict(float)
         self._thread = local()  # what is running, and since when, in each thread
 
@@ -43,6 +50,8 @@ class Stopwatch(Observer):
         self._switch(name)
         try:
             yield
+            if name in OF_NETWORK:
+                self._wait()
         finally:
             self._switch(outer)
 
@@ -73,9 +82,15 @@ def time_stages(video: str | Path, estimator: PoseEstimator, config: PredictConf
     with TemporaryDirectory(prefix="tarvitpose-") as folder:
         changes = {"output": Path(folder), "overwrite": True}
         config = config.model_copy(update=changes)
-        watch = Stopwatch()
+        watch = Stopwatch(waiting_for(estimator.predictor.engine))
         outcome = process(str(video), estimator, config, lambda progress: None, observer=watch)
     return stages_of(watch, outcome)
+
+
+def waiting_for(engine: Engine) -> Callable[[], None]:
+    """Return what waits for the device of an engine; only PyTorch's may go on by itself."""
+    wait: Callable[[], None] = getattr(engine, "synchronise", lambda: None)
+    return wait
 
 
 def stages_of(watch: Stopwatch, outcome: Outcome) -> Stages:

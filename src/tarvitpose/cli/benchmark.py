@@ -17,8 +17,8 @@ INPUT = (256, 192)  # height, width of crops for sizes alone
 TINY, MEDIAPIPE = "tiny", "mediapipe"
 OPTIONS = (
     *("sizes", "inputs", "modes", "backends", "batches", "against", "weights", "offsets"),
-    *("device", "precision", "rounds", "seconds", "video", "det_every", "stages", "memory"),
-    "mediapipe_python",
+    *("device", "precision", "cuda_graphs", "rounds", "seconds", "video", "det_every"),
+    *("stages", "memory", "mediapipe_python"),
 )
 OF_SOAK = ("backends", "device", "precision")
 

@@ -91,6 +91,7 @@ def examined() -> Findings:
     findings.check("devices", "default", default_device)
     findings.check("devices", "cpu", cpu_line)
     findings.check("devices", "gpu", gpu_line)
+    findings.check("devices", "detector", partial(detector_line, findings.advice))
     findings.check("video", "encoder", partial(encoder_line, findings.advice))
     findings.check("video", "decoders", partial(decoder_line, findings.advice))
     for name, folder in folders().items():
@@ -162,10 +163,9 @@ def default_device() -> str:
     if backend == "onnxruntime" and takes_int8(default_folder(), "auto"):
         precision = "int8"
     if backend == "torch":
-        from tarvitpose.inference.torch_engine import PRECISIONS, choose_precision
+        from tarvitpose.inference.torch_engine import auto_precision
 
-        dtype = choose_precision("auto", device)
-        precision = next(name for name, kind in PRECISIONS.items() if kind == dtype)
+        precision = auto_precision(device)
     return f"--device {device} --precision {precision} --backend {backend}"
 
 
@@ -186,15 +186,32 @@ def gpu_line() -> str:
         return "none: GPUs need PyTorch, pip install 'tarvitpose[torch]'"
     import torch
 
+    from tarvitpose.inference.torch_engine import auto_precision
+
     gpus = []
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)
-        low = "bf16" if facts.major >= 8 else "fp16"
-        gpus.append(f"cuda:{index} ({facts.name}, {facts.total_memory / 1e9:.0f} GB, {low})")
+        size, low = f"{facts.total_memory / 1e9:.0f} GB", auto_precision(f"cuda:{index}")
+        gpus.append(f"cuda:{index} ({facts.name}, {size}, {low})")
     gpus += ["mps (Apple)"] if torch.backends.mps.is_available() else []
     if torch.version.cuda is None and not gpus:
         return "none: this torch is built without CUDA"
     return ", ".join(gpus) or "none that torch can use"
+
+
+def detector_line(advice: list[str]) -> str:
+    """Return what the package's detector runs on with --device auto."""
+    from tarvitpose.detection.nanodet import NanoDet
+    from tarvitpose.inference.devices import choose_device
+
+    asked = choose_device("auto")
+    runs_on = NanoDet(device=asked).device
+    if asked == "cuda" and runs_on == "cpu":
+        advice.append(
+            "people are detected on the processor; on the GPU: pip uninstall -y onnxruntime, then "
+            "pip install onnxruntime-gpu, of the version that fits PyTorch's CUDA"
+        )
+    return f"nanodet on {runs_on}"
 
 
 def encoder_line(advice: list[str]) -> str:

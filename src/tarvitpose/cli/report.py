@@ -44,7 +44,7 @@ Poses = Annotated[
     PredictConfig,
     without=(
         *("formats", "contact_sheet", "live", "show", "allow_playlists", "resume", "flip_test"),
-        *("batch_size", "box_threshold", "person", "colors"),
+        *("batch_size", "cuda_graphs", "box_threshold", "person", "colors"),
         *("smooth_min_cutoff", "smooth_beta", "smooth_window"),
     ),
     output="Folder of the report.",

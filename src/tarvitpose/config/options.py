@@ -153,6 +153,11 @@ class EstimatorConfig(NetworkConfig):
     backend: Backend = Field(
         default="auto", description="What runs the network; auto takes the fastest."
     )
+    cuda_graphs: bool = Field(
+        default=False,
+        description="With PyTorch on a GPU (CUDA), launch the network's steps as graphs instead of "
+        "kernel by kernel.",
+    )
     crop_policy: CropPolicy = Field(
         default="anchored",
         description="anchored: one box for a person as long as it fits, every crop encoded once; "

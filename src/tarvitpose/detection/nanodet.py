@@ -37,6 +37,7 @@ LARGEST = 3.0  # times enlarged, from which a closer look shows nothing new
 FAINT = 0.05  # the lowest score that counts there
 SAME = 0.5  # overlap (IoU) from which a closer look found the same
 WEIGHTS = "nanodet_person_416.onnx"
+ON_PROCESSOR, ON_CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"  # as ONNX Runtime says it
 
 
 class Letterbox(NamedTuple):
@@ -107,6 +108,11 @@ class NanoDet:
     def __init__(self, threshold: float = 0.4, device: str = "cpu", threads: int = 2) -> None:
         self.threshold, self._looks_again = threshold, False
         self._session = _open_session(device, threads)
+
+    @property
+    def device(self) -> str:
+        """What it runs on: "cuda" or "cpu", also where CUDA was asked for and does not work."""
+        return "cuda" if ON_CUDA in self._session.get_providers() else "cpu"
 
     def detect(self, frame: Frame) -> Detections:
         """Return the people of one frame, best first, their boxes cut off at the frame's border.
@@ -287,11 +293,9 @@ def _open_session(device: str, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its errors are raised as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # share the cores
-    providers = ["CPUExecutionProvider"]
-    if (
-        device.startswith("cuda")
-        and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    ):
-        providers.insert(0, "CUDAExecutionProvider")
+    providers: list[Any] = [ON_PROCESSOR]
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and ON_CUDA in onnxruntime.get_available_providers():
+        providers.insert(0, (ON_CUDA, {"device_id": int(number or 0)}))
     weights = resources.files("tarvitpose").joinpath("assets", WEIGHTS).read_bytes()
     return onnxruntime.InferenceSession(weights, options, providers=providers)

@@ -107,6 +107,7 @@ class PoseEstimator:
                 backend=config.backend,
                 device=config.device,
                 precision=config.precision,
+                cuda_graphs=config.cuda_graphs,
             ),
             offsets=config.offsets,
             temporal=config.temporal,

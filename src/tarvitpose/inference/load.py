@@ -37,7 +37,12 @@ log = logging.getLogger(__name__)
 
 
 def load_engine(
-    weights: str | Path, *, backend: Backend = "auto", device: str = "auto", precision: str = "auto"
+    weights: str | Path,
+    *,
+    backend: Backend = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    cuda_graphs: bool = False,
 ) -> Engine:
     """Return the network of "default", a folder or a hub id, ready to run. Raises UserError.
 
@@ -45,9 +50,13 @@ def load_engine(
     what "auto" takes.
     """
     folder = find_folder(weights)
-    if is_exported(folder):
+    exported = is_exported(folder)
+    is_open = backend == "auto" and not exported
+    chosen = choose_backend(folder, device, precision) if is_open else backend
+    if cuda_graphs:
+        _refuse_without_cuda(chosen, device)
+    if exported:
         return _load_exported(folder, backend, device, precision)
-    chosen = choose_backend(folder, device, precision) if backend == "auto" else backend
     if chosen != "torch":
         _refuse_other_devices(chosen, device)
         try:
@@ -60,10 +69,16 @@ def load_engine(
                 raise
             log.info("PyTorch instead of OpenVINO: %s", error)
     check_installed("torch", f"running {weights} on backend torch", "torch")
-    from tarvitpose.inference.torch_engine import TorchEngine  # noqa: PLC0415 - slow
+    from tarvitpose.inference.cuda_graphs import CudaGraphs  # noqa: PLC0415 - slow
+    from tarvitpose.inference.torch_engine import TorchEngine  # noqa: PLC0415
     from tarvitpose.model.tarvitpose import TARViTPose  # noqa: PLC0415
 
-    return TorchEngine(TARViTPose.from_pretrained(folder), device=device, precision=precision)
+    return TorchEngine(
+        TARViTPose.from_pretrained(folder),
+        device=device,
+        precision=precision,
+        graphs=CudaGraphs() if cuda_graphs else None,
+    )
 
 
 def choose_backend(folder: Path, device: str = "auto", precision: str = "auto") -> Backend:
@@ -141,6 +156,16 @@ def _load_exported(folder: Path, backend: Backend, device: str, precision: str) 
         backend = "openvino" if fits else "onnxruntime"
     _refuse_other_devices(backend, device)
     return open_graphs(graphs, backend, precision=precision)
+
+
+def _refuse_without_cuda(backend: Backend, device: str) -> None:
+    """Raise UserError for CUDA graphs where PyTorch does not run the network on a GPU with CUDA."""
+    kind = choose_device(device) if backend == "torch" else "cpu"
+    if not kind.startswith("cuda"):
+        raise UserError(
+            "--cuda-graphs is for PyTorch on a GPU (--device cuda), and here the network runs on "
+            f"{kind}; leave it out"
+        )
 
 
 def _refuse_other_devices(backend: Backend, device: str) -> None:

@@ -7,17 +7,18 @@ import copy
 from collections.abc import Sequence
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tarvitpose.config import PATCH
 from tarvitpose.errors import UserError
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
+from tarvitpose.inference.cuda_graphs import CudaGraphs, Step, Tensors
 from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16
 from tarvitpose.inference.engine import EncodedCrop
 from tarvitpose.inference.fast import PickingJTA, fast_decoder, fold_attention, with_modules
 from tarvitpose.inference.graph_engine import refuse_precision
+from tarvitpose.inference.transfers import to_device, to_numpy
 from tarvitpose.model.mask import seen_regions, token_scores
 from tarvitpose.model.tarvitpose import TARViTPose
 from tarvitpose.utils.arrays import Float32, UInt8
@@ -30,11 +31,22 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 class TorchEngine:
     """A model on a device, in evaluation mode."""
 
-    def __init__(self, model: TARViTPose, *, device: str = "auto", precision: str = "auto") -> None:
-        """Raises UserError for a device that this machine lacks, or an unknown precision."""
+    def __init__(
+        self,
+        model: TARViTPose,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        graphs: CudaGraphs | None = None,
+    ) -> None:
+        """Run step by step, or as `graphs`, which need CUDA.
+
+        Raises UserError for a device that this machine lacks, or an unknown precision.
+        """
         self.device = torch.device(choose_device(device))
-        self.dtype = choose_precision(precision, self.device.type)
-        self.precision = next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
+        self.dtype = choose_precision(precision, str(self.device))
+        self._graphs = graphs
+        self.precision = name_of(self.dtype)
         self.model = fold_attention(model.eval().to(self.device))
         self.config = model.config
         self._running = model if self.dtype == torch.float32 else lowered(model, self.dtype)
@@ -62,61 +74,87 @@ class TorchEngine:
 
     @torch.inference_mode()
     def encode(self, crops: UInt8) -> list[EncodedCrop]:
-        features = self._features(crops)  # (B, C, h, w)
-        tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
-        heatmaps: Tensor | None = None  # (B, J, 4h, 4w)
-        if self.config.masked:
-            with self._low_precision():
-                heatmaps = self._running.coarse_heatmaps(features)
-                scores = token_scores(heatmaps, self.config.mask_rule)
-            regions = seen_regions(scores, self.config.mask_rule, self.config.mask_threshold)
-        else:
-            regions = self._running.regions(features[:, None])[:, 0]  # (B, J, h, w)
-        visible = regions.flatten(2)  # (B, J, N)
+        tokens, visible, *heatmaps = self._run(self._encode, to_device(crops, self.device))
         # Copies: a crop must not hold on to the whole batch.
         return [
             EncodedCrop(
                 tokens[i].clone(),
                 visible[i].clone(),
-                None if heatmaps is None else heatmaps[i].clone(),
+                heatmaps[0][i].clone() if heatmaps else None,
             )
             for i in range(len(crops))
         ]
 
     @torch.inference_mode()
     def decode_window(self, windows: Sequence[Sequence[EncodedCrop]], current: int) -> Float32:
-        grid, shape = self._grid, (len(windows), len(windows[0]))
-        tokens = torch.stack([crop.tokens for window in windows for crop in window])  # (B T, N, C)
-        visible = torch.stack([crop.visible for window in windows for crop in window])
-        features = tokens.transpose(1, 2).reshape(*shape, -1, *grid)  # (B, T, C, h, w)
-        regions = visible.reshape(*shape, -1, *grid)  # (B, T, J, h, w)
-        with self._low_precision():
-            return _to_numpy(self._aggregate(features, regions, current))
-
-    def _aggregate(self, features: Tensor, regions: Tensor, current: int) -> Tensor:
-        if self._final_decoder is None:
-            return self._running.aggregate(features, regions, current)
-        heatmaps: Tensor = self._final_decoder(self._running.restore(features, regions, current))
-        return heatmaps
+        shape = (len(windows), len(windows[0]))  # B, T
+        crops = [crop for window in windows for crop in window]
+        tokens = torch.unflatten(torch.stack([crop.tokens for crop in crops]), 0, shape)
+        visible = torch.unflatten(torch.stack([crop.visible for crop in crops]), 0, shape)
+        (heatmaps,) = self._run(self._decode_window, tokens, visible, current=current)
+        return to_numpy(heatmaps)
 
     @torch.inference_mode()
     def decode(self, crops: Sequence[EncodedCrop]) -> Float32:
         if all(crop.heatmaps is not None for crop in crops):
-            return _to_numpy(torch.stack([crop.heatmaps for crop in crops]))
-        tokens = torch.stack([crop.tokens for crop in crops])  # (B, N, C)
-        features = torch.unflatten(tokens.transpose(1, 2), 2, self._grid)  # (B, C, h, w)
-        with self._low_precision():
-            return _to_numpy(self._running.decoder(features))
+            return to_numpy(torch.stack([crop.heatmaps for crop in crops]))
+        (heatmaps,) = self._run(self._decode, torch.stack([crop.tokens for crop in crops]))
+        return to_numpy(heatmaps)
 
     @torch.inference_mode()
     def single_frame(self, crops: UInt8) -> Float32:
-        features = self._features(crops)
-        with self._low_precision():
-            return _to_numpy(self._running.decoder(features))
+        (heatmaps,) = self._run(self._single_frame, to_device(crops, self.device))
+        return to_numpy(heatmaps)
 
-    def _features(self, crops: UInt8) -> Tensor:
-        """Return features (B, C, h, w) of RGB crops (B, H, W, 3)."""
-        pixels = torch.from_numpy(crops).to(self.device, non_blocking=True)
+    def synchronise(self) -> None:
+        """Wait until the device has done what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+    def _run(self, step: Step, *inputs: Tensor, **constants: int) -> Tensors:
+        if self._graphs is None:
+            return step(*inputs, **constants)
+        return self._graphs.run(step, *inputs, **constants)
+
+    # The steps, on the device from end to end: a CUDA graph cannot wait for the processor.
+
+    def _encode(self, pixels: Tensor) -> Tensors:
+        """Return what an encoded crop consists of, of pixels (B, H, W, 3)."""
+        features = self._features(pixels)  # (B, C, h, w)
+        tokens = features.flatten(2).transpose(1, 2)  # (B, N, C)
+        if not self.config.masked:
+            regions = self._running.regions(features[:, None])[:, 0]  # (B, J, h, w)
+            return tokens, regions.flatten(2)
+        with self._low_precision():
+            heatmaps = self._running.coarse_heatmaps(features)  # (B, J, 4h, 4w)
+            scores = token_scores(heatmaps, self.config.mask_rule)
+        regions = seen_regions(scores, self.config.mask_rule, self.config.mask_threshold)
+        return tokens, regions.flatten(2), heatmaps  # visible: (B, J, N)
+
+    def _decode_window(self, tokens: Tensor, visible: Tensor, current: int) -> Tensors:
+        """Return heatmaps of tokens (B, T, N, C), of which joints see what is visible."""
+        features = torch.unflatten(tokens.transpose(2, 3), 3, self._grid)  # (B, T, C, h, w)
+        regions = torch.unflatten(visible, 3, self._grid)  # (B, T, J, h, w)
+        with self._low_precision():
+            if self._final_decoder is None:
+                return (self._running.aggregate(features, regions, current),)
+            restored = self._running.restore(features, regions, current)
+            return (self._final_decoder(restored),)
+
+    def _decode(self, tokens: Tensor) -> Tensors:
+        features = torch.unflatten(tokens.transpose(1, 2), 2, self._grid)  # (B, C, h, w)
+        with self._low_precision():
+            return (self._running.decoder(features),)
+
+    def _single_frame(self, pixels: Tensor) -> Tensors:
+        features = self._features(pixels)
+        with self._low_precision():
+            return (self._running.decoder(features),)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        """Return features (B, C, h, w) of RGB pixels (B, H, W, 3)."""
         images = (pixels * self._scale - self._shift).permute(0, 3, 1, 2)  # (B, 3, H, W)
         with self._low_precision():
             features: Tensor = self._running.encoder(images)
@@ -128,8 +166,10 @@ class TorchEngine:
         return height // PATCH, width // PATCH
 
     def _low_precision(self) -> torch.autocast:
+        """Return a context of the precision; a weight that it keeps cast would outlive no graph."""
         is_low = self.dtype != torch.float32
-        return torch.autocast(self.device.type, self.dtype if is_low else None, enabled=is_low)
+        dtype = self.dtype if is_low else None
+        return torch.autocast(self.device.type, dtype, enabled=is_low, cache_enabled=False)
 
 
 def lowered(module: AnyModule, dtype: torch.dtype) -> AnyModule:
@@ -144,8 +184,13 @@ def lowered(module: AnyModule, dtype: torch.dtype) -> AnyModule:
     return copied
 
 
-def _to_numpy(heatmaps: Tensor) -> Float32:
-    return np.asarray(heatmaps.float().cpu().numpy())
+def auto_precision(device: str) -> str:
+    """Return the name of what "auto" comes to on a device."""
+    return name_of(choose_precision("auto", device))
+
+
+def name_of(dtype: torch.dtype) -> str:
+    return next(name for name, known in PRECISIONS.items() if known == dtype)
 
 
 def choose_precision(name: str, device: str) -> torch.dtype:
@@ -162,11 +207,9 @@ def choose_precision(name: str, device: str) -> torch.dtype:
             raise refuse_precision("torch", name, expected)
         raise UserError(f"precision {name!r}: expected auto, {expected}")
     if device.startswith("cuda"):
-        return (
-            torch.bfloat16
-            if torch.cuda.is_bf16_supported(including_emulation=False)
-            else torch.float16
-        )
+        with torch.cuda.device(device):  # of several, each by itself
+            has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has_bfloat16 else torch.float16
     if device == "cpu" and has_cpu_bfloat16():
         return torch.bfloat16
     return torch.float32

@@ -71,18 +71,21 @@ class SimpleDecoder(nn.Module):
         """
         height, width = features.shape[-2:]
         read = torch.einsum("bchw,jcyx->bjyhxw", F.relu(features), self.final.weight)
-        wide = read.flatten(4) @ shifted_enlargement(width).to(read)  # (B, J, 3, h, 4w)
-        heatmaps = shifted_enlargement(height).to(read).T @ wide.flatten(2, 3)  # (B, J, 4h, 4w)
+        across, down = (
+            shifted_enlargement(side, read.device).to(read.dtype) for side in (width, height)
+        )
+        wide = read.flatten(4) @ across  # (B, J, 3, h, 4w)
+        heatmaps = down.T @ wide.flatten(2, 3)  # (B, J, 4h, 4w)
         assert self.final.bias is not None
         return heatmaps + self.final.bias[:, None, None]
 
 
-def shifted_enlargement(length: int) -> Tensor:
+def shifted_enlargement(length: int, device: torch.device) -> Tensor:
     """Return the matrix (3 length, 4 length) from what three taps read to what they add up to.
 
     Each tap's part enlarges a row bilinearly and shifts it by -1, 0 or 1, with 0 from outside.
     """
-    eye = torch.eye(length)[None]
+    eye = torch.eye(length, device=device)[None]
     large = F.interpolate(eye, scale_factor=4, mode="linear", align_corners=False)[0]
     padded = F.pad(large, (1, 1))  # (length, 4 length + 2)
     return torch.cat([padded[:, tap : tap + 4 * length] for tap in range(3)])
