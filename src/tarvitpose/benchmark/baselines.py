@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from tarvitpose.benchmark.cases import TRANSFORMERS
+from tarvitpose.benchmark.plan import TRANSFORMERS
 from tarvitpose.config import ModelConfig
 from tarvitpose.geometry import IMAGE_MEAN, IMAGE_STD
 from tarvitpose.inference.devices import choose_device, has_cpu_bfloat16

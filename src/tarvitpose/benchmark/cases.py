@@ -24,7 +24,6 @@ from tarvitpose.utils.interleaved import Case
 Mode = MeasuredMode | Literal["encoder"]
 MODES: tuple[Mode, ...] = get_args(MeasuredMode)
 BESIDE_OTHERS: tuple[Mode, ...] = ("single", "streaming")  # what other programs are held against
-TRANSFORMERS, MEDIAPIPE = "transformers", "mediapipe"  # backends that are baselines
 
 
 class CaseKey(NamedTuple):

@@ -17,9 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, NamedTuple
 
-from tarvitpose.benchmark.cases import MEDIAPIPE, TRANSFORMERS
 from tarvitpose.benchmark.others import draw_poses
-from tarvitpose.benchmark.plan import BenchmarkPlan
+from tarvitpose.benchmark.plan import MEDIAPIPE, TRANSFORMERS, BenchmarkPlan
 from tarvitpose.benchmark.stages import Pipeline
 from tarvitpose.config import ModelConfig, PredictConfig
 from tarvitpose.errors import ConfigError, UserError

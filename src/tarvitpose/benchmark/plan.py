@@ -14,6 +14,7 @@ from tarvitpose.config import (
 )
 from tarvitpose.utils.config_base import MOST, MOST_CROPS, MOST_REPEATS
 
+TRANSFORMERS, MEDIAPIPE = "transformers", "mediapipe"  # the programs of --against
 AGAINST_BATCH = 8  # the batch at which transformers' network is timed
 
 Batch = Annotated[int, Field(ge=1, le=MOST_CROPS)]
@@ -60,5 +61,5 @@ class BenchmarkPlan(EstimatorConfig):
     @property
     def all_batches(self) -> tuple[int, ...]:
         """The batches asked for, and the one at which transformers' network is timed."""
-        more = {AGAINST_BATCH} if "transformers" in self.against else set()
+        more = {AGAINST_BATCH} if TRANSFORMERS in self.against else set()
         return tuple(sorted({*self.batches, *more}))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tarvitpose.benchmark.cases import BESIDE_OTHERS, TRANSFORMERS, CaseKey
+from tarvitpose.benchmark.cases import BESIDE_OTHERS, CaseKey
 from tarvitpose.benchmark.model_under_test import RANDOM, ModelUnderTest
 from tarvitpose.benchmark.pipelines import Pipelines
-from tarvitpose.benchmark.plan import BenchmarkPlan
+from tarvitpose.benchmark.plan import TRANSFORMERS, BenchmarkPlan
 from tarvitpose.benchmark.stages import Pipeline, Stages
 from tarvitpose.utils.cores import usable_cores
 from tarvitpose.utils.interleaved import Spread, ratios, spread

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tarvitpose.benchmark.cases import (
     BESIDE_OTHERS,
-    TRANSFORMERS,
     CaseKey,
     Mode,
     backend_of,
@@ -25,7 +24,7 @@ from tarvitpose.benchmark.model_under_test import (
     weights_of,
 )
 from tarvitpose.benchmark.pipelines import measure_pipelines
-from tarvitpose.benchmark.plan import BenchmarkPlan
+from tarvitpose.benchmark.plan import TRANSFORMERS, BenchmarkPlan
 from tarvitpose.benchmark.result import ENCODER_ALONE, BenchmarkResult
 from tarvitpose.benchmark.stages import (
     POLICIES,

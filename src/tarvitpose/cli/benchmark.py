@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tarvitpose.benchmark.plan import BenchmarkPlan
+from tarvitpose.benchmark.plan import MEDIAPIPE, BenchmarkPlan
 from tarvitpose.cli import checks, console
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.cli.options import JsonFile, with_options
@@ -14,7 +14,7 @@ from tarvitpose.utils.config_base import MOST, MOST_PROCESSES
 from tarvitpose.utils.config_messages import option_name
 
 INPUT = (256, 192)  # height, width of crops for sizes alone
-TINY, MEDIAPIPE = "tiny", "mediapipe"
+TINY = "tiny"
 OPTIONS = (
     *("sizes", "inputs", "modes", "backends", "batches", "against", "weights", "offsets"),
     *("device", "precision", "cuda_graphs", "rounds", "seconds", "video", "det_every"),
