@@ -8,7 +8,8 @@ import pytest
 
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import POSETRACK_15
-from tarvitpose.tracking.ghosts import CLEAR, HELD, GhostFilter, person_scores, pose_widths
+from tarvitpose.tracking.evidence import person_scores
+from tarvitpose.tracking.ghosts import CLEAR, HELD, GhostFilter, pose_widths
 
 J = len(POSETRACK_15)
 SHAPE = np.random.default_rng(0).random((J, 2)) * [40, 100]  # a pose in a box of 40 x 100
