@@ -103,6 +103,17 @@ def test_a_doubtful_box_is_seen_alone_until_it_shows_a_person() -> None:
     assert alone == [[False, True]] * 3 + [[False, False]]
 
 
+def test_who_has_no_box_is_seen_alone_so_that_no_other_frame_shows_somebody_gone() -> None:
+    glances = Glances(0.35, faint_below=0.2)
+    for index in range(5):
+        glances.note(tracked_frame(index, {1: PERSON, 2: OTHER}), joints([0.9, 0.9]))
+    frame = tracked_frame(5, {1: PERSON, 2: OTHER})
+    frame.scores[:] = 0.1, 0
+    due = glances.due(frame)
+    assert due.alone is not None
+    assert due.alone.tolist() == [False, True]
+
+
 def test_who_is_not_looked_at_is_left_out_and_not_forgotten() -> None:
     glances = Glances(0.35)
     for index in range(ENOUGH):

@@ -24,7 +24,8 @@ class Glances:
     by box and joints together, or by closer looks (`GhostFilter`), is from then on looked at every
     REST seconds, and as soon as a look shows a person in every frame again. Until then such a look
     is alone, and so are the first ones where the box is doubtful: without the neighbouring frames,
-    whose crops nobody else would need.
+    whose crops nobody else would need. Who has no box, a score of 0, is always looked at alone:
+    neighbouring frames would show somebody in a place that is empty now.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Glances:
         rested = [now - self._looked.get(track, now) >= REST - TIME_SLACK for track in ids]
         is_due = is_shown | ~is_known | np.array(rested, bool)
         is_alone = ~is_shown & (is_known | (tracked.scores < np.float32(BOX_THRESHOLD)))
+        is_alone |= tracked.scores == 0
         self._looked |= dict.fromkeys(tracked.track_ids[is_due].tolist(), now)
         return replace(people_at(tracked, is_due), alone=is_alone[is_due])
 
