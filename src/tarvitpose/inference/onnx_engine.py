@@ -23,7 +23,7 @@ from tarvitpose.inference.graph_folder import (
     engine_cache,
     leave_newest,
 )
-from tarvitpose.inference.quantise import ENLARGEMENTS, PRODUCT, int8_products
+from tarvitpose.inference.quantise import ENLARGEMENTS, JOINTS, PRODUCT, int8_products
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.cores import usable_cores
 from tarvitpose.weights.files import WEIGHTS_FILE
@@ -79,7 +79,8 @@ def _open_all(paths: list[Path], threads: int, *, in_int8: bool) -> list[Graph]:
         return _side_by_side(paths, threads)
     import onnxruntime  # noqa: PLC0415  slow to import
 
-    precision = f"int8 {PRODUCT.pattern} {ENLARGEMENTS}" if in_int8 else "fp32"
+    products = f"int8 {PRODUCT.pattern} {JOINTS.pattern} {ENLARGEMENTS}"
+    precision = products if in_int8 else "fp32"
     cache = engine_cache("onnxruntime", f"{onnxruntime.__version__} {precision}", files)
     optimised = [cache / path.name for path in paths]
     if all(path.is_file() for path in optimised):
@@ -126,7 +127,7 @@ def _open(
     model: Path | bytes = path
     try:
         if in_int8:
-            model = int8_products(path.read_bytes(), decoder=has_cpu_vnni())
+            model = int8_products(path.read_bytes(), vnni=has_cpu_vnni())
             beside = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(beside, str(path.parent))
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""The encoder's products in int8: an ONNX file is rewritten when it is opened, whoever wrote it.
+"""The network's products in int8: an ONNX file is rewritten when it is opened, whoever wrote it.
 
 Each output channel of the weights has its own range, and so has what goes into each product,
 measured anew in each run: ranges that were measured once err more. The graph itself makes int8 of
@@ -18,6 +18,10 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 
 PRODUCT = re.compile(  # of graphs.py
     r"/encoder/blocks\.\d+/(attention/(qkv|proj)|fc2|(?<!blocks\.0/)fc1)/MatMul"
+)
+JOINTS = re.compile(  # in JTA and GRA, where few joints read large weights
+    r"/jta/layers\.\d+/(look/to_(query|out)|exchange/to_(query|key_value|out)|feed_forward/fc[12])/MatMul"
+    r"|/gra/layers\.\d+/to_key_value/MatMul"
 )
 FLOAT, INT8 = 1, 3  # types of tensors
 LARGEST, TINY = "int8/largest", "int8/tiny"  # constants of the graph
@@ -56,31 +60,29 @@ FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
 }
 
 
-def int8_products(model: bytes, *, decoder: bool = False) -> bytes:
+def int8_products(model: bytes, *, vnni: bool = False) -> bytes:
     """Return an ONNX file with the encoder's products in int8, for a file of `graphs`.
 
-    With `decoder` its two enlargements as well. Raises google.protobuf.message.DecodeError for what
-    is no such file.
+    With `vnni`, also those of JTA and GRA with weights, and the decoder's two enlargements. Raises
+    google.protobuf.message.DecodeError for what is no such file.
     """
     parsed = _message("Model").FromString(model)
     graph, nodes = parsed.graph, list(parsed.graph.node)
-    names = ENLARGEMENTS if decoder else ()
-    enlargements = {name: part for name in names if (part := _Winograd.of(nodes, name))}
-    sums = {part.sum.name: name for name, part in enlargements.items()}
+    products, names = ((PRODUCT, JOINTS), ENLARGEMENTS) if vnni else ((PRODUCT,), ())
+    enlargements = {part.end.name: part for name in names if (part := _Winograd.of(nodes, name))}
     del graph.node[:]
     for node in nodes:
-        if node.op_type == "MatMul" and PRODUCT.fullmatch(node.name):
+        if node.op_type == "MatMul" and any(each.fullmatch(node.name) for each in products):
             added = _Nodes(graph, node.name)
             added.add_product(added.to_int8(node.input[0]), node.input[1], node.output[0])
-            continue
-        if node.name in sums:
-            name = sums[node.name]
-            node.input[0] = _add_enlargement(_Nodes(graph, name), enlargements[name])
-        graph.node.append(node)
+        elif part := enlargements.get(node.name):
+            _add_enlargement(_Nodes(graph, f"{node.name}/int8"), part)
+        else:
+            graph.node.append(node)
     for name, value in ((LARGEST, 127.0), (TINY, np.finfo(np.float32).tiny)):
         data = np.float32(value).tobytes()
         graph.initializer.add(data_type=FLOAT, name=name, raw_data=data)
-    if enlargements:
+    if vnni:
         _leave_needed(graph)
     return bytes(parsed.SerializeToString())
 
@@ -149,7 +151,9 @@ class _Winograd(NamedTuple):
 
     x: str  # (B, h, w, C)
     weights: str  # (64, C, O): points along a row times points along a column
-    sum: Any  # the node that adds the bias to (B, 2h, 2w, O)
+    bias: str  # (O,)
+    final: str | None  # (O, J), the product that follows the last enlargement
+    end: Any  # the node that gives (B, 2h, 2w, O) after ReLU, or (B, 2h, 2w, J)
 
     @classmethod
     def of(cls, nodes: Sequence[Any], name: str) -> Self | None:
@@ -158,15 +162,20 @@ class _Winograd(NamedTuple):
         last = {node.op_type: node for node in mine}
         if not {"Pad", "MatMul", "Relu"} <= last.keys():
             return None
-        (before,) = last["Relu"].input
-        sums = next(node for node in mine if before in node.output)
-        return cls(last["Pad"].input[0], last["MatMul"].input[1], sums)
+        relu = last["Relu"]
+        bias = next(node.input[1] for node in mine if relu.input[0] in node.output)
+        x, weights = last["Pad"].input[0], last["MatMul"].input[1]
+        for node in nodes:
+            if node.op_type == "MatMul" and node.input[0] == relu.output[0]:
+                return cls(x, weights, bias, node.input[1], node)
+        return cls(x, weights, bias, None, relu)
 
 
-def _add_enlargement(nodes: _Nodes, part: _Winograd) -> str:
-    """Add an enlargement, tap by tap, and return the name of (B, 2h, 2w, O).
+def _add_enlargement(nodes: _Nodes, part: _Winograd) -> None:
+    """Add an enlargement, tap by tap, as far as `part.end`.
 
     Winograd's sums would have larger ranges than what they are made of, and int8 errs by the range.
+    Neighbours are put side by side last of all, when they have fewest channels.
     """
     pads = nodes.integers([0, 1, 1, 0, 0, 1, 1, 0], "pads")
     x = nodes.to_int8(nodes.add("Pad", [part.x, pads], "padded"))  # (B, h + 2, w + 2, C)
@@ -190,16 +199,21 @@ def _add_enlargement(nodes: _Nodes, part: _Winograd) -> str:
             taps = inner.add("Gather", [part.weights, inner.integers(points, "points")], "taps")
             w = inner.add("Flatten", [taps], "w", axis=2)  # (4 C, O)
             x4 = inner.add("Concat", inputs, "x4", axis=3)  # (B, h, w, 4 C)
-            output = f"{inner.name}/output"
-            inner.add_product(x._replace(whole=x4), w, output)
-            neighbours.append(output)
+            found = f"{inner.name}/found"
+            inner.add_product(x._replace(whole=x4), w, found)
+            large = inner.add("Relu", [inner.add("Add", [found, part.bias], "sum")], "large")
+            if part.final is not None:
+                large = inner.add("MatMul", [large, part.final], "final")  # (B, h, w, J)
+            neighbours.append(large)
         row = nodes.add("Concat", neighbours, f"row{odd_row}", axis=3)  # (B, h, w, 2 O)
         rows.append(nodes.add("Unsqueeze", [row, two], f"rows{odd_row}"))  # (B, h, 1, w, 2 O)
     both = nodes.add("Concat", rows, "rows", axis=2)  # (B, h, 2, w, 2 O)
     sides = nodes.add("Shape", [part.x], "sides", end=3)
     twice = nodes.add("Mul", [sides, nodes.integers([1, 2, 2], "factors")], "twice")
     size = nodes.add("Concat", [twice, nodes.integers([-1], "rest")], "size", axis=0)
-    return nodes.add("Reshape", [both, size], "large")
+    nodes.graph.node.add(
+        op_type="Reshape", name=f"{nodes.name}/large", input=[both, size], output=part.end.output
+    )
 
 
 def _leave_needed(graph: Any) -> None:
