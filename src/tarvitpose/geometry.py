@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.config import Codec
+from tarvitpose.config import BOX_PADDING, Codec
 from tarvitpose.utils.arrays import Float32, UInt8
 
 Number = TypeVar("Number", np.float32, np.float64)
-BOX_PADDING = 1.25  # size of a crop relative to the box (paper, section 3)
 IMAGE_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGE_STD = np.array([0.229, 0.224, 0.225], np.float32)
 

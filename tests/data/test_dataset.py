@@ -226,6 +226,11 @@ def test_validation_crops_as_inference_does(records: list[Record]) -> None:
     assert np.abs(dot_middle(item["clip"][2], 0) - points[LEFT]).max() < 0.5
 
 
+def test_crops_have_the_padding_of_the_network(records: list[Record]) -> None:
+    plain, tight = (validation_clips(records, model(box_padding=p))[0]["matrix"] for p in (1.25, 1))
+    assert tight[0, 0] == pytest.approx(1.25 * plain[0, 0])
+
+
 @pytest.mark.parametrize("kind", DEGRADATIONS)
 def test_validation_differs_only_in_the_current_frame(records: list[Record], kind: str) -> None:
     clean, degraded = (validation_clips(records, model(), k, seed=3)[1] for k in ("clean", kind))

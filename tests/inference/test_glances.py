@@ -76,6 +76,17 @@ def test_who_goes_on_in_faint_boxes_is_looked_at_all_the_time() -> None:
         glances.note(frame, joints([0.9]))
 
 
+def test_whom_no_look_shows_is_looked_at_as_rarely_in_faint_boxes() -> None:
+    glances, frames = Glances(0.35, faint_below=0.2), []
+    for index in range(20):
+        frame = tracked_frame(index, {1: PERSON})
+        frame.scores[0] = 0.1 if index else 0.3
+        due = glances.due(frame)
+        glances.note(due, joints([0.5] * len(due.track_ids)).reshape(-1, 15))
+        frames += [index] * len(due.track_ids)
+    assert frames == [0, 1, 2, 9, 16]
+
+
 def test_everybody_is_looked_at_where_nobody_is_left_out() -> None:
     assert looks([0.0] * 20, least=0.0) == [*range(20)]
 
@@ -90,6 +101,17 @@ def test_a_doubtful_box_is_seen_alone_until_it_shows_a_person() -> None:
         alone.append(due.alone.tolist())
         glances.note(due, joints([0.9, score]))
     assert alone == [[False, True]] * 3 + [[False, False]]
+
+
+def test_who_has_no_box_is_seen_alone_so_that_no_other_frame_shows_somebody_gone() -> None:
+    glances = Glances(0.35, faint_below=0.2)
+    for index in range(5):
+        glances.note(tracked_frame(index, {1: PERSON, 2: OTHER}), joints([0.9, 0.9]))
+    frame = tracked_frame(5, {1: PERSON, 2: OTHER})
+    frame.scores[:] = 0.1, 0
+    due = glances.due(frame)
+    assert due.alone is not None
+    assert due.alone.tolist() == [False, True]
 
 
 def test_who_is_not_looked_at_is_left_out_and_not_forgotten() -> None:

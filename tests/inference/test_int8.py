@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from tiny_models import H, W, modest_model
 
 from tarvitpose.errors import UserError, WeightsError
 from tarvitpose.inference import load, onnx_engine, quantise
-from tarvitpose.inference.graph_folder import FRAME, read_graphs
+from tarvitpose.inference.graph_folder import FRAME, STEP, read_graphs
 from tarvitpose.inference.load import choose_backend, load_engine, open_graphs
 from tarvitpose.inference.onnx_engine import OnnxEngine
 from tarvitpose.utils.arrays import Float32
+from tarvitpose.weights.folder import default_folder
 
 CROPS = np.random.default_rng(0).integers(0, 256, (3, H, W, 3), np.uint8)
 
@@ -152,7 +154,7 @@ def test_auto_stays_float32_for_weights_of_your_own(
 
 @pytest.mark.parametrize("has_vnni", [True, False])
 @pytest.mark.parametrize("is_linked", [True, False])
-def test_with_vnni_the_decoders_products_are_int8_as_well(
+def test_with_vnni_temporal_part_and_decoder_are_int8_as_well(
     linked: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -179,3 +181,15 @@ def test_with_vnni_the_decoders_products_are_int8_as_well(
 def test_exported_int8_stays_int8_whatever_is_asked() -> None:
     folder = replace(graphs(), precision="int8")
     assert OnnxEngine(folder, precision="fp32", threads=1).precision == "int8"
+
+
+def test_with_vnni_all_large_products_of_the_default_graphs_are_int8() -> None:
+    onnx = pytest.importorskip("onnx")
+    counted = {}
+    for name in (FRAME, STEP):
+        graph = quantise.int8_products((default_folder() / name).read_bytes(), vnni_heads=6)
+        nodes = onnx.load_model_from_string(graph).graph.node
+        counted[name] = Counter(node.op_type for node in nodes)
+    # Of each block attention, proj, fc2 and fc1, but for the first one; two enlargements.
+    assert (counted[FRAME]["QAttention"], counted[FRAME]["MatMulInteger"]) == (12, 12 * 3 - 1 + 8)
+    assert counted[STEP]["MatMulInteger"] == 6 * 7 + 1 + 8  # six layers of seven, GRA's one

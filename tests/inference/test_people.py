@@ -253,14 +253,21 @@ class Losing(Scene):
 
 
 def followed(
-    scene: Scene, tracker: TrackerName = "body", *, is_live: bool = False, most: int | None = None
+    scene: Scene,
+    tracker: TrackerName = "body",
+    *,
+    is_live: bool = False,
+    most: int | None = None,
+    looks_on: bool = False,
+    every: DetEvery = 1,
 ) -> list[TrackedFrame]:
     finder = PersonTracker(
         scene,
         start_threshold=0.3,
         continue_threshold=0.2,
+        looks_on=looks_on,
         max_people=most,
-        every=1,
+        every=every,
         is_live=is_live,
         tracker=tracker,
     )
@@ -308,3 +315,31 @@ def test_other_trackers_take_boxes_of_any_score_as_before() -> None:
     boxes = {index: [walk(0)] for index in range(30)}
     frames = followed(Losing(boxes, faint=range(5, 30)), "iou")
     assert [tracked.track_ids.tolist() for tracked in frames] == [[1]] * 30
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("is_live", [True, False])
+def test_whom_the_detector_misses_for_a_moment_is_there_with_a_score_of_0(
+    every: DetEvery, *, is_live: bool
+) -> None:
+    boxes = {index: [walk(2 * index)] for index in range(30) if not 11 < index < 16}
+    frames = followed(Scene(boxes), looks_on=True, is_live=is_live, every=every)
+    assert [tracked.track_ids.tolist() for tracked in frames] == [[1]] * 30
+    lefts = [float(tracked.boxes[0, 0]) for tracked in frames]
+    assert lefts == pytest.approx([2 * index for index in range(30)], abs=8)
+    missed = [index for index, tracked in enumerate(frames) if not tracked.scores[0]]
+    assert missed == [12, 13, 14, 15, *([16, 17] if every == 3 else [])]
+
+
+def test_whom_the_detector_misses_for_longer_or_who_left_the_picture_is_gone() -> None:
+    frames = followed(Scene({index: [walk(0)] for index in range(10)}), looks_on=True)
+    assert [len(tracked.boxes) for tracked in frames] == [1] * 17 + [0] * 13  # 0.3 s at 25 a second
+    scene = Scene({index: [walk(40 + 12 * index)] for index in range(13)})  # to 184 of 200 pixels
+    frames = followed(scene, looks_on=True)
+    assert 1 <= sum(len(tracked.boxes) for tracked in frames[13:]) <= 2
+
+
+def test_who_is_missed_counts_among_the_most_people_after_all_others() -> None:
+    boxes = {i: [walk(0), *([walk(60)] if i < 9 else []), walk(120)] for i in range(12)}
+    frames = followed(Scene(boxes), looks_on=True, most=2)[:12]
+    assert [tracked.track_ids.tolist() for tracked in frames[9:]] == [[1, 3]] * 3

@@ -125,12 +125,13 @@ def test_a_gap_in_time_is_crossed_at_the_same_speed() -> None:
     assert peak(pooled(frames, times)) == pytest.approx((22, 30), abs=0.3)
 
 
-def test_a_crop_is_seen_from_the_box_of_another() -> None:
+@pytest.mark.parametrize("padding", [1.25, 1.0])
+def test_a_crop_is_seen_from_the_box_of_another(padding: float) -> None:
     points = np.array([[100.0, 140.0]], np.float32)
     maps, _ = codec.encode(points, [1], (256, 192), "udp")
-    config = tiny_config(input_size=(256, 192), joint_set="posetrack15", codec="udp")
+    config = tiny_config(input_size=(256, 192), codec="udp", box_padding=padding)
     [frame] = read_peaks(maps[None], config)
-    box = np.array([0, 0, 192, 256], np.float32) / 1.25  # its crop shows 192 x 256 pixels
+    box = np.array([0, 0, 192, 256], np.float32) / padding  # its crop shows 192 x 256 pixels
     moved = seen_from(box + np.float32([8, 4, 8, 4]), box, frame, config)
     assert moved.peaks[0] == pytest.approx(points[0] - [8, 4], abs=0.2)
     [again] = read_peaks(moved.maps[None], config)

@@ -62,10 +62,12 @@ def test_windows_reads_no_further_ahead_than_its_offsets() -> None:
     assert read == [0, 1, 2, 3]
 
 
-def test_joints_are_those_of_the_model_on_crops_by_the_current_box() -> None:
-    [poses] = predictor().joints([IMAGES], [BOXES])
+@pytest.mark.parametrize("padding", [1.25, 1.1])
+def test_joints_are_those_of_the_model_on_crops_by_the_current_box(padding: float) -> None:
+    padded = Predictor(cpu(modest_model(box_padding=padding)))
+    [poses] = padded.joints([IMAGES], [BOXES])
     for person, box in enumerate(BOXES):
-        matrix = crop_matrices(*centre_and_size(box, (H, W)), (H, W), "udp")
+        matrix = crop_matrices(*centre_and_size(box, (H, W), padding), (H, W), "udp")
         crops = np.stack([warp(image, matrix[0], (H, W)) for image in IMAGES])
         with torch.inference_mode():
             maps = modest_model()(torch.from_numpy(normalise(crops))[None]).numpy()

@@ -14,12 +14,11 @@ from streaming_runs import (
     tracked_video,
     windowed,
 )
-from tiny_models import H, W
+from tiny_models import H, W, tiny_config
 from video_files import DATA
 
-from tarvitpose.config import AnchorRule, EstimatorConfig, window_offsets
+from tarvitpose.config import BOX_PADDING, AnchorRule, EstimatorConfig, window_offsets
 from tarvitpose.detection import load_detector
-from tarvitpose.geometry import BOX_PADDING
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import Predictor, windows
@@ -171,7 +170,13 @@ BOX = np.float32([100, 50, 160, 130])  # its crop is 175 x 100 and reaches from 
     ],
 )
 def test_an_anchor_holds_a_box_well_inside_of_its_crop(box: Float32, stays: bool) -> None:
-    assert holds(BOX, box, AnchorRule(margin=0.05, scale=1.15), (H, W)) is stays
+    assert holds(BOX, box, AnchorRule(margin=0.05, scale=1.15), tiny_config()) is stays
+
+
+def test_a_tighter_crop_holds_less() -> None:
+    rule, moved = AnchorRule(margin=0, scale=1.15), BOX + np.float32([0, 6, 0, 6])
+    assert holds(BOX, moved, rule, tiny_config())  # 10 pixels are free below
+    assert not holds(BOX, moved, rule, tiny_config(box_padding=1.1))  # 4 pixels
 
 
 def test_a_new_anchor_costs_nothing(engine: CountingEngine) -> None:
@@ -226,7 +231,7 @@ def test_what_is_kept_depends_on_the_window_and_the_people_not_on_the_length(
 
 
 def test_anchors_of_people_who_left_are_forgotten() -> None:
-    anchored = Anchored(RULE, (H, W))
+    anchored = Anchored(RULE, tiny_config())
     frames = tracked_video(40, lambda index: {1 + index // 4: [10, 10, 50, 80]})
     for window in windows(frames, (-2, -1, 0, 1, 2)):
         anchored.crops(window, 2)

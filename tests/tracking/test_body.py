@@ -119,14 +119,13 @@ def test_a_faint_box_goes_on_with_a_track_but_starts_none() -> None:
     assert tracker.update(boxes, [0.2, 0.4], 2).tolist() == [1, 2]
 
 
-def test_fainter_boxes_go_on_with_somebody_sure_for_a_second_and_start_nobody() -> None:
-    for first, expected in ((0.4, [1] * 26 + [0] * 4), (0.39, [0] * 30)):
-        tracker = BodyTracker(start_threshold=0.3, continue_threshold=0.2)
-        boxes = [standing(0), standing(300)]
-        assert tracker.update(boxes, [first, 0.1], 0, 0.0).tolist() == [1, 0]
-        ids = [tracker.update(boxes, [0.1, 0.1], i, i / 26).tolist() for i in range(1, 31)]
-        assert ids == [[number, 0] for number in expected]
-        assert tracker.update(boxes, [0.2, 0.1], 31, 31 / 26).tolist() == [1, 0]  # as without them
+def test_fainter_boxes_go_on_with_somebody_for_a_second_and_start_nobody() -> None:
+    tracker = BodyTracker(start_threshold=0.3, continue_threshold=0.2)
+    boxes = [standing(0), standing(300)]
+    assert tracker.update(boxes, [0.3, 0.1], 0, 0.0).tolist() == [1, 0]
+    ids = [tracker.update(boxes, [0.1, 0.1], i, i / 26).tolist() for i in range(1, 31)]
+    assert ids == [[1, 0]] * 26 + [[0, 0]] * 4
+    assert tracker.update(boxes, [0.2, 0.1], 31, 31 / 26).tolist() == [1, 0]  # as without them
 
 
 def test_a_faint_box_must_lie_where_somebody_lost_is_expected_and_beside_others() -> None:
@@ -157,7 +156,8 @@ def test_faint_boxes_neither_prolong_the_wait_for_somebody_nor_teach_colours(
 
 def test_other_boxes_have_the_tracks_that_they_have_without_faint_ones() -> None:
     random = np.random.default_rng(2)
-    plain, faint = (BodyTracker(0.3, continue_threshold=0.2) for _ in range(2))
+    plain = BodyTracker(0.3, continue_threshold=0.2)
+    faint = BodyTracker(0.3, continue_threshold=0.2, looks_on=True)
     went_on = 0
     for index in range(200):
         away = 100 * np.sin(index / 30)
@@ -178,6 +178,48 @@ def test_who_went_on_in_a_faint_box_is_carried_on_from_there() -> None:
     boxes, scores, ids = tracker.carry(1)
     assert (boxes.tolist(), ids.tolist()) == ([standing(104)], [1])
     assert scores.tolist() == pytest.approx([0.1])
+
+
+def test_who_has_no_box_for_a_moment_is_where_the_speed_leads() -> None:
+    tracker = BodyTracker(0.3, continue_threshold=0.2, looks_on=True)
+    for index in range(20):
+        tracker.update([standing(4 * index)], [0.9], index, index / 20)
+    lefts = []
+    for index in range(20, 30):
+        assert tracker.update([], [], index, index / 20).tolist() == []
+        boxes, scores, ids = tracker.carry(index, index / 20)
+        assert (scores.tolist(), ids.tolist()) in (([0.0], [1]), ([], []))
+        lefts += boxes[:, 0].tolist()
+    assert lefts == pytest.approx([80, 84, 88, 92, 96], abs=8)  # 0.3 seconds; speed fades
+    assert lefts == sorted(lefts)
+    assert tracker.update([standing(116)], [0.9], 30, 1.5).tolist() == [1]
+
+
+def test_nobody_is_where_the_speed_leads_without_looking_on_or_over_somebody_else() -> None:
+    def carried(*boxes: Box, looks_on: bool = True, other: float = 300) -> list[int]:
+        tracker = BodyTracker(0.3, continue_threshold=0.2, looks_on=looks_on)
+        tracker.update([standing(0), standing(other)], [0.9, 0.9], 0)
+        tracker.update(boxes, [0.9] * len(boxes), 1)
+        return tracker.carry(1).track_ids.tolist()
+
+    assert carried(standing(300)) == [1, 2]
+    assert carried(standing(300), looks_on=False) == [2]
+    assert carried() == [1, 2]
+    assert carried(standing(26), other=26) == [2]  # a third of the first: perhaps that one
+    assert carried(standing(32), other=32) == [1, 2]  # a fifth
+    assert carried(other=26) == []  # it could be either
+    assert carried([-200, 50, 240, 100], standing(300)) == [2, 3]  # who is new is there
+
+
+def test_who_has_no_box_turns_with_the_camera() -> None:
+    random = np.random.default_rng(0)
+    wall = np.kron(random.integers(0, 255, (75, 200)), np.ones((8, 8))).astype(np.uint8)
+    view = [np.repeat(wall[:300, x : x + 600, None], 3, 2) for x in (100, 130)]
+    tracker = BodyTracker(0.3, continue_threshold=0.2, looks_on=True)
+    for index in range(5):
+        tracker.update([standing(200)], [0.9], index, index / 25, view[0])
+    tracker.update([], [], 5, 0.2, view[1])
+    np.testing.assert_allclose(tracker.carry(5, 0.2).boxes, [standing(170)], atol=2)
 
 
 def test_a_doubtful_box_starts_a_track_but_takes_none_from_a_sure_one() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tarvitpose.results import FramePoses
 from tarvitpose.skeleton import POSETRACK_15
-from tarvitpose.tracking.ghosts import CLEAR, HELD, GhostFilter, person_scores, pose_widths
+from tarvitpose.tracking.evidence import person_scores
+from tarvitpose.tracking.ghosts import CLEAR, HELD, GhostFilter, pose_widths
 
 J = len(POSETRACK_15)
 SHAPE = np.random.default_rng(0).random((J, 2)) * [40, 100]  # a pose in a box of 40 x 100
@@ -166,6 +167,8 @@ def test_faint_boxes_show_somebody_only_where_joints_are_sure(is_live: bool) -> 
         return shown([*frames, frame(10, (1, joints, 0), box_score=box)], ghosts)[10:]
 
     assert tracks(0.71, 0.1) == [[1]]  # halfway from 0.4 to 1
+    assert tracks(0.71, 0.0) == [[1]]  # no box at all
+    assert tracks(0.69, 0.0) == [[]]
     assert tracks(0.69, 0.1) == [[]]
     assert tracks(0.41, 0.2) == [[1]]
 
@@ -178,6 +181,16 @@ def test_faint_boxes_are_no_evidence_against_somebody() -> None:
     ghosts = GhostFilter(0.35, is_live=True, look=lambda *_: looks.append(1), faint_below=0.2)
     shown(frames, ghosts)
     assert len(looks) == 4  # in frames 1, 2, 4 and 8 of the others
+
+
+def test_who_starts_in_doubtful_boxes_is_shown_in_faint_ones_where_joints_are_sure() -> None:
+    scores = [0.3, 0.1, 0.1, 0.24, 0.1, 0.1, 0.1]
+    frames = [frame(i, (1, 0.9, 0), box_score=score) for i, score in enumerate(scores)]
+    ghosts = GhostFilter[int](0.35, is_live=False, faint_below=0.2)
+    assert shown(frames, ghosts) == [[1]] * 7
+    frames = [frame(i, (1, 0.5, 0), box_score=score) for i, score in enumerate(scores)]
+    ghosts = GhostFilter[int](0.35, is_live=False, faint_below=0.2)
+    assert shown(frames, ghosts) == [[]] * 7
 
 
 def test_someone_hidden_for_a_while_stays() -> None:

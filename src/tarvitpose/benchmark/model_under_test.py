@@ -120,6 +120,7 @@ def person_crops(video: str | Path, config: ModelConfig) -> UInt8:
         boxes = detector.detect(frame).boxes[:1]
         if len(boxes):
             size = config.input_size
-            matrix = crop_matrices(*centre_and_size(boxes, size), size, config.codec)[0]
+            area = centre_and_size(boxes, size, config.box_padding)
+            matrix = crop_matrices(*area, size, config.codec)[0]
             return np.stack([warp(later.image, matrix, size) for later in frames[at:]])
     raise VideoError(f"{video}: nobody is seen in its first {len(frames)} frames; use another clip")

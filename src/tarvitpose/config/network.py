@@ -19,6 +19,7 @@ CropSide = Annotated[int, Field(ge=2 * PATCH, le=LARGEST_SIDE, multiple_of=PATCH
 GridSide = Annotated[int, Field(ge=1, le=LARGEST_SIDE // PATCH)]
 Offset = Annotated[int, Field(ge=-LARGEST_OFFSET, le=LARGEST_OFFSET)]
 Share = Annotated[float, Field(ge=0, le=1)]
+BOX_PADDING = 1.25  # size of a crop relative to the box (paper, section 3)
 OFFSETS = (-2, -1, 1, 2)  # of the paper's auxiliary frames
 
 Curve = tuple[tuple[Share, Share], ...]  # points (x, y), rising
@@ -33,7 +34,7 @@ CURVES: dict[TemporalMode, str] = {  # the fields of score curves
 FLIP_CURVE = "flip_score_curve"
 ALL_CURVES = (*CURVES.values(), FLIP_CURVE)
 SCORING = {*ALL_CURVES, "default_temporal"}  # fields that no weights depend on
-LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after")  # than version 0.9
+LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after", "box_padding")  # than 0.9
 
 
 def check_offsets(offsets: tuple[int, ...]) -> None:
@@ -61,6 +62,7 @@ class ModelConfig(Config):
     layer_norm_eps: float = Field(default=1e-6, gt=0, le=1)  # of the encoder
     position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
     input_size: tuple[CropSide, CropSide] = (256, 192)  # height, width of a crop
+    box_padding: float = Field(default=BOX_PADDING, ge=1, le=3)  # size of a crop, of the box
     joint_set: str | JointSet = "posetrack15"  # a JointSetName, or a set that is not the package's
     decoder: Literal["classic", "simple"] = "classic"
     decoder_width: int = Field(default=256, gt=0, le=MOST_CHANNELS)  # of the classic decoder

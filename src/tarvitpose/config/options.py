@@ -240,7 +240,7 @@ class EstimatorConfig(NetworkConfig):
 
     @property
     def faint_threshold(self) -> float:
-        """The score from which a box continues a track that had a sure one."""
+        """The score from which a box continues a track for a moment."""
         share = FAINT if self.tracker == "body" else CONTINUE
         return share * self.start_threshold
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from tarvitpose.config import LARGEST_OFFSET, Codec
+from tarvitpose.config import BOX_PADDING, LARGEST_OFFSET, Codec
 from tarvitpose.data.degrade import DegradeConfig
 from tarvitpose.data.records import Box, Record
 from tarvitpose.data.stills import STANDSTILL, MotionConfig
-from tarvitpose.geometry import BOX_PADDING, centre_and_size, crop_matrices
+from tarvitpose.geometry import centre_and_size, crop_matrices
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Bools, Float32, Float64, Generator, UInt8
 from tarvitpose.utils.config_base import LARGEST_FACTOR, Config
@@ -97,9 +97,11 @@ class CropArea:
         return np.asarray(matrix, np.float64)
 
 
-def inference_area(box: Box, input_size: tuple[int, int]) -> CropArea:
+def inference_area(
+    box: Box, input_size: tuple[int, int], padding: float = BOX_PADDING
+) -> CropArea:
     """Return the area that inference shows of a box xyxy."""
-    centre, size = centre_and_size(box, input_size)
+    centre, size = centre_and_size(box, input_size, padding)
     return CropArea(centre[0], size[0])
 
 

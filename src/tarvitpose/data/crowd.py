@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tarvitpose.data.records import Record
-from tarvitpose.geometry import BOX_PADDING
+from tarvitpose.config import BOX_PADDING
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, Float64, Generator, UInt8
 

@@ -74,7 +74,7 @@ class Transform(Generic[State, Next]):
 def inference_framing(record: Record, model: ModelConfig) -> Framing:
     """Return the window and the crop of a record as inference shows them."""
     offsets, _ = window_offsets(model.offsets)
-    area = inference_area(record.box, model.input_size)
+    area = inference_area(record.box, model.input_size, model.box_padding)
     moves = np.tile(np.eye(2, 3), (len(offsets), 1, 1))
     return Framing(record, whole_person(record), area, offsets, moves)
 
@@ -83,10 +83,9 @@ def truncate(framing: Framing, settings: ClipSettings, rng: Generator) -> Framin
     """Let the frame of a still end within the person."""
     if len(framing.record.frames) > 1 or rng.uniform() >= settings.augment.truncate:
         return framing
-    shown = cut_off(framing.record, rng)
-    return replace(
-        framing, shown=shown, area=inference_area(shown.record.box, settings.model.input_size)
-    )
+    shown, model = cut_off(framing.record, rng), settings.model
+    area = inference_area(shown.record.box, model.input_size, model.box_padding)
+    return replace(framing, shown=shown, area=area)
 
 
 def half_body(framing: Framing, settings: ClipSettings, rng: Generator) -> Framing:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.geometry import BOX_PADDING
+from tarvitpose.config import BOX_PADDING
 from tarvitpose.utils.arrays import Float64, Generator, UInt8
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from tarvitpose.geometry import BOX_PADDING, invert, transform_points, warp
+from tarvitpose.config import BOX_PADDING
+from tarvitpose.geometry import invert, transform_points, warp
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, Float64, Generator, UInt8
 from tarvitpose.utils.config_base import Config

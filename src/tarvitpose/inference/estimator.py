@@ -22,6 +22,7 @@ from tarvitpose.config import (
 )
 from tarvitpose.detection import BoxesFile, Detector, check_detector, load_detector
 from tarvitpose.errors import UserError
+from tarvitpose.inference.batches import batches
 from tarvitpose.inference.devices import choose_device
 from tarvitpose.inference.glances import Glances
 from tarvitpose.inference.graph_folder import local_config
@@ -177,7 +178,7 @@ class PoseEstimator:
             _warned(source, tracker, ghosts),
         ):
             tracked = windows(tracker.find(frames), self.predictor.offsets)
-            glances = Glances(self.least_person_score, ghosts.is_thing, ghosts.faint_below)
+            glances = Glances(self.least_person_score, ghosts.is_thing, tracker.continue_threshold)
             decoded = self._decoded(tracked, decode, at_once, glances)
             if self.predictor.peaks:
                 decoded = linked(decoded, 0.0 if is_live else LAG)
@@ -207,7 +208,8 @@ class PoseEstimator:
             [*window[:current], glances.due(window[current]), *window[current + 1 :]]
             for window in tracked
         )
-        for batch in self._batches(due, at_once):
+        crops = 1 if self.config.crop_policy != "window" else len(self.predictor.offsets)
+        for batch in batches(due, current, crops, at_once):
             for window, joints in zip(batch, decode(batch), strict=True):
                 glances.note(window[current], joints.scores)
                 yield window[current], joints
@@ -290,6 +292,7 @@ class PoseEstimator:
             self.detector,
             start_threshold=self.start_threshold,
             continue_threshold=self.config.continue_threshold,
+            looks_on=self.least_person_score > 0 and self.config.continue_threshold > 0,
             max_people=self.config.max_people,
             largest_first=self.config.largest_first,
             every=self.config.det_every,
@@ -299,27 +302,6 @@ class PoseEstimator:
             chosen=self.config.person,
             observer=observer,
         )
-
-    def _batches(
-        self, tracked: Iterator[list[TrackedFrame]], at_once: int
-    ) -> Iterator[list[list[TrackedFrame]]]:
-        """Gather windows until they have `at_once` new crops, and no more windows than that.
-
-        The first two batches are of one crop, the next two of two, and so on: who watches need not
-        wait for a whole one.
-        """
-        streams = self.config.crop_policy != "window"
-        batch: list[list[TrackedFrame]] = []
-        crops, enough = 0, 1.0
-        for window in tracked:
-            batch.append(window)
-            new = 1 if streams else len(window)
-            crops += new * len(window[self.predictor.current].boxes)
-            if max(crops, len(batch)) >= int(enough):
-                yield batch
-                batch, crops, enough = [], 0, min(enough + 0.5, at_once)
-        if batch:
-            yield batch
 
     def _poses(self, tracked: TrackedFrame, joints: PoseArrays) -> FramePoses:
         frame = tracked.frame

@@ -30,6 +30,7 @@ class PersonTracker:
         *,
         start_threshold: float,
         continue_threshold: float = 0.0,
+        looks_on: bool = False,
         max_people: int | None,
         largest_first: bool = False,
         every: DetEvery,
@@ -45,7 +46,8 @@ class PersonTracker:
         The track ids of a detector that gives some, in all frames, are taken as they are. Of all
         people who are tracked only those with a `chosen` number are yielded, or all if there is
         none. Boxes below `continue_threshold` are for a tracker that takes faint ones, where
-        there are fewer people than `max_people`. Raises UserError for a tracker that is not
+        there are fewer people than `max_people`. `looks_on` tells the tracker "body" to go on
+        for a moment with people without any box. Raises UserError for a tracker that is not
         installed.
         """
         self.observer = observer or Observer()
@@ -57,6 +59,7 @@ class PersonTracker:
             start_threshold=start_threshold,
             reidentify=reidentify,
             continue_threshold=continue_threshold,
+            looks_on=looks_on,
         )
         self.continue_threshold = continue_threshold if tracker == "body" else 0.0
         self._known = KnownTracks()
@@ -121,6 +124,11 @@ class PersonTracker:
         boxes = np.concatenate([people.boxes, detections.boxes[is_faint]])
         scores = np.concatenate([people.scores, detections.scores[is_faint]])
         ids = self.tracker.update(boxes, scores, frame.index, frame.time, frame.image)
+        present = self._carried(frame)
+        unseen = people_at(present, ~np.isin(present.track_ids, ids))
+        boxes = np.concatenate([boxes, unseen.boxes])
+        scores = np.concatenate([scores, unseen.scores])
+        ids = np.concatenate([ids, unseen.track_ids])
         rows = np.flatnonzero((ids > 0) | (np.arange(len(ids)) < len(people)))[: self.max_people]
         tracked = TrackedFrame(frame, boxes[rows], scores[rows], ids[rows], others)
         followed = people_at(tracked, tracked.track_ids > 0)

@@ -50,9 +50,8 @@ def seen_from(
     if np.array_equal(current, box):
         return frame
     size = config.input_size
-    to_current, to_crop = crop_matrices(
-        *centre_and_size(np.stack([current, box]), size), size, config.codec
-    )
+    areas = centre_and_size(np.stack([current, box]), size, config.box_padding)
+    to_current, to_crop = crop_matrices(*areas, size, config.codec)
     back = np.vstack([invert(to_crop[None])[0], [0, 0, 1]])
     moved = (to_current @ back).astype(np.float32)  # (2, 3), from crop to crop
     peaks = transform_points(moved[None], frame.peaks[None])[0]

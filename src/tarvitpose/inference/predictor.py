@@ -274,8 +274,8 @@ class Predictor:
         return np.stack([warp(image, matrix, size) for image, matrix in pairs])
 
     def _matrices(self, boxes: Float32) -> Float32:
-        size = self.config.input_size
-        return crop_matrices(*centre_and_size(boxes, size), size, self.config.codec)
+        size, padding = self.config.input_size, self.config.box_padding
+        return crop_matrices(*centre_and_size(boxes, size, padding), size, self.config.codec)
 
     def joined(self, parts: Sequence[PoseArrays]) -> PoseArrays:
         """Return the joints of several groups of people as one; of nobody where there is none."""

@@ -1,4 +1,4 @@
-"""The encoder's products in int8: an ONNX file is rewritten when it is opened, whoever wrote it.
+"""The network's products in int8: an ONNX file is rewritten when it is opened, whoever wrote it.
 
 Each output channel of the weights has its own range, and so has what goes into each product,
 measured anew in each run: ranges that were measured once err more. The graph itself makes int8 of
@@ -19,7 +19,13 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 PRODUCT = re.compile(  # of graphs.py
     r"/encoder/blocks\.\d+/(attention/(qkv|proj)|fc2|(?<!blocks\.0/)fc1)/MatMul"
 )
+JOINTS = re.compile(  # in JTA and GRA, where few joints read large weights
+    r"/jta/layers\.\d+/(look/to_(query|out)|exchange/to_(query|key_value|out)|feed_forward/fc[12])/MatMul"
+    r"|/gra/layers\.\d+/to_key_value/MatMul"
+)
 FLOAT, INT8 = 1, 3  # types of tensors
+ATTENTION = re.compile(r"(/encoder/blocks\.\d+/attention)/qkv/MatMul")
+OF_ONNXRUNTIME = "com.microsoft"  # the domain of its own operators
 LARGEST, TINY = "int8/largest", "int8/tiny"  # constants of the graph
 ENLARGEMENTS = ("/decoder/enlarge1", "/decoder/enlarge2")  # of graph_decoder.py
 # Of `TAPS_TO_POINTS`, those points that are one tap: the two of even and the two of odd outputs.
@@ -34,6 +40,7 @@ FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "ints": (8, Field.TYPE_INT64, True),
         "type": (20, Field.TYPE_INT32, False),
     },
+    "Opset": {"domain": (1, Field.TYPE_STRING, False), "version": (2, Field.TYPE_INT64, False)},
     "Value": {"name": (1, Field.TYPE_STRING, False)},
     "Tensor": {
         "data_type": (2, Field.TYPE_INT32, False),
@@ -46,41 +53,48 @@ FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "name": (3, Field.TYPE_STRING, False),
         "op_type": (4, Field.TYPE_STRING, False),
         "attribute": (5, "Attribute", True),
+        "domain": (7, Field.TYPE_STRING, False),
     },
     "Graph": {
         "node": (1, "Node", True),
         "initializer": (5, "Tensor", True),
         "output": (12, "Value", True),
     },
-    "Model": {"graph": (7, "Graph", False)},
+    "Model": {"graph": (7, "Graph", False), "opset_import": (8, "Opset", True)},
 }
 
 
-def int8_products(model: bytes, *, decoder: bool = False) -> bytes:
+def int8_products(model: bytes, *, vnni_heads: int | None = None) -> bytes:
     """Return an ONNX file with the encoder's products in int8, for a file of `graphs`.
 
-    With `decoder` its two enlargements as well. Raises google.protobuf.message.DecodeError for what
-    is no such file.
+    For VNNI, also those of JTA and GRA with weights, and the decoder's two enlargements; the
+    encoder's attention of `vnni_heads` heads becomes one operator of ONNX Runtime. Raises
+    google.protobuf.message.DecodeError for what is no such file.
     """
     parsed = _message("Model").FromString(model)
     graph, nodes = parsed.graph, list(parsed.graph.node)
-    names = ENLARGEMENTS if decoder else ()
-    enlargements = {name: part for name in names if (part := _Winograd.of(nodes, name))}
-    sums = {part.sum.name: name for name, part in enlargements.items()}
+    products, names = ((PRODUCT, JOINTS), ENLARGEMENTS) if vnni_heads else ((PRODUCT,), ())
+    by_name = {node.name: node for node in nodes}
+    enlargements = {part.end.name: part for name in names if (part := _Winograd.of(nodes, name))}
     del graph.node[:]
     for node in nodes:
-        if node.op_type == "MatMul" and PRODUCT.fullmatch(node.name):
+        if vnni_heads and (attention := ATTENTION.fullmatch(node.name)):
+            bias, out = (by_name[f"{attention[1]}/{part}"] for part in ("qkv/Add", "proj/MatMul"))
+            added = _Nodes(graph, f"{attention[1]}/int8")
+            x = added.to_int8(node.input[0])
+            out.input[0] = added.add_attention(x, node.input[1], bias.input[0], vnni_heads)
+        elif node.op_type == "MatMul" and any(each.fullmatch(node.name) for each in products):
             added = _Nodes(graph, node.name)
             added.add_product(added.to_int8(node.input[0]), node.input[1], node.output[0])
-            continue
-        if node.name in sums:
-            name = sums[node.name]
-            node.input[0] = _add_enlargement(_Nodes(graph, name), enlargements[name])
-        graph.node.append(node)
+        elif part := enlargements.get(node.name):
+            _add_enlargement(_Nodes(graph, f"{node.name}/int8"), part)
+        else:
+            graph.node.append(node)
     for name, value in ((LARGEST, 127.0), (TINY, np.finfo(np.float32).tiny)):
         data = np.float32(value).tobytes()
         graph.initializer.add(data_type=FLOAT, name=name, raw_data=data)
-    if enlargements:
+    if vnni_heads:
+        parsed.opset_import.add(domain=OF_ONNXRUNTIME, version=1)
         _leave_needed(graph)
     return bytes(parsed.SerializeToString())
 
@@ -119,15 +133,27 @@ class _Nodes:
 
     def add_product(self, x: _Int8, w: str, output: str) -> None:
         """Add the product of x (..., K) and weights w (K, M)."""
+        w8, w_scale = self._weights(w)
+        sums = self.add("MatMulInteger", [x.whole, w8, x.zero], "sums")
+        wide = self.add("Cast", [sums], "wide", to=FLOAT)
+        self._add("Mul", [wide, self.add("Mul", [x.scale, w_scale], "scales")], [output], {})
+
+    def add_attention(self, x: _Int8, w: str, bias: str, heads: int) -> str:
+        """Add self-attention (B, N, C) of x (B, N, C); `w` (C, 3 C) makes queries, keys, values."""
+        w8, w_scale = self._weights(w)
+        flat = self.add("Reshape", [w_scale, self.integers([-1], "all")], "flat_scale")
+        inputs, output = [x.whole, w8, bias, x.scale, flat, "", x.zero], f"{self.name}/attended"
+        self._add("QAttention", inputs, [output], {"num_heads": heads}, OF_ONNXRUNTIME)
+        return output
+
+    def _weights(self, w: str) -> tuple[str, str]:
+        """Add int8 of weights (K, M); return its name and that of its scale, (1, M)."""
         largest = self.add("ReduceMax", [self.add("Abs", [w], "sizes")], "largest", axes=[0])
         w_scale = self.add(
             "Div", [self.add("Max", [largest, TINY], "positive"), LARGEST], "w_scale"
         )
         whole = self.add("Round", [self.add("Div", [w, w_scale], "scaled")], "whole")
-        w8 = self.add("Cast", [whole], "w8", to=INT8)  # (K, M), its scale (1, M)
-        sums = self.add("MatMulInteger", [x.whole, w8, x.zero], "sums")
-        wide = self.add("Cast", [sums], "wide", to=FLOAT)
-        self._add("Mul", [wide, self.add("Mul", [x.scale, w_scale], "scales")], [output], {})
+        return self.add("Cast", [whole], "w8", to=INT8), w_scale
 
     def _add(
         self,
@@ -135,8 +161,11 @@ class _Nodes:
         inputs: Sequence[str],
         outputs: Sequence[str],
         attributes: Mapping[str, int | list[int]],
+        domain: str = "",
     ) -> None:
-        node = self.graph.node.add(op_type=operator, name=outputs[0], input=inputs, output=outputs)
+        node = self.graph.node.add(
+            op_type=operator, name=outputs[0], input=inputs, output=outputs, domain=domain
+        )
         for name, value in attributes.items():
             if isinstance(value, int):
                 node.attribute.add(name=name, i=value, type=2)
@@ -149,7 +178,9 @@ class _Winograd(NamedTuple):
 
     x: str  # (B, h, w, C)
     weights: str  # (64, C, O): points along a row times points along a column
-    sum: Any  # the node that adds the bias to (B, 2h, 2w, O)
+    bias: str  # (O,)
+    final: str | None  # (O, J), the product that follows the last enlargement
+    end: Any  # the node that gives (B, 2h, 2w, O) after ReLU, or (B, 2h, 2w, J)
 
     @classmethod
     def of(cls, nodes: Sequence[Any], name: str) -> Self | None:
@@ -158,15 +189,20 @@ class _Winograd(NamedTuple):
         last = {node.op_type: node for node in mine}
         if not {"Pad", "MatMul", "Relu"} <= last.keys():
             return None
-        (before,) = last["Relu"].input
-        sums = next(node for node in mine if before in node.output)
-        return cls(last["Pad"].input[0], last["MatMul"].input[1], sums)
+        relu = last["Relu"]
+        bias = next(node.input[1] for node in mine if relu.input[0] in node.output)
+        x, weights = last["Pad"].input[0], last["MatMul"].input[1]
+        for node in nodes:
+            if node.op_type == "MatMul" and node.input[0] == relu.output[0]:
+                return cls(x, weights, bias, node.input[1], node)
+        return cls(x, weights, bias, None, relu)
 
 
-def _add_enlargement(nodes: _Nodes, part: _Winograd) -> str:
-    """Add an enlargement, tap by tap, and return the name of (B, 2h, 2w, O).
+def _add_enlargement(nodes: _Nodes, part: _Winograd) -> None:
+    """Add an enlargement, tap by tap, as far as `part.end`.
 
     Winograd's sums would have larger ranges than what they are made of, and int8 errs by the range.
+    Neighbours are put side by side last of all, when they have fewest channels.
     """
     pads = nodes.integers([0, 1, 1, 0, 0, 1, 1, 0], "pads")
     x = nodes.to_int8(nodes.add("Pad", [part.x, pads], "padded"))  # (B, h + 2, w + 2, C)
@@ -190,16 +226,21 @@ def _add_enlargement(nodes: _Nodes, part: _Winograd) -> str:
             taps = inner.add("Gather", [part.weights, inner.integers(points, "points")], "taps")
             w = inner.add("Flatten", [taps], "w", axis=2)  # (4 C, O)
             x4 = inner.add("Concat", inputs, "x4", axis=3)  # (B, h, w, 4 C)
-            output = f"{inner.name}/output"
-            inner.add_product(x._replace(whole=x4), w, output)
-            neighbours.append(output)
+            found = f"{inner.name}/found"
+            inner.add_product(x._replace(whole=x4), w, found)
+            large = inner.add("Relu", [inner.add("Add", [found, part.bias], "sum")], "large")
+            if part.final is not None:
+                large = inner.add("MatMul", [large, part.final], "final")  # (B, h, w, J)
+            neighbours.append(large)
         row = nodes.add("Concat", neighbours, f"row{odd_row}", axis=3)  # (B, h, w, 2 O)
         rows.append(nodes.add("Unsqueeze", [row, two], f"rows{odd_row}"))  # (B, h, 1, w, 2 O)
     both = nodes.add("Concat", rows, "rows", axis=2)  # (B, h, 2, w, 2 O)
     sides = nodes.add("Shape", [part.x], "sides", end=3)
     twice = nodes.add("Mul", [sides, nodes.integers([1, 2, 2], "factors")], "twice")
     size = nodes.add("Concat", [twice, nodes.integers([-1], "rest")], "size", axis=0)
-    return nodes.add("Reshape", [both, size], "large")
+    nodes.graph.node.add(
+        op_type="Reshape", name=f"{nodes.name}/large", input=[both, size], output=part.end.output
+    )
 
 
 def _leave_needed(graph: Any) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tarvitpose.config import AnchorRule
+from tarvitpose.config import AnchorRule, ModelConfig
 from tarvitpose.geometry import centre_and_size
 from tarvitpose.inference.pose_arrays import PoseArrays
 from tarvitpose.inference.predictor import BatchedCrop, Predictor, slices
@@ -63,8 +63,8 @@ class Anchored:
     does (it lasts longest). So around a new anchor the crops of a window are cut by two boxes.
     """
 
-    def __init__(self, rule: AnchorRule, input_size: tuple[int, int]) -> None:
-        self.rule, self.input_size = rule, input_size
+    def __init__(self, rule: AnchorRule, config: ModelConfig) -> None:
+        self.rule, self.config = rule, config
         self._anchors: dict[int, dict[int, Float32]] = {}  # by track, of each frame of the window
 
     def crops(self, window: Window, current: int) -> list[CropPlan]:
@@ -93,19 +93,20 @@ class Anchored:
 
     def _next_anchor(self, anchor: Float32 | None, ahead: Float32) -> Float32:
         """Return an anchor (xyxy) whose crop holds the first of some boxes (K, 4)."""
-        box, rule, size = ahead[0], self.rule, self.input_size
-        if anchor is not None and holds(anchor, box, rule, size):
+        box, rule, config = ahead[0], self.rule, self.config
+        if anchor is not None and holds(anchor, box, rule, config):
             return anchor
-        return next((newest for newest in ahead[::-1] if holds(newest, box, rule, size)), box)
+        return next((newest for newest in ahead[::-1] if holds(newest, box, rule, config)), box)
 
 
-def holds(anchor: Float32, box: Float32, rule: AnchorRule, input_size: tuple[int, int]) -> bool:
+def holds(anchor: Float32, box: Float32, rule: AnchorRule, config: ModelConfig) -> bool:
     """Tell whether a box (xyxy) lies well enough inside the crop that its anchor (xyxy) cuts.
 
     No side may come closer to the crop's border than `rule.margin` of the crop, and the crop must
     not be more than `rule.scale` times as large or small as the box's own would be.
     """
-    centre, size = centre_and_size(np.stack([anchor, box]), input_size)
+    both = np.stack([anchor, box])
+    centre, size = centre_and_size(both, config.input_size, config.box_padding)
     change = float(size[1, 0] / size[0, 0])
     reach = size[0] * (0.5 - rule.margin)
     inside = (box[:2] >= centre[0] - reach).all() and (box[2:] <= centre[0] + reach).all()
@@ -189,4 +190,4 @@ def open_streamer(predictor: Predictor, rule: AnchorRule | None) -> Streamer:
     """Return a streamer with the policy "anchored" by this rule, or "own" without one."""
     if rule is None:
         return Streamer(predictor, boxes_of_each_frame)
-    return Streamer(predictor, Anchored(rule, predictor.config.input_size).crops)
+    return Streamer(predictor, Anchored(rule, predictor.config).crops)

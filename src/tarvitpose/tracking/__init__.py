@@ -26,14 +26,15 @@ def open_tracker(
     start_threshold: float,
     reidentify: float = 0.0,
     continue_threshold: float = 0.0,
+    looks_on: bool = False,
 ) -> Tracker:
     """Return a tracker that starts tracks at a score of `start_threshold`. Raises UserError.
 
-    `reidentify` is for "body": for how many seconds somebody lost may be recognised, and
-    `continue_threshold` the score below which boxes are faint.
+    The rest is for "body": for how many seconds somebody lost may be recognised, the score below
+    which boxes are faint, and whether people without any box are there for a moment.
     """
     if name == "body":
-        return BodyTracker(start_threshold, reidentify, continue_threshold)
+        return BodyTracker(start_threshold, reidentify, continue_threshold, looks_on=looks_on)
     if name == "iou":
         return IouTracker(start_threshold=start_threshold)
     return OutsideTracker(name, start_threshold=start_threshold)

@@ -5,7 +5,7 @@ A detector takes a pole, a bag or half of somebody for a person; the pose networ
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 from typing import Generic, TypeVar
@@ -16,13 +16,12 @@ from tarvitpose.geometry import box_iou
 from tarvitpose.metrics.oks import AREA_OF_BOX, similarity
 from tarvitpose.results import FramePoses, joined_boxes
 from tarvitpose.skeleton import SIGMAS, JointSet, set_of
+from tarvitpose.tracking.evidence import DETECTED, Average, Evidence, person_scores
 from tarvitpose.utils.arrays import Float32, Float64
 
 Item = TypeVar("Item")
-PERIOD = 1.0  # seconds about a frame that say what is seen now
 HELD = 15  # frames that wait to learn more about somebody new
 SAME_POSE = 0.5  # mean OKS of two tracks over a period from which they are one person
-DETECTED = 0.6  # share of the least score that box and joints must reach together
 SURE_BOX = 0.55  # mean score of a track's boxes from which nobody looks closer any more
 LEAST_LOOK, SURE_LOOK = 0.35, 0.6  # closer looks and width of a person, and of surely one
 MANY_LOOKS = 3  # closer looks that tell a thing
@@ -31,73 +30,6 @@ CLEARLY_SEEN, CLEARLY_DETECTED, CLEARLY_NOT = 2.0, 1.5, 0.5  # times what a pers
 CLEAR_LOOKS = 0.4  # two or more closer looks and width, of somebody clear
 SEEN_JOINT = 0.3  # score of a joint that says how wide a pose is
 OTHER_SIGMA = 0.079  # of joints that COCO does not know
-
-
-@dataclass
-class Average:
-    """The mean of values over time, and that of the last period."""
-
-    total: float = 0.0
-    count: int = 0
-    recent: deque[tuple[float, float]] = field(default_factory=deque)  # time and value
-
-    def add(self, time: float, value: float) -> None:
-        """Take in the value of one moment."""
-        self.total, self.count = self.total + value, self.count + 1
-        self.recent.append((time, value))
-        while self.recent[0][0] < time - PERIOD:
-            self.recent.popleft()
-
-    @property
-    def now(self) -> float:
-        """The mean of the last period."""
-        return sum(value for _, value in self.recent) / len(self.recent)
-
-    @property
-    def newest(self) -> float:
-        """The last value."""
-        return self.recent[-1][1]
-
-    @property
-    def most(self) -> float:
-        """The largest value of the last period."""
-        return max(value for _, value in self.recent)
-
-    @property
-    def best(self) -> float:
-        """The larger of both means: someone well seen at any time stays, and so who is now."""
-        return max(self.total / self.count, self.now)
-
-
-@dataclass
-class Evidence:
-    """How well one person was seen so far, and how well box and joints together show one."""
-
-    seen: Average = field(default_factory=Average)
-    detected: Average = field(default_factory=Average)
-
-    def add(self, time: float, score: float, box_score: float, *, faint_below: float = 0.0) -> None:
-        """Take in how well the person and the box are seen at one moment.
-
-        A box below `faint_below` says nothing more of whom another one has shown.
-        """
-        if self.seen.count and box_score < faint_below:
-            return
-        self.seen.add(time, score)
-        self.detected.add(time, score * box_score)
-
-    def is_detected(self, least_score: float) -> bool:
-        """Whether box and joints together are a person's."""
-        return self.detected.best >= DETECTED * least_score
-
-    def is_person(self, least_score: float) -> bool:
-        """Whether joints, and box and joints together, are a person's."""
-        return self.seen.best >= least_score and self.is_detected(least_score)
-
-    def is_person_now(self, least_score: float) -> bool:
-        """Whether the newest ones are."""
-        seen, detected = self.seen.newest, self.detected.newest
-        return seen >= least_score and detected >= DETECTED * least_score
 
 
 class GhostFilter(Generic[Item]):
@@ -118,7 +50,7 @@ class GhostFilter(Generic[Item]):
     pose half as similar to others, or clearly nobody; a live one never waits.
 
     A box below `faint_below` is no evidence, and shows somebody only in a frame whose joints are
-    sure: halfway from `least_score` to 1.
+    sure: halfway from `least_score` to 1. The same goes for who has none, and so a score of 0.
     """
 
     def __init__(
@@ -129,14 +61,12 @@ class GhostFilter(Generic[Item]):
         look: Callable[[Item, Float32], float | None] | None = None,
         faint_below: float = 0.0,
     ) -> None:
-        self.faint_below = faint_below
         self.least_score, self._longest = least_score, 0 if is_live else HELD
         self._look = look
         self._waiting: deque[tuple[Item, FramePoses]] = deque()
         self._frames = 0  # so far
         self._began: dict[int, int] = {}  # the frame in which each track began
-        self._evidence: dict[int, Evidence] = {}  # by track
-        self._boxed: dict[int, Average] = {}  # by track, score of the box
+        self._evidence = Evidence(faint_below)
         self._wide: dict[int, Average] = {}  # by track, width of the pose
         self._looks: dict[int, list[float]] = {}  # by track, of closer looks
         self._alike: dict[tuple[int, int], Average] = {}  # OKS, by two tracks
@@ -193,11 +123,8 @@ class GhostFilter(Generic[Item]):
         """Learn from a frame how well its people are seen, and how alike their poses are."""
         self._frames += 1
         ids = poses.track_ids.tolist()
-        scores = person_scores(poses.scores).tolist()
-        for track, score, box_score in zip(ids, scores, poses.box_scores.tolist(), strict=True):
-            self._began.setdefault(track, self._frames)
-            evidence = self._evidence.setdefault(track, Evidence())
-            evidence.add(poses.time, score, box_score, faint_below=self.faint_below)
+        self._began = dict.fromkeys(ids, self._frames) | self._began
+        self._evidence.note(poses.time, poses.track_ids, poses.scores, poses.box_scores)
         overlap = box_iou(poses.boxes, poses.boxes)
         for first, second in combinations(range(len(ids)), 2):
             if overlap[first, second] > 0:
@@ -210,11 +137,9 @@ class GhostFilter(Generic[Item]):
         if self._look is None:
             return
         widths = pose_widths(poses).tolist()
-        for person, track in enumerate(poses.track_ids.tolist()):
-            if track in self._boxed and poses.box_scores[person] < np.float32(self.faint_below):
-                continue
-            boxed = self._boxed.setdefault(track, Average())
-            boxed.add(poses.time, float(poses.box_scores[person]))
+        for person in np.flatnonzero(~self._evidence.is_faint(poses.box_scores)):
+            track = int(poses.track_ids[person])
+            boxed = self._evidence[track].boxed
             self._wide.setdefault(track, Average()).add(poses.time, widths[person])
             looks = self._looks.setdefault(track, [])
             if boxed.count >= CLEAR and boxed.best >= SURE_BOX:
@@ -229,12 +154,11 @@ class GhostFilter(Generic[Item]):
         looks = self._looks.get(track)
         if not looks or self._is_boxed(track):
             return 1.0
-        wide = self._wide[track]
-        return fmean(looks) + wide.total / wide.count
+        return fmean(looks) + self._wide[track].mean
 
     def _is_boxed(self, track: int) -> bool:
         """Whether a track's boxes are sure, or were for a while."""
-        return track in self._surely_boxed or self._boxed[track].best >= SURE_BOX
+        return track in self._surely_boxed or self._evidence[track].boxed.best >= SURE_BOX
 
     def _is_sure(self, track: int) -> bool:
         return self._looked(track) >= SURE_LOOK
@@ -283,21 +207,11 @@ class GhostFilter(Generic[Item]):
         self._things |= detected - seen
         self._doubles |= doubles
         self._shown |= seen - doubles
-        is_faint = poses.box_scores < np.float32(self.faint_below)
+        is_faint = evidence.is_faint(poses.box_scores)
         is_sure = person_scores(poses.scores) >= (1 + least) / 2
         is_shown = np.isin(poses.track_ids, list(seen - doubles)) & (is_sure | ~is_faint)
         left_out = joined_boxes(poses.left_out, poses.boxes[~is_shown])
         return item, replace(poses.only(is_shown), left_out=left_out)
-
-
-def person_scores(scores: Float32) -> Float64:
-    """Return how well each person is seen, (N,): the mean of the better half of its joints.
-
-    `scores` are (N, J). Half of the joints are enough: of people at a desk or at the border of the
-    frame no more are to be seen.
-    """
-    half = (scores.shape[1] + 1) // 2
-    return np.asarray(np.sort(scores, 1)[:, -half:].mean(1), np.float64)
 
 
 def pose_similarity(poses: FramePoses, first: int, second: int) -> float:

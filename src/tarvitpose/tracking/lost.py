@@ -1,0 +1,83 @@
+"""Going on with people whom no usual box shows.   Axes: N boxes, M people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tarvitpose.geometry import box_iou
+from tarvitpose.tracking.motion import Motion
+from tarvitpose.tracking.pairing import paired
+from tarvitpose.tracking.sighting import Body, Moment, covering, sightings
+from tarvitpose.utils.arrays import Float32, Float64, Int64
+
+FAINT = 1.0  # seconds after the last usual box in which faint ones go on with somebody
+UNSEEN = 0.3  # seconds after the last box of all in which somebody is where they must be
+AS_EXPECTED = 0.5  # overlap (IoU) of a faint box with where its person must be
+
+
+class LostPeople:
+    """Goes on with people in faint boxes, and for a moment without any.
+
+    A faint box is somebody's for FAINT seconds, where it lies as expected and beside everybody
+    else; nothing is learned from it but where to expect the next one. With `looks_on` who has none
+    is for UNSEEN seconds where they must be, if that is beside everybody else. Where two are lost
+    in one place neither goes on: it could be either.
+    """
+
+    def __init__(self, *, looks_on: bool) -> None:
+        self.looks_on = looks_on
+        self.present: dict[int, Body] = {}  # who goes on in the newest frame, by track
+        self._bodies: dict[int, Body] = {}  # everybody lost, as faint boxes go on with them
+
+    def update(
+        self,
+        lost: Mapping[int, Body],
+        boxes: Float32,
+        scores: Float32,
+        others: Float32,
+        now: Moment,
+    ) -> Int64:
+        """Return the track of each faint box (N, 4), (N,), 0 where it is nobody's.
+
+        `lost` (M) are the people who have none of the frame's usual boxes, `others` (K, 4).
+        """
+        lost = {n: body for n, body in lost.items() if now.time - body.motion.time <= FAINT}
+        self._bodies = {n: self._bodies.get(n, body) for n, body in lost.items()}
+        moved = {n: body.motion.at(now.time) for n, body in self._bodies.items()}
+        places = np.array([motion.box for motion in moved.values()]).reshape(-1, 4)
+        is_expected = (box_iou(boxes, places) >= AS_EXPECTED).any(1)
+        rows = np.flatnonzero(is_expected & ~covering(boxes, others).any(1))
+        seen = sightings(boxes[rows], scores[rows], now)
+        found = paired(seen, moved, lost)
+        is_over_other = covering(boxes[rows], places) & (found[:, None] != [*moved])  # (N, M)
+        found[is_over_other.any(1)] = 0
+        self.present = {
+            number: self._bodies[number].follow(moved[number], each)
+            for number, each in zip(found.tolist(), seen, strict=True)
+            if number
+        }
+        self._bodies |= self.present
+        if self.looks_on:
+            self.present |= self._unseen(moved, others)
+        ids = np.zeros(len(boxes), np.int64)
+        ids[rows] = found
+        return ids
+
+    def turn(self, camera: Float64) -> None:
+        """Move everybody as the camera turned; `camera` (2, 3) takes old points to new ones."""
+        self._bodies = {n: body.seen_by(camera) for n, body in self._bodies.items()}
+
+    def _unseen(self, moved: Mapping[int, Motion], others: Float32) -> dict[int, Body]:
+        """Return who has no box at all at where they must be, with a score of 0."""
+        places = np.array([motion.box for motion in moved.values()]).reshape(-1, 4)
+        is_free = ~covering(places, others).any(1) & (covering(places, places).sum(1) == 1)
+        unseen = {}
+        for (number, motion), free in zip(moved.items(), is_free.tolist(), strict=True):
+            body = self._bodies[number]
+            if free and number not in self.present and motion.time - body.motion.time <= UNSEEN:
+                last = replace(body.last, box=motion.box.astype(np.float32), score=0.0)
+                unseen[number] = replace(body, motion=motion, last=last)
+        return unseen
