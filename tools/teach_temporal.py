@@ -64,14 +64,14 @@ class TemporalStep(TrainingStep):
         assert isinstance(offsets, Tensor)
         window = features.clone()
         window[:, self.current] = self.clean(batch)
-        coarse = self.model.coarse_heatmaps(window.flatten(0, 1)).float()
-        taught = pooled(coarse.unflatten(0, window.shape[:2]), offsets, self.model.config)
+        coarse = self.model.coarse_heatmaps(window.flatten(0, 1)).float()  # (B T, J, 4h, 4w)
+        config, frames = self.model.config, window.shape[:2]
+        taught = pooled(torch.unflatten(coarse, 0, frames), offsets, config)
+        scores = torch.unflatten(token_scores(coarse, config.mask_rule), 0, frames)
+        clean_regions = seen_regions(scores, config.mask_rule, config.mask_threshold)
         is_clean = (torch.rand(len(window)) < CLEAN_SHARE)[:, None, None, None, None]
-        scores = token_scores(coarse, self.model.config.mask_rule).unflatten(0, window.shape[:2])
-        rule, threshold = self.model.config.mask_rule, self.model.config.mask_threshold
         heatmaps = self.model.aggregate(
-            torch.where(is_clean, window, features),
-            torch.where(is_clean, seen_regions(scores, rule, threshold), regions),
+            torch.where(is_clean, window, features), torch.where(is_clean, clean_regions, regions)
         )
         dense = dense_weights().expand(len(taught), -1)
         share = self.clean_loss_weight
