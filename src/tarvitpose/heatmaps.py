@@ -6,7 +6,7 @@ pixels, decoded by a quarter of a pixel towards the higher neighbour).
 """
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -162,7 +162,13 @@ def _smoothing(room: Int64) -> Float64:
 
     `room` (M,) is how many pixels on either side each may use.
     """
-    offset = np.arange(-BLUR_RADIUS, BLUR_RADIUS + 1)
+    return _gaussians()[np.minimum(room, BLUR_RADIUS)]
+
+
+@cache
+def _gaussians() -> Float64:
+    """Return the Gaussians of `_smoothing` for each room, (BLUR_RADIUS + 1, 3, 13)."""
+    offset, room = np.arange(-BLUR_RADIUS, BLUR_RADIUS + 1), np.arange(BLUR_RADIUS + 1)
     kernel = np.exp(-(offset**2) / (2 * BLUR_SIGMA**2)) * (abs(offset) <= room[:, None])
     kernel /= kernel.sum(-1, keepdims=True)
     return np.stack([np.pad(kernel, ((0, 0), (shift, 2 - shift))) for shift in range(3)], 1)

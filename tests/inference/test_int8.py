@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,8 +187,9 @@ def test_with_vnni_all_large_products_of_the_default_graphs_are_int8() -> None:
     onnx = pytest.importorskip("onnx")
     counted = {}
     for name in (FRAME, STEP):
-        graph = quantise.int8_products((default_folder() / name).read_bytes(), vnni=True)
+        graph = quantise.int8_products((default_folder() / name).read_bytes(), vnni_heads=6)
         nodes = onnx.load_model_from_string(graph).graph.node
-        counted[name] = sum(node.op_type == "MatMulInteger" for node in nodes)
-    # Twelve blocks of four but for the first fc1; six layers of seven, GRA; two enlargements.
-    assert counted == {FRAME: 12 * 4 - 1 + 8, STEP: 6 * 7 + 1 + 8}
+        counted[name] = Counter(node.op_type for node in nodes)
+    # Of each block attention, proj, fc2 and fc1, but for the first one; two enlargements.
+    assert (counted[FRAME]["QAttention"], counted[FRAME]["MatMulInteger"]) == (12, 12 * 3 - 1 + 8)
+    assert counted[STEP]["MatMulInteger"] == 6 * 7 + 1 + 8  # six layers of seven, GRA's one

@@ -23,7 +23,7 @@ from tarvitpose.inference.graph_folder import (
     engine_cache,
     leave_newest,
 )
-from tarvitpose.inference.quantise import ENLARGEMENTS, JOINTS, PRODUCT, int8_products
+from tarvitpose.inference.quantise import ATTENTION, ENLARGEMENTS, JOINTS, PRODUCT, int8_products
 from tarvitpose.utils.atomic import atomic_folder
 from tarvitpose.utils.cores import usable_cores
 from tarvitpose.weights.files import WEIGHTS_FILE
@@ -49,7 +49,11 @@ class OnnxEngine(GraphEngine):
         at_once = 1 if in_int8 else None
         super().__init__(
             replace(folder, precision="int8") if in_int8 else folder,
-            partial(_open_all, threads=threads or usable_cores(), in_int8=in_int8),
+            partial(
+                _open_all,
+                threads=threads or usable_cores(),
+                int8_heads=folder.config.heads if in_int8 else None,
+            ),
             precision,
             at_once or CROPS_AT_ONCE,
             at_once,
@@ -68,19 +72,20 @@ def write_int8(path: Path) -> None:
     )
 
 
-def _open_all(paths: list[Path], threads: int, *, in_int8: bool) -> list[Graph]:
+def _open_all(paths: list[Path], threads: int, *, int8_heads: int | None) -> list[Graph]:
     """Open graphs, as an earlier run optimised them where that took time.
 
-    That is where they read weights beside them, and where the encoder's become int8.
+    That is where they read weights beside them, and where products become int8, of an encoder with
+    `int8_heads` heads.
     """
     weights = paths[0].with_name(WEIGHTS_FILE)
     files = [*paths, weights] if weights.is_file() else paths
-    if files == paths and not in_int8:
+    if files == paths and int8_heads is None:
         return _side_by_side(paths, threads)
     import onnxruntime  # noqa: PLC0415  slow to import
 
-    products = f"int8 {PRODUCT.pattern} {JOINTS.pattern} {ENLARGEMENTS}"
-    precision = products if in_int8 else "fp32"
+    products = f"int8 {PRODUCT.pattern} {JOINTS.pattern} {ATTENTION.pattern} {ENLARGEMENTS}"
+    precision = products if int8_heads else "fp32"
     cache = engine_cache("onnxruntime", f"{onnxruntime.__version__} {precision}", files)
     optimised = [cache / path.name for path in paths]
     if all(path.is_file() for path in optimised):
@@ -89,10 +94,10 @@ def _open_all(paths: list[Path], threads: int, *, in_int8: bool) -> list[Graph]:
     # Another error than of the cache comes again, as that of the file.
     shared = partial(atomic_folder, keep=lambda _: False)  # machines may have the cache in common
     with suppress(OutputError, WeightsError), shared(cache) as new:
-        graphs = _side_by_side(paths, threads, in_int8=in_int8, keep_in=new)
+        graphs = _side_by_side(paths, threads, int8_heads=int8_heads, keep_in=new)
         leave_newest(cache.parent, MOST_KEPT - 1)
         return graphs
-    return _side_by_side(paths, threads, in_int8=in_int8)
+    return _side_by_side(paths, threads, int8_heads=int8_heads)
 
 
 def _side_by_side(paths: list[Path], threads: int, **how: Any) -> list[Graph]:
@@ -106,7 +111,7 @@ def _open(
     *,
     threads: int,
     optimised: bool = False,
-    in_int8: bool = False,
+    int8_heads: int | None = None,
     keep_in: Path | None = None,
 ) -> Graph:
     """Open a graph, one that is `optimised` as it is; write into `keep_in` what it becomes."""
@@ -126,8 +131,9 @@ def _open(
         options.add_session_config_entry(f"{beside}min_size_in_bytes", "1024")
     model: Path | bytes = path
     try:
-        if in_int8:
-            model = int8_products(path.read_bytes(), vnni=has_cpu_vnni())
+        if int8_heads is not None:
+            vnni_heads = int8_heads if has_cpu_vnni() else None
+            model = int8_products(path.read_bytes(), vnni_heads=vnni_heads)
             beside = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(beside, str(path.parent))
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -24,6 +24,8 @@ JOINTS = re.compile(  # in JTA and GRA, where few joints read large weights
     r"|/gra/layers\.\d+/to_key_value/MatMul"
 )
 FLOAT, INT8 = 1, 3  # types of tensors
+ATTENTION = re.compile(r"(/encoder/blocks\.\d+/attention)/qkv/MatMul")
+OF_ONNXRUNTIME = "com.microsoft"  # the domain of its own operators
 LARGEST, TINY = "int8/largest", "int8/tiny"  # constants of the graph
 ENLARGEMENTS = ("/decoder/enlarge1", "/decoder/enlarge2")  # of graph_decoder.py
 # Of `TAPS_TO_POINTS`, those points that are one tap: the two of even and the two of odd outputs.
@@ -38,6 +40,7 @@ FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "ints": (8, Field.TYPE_INT64, True),
         "type": (20, Field.TYPE_INT32, False),
     },
+    "Opset": {"domain": (1, Field.TYPE_STRING, False), "version": (2, Field.TYPE_INT64, False)},
     "Value": {"name": (1, Field.TYPE_STRING, False)},
     "Tensor": {
         "data_type": (2, Field.TYPE_INT32, False),
@@ -50,29 +53,37 @@ FIELDS: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "name": (3, Field.TYPE_STRING, False),
         "op_type": (4, Field.TYPE_STRING, False),
         "attribute": (5, "Attribute", True),
+        "domain": (7, Field.TYPE_STRING, False),
     },
     "Graph": {
         "node": (1, "Node", True),
         "initializer": (5, "Tensor", True),
         "output": (12, "Value", True),
     },
-    "Model": {"graph": (7, "Graph", False)},
+    "Model": {"graph": (7, "Graph", False), "opset_import": (8, "Opset", True)},
 }
 
 
-def int8_products(model: bytes, *, vnni: bool = False) -> bytes:
+def int8_products(model: bytes, *, vnni_heads: int | None = None) -> bytes:
     """Return an ONNX file with the encoder's products in int8, for a file of `graphs`.
 
-    With `vnni`, also those of JTA and GRA with weights, and the decoder's two enlargements. Raises
+    For VNNI, also those of JTA and GRA with weights, and the decoder's two enlargements; the
+    encoder's attention of `vnni_heads` heads becomes one operator of ONNX Runtime. Raises
     google.protobuf.message.DecodeError for what is no such file.
     """
     parsed = _message("Model").FromString(model)
     graph, nodes = parsed.graph, list(parsed.graph.node)
-    products, names = ((PRODUCT, JOINTS), ENLARGEMENTS) if vnni else ((PRODUCT,), ())
+    products, names = ((PRODUCT, JOINTS), ENLARGEMENTS) if vnni_heads else ((PRODUCT,), ())
+    by_name = {node.name: node for node in nodes}
     enlargements = {part.end.name: part for name in names if (part := _Winograd.of(nodes, name))}
     del graph.node[:]
     for node in nodes:
-        if node.op_type == "MatMul" and any(each.fullmatch(node.name) for each in products):
+        if vnni_heads and (attention := ATTENTION.fullmatch(node.name)):
+            bias, out = (by_name[f"{attention[1]}/{part}"] for part in ("qkv/Add", "proj/MatMul"))
+            added = _Nodes(graph, f"{attention[1]}/int8")
+            x = added.to_int8(node.input[0])
+            out.input[0] = added.add_attention(x, node.input[1], bias.input[0], vnni_heads)
+        elif node.op_type == "MatMul" and any(each.fullmatch(node.name) for each in products):
             added = _Nodes(graph, node.name)
             added.add_product(added.to_int8(node.input[0]), node.input[1], node.output[0])
         elif part := enlargements.get(node.name):
@@ -82,7 +93,8 @@ def int8_products(model: bytes, *, vnni: bool = False) -> bytes:
     for name, value in ((LARGEST, 127.0), (TINY, np.finfo(np.float32).tiny)):
         data = np.float32(value).tobytes()
         graph.initializer.add(data_type=FLOAT, name=name, raw_data=data)
-    if vnni:
+    if vnni_heads:
+        parsed.opset_import.add(domain=OF_ONNXRUNTIME, version=1)
         _leave_needed(graph)
     return bytes(parsed.SerializeToString())
 
@@ -121,15 +133,27 @@ class _Nodes:
 
     def add_product(self, x: _Int8, w: str, output: str) -> None:
         """Add the product of x (..., K) and weights w (K, M)."""
+        w8, w_scale = self._weights(w)
+        sums = self.add("MatMulInteger", [x.whole, w8, x.zero], "sums")
+        wide = self.add("Cast", [sums], "wide", to=FLOAT)
+        self._add("Mul", [wide, self.add("Mul", [x.scale, w_scale], "scales")], [output], {})
+
+    def add_attention(self, x: _Int8, w: str, bias: str, heads: int) -> str:
+        """Add self-attention (B, N, C) of x (B, N, C); `w` (C, 3 C) makes queries, keys, values."""
+        w8, w_scale = self._weights(w)
+        flat = self.add("Reshape", [w_scale, self.integers([-1], "all")], "flat_scale")
+        inputs, output = [x.whole, w8, bias, x.scale, flat, "", x.zero], f"{self.name}/attended"
+        self._add("QAttention", inputs, [output], {"num_heads": heads}, OF_ONNXRUNTIME)
+        return output
+
+    def _weights(self, w: str) -> tuple[str, str]:
+        """Add int8 of weights (K, M); return its name and that of its scale, (1, M)."""
         largest = self.add("ReduceMax", [self.add("Abs", [w], "sizes")], "largest", axes=[0])
         w_scale = self.add(
             "Div", [self.add("Max", [largest, TINY], "positive"), LARGEST], "w_scale"
         )
         whole = self.add("Round", [self.add("Div", [w, w_scale], "scaled")], "whole")
-        w8 = self.add("Cast", [whole], "w8", to=INT8)  # (K, M), its scale (1, M)
-        sums = self.add("MatMulInteger", [x.whole, w8, x.zero], "sums")
-        wide = self.add("Cast", [sums], "wide", to=FLOAT)
-        self._add("Mul", [wide, self.add("Mul", [x.scale, w_scale], "scales")], [output], {})
+        return self.add("Cast", [whole], "w8", to=INT8), w_scale
 
     def _add(
         self,
@@ -137,8 +161,11 @@ class _Nodes:
         inputs: Sequence[str],
         outputs: Sequence[str],
         attributes: Mapping[str, int | list[int]],
+        domain: str = "",
     ) -> None:
-        node = self.graph.node.add(op_type=operator, name=outputs[0], input=inputs, output=outputs)
+        node = self.graph.node.add(
+            op_type=operator, name=outputs[0], input=inputs, output=outputs, domain=domain
+        )
         for name, value in attributes.items():
             if isinstance(value, int):
                 node.attribute.add(name=name, i=value, type=2)

@@ -60,11 +60,6 @@ def training_step(config: TrainConfig) -> TrainingStep:
     """Return the network to train and its loss. Raises ConfigError or WeightsError."""
     torch.manual_seed(config.run.seed)
     model = build_model(config)
-    if config.run.frozen_blocks > model.config.depth:
-        raise ConfigError(
-            f"run.frozen_blocks: asked for {config.run.frozen_blocks}, the encoder has "
-            f"{model.config.depth} blocks"
-        )
     return TrainingStep(
         model,
         frozen=config.run.frozen,
@@ -79,9 +74,15 @@ def build_model(config: TrainConfig) -> TARViTPose:
     """Return the network to train: weights of `init` where it has them, else random ones.
 
     Joints are taken over by name. For a warm start the temporal part is a new one, also where
-    `init` has one. Raises ConfigError where the weights' joints cannot be told apart.
+    `init` has one. Raises ConfigError where the weights' joints cannot be told apart, or more
+    blocks are to be frozen than there are.
     """
     model = fold_attention(TARViTPose(model_config(config)))
+    if config.run.frozen_blocks > model.config.depth:
+        raise ConfigError(
+            f"run.frozen_blocks: asked for {config.run.frozen_blocks}, the encoder has "
+            f"{model.config.depth} blocks"
+        )
     if config.init is not None:
         source = TARViTPose.from_pretrained(config.init)
         start, tensors, initial = source.config, source.state_dict(), model.state_dict()

@@ -114,7 +114,7 @@ class VideoWriter(FinishedOnExit):
         height, width = self.image_size
         if height % 2 or width % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-        rgb = av.VideoFrame.from_ndarray(image, "rgb24")
+        rgb = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), "rgb24")
         frame = self._reformatter.reformat(
             rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
