@@ -193,6 +193,17 @@ def test_who_starts_in_doubtful_boxes_is_shown_in_faint_ones_where_joints_are_su
     assert shown(frames, ghosts) == [[]] * 7
 
 
+@pytest.mark.parametrize(
+    ("look", "box_score", "goes_on"), [(0.2, 0.3, False), (0.4, 0.3, True), (0.2, 0.4, True)]
+)
+def test_what_closer_looks_do_not_surely_confirm_is_not_shown_in_faint_boxes(
+    look: float, box_score: float, *, goes_on: bool
+) -> None:
+    ghosts = GhostFilter[int](0.35, is_live=False, look=lambda *_: look, faint_below=0.2)
+    frames = [post(i, wide=0.25, box_score=0.1 if i > 20 else box_score) for i in range(30)]
+    assert shown(frames, ghosts) == [[6]] * 21 + [[6] if goes_on else []] * 9
+
+
 def test_someone_hidden_for_a_while_stays() -> None:
     frames = [frame(i, (1, 0.8 if i < 50 else 0.1, 0)) for i in range(80)]
     assert shown(frames, GhostFilter(0.35, is_live=False)) == [[1]] * 80

@@ -97,10 +97,12 @@ def test_only_the_frame_that_is_known_clean_is_the_current_one(tmp_path: Path) -
     folder = stored(tmp_path / "some", scores=False)
     clean = np.arange(3)[:, None, None, None] * np.ones((C, h, w))
     np.save(folder / "clean.npy", clean.astype(np.float16))
+    np.save(folder / "offsets.npy", np.array([[-3, -1, 0, 2, 3]] * 3))
     clips = EncodedClips(folder, tiny_config())
     middle = [clips[index]["features"][1, 0, 0, 0].item() for index in range(len(clips))]
     assert middle == [2, 12, 22]
     assert [clips[index]["clean"][0, 0, 0].item() for index in range(3)] == [0, 1, 2]
+    assert [clips[index]["offsets"].tolist() for index in range(3)] == [[-1, 0, 2]] * 3  # nearest
 
 
 def test_a_model_that_knows_the_order_of_frames_sees_them_in_order(tmp_path: Path) -> None:
@@ -115,13 +117,13 @@ def test_the_clean_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path) -
     stills = write_stills(tmp_path)
     for name, weight in (("with", 1.0), ("without", 0.0)):
         run = {"frozen": ["encoder"], "epochs": 0.1, "clean_loss_weight": weight}
-        degrade = {"current": 0, "auxiliary": 0}
+        augment = {"degrade": {"current": 0, "auxiliary": 0}, "offset_span": 3}
         config = experiment(
             stills,
             tmp_path / name,
             run=run,
             source={"cached_clips": 2},
-            data={"augment": {"degrade": degrade}},
+            data={"augment": augment},
         )
         loop.train(config, quiet)
         folder = tmp_path.joinpath(name, *FEATURES)
@@ -131,6 +133,9 @@ def test_the_clean_frame_is_encoded_where_the_loss_asks_for_it(tmp_path: Path) -
         for name in ("features", "clean")
     )
     assert np.allclose(features[:, 1], clean, atol=1e-2)  # nothing degraded them
+    offsets = np.load(tmp_path.joinpath("with", *FEATURES, "offsets.npy"))
+    assert (offsets[:, 1] == 0).all()
+    assert np.abs(offsets).max() > 1  # as they were drawn, not as configured
 
 
 def test_several_sets_follow_each_other(tmp_path: Path) -> None:
@@ -179,7 +184,7 @@ def shared(stills: Path, number: int, **changes: Any) -> TrainConfig:
         ({"model": {"mask_rule": "released"}}, r"model\.mask_rule: paper -> released"),
         ({"run": {"precision": "bf16-mixed"}}, r"precision: 32-true -> bf16-mixed"),
         ({"run": {"seed": 3}}, r"seed: 0 -> 3"),
-        ({"run": {"clean_loss_weight": 1.0}}, r"clean: false -> true"),
+        ({"run": {"clean_loss_weight": 1.0}}, r"clean: false -> clean,offsets"),
         ({"run": {"frozen": ["encoder"]}}, r"weights\.decoder: \w{12}\.\.\. -> not noted"),
         ({"data": {"encoded_offsets": [-1]}}, r"offsets: -1,1 -> -1"),
     ],

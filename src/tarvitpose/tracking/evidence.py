@@ -59,12 +59,14 @@ class PersonEvidence:
     seen: Average = field(default_factory=Average)
     boxed: Average = field(default_factory=Average)
     detected: Average = field(default_factory=Average)
+    highest_box: float = 0.0
 
     def add(self, time: float, score: float, box_score: float) -> None:
         """Take in how well the person and the box are seen at one moment."""
         self.seen.add(time, score)
         self.boxed.add(time, box_score)
         self.detected.add(time, score * box_score)
+        self.highest_box = max(self.highest_box, box_score)
 
     def is_detected(self, least_score: float) -> bool:
         """Whether box and joints together are a person's."""

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from tarvitpose.config.options import BOX_THRESHOLD
 from tarvitpose.geometry import box_iou
 from tarvitpose.metrics.oks import AREA_OF_BOX, similarity
 from tarvitpose.results import FramePoses, joined_boxes
@@ -50,7 +51,8 @@ class GhostFilter(Generic[Item]):
     pose half as similar to others, or clearly nobody; a live one never waits.
 
     A box below `faint_below` is no evidence, and shows somebody only in a frame whose joints are
-    sure: halfway from `least_score` to 1. The same goes for who has none, and so a score of 0.
+    sure: halfway from `least_score` to 1. Besides the track must have had a box of BOX_THRESHOLD,
+    or be surely confirmed by closer looks. The same goes for who has no box, and so a score of 0.
     """
 
     def __init__(
@@ -163,6 +165,11 @@ class GhostFilter(Generic[Item]):
     def _is_sure(self, track: int) -> bool:
         return self._looked(track) >= SURE_LOOK
 
+    def _may_be_faint(self, track: int) -> bool:
+        """Whether a track was so surely a person that sure joints show one without a usual box."""
+        has_been_sure = self._evidence[track].highest_box >= np.float32(BOX_THRESHOLD)
+        return bool(has_been_sure) or self._is_sure(track)
+
     def _is_decided(self, poses: FramePoses) -> bool:
         """Whether everybody in the oldest frame that waits is known well enough."""
         tracks = poses.track_ids.tolist()
@@ -209,6 +216,7 @@ class GhostFilter(Generic[Item]):
         self._shown |= seen - doubles
         is_faint = evidence.is_faint(poses.box_scores)
         is_sure = person_scores(poses.scores) >= (1 + least) / 2
+        is_sure &= np.array([self._may_be_faint(track) for track in tracks], bool)
         is_shown = np.isin(poses.track_ids, list(seen - doubles)) & (is_sure | ~is_faint)
         left_out = joined_boxes(poses.left_out, poses.boxes[~is_shown])
         return item, replace(poses.only(is_shown), left_out=left_out)

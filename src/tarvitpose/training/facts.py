@@ -14,6 +14,7 @@ from tarvitpose.data.video_frames import images_digest
 from tarvitpose.errors import ConfigError
 from tarvitpose.evaluation.clips import encoding_facts
 from tarvitpose.training.config import SourceConfig, TrainConfig, model_config
+from tarvitpose.training.features import CLEAN_FEATURES, OFFSETS
 from tarvitpose.training.step import TrainingStep
 from tarvitpose.utils.config_base import renamed
 from tarvitpose.utils.hashing import files_digest
@@ -99,6 +100,6 @@ def clip_facts(
         "offsets": offsets,
         "seed": config.encoded_seed,
         "precision": config.run.precision,
-        "clean": bool(step.clean_loss_weight),
+        "clean": [CLEAN_FEATURES, OFFSETS] if step.clean_loss_weight else False,
         **encoding_facts(step.model, step.frozen),
     }

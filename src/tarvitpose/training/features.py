@@ -25,6 +25,7 @@ from tarvitpose.utils.provenance import Facts
 LABELS = ("frame_keypoints", "frame_visible")
 SCORES = "scores"  # of tokens, for the mask: stored where the decoder is frozen too
 CLEAN_FEATURES = "clean"  # of the current frame before it was degraded: stored if asked for
+OFFSETS = "offsets"  # of each clip's frames, which may be drawn: stored with the clean frame
 
 
 class EncodedClips(Dataset[dict[str, Any]]):
@@ -85,6 +86,7 @@ class EncodedClips(Dataset[dict[str, Any]]):
         }
         if CLEAN_FEATURES in self.arrays:
             item[CLEAN_FEATURES] = torch.from_numpy(np.array(self.arrays[CLEAN_FEATURES][clip]))
+            item[OFFSETS] = torch.from_numpy(self.arrays[OFFSETS][clip][order])
         if SCORES in self.arrays:
             scores = torch.from_numpy(self.arrays[SCORES][clip][order]).float()
             rule, threshold = self.model.mask_rule, self.model.mask_threshold
@@ -149,7 +151,7 @@ def _encoded(step: TrainingStep, batch: Batch) -> dict[str, NDArray[Any]]:
         if step.clean_loss_weight:
             tensors[CLEAN_FEATURES] = step.clean(batch)
     arrays = {name: values.half().cpu().numpy() for name, values in tensors.items()}
-    for name in LABELS:
+    for name in (*LABELS, *([OFFSETS] if step.clean_loss_weight else [])):
         values = batch[name]
         assert isinstance(values, Tensor)
         arrays[name] = values.cpu().numpy()
