@@ -5,7 +5,7 @@
 
 To each weight of the first network is added what the third has changed of the second, from which
 the first one began (Ilharco et al., Editing models with task arithmetic, 2023). Parts that the
-others lack stay as they are; curves of scores are the third's.
+others lack stay as they are; curves of scores and the size of crops are the third's.
 """
 
 import argparse
@@ -15,15 +15,15 @@ from tarvitpose.model.tarvitpose import TARViTPose
 
 
 def carried_over(student: TARViTPose, before: TARViTPose, after: TARViTPose) -> TARViTPose:
-    """Return `student` with what `after` has changed of `before`, and the curves of `after`."""
+    """Return `student` with what `after` has changed of `before`, its curves and its crops."""
     old, new = before.state_dict(), after.state_dict()
     weights = student.state_dict()
     for name, value in weights.items():
         if value.is_floating_point() and getattr(new.get(name), "shape", None) == value.shape:
             weights[name] = value + (new[name] - old[name])
     student.load_state_dict(weights)
-    curves = {name: getattr(after.config, name) for name in ALL_CURVES}
-    student.config = student.config.model_copy(update=curves)
+    taken = {name: getattr(after.config, name) for name in (*ALL_CURVES, "box_padding")}
+    student.config = student.config.model_copy(update=taken)
     return student
 
 

@@ -11,7 +11,7 @@ from tools.carry_over import carried_over
 def test_a_student_that_is_its_teacher_becomes_the_new_teacher() -> None:
     before, after = tiny_model(seed=0), tiny_model(seed=1)
     curve = ((0.0, 0.0), (1.0, 0.5))
-    after.config = after.config.model_copy(update={"score_curve": curve})
+    after.config = after.config.model_copy(update={"score_curve": curve, "box_padding": 1.1})
     student = carried_over(tiny_model(seed=0), before, after)
     for name, value in student.state_dict().items():
         torch.testing.assert_close(value, after.state_dict()[name])
