@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 ASSETS = default_folder().parent
 LSPET = Path(__file__).parents[3] / "shared" / "data" / "lspet" / "val.json"
 CHECKSUMS = {
-    "default/model.safetensors": "6ff159f895731eef9ce18dc8e4c17ce2fee29f742903a060f76f66ebeca52ba7",
+    "default/model.safetensors": "c8b87f7d6c65e966e56bea8ce8c241f8919d519da924aec0caf0845a22c1febe",
     "nanodet_person_416.onnx": "feac48aaa0a57e50209021dcb94c6d2a21195be2e2a5cd319372b9f6289456e3",
     "demo.mp4": "c2ed570422c6e4edbed732487e6af9a568e4029430062e3927ec21f4f68818b5",
 }

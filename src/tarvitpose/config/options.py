@@ -31,8 +31,7 @@ from tarvitpose.utils.source_names import short
 BOX_THRESHOLD = 0.4  # the score from which a detected person is followed
 CONFIRMED_THRESHOLD = 0.3  # the same, where the scores of joints confirm or leave out
 CONTINUE, FAINT = 0.5, 0.25  # shares of it down to which a known person is followed
-PERSON_SCORE = 0.35  # mean score of the better half of the joints of somebody who is seen
-FLIPPED_PERSON_SCORE = 0.4  # the same with the flip test, whose scores have their own curve
+PERSON_SCORE = 0.4  # mean score of the better half of the joints of somebody who is seen
 PICTURE_PERSON_SCORE = 0.3  # the same in single pictures, of which several looks are joined
 
 

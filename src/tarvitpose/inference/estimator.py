@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from tarvitpose.config import (
     CONFIRMED_THRESHOLD,
-    FLIPPED_PERSON_SCORE,
     PERSON_SCORE,
     PICTURE_PERSON_SCORE,
     EstimatorConfig,
@@ -238,13 +237,11 @@ class PoseEstimator:
             return 0.0
         if self.config.person_score is not None:
             return self.config.person_score
-        weights, mode = self.predictor.config, self.predictor.mode
-        curve = weights.curve(mode, flip_test=self.predictor.flip_test)
+        predictor = self.predictor
+        curve = predictor.config.curve(predictor.mode, flip_test=predictor.flip_test)
         if not curve or self.config.boxes is not None:
             return 0.0
-        if self._is_of_pictures:
-            return PICTURE_PERSON_SCORE
-        return FLIPPED_PERSON_SCORE if curve == weights.flip_score_curve else PERSON_SCORE
+        return PICTURE_PERSON_SCORE if self._is_of_pictures else PERSON_SCORE
 
     @property
     def start_threshold(self) -> float:
