@@ -4,6 +4,7 @@
 
 Writes `gallery-right.jpg` and `gallery-wrong.jpg`. A frame is predicted after a short lead-in, so
 that it has neighbours before it, and only a part of it is shown; nothing else is done to it.
+`compare.jpg` shows frames of the demo clip, predicted as a whole, without and with neighbours.
 """
 
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 
 from tarvitpose.cli.demo import demo_clip
 from tarvitpose.drawing import draw_poses
+from tarvitpose.formats.comparison import draw_comparison
 from tarvitpose.inference.estimator import PoseEstimator
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.utils.images import write_image
@@ -41,11 +43,12 @@ PICTURES = {
         Panel("two_people_cam02.mp4", 1.0, (0, 400, 900, 1500)),
     ),
     "gallery-wrong": (
-        Panel("walk_outdoor.mp4", 4.0, (600, 480, 1080, 980)),
-        Panel(DEMO, 0.3, (30, 200, 530, 780)),
-        Panel("street_above.mov", 2.0, (40, 260, 640, 710)),
+        Panel("street_above.mov", 2.26, (320, 420, 580, 720)),
+        Panel("two_people_cam03.mp4", 0.8, (100, 480, 820, 1400)),
+        Panel(DEMO, 0.67, (30, 180, 530, 660)),
     ),
 }
+COMPARED, PART, WIDTH = (25, 28), 768, 1400  # frames of the demo clip, rows, pixels of the picture
 
 
 def cut_out(estimator: PoseEstimator, clips: Path, panel: Panel) -> UInt8:
@@ -61,13 +64,27 @@ def cut_out(estimator: PoseEstimator, clips: Path, panel: Panel) -> UInt8:
     return np.asarray(cv2.resize(drawn, (width, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def compare() -> UInt8:
+    """Return the compared frames beside each other, WIDTH pixels wide."""
+    estimator = PoseEstimator.from_pretrained("default", compare=True)
+    poses = {frame.index: frame for frame in estimator.stream(demo_clip())}
+    with open_source(demo_clip()) as source:
+        images = {frame.index: frame.image for frame in source if frame.index in COMPARED}
+    drawn = [draw_comparison(images[index], poses[index])[:PART] for index in COMPARED]
+    gap = np.full((PART, 2 * GAP, 3), 255, np.uint8)
+    picture = np.concatenate([drawn[0], gap, drawn[1]], 1)
+    height = round(PART * WIDTH / picture.shape[1])
+    return np.asarray(cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def main(clips: Path, output: Path) -> None:
-    """Write both pictures."""
+    """Write all three pictures."""
     estimator = PoseEstimator.from_pretrained("default")
     for name, panels in PICTURES.items():
         gap = np.full((HEIGHT, GAP, 3), 255, np.uint8)
         parts = [part for panel in panels for part in (gap, cut_out(estimator, clips, panel))]
         write_image(output / f"{name}.jpg", np.concatenate(parts[1:], 1), QUALITY)
+    write_image(output / "compare.jpg", compare(), QUALITY)
 
 
 if __name__ == "__main__":
