@@ -45,10 +45,10 @@ PICTURES = {
     "gallery-wrong": (
         Panel("street_above.mov", 2.26, (320, 420, 580, 720)),
         Panel("two_people_cam03.mp4", 0.8, (100, 480, 820, 1400)),
-        Panel(DEMO, 0.67, (30, 180, 530, 660)),
+        Panel(DEMO, 1.41, (30, 180, 530, 660)),
     ),
 }
-COMPARED, PART, WIDTH = (25, 28), 768, 1400  # frames of the demo clip, rows, pixels of the picture
+COMPARED, PART, WIDTH = (28, 42), 768, 1400  # frames of the demo clip, rows, pixels of the picture
 
 
 def cut_out(estimator: PoseEstimator, clips: Path, panel: Panel) -> UInt8:

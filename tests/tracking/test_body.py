@@ -195,6 +195,42 @@ def test_who_has_no_box_for_a_moment_is_where_the_speed_leads() -> None:
     assert tracker.update([standing(116)], [0.9], 30, 1.5).tolist() == [1]
 
 
+@pytest.mark.parametrize(
+    ("score", "back", "looks_on", "expected"),
+    [
+        (0.35, 1, True, [0]),  # 20 x 30 of 40 x 100 pixels: an arm, and nobody new
+        (0.45, 1, True, [1]),  # a sure box is believed
+        (0.35, 8, True, [1]),  # and a doubtful one after 0.3 seconds: somebody may be half hidden
+        (0.35, 1, False, [1]),  # where nothing stands in for a box, it is better than none
+    ],
+)
+def test_a_doubtful_box_of_a_small_part_of_somebody_is_no_box(
+    score: float, back: int, looks_on: bool, expected: list[int]
+) -> None:
+    tracker = BodyTracker(0.3, continue_threshold=0.2, looks_on=looks_on)
+    for index in range(10):
+        tracker.update([standing(100)], [0.9], index, index / 25)
+    part = [110.0, 90.0, 130.0, 120.0]
+    assert tracker.update([part], [score], 9 + back, (9 + back) / 25).tolist() == expected
+    boxes, _, ids = tracker.carry(9 + back)
+    assert ids.tolist() == [1]
+    is_whole = expected == [0]
+    assert boxes.tolist() == [pytest.approx(standing(100) if is_whole else part, abs=2)]
+
+
+def test_who_is_in_a_part_stands_where_they_must_be_even_over_somebody_else() -> None:
+    def carried(*boxes: Box) -> list[int]:
+        tracker = BodyTracker(0.3, continue_threshold=0.2, looks_on=True)
+        for index in range(10):
+            tracker.update([standing(100), standing(120)], [0.9, 0.8], index, index / 25)
+        scores = [0.9, 0.3][: len(boxes)]
+        assert tracker.update(boxes, scores, 10, 0.4).tolist() == [2, 0][: len(boxes)]
+        return sorted(tracker.carry(10)[2].tolist())
+
+    assert carried(standing(120)) == [2]  # half hidden, and nothing says that they are there
+    assert carried(standing(120), [100.0, 90.0, 115.0, 120.0]) == [1, 2]
+
+
 def test_nobody_is_where_the_speed_leads_without_looking_on_or_over_somebody_else() -> None:
     def carried(*boxes: Box, looks_on: bool = True, other: float = 300) -> list[int]:
         tracker = BodyTracker(0.3, continue_threshold=0.2, looks_on=looks_on)

@@ -17,12 +17,11 @@ from tarvitpose.tracking.camera import CameraMotion
 from tarvitpose.tracking.lost import LostPeople
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.pairing import paired
-from tarvitpose.tracking.sighting import Body, Moment, Sighting, sightings
+from tarvitpose.tracking.sighting import SURE, Body, Moment, Sighting, sightings
 from tarvitpose.tracking.track import Carried, check_order
 from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64, UInt8
 
 RATE = 30.0  # frames per second where nobody says when a frame was
-SURE = 0.4  # score of a box from which it is paired before others
 LONGEST_ABSENCE = 1.5  # seconds without a box that a track outlasts
 LONGEST_HIDDEN = 4.0  # that of somebody who vanished inside the picture
 INSIDE, NEARLY, FILLED = 0.8, 0.65, 0.4  # shares of area, score and area that make a group
@@ -42,7 +41,8 @@ class BodyTracker:
 
     Boxes below `continue_threshold` are faint: `LostPeople` goes on with them, and other boxes have
     the tracks that they would have without. With `looks_on` people without any box are for a moment
-    where `carry` expects them, with a score of 0; something else has to see whether they are.
+    where `carry` expects them, with a score of 0; something else has to see whether they are. An
+    unsure box of a small part of somebody is none.
 
     With `reidentify`, somebody new who wears what somebody wore who was lost no more than so many
     seconds ago has that one's number again. Numbers start at 1 and are never given to others.
@@ -108,7 +108,10 @@ class BodyTracker:
         for rows in (order[turn[order] == each] for each in range(3)):
             free = {n: motion for n, motion in moved.items() if n not in ids}
             ids[rows] = paired([seen[row] for row in rows], free, self._bodies)
+        is_part = self._lost.parts(seen, ids, moved, self._bodies)
+        ids[is_part] = 0
         starts = (scores >= np.float32(self.start_threshold)) & (inside[ids > 0].sum(0) < 2)
+        starts &= ~is_part
         for row in order.tolist():
             number = int(ids[row])
             if number:

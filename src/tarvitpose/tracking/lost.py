@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from tarvitpose.geometry import box_iou
+from tarvitpose.geometry import box_area, box_iou
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.tracking.pairing import paired
-from tarvitpose.tracking.sighting import Body, Moment, covering, sightings
-from tarvitpose.utils.arrays import Float32, Float64, Int64
+from tarvitpose.tracking.sighting import SURE, Body, Moment, Sighting, covering, sightings
+from tarvitpose.utils.arrays import Bools, Float32, Float64, Int64
 
 FAINT = 1.0  # seconds after the last usual box in which faint ones go on with somebody
 UNSEEN = 0.3  # seconds after the last box of all in which somebody is where they must be
+PART = 0.2  # share of the expected area below which an unsure box is a part of somebody
 AS_EXPECTED = 0.5  # overlap (IoU) of a faint box with where its person must be
 
 
@@ -23,14 +24,15 @@ class LostPeople:
 
     A faint box is somebody's for FAINT seconds, where it lies as expected and beside everybody
     else; nothing is learned from it but where to expect the next one. With `looks_on` who has none
-    is for UNSEEN seconds where they must be, if that is beside everybody else. Where two are lost
-    in one place neither goes on: it could be either.
+    is for UNSEEN seconds where they must be, if that is beside everybody else or an unsure box
+    shows a small part of them. Where two are lost in one place neither goes on: it could be either.
     """
 
     def __init__(self, *, looks_on: bool) -> None:
         self.looks_on = looks_on
         self.present: dict[int, Body] = {}  # who goes on in the newest frame, by track
         self._bodies: dict[int, Body] = {}  # everybody lost, as faint boxes go on with them
+        self._in_part: set[int] = set()  # whose only box in the newest frame is a small part
 
     def update(
         self,
@@ -66,6 +68,26 @@ class LostPeople:
         ids[rows] = found
         return ids
 
+    def parts(
+        self,
+        seen: Sequence[Sighting],
+        ids: Int64,
+        moved: Mapping[int, Motion],
+        bodies: Mapping[int, Body],
+    ) -> Bools:
+        """Tell which usual boxes (N,) are small parts of who can be without a box at this moment.
+
+        `ids` are their tracks, `moved` says where those are expected. Such boxes are unsure.
+        """
+        is_part = np.zeros(len(seen), bool)
+        for row, (number, each) in enumerate(zip(ids.tolist(), seen, strict=True)):
+            if number and self.looks_on and each.score < SURE:
+                expected, last = moved[number], bodies[number].motion.time
+                is_small = box_area(each.box) < PART * box_area(expected.box)
+                is_part[row] = is_small and expected.time - last <= UNSEEN
+        self._in_part = {*ids[is_part].tolist()}
+        return is_part
+
     def turn(self, camera: Float64) -> None:
         """Move everybody as the camera turned; `camera` (2, 3) takes old points to new ones."""
         self._bodies = {n: body.seen_by(camera) for n, body in self._bodies.items()}
@@ -74,6 +96,7 @@ class LostPeople:
         """Return who has no box at all at where they must be, with a score of 0."""
         places = np.array([motion.box for motion in moved.values()]).reshape(-1, 4)
         is_free = ~covering(places, others).any(1) & (covering(places, places).sum(1) == 1)
+        is_free |= np.isin([*moved], [*self._in_part])
         unseen = {}
         for (number, motion), free in zip(moved.items(), is_free.tolist(), strict=True):
             body = self._bodies[number]

@@ -13,6 +13,7 @@ from tarvitpose.tracking.appearance import describe
 from tarvitpose.tracking.motion import Motion
 from tarvitpose.utils.arrays import Bools, Float32, Float64, UInt8
 
+SURE = 0.4  # score of a box from which it is paired before others
 BORDER = 0.01  # share of the picture's longer side from which a box is inside
 COVERED = 0.3  # share of a box inside another from which it may be that one's
 LEARNING = 0.1  # weight of the newest colours
