@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tarvitpose.data.records import Record
 from tarvitpose.config import BOX_PADDING
+from tarvitpose.data.records import Record
 from tarvitpose.skeleton import JointSet
 from tarvitpose.utils.arrays import Float32, Float64, Generator, UInt8
 
