@@ -97,9 +97,7 @@ class CropArea:
         return np.asarray(matrix, np.float64)
 
 
-def inference_area(
-    box: Box, input_size: tuple[int, int], padding: float = BOX_PADDING
-) -> CropArea:
+def inference_area(box: Box, input_size: tuple[int, int], padding: float = BOX_PADDING) -> CropArea:
     """Return the area that inference shows of a box xyxy."""
     centre, size = centre_and_size(box, input_size, padding)
     return CropArea(centre[0], size[0])
