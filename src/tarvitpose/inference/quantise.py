@@ -226,9 +226,9 @@ def _add_enlargement(nodes: _Nodes, part: _Winograd) -> None:
             taps = inner.add("Gather", [part.weights, inner.integers(points, "points")], "taps")
             w = inner.add("Flatten", [taps], "w", axis=2)  # (4 C, O)
             x4 = inner.add("Concat", inputs, "x4", axis=3)  # (B, h, w, 4 C)
-            found = f"{inner.name}/found"
-            inner.add_product(x._replace(whole=x4), w, found)
-            large = inner.add("Relu", [inner.add("Add", [found, part.bias], "sum")], "large")
+            tap = f"{inner.name}/tap"
+            inner.add_product(x._replace(whole=x4), w, tap)
+            large = inner.add("Relu", [inner.add("Add", [tap, part.bias], "sum")], "large")
             if part.final is not None:
                 large = inner.add("MatMul", [large, part.final], "final")  # (B, h, w, J)
             neighbours.append(large)

@@ -53,19 +53,19 @@ class LostPeople:
         is_expected = (box_iou(boxes, places) >= AS_EXPECTED).any(1)
         rows = np.flatnonzero(is_expected & ~covering(boxes, others).any(1))
         seen = sightings(boxes[rows], scores[rows], now)
-        found = paired(seen, moved, lost)
-        is_over_other = covering(boxes[rows], places) & (found[:, None] != [*moved])  # (N, M)
-        found[is_over_other.any(1)] = 0
+        tracks = paired(seen, moved, lost)
+        is_over_other = covering(boxes[rows], places) & (tracks[:, None] != [*moved])  # (N, M)
+        tracks[is_over_other.any(1)] = 0
         self.present = {
             number: self._bodies[number].follow(moved[number], each)
-            for number, each in zip(found.tolist(), seen, strict=True)
+            for number, each in zip(tracks.tolist(), seen, strict=True)
             if number
         }
         self._bodies |= self.present
         if self.looks_on:
             self.present |= self._unseen(moved, others)
         ids = np.zeros(len(boxes), np.int64)
-        ids[rows] = found
+        ids[rows] = tracks
         return ids
 
     def parts(
