@@ -548,7 +548,8 @@ def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "frames", ["0.png"])
     odd = write_image(folder / "1.png", picture(1, (50, 70)))
     assert message(folder) == (
-        f"{odd}: 70x50 pixels, but 0.png has 64x48; the frames of one source need one size"
+        f"{odd}: 70x50 pixels, but 0.png has 64x48; the frames of one source need one size; "
+        "photographs are given one by one, as in predict *.jpg"
     )
 
 

@@ -41,7 +41,8 @@ class ImagesSource(FrameSource):
             first, this = (f"{w}x{h}" for h, w in (self.image_size, image.shape[:2]))
             raise VideoError(
                 f"{printable(str(path))}: {this} pixels, but {self.images[0].name} has {first}; "
-                "the frames of one source need one size"
+                "the frames of one source need one size; photographs are given one by one, as in "
+                "predict *.jpg"
             )
         return image
 
