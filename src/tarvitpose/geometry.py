@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tarvitpose.config import BOX_PADDING, Codec
+from tarvitpose.config import BOX_PADDING, Codec, ModelConfig
 from tarvitpose.utils.arrays import Float32, UInt8
 
 Number = TypeVar("Number", np.float32, np.float64)
@@ -94,6 +94,15 @@ def crop_matrices(
     linear = scale[:, :, None] * turn
     shift = span / 2 - np.einsum("nij,nj->ni", linear, centre)
     return np.concatenate([linear, shift[:, :, None]], -1).astype(np.float32)
+
+
+def box_matrices(boxes: ArrayLike, config: ModelConfig) -> Float32:
+    """Return the transforms (N, 2, 3) from the frame to the crops that a network has of boxes.
+
+    `boxes` (N, 4) are xyxy.
+    """
+    areas = centre_and_size(boxes, config.input_size, config.box_padding)
+    return crop_matrices(*areas, config.input_size, config.codec)
 
 
 def invert(matrices: ArrayLike) -> Float32:

@@ -13,7 +13,7 @@ import numpy as np
 from tarvitpose.config import PATCH, SIZES, ModelConfig, size_name
 from tarvitpose.detection import load_detector
 from tarvitpose.errors import ConfigError, VideoError
-from tarvitpose.geometry import centre_and_size, crop_matrices, warp
+from tarvitpose.geometry import box_matrices, warp
 from tarvitpose.inference.graph_folder import graph_cache
 from tarvitpose.utils.arrays import UInt8
 from tarvitpose.video.sources import open_source
@@ -119,8 +119,7 @@ def person_crops(video: str | Path, config: ModelConfig) -> UInt8:
     for at, frame in enumerate(frames):
         boxes = detector.detect(frame).boxes[:1]
         if len(boxes):
-            size = config.input_size
-            area = centre_and_size(boxes, size, config.box_padding)
-            matrix = crop_matrices(*area, size, config.codec)[0]
-            return np.stack([warp(later.image, matrix, size) for later in frames[at:]])
+            (matrix,) = box_matrices(boxes, config)
+            crops = [warp(later.image, matrix, config.input_size) for later in frames[at:]]
+            return np.stack(crops)
     raise VideoError(f"{video}: nobody is seen in its first {len(frames)} frames; use another clip")

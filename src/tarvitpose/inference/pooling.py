@@ -13,7 +13,7 @@ import numpy as np
 
 from tarvitpose import heatmaps as codec
 from tarvitpose.config import ModelConfig, TemporalMode
-from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points
+from tarvitpose.geometry import box_matrices, invert, transform_points
 from tarvitpose.utils.arrays import Float32, Float64
 
 BODY_WEIGHT = 0.5  # of the body's velocity beside a joint's own, which have at most 20 for 5 frames
@@ -49,13 +49,11 @@ def seen_from(
     """
     if np.array_equal(current, box):
         return frame
-    size = config.input_size
-    areas = centre_and_size(np.stack([current, box]), size, config.box_padding)
-    to_current, to_crop = crop_matrices(*areas, size, config.codec)
+    to_current, to_crop = box_matrices(np.stack([current, box]), config)
     back = np.vstack([invert(to_crop[None])[0], [0, 0, 1]])
     moved = (to_current @ back).astype(np.float32)  # (2, 3), from crop to crop
     peaks = transform_points(moved[None], frame.peaks[None])[0]
-    moved[:, 2] *= codec.heatmap_scale(size, config.codec)
+    moved[:, 2] *= codec.heatmap_scale(config.input_size, config.codec)
     shape = frame.maps.shape[:0:-1]  # (w, h)
     maps = np.stack([cv2.warpAffine(heatmap, moved, shape) for heatmap in frame.maps])
     return FrameHeatmaps(maps, peaks, frame.scores)

@@ -18,7 +18,7 @@ import numpy as np
 from tarvitpose import heatmaps as codec
 from tarvitpose.config import OFFSETS, ModelConfig, Temporal, TemporalMode, window_offsets
 from tarvitpose.errors import UserError
-from tarvitpose.geometry import centre_and_size, crop_matrices, invert, transform_points, warp
+from tarvitpose.geometry import box_matrices, invert, transform_points, warp
 from tarvitpose.inference.engine import Engine, FlipTestEngine
 from tarvitpose.inference.observer import Observer
 from tarvitpose.inference.pose_arrays import PoseArrays
@@ -266,16 +266,12 @@ class Predictor:
 
     def to_frame(self, points: Float32, boxes: Float32) -> Float32:
         """Return points (N, J, 2) in frame pixels, given in pixels of crops cut by `boxes`."""
-        return transform_points(invert(self._matrices(boxes)), points)
+        return transform_points(invert(box_matrices(boxes, self.config)), points)
 
     def _warp(self, images: Sequence[UInt8], boxes: Float32) -> UInt8:
         size = self.config.input_size
-        pairs = zip(images, self._matrices(boxes), strict=True)
+        pairs = zip(images, box_matrices(boxes, self.config), strict=True)
         return np.stack([warp(image, matrix, size) for image, matrix in pairs])
-
-    def _matrices(self, boxes: Float32) -> Float32:
-        size, padding = self.config.input_size, self.config.box_padding
-        return crop_matrices(*centre_and_size(boxes, size, padding), size, self.config.codec)
 
     def joined(self, parts: Sequence[PoseArrays]) -> PoseArrays:
         """Return the joints of several groups of people as one; of nobody where there is none."""
