@@ -90,13 +90,18 @@ class BodyTracker:
             self._turn(self._camera.to(image, usual))
         now = Moment(index, self._time, image)
         ids = np.zeros(len(boxes), np.int64)
-        ids[~is_faint] = self._follow(sightings(usual, scores[~is_faint], now))
+        ids[~is_faint], in_part = self._follow(sightings(usual, scores[~is_faint], now))
         lost = {n: body for n, body in sorted(self._bodies.items()) if body.last.index != index}
-        ids[is_faint] = self._lost.update(lost, faint, scores[is_faint], usual, now)
+        ids[is_faint] = self._lost.update(
+            lost, faint, scores[is_faint], usual, now, in_part=in_part
+        )
         return ids
 
-    def _follow(self, seen: Sequence[Sighting]) -> Int64:
-        """Return the track of each sighting that is not faint, (N,), and take them in."""
+    def _follow(self, seen: Sequence[Sighting]) -> tuple[Int64, list[int]]:
+        """Take in sightings that are not faint.
+
+        Returns the track of each, (N,), and the tracks of whom one shows a small part alone.
+        """
         moved = {n: body.motion.at(self._time) for n, body in sorted(self._bodies.items())}
         boxes = np.array([each.box for each in seen], np.float32).reshape(-1, 4)
         scores = np.array([each.score for each in seen], np.float32)
@@ -109,6 +114,7 @@ class BodyTracker:
             free = {n: motion for n, motion in moved.items() if n not in ids}
             ids[rows] = paired([seen[row] for row in rows], free, self._bodies)
         is_part = self._lost.parts(seen, ids, moved, self._bodies)
+        in_part = ids[is_part].tolist()
         ids[is_part] = 0
         starts = (scores >= np.float32(self.start_threshold)) & (inside[ids > 0].sum(0) < 2)
         starts &= ~is_part
@@ -118,7 +124,7 @@ class BodyTracker:
                 self._bodies[number] = self._bodies[number].follow(moved[number], seen[row])
             elif starts[row]:
                 ids[row] = self._begin(seen[row])
-        return ids
+        return ids, in_part
 
     def carry(self, index: int, time: float | None = None, /) -> Carried:
         """Return where the people of the last update are expected in frame `index`."""

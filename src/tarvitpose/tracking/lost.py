@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +32,6 @@ class LostPeople:
         self.looks_on = looks_on
         self.present: dict[int, Body] = {}  # who goes on in the newest frame, by track
         self._bodies: dict[int, Body] = {}  # everybody lost, as faint boxes go on with them
-        self._in_part: set[int] = set()  # whose only box in the newest frame is a small part
 
     def update(
         self,
@@ -41,10 +40,13 @@ class LostPeople:
         scores: Float32,
         others: Float32,
         now: Moment,
+        *,
+        in_part: Collection[int],
     ) -> Int64:
         """Return the track of each faint box (N, 4), (N,), 0 where it is nobody's.
 
-        `lost` (M) are the people who have none of the frame's usual boxes, `others` (K, 4).
+        `lost` (M) are the people who have none of the frame's usual boxes, `others` (K, 4), and
+        `in_part` those of whom one shows a small part.
         """
         lost = {n: body for n, body in lost.items() if now.time - body.motion.time <= FAINT}
         self._bodies = {n: self._bodies.get(n, body) for n, body in lost.items()}
@@ -63,7 +65,7 @@ class LostPeople:
         }
         self._bodies |= self.present
         if self.looks_on:
-            self.present |= self._unseen(moved, others)
+            self.present |= self._unseen(moved, others, in_part)
         ids = np.zeros(len(boxes), np.int64)
         ids[rows] = tracks
         return ids
@@ -85,18 +87,19 @@ class LostPeople:
                 expected, last = moved[number], bodies[number].motion.time
                 is_small = box_area(each.box) < PART * box_area(expected.box)
                 is_part[row] = is_small and expected.time - last <= UNSEEN
-        self._in_part = {*ids[is_part].tolist()}
         return is_part
 
     def turn(self, camera: Float64) -> None:
         """Move everybody as the camera turned; `camera` (2, 3) takes old points to new ones."""
         self._bodies = {n: body.seen_by(camera) for n, body in self._bodies.items()}
 
-    def _unseen(self, moved: Mapping[int, Motion], others: Float32) -> dict[int, Body]:
+    def _unseen(
+        self, moved: Mapping[int, Motion], others: Float32, in_part: Collection[int]
+    ) -> dict[int, Body]:
         """Return who has no box at all at where they must be, with a score of 0."""
         places = np.array([motion.box for motion in moved.values()]).reshape(-1, 4)
         is_free = ~covering(places, others).any(1) & (covering(places, places).sum(1) == 1)
-        is_free |= np.isin([*moved], [*self._in_part])
+        is_free |= np.isin([*moved], [*in_part])
         unseen = {}
         for (number, motion), free in zip(moved.items(), is_free.tolist(), strict=True):
             body = self._bodies[number]
