@@ -43,8 +43,13 @@ def main() -> None:
 
 def teach(config: TrainConfig, tinypose: TinyPose, report: ReportLine) -> Path:
     """Train, from where the same run stopped, and return the folder of the weights."""
+    return fit(config, DenseStep(config, tinypose), report)
+
+
+def fit(config: TrainConfig, step: TrainingStep, report: ReportLine) -> Path:
+    """Train a given step, from where the same run stopped; return the folder of the weights."""
     fabric = open_devices(config.run, some_unused=False)
-    run = TrainingRun(config, fabric=fabric, step=DenseStep(config, tinypose), report=report)
+    run = TrainingRun(config, fabric=fabric, step=step, report=report)
     fabric.launch()
     return run.fit(resume=True)
 

@@ -20,10 +20,9 @@ from tarvitpose.inference.pooling import pool_windows, read_peaks
 from tarvitpose.model.mask import seen_regions, token_scores
 from tarvitpose.training.batches import ReportLine
 from tarvitpose.training.config import TrainConfig, load_train_config
-from tarvitpose.training.devices import open_devices
-from tarvitpose.training.loop import TrainingRun, build_model
+from tarvitpose.training.loop import build_model
 from tarvitpose.training.step import Batch, TrainingStep, heatmap_loss
-from tools.teach_dense import dense_weights
+from tools.teach_dense import dense_weights, fit
 
 CLEAN_SHARE = 0.5  # of the clips whose current frame is seen as it was before
 
@@ -39,10 +38,7 @@ def main() -> None:
 
 def teach(config: TrainConfig, report: ReportLine) -> Path:
     """Train, from where the same run stopped, and return the folder of the weights."""
-    fabric = open_devices(config.run, some_unused=False)
-    run = TrainingRun(config, fabric=fabric, step=TemporalStep(config), report=report)
-    fabric.launch()
-    return run.fit(resume=True)
+    return fit(config, TemporalStep(config), report)
 
 
 class TemporalStep(TrainingStep):
