@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tarvitpose.results import FramePoses
     from tarvitpose.smoothing import smooth
 
-__version__ = "0.17.0"
+__version__ = "0.18.0"
 
 __all__ = [
     "FramePoses",

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder that stands for the one inside the package, without the fast weights."""
+    """Return a folder that stands for the one inside the package, without the tiny weights."""
     tiny_model().save_pretrained(tmp_path / "assets/default")
     (tmp_path / "assets" / models.DETECTOR).write_bytes(b"abc")
     monkeypatch.setattr(models, "assets_folder", lambda: tmp_path / "assets")
@@ -82,25 +82,25 @@ def test_what_ships_is_listed(assets: Path) -> None:
     ]
 
 
-def test_the_fast_weights_of_the_package_are_listed_as_what_they_are_put_together_to() -> None:
-    default, fast, _, *_ = json.loads(run("models", "--json").stdout)
-    assert (default["option"], fast["option"]) == ("--weights default", "--weights fast")
-    assert fast["here"]
-    assert fast["licence"] == models.WEIGHTS_LICENCE
-    assert fast["parameters"] > default["parameters"]  # the network that chooses what is merged
-    assert fast["offsets"] == default["offsets"]
-    assert (Path(fast["path"]) / "model.safetensors").stat().st_size == fast["bytes"]
-    assert json.loads(run("models", "fast", "--json").stdout) == [fast]
+def test_the_tiny_weights_of_the_package_are_listed_as_what_they_are_put_together_to() -> None:
+    default, tiny, _, *_ = json.loads(run("models", "--json").stdout)
+    assert (default["option"], tiny["option"]) == ("--weights default", "--weights tiny")
+    assert tiny["here"]
+    assert tiny["licence"] == models.WEIGHTS_LICENCE
+    assert tiny["parameters"] < 0.8 * default["parameters"]
+    assert tiny["offsets"] == default["offsets"]
+    assert (Path(tiny["path"]) / "model.safetensors").stat().st_size == tiny["bytes"]
+    assert json.loads(run("models", "tiny", "--json").stdout) == [tiny]
 
 
-def test_a_cache_that_is_no_folder_hides_only_the_fast_weights(
+def test_a_cache_that_is_no_folder_hides_only_the_tiny_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     result = run("models")
     assert result.exit_code == 2
-    assert "fast: not here, put together when first used: " in result.stderr
+    assert "tiny: not here, put together when first used: " in result.stderr
     assert "default: poses (--weights default)" in result.stdout
 
 
@@ -190,7 +190,7 @@ def test_a_hub_id_is_looked_up_and_downloaded_when_asked(
     ("arguments", "line"),
     [
         (["owner/other", "--download"], "owner/other: no such folder here, and the hub did not"),
-        (["nothing"], 'nothing: expected "default", "fast", a name that'),
+        (["nothing"], 'nothing: expected "default", "tiny", a name that'),
         (["--download"], "--download: name the weights to get, such as vitpose-b or owner/name"),
     ],
 )

@@ -144,14 +144,14 @@ def test_a_bug_as_a_line(work: list[Callable[[], None]]) -> None:
 
 
 def test_other_verbs_print_lines_as_well() -> None:
-    default, fast, nanodet, by_name, end = events(run("models", "--log-json"))
+    default, tiny, nanodet, by_name, end = events(run("models", "--log-json"))
     assert default["title"] == "default: poses (--weights default)"
     assert default["facts"]["frames"] == "offsets -2,-1,1,2"
-    assert fast["event"] == nanodet["event"] == by_name["event"] == "facts"
+    assert tiny["event"] == nanodet["event"] == by_name["event"] == "facts"
     assert "vitpose-b" in by_name["facts"]
     assert end == {"event": "end", "exit_code": 0}
     document, _ = events(run("models", "--log-json", "--json"))
-    assert [model["name"] for model in document["content"][:2]] == ["default", "fast"]
+    assert [model["name"] for model in document["content"][:2]] == ["default", "tiny"]
     result = run("data", "check", "nowhere", "--log-json")
     assert result.exit_code == 2
     assert events(result)[0]["kind"] == "DataError"

@@ -120,24 +120,24 @@ def test_the_graphs_that_ship_hold_no_weights_of_their_own(name: str) -> None:
     assert linked > 5e6
 
 
-@pytest.mark.parametrize("weights", ["default", "fast"])
+@pytest.mark.parametrize("weights", ["default", "tiny"])
 def test_the_graphs_that_ship_are_of_the_weights_that_ship(weights: str) -> None:
     folder = find_folder(weights)
     assert read_graphs(folder).fingerprint == fingerprint(TARViTPose.from_pretrained(weights))
     assert WEIGHTS_FILE in (folder / "export.json").read_text()
 
 
-def test_the_fast_weights_find_the_joints_that_the_default_ones_find() -> None:
+def test_the_tiny_weights_find_the_joints_that_the_default_ones_find() -> None:
     with open_source(DEMO) as source:
         images = [frame.image for frame in islice(source, 5)]
     boxes = np.array([[72, 232, 342, 709], [321, 206, 471, 467]], np.float32)  # as detected
-    default, fast = (
+    default, tiny = (
         Predictor(load_engine(weights, backend="onnxruntime")).joints([images], [boxes])[0]
-        for weights in ("default", "fast")
+        for weights in ("default", "tiny")
     )
-    away = np.linalg.norm(default.keypoints - fast.keypoints, axis=-1)  # (N, J)
+    away = np.linalg.norm(default.keypoints - tiny.keypoints, axis=-1)  # (N, J)
     assert np.all(np.median(away, 1) < 0.02 * (boxes[:, 3] - boxes[:, 1]))
-    assert np.ptp(fast.keypoints[..., 1], 1).min() > 0.7 * 261  # not all of them in one spot
+    assert np.ptp(tiny.keypoints[..., 1], 1).min() > 0.7 * 261  # not all of them in one spot
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

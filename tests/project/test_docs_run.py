@@ -110,7 +110,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def work_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Work in a folder where the weights inside are the tiny network, in PyTorch unless told."""
     patch.setattr("tarvitpose.weights.folder.default_folder", lambda: folder / "default")
-    patch.setattr("tarvitpose.weights.folder.fast_folder", lambda *_: folder / "default")
+    patch.setattr("tarvitpose.weights.folder.tiny_folder", lambda *_: folder / "default")
     patch.setattr("tarvitpose.inference.load.choose_backend", lambda *_: "torch")
     patch.chdir(folder)
 

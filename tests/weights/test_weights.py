@@ -129,7 +129,7 @@ def test_the_file_is_cut_short(folder: Path) -> None:
 @pytest.mark.parametrize("source", ["nowhere", "./no/where", "a/b/c", "~/no/such/folder", "/a/b"])
 def test_an_unknown_folder(source: str) -> None:
     message = refusal(source)
-    assert message.startswith(f'{source}: expected "default", "fast", a name that')
+    assert message.startswith(f'{source}: expected "default", "tiny", a name that')
     assert "tarvitpose models" in message
 
 

@@ -15,7 +15,7 @@ from tarvitpose.weights.hub import HubOptions
 from tarvitpose.weights.named import BY_HAND, BY_HAND_SOURCE, NAMED, NamedWeights
 
 WEIGHTS, DETECTOR = "default", "nanodet_person_416.onnx"
-SHIPPED = (WEIGHTS, "fast")
+SHIPPED = (WEIGHTS, "tiny")
 FILES = ("config.json", "model.safetensors")
 WEIGHTS_LICENCE = "Apache-2.0, for research: some of the training data are for research only"
 DETECTOR_LICENCE = "Apache-2.0"
@@ -85,13 +85,13 @@ def shipped() -> list[Facts]:
 
 def shipped_weights(name: str) -> Facts:
     """Return the facts of weights in the package."""
-    from tarvitpose.weights.fast import ABOUT, FAST, fast_folder
+    from tarvitpose.weights.tiny import ABOUT, TINY, tiny_folder
 
     assets = assets_folder()
     folder = assets / name
-    if name == FAST and (folder / ABOUT).is_file():
+    if name == TINY and (folder / ABOUT).is_file():
         try:
-            folder = fast_folder(folder, assets / WEIGHTS)
+            folder = tiny_folder(folder, assets / WEIGHTS)
         except OutputError as error:
             return missing(name, "poses", None, f"put together when first used: {error}")
     facts = weights_facts(name, folder)
@@ -102,7 +102,7 @@ def shipped_weights(name: str) -> Facts:
 
 
 def given(name: str, revision: str | None, *, download: bool) -> Facts:
-    """Return the facts of "default", "fast", a folder or a hub id. Raises WeightsError."""
+    """Return the facts of "default", "tiny", a folder or a hub id. Raises WeightsError."""
     if name in SHIPPED:
         return shipped_weights(name)
     from tarvitpose.weights.folder import find_folder, is_remote

@@ -55,7 +55,7 @@ FLAGS = {  # spellings that do not follow from the name of the field
     "memory": ("--memory/--no-memory",),
 }
 DETAILS: dict[str, dict[str, Any]] = {  # what only a command line has
-    "weights": {"autocompletion": completing("default", "fast", *NAMED)},
+    "weights": {"autocompletion": completing("default", "tiny", *NAMED)},
     "device": {"autocompletion": completing("auto", "cpu", "cuda", "mps")},
     "detector": {"autocompletion": completing("nanodet", "torchvision")},
     "formats": {"metavar": "NAME,...", "autocompletion": complete_formats},

@@ -34,7 +34,7 @@ CURVES: dict[TemporalMode, str] = {  # the fields of score curves
 FLIP_CURVE = "flip_score_curve"
 ALL_CURVES = (*CURVES.values(), FLIP_CURVE)
 SCORING = {*ALL_CURVES, "default_temporal"}  # fields that no weights depend on
-LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after", "box_padding")  # than 0.9
+LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after", "box_padding", "mlp_ratio")
 
 
 def check_offsets(offsets: tuple[int, ...]) -> None:
@@ -58,6 +58,7 @@ class ModelConfig(Config):
     width: int = Field(gt=0, le=MOST_CHANNELS)  # C, channels of a token
     depth: int = Field(gt=0, le=MOST_BLOCKS)  # transformer blocks of the encoder
     heads: int = Field(gt=0, le=MOST_CHANNELS)  # of the encoder; a wrong value is silent
+    mlp_ratio: float = Field(default=4.0, gt=0, le=8)  # hidden channels of a block's MLP, of width
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # of the last block, linear from 0
     layer_norm_eps: float = Field(default=1e-6, gt=0, le=1)  # of the encoder
     position_grid: tuple[GridSide, GridSide] = (16, 12)  # h, w of the stored position embedding
@@ -130,6 +131,11 @@ class ModelConfig(Config):
     def joints(self) -> JointSet:
         """The joint set, with names, pairs and limbs."""
         return JOINT_SETS[self.joint_set] if isinstance(self.joint_set, str) else self.joint_set
+
+    @property
+    def mlp_width(self) -> int:
+        """Hidden channels of each block's MLP."""
+        return round(self.mlp_ratio * self.width)
 
     @property
     def temporal(self) -> bool:

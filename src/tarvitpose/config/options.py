@@ -131,7 +131,7 @@ class EstimatorConfig(NetworkConfig):
     _single_frame = model_validator(mode="before")(temporal_none)
     weights: str = Field(
         default="default",
-        description="default; fast, a little less exact; another name that tarvitpose models "
+        description="default; tiny, smaller and less exact; another name that tarvitpose models "
         "lists; a weights folder, a checkpoint of ViTPose, or a hub id.",
     )
     temporal: Temporal = Field(

@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from tarvitpose.config import PATCH, ModelConfig
 from tarvitpose.model.merging import CellMerging
 
-MLP_RATIO = 4
-
 
 class DropPath(nn.Module):
     """Skip a residual branch for random samples while training (stochastic depth)."""
@@ -58,13 +56,14 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 class Block(nn.Module):
     """One pre-norm transformer block."""
 
-    def __init__(self, width: int, heads: int, eps: float, drop_path: float) -> None:
+    def __init__(self, config: ModelConfig, drop_path: float) -> None:
         super().__init__()
+        width, eps, hidden = config.width, config.layer_norm_eps, config.mlp_width
         self.norm1 = nn.LayerNorm(width, eps)
-        self.attention = SelfAttention(width, heads)
+        self.attention = SelfAttention(width, config.heads)
         self.norm2 = nn.LayerNorm(width, eps)
-        self.fc1 = nn.Linear(width, MLP_RATIO * width)
-        self.fc2 = nn.Linear(MLP_RATIO * width, width)
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,12 +82,7 @@ class Encoder(nn.Module):
         self.patch_embed = nn.Conv2d(3, config.width, kernel_size=PATCH, stride=PATCH, padding=2)
         self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1], config.width))
         self.blocks = nn.ModuleList(
-            Block(
-                config.width,
-                config.heads,
-                config.layer_norm_eps,
-                config.drop_path * index / max(config.depth - 1, 1),
-            )
+            Block(config, config.drop_path * index / max(config.depth - 1, 1))
             for index in range(config.depth)
         )
         self.norm = nn.LayerNorm(config.width, config.layer_norm_eps)
@@ -103,12 +97,16 @@ class Encoder(nn.Module):
 
     def first_blocks(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return tokens (B, N, C) before any are merged, and their grid (h, w)."""
-        patches = self.patch_embed(images)  # (B, C, h, w)
-        grid = (patches.shape[2], patches.shape[3])
-        x = patches.flatten(2).transpose(1, 2) + self.position(grid)  # (B, N, C)
+        x, grid = self.embed(images)
         for block in self.blocks[: self.merge_after]:
             x = block(x)
         return x, grid
+
+    def embed(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return the tokens (B, N, C) that the first block reads, and their grid (h, w)."""
+        patches = self.patch_embed(images)  # (B, C, h, w)
+        grid = (patches.shape[2], patches.shape[3])
+        return patches.flatten(2).transpose(1, 2) + self.position(grid), grid
 
     def other_blocks(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return features (B, C, h, w) for what `first_blocks` made, (B, N, C) of a grid (h, w)."""

@@ -15,7 +15,6 @@ from tarvitpose.weights.converted import (
     named_cache,
     named_folder,
 )
-from tarvitpose.weights.fast import FAST, fast_folder
 from tarvitpose.weights.fetch import from_hub
 from tarvitpose.weights.files import (
     CHECKPOINTS,
@@ -26,6 +25,7 @@ from tarvitpose.weights.files import (
 )
 from tarvitpose.weights.hub import HubOptions, is_hub_id
 from tarvitpose.weights.named import BY_HAND, BY_HAND_HOW, NAMED, nearest
+from tarvitpose.weights.tiny import TINY, tiny_folder
 
 DEFAULT = "default"
 
@@ -36,7 +36,7 @@ def default_folder() -> Path:
 
 
 def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
-    """Return the folder of "default", "fast", a name of `NAMED`, a path or a hub id.
+    """Return the folder of "default", "tiny", a name of `NAMED`, a path or a hub id.
 
     What is not here is fetched once; checkpoints of other projects, files or folders, are converted
     once into the cache. `hub` is used for hub ids only. Raises UserError, WeightsError if there is
@@ -45,8 +45,8 @@ def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
     text, path = str(source), Path(source).expanduser()
     if text == DEFAULT:
         return default_folder()
-    if text == FAST:
-        return fast_folder(default_folder().with_name(FAST), default_folder())
+    if text == TINY:
+        return tiny_folder(default_folder().with_name(TINY), default_folder())
     if path.is_dir():
         folder = path
     elif path.is_file() and path.suffix in CHECKPOINTS:
@@ -61,12 +61,14 @@ def find_folder(source: str | Path, **hub: Unpack[HubOptions]) -> Path:
 
 
 def _not_weights(source: str) -> WeightsError:
+    if source == "fast":
+        return WeightsError('fast: since version 0.18 the faster weights are "tiny"')
     if source == BY_HAND:
         return WeightsError(f"{source}: {BY_HAND_HOW}")
     if Path(source).suffix in CHECKPOINTS:
         return WeightsError(f"{source}: no such file")
     return WeightsError(
-        f'{source}: expected "default", "fast", a name that \'tarvitpose models\' lists, a '
+        f'{source}: expected "default", "tiny", a name that \'tarvitpose models\' lists, a '
         f"checkpoint of ViTPose, a folder with {WEIGHTS_FILE} and {CONFIG_FILE}, or a hub id such "
         f"as owner/name{nearest(source)}"
     )

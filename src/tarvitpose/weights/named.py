@@ -104,6 +104,6 @@ def nearest(name: str) -> str:
     ('; did you mean vitpose-plus-b?', '; did you mean vitpose-s or vitpose-h?', '')
     """
     letters = "-".join(LETTERS.get(word, word) for word in re.split("[-_+ ]+", name.lower()))
-    known = (*NAMED, BY_HAND, "default", "fast")
+    known = (*NAMED, BY_HAND, "default", "tiny")
     close = [letters] if letters in known else get_close_matches(letters, known, 2, 0.7)
     return f"; did you mean {' or '.join(close)}?" if close else ""
