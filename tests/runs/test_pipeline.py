@@ -220,7 +220,7 @@ def test_a_source_that_is_no_video_leaves_no_folder(tmp_path: Path, config: Pred
 
 
 def test_wrong_weights_are_named(config: PredictConfig, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"expected \"default\", \"fast\", a name"):
+    with pytest.raises(WeightsError, match=r"expected \"default\", \"tiny\", a name"):
         PoseEstimator.from_config(changed(config, weights=str(tmp_path / "nowhere")))
     (tmp_path / "weights" / "config.json").unlink()
     with pytest.raises(WeightsError, match=r"weights: no config.json"):
