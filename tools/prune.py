@@ -31,6 +31,8 @@ from tools.calibrate import read_people
 PEOPLE = 80  # of each data set
 AT_ONCE = 16  # crops
 RIDGE = 1e-3  # of the mean square of a channel
+# Fields of ModelConfig that may become smaller; those of merging may also be new.
+SHAPE = {"mlp_ratio": float, "decoder_width": int, "fine_cells": int, "merge_after": int}
 
 
 class Kept(NamedTuple):
@@ -56,9 +58,6 @@ def main() -> None:
     changes = {name: getattr(given, name) for name in SHAPE if getattr(given, name) is not None}
     crops = read_crops(given.annotations, network.config)
     prune(network, given.leave_out, crops, **changes).save_pretrained(given.output)
-
-
-SHAPE = {"mlp_ratio": float, "decoder_width": int, "fine_cells": int, "merge_after": int}
 
 
 def read_crops(sources: list[str], config: ModelConfig) -> Tensor:
@@ -142,13 +141,13 @@ def narrow_decoder(whole: nn.Module, narrow: nn.Module, features: Tensor) -> Non
     first = F.relu(whole.norm1(whole.deconv1(features)))  # (n, hidden, 2h, 2w)
     second = F.relu(whole.norm2(whole.deconv2(first)))[:, :, ::2, ::2]
     rows = [x.permute(0, 2, 3, 1).flatten(0, 2) for x in (first, second)]  # (pixels, hidden)
-    one = chosen(rows[0], whole.deconv2.weight.flatten(1).T, width)
-    two = chosen(rows[1], whole.final.weight.flatten(1), width)
-    narrow.deconv1.weight.copy_(whole.deconv1.weight[:, one.channels])
-    joined = torch.einsum("nk,noyx->koyx", one.shares, whole.deconv2.weight)
-    narrow.deconv2.weight.copy_(joined[:, two.channels])
-    narrow.final.weight.copy_(torch.einsum("jnyx,nk->jkyx", whole.final.weight, two.shares))
-    for norm, kept in (("norm1", one), ("norm2", two)):
+    inner = chosen(rows[0], whole.deconv2.weight.flatten(1).T, width)
+    outer = chosen(rows[1], whole.final.weight.flatten(1), width)
+    narrow.deconv1.weight.copy_(whole.deconv1.weight[:, inner.channels])
+    joined = torch.einsum("nk,noyx->koyx", inner.shares, whole.deconv2.weight)
+    narrow.deconv2.weight.copy_(joined[:, outer.channels])
+    narrow.final.weight.copy_(torch.einsum("jnyx,nk->jkyx", whole.final.weight, outer.shares))
+    for norm, kept in (("norm1", inner), ("norm2", outer)):
         values = whole.get_submodule(norm).state_dict()
         picked = {name: value[kept.channels] for name, value in values.items() if value.ndim}
         narrow.get_submodule(norm).load_state_dict(picked, strict=False)

@@ -35,7 +35,7 @@ class Replay:
         ]
         del self.stored[: -self.kept]
         return {
-            name: torch.cat([values, *(one[name].to(values.dtype)[None] for one in older)])
+            name: torch.cat([values, *(sample[name].to(values.dtype)[None] for sample in older)])
             for name, values in fresh.items()
         }
 
