@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from invoke import run
+from processes import size_of
 from tiny_models import modest_model
 from video_files import make_video
 
@@ -45,7 +46,7 @@ def kill_a_worker(output: Path, process: subprocess.Popen[str]) -> str:
     while time.monotonic() < deadline and process.poll() is None:
         for journal in output.rglob(".*.run/journal"):
             owner = journal.with_name("owner")
-            if owner.exists() and journal.exists() and journal.stat().st_size > 5000:
+            if owner.exists() and size_of(journal) > 5000:
                 os.kill(int(owner.read_text().split()[1]), signal.SIGKILL)
                 return f"{journal.parent.name[1:-4]}.mp4"
         time.sleep(0.002)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from processes import command_line, start
+from processes import command_line, size_of, start
 from tiny_models import J, h, modest_model, tiny_config, w
 from video_files import decode_fully, make_folder, make_video
 
@@ -409,11 +409,9 @@ def test_a_process_that_is_killed_or_stopped_goes_on(video: Path, config: Predic
         Not sooner: a process that has just begun still ignores Ctrl-C, as the server that forks it.
         """
         journal = folder / JOURNAL
-        before = journal.stat().st_size if journal.exists() else 0
+        before = size_of(journal)
         process = start(command_line, (*command, "--output", str(folder), *options), output)
-        while process.is_alive() and not (
-            journal.exists() and journal.stat().st_size > before + size
-        ):
+        while process.is_alive() and size_of(journal) <= before + size:
             time.sleep(0.002)
         if process.is_alive():
             os.kill(process.pid or 0, number)

@@ -57,3 +57,11 @@ def ranks(count: int) -> list[dict[str, str]]:
         port = str(free.getsockname()[1])
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": "0"}
     return [{**common, "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)} for rank in range(count)]
+
+
+def size_of(path: Path) -> int:
+    """Return the size of a file, 0 where there is none: a run that ends takes its journal away."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
