@@ -12,7 +12,6 @@ take over, by least squares over crops of people, what a lost channel said.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from tarvitpose.evaluation.clips import normalise_clip
 from tarvitpose.model.decoder import ClassicDecoder
 from tarvitpose.model.encoder import Block
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.weights.tiny import whole_name
 from tools.calibrate import read_people
 
 PEOPLE = 80  # of each data set
@@ -85,7 +85,7 @@ def prune(
     changes = {"depth": len(blocks), "drop_path": 0.0, **shape}
     pruned = TARViTPose(ModelConfig(**{**config.model_dump(), **changes})).eval()
     before, names = network.state_dict(), pruned.state_dict()
-    shared = {name: before.get(_longer_name(name, blocks)) for name in names}
+    shared = {name: before.get(whole_name(name, blocks)) for name in names}
     same = {
         name: value
         for name, value in shared.items()
@@ -100,11 +100,6 @@ def prune(
         features = torch.cat([pruned.encoder(part) for part in torch.split(crops, AT_ONCE)])
         narrow_decoder(network.decoder, pruned.decoder, features)
     return pruned
-
-
-def _longer_name(name: str, blocks: list[int]) -> str:
-    """Return the name that a pruned network's tensor had before."""
-    return re.sub(r"(?<=^encoder\.blocks\.)\d+", lambda number: str(blocks[int(number[0])]), name)
 
 
 def block_inputs(network: TARViTPose, crops: Tensor) -> Iterator[list[Tensor]]:

@@ -25,7 +25,12 @@ def ship(weights: str, folder: Path) -> None:
     """Write weights in float16, and the graphs that run them without PyTorch, into a folder."""
     if weights != DEFAULT:
         TARViTPose.from_pretrained(weights).save_pretrained(folder, half=True)
-    model = TARViTPose.from_pretrained(folder)  # as they are in float16
+    add_graphs(folder)
+
+
+def add_graphs(folder: Path) -> None:
+    """Write the graphs of a folder's weights, as they are there, beside them."""
+    model = TARViTPose.from_pretrained(folder)
     write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
     describe(folder, model.config, fingerprint(model), "fp32")
 

@@ -12,10 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from tarvitpose.inference.graph_folder import describe
-from tarvitpose.inference.graphs import write_graphs
 from tarvitpose.model.tarvitpose import TARViTPose
-from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint, tensor_bytes
+from tarvitpose.weights.files import WEIGHTS_FILE, tensor_bytes
 from tarvitpose.weights.folder import default_folder
 from tarvitpose.weights.tiny import (
     BLOCKS,
@@ -31,6 +29,7 @@ from tarvitpose.weights.tiny import (
     packed,
     put_together,
 )
+from tools.ship_default import add_graphs
 
 LEAST = np.float32(1e-12)  # no row changes by 0 in the mean
 SPREAD = {3: np.float32(0.85), 1: np.float32(0.12)}  # a step, in deviations of its row's changes
@@ -68,9 +67,7 @@ def ship(weights: Path, blocks: Sequence[int] | None, default: Path, assets: Pat
         save_file(stored, assets / CHANGES)
         (assets / CHANGES).chmod(0o644)  # safetensors makes files that only the owner can read
         put_together(assets, default, folder)  # as it will be read
-        model = TARViTPose.from_pretrained(folder)
-        write_graphs(model, folder, weights=folder / WEIGHTS_FILE)
-        describe(folder, model.config, fingerprint(model), "fp32")
+        add_graphs(folder)
         for path in folder.iterdir():
             if path.name != WEIGHTS_FILE:
                 shutil.copy(path, assets)

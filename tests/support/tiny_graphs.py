@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tiny_models import modest_model, tiny_model
 
@@ -17,10 +18,11 @@ from tarvitpose.inference.graph_folder import (
     read_graphs,
 )
 from tarvitpose.inference.graphs import write_graphs
-from tarvitpose.inference.load import open_graphs
+from tarvitpose.inference.load import load_engine, open_graphs
 from tarvitpose.inference.openvino_engine import is_installed
 from tarvitpose.inference.torch_engine import TorchEngine
 from tarvitpose.model.tarvitpose import TARViTPose
+from tarvitpose.utils.arrays import UInt8
 from tarvitpose.weights.files import WEIGHTS_FILE, fingerprint
 
 BACKENDS = (
@@ -74,3 +76,15 @@ def onnxruntime_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("sys.platform", "linux")
     return graph_cache_root() / "onnxruntime"
+
+
+def assert_graphs_give_what_weights_give(folder: Path, crops: UInt8, current: int) -> None:
+    """Compare a folder's graphs on ONNX Runtime with its weights in PyTorch, crop and window."""
+    network = TorchEngine(TARViTPose.from_pretrained(folder), device="cpu", precision="fp32")
+    engine = load_engine(folder, backend="onnxruntime", precision="fp32")
+    assert engine.fingerprint() == network.fingerprint()
+    window, expected = engine.encode(crops), network.encode(crops)
+    heatmaps = network.decode_window([expected], current)
+    assert np.abs(engine.decode_window([window], current) - heatmaps).max() <= 1e-4
+    assert np.abs(engine.single_frame(crops) - network.single_frame(crops)).max() <= 1e-4
+    assert np.ptp(heatmaps) > 0.1  # else the comparison would mean nothing

@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from tiny_graphs import assert_graphs_give_what_weights_give
 from tiny_models import H, W, modest_model
 
 from tarvitpose.inference.graph_folder import FRAME, STEP
-from tarvitpose.inference.load import load_engine
-from tarvitpose.inference.torch_engine import TorchEngine
-from tarvitpose.model.tarvitpose import TARViTPose
 from tools.ship_default import ship
 
 CROPS = np.random.default_rng(0).integers(0, 256, (4, H, W, 3), np.uint8)
@@ -32,14 +30,7 @@ def test_shipped_graphs_give_what_their_weights_give(
     modest_model(**changes).save_pretrained(tmp_path / "trained")
     folder = tmp_path / "default"
     ship(str(tmp_path / "trained"), folder)
-    network = TorchEngine(TARViTPose.from_pretrained(folder), device="cpu", precision="fp32")
-    engine = load_engine(folder, backend="onnxruntime", precision="fp32")
-    assert engine.fingerprint() == network.fingerprint()
-    window, expected = engine.encode(CROPS), network.encode(CROPS)
-    heatmaps = network.decode_window([expected], 2)
-    assert np.abs(engine.decode_window([window], 2) - heatmaps).max() <= 1e-4
-    assert np.abs(engine.single_frame(CROPS) - network.single_frame(CROPS)).max() <= 1e-4
-    assert np.ptp(heatmaps) > 0.1  # else the comparison would mean nothing
+    assert_graphs_give_what_weights_give(folder, CROPS, 2)
 
 
 def test_graphs_made_again_leave_the_weights_as_they_are(tmp_path: Path) -> None:

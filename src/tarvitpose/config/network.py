@@ -34,6 +34,7 @@ CURVES: dict[TemporalMode, str] = {  # the fields of score curves
 FLIP_CURVE = "flip_score_curve"
 ALL_CURVES = (*CURVES.values(), FLIP_CURVE)
 SCORING = {*ALL_CURVES, "default_temporal"}  # fields that no weights depend on
+# Fields that came later than version 0.9.
 LATER = ("key_positions", "gra_gate", "fine_cells", "merge_after", "box_padding", "mlp_ratio")
 
 

@@ -10,6 +10,7 @@ default one. When first used they are put together in the cache, without PyTorch
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,20 @@ def changed(name: str, before: dict[str, Array], changes: dict[str, Array]) -> A
 
 def default_part(name: str, before: dict[str, Array], changes: dict[str, Array]) -> Array:
     """Return what a tensor of the tiny weights was cut out of the default ones as."""
-    blocks = changes[BLOCKS]
-    values = before[
-        re.sub(r"(?<=^encoder\.blocks\.)\d+", lambda number: str(blocks[int(number[0])]), name)
-    ]
+    values = before[whole_name(name, changes[BLOCKS])]
     for axis, channels in enumerate(CHANNELS):
         if name + channels in changes:
             values = values.take(changes[name + channels], axis)
     return values
+
+
+def whole_name(name: str, blocks: Sequence[int] | Array) -> str:
+    """Return the name that a tensor has in the network of which only some blocks are there.
+
+    >>> whole_name("encoder.blocks.1.fc1.weight", [0, 5])
+    'encoder.blocks.5.fc1.weight'
+    """
+    return re.sub(r"(?<=^encoder\.blocks\.)\d+", lambda number: str(blocks[int(number[0])]), name)
 
 
 def packed(steps: Array, in_a_byte: int) -> Array:
